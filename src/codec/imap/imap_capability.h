@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * imap_capability.h - what this server says it can do: one table for both sides of login.
+ *                                                                              [codec, pure]
+ * RFC 3501 section 6.1.1 and 7.2.1. Advertising something means that it is implemented.
+ */
+#ifndef BARID_CODEC_IMAP_CAPABILITY_H
+#define BARID_CODEC_IMAP_CAPABILITY_H
+
+#include "base/buf.h"
+
+enum imap_capability_when {
+	IMAP_CAP_STARTTLS = 1u << 0,	  /* before login: TLS can be started now */
+	IMAP_CAP_LOGIN_ALLOWED = 1u << 1, /* before login: AUTH=..., otherwise LOGINDISABLED */
+	IMAP_CAP_AUTHENTICATED = 1u << 2, /* after login; the other two mean nothing then */
+};
+
+/* "IMAP4rev1 LITERAL+ ...": without "CAPABILITY". `when`: enum imap_capability_when bits. */
+int imap_capability_write(struct buf *out, uint32_t when);
+
+/* Names that ENABLE may switch on (RFC 5161). */
+enum imap_enable_bit {
+	IMAP_ENABLE_CONDSTORE = 1u << 0,
+};
+/* 0 when this name cannot be enabled, which is not an error. */
+uint32_t imap_enable_find(struct str name);
+
+#endif

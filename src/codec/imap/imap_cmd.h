@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * imap_cmd.h - one parsed IMAP command.                                        [codec, pure]
+ *
+ * RFC 3501, with IDLE (2177), NAMESPACE (2342), ID (2971), CHILDREN (3348), UNSELECT (3691),
+ * UIDPLUS (4315), MULTIAPPEND (3502), SASL-IR (4959), ENABLE (5161), LIST-EXTENDED (5258),
+ * LIST-STATUS (5819), SPECIAL-USE (6154), MOVE (6851), CONDSTORE (7162), LITERAL+ (7888),
+ * QUOTA (9208, GETQUOTA and GETQUOTAROOT).
+ *
+ * Strings borrow from the input or live in the arena, so a command lives as long as both.
+ * Mailbox names are UTF-8, decoded; INBOX in any case is "INBOX". Nothing is checked here
+ * against the state of a session: a syntactically right command may still be refused.
+ *
+ * What is accepted beyond the grammar, because clients send it: blanks at the end of a command
+ * and before ")"; 8-bit bytes in astrings; a one-digit day without its leading blank in a date.
+ */
+#ifndef BARID_CODEC_IMAP_CMD_H
+#define BARID_CODEC_IMAP_CMD_H
+
+#include "codec/imap/imap_date.h"
+#include "codec/imap/imap_flags.h"
+#include "codec/imap/imap_lex.h"
+#include "codec/imap/seqset.h"
+
+enum imap_cmd_kind {
+	/* any state */
+	IMAP_CMD_CAPABILITY,
+	IMAP_CMD_NOOP,
+	IMAP_CMD_LOGOUT,
+	IMAP_CMD_ID,
+	/* before login */
+	IMAP_CMD_STARTTLS,
+	IMAP_CMD_LOGIN,
+	IMAP_CMD_AUTHENTICATE,
+	/* after login */
+	IMAP_CMD_ENABLE,
+	IMAP_CMD_SELECT,
+	IMAP_CMD_EXAMINE,
+	IMAP_CMD_CREATE,
+	IMAP_CMD_DELETE,
+	IMAP_CMD_RENAME,
+	IMAP_CMD_SUBSCRIBE,
+	IMAP_CMD_UNSUBSCRIBE,
+	IMAP_CMD_LIST,
+	IMAP_CMD_LSUB,
+	IMAP_CMD_STATUS,
+	IMAP_CMD_APPEND,
+	IMAP_CMD_NAMESPACE,
+	IMAP_CMD_IDLE,
+	IMAP_CMD_GETQUOTA,
+	IMAP_CMD_GETQUOTAROOT,
+	/* with a mailbox selected */
+	IMAP_CMD_CHECK,
+	IMAP_CMD_CLOSE,
+	IMAP_CMD_UNSELECT,
+	IMAP_CMD_EXPUNGE,
+	IMAP_CMD_SEARCH,
+	IMAP_CMD_FETCH,
+	IMAP_CMD_STORE,
+	IMAP_CMD_COPY,
+	IMAP_CMD_MOVE,
+	IMAP_CMD_KIND_COUNT
+};
+
+struct imap_login { /* both are secrets of the input; the owner of the input clears it */
+	struct str user;
+	struct str password;
+};
+
+struct imap_authenticate {
+	struct str mechanism; /* as written */
+	bool has_initial;
+	struct str initial; /* base64 as written; "=" means an empty initial response (RFC 4959) */
+};
+
+struct imap_id_pair {
+	struct str key;
+	struct str value; /* p NULL = NIL */
+};
+struct imap_id {
+	const struct imap_id_pair *pair;
+	size_t pair_count; /* 0 for ID NIL */
+};
+
+struct imap_enable {
+	const struct str *capability;
+	size_t capability_count;
+};
+
+struct imap_select { /* SELECT, EXAMINE */
+	struct str mailbox;
+	bool condstore; /* (CONDSTORE) */
+};
+
+struct imap_create {
+	struct str mailbox; /* may end with the separator */
+	uint32_t use;	    /* enum imap_special_use bits of (USE (...)) */
+	bool unknown_use;   /* a use that is not in RFC 6154: answer NO [USEATTR] */
+};
+
+struct imap_rename {
+	struct str from;
+	struct str to;
+};
+
+enum imap_list_option {
+	IMAP_LIST_SUBSCRIBED = 1u << 0,
+	IMAP_LIST_REMOTE = 1u << 1,
+	IMAP_LIST_RECURSIVEMATCH =
+		1u << 2, /* selection only, and never alone (RFC 5258 section 3.1) */
+	IMAP_LIST_SPECIAL_USE = 1u << 3,
+	IMAP_LIST_CHILDREN = 1u << 4, /* return only */
+	IMAP_LIST_STATUS = 1u << 5,   /* return only: status_items */
+};
+struct imap_list { /* LIST, LSUB */
+	struct str reference;
+	const struct str *pattern; /* UTF-8, with wildcards; "" alone asks for the separator */
+	size_t pattern_count;
+	bool extended;	       /* RFC 5258 syntax was used */
+	uint32_t selection;    /* enum imap_list_option */
+	uint32_t returned;     /* enum imap_list_option */
+	uint32_t status_items; /* enum imap_status_item */
+};
+
+struct imap_status {
+	struct str mailbox;
+	uint32_t items; /* enum imap_status_item, at least one */
+};
+
+struct imap_append_message {
+	struct imap_flags flags;
+	bool has_date;
+	struct imap_datetime date;
+	struct imap_literal body;
+};
+struct imap_append {
+	struct str mailbox;
+	const struct imap_append_message *message; /* more than one is MULTIAPPEND */
+	size_t message_count;			   /* at least 1 */
+};
+
+/* What stands between "[" and "]". */
+enum imap_section_text {
+	IMAP_SECTION_ALL, /* nothing: the whole part */
+	IMAP_SECTION_HEADER,
+	IMAP_SECTION_HEADER_FIELDS,
+	IMAP_SECTION_HEADER_FIELDS_NOT,
+	IMAP_SECTION_TEXT,
+	IMAP_SECTION_MIME, /* only with a part */
+};
+struct imap_section {
+	const uint32_t *part; /* 1.2.3; empty = the message */
+	size_t part_count;
+	enum imap_section_text text;
+	const struct str *field; /* of HEADER.FIELDS[.NOT] */
+	size_t field_count;
+};
+
+enum imap_fetch_kind {
+	IMAP_FETCH_UID,
+	IMAP_FETCH_FLAGS,
+	IMAP_FETCH_INTERNALDATE,
+	IMAP_FETCH_ENVELOPE,
+	IMAP_FETCH_BODY, /* without a section: BODYSTRUCTURE without extension data */
+	IMAP_FETCH_BODYSTRUCTURE,
+	IMAP_FETCH_RFC822,	  /* as BODY[], sets \Seen */
+	IMAP_FETCH_RFC822_HEADER, /* as BODY.PEEK[HEADER] */
+	IMAP_FETCH_RFC822_TEXT,	  /* as BODY[TEXT], sets \Seen */
+	IMAP_FETCH_RFC822_SIZE,
+	IMAP_FETCH_SECTION, /* BODY[...] or BODY.PEEK[...] */
+	IMAP_FETCH_MODSEQ,
+};
+struct imap_fetch_att {
+	enum imap_fetch_kind kind;
+	bool peek; /* BODY.PEEK: do not set \Seen */
+	struct imap_section section;
+	bool partial; /* <offset.count> */
+	uint32_t offset;
+	uint32_t count;
+};
+struct imap_fetch {
+	struct seqset set;		  /* raw */
+	const struct imap_fetch_att *att; /* ALL, FAST and FULL are expanded */
+	size_t att_count;
+	bool has_changedsince;
+	uint64_t changedsince;
+	bool vanished; /* RFC 7162 3.2.6, only right with QRESYNC enabled and UID FETCH */
+};
+
+enum imap_store_mode { IMAP_STORE_REPLACE, IMAP_STORE_ADD, IMAP_STORE_REMOVE };
+struct imap_store {
+	struct seqset set; /* raw */
+	enum imap_store_mode mode;
+	bool silent;
+	struct imap_flags flags;
+	bool has_unchangedsince;
+	uint64_t unchangedsince;
+};
+
+struct imap_copy {	   /* COPY, MOVE */
+	struct seqset set; /* raw */
+	struct str mailbox;
+};
+
+enum imap_search_op {
+	IMAP_SEARCH_ALL,
+	IMAP_SEARCH_AND,  /* kid, kid->next, ... */
+	IMAP_SEARCH_OR,	  /* two kids */
+	IMAP_SEARCH_NOT,  /* one kid */
+	IMAP_SEARCH_SEQ,  /* set: message numbers */
+	IMAP_SEARCH_UID,  /* set: UIDs */
+	IMAP_SEARCH_FLAG, /* system: one enum imap_flag; UNSEEN and the like are NOT(FLAG), OLD is
+			     NOT(FLAG RECENT) */
+	IMAP_SEARCH_KEYWORD, /* text; UNKEYWORD is NOT(KEYWORD) */
+	IMAP_SEARCH_BEFORE,  /* day of INTERNALDATE */
+	IMAP_SEARCH_ON,
+	IMAP_SEARCH_SINCE,
+	IMAP_SEARCH_SENTBEFORE, /* day of the Date field */
+	IMAP_SEARCH_SENTON,
+	IMAP_SEARCH_SENTSINCE,
+	IMAP_SEARCH_LARGER, /* number */
+	IMAP_SEARCH_SMALLER,
+	IMAP_SEARCH_HEADER, /* field, text; FROM, TO, CC, BCC and SUBJECT are HEADER too */
+	IMAP_SEARCH_BODY,   /* text */
+	IMAP_SEARCH_TEXT,   /* text */
+	IMAP_SEARCH_MODSEQ, /* number */
+};
+struct imap_search_key {
+	enum imap_search_op op;
+	const struct imap_search_key *next; /* sibling */
+	const struct imap_search_key *kid;
+	struct seqset set; /* raw; resolve before use */
+	uint32_t system;
+	int32_t day; /* days since 1970-01-01 */
+	uint64_t number;
+	struct str field;
+	struct str text; /* bytes in the search's charset */
+};
+struct imap_search {
+	struct str charset; /* as written; empty when not given: US-ASCII (8-bit text is UTF-8 in
+			       practice) */
+	struct imap_search_key *
+		key; /* an AND of at least one key; mutable so that sets can be resolved in place */
+	bool uses_modseq; /* a MODSEQ key is in the tree: RFC 7162 section 3.1.5 */
+};
+
+struct imap_cmd {
+	struct str tag;
+	enum imap_cmd_kind kind;
+	bool uid; /* UID FETCH, STORE, COPY, MOVE, SEARCH, EXPUNGE: sets are UIDs */
+	union {
+		struct imap_login login;
+		struct imap_authenticate authenticate;
+		struct imap_id id;
+		struct imap_enable enable;
+		struct imap_select select; /* and EXAMINE */
+		struct imap_create create;
+		struct imap_rename rename;
+		struct str mailbox;    /* DELETE, SUBSCRIBE, UNSUBSCRIBE, GETQUOTAROOT */
+		struct str quota_root; /* GETQUOTA */
+		struct imap_list list; /* and LSUB */
+		struct imap_status status;
+		struct imap_append append;
+		struct seqset expunge; /* UID EXPUNGE; raw */
+		struct imap_search search;
+		struct imap_fetch fetch;
+		struct imap_store store;
+		struct imap_copy copy; /* and MOVE */
+	};
+};
+
+/*
+ * Parse one complete command. `lim` may be NULL for the defaults. Returns 0 or
+ *   -FAIL_SYNTAX       why->public says what was expected at which column; answer BAD
+ *   -FAIL_UNSUPPORTED  the command's name is not known; answer BAD
+ *   -FAIL_LIMIT        a limit or the arena is exceeded; answer BAD or NO [LIMIT]
+ * On failure ret_cmd->tag is set when one could be read, and empty otherwise (answer untagged).
+ * Needs no more arena than about 40 times the input. Thread: any.
+ */
+int imap_cmd_parse(const struct imap_input *in, const struct imap_limits *lim, struct arena *arena,
+		   struct imap_cmd *ret_cmd, struct fail *why) MUST_CHECK;
+
+/* "FETCH", "SELECT", ... without UID. */
+const char *imap_cmd_name(enum imap_cmd_kind kind);
+
+/*
+ * Name of a command that may be incomplete, from its text so far: to decide on a literal before
+ * the rest is there. "UID x" gives kind x. Returns IMAP_CMD_KIND_COUNT when it is not known.
+ */
+enum imap_cmd_kind imap_cmd_peek(struct str text);
+
+#endif
