@@ -204,13 +204,13 @@ struct imap_copy {	   /* COPY, MOVE */
 
 enum imap_search_op {
 	IMAP_SEARCH_ALL,
-	IMAP_SEARCH_AND,  /* kid, kid->next, ... */
-	IMAP_SEARCH_OR,	  /* two kids */
-	IMAP_SEARCH_NOT,  /* one kid */
-	IMAP_SEARCH_SEQ,  /* set: message numbers */
-	IMAP_SEARCH_UID,  /* set: UIDs */
-	IMAP_SEARCH_FLAG, /* system: one enum imap_flag; UNSEEN and the like are NOT(FLAG), OLD is
-			     NOT(FLAG RECENT) */
+	IMAP_SEARCH_AND,     /* kid, kid->next, ... */
+	IMAP_SEARCH_OR,	     /* two kids */
+	IMAP_SEARCH_NOT,     /* one kid */
+	IMAP_SEARCH_SEQ,     /* set: message numbers */
+	IMAP_SEARCH_UID,     /* set: UIDs */
+	IMAP_SEARCH_FLAG,    /* flag; UNSEEN and the like are NOT(FLAG), OLD is
+				NOT(FLAG RECENT) */
 	IMAP_SEARCH_KEYWORD, /* text; UNKEYWORD is NOT(KEYWORD) */
 	IMAP_SEARCH_BEFORE,  /* day of INTERNALDATE */
 	IMAP_SEARCH_ON,
@@ -227,11 +227,11 @@ enum imap_search_op {
 };
 struct imap_search_key {
 	enum imap_search_op op;
-	const struct imap_search_key *next; /* sibling */
-	const struct imap_search_key *kid;
+	struct imap_search_key *next; /* sibling */
+	struct imap_search_key *kid;
 	struct seqset set; /* raw; resolve before use */
-	uint32_t system;
-	int32_t day; /* days since 1970-01-01 */
+	uint32_t flag;	   /* one enum imap_flag */
+	int32_t day;	   /* days since 1970-01-01 */
 	uint64_t number;
 	struct str field;
 	struct str text; /* bytes in the search's charset */

@@ -21,7 +21,7 @@ enum imap_flag {
 #define IMAP_FLAGS_SETTABLE 0x1fu
 
 struct imap_flags {
-	uint32_t system; /* enum imap_flag */
+	uint32_t bits; /* enum imap_flag */
 	const struct str
 		*keyword; /* as the client wrote them, without duplicates (case-insensitive) */
 	size_t keyword_count;
