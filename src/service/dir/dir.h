@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * dir.h - the directory: accounts, routing, authentication.                    [service]
+ *
+ * Accounts live in vmail.db, in the tables and columns of the reference's schema (domain, mailbox,
+ * forwardings, alias, alias_domain ...; docs/formats/directory.md), so that panels and scripts may
+ * edit them; every look-up reads the rows, hence an edit counts from the next call on. barid's own
+ * tables beside them give each mailbox an id that is never used again.
+ *
+ * Every call is blocking and thread-safe: the connection is shared under a lock, which is not held
+ * while a password is hashed. Results are copied into the caller's arena. An address is
+ * compared without regard to case and given back in lower case.
+ *
+ * Errors common to all calls: FAIL_BUSY (another program holds the file's lock), FAIL_IO,
+ * FAIL_CORRUPT, FAIL_LIMIT (arena or disk full): to be answered as "try again later".
+ */
+#ifndef BARID_SERVICE_DIR_DIR_H
+#define BARID_SERVICE_DIR_DIR_H
+
+#include "base/arena.h"
+#include "base/fail.h"
+#include "service/dir/destination.h"
+
+struct dir;
+struct fs;
+
+struct dir_config {
+	const char *path;	  /* vmail.db; made when missing */
+	struct fs *fs;		  /* NULL: the real file system */
+	const char *storage_base; /* mailbox.storagebasedirectory of new users */
+	const char *storage_node;
+	char delimiter;		 /* between user and detail; 0 = no detail addressing */
+	unsigned expand_max;	 /* addresses in one expansion */
+	unsigned usage_delay_ms; /* a used_quota row is written at most this late (by dir_flush) */
+	/* Authentication. */
+	unsigned cache_max; /* remembered verifications */
+	unsigned cache_ttl_s;
+	unsigned slow_first_ms; /* delay of the first failed login, doubling ... */
+	unsigned slow_max_ms;	/* ... up to this */
+	unsigned slow_forget_s; /* a failure is forgotten after this */
+	unsigned known_ttl_s;	/* a source that logged in stays known this long */
+	unsigned slow_entries;	/* bound of each slow-down table */
+	unsigned account_free;	/* failures on one account before strangers are slowed */
+};
+
+/* Good values for everything but path and fs. */
+struct dir_config dir_config_default(void);
+
+/* Opens and migrates. FAIL_UNSUPPORTED: the file is newer than this program, or not a directory. */
+MUST_CHECK int dir_open(const struct dir_config *c, struct dir **ret, struct fail *why);
+void dir_close(struct dir *d); /* writes what dir_flush would; NULL is fine */
+DEFINE_AUTO_PTR(dir, struct dir, dir_close);
+
+/* ---- accounts ---- */
+
+/* What an account may use. A service works over TLS, or from a trusted peer, when its flag is on.
+ */
+enum dir_service {
+	DIR_SMTP,
+	DIR_IMAP,
+	DIR_POP3,
+	DIR_SIEVE,    /* ManageSieve */
+	DIR_WEB,      /* webmail and JMAP (enablesogowebmail) */
+	DIR_DAV,      /* calendars and contacts (enablesogocalendar) */
+	DIR_EAS,      /* ActiveSync (enablesogoactivesync) */
+	DIR_DELIVER,  /* receiving mail (enabledeliver); never a login */
+	DIR_SERVICES, /* how many there are */
+};
+
+/* How the password travelled: the reference has a flag for each. */
+enum dir_channel {
+	DIR_CLEAR,   /* nothing protects it: refused before dir is asked, kept for the flags */
+	DIR_SECURED, /* a trusted peer or front end */
+	DIR_TLS,
+};
+
+struct dir_account {
+	struct account_id id;
+	struct str address; /* mailbox.username */
+	struct str domain;
+	struct str name;
+	struct str language;
+	bool active;	      /* mailbox and domain active, domain not backup MX */
+	bool delivers;	      /* active and enabledeliver */
+	uint64_t quota_bytes; /* 0 = unlimited */
+	uint64_t used_bytes;
+	uint64_t used_messages;
+};
+
+/* FAIL_NOTFOUND: no such mailbox (also for an id whose mailbox was deleted). */
+MUST_CHECK int dir_account_by_id(struct dir *d, struct account_id id, struct arena *a,
+				 struct dir_account *ret, struct fail *why);
+/* By mailbox address only; aliases are dir_route's. */
+MUST_CHECK int dir_account_by_address(struct dir *d, struct str address, struct arena *a,
+				      struct dir_account *ret, struct fail *why);
+
+/* ---- routing ---- */
+
+enum dir_verdict {
+	DIR_OK,	      /* ours: dests says where */
+	DIR_NOT_OURS, /* the domain is not ours: dests holds the one remote address; relay or refuse
+		       */
+	DIR_UNKNOWN,  /* 550 5.1.1: no such recipient, or disabled */
+	DIR_OVER_QUOTA,	 /* 552 5.2.2: every destination is a full mailbox */
+	DIR_BAD_ADDRESS, /* 553 5.1.3: not an address */
+	DIR_LOOPS,	 /* 451 4.6.0: the expansion is too large; nothing is delivered */
+};
+
+struct dir_route {
+	enum dir_verdict verdict;
+	struct destination *dests; /* no two alike */
+	size_t n;
+	struct str note; /* for the log: which row decided, or why not */
+};
+
+/*
+ * Resolve an envelope recipient (without angle brackets). Order of keys and tables as the reference
+ * has it: user+detail@domain, user@domain, @domain; for each, forwardings, then those of an alias
+ * domain's target, then the catch-alls. A mailbox never falls to a catch-all, with or without its
+ * own row. The text after the delimiter stays with a mailbox destination as its detail.
+ */
+MUST_CHECK int dir_route(struct dir *d, struct str address, struct arena *a, struct dir_route *ret,
+			 struct fail *why);
+
+/*
+ * May this account send as `address`? 1: its own address, one of its aliases, either of these in
+ * an alias domain, each with or without a detail. 0: no (also for the null sender's "").
+ */
+MUST_CHECK int dir_sender_allowed(struct dir *d, struct account_id id, struct str address,
+				  struct fail *why);
+
+/* ---- quota ---- */
+
+/* The account's mailboxes now hold this much. Counts at once here; used_quota is written by
+ * dir_flush. */
+MUST_CHECK int dir_usage(struct dir *d, struct account_id id, uint64_t bytes, uint64_t messages,
+			 struct fail *why);
+/* Write waiting used_quota and last_login rows. The role calls it every usage_delay_ms. */
+MUST_CHECK int dir_flush(struct dir *d, struct fail *why);
+
+/* ---- authentication ---- */
+
+struct dir_login {
+	enum dir_service service;
+	enum dir_channel channel;
+	struct str username; /* a full address */
+	struct str password; /* the caller clears it */
+	struct str peer;     /* the client's address as text: "192.0.2.7", "2001:db8::1" */
+};
+
+#define DIR_REASON_MAX 120
+struct dir_grant {
+	bool granted;
+	struct account_id account; /* the rest: when granted */
+	struct str address;
+	struct str name;
+	/* The answer, either way, must not be sent before this moment. {0} = at once. */
+	struct mono_ns not_before;
+	const char *client_text;     /* the same for every refusal */
+	char reason[DIR_REASON_MAX]; /* for the log: "password", "no such user", "imap off" ... */
+	bool cached;		     /* no hash was computed */
+};
+
+/*
+ * Check a login. Returns 0 with ret->granted telling the outcome; negative only when the directory
+ * cannot be asked (then nothing is counted). Costs a hash (17 ms for yescrypt) unless this
+ * password was verified a short while ago.
+ *
+ * Slowing: a source network (IPv4 address, IPv6 /64) that fails waits slow_first_ms, doubling to
+ * slow_max_ms. An account under attack delays strangers only: a source with a recent success on
+ * that account is never delayed by others' failures. Nothing locks an account.
+ */
+MUST_CHECK int dir_auth(struct dir *d, const struct dir_login *l, struct arena *a,
+			struct dir_grant *ret, struct fail *why);
+
+#endif

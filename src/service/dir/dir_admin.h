@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * dir_admin.h - manage domains, users and aliases.                             [service]
+ *
+ * One entry for the command line and the dir role: words in, a table out.
+ *
+ *   domain add D [--KEY V ...] | del D [--force] | list | show D | set D --KEY V ...
+ *   domain alias-add D TARGET | alias-del D | catch-all D [ADDRESS ...]      (none: remove)
+ *   user   add A [--password P] [--KEY V ...] | del A | list [D] | show A | set A --KEY V ...
+ *   user   passwd A P
+ *   alias  add A MEMBER ... | del A | list [D] | show A | set A [--KEY V ...] [MEMBER ...]
+ *
+ * Keys of a domain: description, quota, users, aliases, transport, backupmx, active.
+ * Keys of a user: name, quota (megabytes, or with k/m/g/t), language, active, transport, forward
+ * (list), keep-copy, alias (list), allow-nets, and a service (imap, pop3, smtp, sieve, deliver,
+ * web, dav, eas) on|off. Keys of an alias: name, policy, active. Addresses and domains are stored
+ * in lower case.
+ *
+ * Every change is one transaction and keeps the reference's invariants: a mailbox has its own
+ * forwardings row, an alias has its row in `alias` beside its is_list rows, switching something off
+ * switches the forwardings that name it.
+ */
+#ifndef BARID_SERVICE_DIR_DIR_ADMIN_H
+#define BARID_SERVICE_DIR_DIR_ADMIN_H
+
+#include "service/dir/dir.h"
+
+/* Whose orders these are. A domain administrator sees and touches only that domain. */
+struct dir_scope {
+	bool global;
+	struct str domain; /* when not global */
+};
+
+struct dir_args {
+	const struct str *v; /* "user", "add", "bob@example.org", "--name", "Bob" */
+	size_t n;
+};
+
+/* cells[row * n_columns + column]. A change that shows nothing has n_columns = 0 and a message. */
+struct dir_table {
+	const struct str *columns;
+	size_t n_columns;
+	const struct str *cells;
+	size_t n_rows;
+	struct str message; /* "user bob@example.org created"; may be empty for a list */
+};
+
+/*
+ * Run one order. Refusals carry a text for the person in why->public: FAIL_SYNTAX (with the usage),
+ * FAIL_NOTFOUND ("no such domain example.net; create it with: barid domain add example.net"),
+ * FAIL_EXISTS, FAIL_LIMIT (the domain's limit of users), FAIL_PERM (outside the scope),
+ * FAIL_CONFLICT. The table lives in the arena.
+ */
+MUST_CHECK int dir_admin(struct dir *d, const struct dir_scope *scope, struct dir_args args,
+			 struct arena *a, struct dir_table *ret, struct fail *why);
+
+#endif

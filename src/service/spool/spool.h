@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * spool.h - the queue: what was accepted and is not yet delivered.             [service]
+ *
+ * One SQLite database (spool.db, opened exclusively) holds envelopes, small bodies and the state
+ * of each recipient; bodies above inline_max are files in the blob tree. docs/formats/spool.md.
+ *
+ * Invariants
+ *  1. A message whose submit ended with 0 is on disk, body included, and stays until every
+ *     recipient is delivered, has failed with a DSN stored in the same transaction, or an operator
+ *     deleted it.
+ *  2. A number is never used twice within an epoch; (epoch, number, recipient) names one delivery
+ *     for ever, so that a delivery repeated after a crash is recognised by the store.
+ *  3. `<body>.q` exists in the blob tree exactly while a row names the body (a sweep at opening
+ *     removes names left by a crash).
+ *
+ * Threads: every call may come from any thread. The spool runs three of its own: the porter (syncs
+ * and links body files), the committer (all writes, as many as wait in one transaction) and the
+ * clerk (what falls due: routing of DSNs, "no relay yet"). Callbacks of spool_config run on these.
+ */
+#ifndef BARID_SERVICE_SPOOL_SPOOL_H
+#define BARID_SERVICE_SPOOL_SPOOL_H
+
+#include "base/arena.h"
+#include "base/fail.h"
+#include "base/list.h"
+#include "service/dir/destination.h"
+
+struct spool;
+struct fs;
+
+#define SPOOL_EPOCH_LEN 16
+#define SPOOL_BODY_LEN	16
+#define SPOOL_HASH_LEN	32
+
+struct spool_body_id {
+	uint8_t b[SPOOL_BODY_LEN]; /* all zero = none: the body is inline */
+};
+
+/* Who one delivery is: the key under which the store keeps its receipt, with the spool's epoch. */
+struct spool_key {
+	uint64_t number;
+	uint32_t rcpt; /* 0-based within the message */
+};
+
+/* A delivery that will never be repeated: its receipt may go. */
+struct spool_receipt {
+	struct spool_key key;
+	struct account_id account;
+};
+
+enum spool_route_kind {
+	SPOOL_ROUTE_OK,	     /* dests has where to */
+	SPOOL_ROUTE_REFUSED, /* no such recipient, full ...: for good */
+};
+struct spool_route {
+	enum spool_route_kind kind;
+	const struct destination *dests; /* in the arena given to the callback */
+	size_t n;
+	struct str note; /* why refused */
+};
+
+struct spool_config {
+	const char *folder;	  /* holds spool.db; must exist */
+	const char *blob_folder;  /* the blob tree; must exist */
+	struct fs *fs;		  /* NULL: the real file system */
+	const char *hostname;	  /* Reporting-MTA and sender name of DSNs */
+	uint32_t inline_max;	  /* larger bodies must be files */
+	unsigned group_max;	  /* messages in one transaction */
+	size_t wal_max;		  /* checkpoint when the log is larger, at once */
+	unsigned retry_first_s;	  /* after the first failed attempt, doubling ... */
+	unsigned retry_max_s;	  /* ... up to this */
+	unsigned lifetime_s;	  /* then the recipient fails */
+	unsigned delay_warning_s; /* age at which NOTIFY=DELAY is told */
+	unsigned crash_max;	  /* times a delivery may kill its shard before it is held */
+	size_t dsn_return_max;	  /* bytes of a failed message that a DSN quotes at most */
+	unsigned lanes; /* local destinations are spread over this many lanes; 0 counts as 1 */
+	bool manual;	/* no clerk: the caller runs spool_tick (tests) */
+
+	void *ctx; /* first argument of the following; all may be NULL, except route for DSNs */
+	/* Lane of a local account, < lanes. NULL: account mod lanes. */
+	unsigned (*lane_of)(void *ctx, struct account_id account);
+	/* Where does this address lead? Blocking; FAIL_* means: ask again later. */
+	int (*route)(void *ctx, struct str address, struct arena *a, struct spool_route *ret,
+		     struct fail *why);
+	/* Something became due in this lane: spool_take will find it. */
+	void (*ready)(void *ctx, unsigned lane);
+	/* These are finished on disk; drop their receipts, then call spool_receipts_dropped. */
+	void (*delivered)(void *ctx, const struct spool_receipt *r, size_t n);
+	/* For the operator and the log: a message was held, a body is damaged, a commit failed. */
+	void (*alert)(void *ctx, const char *text);
+};
+
+/* Good values for everything but folders and callbacks. */
+struct spool_config spool_config_default(void);
+
+/*
+ * Opens (and makes, and migrates) the spool, sweeps orphans, loads the schedule, starts the
+ * threads. FAIL_UNSUPPORTED: the file is newer than this program. Texts of *c are copied.
+ */
+MUST_CHECK int spool_open(const struct spool_config *c, struct spool **ret, struct fail *why);
+/* Commits what waits, stops the threads. No other call may be running. NULL is fine. */
+void spool_close(struct spool *sp);
+DEFINE_AUTO_PTR(spool, struct spool, spool_close);
+
+/* The UUID made with the database: borrowed, SPOOL_EPOCH_LEN bytes. */
+const uint8_t *spool_epoch(const struct spool *sp);
+
+/* ---- bodies that are files ---- */
+
+/*
+ * A nameless file for a body and its id. The descriptor (the caller's; read-write, to be passed to
+ * the writer) may be closed at any time; the spool keeps its own until seal or drop. size_hint: 0
+ * if unknown. FAIL_LIMIT: disk full, or too many open bodies.
+ */
+MUST_CHECK int spool_body_create(struct spool *sp, uint64_t size_hint, struct spool_body_id *ret_id,
+				 int *ret_fd, struct fail *why);
+
+struct spool_sealed {
+	uint64_t size;
+	uint8_t sha256[SPOOL_HASH_LEN];
+	int fd; /* read-only, the caller's */
+};
+/* The writer is done: take size and hash (reads the whole file, blocking). FAIL_NOTFOUND: unknown
+ * id. */
+MUST_CHECK int spool_body_seal(struct spool *sp, struct spool_body_id id, struct spool_sealed *ret,
+			       struct fail *why);
+/* Give up a body that was not submitted. Unknown ids are fine. */
+void spool_body_drop(struct spool *sp, struct spool_body_id id);
+
+/* ---- submitting ---- */
+
+enum spool_notify { /* RFC 3461 4.1; 0 = the client said nothing: failures are told */
+		    SPOOL_NOTIFY_NEVER = 1u << 0,
+		    SPOOL_NOTIFY_SUCCESS = 1u << 1,
+		    SPOOL_NOTIFY_FAILURE = 1u << 2,
+		    SPOOL_NOTIFY_DELAY = 1u << 3,
+};
+enum spool_ret { SPOOL_RET_NONE, SPOOL_RET_FULL, SPOOL_RET_HDRS }; /* RFC 3461 4.3 */
+
+struct spool_rcpt {
+	struct destination to;
+	struct str original; /* the address of RCPT TO */
+	struct str orcpt;    /* ORCPT as given, "rfc822;bob@x", or empty */
+	unsigned notify;     /* enum spool_notify */
+};
+
+struct spool_message {
+	/* In: borrowed until done is called. */
+	struct trace_id trace;
+	struct str sender; /* envelope sender; empty = the null sender */
+	struct str envid;  /* RFC 3461 ENVID, or empty */
+	enum spool_ret ret;
+	bool smtputf8;
+	bool eightbit;			/* BODY=8BITMIME (or BINARYMIME) */
+	struct account_id auth_account; /* who submitted; 0 = came by relay */
+	struct str prefix;		/* header lines that go before the body, CRLF each */
+	struct str body;		/* inline body; empty when body_id is set */
+	struct spool_body_id
+		body_id; /* a sealed body; owned by the spool from now on, whatever the outcome */
+	uint64_t body_size;
+	uint8_t sha256[SPOOL_HASH_LEN]; /* of the body, inline ones too */
+	struct str map;			/* the message map, kept as it is */
+	struct wall_us arrival;
+	const struct spool_rcpt *rcpts; /* at least one */
+	size_t n_rcpts;
+	/*
+	 * Called once, on a thread of the spool: r = 0 and the number, when on disk; else a
+	 * negative fail code and why, and nothing of it will stay. Must not block, nor call
+	 * spool_submit_wait.
+	 */
+	void (*done)(struct spool_message *m, int r, uint64_t number, const struct fail *why);
+	void *ctx; /* the caller's */
+
+	struct list link_; /* the spool's */
+	int body_fd_;
+};
+
+/* FAIL_CORRUPT: the body file is not what was sealed. FAIL_LIMIT: disk full, or a bound. */
+void spool_submit(struct spool *sp, struct spool_message *m);
+/* The same, waiting (m->done and m->ctx are overwritten). */
+MUST_CHECK int spool_submit_wait(struct spool *sp, struct spool_message *m, uint64_t *ret_number,
+				 struct fail *why);
+
+/* ---- delivering ---- */
+
+struct spool_due {
+	uint32_t rcpt;
+	struct destination to;
+	struct str original;
+	unsigned attempts; /* before this one */
+};
+
+/* One message with those of its recipients that are due in one lane. */
+struct spool_delivery {
+	uint64_t number;
+	struct trace_id trace;
+	struct str sender;
+	bool smtputf8;
+	bool eightbit;
+	struct account_id auth_account;
+	struct str prefix;
+	struct str body; /* inline */
+	struct spool_body_id body_id;
+	int body_fd; /* read-only, the batch's; -1 when inline */
+	uint64_t body_size;
+	uint8_t sha256[SPOOL_HASH_LEN];
+	struct str map;
+	struct wall_us arrival;
+	struct spool_due *due;
+	size_t n_due;
+};
+
+struct spool_batch {
+	struct arena arena; /* all texts */
+	struct spool_delivery *v;
+	size_t n;
+};
+#define SPOOL_BATCH_INIT ((struct spool_batch){.arena = ARENA_INIT(64u << 20)})
+void spool_batch_clear(struct spool_batch *b); /* closes descriptors */
+DEFINE_AUTO(spool_batch, struct spool_batch, spool_batch_clear);
+
+/*
+ * Hand out what is due in a lane, up to max_rcpts recipients; each is in flight until spool_done or
+ * spool_lane_died names it. A batch with n = 0 means nothing is due. A delivery that was in flight
+ * when its lane died is handed out alone, with nothing else in flight in that lane.
+ * `b` is SPOOL_BATCH_INIT or cleared.
+ */
+MUST_CHECK int spool_take(struct spool *sp, unsigned lane, size_t max_rcpts, struct spool_batch *b,
+			  struct fail *why);
+
+enum spool_outcome { SPOOL_DELIVERED, SPOOL_DEFERRED, SPOOL_FAILED };
+struct spool_result {
+	enum spool_outcome outcome;
+	const char *status; /* RFC 3463: "4.3.0"; NULL: of the outcome */
+	struct str text;    /* why, for the DSN and the operator */
+};
+/*
+ * The outcome of one delivery in flight. Copied and written with the next transaction; a result
+ * for something not in flight is ignored. Callable from anywhere, does not wait.
+ */
+void spool_done(struct spool *sp, struct spool_key key, const struct spool_result *r);
+
+/* Everything in flight in this lane counts as not done; what was in flight crash_max times is held.
+ */
+void spool_lane_died(struct spool *sp, unsigned lane);
+
+/*
+ * Receipts whose dropping was never confirmed (after a restart): at most max, in number order,
+ * after `after`. Returns how many were put into ret.
+ */
+MUST_CHECK int spool_receipts(struct spool *sp, struct spool_key after, struct spool_receipt *ret,
+			      size_t max, struct fail *why);
+/* The store has dropped these. Does not wait; forgotten confirmations are asked for again. */
+void spool_receipts_dropped(struct spool *sp, const struct spool_receipt *r, size_t n);
+
+/* When the next row falls due ({INT64_MAX}: nothing waits), for a role that has its own timer. */
+struct wall_us spool_next_due(struct spool *sp);
+/* Do now what the clerk would: announce due lanes, route DSNs, defer what needs a relay. */
+void spool_tick(struct spool *sp);
+/* Wait until every result and submission so far is on disk (tests, shutdown). */
+void spool_drain(struct spool *sp);
+
+/* ---- for the operator ---- */
+
+enum spool_state { SPOOL_QUEUED, SPOOL_DEFER, SPOOL_HELD, SPOOL_ROUTING, SPOOL_STATES };
+const char *spool_state_name(enum spool_state s); /* "queued", "deferred", "held", "routing" */
+
+struct spool_row {
+	struct spool_key key;
+	enum spool_state state;
+	bool in_flight;
+	struct str sender;
+	struct str rcpt; /* destination address with detail */
+	struct str original;
+	struct account_id account;
+	uint64_t size; /* prefix and body */
+	struct trace_id trace;
+	struct wall_us arrival;
+	struct wall_us next_attempt;
+	unsigned attempts;
+	struct str status;
+	struct str text; /* last answer */
+};
+
+struct spool_query {
+	uint64_t number;    /* 0 = all */
+	uint64_t after;	    /* only messages with larger numbers */
+	struct str address; /* sender or recipient, empty = all */
+	unsigned max;	    /* rows; 0 = 1000 */
+};
+/* Rows by number and recipient, into the arena. */
+MUST_CHECK int spool_list(struct spool *sp, const struct spool_query *q, struct arena *a,
+			  struct spool_row **ret, size_t *ret_n, struct fail *why);
+/* The start of a message (prefix and body), at most max bytes. */
+MUST_CHECK int spool_show(struct spool *sp, uint64_t number, size_t max, struct arena *a,
+			  struct str *ret, struct fail *why);
+/* number 0 = all messages. Return how many recipients changed; FAIL_NOTFOUND for an unknown number.
+ * delete leaves what is in flight; no DSN is sent. flush makes deferred ones due. */
+MUST_CHECK int spool_delete(struct spool *sp, uint64_t number, struct fail *why);
+MUST_CHECK int spool_flush(struct spool *sp, uint64_t number, struct fail *why);
+MUST_CHECK int spool_hold(struct spool *sp, uint64_t number, struct fail *why);
+MUST_CHECK int spool_release(struct spool *sp, uint64_t number, struct fail *why);
+
+struct spool_counts {
+	uint64_t by_state[SPOOL_STATES]; /* recipients now */
+	uint64_t in_flight;
+	uint64_t submitted; /* messages since opening */
+	uint64_t delivered; /* recipients since opening, and so on */
+	uint64_t deferred;
+	uint64_t failed;
+	uint64_t dsns;
+	uint64_t commits;
+	uint64_t commit_failures;
+};
+void spool_count(struct spool *sp, struct spool_counts *ret);
+
+#endif
