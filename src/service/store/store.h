@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * store.h - mailboxes of accounts: what they hold and how it gets there.      [service, role user]
+ *
+ * store_view.h, beside this, is how a session looks at one mailbox and changes it.
+ *
+ * Who and how. One process writes an account (several user processes share the accounts out by
+ * partition); many threads of it call at once. Every call is thread-safe and blocks on storage
+ * unless its contract says otherwise. All writes of a partition go through one committer: it takes
+ * everything that waits into one transaction, so callers that write at the same time share a sync.
+ *
+ * Promises
+ *  1. A call that changed something returns after the change is on disk; callbacks (delivery done,
+ *     watch) come after the commit. No UID, UIDVALIDITY or MODSEQ leaves the store before that.
+ *  2. UIDs and message ids are never used twice; the UIDVALIDITY of a name only grows, also over
+ *     DELETE and CREATE. MODSEQ is one counter per account.
+ *  3. A failed call changed nothing that can be seen (an error of a commit itself leaves open
+ *     whether the change is there, as a lost answer does; the store then reads everything again).
+ *  4. Bodies are never changed and never copied inside an account.
+ *  5. Text that goes in is checked: names are UTF-8 with '/' between levels.
+ *
+ * Errors common to all calls: FAIL_IO, FAIL_LIMIT (disk full), FAIL_CORRUPT, FAIL_BUSY (too many
+ * open partitions), FAIL_NOTFOUND (no such account), FAIL_PERM (not an account of this process).
+ */
+#ifndef BARID_SERVICE_STORE_STORE_H
+#define BARID_SERVICE_STORE_STORE_H
+
+#include "base/arena.h"
+#include "base/auto.h"
+#include "base/buf.h"
+#include "base/fail.h"
+#include "base/ids.h"
+#include "base/list.h"
+
+struct fs;
+struct clock;
+struct store;
+
+/* ---- opening ----------------------------------------------------------------------------- */
+
+enum store_engine_kind {
+	STORE_SQLITE, /* one SQLite file per partition */
+	STORE_MEMORY, /* nothing on disk but bodies: for tests, and as the model of an engine */
+};
+
+#define STORE_PER_ACCOUNT 0u /* a file per account instead of a fixed number of partitions */
+
+/* All numbers: 0 means the default named here. */
+struct store_options {
+	enum store_engine_kind engine;
+	const char *root;  /* the store's folder; made (with blob folders) when missing */
+	const char *blobs; /* the blob tree, on the file system of the queue's bodies */
+	struct fs *fs;	   /* NULL: the real one */
+	struct clock *clock;
+
+	/* Where rows live. Chosen when the folder is made and kept there; later values are ignored. */
+	unsigned partitions; /* default 16 */
+	bool per_account;    /* a file per account; `partitions` is then ignored (benchmark, tests) */
+
+	/* This process is number `shard` of `shards`: it may act for accounts with
+	 * store_place() % shards == shard. */
+	unsigned shard;
+	unsigned shards; /* default 1 */
+
+	unsigned open_max;	   /* open partitions, default 64 */
+	unsigned committers;	   /* threads that commit, default 4 */
+	unsigned batch_max;	   /* writes in one transaction, default 256 */
+	uint64_t wal_bytes;	   /* checkpoint a partition above this, default 4 MiB */
+	uint64_t wal_bytes_total;  /* and the largest above this sum, default 32 MiB */
+	unsigned cache_kib;	   /* page cache of a partition, default 1024 */
+	int64_t retention_us;	   /* expunged messages stay restorable this long, default 7 days */
+	bool no_background;	   /* no maintenance thread: tests call store_maintain themselves */
+};
+
+/*
+ * Open or create the store. Starts its threads (so: after the sandbox). Removal of body names
+ * without rows, left by a crash, goes on in the background.
+ * -FAIL_UNSUPPORTED: written by a newer barid, or not a store.
+ */
+MUST_CHECK int store_open(const struct store_options *o, struct store **ret, struct fail *why);
+/* Waits for running calls' commits. Views and watches must be closed before. NULL is fine. */
+void store_close(struct store *s);
+DEFINE_AUTO_PTR(store, struct store, store_close);
+
+/* The one function that decides where an account's rows live: a partition number below
+ * `partitions`, or the account's id with STORE_PER_ACCOUNT. Pure. */
+uint64_t store_place(struct account_id account, unsigned partitions);
+/* The number of partitions that this store was created with (STORE_PER_ACCOUNT possible). */
+unsigned store_partitions(const struct store *s);
+
+/*
+ * One round of what the maintenance thread does every second: lazy writes older than `lazy_us`,
+ * checkpoints over budget, a bounded purge, a bounded piece of the sweep. Returns 1 when more
+ * is waiting.
+ */
+MUST_CHECK int store_maintain(struct store *s, struct fail *why);
+
+struct store_stats {
+	uint64_t commits, writes, deliveries, repeated; /* since open */
+	uint64_t checkpoints;
+	uint64_t open_partitions;
+	uint64_t maps, map_bytes; /* loaded mailbox maps */
+	uint64_t swept;		  /* body names removed by the sweep */
+};
+void store_get_stats(struct store *s, struct store_stats *ret);
+
+/* ---- accounts ---------------------------------------------------------------------------- */
+
+enum store_use { /* RFC 6154 */
+	STORE_USE_ARCHIVE = 1u << 0,
+	STORE_USE_DRAFTS = 1u << 1,
+	STORE_USE_FLAGGED = 1u << 2,
+	STORE_USE_JUNK = 1u << 3,
+	STORE_USE_SENT = 1u << 4,
+	STORE_USE_TRASH = 1u << 5,
+	STORE_USE_ALL = 1u << 6,
+};
+
+struct store_folder {
+	const char *name;
+	unsigned use; /* STORE_USE_ bits */
+};
+/* INBOX, Sent, Drafts, Junk, Trash, Archive; ends with a NULL name. */
+extern const struct store_folder store_default_folders[];
+
+/*
+ * Make the account's rows and its folders (subscribed), all in one transaction, unless the account
+ * exists; then nothing changes, so a user's deleted folder stays deleted. Cheap when it exists.
+ * `folders` ends with a NULL name and should hold INBOX (it is added when missing).
+ */
+MUST_CHECK int store_account_ensure(struct store *s, struct account_id account,
+				    const struct store_folder *folders, struct fail *why);
+/* Remove everything of the account, bodies included. Its views answer -FAIL_GONE from then on. */
+MUST_CHECK int store_account_delete(struct store *s, struct account_id account, struct fail *why);
+
+struct store_usage {
+	uint64_t bytes;	   /* sum of sizes of all messages in all mailboxes; a copy counts again */
+	uint64_t messages;
+	uint64_t epoch;	   /* raised by a restore: sync states of other epochs are void */
+	struct modseq modseq;
+	struct wall_us created;
+};
+MUST_CHECK int store_account_usage(struct store *s, struct account_id account,
+				   struct store_usage *ret, struct fail *why);
+
+/* A limit that the caller has looked up; 0 = none. */
+struct store_quota {
+	uint64_t bytes;
+	uint64_t messages;
+};
+
+/* ---- mailboxes --------------------------------------------------------------------------- */
+/*
+ * Names are UTF-8, levels separated by '/', at most STORE_NAME_MAX bytes and STORE_DEPTH_MAX
+ * levels, no empty level and no control character. A first level that is INBOX in any case is
+ * INBOX; everything else is case-sensitive. One trailing '/' is dropped (RFC 3501 6.3.3).
+ */
+#define STORE_NAME_MAX	1000
+#define STORE_DEPTH_MAX 64
+
+struct store_counters {
+	uint32_t exists;
+	uint32_t recent; /* what a session that selects now would see as recent */
+	uint32_t unseen; /* messages without \Seen */
+	uint32_t deleted; /* messages with \Deleted */
+	uint64_t size;	 /* sum of message sizes */
+	struct uid uidnext;
+	uint32_t uidvalidity;
+	struct modseq highestmodseq;
+};
+
+struct store_mailbox {
+	struct str name;
+	struct mailbox_id id; /* {0} when `missing` */
+	unsigned use;	      /* STORE_USE_ bits */
+	bool missing;	      /* only subscribed: no such mailbox (RFC 3501 6.3.9) */
+	bool noselect;	      /* a deleted mailbox that has inferiors */
+	bool has_children;
+	bool subscribed;
+	struct store_counters counters; /* all 0 when missing or noselect */
+};
+struct store_mailboxes {
+	struct store_mailbox *p; /* sorted by name bytewise, INBOX first */
+	size_t n;
+};
+
+/* All mailboxes and subscribed names, in `arena`. -FAIL_LIMIT when the arena is full. */
+MUST_CHECK int store_mailbox_list(struct store *s, struct account_id account, struct arena *arena,
+				  struct store_mailboxes *ret, struct fail *why);
+/* One mailbox, without has_children and subscribed; name is borrowed from `arena`.
+ * -FAIL_NOTFOUND also for a bad name. */
+MUST_CHECK int store_mailbox_find(struct store *s, struct account_id account, struct str name,
+				  struct arena *arena, struct store_mailbox *ret,
+				  struct fail *why);
+
+/*
+ * CREATE (RFC 3501 6.3.3, RFC 6154 use): missing parents are made as ordinary mailboxes, not
+ * subscribed. A \Noselect name becomes a mailbox. -FAIL_EXISTS, -FAIL_SYNTAX (bad name),
+ * -FAIL_LIMIT (too long, too deep, more than STORE_MAILBOXES_MAX).
+ */
+#define STORE_MAILBOXES_MAX 10000
+MUST_CHECK int store_mailbox_create(struct store *s, struct account_id account, struct str name,
+				    unsigned use, struct mailbox_id *ret, struct fail *why);
+/*
+ * DELETE (6.3.4): with inferiors the messages go and the name stays \Noselect; without, it goes,
+ * also when it was \Noselect. The subscription stays (6.3.6). Messages stay restorable for the
+ * retention time. -FAIL_NOTFOUND; -FAIL_PERM for INBOX; -FAIL_CONFLICT for a \Noselect name
+ * with inferiors.
+ */
+MUST_CHECK int store_mailbox_delete(struct store *s, struct account_id account, struct str name,
+				    struct fail *why);
+/*
+ * RENAME (6.3.5) with all inferiors; missing parents of `to` are made. Renaming INBOX moves its
+ * messages into the new mailbox `to` and leaves INBOX and its inferiors. UIDVALIDITY, UIDs and id
+ * stay with a renamed mailbox; subscriptions are names and do not follow.
+ * -FAIL_NOTFOUND, -FAIL_EXISTS (`to`), -FAIL_SYNTAX, -FAIL_LIMIT, -FAIL_CONFLICT (into itself).
+ */
+MUST_CHECK int store_mailbox_rename(struct store *s, struct account_id account, struct str from,
+				    struct str to, struct fail *why);
+/* SUBSCRIBE and UNSUBSCRIBE; the name need not exist. Both are fine when nothing changes. */
+MUST_CHECK int store_subscribe(struct store *s, struct account_id account, struct str name,
+			       bool on, struct fail *why);
+
+/* ---- bodies ------------------------------------------------------------------------------ */
+/*
+ * What a client sees as a message is prefix + body. A body up to STORE_INLINE_MAX bytes travels
+ * and is stored inline; a larger one is a file of the blob tree, without a name until the
+ * transaction that stores it.
+ */
+#define STORE_INLINE_MAX (60u * 1024)
+#define STORE_PREFIX_MAX (32u * 1024)
+#define STORE_MAP_MAX	 (4u * 1024 * 1024)
+
+struct store_body {
+	unsigned char id[16];
+	int fd; /* owned; -1 = none */
+	uint64_t size;
+	unsigned char sha256[32];
+	bool sealed;
+};
+#define STORE_BODY_INIT ((struct store_body){.fd = -1})
+
+void store_body_clear(struct store_body *b); /* closes; a file without a name is gone then */
+DEFINE_AUTO(store_body, struct store_body, store_body_clear);
+
+/* A nameless file (mode 0660) with a new id, open for writing: ret->fd may be passed to the
+ * process that receives the bytes. size_hint 0 = unknown; more than the disk has: -FAIL_LIMIT. */
+MUST_CHECK int store_body_create(struct store *s, uint64_t size_hint, struct store_body *ret,
+				 struct fail *why);
+/* The writer is done: take size and SHA-256 and replace fd by one that is read-only (for scan). */
+MUST_CHECK int store_body_seal(struct store *s, struct store_body *b, struct fail *why);
+
+/*
+ * One message to store. All pointers are borrowed until the call (or delivery) is done. A body
+ * file must be sealed, its SHA-256 is verified again before the commit when `verify` is set.
+ * A file that queue has linked already (`<id>.q`) comes with the same id.
+ */
+struct store_content {
+	struct str prefix;
+	struct str bytes;		 /* the body, when file is NULL */
+	const struct store_body *file;
+	struct str map;			 /* message map of scan (codec/mime/map.h), of the body */
+	bool verify;
+};
+
+/* Flags of an entry: a bit set. Bits 6..63 are keywords by the mailbox's table. */
+enum store_flag_bits {
+	STORE_ANSWERED = 1u << 0,
+	STORE_FLAGGED = 1u << 1,
+	STORE_DELETED = 1u << 2,
+	STORE_SEEN = 1u << 3,
+	STORE_DRAFT = 1u << 4,
+	STORE_RECENT = 1u << 5, /* only in what views show; never stored */
+};
+#define STORE_SYSTEM_FLAGS  0x1fu
+#define STORE_KEYWORD_FIRST 6
+#define STORE_KEYWORDS_MAX  58
+#define STORE_KEYWORD_LEN   128
+
+/* Flags by name, as a command or a rule gives them. Keywords compare ASCII case-insensitively;
+ * the first spelling stays. */
+struct store_flagset {
+	uint32_t system;	     /* STORE_ANSWERED ... STORE_DRAFT */
+	const struct str *keywords;  /* atoms */
+	size_t n_keywords;
+};
+
+/* ---- APPEND ------------------------------------------------------------------------------ */
+
+struct store_append_message {
+	struct store_content content;
+	struct store_flagset flags;
+	struct wall_us internaldate; /* {0} = now */
+};
+struct store_append_result {
+	struct mailbox_id mailbox;
+	uint32_t uidvalidity;
+	struct uid first; /* message i of the array has first + i */
+	struct modseq modseq;
+};
+
+/*
+ * Store n (1 to 1000) messages, all or none. On disk when it returns 0.
+ * -FAIL_NOTFOUND: no such mailbox (TRYCREATE), or \Noselect. -FAIL_QUOTA. -FAIL_LIMIT also when
+ * the mailbox's keyword table is full. -FAIL_CORRUPT: a body is not what was sealed.
+ */
+struct store_append {
+	struct account_id account;
+	struct str mailbox;
+	const struct store_append_message *messages;
+	size_t n;
+	struct store_quota quota;
+};
+MUST_CHECK int store_append(struct store *s, const struct store_append *a,
+			    struct store_append_result *ret, struct fail *why);
+
+/* ---- delivery ---------------------------------------------------------------------------- */
+
+/* Names one delivery for ever: the spool's epoch, its message number, the recipient's row. */
+struct store_receipt {
+	unsigned char epoch[16];
+	uint64_t number;
+	uint64_t rcpt;
+};
+
+struct store_delivery {
+	/* in: borrowed, with what it points to, until done */
+	struct account_id account;
+	struct store_receipt receipt;
+	struct str folder;	   /* "" = INBOX; a bad or missing one falls back to INBOX */
+	bool folder_create;	   /* make it (subscribed) when missing */
+	struct store_content content;
+	struct store_flagset flags;
+	struct wall_us internaldate; /* {0} = now */
+	struct store_quota quota;
+	/*
+	 * Called exactly once, on a committer thread, after the commit (r = 0) or with the reason
+	 * (`why` is valid during the call). Must not block nor call the store, except
+	 * store_deliver. The structure may be freed or used again inside.
+	 */
+	void (*done)(struct store_delivery *d, int r, const struct fail *why);
+	void *user; /* the caller's */
+
+	/* out, when done says 0 */
+	struct mailbox_id mailbox;
+	uint32_t uidvalidity;
+	struct uid uid;	  /* {0} when repeated */
+	bool repeated;	  /* the receipt was there: delivered before, nothing done */
+
+	/* the store's own */
+	struct store *store_;
+	struct store_job *job_;
+};
+
+/*
+ * Deliver; never blocks, never fails by itself: the outcome comes through d->done. Many callers'
+ * deliveries share one transaction, each in its own savepoint: one that fails does not disturb
+ * the others. Idempotent by receipt: a repetition is a success without a second message, also
+ * when the message was expunged meanwhile. Codes: -FAIL_NOTFOUND (no such account: the caller
+ * ensures accounts), -FAIL_QUOTA, -FAIL_TOOBIG, -FAIL_CORRUPT and the common ones.
+ */
+void store_deliver(struct store *s, struct store_delivery *d);
+
+/* queue has confirmed n receipts (it will never send them again): forget them. Lazily written. */
+MUST_CHECK int store_receipt_drop(struct store *s, struct account_id account,
+				  const struct store_receipt *receipts, size_t n,
+				  struct fail *why);
+
+/* ---- upkeep ------------------------------------------------------------------------------ */
+
+struct store_purge_result {
+	uint64_t entries, messages, bodies, mailboxes;
+	bool more; /* the bound was reached */
+};
+/*
+ * Forget for good what was expunged before `before`, at most `max` entries, in the partition of
+ * `account` ({0}: in every partition). History that an open view still needs stays.
+ */
+MUST_CHECK int store_purge(struct store *s, struct account_id account, struct wall_us before,
+			   size_t max, struct store_purge_result *ret, struct fail *why);
+
+/*
+ * Recount everything of an account and compare with the counters, references and body files.
+ * Returns 0 when all is right, -FAIL_CORRUPT with the first difference in why->detail.
+ */
+MUST_CHECK int store_check(struct store *s, struct account_id account, struct fail *why);
+
+#endif
