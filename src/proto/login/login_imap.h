@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * login_imap.h - IMAP until somebody is logged in.                             [proto]
+ *
+ * RFC 3501 sections 6.1, 6.2 and 7.1; RFC 2595, RFC 4959 (SASL-IR), RFC 2971 (ID), RFC 5530
+ * (response codes). Runs in edge and does no I/O: complete commands in, replies (in `out`, CRLF
+ * included) and one action out. One thread at a time per object.
+ *
+ *     login_imap_greet -> send
+ *     each FRAME_IMAP_COMMAND -> login_imap_command, or login_imap_line after LOGIN_ACTION_LINE
+ *     each dropped command    -> login_imap_dropped
+ */
+#ifndef BARID_PROTO_LOGIN_IMAP_H
+#define BARID_PROTO_LOGIN_IMAP_H
+
+#include "codec/frame/frame_imap.h"
+#include "proto/login/login_sasl.h"
+
+struct login_imap_config {
+	bool starttls;	     /* TLS can be offered on this port */
+	bool plain_allowed;  /* the peer is trusted: passwords may travel without TLS */
+	const char *version; /* told in ID; NULL = only the name */
+	unsigned bad_max;    /* the connection ends at this many bad commands; 0 = 10 */
+};
+
+/* What edge does after it has sent the reply. */
+enum login_action {
+	LOGIN_ACTION_NONE,
+	LOGIN_ACTION_LINE, /* the next line is raw: frame_imap_expect_raw, then login_imap_line */
+	/* drop all input that is buffered or framed (frame_imap_wipe), do the handshake, then
+	   login_imap_tls_started */
+	LOGIN_ACTION_STARTTLS,
+	LOGIN_ACTION_VERIFY, /* ask dir about login_imap_credentials, then login_imap_verdict;
+				take no further command before; wipe the framer, it holds a secret
+			      */
+	LOGIN_ACTION_DONE,   /* logged in: hand the connection to the account's session */
+	LOGIN_ACTION_CLOSE,
+};
+
+struct login_imap {
+	struct login_imap_config config;
+	bool tls;
+	bool in_sasl;
+	bool verifying;
+	unsigned bad;
+	struct login_sasl sasl;
+};
+
+/* `tls`: the connection has it from the start (port 993). */
+void login_imap_init(struct login_imap *l, const struct login_imap_config *config, bool tls);
+void login_imap_clear(struct login_imap *l); /* overwrites secrets */
+
+/* "* OK [CAPABILITY ...] ..." */
+void login_imap_greet(const struct login_imap *l, struct buf *out);
+
+enum login_action login_imap_command(struct login_imap *l, const struct imap_input *in,
+				     struct buf *out);
+enum login_action login_imap_line(struct login_imap *l, struct str line, struct buf *out);
+/* FRAME_IMAP_TOO_BIG, _REFUSED or _MALFORMED. */
+enum login_action login_imap_dropped(struct login_imap *l, enum frame_imap_event_kind kind,
+				     struct str tag, struct buf *out);
+void login_imap_tls_started(struct login_imap *l);
+
+/* User and password to verify; valid between LOGIN_ACTION_VERIFY and login_imap_verdict. */
+const struct sasl_credentials *login_imap_credentials(const struct login_imap *l);
+enum login_action login_imap_verdict(struct login_imap *l, enum login_verdict verdict,
+				     struct buf *out);
+
+/* Ends from our side, to be sent before closing. */
+void login_imap_bye_timeout(struct buf *out);
+void login_imap_bye_shutdown(struct buf *out);
+
+#endif

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * login_sasl.h - a SASL exchange in the lines of IMAP, SMTP or POP3.           [proto]
+ *
+ * RFC 3501 6.2.2 with RFC 4959, RFC 4954, RFC 5034. No I/O: each call appends the line to send,
+ * CRLF included, to `reply`. Runs in edge. One thread at a time.
+ *
+ *     r = login_sasl_begin(&x, LOGIN_SMTP, STR_NULL, mech, initial, &reply);
+ *     while (r == LOGIN_SASL_CONTINUE)  send reply; r = login_sasl_line(&x, next line, &reply);
+ *     LOGIN_SASL_VERIFY: ask dir about x.credentials, clear them, then login_sasl_verdict
+ *     LOGIN_SASL_FAILED: send reply; the exchange is over
+ */
+#ifndef BARID_PROTO_LOGIN_SASL_H
+#define BARID_PROTO_LOGIN_SASL_H
+
+#include "base/buf.h"
+#include "codec/sasl/sasl.h"
+
+enum login_dialect { LOGIN_IMAP, LOGIN_SMTP, LOGIN_POP3 };
+
+enum login_sasl_result { LOGIN_SASL_CONTINUE, LOGIN_SASL_VERIFY, LOGIN_SASL_FAILED };
+
+/* What dir said. Unknown user, wrong password and disabled service are one and the same outside. */
+enum login_verdict {
+	LOGIN_VERDICT_OK,
+	LOGIN_VERDICT_REFUSED,
+	LOGIN_VERDICT_UNAVAILABLE, /* dir cannot be asked now */
+	LOGIN_VERDICT_BUSY,	   /* too many attempts; later */
+};
+
+#define LOGIN_TAG_MAX	    64
+#define LOGIN_SASL_LINE_MAX 12288 /* RFC 4954 section 4: a base64 line without CRLF */
+
+struct login_sasl {
+	enum login_dialect dialect;
+	char tag[LOGIN_TAG_MAX];
+	size_t tag_n;
+	struct sasl sasl;
+	struct sasl_credentials credentials; /* secret */
+};
+
+/*
+ * Start with the mechanism's name and the initial response as written in the command ({NULL, 0}
+ * when there was none). `tag` is for IMAP, at most LOGIN_TAG_MAX bytes.
+ */
+enum login_sasl_result login_sasl_begin(struct login_sasl *x, enum login_dialect dialect,
+					struct str tag, struct str mechanism, struct str initial,
+					struct buf *reply);
+/* A line from the client, without CRLF. */
+enum login_sasl_result login_sasl_line(struct login_sasl *x, struct str line, struct buf *reply);
+/* Overwrites the credentials. */
+void login_sasl_clear(struct login_sasl *x);
+
+/*
+ * The closing line after dir's verdict, for SMTP and POP3 and for IMAP's failures. For IMAP's
+ * success login_imap writes it, because it carries capabilities.
+ */
+void login_sasl_verdict(struct buf *reply, enum login_dialect dialect, struct str tag,
+			enum login_verdict verdict);
+
+#endif
