@@ -280,7 +280,7 @@ enum store_flag_bits {
 /* Flags by name, as a command or a rule gives them. Keywords compare ASCII case-insensitively;
  * the first spelling stays. */
 struct store_flagset {
-	uint32_t system;	     /* STORE_ANSWERED ... STORE_DRAFT */
+	uint32_t bits;		     /* STORE_ANSWERED ... STORE_DRAFT */
 	const struct str *keywords;  /* atoms */
 	size_t n_keywords;
 };
