@@ -11,15 +11,49 @@
 #include <string.h>
 #include <time.h>
 
+#define BANNED(name) name##_is_banned_see_base_banned_h
+
 #undef strcpy
+#define strcpy(...) BANNED(strcpy)
 #undef strcat
+#define strcat(...) BANNED(strcat)
 #undef strncpy
+#define strncpy(...) BANNED(strncpy)
+#undef strncat
+#define strncat(...) BANNED(strncat)
 #undef sprintf
+#define sprintf(...) BANNED(sprintf)
 #undef vsprintf
+#define vsprintf(...) BANNED(vsprintf)
 #undef strtok
+#define strtok(...) BANNED(strtok)
+#undef gets
+#define gets(...) BANNED(gets)
 #undef atoi
+#define atoi(...) BANNED(atoi)
+#undef atol
+#define atol(...) BANNED(atol)
 #undef alloca
-#pragma GCC poison strcpy strcat strncpy strncat sprintf vsprintf strtok gets atoi atol alloca
-#pragma GCC poison localtime gmtime asctime ctime rand srand system popen tmpnam mktemp
+#define alloca(...) BANNED(alloca)
+#undef localtime
+#define localtime(...) BANNED(localtime)
+#undef gmtime
+#define gmtime(...) BANNED(gmtime)
+#undef asctime
+#define asctime(...) BANNED(asctime)
+#undef ctime
+#define ctime(...) BANNED(ctime)
+#undef rand
+#define rand(...) BANNED(rand)
+#undef srand
+#define srand(...) BANNED(srand)
+#undef system
+#define system(...) BANNED(system)
+#undef popen
+#define popen(...) BANNED(popen)
+#undef tmpnam
+#define tmpnam(...) BANNED(tmpnam)
+#undef mktemp
+#define mktemp(...) BANNED(mktemp)
 
 #endif

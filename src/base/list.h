@@ -47,6 +47,13 @@ static inline struct list *list_pop(struct list *head)
 	list_remove(n);
 	return n;
 }
+/* The first element of a list that is not empty, unlinked. */
+static inline struct list *list_take(struct list *head)
+{
+	struct list *n = head->next;
+	list_remove(n);
+	return n;
+}
 
 #define LIST_EACH(head, it)                                                                        \
 	for (struct list *it = (head)->next, *it##_next = it->next; it != (head);                  \

@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "roles/role/role.h"
+#include "base/check.h"
+#include "base/num.h"
+#include "build_id.h"
+#include "sys/clock.h"
+#include "sys/counter.h"
+#include "sys/crash.h"
+#include "sys/log.h"
+#include "sys/proc.h"
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define COUNTERS_MAX 500
+
+const char *role_build_id(void)
+{
+	return BARID_BUILD_ID;
+}
+
+/* --- peers ------------------------------------------------------------------------------------------ */
+
+static void peer_message(struct ipc_channel *ch, struct ipc_packet *p)
+{
+	struct role *role = ipc_channel_context(ch);
+	role->ops->message(role, ch, p);
+}
+
+static void peer_up(struct ipc_channel *ch)
+{
+	struct role *role = ipc_channel_context(ch);
+	if (role->ops->peer_up && role->started)
+		role->ops->peer_up(role, ch);
+}
+
+static void peer_down(struct ipc_channel *ch)
+{
+	struct role *role = ipc_channel_context(ch);
+	if (role->ops->peer_down && role->started)
+		role->ops->peer_down(role, ch);
+}
+
+static const struct ipc_channel_ops peer_ops = {.message = peer_message, .up = peer_up, .down = peer_down};
+
+struct ipc_channel *role_peer(struct role *role, const char *name, unsigned index)
+{
+	for (size_t i = 0; i < role->peers.n; i++) {
+		struct ipc_channel *ch = role->peers.p[i];
+		if (ipc_channel_index(ch) == index && strcmp(ipc_channel_name(ch), name) == 0)
+			return ch;
+	}
+	struct ipc_channel *ch = ipc_channel_new(role->loop, name, index, &peer_ops, role);
+	*vec_push(&role->peers) = ch;
+	return ch;
+}
+
+unsigned role_peer_count(const struct role *role, const char *name)
+{
+	unsigned n = 0;
+	for (size_t i = 0; i < role->peers.n; i++)
+		n += strcmp(ipc_channel_name(role->peers.p[i]), name) == 0;
+	return n;
+}
+
+struct ipc_channel *role_peer_idlest(struct role *role, const char *name)
+{
+	struct ipc_channel *best = NULL;
+	unsigned least = UINT32_MAX;
+	for (size_t i = 0; i < role->peers.n; i++) {
+		struct ipc_channel *ch = role->peers.p[i];
+		if (strcmp(ipc_channel_name(ch), name) != 0)
+			continue;
+		unsigned load = ipc_channel_load(ch) + (ipc_channel_is_up(ch) ? 0 : 1000000);
+		if (load < least) {
+			least = load;
+			best = ch;
+		}
+	}
+	CHECK(best); /* master told of every peer before start */
+	return best;
+}
+
+/* Multiplicative hashing: account ids are small and dense, their low bits alone would do, but ids
+ * that an import spaced regularly must spread as well. */
+unsigned role_shard(struct account_id account, unsigned shards)
+{
+	return (unsigned)((account.v * UINT64_C(0x9e3779b97f4a7c15)) >> 33) % shards;
+}
+
+struct ipc_channel *role_user_of(struct role *role, struct account_id account)
+{
+	unsigned n = role_peer_count(role, "user");
+	CHECK(n);
+	return role_peer(role, "user", role_shard(account, n));
+}
+
+/* --- sealed state ------------------------------------------------------------------------------------ */
+
+static struct str purpose_of(struct role *role, struct session_id session, char text[64])
+{
+	int n = snprintf(text, 64, "%s:%llx", role->ops->name, (unsigned long long)session.v);
+	return (struct str){text, (size_t)n};
+}
+
+int role_seal(struct role *role, struct session_id session, struct str plain, struct buf *out)
+{
+	char text[64];
+	CHECK(role->has_seal_key);
+	return seal(role->seal_key, purpose_of(role, session, text), plain, out);
+}
+
+int role_unseal(struct role *role, struct session_id session, struct str sealed, struct buf *out)
+{
+	char text[64];
+	CHECK(role->has_seal_key);
+	return unseal(role->seal_key, purpose_of(role, session, text), sealed, out);
+}
+
+/* --- control ------------------------------------------------------------------------------------------ */
+
+NORETURN static void give_up(struct role *role, const struct fail *why)
+{
+	log_event(LOG_ERROR, "role.failed", log_u64("index", role->index), log_fail(why));
+	_exit(1);
+}
+
+void role_end(struct role *role)
+{
+	loop_stop(role->loop);
+}
+
+static void configure(struct role *role, struct ipc_packet *p)
+{
+	struct msg_configure m;
+	struct fail why = FAIL_INIT;
+	AUTO(buf) struct buf errors = BUF_INIT(KIB(16));
+	enum log_level level;
+	if (msg_configure_read(p, &m) < 0 || conf_parse("master", m.conf, &role->conf, &errors) < 0) {
+		(void)fail_set(&why, FAIL_PEER, NULL, "bad configuration from master: %s", buf_c(&errors));
+		give_up(role, &why);
+	}
+	if (log_level_parse(str_c(role->conf->log_level), &level))
+		log_set_level(level);
+	role->has_seal_key = m.seal_key.n == SEAL_KEY_SIZE;
+	if (role->has_seal_key)
+		memcpy(role->seal_key, m.seal_key.p, SEAL_KEY_SIZE);
+	role->uid = m.uid;
+	role->gid = m.gid;
+	role->shared_gid = m.shared_gid;
+	role->state_fd = ipc_packet_take_fd(p, m.state);
+}
+
+static void enter_sandbox(struct role *role, char *report, size_t size)
+{
+	struct fail why = FAIL_INIT;
+	struct proc_user user = {.uid = role->uid, .gid = role->gid};
+	if (role->shared_gid)
+		user.groups[user.n_groups++] = role->shared_gid;
+	struct sandbox_profile profile = {.role = role->ops->name,
+					  .flags = role->ops->sandbox_flags,
+					  .paths = role->ops->paths,
+					  .n_paths = role->ops->n_paths,
+					  .user = role->uid ? &user : NULL};
+	struct sandbox_report done = {0};
+	struct proc_limits limits = {.no_core = true};
+	(void)umask(role->shared_gid ? 007 : 077);
+	if (fchdir(role->state_fd) < 0)
+		give_up(role, (fail_errno(&why, FAIL_IO, "cannot enter the state folder"), &why));
+	(void)close(role->state_fd);
+	if (proc_limit(&limits, &why) < 0 || sandbox_enter(&profile, &done, &why) < 0 ||
+	    proc_not_dumpable(&why) < 0)
+		give_up(role, &why);
+	(void)snprintf(report, size, "landlock %d (kernel %d), seccomp %s, user %s", done.landlock_abi, done.kernel_abi,
+		       done.seccomp ? "on" : "off", done.user_changed ? "own" : "shared");
+}
+
+static void start(struct role *role)
+{
+	struct fail why = FAIL_INIT;
+	char report[200];
+	enter_sandbox(role, report, sizeof report);
+	if (role->ops->open(role, &why) < 0)
+		give_up(role, &why);
+	role->started = true;
+	struct msg_ready m = {.sandbox = str_c(report)};
+	(void)ipc_send(role->control, (struct trace_id){0}, IPC_READY, &m);
+	if (role->ops->peer_up)
+		for (size_t i = 0; i < role->peers.n; i++)
+			if (ipc_channel_is_up(role->peers.p[i]))
+				role->ops->peer_up(role, role->peers.p[i]);
+}
+
+static void debug(struct ipc_packet *p)
+{
+	struct msg_debug m;
+	uint64_t us;
+	if (msg_debug_read(p, &m) < 0)
+		return;
+	if (str_eq(m.verb, STR("clock")) && num_parse_u64(m.arg, &us)) {
+		clock_bend_us((int64_t)us);
+	} else if (str_eq(m.verb, STR("crash-point"))) {
+		char name[200];
+		(void)snprintf(name, sizeof name, "%.*s", STR_ARG(m.arg));
+		(void)crash_arm(name, 1);
+	}
+}
+
+struct counting {
+	struct msg_counter counters[COUNTERS_MAX];
+	size_t n;
+};
+
+static void collect(void *arg, const struct counter *c)
+{
+	struct counting *all = arg;
+	if (all->n < COUNTERS_MAX)
+		all->counters[all->n++] = (struct msg_counter){.name = str_c(c->name), .value = counter_get(c)};
+}
+
+static void reply_stats(struct ipc_packet *p)
+{
+	struct counting *all = xcalloc(1, sizeof *all);
+	counter_each(collect, all);
+	struct msg_stats_reply m = {.counters = all->counters, .counters_n = all->n};
+	(void)ipc_reply(p, IPC_STATS_REPLY, &m);
+	free(all);
+}
+
+static void attach_peer(struct role *role, struct ipc_packet *p)
+{
+	struct msg_channel m;
+	char name[24];
+	if (msg_channel_read(p, &m) < 0)
+		return;
+	(void)snprintf(name, sizeof name, "%.*s", STR_ARG(m.role));
+	ipc_channel_attach(role_peer(role, name, m.index), ipc_packet_take_fd(p, m.socket));
+}
+
+static void take_listener(struct role *role, struct ipc_packet *p)
+{
+	struct msg_listener m;
+	if (msg_listener_read(p, &m) == 0 && role->ops->listener)
+		role->ops->listener(role, m.service, m.address, ipc_packet_take_fd(p, m.socket));
+}
+
+static void take_certificate(struct role *role, struct ipc_packet *p)
+{
+	struct msg_certificate m;
+	struct fail why = FAIL_INIT;
+	if (msg_certificate_read(p, &m) < 0 || !role->ops->certificate)
+		return;
+	if (role->ops->certificate(role, m.chain, m.key, &why) < 0) {
+		if (!role->started)
+			give_up(role, &why);
+		log_event(LOG_ERROR, "tls.reload-failed", log_fail(&why));
+	}
+}
+
+static void control_message(struct ipc_channel *ch, struct ipc_packet *p)
+{
+	struct role *role = ipc_channel_context(ch);
+	enum ipc_type type = ipc_packet_type(p);
+	if (type == IPC_ADMIN && role->ops->admin) {
+		role->ops->admin(role, p);
+		return;
+	}
+	if (type == IPC_CONFIGURE)
+		configure(role, p);
+	else if (type == IPC_CHANNEL)
+		attach_peer(role, p);
+	else if (type == IPC_LISTENER)
+		take_listener(role, p);
+	else if (type == IPC_CERTIFICATE)
+		take_certificate(role, p);
+	else if (type == IPC_START)
+		start(role);
+	else if (type == IPC_DEBUG)
+		debug(p);
+	else if (type == IPC_STATS)
+		reply_stats(p);
+	else if (type == IPC_STOP && role->ops->stop)
+		role->ops->stop(role);
+	else if (type == IPC_STOP)
+		role_end(role);
+	ipc_packet_free(p);
+}
+
+static void master_is_gone(struct ipc_channel *ch)
+{
+	(void)ch;
+	_exit(0); /* everything acknowledged is on disk: there is nothing to say goodbye to */
+}
+
+static const struct ipc_channel_ops control_ops = {.message = control_message, .down = master_is_gone};
+
+static bool is_socket(int fd)
+{
+	struct stat st;
+	return fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode);
+}
+
+int role_main(int argc, char **argv, const struct role_ops *ops)
+{
+	static struct role role;
+	uint32_t index = 0;
+	if (argc != 2 || !num_parse_u32(str_c(argv[1]), &index) || !is_socket(ROLE_CONTROL_FD)) {
+		(void)fprintf(stderr, "barid-%s is started by `barid serve`, not by hand.\n", ops->name);
+		return 2;
+	}
+	struct fail why = FAIL_INIT;
+	char name[32];
+	(void)snprintf(name, sizeof name, "barid-%s", ops->name);
+	proc_set_name(name);
+	(void)signal(SIGPIPE, SIG_IGN);
+	(void)signal(SIGINT, SIG_IGN); /* Ctrl-C goes to master, which stops everyone in order */
+	log_open(ops->name, 2, LOG_INFO);
+	role.ops = ops;
+	role.index = index;
+	role.state_fd = -1;
+	if (proc_die_with_parent(getppid(), &why) < 0 || proc_cloexec(ROLE_CONTROL_FD, true, &why) < 0)
+		give_up(&role, &why);
+	role.loop = loop_new();
+	role.control = ipc_channel_new(role.loop, "master", 0, &control_ops, &role);
+	ipc_channel_attach(role.control, ROLE_CONTROL_FD);
+	struct msg_hello hello = {.build_id = str_c(role_build_id()), .role = str_c(ops->name), .index = (uint16_t)index};
+	(void)ipc_send(role.control, (struct trace_id){0}, IPC_HELLO, &hello);
+	loop_run(role.loop);
+	return 0;
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * role.h - what every role process has in common: start-up, peers, control, end.     [roles]
+ *
+ * Master starts a role with its control socket on descriptor 3 and tells it, in this order:
+ * configure, then certificate / listener / channel as they apply, then start. Then the role
+ *   1. moves into the state folder, becomes its user and enters its sandbox,
+ *   2. opens its files (ops->open), sends `ready`, and serves its loop.
+ * It ends when the control socket closes, or after `stop` when ops->stop has let go of everything.
+ *
+ * All callbacks run on the loop's thread.
+ */
+#ifndef BARID_ROLES_ROLE_ROLE_H
+#define BARID_ROLES_ROLE_ROLE_H
+
+#include "base/fail.h"
+#include "base/vec.h"
+#include "runtime/conf.h"
+#include "runtime/ipc/ipc.h"
+#include "runtime/loop.h"
+#include "runtime/seal.h"
+#include "sys/sandbox.h"
+
+#define ROLE_CONTROL_FD 3
+
+struct role;
+
+struct role_ops {
+	const char *name;
+	unsigned sandbox_flags;		    /* SANDBOX_* */
+	const struct sandbox_path *paths;   /* below the state folder */
+	size_t n_paths;
+	MUST_CHECK int (*open)(struct role *role, struct fail *why);
+	/* A request or notice of a peer; the callee owns p. */
+	void (*message)(struct role *role, struct ipc_channel *from, struct ipc_packet *p);
+	/* May be NULL: */
+	void (*peer_up)(struct role *role, struct ipc_channel *peer);
+	void (*peer_down)(struct role *role, struct ipc_channel *peer);
+	void (*listener)(struct role *role, struct str service, struct str address, int fd); /* owns fd */
+	MUST_CHECK int (*certificate)(struct role *role, struct str chain, struct str key, struct fail *why);
+	/* Management commands of this role; answers p itself, later if it likes, and owns it. */
+	void (*admin)(struct role *role, struct ipc_packet *p);
+	/* Finish; call role_end when done. NULL = at once. */
+	void (*stop)(struct role *role);
+};
+
+struct role {
+	const struct role_ops *ops;
+	unsigned index;
+	struct loop *loop;
+	struct conf *conf;
+	bool has_seal_key;
+	unsigned char seal_key[SEAL_KEY_SIZE];
+	struct ipc_channel *control;
+	VEC(struct ipc_channel *) peers;
+	bool started;
+	void *self; /* the role's own data, set by ops->open or earlier */
+	/* start-up only */
+	uint32_t uid, gid, shared_gid;
+	int state_fd;
+};
+
+/* The whole life of a role process: main() returns this. */
+int role_main(int argc, char **argv, const struct role_ops *ops);
+void role_end(struct role *role);
+
+/* The channel to peer `name` number `index`; made (down) when it was not known. Never NULL. */
+struct ipc_channel *role_peer(struct role *role, const char *name, unsigned index);
+/* How many peers of that name master has told of. */
+unsigned role_peer_count(const struct role *role, const char *name);
+/* The one of them with the least to do. */
+struct ipc_channel *role_peer_idlest(struct role *role, const char *name);
+/* The shard of an account: which user process owns its mailboxes. */
+struct ipc_channel *role_user_of(struct role *role, struct account_id account);
+unsigned role_shard(struct account_id account, unsigned shards);
+
+/* Seal state for edge to keep, bound to role name and session; and the reverse. */
+MUST_CHECK int role_seal(struct role *role, struct session_id session, struct str plain, struct buf *out);
+MUST_CHECK int role_unseal(struct role *role, struct session_id session, struct str sealed, struct buf *out);
+
+/* The id of this build: master and roles of two builds never talk. */
+const char *role_build_id(void);
+
+#endif

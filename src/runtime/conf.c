@@ -1,0 +1,413 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/conf.h"
+#include "base/check.h"
+#include "base/num.h"
+#include "base/vec.h"
+#include "sys/fs.h"
+#include "sys/sock.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <libgen.h>
+#include <unistd.h>
+
+#define FILE_MAX_BYTES MIB(1)
+#define INCLUDE_DEPTH 8
+
+struct parse {
+	struct conf *conf;
+	struct buf *errors;
+	bool *seen; /* per setting: said in the file at hand or an earlier one */
+	bool may_include;
+	unsigned depth;
+};
+
+struct place { /* where a complaint points to */
+	const char *file;
+	unsigned line;
+};
+
+static const struct unit {
+	const char *name;
+	uint64_t factor;
+} sizes[] = {{"GiB", UINT64_C(1) << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {"B", 1}},
+  durations[] = {{"d", 86400000}, {"h", 3600000}, {"min", 60000}, {"s", 1000}, {"ms", 1}};
+
+static int read_file(struct parse *ps, const char *path, const struct place *from);
+
+static void complain(struct parse *ps, const struct place *at, const char *fmt, ...) PRINTF_LIKE(3, 4);
+static void complain(struct parse *ps, const struct place *at, const char *fmt, ...)
+{
+	va_list ap;
+	if (at && at->line)
+		(void)buf_addf(ps->errors, "%s:%u: ", at->file, at->line);
+	else if (at)
+		(void)buf_addf(ps->errors, "%s: ", at->file);
+	va_start(ap, fmt);
+	(void)buf_vaddf(ps->errors, fmt, ap);
+	va_end(ap);
+	(void)buf_addc(ps->errors, '\n');
+}
+
+/* --- values ----------------------------------------------------------------------------------------- */
+
+static void write_scaled(struct buf *out, uint64_t v, const struct unit *units, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (v >= units[i].factor && v % units[i].factor == 0) {
+			(void)buf_addf(out, "%llu %s", (unsigned long long)(v / units[i].factor), units[i].name);
+			return;
+		}
+	(void)buf_addf(out, "0 %s", units[n - 1].name);
+}
+
+static void write_number(struct buf *out, enum conf_type type, uint64_t v)
+{
+	if (type == CONF_SIZE)
+		write_scaled(out, v, sizes, ARRAY_LEN(sizes));
+	else if (type == CONF_DURATION)
+		write_scaled(out, v, durations, ARRAY_LEN(durations));
+	else
+		(void)buf_add_u64(out, v);
+}
+
+static bool parse_scaled(struct str s, const struct unit *units, size_t n, uint64_t *ret)
+{
+	size_t digits = 0;
+	while (digits < s.n && ascii_digit(s.p[digits]))
+		digits++;
+	uint64_t v;
+	if (!num_parse_u64(str_sub(s, 0, digits), &v))
+		return false;
+	struct str unit = str_trim(str_skip(s, digits));
+	for (size_t i = 0; i < n; i++)
+		if (str_eqi(unit, str_c(units[i].name)))
+			return !__builtin_mul_overflow(v, units[i].factor, ret);
+	return false;
+}
+
+static const char *allowed_form(enum conf_type type)
+{
+	return type == CONF_SIZE	? "a number with B, KiB, MiB or GiB"
+	       : type == CONF_DURATION ? "a number with ms, s, min, h or d"
+					: "a number";
+}
+
+static void set_number(struct parse *ps, const struct place *at, const struct conf_setting *s, struct str v)
+{
+	uint64_t n = 0;
+	bool ok = s->type == CONF_SIZE	     ? parse_scaled(v, sizes, ARRAY_LEN(sizes), &n)
+		  : s->type == CONF_DURATION ? parse_scaled(v, durations, ARRAY_LEN(durations), &n)
+					     : num_parse_u64(v, &n);
+	if (ok && n >= s->min && n <= s->max) {
+		*(uint64_t *)(void *)((char *)ps->conf + s->offset) = n;
+		return;
+	}
+	AUTO(buf) struct buf range = BUF_INIT(200);
+	write_number(&range, s->type, s->min);
+	(void)buf_add_c(&range, " to ");
+	write_number(&range, s->type, s->max);
+	complain(ps, at, "%s = %.*s: %s; allowed: %s, from %s", s->key, STR_ARG(v),
+		 ok ? "out of range" : "not understood", allowed_form(s->type), buf_c(&range));
+}
+
+static void set_text(struct parse *ps, const struct place *at, const struct conf_setting *s, struct str v)
+{
+	char **field = (char **)(void *)((char *)ps->conf + s->offset);
+	if (v.n < s->min || v.n > s->max) {
+		complain(ps, at, "%s: must be %llu to %llu characters long", s->key, (unsigned long long)s->min,
+			 (unsigned long long)s->max);
+		return;
+	}
+	free(*field);
+	*field = strndup(v.p ? v.p : "", v.n);
+	CHECK(*field);
+}
+
+static void set_choice(struct parse *ps, const struct place *at, const struct conf_setting *s, struct str v)
+{
+	struct str rest = str_c(s->choices), one;
+	while (str_cut(&rest, ' ', &one))
+		if (str_eq(one, v)) {
+			struct conf_setting any = *s;
+			any.min = 0;
+			any.max = SIZE_MAX;
+			set_text(ps, at, &any, v);
+			return;
+		}
+	complain(ps, at, "%s = %.*s: not understood; allowed: %s", s->key, STR_ARG(v), s->choices);
+}
+
+static bool list_item_ok(enum conf_type type, struct str item)
+{
+	struct netaddr a;
+	struct netcidr net;
+	if (type == CONF_NETWORKS)
+		return netcidr_parse(item, &net);
+	return netaddr_parse(item, &a) && a.port != 0;
+}
+
+static void list_clear(struct conf_list *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		free(l->p[i]);
+	free(l->p);
+	*l = (struct conf_list){0};
+}
+
+static void set_list(struct parse *ps, const struct place *at, const struct conf_setting *s, struct str v)
+{
+	struct conf_list *l = (struct conf_list *)(void *)((char *)ps->conf + s->offset);
+	list_clear(l);
+	struct str rest = v.n ? v : STR_NULL, item;
+	while (str_cut(&rest, ',', &item)) {
+		item = str_trim(item);
+		if (!list_item_ok(s->type, item)) {
+			complain(ps, at, "%s: \"%.*s\" is not %s", s->key, STR_ARG(item),
+				 s->type == CONF_NETWORKS
+					 ? "a network; allowed: 192.0.2.0/24, 2001:db8::/32 or one address"
+					 : "an address with port; allowed: 192.0.2.1:25 or [2001:db8::1]:25");
+			continue;
+		}
+		l->p = xrealloc(l->p, (l->n + 1) * sizeof *l->p);
+		l->p[l->n] = strndup(item.p, item.n);
+		CHECK(l->p[l->n]);
+		l->n++;
+	}
+}
+
+static void set(struct parse *ps, const struct place *at, const struct conf_setting *s, struct str v)
+{
+	switch (s->type) {
+	case CONF_TEXT: set_text(ps, at, s, v); break;
+	case CONF_CHOICE: set_choice(ps, at, s, v); break;
+	case CONF_ADDRESSES:
+	case CONF_NETWORKS: set_list(ps, at, s, v); break;
+	case CONF_NUMBER:
+	case CONF_SIZE:
+	case CONF_DURATION: set_number(ps, at, s, v); break;
+	}
+}
+
+/* --- lines ------------------------------------------------------------------------------------------ */
+
+static bool is_section(struct str name)
+{
+	for (size_t i = 0; i < conf_settings_n; i++)
+		if (str_eq(str_c(conf_settings[i].section), name))
+			return true;
+	return false;
+}
+
+static void list_sections(struct buf *out)
+{
+	const char *last = "";
+	for (size_t i = 0; i < conf_settings_n; i++)
+		if (strcmp(conf_settings[i].section, last) != 0) {
+			last = conf_settings[i].section;
+			(void)buf_addf(out, " [%s]", last);
+		}
+}
+
+static void assign(struct parse *ps, const struct place *at, struct str section, struct str line)
+{
+	size_t eq = str_find(line, 0, '=');
+	struct str key = str_trim(str_sub(line, 0, eq));
+	struct str value = str_trim(str_skip(line, eq + 1));
+	if (eq == line.n) {
+		complain(ps, at, "\"%.*s\": expected name = value, [section] or include FILE", STR_ARG(line));
+		return;
+	}
+	for (size_t i = 0; i < conf_settings_n; i++) {
+		const struct conf_setting *s = &conf_settings[i];
+		if (!str_eq(str_c(s->section), section) || !str_eq(str_c(s->key), key))
+			continue;
+		if (ps->seen[i])
+			complain(ps, at, "%s is set twice", s->key);
+		ps->seen[i] = true;
+		set(ps, at, s, value);
+		return;
+	}
+	AUTO(buf) struct buf known = BUF_INIT(KIB(4));
+	for (size_t i = 0; i < conf_settings_n; i++)
+		if (str_eq(str_c(conf_settings[i].section), section))
+			(void)buf_addf(&known, " %s", conf_settings[i].key);
+	complain(ps, at, "unknown setting %.*s; allowed here:%s", STR_ARG(key), buf_c(&known));
+}
+
+static int include(struct parse *ps, const struct place *at, struct str pattern)
+{
+	if (!ps->may_include || ps->depth >= INCLUDE_DEPTH) {
+		complain(ps, at, "include is not possible here (at most %d deep)", INCLUDE_DEPTH);
+		return -FAIL_SYNTAX;
+	}
+	char *copy = xstrdup(at->file);
+	char path[4096];
+	int n = pattern.n && pattern.p[0] == '/'
+			? snprintf(path, sizeof path, "%.*s", STR_ARG(pattern))
+			: snprintf(path, sizeof path, "%s/%.*s", dirname(copy), STR_ARG(pattern));
+	free(copy);
+	glob_t found = {0};
+	if (n < 0 || (size_t)n >= sizeof path || glob(path, 0, NULL, &found) != 0) {
+		/* A pattern may match nothing; a plain name must exist. */
+		if (str_find(pattern, 0, '*') == pattern.n)
+			complain(ps, at, "include %.*s: no such file", STR_ARG(pattern));
+		return 0;
+	}
+	int r = 0;
+	for (size_t i = 0; i < found.gl_pathc; i++) {
+		int one = read_file(ps, found.gl_pathv[i], at);
+		r = one < 0 ? one : r;
+	}
+	globfree(&found);
+	return r;
+}
+
+static int parse_text(struct parse *ps, const char *name, struct str text)
+{
+	struct place at = {.file = name};
+	struct str section = STR(""), line;
+	int r = 0;
+	while (str_cut(&text, '\n', &line)) {
+		at.line++;
+		line = str_trim(line);
+		if (!line.n || line.p[0] == '#')
+			continue;
+		if (line.p[0] == '[' && line.p[line.n - 1] == ']') {
+			section = str_trim(str_sub(line, 1, line.n - 1));
+			if (is_section(section))
+				continue;
+			AUTO(buf) struct buf known = BUF_INIT(KIB(1));
+			list_sections(&known);
+			complain(ps, &at, "unknown section [%.*s]; allowed:%s", STR_ARG(section), buf_c(&known));
+		} else if (str_starts(line, STR("include "))) {
+			int one = include(ps, &at, str_trim(str_skip(line, 8)));
+			r = one < 0 ? one : r;
+		} else {
+			assign(ps, &at, section, line);
+		}
+	}
+	return r;
+}
+
+static int read_file(struct parse *ps, const char *path, const struct place *from)
+{
+	AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
+	AUTO(buf) struct buf text = BUF_INIT(FILE_MAX_BYTES);
+	ssize_t n = fd < 0 ? -1 : 1;
+	while (n > 0 && !text.failed) {
+		char *room = buf_room(&text, 4096);
+		n = room ? read(fd, room, 4096) : 0;
+		if (n > 0)
+			buf_added(&text, (size_t)n);
+	}
+	if (n < 0 || text.failed) {
+		struct place here = {.file = path};
+		complain(ps, from ? from : &here, "cannot read %s: %s", path,
+			 text.failed ? "larger than 1 MiB" : strerror(errno));
+		return errno == ENOENT ? -FAIL_NOTFOUND : -FAIL_IO;
+	}
+	ps->depth++;
+	int r = parse_text(ps, path, text.n ? buf_str(&text) : STR(""));
+	ps->depth--;
+	return r;
+}
+
+/* --- whole configurations --------------------------------------------------------------------------- */
+
+static struct conf *conf_defaults(void)
+{
+	struct conf *c = xcalloc(1, sizeof *c);
+	AUTO(buf) struct buf errors = BUF_INIT(KIB(4));
+	struct parse ps = {.conf = c, .errors = &errors};
+	struct place at = {.file = "default"};
+	for (size_t i = 0; i < conf_settings_n; i++)
+		set(&ps, &at, &conf_settings[i], str_c(conf_settings[i].value));
+	CHECK(errors.n == 0);
+	return c;
+}
+
+static int finish(struct parse *ps, int r, struct conf **ret)
+{
+	free(ps->seen);
+	if (r == 0 && ps->errors->n)
+		r = -FAIL_SYNTAX;
+	if (r < 0) {
+		conf_free(ps->conf);
+		return r;
+	}
+	*ret = ps->conf;
+	return 0;
+}
+
+int conf_load(const char *path, struct conf **ret, struct buf *errors)
+{
+	struct parse ps = {.conf = conf_defaults(), .errors = errors, .may_include = true};
+	ps.seen = xcalloc(conf_settings_n, sizeof *ps.seen);
+	return finish(&ps, read_file(&ps, path, NULL), ret);
+}
+
+int conf_parse(const char *name, struct str text, struct conf **ret, struct buf *errors)
+{
+	struct parse ps = {.conf = conf_defaults(), .errors = errors};
+	ps.seen = xcalloc(conf_settings_n, sizeof *ps.seen);
+	return finish(&ps, parse_text(&ps, name, text), ret);
+}
+
+void conf_free(struct conf *c)
+{
+	if (!c)
+		return;
+	for (size_t i = 0; i < conf_settings_n; i++) {
+		const struct conf_setting *s = &conf_settings[i];
+		void *field = (char *)c + s->offset;
+		if (s->type == CONF_TEXT || s->type == CONF_CHOICE)
+			free(*(char **)field);
+		else if (s->type == CONF_ADDRESSES || s->type == CONF_NETWORKS)
+			list_clear(field);
+	}
+	free(c);
+}
+
+void conf_write_value(const struct conf *c, const struct conf_setting *s, struct buf *out)
+{
+	const void *field = (const char *)c + s->offset;
+	if (s->type == CONF_TEXT || s->type == CONF_CHOICE) {
+		(void)buf_add_c(out, *(char *const *)field);
+	} else if (s->type == CONF_ADDRESSES || s->type == CONF_NETWORKS) {
+		const struct conf_list *l = field;
+		for (size_t i = 0; i < l->n; i++)
+			(void)buf_addf(out, "%s%s", i ? ", " : "", l->p[i]);
+	} else {
+		write_number(out, s->type, *(const uint64_t *)field);
+	}
+}
+
+void conf_write(const struct conf *c, struct buf *out)
+{
+	const char *section = "";
+	for (size_t i = 0; i < conf_settings_n; i++) {
+		const struct conf_setting *s = &conf_settings[i];
+		if (strcmp(s->section, section) != 0)
+			(void)buf_addf(out, "[%s]\n", section = s->section);
+		(void)buf_addf(out, "%s = ", s->key);
+		conf_write_value(c, s, out);
+		(void)buf_addc(out, '\n');
+	}
+}
+
+void conf_write_default(struct buf *out)
+{
+	const char *section = "";
+	(void)buf_add_c(out, "# Configuration of barid. Lines that begin with # show the defaults.\n"
+			     "# `barid check` reads this file and says what is wrong, with line numbers.\n");
+	for (size_t i = 0; i < conf_settings_n; i++) {
+		const struct conf_setting *s = &conf_settings[i];
+		if (strcmp(s->section, section) != 0)
+			(void)buf_addf(out, "\n[%s]\n", section = s->section);
+		(void)buf_addf(out, "\n# %s\n", s->text);
+		if (s->choices)
+			(void)buf_addf(out, "# Allowed: %s\n", s->choices);
+		(void)buf_addf(out, "#%s = %s\n", s->key, s->value);
+	}
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * conf.h - the one configuration file, checked.                                   [runtime]
+ *
+ *     # comment
+ *     hostname = mail.example.org
+ *     include conf.d/NAME.conf           (a pattern is fine; relative to the file that says it; sorted)
+ *     [smtp]
+ *     listen = 0.0.0.0:25, [::]:25
+ *     message_size_max = 15 MiB
+ *
+ * Every setting stands in one table (conf_settings.c) with its type, unit, range, default and
+ * description: the parser, `barid check`, the commented default file and barid.conf(5) all come
+ * from it. Sizes take B, KiB, MiB, GiB; durations ms, s, min, h, d. An error names file, line,
+ * what was found and what is allowed; all errors of a file are reported, not the first alone.
+ *
+ * A struct conf is immutable once loaded. Roles get it from master as canonical text
+ * (conf_write), which conf_parse reads back exactly.
+ */
+#ifndef BARID_RUNTIME_CONF_H
+#define BARID_RUNTIME_CONF_H
+
+#include "base/buf.h"
+#include "base/fail.h"
+
+struct conf_list {
+	char **p; /* NUL-terminated texts */
+	size_t n;
+};
+
+struct conf {
+	char *hostname;
+	char *state_dir;
+	char *log_level;
+	uint64_t user_workers; /* 0 = one per core */
+	uint64_t scan_workers;
+	struct conf_list trusted_networks;
+
+	char *tls_certificate;
+	char *tls_key;
+
+	struct conf_list smtp_listen;
+	uint64_t message_size_max; /* bytes */
+	uint64_t recipients_max;
+	uint64_t errors_soft;
+	uint64_t errors_hard;
+	uint64_t connections_max;	      /* all services together, per edge process */
+	uint64_t connections_per_address_max; /* per service */
+	uint64_t smtp_command_timeout_ms;
+	uint64_t smtp_data_timeout_ms;
+	struct conf_list normalise_clients;
+
+	struct conf_list submission_listen;
+
+	struct conf_list imap_listen;
+	struct conf_list imaps_listen;
+	uint64_t imap_idle_timeout_ms;
+	uint64_t login_timeout_ms;
+	uint64_t append_size_max;
+
+	uint64_t retry_min_ms;
+	uint64_t retry_max_ms;
+	uint64_t lifetime_ms;
+	uint64_t delay_warning_ms;
+
+	uint64_t store_partitions;
+	uint64_t undelete_ms;
+};
+
+enum conf_type { CONF_TEXT, CONF_NUMBER, CONF_SIZE, CONF_DURATION, CONF_CHOICE, CONF_ADDRESSES, CONF_NETWORKS };
+
+struct conf_setting {
+	const char *section; /* "" before the first [section] */
+	const char *key;
+	enum conf_type type;
+	size_t offset; /* in struct conf */
+	const char *value; /* default, as written in a file */
+	uint64_t min, max; /* numbers, bytes or milliseconds */
+	const char *choices; /* CONF_CHOICE: separated by blanks */
+	const char *text;    /* what it means, one or two sentences */
+};
+extern const struct conf_setting conf_settings[];
+extern const size_t conf_settings_n;
+
+/*
+ * Read a file with its includes. On failure -FAIL_SYNTAX (or the code of the file that could not
+ * be read), and `errors` holds one line per problem: "barid.conf:12: ...".
+ */
+MUST_CHECK int conf_load(const char *path, struct conf **ret, struct buf *errors);
+/* The same from memory; `name` stands for the file in messages; includes are refused. */
+MUST_CHECK int conf_parse(const char *name, struct str text, struct conf **ret, struct buf *errors);
+void conf_free(struct conf *c);
+
+/* Every setting with its value, canonical: equal configurations give equal text. */
+void conf_write(const struct conf *c, struct buf *out);
+/* A file with every setting at its default, commented out and explained. */
+void conf_write_default(struct buf *out);
+/* One value as it would be written in a file. */
+void conf_write_value(const struct conf *c, const struct conf_setting *s, struct buf *out);
+
+#endif

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/conf.h"
+
+#define AT(field) offsetof(struct conf, field)
+#define SECOND UINT64_C(1000)
+#define MINUTE (60 * SECOND)
+#define HOUR (60 * MINUTE)
+#define DAY (24 * HOUR)
+
+const struct conf_setting conf_settings[] = {
+	{"", "hostname", CONF_TEXT, AT(hostname), "localhost", 1, 255, NULL,
+	 "The server's full name: in greetings, Received headers and Message-IDs."},
+	{"", "state_dir", CONF_TEXT, AT(state_dir), "/var/lib/barid", 1, 4000, NULL,
+	 "Folder of everything that must survive: accounts, mail, the queue."},
+	{"", "log_level", CONF_CHOICE, AT(log_level), "info", 0, 0, "error warn info debug",
+	 "The least urgent events that are logged (to standard error)."},
+	{"", "user_workers", CONF_NUMBER, AT(user_workers), "0", 0, 64, NULL,
+	 "Processes that serve mailboxes; accounts are spread over them. 0 = one per core."},
+	{"", "scan_workers", CONF_NUMBER, AT(scan_workers), "2", 1, 64, NULL,
+	 "Sandboxed processes that analyse messages."},
+	{"", "trusted_networks", CONF_NETWORKS, AT(trusted_networks), "", 0, 0, NULL,
+	 "Clients that may send a password without TLS. Leave it empty."},
+	{"", "connections_max", CONF_NUMBER, AT(connections_max), "20000", 10, 1000000, NULL,
+	 "Open client connections of all services together."},
+	{"", "connections_per_address_max", CONF_NUMBER, AT(connections_per_address_max), "100", 1, 100000, NULL,
+	 "Open connections that one address (IPv6: one /64) may have per service."},
+	{"", "login_timeout", CONF_DURATION, AT(login_timeout_ms), "3 min", SECOND, HOUR, NULL,
+	 "How long an IMAP client may take to log in."},
+
+	{"tls", "certificate", CONF_TEXT, AT(tls_certificate), "/etc/barid/tls/cert.pem", 1, 4000, NULL,
+	 "PEM file with the certificate and its chain."},
+	{"tls", "key", CONF_TEXT, AT(tls_key), "/etc/barid/tls/key.pem", 1, 4000, NULL,
+	 "PEM file with the private key."},
+
+	{"smtp", "listen", CONF_ADDRESSES, AT(smtp_listen), "0.0.0.0:25, [::]:25", 0, 0, NULL,
+	 "Addresses of the service for mail from other servers. Empty = off."},
+	{"smtp", "message_size_max", CONF_SIZE, AT(message_size_max), "15 MiB", KIB(64), MIB(2047), NULL,
+	 "Largest message that is accepted, by SMTP and submission."},
+	{"smtp", "recipients_max", CONF_NUMBER, AT(recipients_max), "1000", 100, 100000, NULL,
+	 "Recipients per message (RFC 5321 asks for 100 at least)."},
+	{"smtp", "errors_soft", CONF_NUMBER, AT(errors_soft), "10", 1, 1000, NULL,
+	 "Errors of one client after which each further one is answered slowly."},
+	{"smtp", "errors_hard", CONF_NUMBER, AT(errors_hard), "20", 1, 1000, NULL,
+	 "Errors of one client after which the connection is closed."},
+	{"smtp", "command_timeout", CONF_DURATION, AT(smtp_command_timeout_ms), "5 min", SECOND, HOUR, NULL,
+	 "How long the server waits for the next command (RFC 5321 4.5.3.2)."},
+	{"smtp", "data_timeout", CONF_DURATION, AT(smtp_data_timeout_ms), "3 min", SECOND, HOUR, NULL,
+	 "How long the server waits for the next piece of a message."},
+	{"smtp", "normalise_clients", CONF_NETWORKS, AT(normalise_clients), "", 0, 0, NULL,
+	 "Clients whose bare CR or LF in a message is turned into CRLF instead of being refused."},
+
+	{"submission", "listen", CONF_ADDRESSES, AT(submission_listen), "0.0.0.0:587, [::]:587", 0, 0, NULL,
+	 "Addresses of the service for users who send mail. Empty = off."},
+
+	{"imap", "listen", CONF_ADDRESSES, AT(imap_listen), "0.0.0.0:143, [::]:143", 0, 0, NULL,
+	 "Addresses of IMAP with STARTTLS. Empty = off."},
+	{"imap", "listen_tls", CONF_ADDRESSES, AT(imaps_listen), "0.0.0.0:993, [::]:993", 0, 0, NULL,
+	 "Addresses of IMAP with TLS from the first byte. Empty = off."},
+	{"imap", "idle_timeout", CONF_DURATION, AT(imap_idle_timeout_ms), "35 min", 30 * MINUTE, DAY, NULL,
+	 "A logged-in client that is silent for so long is logged out (RFC 3501 5.4: at least 30 min)."},
+	{"imap", "append_size_max", CONF_SIZE, AT(append_size_max), "64 MiB", KIB(64), MIB(2047), NULL,
+	 "Largest message that APPEND takes."},
+
+	{"queue", "retry_min", CONF_DURATION, AT(retry_min_ms), "300 s", SECOND, DAY, NULL,
+	 "Wait before the first retry; it doubles from try to try."},
+	{"queue", "retry_max", CONF_DURATION, AT(retry_max_ms), "4000 s", SECOND, 7 * DAY, NULL,
+	 "Longest wait between two tries."},
+	{"queue", "lifetime", CONF_DURATION, AT(lifetime_ms), "5 d", MINUTE, 30 * DAY, NULL,
+	 "After so long a message that could not be delivered goes back to its sender."},
+	{"queue", "delay_warning", CONF_DURATION, AT(delay_warning_ms), "4 h", MINUTE, 30 * DAY, NULL,
+	 "When a sender who asked for it hears that the message is late."},
+
+	{"store", "partitions", CONF_NUMBER, AT(store_partitions), "16", 1, 1024, NULL,
+	 "Files that the mail of all accounts is spread over. Fixed when the store is made."},
+	{"store", "undelete", CONF_DURATION, AT(undelete_ms), "14 d", 0, 3650 * DAY, NULL,
+	 "How long deleted messages stay restorable."},
+};
+const size_t conf_settings_n = ARRAY_LEN(conf_settings);

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/test.h"
+#include "runtime/conf.h"
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static struct conf *parse_ok(const char *text)
+{
+	struct conf *c = NULL;
+	AUTO(buf) struct buf errors = BUF_INIT(KIB(16));
+	if (conf_parse("t.conf", str_c(text), &c, &errors) < 0)
+		fail_msg("%s", buf_c(&errors));
+	return c;
+}
+
+static void defaults_are_valid_and_round_trip(void **state)
+{
+	(void)state;
+	struct conf *c = parse_ok("");
+	assert_int_equal(c->message_size_max, 15 * 1024 * 1024);
+	assert_int_equal(c->lifetime_ms, UINT64_C(5) * 86400000);
+	assert_int_equal(c->smtp_listen.n, 2);
+	AUTO(buf) struct buf one = BUF_INIT(KIB(64)), two = BUF_INIT(KIB(64));
+	conf_write(c, &one);
+	struct conf *again = parse_ok(buf_c(&one));
+	conf_write(again, &two);
+	assert_str(buf_str(&two), buf_c(&one));
+	conf_free(c);
+	conf_free(again);
+	AUTO(buf) struct buf file = BUF_INIT(KIB(64));
+	conf_write_default(&file);
+	conf_free(parse_ok(buf_c(&file)));
+}
+
+static void values_have_units(void **state)
+{
+	(void)state;
+	struct conf *c = parse_ok("hostname = mx.example.org\n[smtp]\nmessage_size_max = 2MiB\n"
+				  "command_timeout= 90 s\nlisten =127.0.0.1:2525\n# c\n[queue]\n lifetime = 36 h \n");
+	assert_string_equal(c->hostname, "mx.example.org");
+	assert_int_equal(c->message_size_max, 2 * 1024 * 1024);
+	assert_int_equal(c->smtp_command_timeout_ms, 90000);
+	assert_int_equal(c->lifetime_ms, UINT64_C(36) * 3600000);
+	assert_string_equal(c->smtp_listen.p[0], "127.0.0.1:2525");
+	conf_free(c);
+}
+
+static void errors_name_line_and_what_is_allowed(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text, *want;
+	} cases[] = {
+		{"hostname mx", "t.conf:1: \"hostname mx\": expected name = value"},
+		{"\n[smpt]", "t.conf:2: unknown section [smpt]; allowed: [tls] [smtp]"},
+		{"[smtp]\nsize = 1", "t.conf:2: unknown setting size; allowed here: listen message_size_max"},
+		{"[smtp]\nmessage_size_max = 15",
+		 "t.conf:2: message_size_max = 15: not understood; allowed: a number with B, KiB, MiB or GiB, from 64 KiB"},
+		{"[smtp]\nmessage_size_max = 1 B", "out of range"},
+		{"[smtp]\nlisten = 127.0.0.1", "\"127.0.0.1\" is not an address with port"},
+		{"log_level = loud", "t.conf:1: log_level = loud: not understood; allowed: error warn info debug"},
+		{"trusted_networks = 10.0.0.0/33", "is not a network"},
+		{"hostname = a\nhostname = b", "t.conf:2: hostname is set twice"},
+		{"hostname =", "must be 1 to 255 characters"},
+		{"include x.conf", "include is not possible here"},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct conf *c = NULL;
+		AUTO(buf) struct buf errors = BUF_INIT(KIB(16));
+		assert_int_equal(conf_parse("t.conf", str_c(cases[i].text), &c, &errors), -FAIL_SYNTAX);
+		if (str_find_str(buf_str(&errors), 0, str_c(cases[i].want)) == errors.n)
+			fail_msg("%s: not in: %s", cases[i].want, buf_c(&errors));
+	}
+}
+
+static void put_file(const char *dir, const char *name, const char *text)
+{
+	char path[200];
+	(void)snprintf(path, sizeof path, "%s/%s", dir, name);
+	FILE *f = fopen(path, "w");
+	assert_non_null(f);
+	(void)fputs(text, f);
+	(void)fclose(f);
+}
+
+static void includes_are_relative_and_bounded(void **state)
+{
+	(void)state;
+	char dir[] = "/tmp/barid-conf-XXXXXX", path[200];
+	assert_non_null(mkdtemp(dir));
+	put_file(dir, "main.conf", "include d*.conf\n[queue]\nlifetime = 1 d\n");
+	put_file(dir, "d1.conf", "hostname = one\n");
+	put_file(dir, "d2.conf", "[smtp]\nrecipients_max = 7\n");
+	put_file(dir, "self.conf", "include self.conf\n");
+	AUTO(buf) struct buf errors = BUF_INIT(KIB(16));
+	struct conf *c = NULL;
+	(void)snprintf(path, sizeof path, "%s/main.conf", dir);
+	assert_int_equal(conf_load(path, &c, &errors), -FAIL_SYNTAX);
+	assert_true(str_find_str(buf_str(&errors), 0, STR("d2.conf:2: recipients_max = 7: out of range")) < errors.n);
+	buf_reset(&errors);
+	(void)snprintf(path, sizeof path, "%s/self.conf", dir);
+	assert_true(conf_load(path, &c, &errors) < 0);
+	put_file(dir, "d2.conf", "[smtp]\nrecipients_max = 700\n");
+	buf_reset(&errors);
+	(void)snprintf(path, sizeof path, "%s/main.conf", dir);
+	assert_int_equal(conf_load(path, &c, &errors), 0);
+	assert_string_equal(c->hostname, "one");
+	assert_int_equal(c->recipients_max, 700);
+	conf_free(c);
+	buf_reset(&errors);
+	assert_int_equal(conf_load("/nonexistent/x.conf", &c, &errors), -FAIL_NOTFOUND);
+	const char *names[] = {"main.conf", "d1.conf", "d2.conf", "self.conf"};
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		(void)snprintf(path, sizeof path, "%s/%s", dir, names[i]);
+		(void)unlink(path);
+	}
+	(void)rmdir(dir);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(defaults_are_valid_and_round_trip),
+		cmocka_unit_test(values_have_units),
+		cmocka_unit_test(errors_name_line_and_what_is_allowed),
+		cmocka_unit_test(includes_are_relative_and_bounded),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

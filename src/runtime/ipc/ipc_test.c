@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/test.h"
+#include "base/check.h"
+#include "runtime/ipc/ipc.h"
+#include "runtime/ipc/wire.h"
+#include "runtime/loop.h"
+#include "sys/fdpass.h"
+#include <pthread.h>
+#include <stdatomic.h>
+#include <unistd.h>
+
+/* Two loops on two threads, a channel from one to the other. The server answers `route`. */
+struct side {
+	struct loop *loop;
+	pthread_t thread;
+	struct ipc_channel *ch;
+	_Atomic int messages;
+	_Atomic int downs;
+};
+static struct side client, server;
+static _Atomic bool server_mute;
+
+static void *run_loop(void *arg)
+{
+	loop_run(((struct side *)arg)->loop);
+	return NULL;
+}
+
+static void serve(struct ipc_channel *ch, struct ipc_packet *p)
+{
+	struct side *s = ipc_channel_context(ch);
+	struct msg_route m;
+	atomic_fetch_add(&s->messages, 1);
+	if (ipc_packet_type(p) == IPC_ROUTE && msg_route_read(p, &m) == 0 && !atomic_load(&server_mute)) {
+		if (str_eq(m.address, STR("fail@x"))) {
+			struct fail why = FAIL_INIT;
+			(void)fail_set(&why, FAIL_QUOTA, "Full.", "inside");
+			(void)ipc_reply_fail(p, &why);
+		} else {
+			struct msg_dest d = {.kind = 1, .account = m.session, .address = m.address};
+			struct msg_route_reply reply = {.text = m.sender, .dests = &d, .dests_n = 1};
+			(void)ipc_reply(p, IPC_ROUTE_REPLY, &reply);
+		}
+	}
+	ipc_packet_free(p);
+}
+
+static void count_down(struct ipc_channel *ch)
+{
+	struct side *s = ipc_channel_context(ch);
+	atomic_fetch_add(&s->downs, 1);
+}
+
+static const struct ipc_channel_ops ops = {.message = serve, .down = count_down};
+
+struct attach {
+	struct loop_task task;
+	struct ipc_channel *ch;
+	int fd;
+	_Atomic bool done;
+};
+static void do_attach(struct loop_task *t)
+{
+	struct attach *a = CONTAINER_OF(t, struct attach, task);
+	ipc_channel_attach(a->ch, a->fd);
+	atomic_store(&a->done, true);
+}
+static void attach(struct side *s, int fd)
+{
+	struct attach a = {.task.run = do_attach, .ch = s->ch, .fd = fd};
+	loop_post(s->loop, &a.task);
+	while (!atomic_load(&a.done))
+		usleep(100);
+}
+
+static void connect_both(void)
+{
+	int fds[2];
+	assert_int_equal(fdpass_pair(fds, NULL), 0);
+	attach(&client, fds[0]);
+	attach(&server, fds[1]);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	struct side *both[] = {&client, &server};
+	for (size_t i = 0; i < 2; i++) {
+		both[i]->loop = loop_new();
+		both[i]->ch = ipc_channel_new(both[i]->loop, i ? "client" : "server", 0, &ops, both[i]);
+		pthread_create(&both[i]->thread, NULL, run_loop, both[i]);
+	}
+	connect_both();
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	struct side *both[] = {&client, &server};
+	for (size_t i = 0; i < 2; i++) {
+		loop_stop(both[i]->loop);
+		pthread_join(both[i]->thread, NULL);
+		ipc_channel_free(both[i]->ch);
+		loop_free(both[i]->loop);
+	}
+	return 0;
+}
+
+static int ask(struct str address, struct str sender, unsigned deadline_ms, struct fail *why)
+{
+	struct msg_route m = {.address = address, .sender = sender, .session = 7};
+	struct ipc_question q = {.type = IPC_ROUTE, .msg = &m, .want = IPC_ROUTE_REPLY, .deadline_ms = deadline_ms};
+	struct ipc_packet *p = NULL;
+	int r = ipc_call(client.ch, &q, &p, why);
+	if (r < 0)
+		return r;
+	struct msg_route_reply reply;
+	r = msg_route_reply_read(p, &reply);
+	if (r == 0 && (!str_eq(reply.text, sender) || reply.dests_n != 1 || reply.dests[0].account != 7 ||
+		       !str_eq(reply.dests[0].address, address)))
+		r = -FAIL_CORRUPT;
+	ipc_packet_free(p);
+	return r;
+}
+
+static void a_call_is_answered(void **state)
+{
+	(void)state;
+	struct fail why = FAIL_INIT;
+	assert_ok(ask(STR("a@b"), STR("c@d"), 0, &why), &why);
+	assert_int_equal(ask(STR("fail@x"), STR(""), 0, &why), -FAIL_QUOTA);
+	assert_string_equal(why.public, "Full.");
+	assert_string_equal(why.detail, "inside");
+}
+
+static void *ask_often(void *arg)
+{
+	int *r = arg;
+	for (int i = 0; i < 500 && *r == 0; i++)
+		*r = ask(STR("a@b"), STR("c@d"), 0, NULL);
+	return NULL;
+}
+
+static void many_threads_share_a_channel(void **state)
+{
+	(void)state;
+	pthread_t t[8];
+	int r[8] = {0};
+	for (int i = 0; i < 8; i++)
+		pthread_create(&t[i], NULL, ask_often, &r[i]);
+	for (int i = 0; i < 8; i++) {
+		pthread_join(t[i], NULL);
+		assert_int_equal(r[i], 0);
+	}
+}
+
+static void a_large_message_travels_as_memory(void **state)
+{
+	(void)state;
+	atomic_store(&server.messages, 0);
+	size_t n = MIB(1);
+	char *big = malloc(n);
+	memset(big, 'x', n);
+	struct msg_session_command m = {.input = str_make(big, n)};
+	assert_int_equal(ipc_send(client.ch, (struct trace_id){1}, IPC_SESSION_COMMAND, &m), 0);
+	m.input.n++;
+	big = realloc(big, n + 1);
+	m.input.p = big;
+	assert_int_equal(ipc_send(client.ch, (struct trace_id){1}, IPC_SESSION_COMMAND, &m), -FAIL_TOOBIG);
+	free(big);
+	for (int i = 0; i < 1000 && atomic_load(&server.messages) < 1; i++)
+		usleep(1000);
+	assert_int_equal(atomic_load(&server.messages), 1);
+}
+
+static void notices_beyond_the_window_wait(void **state)
+{
+	(void)state;
+	atomic_store(&server.messages, 0);
+	struct msg_session_close m = {.session = 1};
+	for (int i = 0; i < 5000; i++)
+		assert_int_equal(ipc_send(client.ch, (struct trace_id){0}, IPC_SESSION_CLOSE, &m), 0);
+	for (int i = 0; i < 2000 && atomic_load(&server.messages) < 5000; i++)
+		usleep(1000);
+	assert_int_equal(atomic_load(&server.messages), 5000);
+}
+
+static void a_silent_peer_ends_in_a_deadline(void **state)
+{
+	(void)state;
+	struct fail why = FAIL_INIT;
+	atomic_store(&server_mute, true);
+	assert_int_equal(ask(STR("a@b"), STR(""), 50, &why), -FAIL_DEADLINE);
+	atomic_store(&server_mute, false);
+	assert_ok(ask(STR("a@b"), STR(""), 0, &why), &why);
+}
+
+static void *ask_once(void *arg)
+{
+	*(int *)arg = ask(STR("a@b"), STR(""), 5000, NULL);
+	return NULL;
+}
+
+static void a_restart_fails_what_was_sent_and_keeps_what_waits(void **state)
+{
+	(void)state;
+	pthread_t t;
+	int r = 1;
+	atomic_store(&server_mute, true);
+	atomic_store(&client.downs, 0);
+	pthread_create(&t, NULL, ask_once, &r);
+	while (ipc_channel_load(client.ch) == 0)
+		usleep(100);
+	usleep(20000);
+	/* The server "dies" with the question in hand. */
+	int fds[2];
+	assert_int_equal(fdpass_pair(fds, NULL), 0);
+	close(fds[1]);
+	attach(&server, fds[0]);
+	pthread_join(t, NULL);
+	assert_int_equal(r, -FAIL_PEER);
+	assert_int_equal(atomic_load(&client.downs), 1);
+	/* Asked while it is down: answered when it is back. */
+	atomic_store(&server_mute, false);
+	pthread_create(&t, NULL, ask_once, &r);
+	usleep(20000);
+	connect_both();
+	pthread_join(t, NULL);
+	assert_int_equal(r, 0);
+}
+
+static void broken_datagrams_are_refused(void **state)
+{
+	(void)state;
+	struct msg_route m = {.address = STR("a@b"), .sender = STR("c@d"), .session = 9};
+	struct ipc_out out = {.body = BUF_INIT(1000)};
+	ipc_kinds[IPC_ROUTE].put(&m, &out);
+	char datagram[1000];
+	struct ipc_head head = {.type = IPC_ROUTE};
+	ipc_head_write(&head, (unsigned char *)datagram);
+	memcpy(datagram + IPC_HEAD_SIZE, out.body.p, out.body.n);
+	size_t n = IPC_HEAD_SIZE + out.body.n;
+	struct msg_route back;
+	for (size_t cut = 0; cut <= n + 1; cut++) {
+		struct ipc_packet *p = ipc_packet_make((struct str){datagram, MIN(cut, n + 1)}, NULL, 0);
+		assert_true((p != NULL) == (cut >= IPC_HEAD_SIZE));
+		if (p)
+			assert_int_equal(msg_route_read(p, &back), cut == n ? 0 : -FAIL_PEER);
+		ipc_packet_free(p);
+	}
+	head.type = IPC_TYPE_COUNT;
+	ipc_head_write(&head, (unsigned char *)datagram);
+	assert_null(ipc_packet_make((struct str){datagram, n}, NULL, 0));
+	head = (struct ipc_head){.type = IPC_ROUTE, .fds = 1};
+	ipc_head_write(&head, (unsigned char *)datagram);
+	assert_null(ipc_packet_make((struct str){datagram, n}, NULL, 0));
+	head = (struct ipc_head){.type = IPC_ROUTE, .flags = IPC_SPILLED};
+	ipc_head_write(&head, (unsigned char *)datagram);
+	assert_null(ipc_packet_make((struct str){datagram, n}, NULL, 0));
+	buf_clear(&out.body);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_call_is_answered),
+		cmocka_unit_test(many_threads_share_a_channel),
+		cmocka_unit_test(a_large_message_travels_as_memory),
+		cmocka_unit_test(notices_beyond_the_window_wait),
+		cmocka_unit_test(a_silent_peer_ends_in_a_deadline),
+		cmocka_unit_test(a_restart_fails_what_was_sent_and_keeps_what_waits),
+		cmocka_unit_test(broken_datagrams_are_refused),
+	};
+	return cmocka_run_group_tests(tests, setup, teardown);
+}

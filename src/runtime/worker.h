@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * worker.h - threads that run blocking, straight-line jobs; lanes keep a session in order.   [runtime]
+ *
+ * A pool grows a thread when a job waits and none is free, up to its maximum, and lets idle
+ * threads go after ten seconds. A lane is a FIFO: at most one of its jobs runs at a time, so a
+ * handler owns its session without a lock. Jobs are intrusive and owned by the caller; `run` may
+ * free the job. Any thread may submit.
+ */
+#ifndef BARID_RUNTIME_WORKER_H
+#define BARID_RUNTIME_WORKER_H
+
+#include "base/list.h"
+
+struct pool;
+struct lane {
+	struct pool *pool;
+	struct list jobs;  /* waiting, in order */
+	struct list ready; /* link in the pool's list of lanes that may run */
+	bool running;
+};
+struct job {
+	struct list link;
+	void (*run)(struct job *job);
+};
+
+/* stack_kib: per thread (0 = 256). Threads start on demand; call after the sandbox is entered. */
+struct pool *pool_new(const char *name, unsigned max_threads, unsigned stack_kib);
+/* Finish what runs and what waits, then end the threads. */
+void pool_free(struct pool *p);
+unsigned pool_threads(struct pool *p);
+
+void lane_init(struct lane *lane, struct pool *pool);
+void lane_submit(struct lane *lane, struct job *job);
+/* True when nothing of the lane runs or waits. Only the one who submits can rely on it. */
+bool lane_idle(struct lane *lane);
+
+#endif

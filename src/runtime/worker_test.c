@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/test.h"
+#include "base/check.h"
+#include "runtime/worker.h"
+#include <stdatomic.h>
+#include <unistd.h>
+
+#define LANES 8
+#define JOBS 200
+
+struct counted {
+	struct job job;
+	int lane;
+	int number;
+};
+static struct counted jobs[LANES][JOBS];
+static int next_of[LANES]; /* guarded by the lane's order alone: TSan proves it */
+static _Atomic int done;
+
+static void run(struct job *job)
+{
+	struct counted *c = CONTAINER_OF(job, struct counted, job);
+	if (next_of[c->lane] == c->number)
+		next_of[c->lane]++;
+	if (c->number % 50 == 0)
+		usleep(1000);
+	atomic_fetch_add(&done, 1);
+}
+
+static void lanes_keep_their_order(void **state)
+{
+	(void)state;
+	struct pool *p = pool_new("test", 4, 0);
+	struct lane lanes[LANES];
+	for (int l = 0; l < LANES; l++)
+		lane_init(&lanes[l], p);
+	for (int i = 0; i < JOBS; i++)
+		for (int l = 0; l < LANES; l++) {
+			jobs[l][i] = (struct counted){.job.run = run, .lane = l, .number = i};
+			lane_submit(&lanes[l], &jobs[l][i].job);
+		}
+	assert_true(pool_threads(p) >= 1 && pool_threads(p) <= 4);
+	pool_free(p); /* finishes what waits */
+	assert_int_equal(atomic_load(&done), LANES * JOBS);
+	for (int l = 0; l < LANES; l++)
+		assert_int_equal(next_of[l], JOBS);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(lanes_keep_their_order)};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
