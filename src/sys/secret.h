@@ -2,8 +2,8 @@
 /*
  * secret.h - memory for keys and passwords.                                    [sys]
  *
- * Whole pages of their own: locked when RLIMIT_MEMLOCK allows, left out of core dumps, zero in a
- * forked child's copy only if it is cleared there, overwritten before they are given back. There
+ * Whole pages of their own: locked when RLIMIT_MEMLOCK allows, left out of core dumps, and
+ * overwritten before they are given back. There
  * is no way to format one: callers read .p and .n and must not copy them elsewhere.
  */
 #ifndef BARID_SYS_SECRET_H
