@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Logins. Every refusal looks alike from outside: the same text, the same delay, and a hash
+ * computed whether or not the user exists.
+ */
+#include "dir_int.h"
+
+#include "base/num.h"
+#include "login_cache.h"
+#include "password.h"
+#include "slowdown.h"
+#include "sys/clock.h"
+#include <arpa/inet.h>
+
+#define REFUSED "Authentication failed."
+#define GRANTED "Logged in."
+
+/* What a login needs of the mailbox row. Texts live in the caller's arena. */
+struct login_row {
+	struct dir_account account;
+	struct str stored;
+	bool service_on;
+	bool mailbox_active;
+	struct str allow_nets; /* {NULL, 0} = from everywhere */
+};
+
+/* Which columns must all be on. A service over TLS needs both words that the reference has used. */
+static const char *const flags[DIR_SERVICES][3] = {
+	[DIR_SMTP] = {"enablesmtp", "enablesmtpsecured", "enablesmtpsecured"},
+	[DIR_IMAP] = {"enableimap", "enableimapsecured", "enableimapsecured AND enableimaptls"},
+	[DIR_POP3] = {"enablepop3", "enablepop3secured", "enablepop3secured AND enablepop3tls"},
+	[DIR_SIEVE] = {"enablesieve AND enablemanagesieve",
+		       "enablesievesecured AND enablemanagesievesecured",
+		       "enablesievesecured AND enablemanagesievesecured AND enablesievetls"},
+	[DIR_WEB] = {"0", "enablesogo AND enablesogowebmail = 'y'",
+		     "enablesogo AND enablesogowebmail = 'y'"},
+	[DIR_DAV] = {"0", "enablesogo AND enablesogocalendar = 'y'",
+		     "enablesogo AND enablesogocalendar = 'y'"},
+	[DIR_EAS] = {"0", "enablesogo AND enablesogoactivesync = 'y'",
+		     "enablesogo AND enablesogoactivesync = 'y'"},
+	[DIR_DELIVER] = {"0", "0", "0"},
+};
+
+static const char *const names[DIR_SERVICES] = {"smtp",	 "imap", "pop3", "managesieve",
+						"web",	 "dav",	 "eas",	 "deliver"};
+
+/* 1 and the row, or 0: no such mailbox. */
+static int load(struct dir *d, const struct dir_login *l, struct str username, struct arena *a,
+		struct login_row *ret, struct fail *why)
+{
+	struct login_row out = {0};
+	struct db_stmt *st = NULL;
+	char sql[256];
+
+	DIR_LOCKED(d);
+	int r = dir_find_account(d, username, a, &out.account, why);
+	if (r < 0)
+		return r == -FAIL_NOTFOUND ? 0 : r;
+	(void)snprintf(sql, sizeof sql,
+		       "SELECT password, %s, allow_nets, active FROM mailbox WHERE username = ?1",
+		       flags[l->service][l->channel]);
+	r = dir_query(d, sql, username, STR_NULL, &st, why);
+	if (r <= 0)
+		return r;
+	out.stored = arena_str(a, db_col_text(st, 0));
+	out.service_on = db_col_i64(st, 1) != 0;
+	if (!db_col_is_null(st, 2))
+		out.allow_nets = arena_str(a, db_col_text(st, 2));
+	out.mailbox_active = db_col_i64(st, 3) != 0;
+	db_reset(st);
+	if (!out.stored.p)
+		return fail_set(why, FAIL_LIMIT, NULL, "arena full at a login");
+	*ret = out;
+	return 1;
+}
+
+/* ---- allow_nets ---- */
+
+struct ip {
+	uint8_t b[16]; /* IPv4 as ::ffff:a.b.c.d */
+	bool v4;
+};
+
+static bool parse_ip(struct str s, struct ip *ret)
+{
+	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+	char text[64];
+
+	if (s.n >= sizeof text)
+		return false;
+	memcpy(text, s.n ? s.p : "", s.n);
+	text[s.n] = 0;
+	memcpy(ret->b, mapped, sizeof mapped);
+	ret->v4 = inet_pton(AF_INET, text, ret->b + 12) == 1;
+	if (ret->v4)
+		return true;
+	if (inet_pton(AF_INET6, text, ret->b) != 1)
+		return false;
+	ret->v4 = memcmp(ret->b, mapped, sizeof mapped) == 0;
+	return true;
+}
+
+static bool in_net(const struct ip *ip, struct str net)
+{
+	struct ip base;
+	uint32_t bits = 128;
+	size_t slash = str_find(net, 0, '/');
+
+	if (!parse_ip(str_sub(net, 0, slash), &base) || base.v4 != ip->v4)
+		return false;
+	if (slash < net.n) {
+		uint32_t most = base.v4 ? 32 : 128;
+		if (!num_parse_u32(str_skip(net, slash + 1), &bits) || bits > most)
+			return false;
+		bits += 128 - most;
+	}
+	if (memcmp(ip->b, base.b, bits / 8) != 0)
+		return false;
+	unsigned rest = bits % 8;
+	return rest == 0 || (ip->b[bits / 8] ^ base.b[bits / 8]) >> (8 - rest) == 0;
+}
+
+/* The column's list, divided by commas or blanks. An empty one lets nobody in, as in the reference. */
+static bool nets_allow(struct str nets, struct str peer)
+{
+	struct str rest = nets;
+	struct str part;
+	struct ip ip;
+
+	if (!nets.p)
+		return true;
+	if (!parse_ip(peer, &ip))
+		return false;
+	while (str_cut(&rest, ',', &part)) {
+		struct str words = str_trim(part);
+		struct str net;
+		while (str_cut(&words, ' ', &net))
+			if (in_net(&ip, net))
+				return true;
+	}
+	return false;
+}
+
+/* ---- the decision ---- */
+
+static void set_reason(struct dir_grant *g, const char *text, const char *more)
+{
+	(void)snprintf(g->reason, sizeof g->reason, "%s%.80s", text, more);
+}
+
+/* Is the password right? Sets reason when not. Never fails: a hash we cannot read matches nothing. */
+static bool check_password(struct dir *d, const struct dir_login *l, const struct login_row *row,
+			   struct dir_grant *g)
+{
+	struct fail why = FAIL_INIT;
+
+	if (row->stored.n == 0) {
+		password_verify_nobody(l->password);
+		set_reason(g, "account has no password", "");
+		return false;
+	}
+	if (login_cache_has(d->cache, row->account.address, row->stored, l->password)) {
+		g->cached = true;
+		return true;
+	}
+	int r = password_verify(row->stored, l->password, &why);
+	if (r == 1) {
+		login_cache_add(d->cache, row->account.address, row->stored, l->password);
+		return true;
+	}
+	if (r < 0) {
+		password_verify_nobody(l->password);
+		set_reason(g, "stored hash: ", why.detail);
+	} else {
+		set_reason(g, "wrong password", "");
+	}
+	return false;
+}
+
+/* Everything but the password. */
+static bool check_rules(const struct dir_login *l, const struct login_row *row,
+			struct dir_grant *g)
+{
+	if (!row->mailbox_active)
+		set_reason(g, "account is switched off", "");
+	else if (!row->account.active)
+		set_reason(g, "domain is switched off or only backed up", "");
+	else if (!row->service_on)
+		set_reason(g, "service is off for the account: ", names[l->service]);
+	else if (!nets_allow(row->allow_nets, l->peer))
+		set_reason(g, "address is not in allow_nets", "");
+	else
+		return true;
+	return false;
+}
+
+static int decide(struct dir *d, const struct dir_login *l, struct str username, struct arena *a,
+		  struct dir_grant *g, struct fail *why)
+{
+	AUTO(arena) struct arena scratch = ARENA_INIT(KIB(32));
+	struct login_row row = {0};
+	int r = username.n ? load(d, l, username, &scratch, &row, why) : 0;
+
+	if (r < 0)
+		return r;
+	if (r == 0) {
+		password_verify_nobody(l->password);
+		set_reason(g, "no such user", "");
+		return 0;
+	}
+	if (!check_password(d, l, &row, g) || !check_rules(l, &row, g))
+		return 0;
+	g->granted = true;
+	g->account = row.account.id;
+	g->address = arena_str(a, row.account.address);
+	g->name = arena_str(a, row.account.name);
+	return g->address.p && g->name.p ? 0 : fail_set(why, FAIL_LIMIT, NULL, "arena full");
+}
+
+int dir_auth(struct dir *d, const struct dir_login *l, struct arena *a, struct dir_grant *ret,
+	     struct fail *why)
+{
+	AUTO(arena) struct arena scratch = ARENA_INIT(KIB(16));
+	struct mono_ns start = clock_mono();
+	struct dir_grant g = {.client_text = REFUSED};
+	struct addr x = {0};
+	struct str username = STR_NULL;
+
+	if ((unsigned)l->service >= DIR_SERVICES || (unsigned)l->channel > DIR_TLS)
+		return fail_set(why, FAIL_BUG, NULL, "login to service %d", (int)l->service);
+	if (addr_parse(l->username, 0, &scratch, &x, NULL) == 0)
+		username = x.full;
+	int r = decide(d, l, username, a, &g, why);
+	if (r < 0)
+		return r;
+	if (g.granted) {
+		g.client_text = GRANTED;
+		g.not_before = slowdown_succeeded(d->slow, l->peer, username, start);
+		dir_login_seen(d, g.account, l->service);
+	} else {
+		/* What is no address still counts, under the text that was given. */
+		g.not_before = slowdown_failed(d->slow, l->peer,
+					       username.n ? username : l->username, start);
+	}
+	*ret = g;
+	return 0;
+}
