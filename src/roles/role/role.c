@@ -45,6 +45,20 @@ static void peer_down(struct ipc_channel *ch)
 
 static const struct ipc_channel_ops peer_ops = {.message = peer_message, .up = peer_up, .down = peer_down};
 
+static unsigned count_of(const struct role *role, const char *name)
+{
+	if (strcmp(name, "user") == 0)
+		return (unsigned)role->conf->user_workers;
+	return strcmp(name, "scan") == 0 ? (unsigned)role->conf->scan_workers : 1;
+}
+
+static void make_peers(struct role *role)
+{
+	for (size_t i = 0; role->ops->peers[i]; i++)
+		for (unsigned k = 0; k < count_of(role, role->ops->peers[i]); k++)
+			*vec_push(&role->peers) = ipc_channel_new(role->loop, role->ops->peers[i], k, &peer_ops, role);
+}
+
 struct ipc_channel *role_peer(struct role *role, const char *name, unsigned index)
 {
 	for (size_t i = 0; i < role->peers.n; i++) {
@@ -52,17 +66,8 @@ struct ipc_channel *role_peer(struct role *role, const char *name, unsigned inde
 		if (ipc_channel_index(ch) == index && strcmp(ipc_channel_name(ch), name) == 0)
 			return ch;
 	}
-	struct ipc_channel *ch = ipc_channel_new(role->loop, name, index, &peer_ops, role);
-	*vec_push(&role->peers) = ch;
-	return ch;
-}
-
-unsigned role_peer_count(const struct role *role, const char *name)
-{
-	unsigned n = 0;
-	for (size_t i = 0; i < role->peers.n; i++)
-		n += strcmp(ipc_channel_name(role->peers.p[i]), name) == 0;
-	return n;
+	CHECK(!"a peer that the role declared");
+	return NULL;
 }
 
 struct ipc_channel *role_peer_idlest(struct role *role, const char *name)
@@ -79,7 +84,7 @@ struct ipc_channel *role_peer_idlest(struct role *role, const char *name)
 			best = ch;
 		}
 	}
-	CHECK(best); /* master told of every peer before start */
+	CHECK(best);
 	return best;
 }
 
@@ -92,9 +97,7 @@ unsigned role_shard(struct account_id account, unsigned shards)
 
 struct ipc_channel *role_user_of(struct role *role, struct account_id account)
 {
-	unsigned n = role_peer_count(role, "user");
-	CHECK(n);
-	return role_peer(role, "user", role_shard(account, n));
+	return role_peer(role, "user", role_shard(account, (unsigned)role->conf->user_workers));
 }
 
 /* --- sealed state ------------------------------------------------------------------------------------ */
@@ -151,6 +154,7 @@ static void configure(struct role *role, struct ipc_packet *p)
 	role->gid = m.gid;
 	role->shared_gid = m.shared_gid;
 	role->state_fd = ipc_packet_take_fd(p, m.state);
+	make_peers(role);
 }
 
 static void enter_sandbox(struct role *role, char *report, size_t size)

@@ -28,6 +28,7 @@ struct role;
 struct role_ops {
 	const char *name;
 	unsigned sandbox_flags;		    /* SANDBOX_* */
+	const char *const *peers;	    /* names of the roles it talks to, NULL-ended */
 	const struct sandbox_path *paths;   /* below the state folder */
 	size_t n_paths;
 	MUST_CHECK int (*open)(struct role *role, struct fail *why);
@@ -52,7 +53,7 @@ struct role {
 	bool has_seal_key;
 	unsigned char seal_key[SEAL_KEY_SIZE];
 	struct ipc_channel *control;
-	VEC(struct ipc_channel *) peers;
+	VEC(struct ipc_channel *) peers; /* fixed once configured */
 	bool started;
 	void *self; /* the role's own data, set by ops->open or earlier */
 	/* start-up only */
@@ -64,11 +65,12 @@ struct role {
 int role_main(int argc, char **argv, const struct role_ops *ops);
 void role_end(struct role *role);
 
-/* The channel to peer `name` number `index`; made (down) when it was not known. Never NULL. */
+/*
+ * The channel to peer `name` number `index`. Every peer in ops->peers has its channels from start
+ * on, also while it is down; another one is a bug. Any thread, as all of the following.
+ */
 struct ipc_channel *role_peer(struct role *role, const char *name, unsigned index);
-/* How many peers of that name master has told of. */
-unsigned role_peer_count(const struct role *role, const char *name);
-/* The one of them with the least to do. */
+/* The peer of that name with the least to do. */
 struct ipc_channel *role_peer_idlest(struct role *role, const char *name);
 /* The shard of an account: which user process owns its mailboxes. */
 struct ipc_channel *role_user_of(struct role *role, struct account_id account);

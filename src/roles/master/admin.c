@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The control socket: `barid` commands against the running server. Open to root and to master's
+ * own user. Master answers what it knows itself (status, ports, debug, stop) and passes the
+ * rest to the role whose data it is.
+ */
+#include "base/arena.h"
+#include "base/check.h"
+#include "base/num.h"
+#include "roles/master/internal.h"
+#include "sys/clock.h"
+#include "sys/crash.h"
+#include "sys/log.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+/* A request that a role is answering. The connection may end meanwhile: the packet keeps it. */
+struct forward {
+	struct ipc_ask ask;
+	struct ipc_packet *request;
+};
+
+static void reply_fail(struct ipc_packet *p, enum fail_code code, const char *text)
+{
+	struct fail why = FAIL_INIT;
+	(void)fail_set(&why, code, text, "%s", text);
+	(void)ipc_reply_fail(p, &why);
+}
+
+static void forwarded(struct ipc_ask *a, int r, struct ipc_packet *p, const struct fail *why)
+{
+	struct forward *f = CONTAINER_OF(a, struct forward, ask);
+	struct msg_admin_reply m;
+	if (r == 0 && msg_admin_reply_read(p, &m) == 0)
+		(void)ipc_reply(f->request, IPC_ADMIN_REPLY, &m);
+	else
+		(void)ipc_reply_fail(f->request, why);
+	ipc_packet_free(p);
+	ipc_packet_free(f->request);
+	free(f);
+}
+
+static void forward_to(struct child *c, struct ipc_packet *p, const struct msg_admin *m)
+{
+	struct forward *f = xcalloc(1, sizeof *f);
+	f->ask.done = forwarded;
+	f->request = p;
+	struct ipc_question q = {.type = IPC_ADMIN, .msg = m, .want = IPC_ADMIN_REPLY, .trace = ipc_packet_trace(p)};
+	ipc_ask(c->control, &q, &f->ask);
+}
+
+/* --- what master knows ------------------------------------------------------------------------------------ */
+
+#define CELLS_MAX 4096
+struct table {
+	struct arena arena;
+	struct msg_text columns[16];
+	size_t columns_n;
+	struct msg_text cells[CELLS_MAX];
+	size_t cells_n;
+};
+
+static void cell(struct table *t, const char *fmt, ...) PRINTF_LIKE(2, 3);
+static void cell(struct table *t, const char *fmt, ...)
+{
+	char text[400];
+	va_list ap;
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	if (t->cells_n < CELLS_MAX)
+		t->cells[t->cells_n++].s = arena_str(&t->arena, str_c(text));
+}
+
+static void column(struct table *t, const char *name)
+{
+	t->columns[t->columns_n++].s = str_c(name);
+}
+
+static void reply_table(struct ipc_packet *p, struct table *t)
+{
+	struct msg_admin_reply m = {.columns = t->columns, .columns_n = t->columns_n, .cells = t->cells, .cells_n = t->cells_n};
+	(void)ipc_reply(p, IPC_ADMIN_REPLY, &m);
+	arena_clear(&t->arena);
+	free(t);
+}
+
+static struct table *table_new(void)
+{
+	struct table *t = xcalloc(1, sizeof *t);
+	t->arena = ARENA_INIT(MIB(1));
+	return t;
+}
+
+static void status(struct master *m, struct ipc_packet *p)
+{
+	struct table *t = table_new();
+	static const char *const names[] = {"role", "index", "pid", "state", "restarts", "sandbox"};
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		column(t, names[i]);
+	cell(t, "master");
+	cell(t, "0");
+	cell(t, "%d", (int)getpid());
+	cell(t, "ready");
+	cell(t, "0");
+	cell(t, "parses nothing from outside");
+	for (size_t i = 0; i < m->children_n; i++) {
+		struct child *c = &m->children[i];
+		cell(t, "%s", c->kind->name);
+		cell(t, "%u", c->index);
+		cell(t, "%d", (int)c->pid);
+		cell(t, "%s", child_state_name(c->state));
+		cell(t, "%u", c->restarts);
+		cell(t, "%s", c->sandbox);
+	}
+	reply_table(p, t);
+}
+
+static void ports(struct master *m, struct ipc_packet *p)
+{
+	struct table *t = table_new();
+	static const char *const names[] = {"service", "address"};
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		column(t, names[i]);
+	for (size_t i = 0; i < m->listeners.n; i++) {
+		cell(t, "%s", m->listeners.p[i].service);
+		cell(t, "%s", m->listeners.p[i].address);
+	}
+	reply_table(p, t);
+}
+
+static void reply_done(struct ipc_packet *p)
+{
+	static const struct msg_admin_reply done = {0};
+	(void)ipc_reply(p, IPC_ADMIN_REPLY, &done);
+}
+
+static void debug_all(struct master *m, const struct msg_debug *d)
+{
+	for (size_t i = 0; i < m->children_n; i++)
+		(void)ipc_send(m->children[i].control, (struct trace_id){0}, IPC_DEBUG, d);
+}
+
+/* Tests: debug clock MICROSECONDS, debug crash-point ROLE NAME (all processes of the role). */
+static void debug(struct master *m, struct ipc_packet *p, const struct msg_admin *a)
+{
+	uint64_t us;
+	if (a->args_n == 3 && str_eq(a->args[1].s, STR("clock")) && num_parse_u64(a->args[2].s, &us)) {
+		struct msg_debug d = {.verb = STR("clock"), .arg = a->args[2].s};
+		clock_bend_us((int64_t)us);
+		debug_all(m, &d);
+		reply_done(p);
+	} else if (a->args_n == 4 && str_eq(a->args[1].s, STR("crash-point"))) {
+		struct msg_debug d = {.verb = STR("crash-point"), .arg = a->args[3].s};
+		for (size_t i = 0; i < m->children_n; i++)
+			if (str_eq(str_c(m->children[i].kind->name), a->args[2].s))
+				(void)ipc_send(m->children[i].control, (struct trace_id){0}, IPC_DEBUG, &d);
+		reply_done(p);
+	} else {
+		reply_fail(p, FAIL_SYNTAX, "Usage: debug clock MICROSECONDS | debug crash-point ROLE NAME");
+	}
+}
+
+static struct child *owner_of(struct master *m, struct str verb)
+{
+	static const char *const dir_verbs[] = {"domain", "user", "alias", "alias-domain", "catch-all"};
+	if (str_eq(verb, STR("queue")))
+		return master_child(m, "queue", 0);
+	for (size_t i = 0; i < ARRAY_LEN(dir_verbs); i++)
+		if (str_eq(verb, str_c(dir_verbs[i])))
+			return master_child(m, "dir", 0);
+	return NULL;
+}
+
+/* --- connections ------------------------------------------------------------------------------------------- */
+
+static void admin_message(struct ipc_channel *ch, struct ipc_packet *p)
+{
+	struct master *m = ipc_channel_context(ch);
+	struct msg_admin a;
+	if (msg_admin_read(p, &a) < 0 || a.args_n == 0) {
+		reply_fail(p, FAIL_SYNTAX, "No command.");
+		ipc_packet_free(p);
+		return;
+	}
+	struct str verb = a.args[0].s;
+	struct child *owner = owner_of(m, verb);
+	if (owner) {
+		forward_to(owner, p, &a);
+		return; /* the packet lives until the answer */
+	}
+	if (str_eq(verb, STR("status")))
+		status(m, p);
+	else if (str_eq(verb, STR("ports")))
+		ports(m, p);
+	else if (str_eq(verb, STR("debug")))
+		debug(m, p, &a);
+	else if (str_eq(verb, STR("stop"))) {
+		reply_done(p);
+		(void)kill(getpid(), SIGTERM);
+	} else
+		reply_fail(p, FAIL_SYNTAX, "Unknown command.");
+	ipc_packet_free(p);
+}
+
+static void admin_down(struct ipc_channel *ch)
+{
+	ipc_channel_free(ch);
+}
+
+static const struct ipc_channel_ops admin_ops = {.message = admin_message, .down = admin_down};
+
+static void admin_accept(struct loop_io *io, uint32_t events)
+{
+	struct master *m = CONTAINER_OF(io, struct master, admin_socket);
+	struct ucred who = {0};
+	socklen_t n = sizeof who;
+	(void)events;
+	int fd = accept4(io->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (fd < 0)
+		return;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &n) < 0 || (who.uid != 0 && who.uid != getuid())) {
+		(void)close(fd);
+		return;
+	}
+	ipc_channel_attach(ipc_channel_new(m->loop, "command", 0, &admin_ops, m), fd);
+}
+
+int admin_open(struct master *m, struct fail *why)
+{
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	AUTO_FD int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return fail_errno(why, FAIL_IO, "cannot make the control socket");
+	/* By descriptor: the folder's full name may be longer than an address allows. */
+	int n = snprintf(a.sun_path, sizeof a.sun_path, "/proc/self/fd/%d/%s", m->state_fd, MASTER_SOCKET);
+	CHECK(n > 0 && (size_t)n < sizeof a.sun_path);
+	(void)unlinkat(m->state_fd, MASTER_SOCKET, 0);
+	mode_t before = umask(0177);
+	int r = bind(fd, (struct sockaddr *)&a, sizeof a);
+	(void)umask(before);
+	if (r < 0 || listen(fd, 64) < 0)
+		return fail_errno(why, FAIL_IO, "cannot bind the control socket");
+	m->admin_socket = (struct loop_io){.fd = -1, .ready = admin_accept};
+	loop_add(m->loop, &m->admin_socket, TAKE_FD(fd), EPOLLIN);
+	return 0;
+}

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One role process: started from an executable that is opened once, so that a package upgrade
+ * never mixes two builds; watched by pidfd; restarted at once, and ever more slowly when it keeps
+ * ending by itself.
+ */
+#include "base/check.h"
+#include "roles/master/internal.h"
+#include "roles/role/role.h"
+#include "sys/clock.h"
+#include "sys/fdpass.h"
+#include "sys/log.h"
+#include "sys/proc.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+/* Users that no package created: numbers that no distribution hands out, so that roles are apart all the same. */
+#define UID_FALLBACK 61440u
+#define FREE_RESTARTS 5u
+#define RESTART_MS_MAX 30000u
+
+const char *child_state_name(enum child_state s)
+{
+	static const char *const names[] = {"down", "starting", "ready", "ended"};
+	return names[s];
+}
+
+static void find_user(struct child *c)
+{
+	if (getuid() != 0)
+		return;
+	char name[32];
+	struct proc_user u = {0};
+	(void)snprintf(name, sizeof name, "barid-%s", c->kind->name);
+	if (proc_find_user(name, &u, NULL) == 0) {
+		c->uid = u.uid;
+		c->gid = u.gid;
+		return;
+	}
+	c->uid = c->gid = UID_FALLBACK + (uint32_t)(c->kind - role_kinds);
+}
+
+int child_open(struct child *c, struct fail *why)
+{
+	char path[4096];
+	int n = snprintf(path, sizeof path, "%s/barid-%s", c->master->o->libexec, c->kind->name);
+	CHECK(n > 0 && (size_t)n < sizeof path);
+	c->exe_fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (c->exe_fd < 0)
+		return fail_errno(why, FAIL_NOTFOUND, "cannot open %s (is barid installed completely?)", path);
+	find_user(c);
+	return 0;
+}
+
+/* --- what a child says ---------------------------------------------------------------------------------- */
+
+static void hello(struct child *c, struct ipc_packet *p)
+{
+	struct msg_hello m;
+	if (msg_hello_read(p, &m) == 0 && str_eq(m.build_id, str_c(role_build_id()))) {
+		wire_child(c);
+		return;
+	}
+	log_event(LOG_ERROR, "role.other-build", log_c("role", c->kind->name),
+		  log_c("hint", "the executables are of different builds: install one build completely"));
+	(void)kill(c->pid, SIGKILL);
+}
+
+static void control_message(struct ipc_channel *ch, struct ipc_packet *p)
+{
+	struct child *c = ipc_channel_context(ch);
+	struct msg_ready m;
+	if (ipc_packet_type(p) == IPC_HELLO) {
+		hello(c, p);
+	} else if (ipc_packet_type(p) == IPC_READY && msg_ready_read(p, &m) == 0) {
+		c->state = CHILD_READY;
+		(void)snprintf(c->sandbox, sizeof c->sandbox, "%.*s", STR_ARG(m.sandbox));
+		log_event(LOG_INFO, "role.ready", log_c("role", c->kind->name), log_u64("index", c->index),
+			  log_u64("pid", (uint64_t)c->pid), log_c("sandbox", c->sandbox));
+		ipc_packet_free(p);
+		master_child_ready(c);
+		return;
+	}
+	ipc_packet_free(p);
+}
+
+static const struct ipc_channel_ops control_ops = {.message = control_message};
+
+/* --- end and restart ------------------------------------------------------------------------------------ */
+
+/* A role that somebody kills comes back at once; one that ends by itself again and again waits longer. */
+static unsigned restart_delay_ms(struct child *c, const struct proc_end *end)
+{
+	if (end->by_signal && end->code == SIGKILL)
+		return 0;
+	struct mono_ns now = clock_mono();
+	if (now.v - c->recent_since.v > 60 * SEC_NS) {
+		c->recent_since = now;
+		c->recent = 0;
+	}
+	if (++c->recent <= FREE_RESTARTS)
+		return 0;
+	unsigned doublings = MIN(c->recent - FREE_RESTARTS, 9u);
+	return MIN(100u << doublings, RESTART_MS_MAX);
+}
+
+static void restart_now(struct loop_timer *t)
+{
+	child_spawn(CONTAINER_OF(t, struct child, restart));
+}
+
+static void ended(struct loop_io *io, uint32_t events)
+{
+	struct child *c = CONTAINER_OF(io, struct child, ended);
+	struct master *m = c->master;
+	struct proc_end end = {0};
+	(void)events;
+	if (proc_pidfd_reap(c->pidfd, &end, NULL) == 0)
+		return;
+	loop_remove(m->loop, io);
+	(void)close(c->pidfd);
+	c->pidfd = -1;
+	log_event(m->stopping ? LOG_INFO : LOG_ERROR, "role.ended", log_c("role", c->kind->name),
+		  log_u64("index", c->index), log_u64("pid", (uint64_t)c->pid), log_c("by", end.by_signal ? "signal" : "exit"),
+		  log_u64("code", (uint64_t)end.code));
+	c->pid = 0;
+	c->wired = false;
+	if (m->stopping) {
+		c->state = CHILD_ENDED;
+		master_child_ended(c);
+		return;
+	}
+	c->state = CHILD_DOWN;
+	c->restarts++;
+	unsigned ms = restart_delay_ms(c, &end);
+	if (ms == 0) {
+		child_spawn(c);
+		return;
+	}
+	log_event(LOG_ERROR, "role.restart-later", log_c("role", c->kind->name), log_u64("ms", ms));
+	c->restart.fire = restart_now;
+	loop_timer_in(m->loop, &c->restart, ms);
+}
+
+/* --- start ---------------------------------------------------------------------------------------------- */
+
+NORETURN static void become_role(struct child *c, int control)
+{
+	char index[16], name[32];
+	(void)snprintf(index, sizeof index, "%u", c->index);
+	(void)snprintf(name, sizeof name, "barid-%s", c->kind->name);
+	char *argv[] = {name, index, NULL};
+	sigset_t none;
+	sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	if (dup2(control, 3) == 3 && proc_cloexec(3, false, NULL) == 0 && proc_cloexec_from(4, NULL) == 0) {
+		/* Not fexecve's /proc fallback: the descriptor itself, even where /proc is missing. */
+		(void)execveat(c->exe_fd, "", argv, environ, AT_EMPTY_PATH);
+	}
+	_exit(127);
+}
+
+void child_spawn(struct child *c)
+{
+	struct master *m = c->master;
+	struct fail why = FAIL_INIT;
+	int pair[2];
+	if (fdpass_pair(pair, &why) < 0) {
+		log_event(LOG_ERROR, "role.cannot-start", log_c("role", c->kind->name), log_fail(&why));
+		c->restart.fire = restart_now;
+		loop_timer_in(m->loop, &c->restart, 1000);
+		return;
+	}
+	c->pid = fork();
+	if (c->pid == 0)
+		become_role(c, pair[1]);
+	(void)close(pair[1]);
+	if (c->pid < 0 || proc_pidfd(c->pid, &c->pidfd, &why) < 0) {
+		log_event(LOG_ERROR, "role.cannot-start", log_c("role", c->kind->name), log_fail(&why));
+		(void)close(pair[0]);
+		c->restart.fire = restart_now;
+		loop_timer_in(m->loop, &c->restart, 1000);
+		return;
+	}
+	c->state = CHILD_STARTING;
+	c->wired = false;
+	c->ended.ready = ended;
+	loop_add(m->loop, &c->ended, c->pidfd, EPOLLIN);
+	if (!c->control)
+		c->control = ipc_channel_new(m->loop, c->kind->name, c->index, &control_ops, c);
+	ipc_channel_attach(c->control, pair[0]);
+}

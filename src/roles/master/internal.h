@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * internal.h - state that the files of master share.                                 [roles, private]
+ *
+ * A child is one role process: made once at start, it keeps its name and index over restarts.
+ */
+#ifndef BARID_ROLES_MASTER_INTERNAL_H
+#define BARID_ROLES_MASTER_INTERNAL_H
+
+#include "base/vec.h"
+#include "roles/master/master.h"
+#include "runtime/ipc/ipc.h"
+#include "runtime/loop.h"
+#include "runtime/seal.h"
+#include <sys/types.h>
+
+enum child_state { CHILD_DOWN, CHILD_STARTING, CHILD_READY, CHILD_ENDED };
+
+struct role_kind {
+	const char *name;
+	unsigned stop_stage;  /* 0 is stopped first */
+	bool seals;	      /* gets the key that sealed session state is made with */
+	bool shares_blobs;    /* member of the blob tree's group */
+	const char *folder;   /* below the state folder, owned by the role; NULL = none */
+	const char *const *talks_to; /* NULL-ended */
+};
+extern const struct role_kind role_kinds[];
+extern const size_t role_kinds_n;
+
+struct child {
+	struct master *master;
+	const struct role_kind *kind;
+	unsigned index;
+	int exe_fd;
+	uint32_t uid, gid;
+	pid_t pid;
+	int pidfd;
+	enum child_state state;
+	bool wired; /* said hello: can be connected to others */
+	struct loop_io ended;
+	struct loop_timer restart;
+	struct ipc_channel *control;
+	char sandbox[200];
+	unsigned restarts;
+	unsigned recent; /* ends in the last minute */
+	struct mono_ns recent_since;
+};
+
+struct listener {
+	const char *service;
+	const char *address; /* borrowed from the configuration */
+	int fd;
+};
+
+struct master {
+	const struct master_options *o;
+	struct loop *loop;
+	struct child *children;
+	size_t children_n;
+	VEC(struct listener) listeners;
+	unsigned char seal_key[SEAL_KEY_SIZE];
+	uint32_t blob_gid;
+	int state_fd;
+	int lock_fd;
+	struct buf certificate, key;
+	struct loop_io signals;
+	struct loop_io admin_socket;
+	struct loop_timer stop_deadline;
+	unsigned stop_stage;
+	bool stopping;
+	bool said_ready;
+	struct wall_us started;
+};
+
+/* child.c */
+MUST_CHECK int child_open(struct child *c, struct fail *why); /* find its executable and user */
+void child_spawn(struct child *c);
+const char *child_state_name(enum child_state s);
+
+/* wiring.c: what a fresh child is told, and connections between children */
+void wire_child(struct child *c);
+MUST_CHECK int listeners_open(struct master *m, struct fail *why);
+MUST_CHECK int certificate_read(struct master *m, struct fail *why);
+
+/* folders.c: the state folder, its owners, and the lock that keeps a second master out */
+MUST_CHECK int folders_prepare(struct master *m, struct fail *why);
+
+/* admin.c: the control socket */
+MUST_CHECK int admin_open(struct master *m, struct fail *why);
+
+/* master.c */
+struct child *master_child(struct master *m, const char *role, unsigned index);
+void master_child_ready(struct child *c);
+void master_child_ended(struct child *c);
+
+#endif

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "roles/master/master.h"
+#include "base/check.h"
+#include "roles/master/internal.h"
+#include "sys/clock.h"
+#include "sys/log.h"
+#include "sys/proc.h"
+#include "sys/rand.h"
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#define STAGE_MS 1200
+#define STAGES 4u
+
+static const char *const edge_peers[] = {"mta", "dir", "user", NULL};
+static const char *const mta_peers[] = {"dir", "scan", "queue", NULL};
+static const char *const queue_peers[] = {"user", "dir", NULL};
+static const char *const user_peers[] = {"scan", "dir", NULL};
+static const char *const none[] = {NULL};
+
+/* Each connection stands once, at either end. */
+const struct role_kind role_kinds[] = {
+	{.name = "edge", .stop_stage = 0, .talks_to = edge_peers},
+	{.name = "mta", .stop_stage = 1, .seals = true, .talks_to = mta_peers},
+	{.name = "queue", .stop_stage = 2, .shares_blobs = true, .folder = "spool", .talks_to = queue_peers},
+	{.name = "user", .stop_stage = 3, .seals = true, .shares_blobs = true, .folder = "store", .talks_to = user_peers},
+	{.name = "scan", .stop_stage = 3, .talks_to = none},
+	{.name = "dir", .stop_stage = 3, .folder = "dir", .talks_to = none},
+};
+const size_t role_kinds_n = ARRAY_LEN(role_kinds);
+
+static unsigned count_of(const struct conf *c, const struct role_kind *k)
+{
+	if (strcmp(k->name, "user") == 0)
+		return (unsigned)c->user_workers;
+	if (strcmp(k->name, "scan") == 0)
+		return (unsigned)c->scan_workers;
+	return 1;
+}
+
+struct child *master_child(struct master *m, const char *role, unsigned index)
+{
+	for (size_t i = 0; i < m->children_n; i++)
+		if (m->children[i].index == index && strcmp(m->children[i].kind->name, role) == 0)
+			return &m->children[i];
+	return NULL;
+}
+
+static int make_children(struct master *m, struct fail *why)
+{
+	for (size_t k = 0; k < role_kinds_n; k++)
+		m->children_n += count_of(m->o->conf, &role_kinds[k]);
+	m->children = xcalloc(m->children_n, sizeof *m->children);
+	size_t at = 0;
+	for (size_t k = 0; k < role_kinds_n; k++)
+		for (unsigned i = 0; i < count_of(m->o->conf, &role_kinds[k]); i++) {
+			struct child *c = &m->children[at++];
+			*c = (struct child){.master = m, .kind = &role_kinds[k], .index = i, .pidfd = -1, .exe_fd = -1};
+			c->ended.fd = -1;
+			int r = child_open(c, why);
+			if (r < 0)
+				return r;
+		}
+	return 0;
+}
+
+/* --- ready and end ------------------------------------------------------------------------------------ */
+
+void master_child_ready(struct child *c)
+{
+	struct master *m = c->master;
+	for (size_t i = 0; i < m->children_n; i++)
+		if (m->children[i].state != CHILD_READY)
+			return;
+	if (m->said_ready)
+		return;
+	m->said_ready = true;
+	log_event(LOG_INFO, "master.ready",
+		  log_u64("ms", (uint64_t)(clock_wall().v - m->started.v) / 1000), log_u64("roles", m->children_n));
+	if (m->o->say_ready) {
+		(void)puts("ready");
+		(void)fflush(stdout);
+	}
+}
+
+static bool stage_is_over(const struct master *m)
+{
+	for (size_t i = 0; i < m->children_n; i++)
+		if (m->children[i].kind->stop_stage == m->stop_stage && m->children[i].state != CHILD_ENDED)
+			return false;
+	return true;
+}
+
+static void tell_stage(struct master *m)
+{
+	static const struct msg_stop stop = {0};
+	for (size_t i = 0; i < m->children_n; i++) {
+		struct child *c = &m->children[i];
+		if (c->kind->stop_stage != m->stop_stage)
+			continue;
+		loop_timer_clear(m->loop, &c->restart);
+		if (c->state == CHILD_DOWN)
+			c->state = CHILD_ENDED;
+		else if (c->state != CHILD_ENDED)
+			(void)ipc_send(c->control, (struct trace_id){0}, IPC_STOP, &stop);
+	}
+	loop_timer_in(m->loop, &m->stop_deadline, STAGE_MS);
+}
+
+static void next_stages(struct master *m)
+{
+	while (stage_is_over(m)) {
+		if (++m->stop_stage == STAGES) {
+			loop_stop(m->loop);
+			return;
+		}
+		tell_stage(m);
+	}
+}
+
+void master_child_ended(struct child *c)
+{
+	if (c->master->stopping)
+		next_stages(c->master);
+}
+
+static void stage_took_too_long(struct loop_timer *t)
+{
+	struct master *m = CONTAINER_OF(t, struct master, stop_deadline);
+	for (size_t i = 0; i < m->children_n; i++) {
+		struct child *c = &m->children[i];
+		if (c->kind->stop_stage == m->stop_stage && c->pid > 0) {
+			log_event(LOG_WARN, "role.kill", log_c("role", c->kind->name), log_u64("index", c->index));
+			(void)kill(c->pid, SIGKILL);
+		}
+	}
+}
+
+static void stop(struct master *m)
+{
+	if (m->stopping)
+		return;
+	m->stopping = true;
+	log_event(LOG_INFO, "master.stop");
+	loop_remove(m->loop, &m->admin_socket);
+	tell_stage(m);
+	next_stages(m);
+}
+
+static void on_signal(struct loop_io *io, uint32_t events)
+{
+	struct master *m = CONTAINER_OF(io, struct master, signals);
+	struct signalfd_siginfo info;
+	(void)events;
+	while (read(io->fd, &info, sizeof info) == sizeof info)
+		stop(m);
+}
+
+static void watch_signals(struct master *m)
+{
+	sigset_t set;
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	CHECK(sigprocmask(SIG_BLOCK, &set, NULL) == 0);
+	int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	CHECK(fd >= 0);
+	(void)signal(SIGPIPE, SIG_IGN);
+	m->signals = (struct loop_io){.fd = -1, .ready = on_signal};
+	loop_add(m->loop, &m->signals, fd, EPOLLIN);
+}
+
+static int open_everything(struct master *m, struct fail *why)
+{
+	struct proc_limits limits = {.files = 0, .no_core = true};
+	int r = proc_limit(&limits, why);
+	if (r == 0)
+		r = make_children(m, why);
+	if (r == 0)
+		r = folders_prepare(m, why);
+	if (r == 0)
+		r = certificate_read(m, why);
+	if (r == 0)
+		r = listeners_open(m, why);
+	if (r == 0)
+		r = admin_open(m, why);
+	return r;
+}
+
+int master_run(const struct master_options *o)
+{
+	struct master *m = xcalloc(1, sizeof *m);
+	struct fail why = FAIL_INIT;
+	m->o = o;
+	m->state_fd = m->lock_fd = -1;
+	m->started = clock_wall();
+	m->certificate = m->key = BUF_INIT(KIB(64));
+	m->stop_deadline.fire = stage_took_too_long;
+	m->loop = loop_new();
+	rand_bytes(m->seal_key, sizeof m->seal_key);
+	if (o->conf->user_workers == 0)
+		o->conf->user_workers = (uint64_t)MAX(sysconf(_SC_NPROCESSORS_ONLN), 1L);
+	proc_set_name("barid");
+	log_open("master", 2, LOG_INFO);
+	if (open_everything(m, &why) < 0) {
+		log_event(LOG_ERROR, "master.cannot-start", log_fail(&why));
+		return 1;
+	}
+	watch_signals(m);
+	if (getuid() != 0)
+		log_event(LOG_WARN, "master.not-root",
+			  log_c("note", "all roles run as one user: their memory is separate, their files are not"));
+	for (size_t i = 0; i < m->children_n; i++)
+		child_spawn(&m->children[i]);
+	loop_run(m->loop);
+	log_event(LOG_INFO, "master.ended");
+	return 0;
+}

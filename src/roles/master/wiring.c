@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a fresh role process is told, and the sockets between roles. A connection is made when the
+ * second of its two ends says hello; when either restarts, both get a fresh socket.
+ */
+#include "base/check.h"
+#include "roles/master/internal.h"
+#include "sys/fdpass.h"
+#include "sys/log.h"
+#include "sys/sock.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#define BACKLOG 1024
+
+static bool names(const struct role_kind *from, const struct role_kind *to)
+{
+	for (size_t i = 0; from->talks_to[i]; i++)
+		if (strcmp(from->talks_to[i], to->name) == 0)
+			return true;
+	return false;
+}
+
+static void give_end(struct child *to, struct child *peer, int fd)
+{
+	struct msg_channel m = {.role = str_c(peer->kind->name), .index = (uint16_t)peer->index, .socket = fd};
+	(void)ipc_send(to->control, (struct trace_id){0}, IPC_CHANNEL, &m);
+}
+
+static void connect_pair(struct child *a, struct child *b)
+{
+	int pair[2];
+	struct fail why = FAIL_INIT;
+	if (fdpass_pair(pair, &why) < 0) {
+		log_event(LOG_ERROR, "role.cannot-connect", log_c("a", a->kind->name), log_c("b", b->kind->name),
+			  log_fail(&why));
+		return;
+	}
+	give_end(a, b, pair[0]);
+	give_end(b, a, pair[1]);
+	(void)close(pair[0]);
+	(void)close(pair[1]);
+}
+
+/* With those that are there already; the others will be connected when they come. */
+static void connect_child(struct child *c)
+{
+	struct master *m = c->master;
+	for (size_t i = 0; i < m->children_n; i++) {
+		struct child *other = &m->children[i];
+		if (other != c && other->wired && (names(c->kind, other->kind) || names(other->kind, c->kind)))
+			connect_pair(c, other);
+	}
+}
+
+static void give_configuration(struct child *c)
+{
+	struct master *m = c->master;
+	AUTO(buf) struct buf text = BUF_INIT(MIB(1));
+	conf_write(m->o->conf, &text);
+	struct msg_configure configure = {.conf = buf_str(&text),
+					  .uid = c->uid,
+					  .gid = c->gid,
+					  .shared_gid = c->kind->shares_blobs ? m->blob_gid : 0,
+					  .state = m->state_fd};
+	if (c->kind->seals)
+		configure.seal_key = (struct str){(const char *)m->seal_key, sizeof m->seal_key};
+	(void)ipc_send(c->control, (struct trace_id){0}, IPC_CONFIGURE, &configure);
+}
+
+static void give_edge_its_sockets(struct child *c)
+{
+	struct master *m = c->master;
+	struct msg_certificate cert = {.chain = buf_str(&m->certificate), .key = buf_str(&m->key)};
+	(void)ipc_send(c->control, (struct trace_id){0}, IPC_CERTIFICATE, &cert);
+	for (size_t i = 0; i < m->listeners.n; i++) {
+		struct listener *l = &m->listeners.p[i];
+		struct msg_listener msg = {.service = str_c(l->service), .address = str_c(l->address), .socket = l->fd};
+		(void)ipc_send(c->control, (struct trace_id){0}, IPC_LISTENER, &msg);
+	}
+}
+
+void wire_child(struct child *c)
+{
+	static const struct msg_start start = {0};
+	give_configuration(c);
+	if (strcmp(c->kind->name, "edge") == 0)
+		give_edge_its_sockets(c);
+	connect_child(c);
+	c->wired = true;
+	(void)ipc_send(c->control, (struct trace_id){0}, IPC_START, &start);
+}
+
+/* --- listeners and certificate ------------------------------------------------------------------------- */
+
+static int listen_on(struct master *m, const char *service, const struct conf_list *addresses, struct fail *why)
+{
+	for (size_t i = 0; i < addresses->n; i++) {
+		struct netaddr a;
+		int fd;
+		CHECK(netaddr_parse(str_c(addresses->p[i]), &a));
+		int r = sock_listen(&a, BACKLOG, &fd, why);
+		if (r < 0 && a.family == AF_INET6 && why->saved_errno == EAFNOSUPPORT) {
+			log_event(LOG_WARN, "master.no-ipv6", log_c("address", addresses->p[i]));
+			continue;
+		}
+		if (r < 0)
+			return fail_wrap(why, r, "cannot listen on %s for %s", addresses->p[i], service);
+		*vec_push(&m->listeners) = (struct listener){.service = service, .address = addresses->p[i], .fd = fd};
+	}
+	return 0;
+}
+
+int listeners_open(struct master *m, struct fail *why)
+{
+	const struct conf *c = m->o->conf;
+	int r = listen_on(m, "smtp", &c->smtp_listen, why);
+	if (r == 0)
+		r = listen_on(m, "submission", &c->submission_listen, why);
+	if (r == 0)
+		r = listen_on(m, "imap", &c->imap_listen, why);
+	if (r == 0)
+		r = listen_on(m, "imaps", &c->imaps_listen, why);
+	return r;
+}
+
+static int read_pem(const char *path, struct buf *out, struct fail *why)
+{
+	AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : 1;
+	while (n > 0) {
+		char *room = buf_room(out, 4096);
+		if (!room)
+			return fail_set(why, FAIL_TOOBIG, NULL, "%s is larger than 64 KiB", path);
+		n = read(fd, room, 4096);
+		if (n > 0)
+			buf_added(out, (size_t)n);
+	}
+	return n < 0 ? fail_errno(why, FAIL_IO, "cannot read %s", path) : 0;
+}
+
+int certificate_read(struct master *m, struct fail *why)
+{
+	int r = read_pem(m->o->conf->tls_certificate, &m->certificate, why);
+	if (r == 0)
+		r = read_pem(m->o->conf->tls_key, &m->key, why);
+	return r;
+}
