@@ -46,12 +46,14 @@ int verify_scram(enum digest d, struct str data, struct str password, struct fai
 	uint8_t got[DIGEST_LEN_MAX];
 	size_t n = digest_len(d);
 	AUTO(buf) struct buf salt = BUF_INIT(256);
+	AUTO(buf) struct buf server_key = BUF_INIT(DIGEST_LEN_MAX);
 	AUTO(buf) struct buf want = BUF_INIT(DIGEST_LEN_MAX);
 
 	for (unsigned i = 0; i < 4; i++)
 		(void)str_cut(&rest, ',', &part[i]);
 	if (rest.p || !num_parse_u32(part[0], &rounds) || rounds == 0 ||
-	    base64_decode(&salt, part[1]) < 0 || base64_decode(&want, part[2]) < 0 || want.n != n)
+	    base64_decode(&salt, part[1]) < 0 || base64_decode(&want, part[2]) < 0 || want.n != n ||
+	    base64_decode(&server_key, part[3]) < 0 || server_key.n != n)
 		return fail_set(why, FAIL_SYNTAX, NULL, "not a SCRAM secret");
 	if (rounds > ROUNDS_MAX)
 		return fail_set(why, FAIL_UNSUPPORTED, NULL, "SCRAM with %u rounds", rounds);

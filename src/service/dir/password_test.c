@@ -135,7 +135,8 @@ static void damaged_hashes(void **state)
 		if (str_find_str(s, 0, STR("j9T")) < s.n || str_find_str(s, 0, STR("rgon")) < s.n)
 			continue; /* slow ones */
 		for (size_t n = 0; n < s.n; n++)
-			assert_true(password_verify(str_sub(s, 0, n), STR(PASSWORD), NULL) <= 0);
+			if (password_verify(str_sub(s, 0, n), STR(PASSWORD), NULL) > 0)
+				fail_msg("cut after %zu: %s", n, known[i]);
 	}
 }
 
