@@ -1,0 +1,430 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/conn.h"
+#include "base/check.h"
+#include "runtime/tls/tls.h"
+#include <errno.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define STALL_MS 120000
+#define MERGE_MAX KIB(16)  /* small texts join the item before them up to this size */
+#define READ_ROUNDS 8	   /* then others have their turn */
+
+struct out_item {
+	struct list link;
+	struct buf text; /* when fd < 0 */
+	size_t written;
+	int fd;
+	uint64_t offset;
+	uint64_t left;
+};
+
+enum io { IO_OK, IO_WANT_IN, IO_WANT_OUT, IO_EOF, IO_ERROR };
+
+/* --- reading and writing, with TLS or without ------------------------------------------------------- */
+
+static enum io from_errno(struct fail *why)
+{
+	if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)
+		return IO_WANT_IN;
+	(void)fail_errno(why, FAIL_PEER, "connection");
+	return IO_ERROR;
+}
+
+static enum io from_tls(int r)
+{
+	return r == TLS_WANT_IN ? IO_WANT_IN : r == TLS_WANT_OUT ? IO_WANT_OUT : r == TLS_EOF ? IO_EOF : IO_ERROR;
+}
+
+static enum io read_some(struct conn *c, char *into, size_t size, size_t *ret_n, struct fail *why)
+{
+	if (c->tls) {
+		int r = tls_stream_read(c->tls, into, size, ret_n, why);
+		return r == 0 ? IO_OK : from_tls(r);
+	}
+	ssize_t n = recv(c->io.fd, into, size, 0);
+	if (n < 0)
+		return from_errno(why);
+	*ret_n = (size_t)n;
+	return n == 0 ? IO_EOF : IO_OK;
+}
+
+static enum io write_some(struct conn *c, struct str s, size_t *ret_n, struct fail *why)
+{
+	if (c->tls) {
+		int r = tls_stream_write(c->tls, s, ret_n, why);
+		return r == 0 ? IO_OK : from_tls(r);
+	}
+	ssize_t n = send(c->io.fd, s.p, s.n, MSG_NOSIGNAL);
+	if (n < 0) {
+		enum io io = from_errno(why);
+		return io == IO_WANT_IN ? IO_WANT_OUT : io;
+	}
+	*ret_n = (size_t)n;
+	return IO_OK;
+}
+
+/* --- life ----------------------------------------------------------------------------------------------- */
+
+static void item_free(struct out_item *item)
+{
+	list_remove(&item->link);
+	if (item->fd >= 0)
+		(void)close(item->fd);
+	buf_clear(&item->text);
+	free(item);
+}
+
+static void drop_output(struct conn *c)
+{
+	LIST_EACH (&c->out, n)
+		item_free(CONTAINER_OF(n, struct out_item, link));
+	c->out_bytes = 0;
+}
+
+static void free_now(struct conn *c)
+{
+	if (c->again_posted)
+		return; /* the posted task frees it */
+	buf_clear(&c->kept);
+	free(c);
+}
+
+static void end(struct conn *c, enum conn_end how, const struct fail *why)
+{
+	if (c->closing)
+		return;
+	c->closing = true;
+	int fd = c->io.fd;
+	if (c->tls && how == CONN_END_OURS && !c->handshaking)
+		tls_stream_close_notify(c->tls);
+	tls_stream_free(c->tls);
+	c->tls = NULL;
+	loop_remove(c->loop, &c->io);
+	(void)close(fd);
+	loop_timer_clear(c->loop, &c->timer);
+	loop_timer_clear(c->loop, &c->stall);
+	drop_output(c);
+	c->busy++;
+	c->ops->ended(c, how, why);
+	c->owner = NULL;
+	if (--c->busy == 0)
+		free_now(c);
+}
+
+/* Around every callback: the connection stays in memory until the outermost one has returned. */
+static void enter(struct conn *c)
+{
+	c->busy++;
+}
+
+static bool leave(struct conn *c)
+{
+	bool alive = !c->closing;
+	if (--c->busy == 0 && !alive)
+		free_now(c);
+	return alive;
+}
+
+static void update_interest(struct conn *c, bool want_out)
+{
+	bool want_in = (!c->paused && !c->finishing) || c->handshaking;
+	if (c->closing)
+		return;
+	loop_want(c->loop, &c->io, (want_in ? EPOLLIN : 0u) | (want_out || c->tls_wants_out ? EPOLLOUT : 0u));
+}
+
+/* --- output --------------------------------------------------------------------------------------------- */
+
+/* Write the front item further; IO_OK when it is done. */
+static enum io write_item(struct conn *c, struct out_item *item, struct fail *why)
+{
+	static char chunk[CONN_READ_SIZE]; /* one loop thread per process */
+	while (item->fd >= 0 ? item->left > 0 : item->written < item->text.n) {
+		struct str s = str_skip(buf_str(&item->text), item->written);
+		if (item->fd >= 0) {
+			ssize_t n = pread(item->fd, chunk, MIN(item->left, (uint64_t)sizeof chunk), (off_t)item->offset);
+			if (n <= 0) {
+				(void)fail_errno(why, FAIL_IO, "reading a body file");
+				return IO_ERROR;
+			}
+			s = (struct str){chunk, (size_t)n};
+		}
+		size_t n = 0;
+		enum io io = write_some(c, s, &n, why);
+		if (io != IO_OK)
+			return io;
+		c->out_bytes -= n;
+		if (item->fd >= 0) {
+			item->offset += n;
+			item->left -= n;
+		} else {
+			item->written += n;
+		}
+	}
+	return IO_OK;
+}
+
+void conn_flush(struct conn *c)
+{
+	struct fail why = FAIL_INIT;
+	size_t before = c->out_bytes;
+	enum io io = IO_OK;
+	if (c->closing || c->handshaking)
+		return;
+	while (io == IO_OK && !list_empty(&c->out)) {
+		struct out_item *item = CONTAINER_OF(c->out.next, struct out_item, link);
+		io = write_item(c, item, &why);
+		if (io == IO_OK)
+			item_free(item);
+	}
+	if (io == IO_ERROR || io == IO_EOF) {
+		end(c, CONN_END_PEER, &why);
+		return;
+	}
+	if (list_empty(&c->out) && c->finishing) {
+		end(c, CONN_END_OURS, NULL);
+		return;
+	}
+	if (list_empty(&c->out))
+		loop_timer_clear(c->loop, &c->stall);
+	else if (!c->stall.pos || c->out_bytes < before)
+		loop_timer_in(c->loop, &c->stall, STALL_MS);
+	update_interest(c, !list_empty(&c->out));
+	if (c->ops->drained && c->out_bytes < before) {
+		enter(c);
+		c->ops->drained(c, c->out_bytes);
+		(void)leave(c);
+	}
+}
+
+void conn_write(struct conn *c, struct str text)
+{
+	if (c->closing || c->finishing || text.n == 0)
+		return;
+	struct out_item *last = list_empty(&c->out) ? NULL : CONTAINER_OF(c->out.prev, struct out_item, link);
+	if (!last || last->fd >= 0 || last->text.n + text.n > MERGE_MAX) {
+		last = xcalloc(1, sizeof *last);
+		last->fd = -1;
+		last->text = BUF_INIT(MAX(text.n, MERGE_MAX));
+		list_append(&c->out, &last->link);
+	}
+	CHECK(buf_add(&last->text, text) == 0);
+	c->out_bytes += text.n;
+}
+
+void conn_write_file(struct conn *c, int fd, uint64_t offset, uint64_t length)
+{
+	if (c->closing || c->finishing || length == 0) {
+		(void)close(fd);
+		return;
+	}
+	struct out_item *item = xcalloc(1, sizeof *item);
+	item->text = BUF_INIT(0);
+	item->fd = fd;
+	item->offset = offset;
+	item->left = length;
+	list_append(&c->out, &item->link);
+	c->out_bytes += length;
+}
+
+/* --- input ---------------------------------------------------------------------------------------------- */
+
+/* Offer what was kept, then keep what is left over. False when the connection is gone. */
+static bool offer(struct conn *c, struct str fresh)
+{
+	struct str in = fresh;
+	if (c->kept.n) {
+		CHECK(buf_add(&c->kept, fresh) == 0);
+		in = buf_str(&c->kept);
+	}
+	size_t had = in.n;
+	enter(c);
+	c->ops->input(c, &in);
+	if (!leave(c))
+		return false;
+	if (c->kept.n) {
+		buf_drop(&c->kept, had - MIN(in.n, had));
+		if (in.n == 0)
+			buf_clear(&c->kept);
+	} else if (in.n) {
+		CHECK(buf_add(&c->kept, in) == 0);
+	}
+	return true;
+}
+
+static void read_input(struct conn *c)
+{
+	static char piece[CONN_READ_SIZE];
+	struct fail why = FAIL_INIT;
+	enum io io = IO_OK;
+	c->tls_wants_out = false;
+	enter(c);
+	for (int i = 0; i < READ_ROUNDS && io == IO_OK && !c->paused && !c->finishing && !c->closing; i++) {
+		size_t n = 0;
+		io = read_some(c, piece, sizeof piece, &n, &why);
+		if (io == IO_OK && !offer(c, (struct str){piece, n}))
+			break;
+	}
+	if (!leave(c))
+		return;
+	if (io == IO_EOF || io == IO_ERROR) {
+		end(c, io == IO_ERROR && c->tls ? CONN_END_TLS : CONN_END_PEER, &why);
+		return;
+	}
+	c->tls_wants_out = io == IO_WANT_OUT;
+	/* What TLS has decrypted already does not show in epoll. */
+	if (io == IO_OK && !c->paused && !c->finishing)
+		conn_resume(c);
+	update_interest(c, !list_empty(&c->out));
+}
+
+static void handshake(struct conn *c)
+{
+	struct fail why = FAIL_INIT;
+	int r = tls_stream_handshake(c->tls, &why);
+	if (r == TLS_WANT_IN || r == TLS_WANT_OUT) {
+		loop_want(c->loop, &c->io, r == TLS_WANT_IN ? EPOLLIN : EPOLLOUT);
+		return;
+	}
+	if (r != 0) {
+		end(c, CONN_END_TLS, &why);
+		return;
+	}
+	c->handshaking = false;
+	enter(c);
+	c->ops->secured(c);
+	if (!leave(c))
+		return;
+	conn_flush(c);
+}
+
+static void ready(struct loop_io *io, uint32_t events)
+{
+	struct conn *c = CONTAINER_OF(io, struct conn, io);
+	enter(c);
+	if (c->handshaking)
+		handshake(c);
+	if (!c->closing && !c->handshaking && (events & EPOLLOUT) && !list_empty(&c->out))
+		conn_flush(c);
+	bool readable = (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) || ((events & EPOLLOUT) && c->tls_wants_out);
+	if (!c->closing && !c->handshaking && readable) {
+		if (!c->paused && !c->finishing)
+			read_input(c);
+		else if (events & (EPOLLHUP | EPOLLERR))
+			end(c, CONN_END_PEER, NULL);
+	}
+	(void)leave(c);
+}
+
+static void run_again(struct loop_task *task)
+{
+	struct conn *c = CONTAINER_OF(task, struct conn, again);
+	c->again_posted = false;
+	if (c->closing) {
+		if (c->busy == 0)
+			free_now(c);
+		return;
+	}
+	if (c->paused || c->finishing || c->handshaking)
+		return;
+	if (c->kept.n && (!offer(c, STR("")) || c->paused || c->closing))
+		return;
+	read_input(c);
+}
+
+void conn_pause(struct conn *c)
+{
+	c->paused = true;
+	update_interest(c, !list_empty(&c->out));
+}
+
+void conn_resume(struct conn *c)
+{
+	if (c->closing)
+		return;
+	c->paused = false;
+	update_interest(c, !list_empty(&c->out));
+	if (!c->again_posted) {
+		c->again_posted = true;
+		loop_post(c->loop, &c->again);
+	}
+}
+
+/* --- the rest --------------------------------------------------------------------------------------------- */
+
+static void timer_fired(struct loop_timer *t)
+{
+	struct conn *c = CONTAINER_OF(t, struct conn, timer);
+	enter(c);
+	c->ops->timeout(c);
+	(void)leave(c);
+}
+
+static void stalled(struct loop_timer *t)
+{
+	end(CONTAINER_OF(t, struct conn, stall), CONN_END_TIMEOUT, NULL);
+}
+
+struct conn *conn_new(struct loop *loop, int fd, const struct conn_ops *ops, void *owner)
+{
+	struct conn *c = xcalloc(1, sizeof *c);
+	c->loop = loop;
+	c->ops = ops;
+	c->owner = owner;
+	c->io.ready = ready;
+	c->timer.fire = timer_fired;
+	c->stall.fire = stalled;
+	c->again.run = run_again;
+	c->kept = BUF_INIT(CONN_READ_SIZE * 2);
+	c->paused = true;
+	list_init(&c->out);
+	loop_add(loop, &c->io, fd, 0);
+	return c;
+}
+
+void conn_start_tls(struct conn *c, struct tls_ctx *ctx)
+{
+	conn_flush(c);
+	if (c->closing)
+		return;
+	buf_clear(&c->kept);
+	c->tls = tls_stream_new(ctx, c->io.fd);
+	c->handshaking = true;
+	loop_want(c->loop, &c->io, EPOLLIN);
+}
+
+struct str conn_tls_text(const struct conn *c)
+{
+	return c->tls && !c->handshaking ? tls_stream_text(c->tls) : STR("");
+}
+
+void conn_timeout(struct conn *c, uint64_t ms)
+{
+	if (c->closing)
+		return;
+	if (ms)
+		loop_timer_in(c->loop, &c->timer, (int64_t)ms);
+	else
+		loop_timer_clear(c->loop, &c->timer);
+}
+
+void conn_park(struct conn *c)
+{
+	if (c->tls && !c->handshaking && !c->closing && list_empty(&c->out))
+		tls_stream_park(c->tls);
+}
+
+void conn_finish(struct conn *c)
+{
+	if (c->closing)
+		return;
+	c->finishing = true;
+	conn_flush(c);
+}
+
+void conn_close(struct conn *c)
+{
+	end(c, CONN_END_OURS, NULL);
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tls.h - TLS 1.2 and 1.3 for servers, over non-blocking sockets.                 [runtime]
+ *
+ * The only includer of libssl. A struct tls_ctx is an immutable set of certificates and settings,
+ * shared by reference: a reload makes a new one, connections keep theirs. A struct tls_stream is
+ * one connection, used by one thread at a time.
+ *
+ * No renegotiation, no compression, no early data. Session tickets are stateless; their keys live
+ * in memory only and rotate.
+ */
+#ifndef BARID_RUNTIME_TLS_TLS_H
+#define BARID_RUNTIME_TLS_TLS_H
+
+#include "base/auto.h"
+#include "base/fail.h"
+#include "base/str.h"
+
+struct tls_ctx;
+struct tls_stream;
+
+/* Call once at start-up, before the sandbox: loads what OpenSSL would otherwise read later. */
+void tls_init(void);
+
+struct tls_identity {
+	struct str chain; /* PEM: the certificate, then its issuers */
+	struct str key;	  /* PEM, not encrypted */
+};
+/*
+ * A context with one or more certificates: the client's server name (SNI) chooses by the names in
+ * the certificates, wildcards included; the first is the default. -FAIL_SYNTAX with a text for
+ * the operator when a certificate or key is no good or they do not belong together.
+ */
+MUST_CHECK int tls_ctx_new(const struct tls_identity *ids, size_t n, struct tls_ctx **ret, struct fail *why);
+struct tls_ctx *tls_ctx_ref(struct tls_ctx *ctx);
+void tls_ctx_unref(struct tls_ctx *ctx); /* NULL is fine */
+
+/* Results of the calls below, beside 0 and negative fail codes. */
+enum tls_result {
+	TLS_OK = 0,
+	TLS_WANT_IN = 1,  /* call again when the socket is readable */
+	TLS_WANT_OUT = 2, /* call again when the socket is writable */
+	TLS_EOF = 3,	  /* the peer has ended the connection */
+};
+
+/* Server side of a connection over fd, which stays the caller's. Takes a reference on ctx. Never NULL. */
+struct tls_stream *tls_stream_new(struct tls_ctx *ctx, int fd);
+void tls_stream_free(struct tls_stream *s); /* NULL is fine */
+
+MUST_CHECK int tls_stream_handshake(struct tls_stream *s, struct fail *why);
+/* TLS_OK with 1..size bytes. */
+MUST_CHECK int tls_stream_read(struct tls_stream *s, char *into, size_t size, size_t *ret_n, struct fail *why);
+/* TLS_OK with 1..n bytes taken (partial writes happen; the rest may be offered from another address). */
+MUST_CHECK int tls_stream_write(struct tls_stream *s, struct str bytes, size_t *ret_n, struct fail *why);
+/* Tell the peer that we end; one attempt. */
+void tls_stream_close_notify(struct tls_stream *s);
+/* Give back the record buffers while nothing happens; they come back by themselves. */
+void tls_stream_park(struct tls_stream *s);
+
+/* "TLSv1.3 TLS_AES_256_GCM_SHA384": for Received and logs; borrowed. Empty before the handshake. */
+struct str tls_stream_text(const struct tls_stream *s);
+/* The name the client asked for, or empty; borrowed. */
+struct str tls_stream_sni(const struct tls_stream *s);
+/*
+ * Channel binding tls-exporter (RFC 9266), 32 bytes. -FAIL_UNSUPPORTED on TLS 1.2 without extended
+ * master secret.
+ */
+MUST_CHECK int tls_stream_exporter(struct tls_stream *s, unsigned char out[32], struct fail *why);
+
+#endif
