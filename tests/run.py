@@ -1,0 +1,292 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""run.py [NAME...] | list - what `./dev test` runs. docs/TESTING.md describes the kinds of test.
+
+Two lanes side by side: the gates and the gcc build with all its tests; the clang ASan+UBSan build with unit tests and
+transcripts, then the TSan build with the concurrency set. Cases that measure time run last, alone.
+With names, only tests whose name contains one of them; those of the sanitizer lanes only when a name begins with
+asan or tsan. The last line is `N passed, N failed, N skipped`.
+"""
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+import traceback
+
+TESTS = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(TESTS)
+sys.path.insert(0, TESTS)
+
+from harness import case, transcript  # noqa: E402  (needs the path above)
+
+GATES = ("layers", "spdx", "size", "format")
+DIRS = {"gcc": "build", "asan": "build-asan", "tsan": "build-tsan"}
+TRANSCRIPT_LANES = 4
+E2E_LANES = 3
+
+
+class Report:
+    """Counts and prints results, from any thread."""
+
+    def __init__(self, wanted):
+        self.wanted = wanted
+        self.begun = time.monotonic()
+        self.mutex = threading.Lock()
+        self.counts = {"ok": 0, "FAIL": 0, "skip": 0}
+        self.failed = []
+
+    def wants(self, name):
+        """The user asked for this test, or for all."""
+        if not self.wanted:
+            return True
+        sanitizer = name.startswith(("asan/", "tsan/"))
+        return any(w in name and sanitizer == w.startswith(("asan", "tsan")) for w in self.wanted)
+
+    def line(self, word, text):
+        print(f"[{time.monotonic() - self.begun:6.1f}] {word:4} {text}", flush=True)
+
+    def say(self, text):
+        with self.mutex:
+            self.line("", text)
+
+    def result(self, word, name, seconds, detail=""):
+        with self.mutex:
+            self.counts[word] += 1
+            if word == "FAIL":
+                self.failed.append(name)
+            short = f"  ({detail})" if detail and word != "FAIL" else ""
+            self.line(word, f"{name}  {seconds:.2f} s{short}")
+            if detail and word == "FAIL":
+                print("\n".join("         " + x for x in detail.rstrip().splitlines()), flush=True)
+
+    def finish(self):
+        if self.failed:
+            print("failed:\n" + "\n".join("  " + name for name in self.failed))
+        print(f"{self.counts['ok']} passed, {self.counts['FAIL']} failed, {self.counts['skip']} skipped", flush=True)
+        if not sum(self.counts.values()):
+            print("run.py: no test has such a name; `./dev test list` shows them", file=sys.stderr)
+            return 2
+        return 1 if self.failed else 0
+
+
+# --- the kinds of test ---------------------------------------------------------------------------
+
+
+def run_gate(report, name):
+    begun = time.monotonic()
+    quiet = ["--quiet"] if name == "layers" else []
+    done = subprocess.run([os.path.join(ROOT, "tools/dev/check-" + name)] + quiet, cwd=ROOT, text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    report.result("FAIL" if done.returncode else "ok", "gates/" + name, time.monotonic() - begun,
+                  done.stdout if done.returncode else "")
+
+
+def run_selftest(report):
+    """The harness's own parts: patterns, parsers, comparers."""
+    begun = time.monotonic()
+    done = subprocess.run([sys.executable, "-m", "harness.selftest"], cwd=TESTS, text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    report.result("FAIL" if done.returncode else "ok", "gates/harness", time.monotonic() - begun,
+                  done.stdout if done.returncode else "")
+
+
+def build(report, kind):
+    """Build one kind; a failure counts as a failed test."""
+    begun = time.monotonic()
+    done = subprocess.run(["nice", "-n", "0" if kind == "gcc" else "5", "./dev", "build", kind], cwd=ROOT, text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, check=False)
+    if done.returncode:
+        report.result("FAIL", f"build/{kind}", time.monotonic() - begun, done.stdout)
+        return False
+    report.say(f"built {DIRS[kind]}  {time.monotonic() - begun:.1f} s")
+    return True
+
+
+def unit_tests(kind, suite=None):
+    """Names of the unit tests of a build; with `suite`, only those in it."""
+    out = subprocess.run(["meson", "introspect", "--tests", DIRS[kind]], cwd=ROOT, text=True, capture_output=True,
+                         check=True).stdout
+    return [t["name"] for t in json.loads(out) if not suite or suite in [s.split(":")[-1] for s in t["suite"]]]
+
+
+def run_units(report, kind, prefix, suite=None):
+    names = [n for n in unit_tests(kind, suite) if report.wants(f"{prefix}unit/{n}")]
+    if not names:
+        return
+    folder = os.path.join(ROOT, DIRS[kind])
+    log = os.path.join(folder, "meson-logs", "testlog.json")
+    if os.path.exists(log):
+        os.unlink(log)
+    env = dict(os.environ, ASAN_OPTIONS="detect_leaks=1", UBSAN_OPTIONS="print_stacktrace=1",
+               TSAN_OPTIONS="halt_on_error=1:second_deadlock_stack=1")
+    subprocess.run(["meson", "test", "-C", folder, "--no-rebuild", "-t", "1" if kind == "gcc" else "4", *names],
+                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=env, check=False)
+    with open(log, encoding="utf-8") as f:
+        for line in f:
+            t = json.loads(line)
+            name = t["name"].split(" / ")[-1]
+            word = {"OK": "ok", "SKIP": "skip"}.get(t["result"], "FAIL")
+            output = (t.get("stdout") or "") + (t.get("stderr") or "")
+            detail = "the program says so" if word == "skip" else ""
+            if word == "FAIL":
+                detail = f"{t['result']}\n" + "\n".join(output.splitlines()[-40:])
+            report.result(word, f"{prefix}unit/{name}", t["duration"], detail)
+
+
+def run_transcripts(report, kind, prefix, only_concurrent=False):
+    chosen = [t for t in transcript.load() if report.wants(f"{prefix}transcripts/{t.name}")]
+    if only_concurrent:
+        chosen = [t for t in chosen if t.concurrent]
+    if not chosen:
+        return
+
+    def on_result(name, problem, seconds):
+        report.result("FAIL" if problem else "ok", f"{prefix}transcripts/{name}", seconds, problem or "")
+
+    transcript.Runner(DIRS[kind], TRANSCRIPT_LANES, on_result).run(chosen)
+
+
+def e2e_cases():
+    """{file name: [(case name, function)]} of tests/e2e."""
+    found = {}
+    for name in sorted(os.listdir(os.path.join(TESTS, "e2e"))):
+        if not name.endswith(".py") or name.startswith("_"):
+            continue
+        spec = importlib.util.spec_from_file_location("e2e_" + name[:-3], os.path.join(TESTS, "e2e", name))
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        found[name[:-3]] = [(f"e2e/{name[:-3]}/{n[len('case_'):]}", f) for n, f in vars(module).items()
+                            if n.startswith("case_")]
+    return found
+
+
+def run_case(report, file, name, function):
+    begun = time.monotonic()
+    t = case.Case(file)
+    try:
+        function(t)
+    except case.Skip as e:
+        report.result("skip", name, time.monotonic() - begun, str(e))
+    except Exception:  # pylint: disable=broad-except  (a case may raise anything; all of it is its failure)
+        tail = file.shared.log_tail() if file.shared else ""
+        report.result("FAIL", name, time.monotonic() - begun, traceback.format_exc()[-4000:] + "\n" + tail)
+    else:
+        report.result("ok", name, time.monotonic() - begun, "; ".join(t.notes))
+    finally:
+        t.close()
+
+
+def run_e2e_file(report, name, cases):
+    file = case.File(DIRS["gcc"])
+    for case_name, function in cases:
+        run_case(report, file, case_name, function)
+    problem = file.finish()
+    if problem:
+        report.result("FAIL", f"e2e/{name}/server", 0.0, problem)
+
+
+def run_e2e(report, alone):
+    queue = []
+    for name, cases in e2e_cases().items():
+        mine = [(n, f) for n, f in cases if report.wants(n) and getattr(f, "alone", False) == alone
+                and (not getattr(f, "on_request", False) or any(w in n for w in report.wanted))]
+        if mine:
+            queue.append((name, mine))
+    mutex = threading.Lock()
+
+    def lane():
+        while True:
+            with mutex:
+                if not queue:
+                    return
+                name, cases = queue.pop(0)
+            run_e2e_file(report, name, cases)
+
+    run_threads([lane] * (1 if alone else E2E_LANES))
+
+
+# --- the lanes -----------------------------------------------------------------------------------
+
+
+def run_threads(functions):
+    threads = [threading.Thread(target=f) for f in functions]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def gates(report):
+    chosen = [g for g in GATES if report.wants("gates/" + g)]
+    jobs = [lambda g=g: run_gate(report, g) for g in chosen]
+    if report.wants("gates/harness"):
+        jobs.append(lambda: run_selftest(report))
+    run_threads(jobs)
+
+
+def gcc_lane(report):
+    if not build(report, "gcc"):
+        return
+    if report.wants("gates/headers"):
+        run_gate(report, "headers")
+    run_units(report, "gcc", "")
+    run_transcripts(report, "gcc", "")
+    run_e2e(report, alone=False)
+
+
+def sanitizer_lane(report):
+    if build_wanted(report, "asan") and build(report, "asan"):
+        run_units(report, "asan", "asan/")
+        run_transcripts(report, "asan", "asan/")
+    if build_wanted(report, "tsan") and build(report, "tsan"):
+        run_units(report, "tsan", "tsan/", suite="concurrency")
+        run_transcripts(report, "tsan", "tsan/", only_concurrent=True)
+
+
+def build_wanted(report, kind):
+    return not report.wanted or any(w.startswith(kind) for w in report.wanted)
+
+
+def show_list():
+    for gate in GATES + ("headers", "harness"):
+        print("gates/" + gate)
+    if os.path.exists(os.path.join(ROOT, "build", "build.ninja")):
+        print("\n".join("unit/" + n for n in unit_tests("gcc")))
+    print("\n".join("transcripts/" + t.name for t in transcript.load()))
+    for cases in e2e_cases().values():
+        for name, function in cases:
+            print(name + ("  (on request)" if getattr(function, "on_request", False) else ""))
+    print("asan/unit/*  asan/transcripts/*  tsan/unit/*  tsan/transcripts/*")
+
+
+def main():
+    wanted = [w for w in sys.argv[1:] if w != "all"]
+    if wanted == ["list"]:
+        show_list()
+        return 0
+    if wanted == ["corpus-full"]:
+        wanted = ["e2e/corpus/full"]
+    report = Report(wanted)
+    gates(report)
+    lanes = []
+    if not wanted or any(not w.startswith(("asan", "tsan", "gates/layers")) for w in wanted):
+        lanes.append(lambda: guard(report, "gcc lane", gcc_lane))
+    lanes.append(lambda: guard(report, "sanitizer lane", sanitizer_lane))
+    run_threads(lanes)
+    if os.path.exists(os.path.join(ROOT, "build", "barid")):
+        run_e2e(report, alone=True)
+    return report.finish()
+
+
+def guard(report, name, lane):
+    """A lane that breaks down is a failure, never silence."""
+    try:
+        lane(report)
+    except Exception:  # pylint: disable=broad-except
+        report.result("FAIL", name, 0.0, traceback.format_exc())
+
+
+sys.exit(main())
