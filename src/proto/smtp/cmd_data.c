@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* DATA and BDAT: how the message comes. */
+#include "proto/smtp/smtp_session_int.h"
+
+/* True when no message may come now; *ret is the reply. */
+static bool data_refusal(const struct smtp_session *s, struct smtp_status *ret)
+{
+	if (smtp_gate(s, ret))
+		return true;
+	if (!s->t.open)
+		*ret = (struct smtp_status){503, "5.5.1", "Send MAIL first"};
+	else if (s->t.accepted == 0)
+		*ret = (struct smtp_status){554, "5.5.1", "No valid recipients"};
+	else
+		return false;
+	return true;
+}
+
+void smtp_cmd_data(struct smtp_turn *t)
+{
+	struct smtp_session *s = t->s;
+	struct smtp_status refusal;
+
+	/* RFC 2920 3.1: DATA ends a group. What is there already cannot be an answer to 354: a
+	 * client that does not listen, or somebody smuggling a message behind another one. */
+	if (t->more) {
+		smtp_refuse(
+			t,
+			(struct smtp_status){503, "5.5.0", "Did not wait for the answer to DATA"},
+			"DATA", s->t.from, NULL);
+		smtp_close(t);
+	} else if (data_refusal(s, &refusal)) {
+		smtp_refuse(t, refusal, "DATA", s->t.from, NULL);
+	} else if (s->t.bdat) {
+		smtp_say(t, (struct smtp_status){503, "5.5.1", "DATA after BDAT"});
+	} else {
+		smtp_reply(t->out, 354, NULL, STR("End data with <CR><LF>.<CR><LF>"));
+		s->mode = SMTP_MODE_DATA;
+		t->ret->next = SMTP_DATA;
+		t->ret->octets = s->config->size_max;
+	}
+}
+
+/*
+ * The chunk of a refused BDAT comes all the same (RFC 3030 section 2). Nobody has to wait for
+ * more of it than a message could have.
+ */
+static void refuse_chunk(struct smtp_turn *t, const struct smtp_cmd *cmd,
+			 struct smtp_status refusal)
+{
+	smtp_refuse(t, refusal, "BDAT", t->s->t.from, NULL);
+	if (t->s->mode == SMTP_MODE_CLOSED)
+		return;
+	if (cmd->bdat.size / 2 > t->s->config->size_max) {
+		smtp_close(t);
+		return;
+	}
+	t->ret->next = SMTP_BDAT;
+	t->ret->octets = cmd->bdat.size;
+	t->ret->last = cmd->bdat.last;
+	t->ret->discard = true;
+}
+
+void smtp_cmd_bdat(struct smtp_turn *t, const struct smtp_cmd *cmd)
+{
+	struct smtp_session *s = t->s;
+	struct smtp_transaction *x = &s->t;
+	struct smtp_status refusal;
+	uint64_t size = 0;
+
+	if (data_refusal(s, &refusal)) {
+		refuse_chunk(t, cmd, refusal);
+		return;
+	}
+	if (!num_add_u64(x->bdat_size, cmd->bdat.size, &size) || size > s->config->size_max) {
+		refuse_chunk(t, cmd,
+			     (struct smtp_status){552, "5.3.4", "Message size exceeds the limit"});
+		smtp_transaction_reset(x);
+		return;
+	}
+	x->bdat = true;
+	x->bdat_last = cmd->bdat.last;
+	x->bdat_size = size;
+	x->chunk = cmd->bdat.size;
+	s->mode = SMTP_MODE_BDAT;
+	t->ret->next = SMTP_BDAT;
+	t->ret->octets = cmd->bdat.size;
+	t->ret->last = cmd->bdat.last;
+}
+
+void smtp_cmd_bdat_broken(struct smtp_turn *t, struct smtp_status refusal)
+{
+	smtp_say(t, refusal);
+	if (t->s->mode != SMTP_MODE_CLOSED)
+		smtp_close(t);
+}
+
+static void drop(const struct smtp_session *s, const struct smtp_body *body)
+{
+	if (smtp_body_is_stored(body))
+		s->backend->body_drop(s->backend->ctx, body->id);
+}
+
+/* True when the message is refused for how it came; *ret is the reply. */
+static bool body_refusal(const struct smtp_session *s, const struct smtp_body *body,
+			 struct smtp_status *ret)
+{
+	if (body->flags & SMTP_BODY_BARE)
+		*ret = (struct smtp_status){
+			550, "5.5.2", "Message holds a bare CR or LF (RFC 5321 2.3.8), closing"};
+	else if ((body->flags & SMTP_BODY_TOO_BIG) || body->size > s->config->size_max)
+		*ret = (struct smtp_status){552, "5.3.4", "Message size exceeds the limit"};
+	else if (body->flags & SMTP_BODY_LOST)
+		*ret = (struct smtp_status){452, "4.3.1", "Insufficient system storage"};
+	else
+		return false;
+	return true;
+}
+
+void smtp_session_body(struct smtp_session *s, const struct smtp_body *body, struct buf *out,
+		       struct smtp_result *ret)
+{
+	struct smtp_turn t = smtp_turn_begin(s, out, ret);
+	struct smtp_transaction *x = &s->t;
+	struct smtp_status refusal;
+	bool sized = smtp_body_is_stored(body) || body->bytes.n == body->size ||
+		     (s->mode == SMTP_MODE_BDAT && !x->bdat_last) || body->flags;
+
+	if (smtp_wrong_mode(&t,
+			    sized && (s->mode == SMTP_MODE_DATA || s->mode == SMTP_MODE_BDAT))) {
+		drop(s, body);
+		return;
+	}
+	bool last = s->mode == SMTP_MODE_DATA || x->bdat_last;
+	s->mode = SMTP_MODE_LINES;
+	if (body->flags & SMTP_BODY_ABORTED) {
+		drop(s, body);
+		smtp_session_end(s, SMTP_END_LOST, out);
+		ret->next = SMTP_CLOSE;
+	} else if (body_refusal(s, body, &refusal)) {
+		drop(s, body);
+		s->messages++;
+		smtp_refuse(&t, refusal, "message", x->from, NULL);
+		smtp_transaction_reset(x);
+		if (body->flags & SMTP_BODY_BARE)
+			smtp_close(&t);
+	} else if (last) {
+		s->messages++;
+		smtp_message(&t, body);
+		smtp_transaction_reset(x);
+	} else {
+		smtp_sayf(&t, 250, "2.0.0", "%llu octets received", (unsigned long long)x->chunk);
+	}
+}

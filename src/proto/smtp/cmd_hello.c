@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* HELO, EHLO, STARTTLS, AUTH. */
+#include "proto/smtp/smtp_session_int.h"
+
+/* AUTH is offered where a password could be used now (RFC 4954 section 4, RFC 8314). */
+static bool auth_offered(const struct smtp_session *s)
+{
+	return s->service == SMTP_SERVICE_SUBMISSION && s->account.v == 0 &&
+	       (s->tls.n > 0 || s->trusted);
+}
+
+static bool starttls_offered(const struct smtp_session *s)
+{
+	return s->config->starttls && s->tls.n == 0;
+}
+
+/* RFC 5321 4.1.4: EHLO in a transaction is as RSET. */
+void smtp_cmd_hello(struct smtp_turn *t, const struct smtp_cmd *cmd)
+{
+	struct smtp_session *s = t->s;
+	AUTO(buf) struct buf text = BUF_INIT(KIB(2));
+
+	smtp_transaction_reset(&s->t);
+	smtp_keep(&s->helo, cmd->arg);
+	s->esmtp = cmd->verb == SMTP_VERB_EHLO;
+	buf_add_c(&text, s->config->hostname);
+	if (s->esmtp) {
+		buf_addf(&text, "\nPIPELINING\nSIZE %llu", (unsigned long long)s->config->size_max);
+		if (starttls_offered(s))
+			buf_add(&text, STR("\nSTARTTLS"));
+		if (auth_offered(s))
+			buf_add(&text, STR("\nAUTH PLAIN LOGIN"));
+		buf_add(&text, STR("\nENHANCEDSTATUSCODES\n8BITMIME\nDSN\nSMTPUTF8\nCHUNKING"));
+	}
+	smtp_reply(t->out, 250, NULL, buf_str(&text));
+}
+
+void smtp_cmd_starttls(struct smtp_turn *t)
+{
+	struct smtp_session *s = t->s;
+	if (s->tls.n) {
+		smtp_say(t, (struct smtp_status){503, "5.5.1", "TLS is active already"});
+	} else if (!s->config->starttls) {
+		smtp_say(t, (struct smtp_status){502, "5.5.1", "STARTTLS is not offered"});
+	} else {
+		smtp_say(t, (struct smtp_status){220, "2.0.0", "Ready to start TLS"});
+		s->mode = SMTP_MODE_TLS;
+		t->ret->next = SMTP_STARTTLS;
+	}
+}
+
+static bool auth_refusal(const struct smtp_session *s, struct smtp_status *ret)
+{
+	if (s->service != SMTP_SERVICE_SUBMISSION)
+		*ret = (struct smtp_status){503, "5.5.1", "Authentication is not offered here"};
+	else if (s->tls.n == 0 && !s->trusted)
+		*ret = (struct smtp_status){530, "5.7.0", "Must issue a STARTTLS command first"};
+	else if (!s->esmtp)
+		*ret = (struct smtp_status){503, "5.5.1", "Send EHLO first"};
+	else if (s->account.v)
+		*ret = (struct smtp_status){503, "5.5.1", "Already authenticated"};
+	else if (s->t.open)
+		*ret = (struct smtp_status){503, "5.5.1", "Not within a mail transaction"};
+	else
+		return false;
+	return true;
+}
+
+void smtp_cmd_auth(struct smtp_turn *t, const struct smtp_cmd *cmd)
+{
+	struct smtp_status refusal;
+	if (auth_refusal(t->s, &refusal)) {
+		smtp_say(t, refusal);
+	} else if (!str_eqi(cmd->auth.mechanism, STR("PLAIN")) &&
+		   !str_eqi(cmd->auth.mechanism, STR("LOGIN"))) {
+		smtp_say(t, (struct smtp_status){504, "5.5.4", "Unrecognized authentication type"});
+	} else {
+		t->s->mode = SMTP_MODE_AUTH;
+		t->ret->next = SMTP_AUTH;
+		t->ret->mechanism = cmd->auth.mechanism;
+		t->ret->initial = cmd->auth.initial;
+	}
+}

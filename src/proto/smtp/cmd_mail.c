@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* MAIL, and the life of a transaction. */
+#include "proto/smtp/smtp_session_int.h"
+
+void smtp_transaction_reset(struct smtp_transaction *t)
+{
+	struct smtp_transaction empty = {.rcpts = {.p = t->rcpts.p, .cap = t->rcpts.cap},
+					 .arena = t->arena};
+	strmap_clear(&t->seen);
+	*t = empty;
+	arena_reset(&t->arena);
+}
+
+/* True when MAIL may not come now or not like this; *ret is the reply. */
+static bool mail_refusal(const struct smtp_session *s, const struct smtp_mail *m,
+			 struct smtp_status *ret)
+{
+	struct str domain = smtp_addr_domain(&m->from);
+	if (smtp_gate(s, ret))
+		return true;
+	if (s->helo.n == 0)
+		*ret = (struct smtp_status){503, "5.5.1", "Send HELO or EHLO first"};
+	else if (s->t.open)
+		*ret = (struct smtp_status){503, "5.5.1", "Nested MAIL command"};
+	else if (m->has_size && m->size > s->config->size_max)
+		*ret = (struct smtp_status){552, "5.3.4", "Message size exceeds the limit"};
+	else if (m->from.utf8 && !m->smtputf8)
+		*ret = (struct smtp_status){553, "5.6.7",
+					    "Non-ASCII address needs the SMTPUTF8 parameter"};
+	else if (!smtp_addr_is_null(&m->from) && !smtp_domain_is_full(domain))
+		*ret = (struct smtp_status){
+			504, "5.5.2", "Sender address rejected: need a fully-qualified address"};
+	else
+		return false;
+	return true;
+}
+
+/* The reference's reject_unlisted_sender: an address of ours that does not exist sends no mail. */
+static int check_listed(struct smtp_turn *t, struct str from, struct smtp_status *ret,
+			struct fail *why)
+{
+	const struct smtp_backend *b = t->s->backend;
+	AUTO(arena) struct arena a = ARENA_INIT(MIB(4));
+	struct dir_route route = {0};
+	int r = b->route(b->ctx, from, STR_NULL, &a, &route, why);
+	if (r < 0 || route.verdict != DIR_UNKNOWN)
+		return r;
+	*ret = (struct smtp_status){550, "5.1.0", "Sender address rejected: user unknown"};
+	return 0;
+}
+
+static int check_owner(struct smtp_turn *t, struct str from, struct smtp_status *ret,
+		       struct fail *why)
+{
+	const struct smtp_backend *b = t->s->backend;
+	int r = b->sender_allowed(b->ctx, t->s->account, from, why);
+	if (r == 0)
+		*ret = (struct smtp_status){553, "5.7.1",
+					    "Sender address rejected: not owned by your login"};
+	return MIN(r, 0);
+}
+
+/* 0 with ret->code 0: the sender may be. Negative: nobody could tell. */
+static int check_sender(struct smtp_turn *t, struct str from, struct smtp_status *ret,
+			struct fail *why)
+{
+	if (from.n == 0)
+		return 0;
+	if (t->s->service == SMTP_SERVICE_SUBMISSION)
+		return check_owner(t, from, ret, why);
+	return check_listed(t, from, ret, why);
+}
+
+void smtp_cmd_mail(struct smtp_turn *t, const struct smtp_cmd *cmd)
+{
+	struct smtp_transaction *x = &t->s->t;
+	const struct smtp_mail *m = &cmd->mail;
+	struct str from = smtp_addr_str(&m->from);
+	struct smtp_status refusal = {0};
+	struct fail why = FAIL_INIT;
+
+	if (mail_refusal(t->s, m, &refusal)) {
+		smtp_refuse(t, refusal, "MAIL", from, NULL);
+		return;
+	}
+	int r = check_sender(t, from, &refusal, &why);
+	if (r < 0) {
+		smtp_refuse_fail(t, r, "MAIL", from, &why);
+		return;
+	}
+	if (refusal.code) {
+		smtp_refuse(t, refusal, "MAIL", from, NULL);
+		return;
+	}
+	smtp_transaction_reset(x);
+	x->open = true;
+	x->from = arena_str(&x->arena, from);
+	x->envid = arena_str(&x->arena, m->envid);
+	x->size = m->has_size ? m->size : 0;
+	x->body = m->body;
+	x->ret = m->ret;
+	x->smtputf8 = m->smtputf8;
+	smtp_say(t, (struct smtp_status){250, "2.1.0", "Ok"});
+}

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* RCPT: who it is for, and where that leads. */
+#include "proto/smtp/smtp_session_int.h"
+
+/* One delivery: account and detail of ours, or a remote address with its transport. */
+static void write_key(struct buf *key, const struct destination *d)
+{
+	if (destination_is_local(d))
+		buf_addf(key, "%llu+%.*s", (unsigned long long)d->account.v, STR_ARG(d->detail));
+	else
+		buf_addf(key, "%.*s %.*s", STR_ARG(d->address), STR_ARG(d->transport));
+	for (size_t i = 0; i < key->n; i++)
+		key->p[i] = ascii_lower(key->p[i]);
+}
+
+int smtp_transaction_add(struct smtp_transaction *t, const struct spool_rcpt *r)
+{
+	AUTO(buf) struct buf key = BUF_INIT(KIB(4));
+	write_key(&key, &r->to);
+	if (key.failed)
+		return -FAIL_LIMIT;
+	if (strmap_get(&t->seen, buf_str(&key)))
+		return 0;
+	struct str kept = arena_str(&t->arena, buf_str(&key));
+	struct spool_rcpt copy = *r;
+	copy.to.address = arena_str(&t->arena, r->to.address);
+	copy.to.detail = arena_str(&t->arena, r->to.detail);
+	copy.to.transport = arena_str(&t->arena, r->to.transport);
+	copy.original = arena_str(&t->arena, r->original);
+	copy.orcpt = arena_str(&t->arena, r->orcpt);
+	if (!kept.p || (r->to.address.n && !copy.to.address.p) ||
+	    (r->to.detail.n && !copy.to.detail.p) || (r->to.transport.n && !copy.to.transport.p) ||
+	    (r->original.n && !copy.original.p) || (r->orcpt.n && !copy.orcpt.p))
+		return -FAIL_LIMIT;
+	strmap_put(&t->seen, kept, t);
+	*vec_push(&t->rcpts) = copy;
+	return 1;
+}
+
+/* True when RCPT may not come now or not like this; *ret is the reply. */
+static bool rcpt_refusal(const struct smtp_session *s, const struct smtp_addr *to,
+			 struct smtp_status *ret)
+{
+	if (smtp_gate(s, ret))
+		return true;
+	if (!s->t.open)
+		*ret = (struct smtp_status){503, "5.5.1", "Send MAIL first"};
+	else if (s->t.bdat)
+		*ret = (struct smtp_status){503, "5.5.1", "Not after BDAT"};
+	else if (s->t.accepted >= s->config->rcpts_max)
+		*ret = (struct smtp_status){452, "4.5.3", "Too many recipients"};
+	else if (to->utf8 && !s->t.smtputf8)
+		*ret = (struct smtp_status){553, "5.6.7",
+					    "Non-ASCII address needs SMTPUTF8 with MAIL"};
+	else if (!smtp_domain_is_full(smtp_addr_domain(to)))
+		*ret = (struct smtp_status){
+			504, "5.5.2", "Recipient address rejected: need a fully-qualified address"};
+	else
+		return false;
+	return true;
+}
+
+/* What dir's verdict means for this client; code 0: accepted. */
+static struct smtp_status verdict_reply(const struct smtp_session *s, const struct dir_route *route)
+{
+	switch (route->verdict) {
+	case DIR_OK:
+		break;
+	case DIR_NOT_OURS:
+		if (s->service != SMTP_SERVICE_SUBMISSION)
+			return (struct smtp_status){554, "5.7.1", "Relay access denied"};
+		break;
+	case DIR_UNKNOWN:
+		return (struct smtp_status){550, "5.1.1",
+					    "Recipient address rejected: user unknown"};
+	case DIR_OVER_QUOTA:
+		return (struct smtp_status){552, "5.2.2", "Mailbox is full"};
+	case DIR_BAD_ADDRESS:
+		return (struct smtp_status){553, "5.1.3", "Bad recipient address"};
+	case DIR_LOOPS:
+	default:
+		return (struct smtp_status){451, "4.6.0",
+					    "Recipient expands to too many addresses"};
+	}
+	if (route->n == 0)
+		return (struct smtp_status){451, "4.3.0", "Recipient leads nowhere"};
+	if (s->t.rcpts.n + route->n > s->config->destinations_max)
+		return (struct smtp_status){452, "4.5.3", "Too many recipients"};
+	return (struct smtp_status){0};
+}
+
+static void forget(struct smtp_transaction *x, const struct destination *d)
+{
+	AUTO(buf) struct buf key = BUF_INIT(KIB(4));
+	write_key(&key, d);
+	(void)strmap_remove(&x->seen, buf_str(&key));
+}
+
+/* All of it or nothing: a recipient that was refused leaves no destination behind. */
+static int add_destinations(struct smtp_transaction *x, const struct smtp_rcpt *rcpt,
+			    struct str original, const struct dir_route *route)
+{
+	size_t before = x->rcpts.n;
+	for (size_t i = 0; i < route->n; i++) {
+		struct spool_rcpt r = {.to = route->dests[i],
+				       .original = original,
+				       .orcpt = rcpt->orcpt,
+				       .notify = rcpt->notify};
+		int added = smtp_transaction_add(x, &r);
+		if (added >= 0)
+			continue;
+		while (x->rcpts.n > before)
+			forget(x, &vec_pop(&x->rcpts)->to);
+		return added;
+	}
+	return 0;
+}
+
+/* <postmaster> alone is the one of this server (RFC 5321 4.5.1). */
+static int complete_address(const struct smtp_session *s, struct smtp_addr *a)
+{
+	if (smtp_addr_domain(a).n)
+		return 0;
+	const char *domain = s->config->postmaster_domain;
+	return smtp_addr_make(STR("postmaster"), str_c(domain ? domain : s->config->hostname), a);
+}
+
+void smtp_cmd_rcpt(struct smtp_turn *t, const struct smtp_cmd *cmd)
+{
+	struct smtp_session *s = t->s;
+	const struct smtp_backend *b = s->backend;
+	struct smtp_addr address = cmd->rcpt.to;
+	struct smtp_status refusal = {0};
+	struct fail why = FAIL_INIT;
+	AUTO(arena) struct arena a = ARENA_INIT(MIB(4));
+	struct dir_route route = {0};
+
+	int r = complete_address(s, &address);
+	struct str to = smtp_addr_str(&address);
+	if (r == 0 && rcpt_refusal(s, &address, &refusal)) {
+		smtp_refuse(t, refusal, "RCPT", to, NULL);
+		return;
+	}
+	if (r == 0)
+		r = b->route(b->ctx, to, s->t.from, &a, &route, &why);
+	if (r == 0) {
+		refusal = verdict_reply(s, &route);
+		if (refusal.code) {
+			smtp_refuse(t, refusal, "RCPT", to, NULL);
+			return;
+		}
+		r = add_destinations(&s->t, &cmd->rcpt, to, &route);
+	}
+	if (r < 0) {
+		smtp_refuse_fail(t, r, "RCPT", to, &why);
+		return;
+	}
+	s->t.accepted++;
+	smtp_say(t, (struct smtp_status){250, "2.1.5", "Ok"});
+}

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A complete message: scanned, given its trace header, handed to the queue, answered. */
+#include "base/utf8.h"
+#include "codec/mime/map.h"
+#include "codec/smtp/received.h"
+#include "proto/smtp/smtp_session_int.h"
+#include "sys/log.h"
+
+/* "1f", and "1f-2" for the second message of a connection, as in the log. */
+static void write_trace(struct buf *out, const struct smtp_session *s)
+{
+	buf_addf(out, "%llx", (unsigned long long)s->trace.v);
+	if (s->messages > 1)
+		buf_addf(out, "-%u", s->messages);
+}
+
+/* What comes together between the last octet and the answer. */
+struct incoming {
+	const struct smtp_session *s;
+	const struct smtp_body *body;
+	struct wall_us now;
+	struct buf date; /* defaults of a submission */
+	struct buf message_id;
+	struct smtp_scan scan;
+	struct buf prefix;
+	uint32_t hops;
+	uint64_t number; /* of the queue */
+};
+
+static void incoming_clear(struct incoming *in)
+{
+	buf_clear(&in->date);
+	buf_clear(&in->message_id);
+	buf_clear(&in->scan.map);
+	buf_clear(&in->prefix);
+}
+DEFINE_AUTO(incoming, struct incoming, incoming_clear);
+
+/* RFC 6409 8: a submission without Date or Message-ID gets them; mail that passes does not. */
+static void make_defaults(struct incoming *in)
+{
+	const struct smtp_session *s = in->s;
+	if (s->service != SMTP_SERVICE_SUBMISSION)
+		return;
+	rfc5322_date_write(&in->date, in->now);
+	buf_addf(&in->message_id, "<%llx.", (unsigned long long)in->now.v);
+	write_trace(&in->message_id, s);
+	buf_addf(&in->message_id, "@%s>", s->config->hostname);
+}
+
+static int scan(struct incoming *in, struct fail *why)
+{
+	const struct smtp_backend *b = in->s->backend;
+	make_defaults(in);
+	struct smtp_scan_defaults defaults = {buf_str(&in->date), buf_str(&in->message_id)};
+	return b->scan(b->ctx, in->body, &defaults, &in->scan, why);
+}
+
+static int write_received(struct incoming *in)
+{
+	const struct smtp_session *s = in->s;
+	AUTO(buf) struct buf id = BUF_INIT(64);
+	struct str tls = buf_str(&s->tls), only = STR_NULL;
+	size_t blank = str_find(tls, 0, ' ');
+
+	if (s->t.accepted == 1)
+		only = s->t.rcpts.p[0].original;
+	/* An address that is not ASCII may stand in the header of an SMTPUTF8 message only. */
+	if (!s->t.smtputf8 && !str_is_ascii(only))
+		only = STR_NULL;
+	write_trace(&id, s);
+	struct received r = {
+		.helo = buf_str(&s->helo),
+		.rdns = buf_str(&s->rdns),
+		.ip = buf_str(&s->ip),
+		.by = str_c(s->config->hostname),
+		.id = buf_str(&id),
+		.rcpt = only,
+		.tls_version = str_sub(tls, 0, blank),
+		.tls_cipher = str_skip(tls, blank + 1),
+		.esmtp = s->esmtp,
+		.authenticated = s->account.v != 0,
+		.utf8 = s->t.smtputf8,
+		.when = in->now,
+	};
+	return received_write(&in->prefix, &r);
+}
+
+/* The map is checked, not trusted. Counts hops; writes the fields that go before the body. */
+static int read_map(struct incoming *in, struct fail *why)
+{
+	AUTO(arena) struct arena a = ARENA_INIT(MIB(16));
+	struct mime_map *map = NULL;
+	uint32_t at = 0;
+	int r = mime_map_read(buf_str(&in->scan.map), in->scan.size, &a, &map, why);
+	if (r < 0)
+		return r;
+	while (mime_map_field(map, STR("Received"), &at))
+		in->hops++;
+	r = write_received(in);
+	if (map->flags & MIME_DEFAULT_DATE)
+		buf_addf(&in->prefix, "Date: %s\r\n", buf_c(&in->date));
+	if (map->flags & MIME_DEFAULT_MESSAGE_ID)
+		buf_addf(&in->prefix, "Message-ID: %s\r\n", buf_c(&in->message_id));
+	return in->prefix.failed ? -FAIL_LIMIT : r;
+}
+
+static int submit(struct incoming *in, struct fail *why)
+{
+	const struct smtp_session *s = in->s;
+	const struct smtp_transaction *x = &s->t;
+	struct spool_message m = {
+		.trace = s->trace,
+		.sender = x->from,
+		.envid = x->envid,
+		.ret = (enum spool_ret)x->ret,
+		.smtputf8 = x->smtputf8,
+		.eightbit = x->body == SMTP_BODY_8BITMIME,
+		.auth_account = s->account,
+		.prefix = buf_str(&in->prefix),
+		.body = in->body->bytes,
+		.body_id = in->body->id,
+		.body_size = in->scan.size,
+		.map = buf_str(&in->scan.map),
+		.arrival = in->now,
+		.rcpts = x->rcpts.p,
+		.n_rcpts = x->rcpts.n,
+	};
+	memcpy(m.sha256, in->scan.sha256, sizeof m.sha256);
+	return s->backend->submit(s->backend->ctx, &m, buf_str(&s->login), &in->number, why);
+}
+
+_Static_assert((int)SMTP_RET_FULL == (int)SPOOL_RET_FULL &&
+		       (int)SMTP_RET_HDRS == (int)SPOOL_RET_HDRS,
+	       "RET travels as it is");
+_Static_assert((int)SMTP_NOTIFY_NEVER == (int)SPOOL_NOTIFY_NEVER &&
+		       (int)SMTP_NOTIFY_SUCCESS == (int)SPOOL_NOTIFY_SUCCESS &&
+		       (int)SMTP_NOTIFY_FAILURE == (int)SPOOL_NOTIFY_FAILURE &&
+		       (int)SMTP_NOTIFY_DELAY == (int)SPOOL_NOTIFY_DELAY,
+	       "NOTIFY travels as it is");
+
+/* True when the message is refused for what it is; *ret is the reply. */
+static bool content_refusal(const struct incoming *in, struct smtp_status *ret)
+{
+	const struct smtp_config *c = in->s->config;
+	if (in->scan.size > c->size_max)
+		*ret = (struct smtp_status){552, "5.3.4", "Message size exceeds the limit"};
+	else if (in->hops > c->hops_max)
+		*ret = (struct smtp_status){554, "5.4.6", "Too many hops, the mail seems to loop"};
+	else
+		return false;
+	return true;
+}
+
+static void say_accepted(struct smtp_turn *t, const struct incoming *in)
+{
+	struct smtp_session *s = t->s;
+	log_event(LOG_INFO, "smtp.accepted", log_u64("id", in->number), log_str("from", s->t.from),
+		  log_str("to", s->t.rcpts.p[0].original), log_u64("rcpts", s->t.accepted),
+		  log_u64("size", in->scan.size), log_str("ip", buf_str(&s->ip)),
+		  log_str("helo", buf_str(&s->helo)), log_str("tls", buf_str(&s->tls)),
+		  log_str("login", buf_str(&s->login)));
+	s->errors = 0;
+	s->junk = 0;
+	smtp_sayf(t, 250, "2.0.0", "Ok: queued as %llu", (unsigned long long)in->number);
+}
+
+void smtp_message(struct smtp_turn *t, const struct smtp_body *body)
+{
+	struct smtp_session *s = t->s;
+	struct smtp_status refusal = {0};
+	struct fail why = FAIL_INIT;
+	AUTO(incoming)
+	struct incoming in = {
+		.s = s,
+		.body = body,
+		.now = s->backend->now(s->backend->ctx),
+		.date = BUF_INIT(64),
+		.message_id = BUF_INIT(KIB(1)),
+		.scan = {.map = BUF_INIT(SMTP_MAP_MAX)},
+		.prefix = BUF_INIT(KIB(8)),
+	};
+
+	int r = scan(&in, &why);
+	if (r >= 0)
+		r = read_map(&in, &why);
+	if (r >= 0 && !content_refusal(&in, &refusal)) {
+		r = submit(&in, &why);
+		if (r >= 0) {
+			say_accepted(t, &in);
+			return;
+		}
+	} else if (smtp_body_is_stored(body)) {
+		s->backend->body_drop(s->backend->ctx, body->id);
+	}
+	if (r < 0)
+		smtp_refuse_fail(t, r, "message", s->t.from, &why);
+	else
+		smtp_refuse(t, refusal, "message", s->t.from, NULL);
+}

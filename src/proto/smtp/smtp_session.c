@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "proto/smtp/smtp_session.h"
+#include "base/check.h"
+#include "codec/smtp/smtp_batch.h"
+#include "proto/reply_map.h"
+#include "proto/smtp/smtp_session_int.h"
+#include "sys/log.h"
+
+struct smtp_config smtp_config_default(void)
+{
+	return (struct smtp_config){
+		.size_max = MIB(15),
+		.rcpts_max = 1000,
+		.destinations_max = 10000,
+		.hops_max = 50,
+		.errors_soft = 10,
+		.errors_hard = 20,
+		.junk_max = 100,
+		.error_delay_ms = 1000,
+	};
+}
+
+struct smtp_session *smtp_session_alloc(const struct smtp_config *c, const struct smtp_backend *b)
+{
+	struct smtp_session *s = xcalloc(1, sizeof *s);
+	s->config = c;
+	s->backend = b;
+	s->ip = s->rdns = s->tls = s->helo = s->login = BUF_INIT(SMTP_TEXT_MAX);
+	s->t.arena = ARENA_INIT(SMTP_TRANSACTION_MAX);
+	return s;
+}
+
+struct smtp_session *smtp_session_new(const struct smtp_config *c, const struct smtp_backend *b,
+				      enum smtp_service service, const struct smtp_peer *peer)
+{
+	struct smtp_session *s = smtp_session_alloc(c, b);
+	s->service = service;
+	s->trace = peer->trace;
+	s->trusted = peer->trusted;
+	smtp_keep(&s->ip, peer->ip);
+	smtp_keep(&s->rdns, peer->rdns);
+	smtp_keep(&s->tls, peer->tls_text);
+	return s;
+}
+
+void smtp_session_free(struct smtp_session *s)
+{
+	if (!s)
+		return;
+	smtp_transaction_reset(&s->t);
+	vec_clear(&s->t.rcpts);
+	arena_clear(&s->t.arena);
+	buf_clear(&s->ip);
+	buf_clear(&s->rdns);
+	buf_clear(&s->tls);
+	buf_clear(&s->helo);
+	buf_clear(&s->login);
+	free(s);
+}
+
+void smtp_keep(struct buf *b, struct str text)
+{
+	buf_reset(b);
+	buf_add(b, str_sub(text, 0, SMTP_TEXT_MAX - 1));
+}
+
+size_t smtp_session_recipients(const struct smtp_session *s)
+{
+	return s->t.rcpts.n;
+}
+
+/* ---- replies ---- */
+
+void smtp_close(struct smtp_turn *t)
+{
+	t->s->mode = SMTP_MODE_CLOSED;
+	t->ret->next = SMTP_CLOSE;
+}
+
+void smtp_hang_up(struct smtp_turn *t, const char *enhanced, const char *text)
+{
+	const struct smtp_session *s = t->s;
+	log_event(LOG_INFO, "smtp.closed", log_c("why", text), log_str("ip", buf_str(&s->ip)),
+		  log_str("helo", buf_str(&s->helo)), log_u64("errors", s->errors));
+	smtp_replyf(t->out, 421, enhanced, "%s %s, closing", s->config->hostname, text);
+	smtp_close(t);
+}
+
+/* RFC 5321 4.5.4.2 allows to slow down and to leave clients that only make errors. */
+static void count_error(struct smtp_turn *t)
+{
+	struct smtp_session *s = t->s;
+	s->errors++;
+	if (s->errors >= s->config->errors_hard && s->mode != SMTP_MODE_CLOSED) {
+		smtp_hang_up(t, "4.7.0", "Too many errors");
+	} else if (s->errors >= s->config->errors_soft) {
+		t->ret->delay_ms += s->config->error_delay_ms;
+	}
+}
+
+void smtp_say(struct smtp_turn *t, struct smtp_status status)
+{
+	smtp_reply_status(t->out, status);
+	if (status.code >= 500)
+		count_error(t);
+}
+
+void smtp_sayf(struct smtp_turn *t, unsigned code, const char *enhanced, const char *fmt, ...)
+{
+	AUTO(buf) struct buf text = BUF_INIT(KIB(2));
+	va_list ap;
+	va_start(ap, fmt);
+	buf_vaddf(&text, fmt, ap);
+	va_end(ap);
+	smtp_say(t, (struct smtp_status){code, enhanced, buf_c(&text)});
+}
+
+void smtp_refuse(struct smtp_turn *t, struct smtp_status status, const char *what, struct str about,
+		 const struct fail *why)
+{
+	const struct smtp_session *s = t->s;
+	log_event(why ? LOG_WARN : LOG_INFO, "smtp.refused", log_c("at", what),
+		  log_str("about", about), log_u64("code", status.code), log_c("text", status.text),
+		  log_str("from", s->t.from), log_str("ip", buf_str(&s->ip)),
+		  log_str("helo", buf_str(&s->helo)), log_str("login", buf_str(&s->login)),
+		  why ? log_fail(why) : (struct log_field){.kind = LOG_KIND_NONE});
+	smtp_say(t, status);
+}
+
+void smtp_refuse_fail(struct smtp_turn *t, int r, const char *what, struct str about,
+		      const struct fail *why)
+{
+	const struct reply_map *row = reply_map_find(r);
+	struct smtp_status status = {row->smtp_code, row->smtp_enhanced,
+				     fail_public_default(row->code)};
+	if (r == -FAIL_LIMIT) /* at this point it is always ours: disk or memory */
+		status = (struct smtp_status){452, "4.3.1", "Insufficient system storage"};
+	else if (status.code >= 500)
+		status = (struct smtp_status){451, "4.3.0", fail_public_default(FAIL_TEMP)};
+	smtp_refuse(t, status, what, about, why);
+}
+
+bool smtp_gate(const struct smtp_session *s, struct smtp_status *ret)
+{
+	if (s->service == SMTP_SERVICE_SUBMISSION && s->tls.n == 0 && !s->trusted)
+		*ret = (struct smtp_status){530, "5.7.0", "Must issue a STARTTLS command first"};
+	else if (s->service == SMTP_SERVICE_SUBMISSION && s->account.v == 0)
+		*ret = (struct smtp_status){530, "5.7.0", "Authentication required"};
+	else
+		return false;
+	return true;
+}
+
+/* ---- calls ---- */
+
+void smtp_session_greet(const struct smtp_session *s, struct buf *out)
+{
+	smtp_replyf(out, 220, NULL, "%s ESMTP barid", s->config->hostname);
+}
+
+struct smtp_turn smtp_turn_begin(struct smtp_session *s, struct buf *out, struct smtp_result *ret)
+{
+	*ret = (struct smtp_result){.next = SMTP_CONTINUE};
+	return (struct smtp_turn){.s = s, .out = out, .ret = ret};
+}
+
+static void handle_command(struct smtp_turn *t, const struct smtp_cmd *cmd)
+{
+	switch (cmd->verb) {
+	case SMTP_VERB_HELO:
+	case SMTP_VERB_EHLO:
+		smtp_cmd_hello(t, cmd);
+		break;
+	case SMTP_VERB_MAIL:
+		smtp_cmd_mail(t, cmd);
+		break;
+	case SMTP_VERB_RCPT:
+		smtp_cmd_rcpt(t, cmd);
+		break;
+	case SMTP_VERB_DATA:
+		smtp_cmd_data(t);
+		break;
+	case SMTP_VERB_BDAT:
+		smtp_cmd_bdat(t, cmd);
+		break;
+	case SMTP_VERB_STARTTLS:
+		smtp_cmd_starttls(t);
+		break;
+	case SMTP_VERB_AUTH:
+		smtp_cmd_auth(t, cmd);
+		break;
+	case SMTP_VERB_LHLO:
+	case SMTP_VERB_RSET:
+	case SMTP_VERB_NOOP:
+	case SMTP_VERB_VRFY:
+	case SMTP_VERB_EXPN:
+	case SMTP_VERB_HELP:
+	case SMTP_VERB_QUIT:
+	case SMTP_VERB_UNKNOWN:
+		smtp_cmd_other(t, cmd);
+		break;
+	}
+}
+
+static void handle_line(struct smtp_turn *t, enum smtp_line_kind kind, struct str line)
+{
+	struct smtp_cmd cmd;
+	struct smtp_status refusal;
+
+	if (kind == SMTP_LINE_TOO_LONG)
+		smtp_say(t, (struct smtp_status){500, "5.5.2", "Line too long"});
+	else if (kind == SMTP_LINE_MALFORMED)
+		smtp_say(t, (struct smtp_status){500, "5.5.2",
+						 "Lines must end in CR LF, and hold "
+						 "neither of them nor NUL"});
+	else if (smtp_cmd_parse(line, &cmd, &refusal) == 0)
+		handle_command(t, &cmd);
+	else if (cmd.verb == SMTP_VERB_BDAT)
+		smtp_cmd_bdat_broken(t, refusal);
+	else if (cmd.verb == SMTP_VERB_UNKNOWN)
+		smtp_cmd_unknown(t, line, refusal);
+	else if (cmd.verb == SMTP_VERB_MAIL || cmd.verb == SMTP_VERB_RCPT)
+		smtp_refuse(t, refusal, cmd.verb == SMTP_VERB_MAIL ? "MAIL" : "RCPT", cmd.arg,
+			    NULL);
+	else
+		smtp_say(t, refusal);
+}
+
+bool smtp_wrong_mode(struct smtp_turn *t, bool fits)
+{
+	if (fits)
+		return false;
+	smtp_hang_up(t, "4.3.0", "Internal error: out of step");
+	return true;
+}
+
+void smtp_session_lines(struct smtp_session *s, struct str batch, bool more, struct buf *out,
+			struct smtp_result *ret)
+{
+	struct smtp_turn t = smtp_turn_begin(s, out, ret);
+	enum smtp_line_kind kind;
+	struct str line;
+
+	if (smtp_wrong_mode(&t, s->mode == SMTP_MODE_LINES))
+		return;
+	while (ret->next == SMTP_CONTINUE && smtp_batch_next(&batch, &kind, &line)) {
+		t.more = more || batch.n > 0;
+		handle_line(&t, kind, line);
+	}
+}
+
+void smtp_session_auth_done(struct smtp_session *s, const struct smtp_auth_result *a,
+			    struct buf *out, struct smtp_result *ret)
+{
+	static const struct smtp_status replies[] = {
+		[SMTP_AUTH_GRANTED] = {235, "2.7.0", "Authentication successful"},
+		[SMTP_AUTH_REFUSED] = {535, "5.7.8", "Authentication credentials invalid"},
+		[SMTP_AUTH_MALFORMED] = {501, "5.5.2", "Cannot decode the response"},
+		[SMTP_AUTH_CANCELLED] = {501, "5.7.0", "Authentication cancelled"},
+		[SMTP_AUTH_UNKNOWN] = {504, "5.5.4", "Unrecognized authentication type"},
+		[SMTP_AUTH_UNAVAILABLE] = {454, "4.7.0", "Temporary authentication failure"},
+	};
+	struct smtp_turn t = smtp_turn_begin(s, out, ret);
+	if (smtp_wrong_mode(&t,
+			    s->mode == SMTP_MODE_AUTH && (size_t)a->outcome < ARRAY_LEN(replies)))
+		return;
+	s->mode = SMTP_MODE_LINES;
+	if (a->outcome == SMTP_AUTH_GRANTED) {
+		s->account = a->account;
+		smtp_keep(&s->login, a->login);
+	}
+	if (!a->replied)
+		smtp_say(&t, replies[a->outcome]);
+	else if (replies[a->outcome].code >= 500)
+		count_error(&t);
+}
+
+void smtp_session_tls_done(struct smtp_session *s, struct str tls_text, struct smtp_result *ret)
+{
+	struct buf nothing = BUF_INIT(0);
+	struct smtp_turn t = smtp_turn_begin(s, &nothing, ret);
+	if (smtp_wrong_mode(&t, s->mode == SMTP_MODE_TLS && tls_text.n > 0))
+		return;
+	s->mode = SMTP_MODE_LINES;
+	s->esmtp = false;
+	s->account = (struct account_id){0};
+	buf_reset(&s->helo);
+	buf_reset(&s->login);
+	smtp_transaction_reset(&s->t);
+	smtp_keep(&s->tls, tls_text);
+}
+
+void smtp_session_end(struct smtp_session *s, enum smtp_end why, struct buf *out)
+{
+	const char *host = s->config->hostname;
+	if (why == SMTP_END_TIMEOUT && s->mode != SMTP_MODE_CLOSED)
+		smtp_replyf(out, 421, "4.4.2", "%s Timeout, closing", host);
+	else if (why == SMTP_END_SHUTDOWN && s->mode != SMTP_MODE_CLOSED)
+		smtp_replyf(out, 421, "4.3.2", "%s Service is stopping, please come back", host);
+	if (s->t.open)
+		log_event(LOG_INFO, "smtp.unfinished",
+			  log_c("why", why == SMTP_END_TIMEOUT	  ? "timeout"
+				       : why == SMTP_END_SHUTDOWN ? "shutdown"
+								  : "lost connection"),
+			  log_str("from", s->t.from), log_u64("rcpts", s->t.accepted),
+			  log_str("ip", buf_str(&s->ip)));
+	smtp_transaction_reset(&s->t);
+	s->mode = SMTP_MODE_CLOSED;
+}

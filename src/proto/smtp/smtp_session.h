@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * smtp_session.h - the SMTP and submission dialogue, as mta runs it.           [proto]
+ *
+ * RFC 5321 with SIZE, 8BITMIME, SMTPUTF8, DSN, PIPELINING, CHUNKING, ENHANCEDSTATUSCODES,
+ * STARTTLS, AUTH (RFC 4954) and submission (RFC 6409). docs/formats/smtp-dialogue.md lists every
+ * reply. Edge owns the connection and frames it; each call here gets what arrived, appends the
+ * replies to `out` and says in *ret what edge does next:
+ *
+ *     smtp_session_greet -> send
+ *     loop: read a batch of lines (codec/smtp/smtp_batch.h) -> smtp_session_lines -> send, then
+ *       SMTP_CONTINUE  read the next batch
+ *       SMTP_DATA      collect the message up to CRLF.CRLF  -> smtp_session_body
+ *       SMTP_BDAT      collect ret->octets                  -> smtp_session_body; when
+ *                      ret->discard throw them away instead, and read the next batch
+ *       SMTP_STARTTLS  discard what was buffered, handshake -> smtp_session_tls_done
+ *       SMTP_AUTH      run the SASL exchange with dir       -> smtp_session_auth_done
+ *       SMTP_CLOSE     close
+ *
+ * Calls block on the backend. One thread at a time per session. A session is a value:
+ * smtp_session_export between any two calls and smtp_session_import elsewhere continue it exactly.
+ * A call that does not fit the session's mode (edge is at fault) answers 421 and SMTP_CLOSE.
+ */
+#ifndef BARID_PROTO_SMTP_SMTP_SESSION_H
+#define BARID_PROTO_SMTP_SMTP_SESSION_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/fail.h"
+#include "service/dir/dir.h"
+#include "service/spool/spool.h"
+
+struct smtp_session;
+
+enum smtp_service {
+	SMTP_SERVICE_MX = 1,	     /* 25: anybody, to our addresses only */
+	SMTP_SERVICE_SUBMISSION = 2, /* 587, 465: our users, after AUTH */
+};
+
+struct smtp_config {
+	const char *hostname;	       /* greeting, Received, Message-ID */
+	const char *postmaster_domain; /* where <postmaster> without a domain is; NULL: hostname */
+	bool starttls;		       /* TLS can be had */
+	uint64_t size_max;	       /* octets of a message */
+	uint32_t rcpts_max; /* RCPT commands of one transaction; RFC 5321 4.5.3.1.8: >= 100 */
+	uint32_t destinations_max; /* what they expand to */
+	uint32_t hops_max;	   /* Received fields; RFC 5321 6.3 */
+	uint32_t errors_soft;	   /* from here on each error delays the reply */
+	uint32_t errors_hard;	   /* here the connection ends */
+	uint32_t junk_max; /* NOOP, RSET, VRFY ... between messages before they are errors */
+	uint32_t error_delay_ms;
+};
+/* Good values for everything but hostname and starttls. */
+struct smtp_config smtp_config_default(void);
+
+/* Who is connected. Texts are copied. */
+struct smtp_peer {
+	struct trace_id trace;
+	struct str ip;	     /* "192.0.2.1", "2001:db8::1" */
+	struct str rdns;     /* verified name, or empty */
+	bool trusted;	     /* may send a password without TLS */
+	struct str tls_text; /* "TLSv1.3 TLS_AES_256_GCM_SHA384"; empty: no TLS yet */
+};
+
+/* A received message as edge holds it. */
+struct smtp_body {
+	struct str bytes;	 /* when small; else */
+	struct spool_body_id id; /* the open body file that it was written to */
+	uint64_t size;		 /* octets; between BDAT chunks: so far */
+	unsigned flags;		 /* SMTP_BODY_* */
+};
+enum {
+	SMTP_BODY_BARE = 1u << 0, /* held a bare CR or LF, and the client is not trusted with it */
+	SMTP_BODY_TOO_BIG = 1u << 1, /* went over ret->octets; the rest was dropped */
+	SMTP_BODY_ABORTED = 1u << 2, /* the client went away inside */
+	SMTP_BODY_LOST = 1u << 3,    /* edge could not store it (no body file, disk full) */
+};
+static inline bool smtp_body_is_stored(const struct smtp_body *b)
+{
+	static const struct spool_body_id none;
+	return memcmp(&b->id, &none, sizeof none) != 0;
+}
+
+/* What scan found; `map` is codec/mime/map.h's binary form. */
+struct smtp_scan {
+	struct buf map;
+	uint64_t size; /* true size of the body */
+	uint8_t sha256[SPOOL_HASH_LEN];
+};
+/* Values for a submission that lacks the fields; empty: none are to be added. */
+struct smtp_scan_defaults {
+	struct str date;
+	struct str message_id;
+};
+
+/*
+ * What the session asks of others. All may block, and return 0 or a negative fail code (the client
+ * is then asked to try later).
+ */
+struct smtp_backend {
+	void *ctx;
+	/* dir_route. `sender` is the transaction's, empty while MAIL is checked. */
+	int (*route)(void *ctx, struct str address, struct str sender, struct arena *a,
+		     struct dir_route *ret, struct fail *why);
+	/* dir_sender_allowed: 1 yes, 0 no. */
+	int (*sender_allowed)(void *ctx, struct account_id account, struct str address,
+			      struct fail *why);
+	/* Seal a stored body, index it. ret->map is empty and has a maximum. */
+	int (*scan)(void *ctx, const struct smtp_body *body,
+		    const struct smtp_scan_defaults *defaults, struct smtp_scan *ret,
+		    struct fail *why);
+	/* On disk when it returns 0. Takes a stored body over, whatever the outcome. `login`: the
+	 * account's address on submission. done, ctx and link_ of m are not used. */
+	int (*submit)(void *ctx, const struct spool_message *m, struct str login,
+		      uint64_t *ret_number, struct fail *why);
+	/* A stored body that will not be submitted. */
+	void (*body_drop)(void *ctx, struct spool_body_id id);
+	struct wall_us (*now)(void *ctx);
+};
+
+enum smtp_next { SMTP_CONTINUE, SMTP_DATA, SMTP_BDAT, SMTP_STARTTLS, SMTP_AUTH, SMTP_CLOSE };
+
+struct smtp_result {
+	enum smtp_next next;
+	uint32_t delay_ms; /* hold the replies back so long */
+	uint64_t octets;   /* SMTP_DATA: most that the message may have; SMTP_BDAT: of this chunk */
+	bool last;	   /* SMTP_BDAT */
+	bool discard;	   /* SMTP_BDAT */
+	struct str mechanism; /* SMTP_AUTH: borrowed from the batch */
+	struct str initial;   /* SMTP_AUTH: NULL p when there is none, or edge kept it back */
+};
+
+/* *c and *b are borrowed and outlive the session. Never NULL. */
+struct smtp_session *smtp_session_new(const struct smtp_config *c, const struct smtp_backend *b,
+				      enum smtp_service service, const struct smtp_peer *peer);
+void smtp_session_free(struct smtp_session *s);
+DEFINE_AUTO_PTR(smtp_session, struct smtp_session, smtp_session_free);
+
+/* 220. */
+void smtp_session_greet(const struct smtp_session *s, struct buf *out);
+
+/*
+ * Handle a batch. `more`: bytes had already arrived behind it. Lines behind one that changes the
+ * mode are ignored, so edge ends batches where smtp_batch_ends says.
+ */
+void smtp_session_lines(struct smtp_session *s, struct str batch, bool more, struct buf *out,
+			struct smtp_result *ret);
+/* After SMTP_DATA, or SMTP_BDAT without discard. The session drops a stored body it refuses. */
+void smtp_session_body(struct smtp_session *s, const struct smtp_body *body, struct buf *out,
+		       struct smtp_result *ret);
+
+enum smtp_auth {
+	SMTP_AUTH_GRANTED,
+	SMTP_AUTH_REFUSED,
+	SMTP_AUTH_MALFORMED,   /* not base64, not the mechanism's form */
+	SMTP_AUTH_CANCELLED,   /* "*" */
+	SMTP_AUTH_UNKNOWN,     /* no such mechanism */
+	SMTP_AUTH_UNAVAILABLE, /* dir cannot be asked */
+};
+struct smtp_auth_result {
+	enum smtp_auth outcome;
+	bool replied; /* edge has sent the reply; only take note */
+	struct account_id account;
+	struct str login; /* the account's address */
+};
+void smtp_session_auth_done(struct smtp_session *s, const struct smtp_auth_result *a,
+			    struct buf *out, struct smtp_result *ret);
+/* After the handshake; RFC 3207 4.2: all that was said before is forgotten. */
+void smtp_session_tls_done(struct smtp_session *s, struct str tls_text, struct smtp_result *ret);
+
+enum smtp_end {
+	SMTP_END_TIMEOUT,  /* the client was silent too long: 421 4.4.2 */
+	SMTP_END_SHUTDOWN, /* we stop: 421 4.3.2 */
+	SMTP_END_LOST,	   /* the client is gone: no reply */
+};
+void smtp_session_end(struct smtp_session *s, enum smtp_end why, struct buf *out);
+
+/* Recipients of the open transaction so far, for status displays. */
+size_t smtp_session_recipients(const struct smtp_session *s);
+
+/*
+ * The whole state as bytes (docs/formats/smtp-dialogue.md), for this build or a later one.
+ * Returns 0 or -FAIL_LIMIT when `out` is too small.
+ */
+MUST_CHECK int smtp_session_export(const struct smtp_session *s, struct buf *out);
+/* FAIL_UNSUPPORTED: written by a newer version. FAIL_CORRUPT. */
+MUST_CHECK int smtp_session_import(const struct smtp_config *c, const struct smtp_backend *b,
+				   struct str state, struct smtp_session **ret, struct fail *why);
+
+#endif

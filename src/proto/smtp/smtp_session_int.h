@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * smtp_session_int.h - between the files of the SMTP dialogue.                 [proto/smtp only]
+ *
+ * smtp_session.c   life, the loop over lines, ends
+ * cmd_hello.c      HELO EHLO STARTTLS AUTH
+ * cmd_mail.c       MAIL RSET, and the transaction's life
+ * cmd_rcpt.c       RCPT: routing, expansion, duplicates
+ * cmd_data.c       DATA BDAT
+ * message.c        the arrived message: scan, trace header, queue
+ * cmd_other.c      NOOP VRFY EXPN HELP QUIT, and what is no command
+ * smtp_state.c     export and import
+ */
+#ifndef BARID_PROTO_SMTP_SMTP_SESSION_INT_H
+#define BARID_PROTO_SMTP_SMTP_SESSION_INT_H
+
+#include "base/map.h"
+#include "base/num.h"
+#include "base/vec.h"
+#include "codec/smtp/smtp_cmd.h"
+#include "proto/smtp/smtp_session.h"
+
+#define SMTP_TEXT_MAX	     512     /* session texts: names, addresses */
+#define SMTP_TRANSACTION_MAX MIB(16) /* memory of one transaction */
+#define SMTP_MAP_MAX	     MIB(4)  /* of a message map */
+
+/* What the next call must be. */
+enum smtp_mode {
+	SMTP_MODE_LINES,
+	SMTP_MODE_DATA,
+	SMTP_MODE_BDAT,
+	SMTP_MODE_TLS,
+	SMTP_MODE_AUTH,
+	SMTP_MODE_CLOSED,
+};
+
+/* From MAIL to the end of the message. All texts live in the arena. */
+struct smtp_transaction {
+	bool open;
+	bool bdat; /* a chunk was taken: only BDAT and RSET may follow */
+	bool bdat_last;
+	bool smtputf8;
+	enum smtp_body_type body;
+	enum smtp_ret ret;
+	uint32_t accepted;  /* RCPT commands answered 250 */
+	uint64_t size;	    /* announced; 0 = not */
+	uint64_t chunk;	    /* octets of the BDAT that is being collected */
+	uint64_t bdat_size; /* with it */
+	struct str from;    /* empty: the null sender */
+	struct str envid;
+	VEC(struct spool_rcpt) rcpts; /* destinations, no two alike */
+	struct strmap seen;	      /* their keys */
+	struct arena arena;
+};
+
+struct smtp_session {
+	const struct smtp_config *config;
+	const struct smtp_backend *backend;
+	enum smtp_service service;
+	enum smtp_mode mode;
+	struct trace_id trace;
+	bool trusted;
+	bool esmtp;		   /* EHLO, not HELO */
+	struct account_id account; /* after AUTH */
+	uint32_t errors;	   /* since the last accepted message */
+	uint32_t junk;		   /* likewise */
+	uint32_t messages;	   /* accepted or refused after DATA */
+	struct buf ip, rdns, tls, helo, login;
+	struct smtp_transaction t;
+};
+
+/* One call: the session, where replies go, what edge does next. */
+struct smtp_turn {
+	struct smtp_session *s;
+	struct buf *out;
+	struct smtp_result *ret;
+	bool more; /* bytes wait behind the current line */
+};
+
+/* --- smtp_session.c --- */
+/* Replies of a constant text, or formatted. Each 5xx counts as an error of the client. */
+void smtp_say(struct smtp_turn *t, struct smtp_status status);
+void smtp_sayf(struct smtp_turn *t, unsigned code, const char *enhanced, const char *fmt, ...)
+	PRINTF_LIKE(4, 5);
+/* The same, and a line in the log: `what` was refused for `about`, because of *why if not NULL. */
+void smtp_refuse(struct smtp_turn *t, struct smtp_status status, const char *what, struct str about,
+		 const struct fail *why);
+/* The reply for a failure inside: always 4xx, told in the log. */
+void smtp_refuse_fail(struct smtp_turn *t, int r, const char *what, struct str about,
+		      const struct fail *why);
+void smtp_close(struct smtp_turn *t);
+/* 421, a line in the log, and the end. */
+void smtp_hang_up(struct smtp_turn *t, const char *enhanced, const char *text);
+struct smtp_turn smtp_turn_begin(struct smtp_session *s, struct buf *out, struct smtp_result *ret);
+/* Unless `fits`: edge called what it should not have (it may be compromised); hangs up. */
+bool smtp_wrong_mode(struct smtp_turn *t, bool fits);
+/* Keep `text` as the session's. */
+void smtp_keep(struct buf *b, struct str text);
+/* True when the service lets nobody do this yet; *ret says why. */
+bool smtp_gate(const struct smtp_session *s, struct smtp_status *ret);
+struct smtp_session *smtp_session_alloc(const struct smtp_config *c, const struct smtp_backend *b);
+
+/* --- the commands --- */
+void smtp_cmd_hello(struct smtp_turn *t, const struct smtp_cmd *cmd);
+void smtp_cmd_starttls(struct smtp_turn *t);
+void smtp_cmd_auth(struct smtp_turn *t, const struct smtp_cmd *cmd);
+void smtp_cmd_mail(struct smtp_turn *t, const struct smtp_cmd *cmd);
+void smtp_cmd_rcpt(struct smtp_turn *t, const struct smtp_cmd *cmd);
+void smtp_cmd_data(struct smtp_turn *t);
+void smtp_cmd_bdat(struct smtp_turn *t, const struct smtp_cmd *cmd);
+void smtp_cmd_other(struct smtp_turn *t, const struct smtp_cmd *cmd);
+/* A BDAT that cannot be understood: what follows it cannot either. */
+void smtp_cmd_bdat_broken(struct smtp_turn *t, struct smtp_status refusal);
+/* A line without a known verb. */
+void smtp_cmd_unknown(struct smtp_turn *t, struct str line, struct smtp_status refusal);
+
+/* The whole message is here: accept or refuse it, with the reply. The body is then taken care of.
+ */
+void smtp_message(struct smtp_turn *t, const struct smtp_body *body);
+
+/* --- cmd_mail.c, cmd_rcpt.c --- */
+void smtp_transaction_reset(struct smtp_transaction *t);
+/*
+ * Add a destination unless it is there; texts are copied. 1 added, 0 there already, or -FAIL_LIMIT
+ * when the transaction's memory is full.
+ */
+MUST_CHECK int smtp_transaction_add(struct smtp_transaction *t, const struct spool_rcpt *r);
+
+#endif

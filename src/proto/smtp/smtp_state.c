@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Export and import of a session.
+ *
+ * Little-endian; text = u32 length and bytes. A new field goes to the end of its section with a
+ * new STATE_VERSION, and import reads the older versions.
+ */
+#include "base/num.h"
+#include "proto/smtp/smtp_session_int.h"
+
+#define STATE_MAGIC   0x534d5442u /* "BTMS" in the bytes */
+#define STATE_VERSION 1
+
+static void put_text(struct buf *out, struct str s)
+{
+	buf_put_u32(out, (uint32_t)s.n);
+	buf_add(out, s);
+}
+
+static void put_bool(struct buf *out, bool b)
+{
+	buf_put_u8(out, b);
+}
+
+static void put_rcpt(struct buf *out, const struct spool_rcpt *r)
+{
+	buf_put_u64(out, r->to.account.v);
+	put_text(out, r->to.address);
+	put_text(out, r->to.detail);
+	put_text(out, r->to.transport);
+	put_text(out, r->original);
+	put_text(out, r->orcpt);
+	buf_put_u32(out, r->notify);
+}
+
+static void put_transaction(struct buf *out, const struct smtp_transaction *t)
+{
+	put_bool(out, t->open);
+	put_bool(out, t->bdat);
+	put_bool(out, t->bdat_last);
+	put_bool(out, t->smtputf8);
+	buf_put_u8(out, (uint8_t)t->body);
+	buf_put_u8(out, (uint8_t)t->ret);
+	buf_put_u32(out, t->accepted);
+	buf_put_u64(out, t->size);
+	buf_put_u64(out, t->chunk);
+	buf_put_u64(out, t->bdat_size);
+	put_text(out, t->from);
+	put_text(out, t->envid);
+	buf_put_u32(out, (uint32_t)t->rcpts.n);
+	for (size_t i = 0; i < t->rcpts.n; i++)
+		put_rcpt(out, &t->rcpts.p[i]);
+}
+
+int smtp_session_export(const struct smtp_session *s, struct buf *out)
+{
+	buf_put_u32(out, STATE_MAGIC);
+	buf_put_u16(out, STATE_VERSION);
+	buf_put_u8(out, (uint8_t)s->service);
+	buf_put_u8(out, (uint8_t)s->mode);
+	buf_put_u64(out, s->trace.v);
+	put_bool(out, s->trusted);
+	put_bool(out, s->esmtp);
+	buf_put_u64(out, s->account.v);
+	buf_put_u32(out, s->errors);
+	buf_put_u32(out, s->junk);
+	buf_put_u32(out, s->messages);
+	put_text(out, buf_str(&s->ip));
+	put_text(out, buf_str(&s->rdns));
+	put_text(out, buf_str(&s->tls));
+	put_text(out, buf_str(&s->helo));
+	put_text(out, buf_str(&s->login));
+	put_transaction(out, &s->t);
+	return out->failed ? -FAIL_LIMIT : 0;
+}
+
+static struct str get_text(struct cursor *c)
+{
+	return cursor_bytes(c, cursor_u32(c));
+}
+
+static bool get_bool(struct cursor *c)
+{
+	uint8_t v = cursor_u8(c);
+	c->bad = c->bad || v > 1;
+	return v;
+}
+
+/* A value of an enum: first to last. */
+static int get_enum(struct cursor *c, int first, int last)
+{
+	int v = cursor_u8(c);
+	if (v >= first && v <= last)
+		return v;
+	c->bad = true;
+	return first;
+}
+
+static void get_session_text(struct cursor *c, struct buf *into)
+{
+	struct str s = get_text(c);
+	c->bad = c->bad || s.n >= SMTP_TEXT_MAX;
+	smtp_keep(into, s);
+}
+
+static void get_rcpt(struct cursor *c, struct smtp_transaction *t)
+{
+	struct spool_rcpt r = {0};
+	r.to.account.v = cursor_u64(c);
+	r.to.address = get_text(c);
+	r.to.detail = get_text(c);
+	r.to.transport = get_text(c);
+	r.original = get_text(c);
+	r.orcpt = get_text(c);
+	r.notify = cursor_u32(c);
+	if (!c->bad && smtp_transaction_add(t, &r) != 1)
+		c->bad = true;
+}
+
+static void get_transaction(struct cursor *c, struct smtp_transaction *t)
+{
+	t->open = get_bool(c);
+	t->bdat = get_bool(c);
+	t->bdat_last = get_bool(c);
+	t->smtputf8 = get_bool(c);
+	t->body = (enum smtp_body_type)get_enum(c, SMTP_BODY_UNSPECIFIED, SMTP_BODY_8BITMIME);
+	t->ret = (enum smtp_ret)get_enum(c, SMTP_RET_UNSPECIFIED, SMTP_RET_HDRS);
+	t->accepted = cursor_u32(c);
+	t->size = cursor_u64(c);
+	t->chunk = cursor_u64(c);
+	t->bdat_size = cursor_u64(c);
+	t->from = arena_str(&t->arena, get_text(c));
+	t->envid = arena_str(&t->arena, get_text(c));
+	uint32_t count = cursor_u32(c);
+	for (uint32_t i = 0; i < count && !c->bad; i++)
+		get_rcpt(c, t);
+	/* What the handlers rely on. */
+	c->bad = c->bad || (t->accepted > 0) != (t->rcpts.n > 0) || (t->accepted && !t->open) ||
+		 (t->bdat && !t->accepted);
+}
+
+static void get_session(struct cursor *c, struct smtp_session *s)
+{
+	s->service = (enum smtp_service)get_enum(c, SMTP_SERVICE_MX, SMTP_SERVICE_SUBMISSION);
+	s->mode = (enum smtp_mode)get_enum(c, SMTP_MODE_LINES, SMTP_MODE_CLOSED);
+	s->trace.v = cursor_u64(c);
+	s->trusted = get_bool(c);
+	s->esmtp = get_bool(c);
+	s->account.v = cursor_u64(c);
+	s->errors = cursor_u32(c);
+	s->junk = cursor_u32(c);
+	s->messages = cursor_u32(c);
+	get_session_text(c, &s->ip);
+	get_session_text(c, &s->rdns);
+	get_session_text(c, &s->tls);
+	get_session_text(c, &s->helo);
+	get_session_text(c, &s->login);
+	get_transaction(c, &s->t);
+	c->bad = c->bad || cursor_left(c) > 0 ||
+		 ((s->mode == SMTP_MODE_DATA || s->mode == SMTP_MODE_BDAT) && !s->t.accepted);
+}
+
+int smtp_session_import(const struct smtp_config *config, const struct smtp_backend *b,
+			struct str state, struct smtp_session **ret, struct fail *why)
+{
+	struct cursor c = cursor_of(state);
+	uint32_t magic = cursor_u32(&c);
+	uint16_t version = cursor_u16(&c);
+
+	if (magic == STATE_MAGIC && version > STATE_VERSION)
+		return fail_set(why, FAIL_UNSUPPORTED, NULL, "SMTP session state version %u > %u",
+				version, STATE_VERSION);
+	if (magic != STATE_MAGIC || version == 0 || c.bad)
+		return fail_set(why, FAIL_CORRUPT, NULL, "not an SMTP session state");
+	AUTO(smtp_session) struct smtp_session *s = smtp_session_alloc(config, b);
+	get_session(&c, s);
+	if (c.bad)
+		return fail_set(why, FAIL_CORRUPT, NULL, "SMTP session state is damaged at %zu",
+				state.n - cursor_left(&c));
+	*ret = TAKE(s);
+	return 0;
+}
