@@ -93,8 +93,10 @@ struct frame_imap {
 			     patience */
 };
 
-/* `lim` is borrowed as long as the framer lives; it may be exchanged between commands. */
+/* `lim` is borrowed as long as the framer uses it. */
 void frame_imap_init(struct frame_imap *f, const struct frame_imap_limits *lim);
+/* Other limits, between commands: after login. */
+void frame_imap_set_limits(struct frame_imap *f, const struct frame_imap_limits *lim);
 void frame_imap_clear(struct frame_imap *f);
 DEFINE_AUTO(frame_imap, struct frame_imap, frame_imap_clear);
 

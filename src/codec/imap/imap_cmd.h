@@ -8,7 +8,8 @@
  * QUOTA (9208, GETQUOTA and GETQUOTAROOT).
  *
  * Strings borrow from the input or live in the arena, so a command lives as long as both.
- * Mailbox names are UTF-8, decoded; INBOX in any case is "INBOX". Nothing is checked here
+ * Mailbox names are UTF-8, decoded; a first level INBOX in any case is
+ * "INBOX". Nothing is checked here
  * against the state of a session: a syntactically right command may still be refused.
  *
  * What is accepted beyond the grammar, because clients send it: blanks at the end of a command

@@ -104,7 +104,7 @@ int imap_lex_nstring(struct imap_lex *lex, const char *what, struct str *ret) MU
 int imap_lex_literal(struct imap_lex *lex, struct imap_literal *ret) MUST_CHECK;
 int imap_lex_u32(struct imap_lex *lex, const char *what, uint32_t *ret) MUST_CHECK;
 int imap_lex_u64(struct imap_lex *lex, const char *what, uint64_t *ret) MUST_CHECK; /* below 2^63 */
-/* astring, from modified UTF-7 to UTF-8; every spelling of INBOX becomes "INBOX". */
+/* astring, from modified UTF-7 to UTF-8; a first level INBOX in any case becomes "INBOX". */
 int imap_lex_mailbox(struct imap_lex *lex, struct str *ret) MUST_CHECK;
 /* The same with the wildcards of LIST allowed. */
 int imap_lex_list_mailbox(struct imap_lex *lex, struct str *ret) MUST_CHECK;

@@ -10,6 +10,7 @@
 #include "base/buf.h"
 
 #define IMAP_SEPARATOR '/'
+#define IMAP_LIST_PATTERN_MAX 2048 /* bytes; a longer pattern matches nothing */
 
 /*
  * `*` matches anything, `%` anything without a separator. The first level INBOX matches in any

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "codec/imap/imap_capability.h"
+
+enum shown { BEFORE = 1, AFTER = 2, ALWAYS = BEFORE | AFTER };
+
+static const struct {
+	const char *name;
+	enum shown shown;
+	bool needs_login_allowed;
+	bool needs_login_forbidden;
+	bool needs_starttls;
+} capabilities[] = {
+	{.name = "IMAP4rev1", .shown = ALWAYS},
+	{.name = "LITERAL+", .shown = ALWAYS},
+	{.name = "SASL-IR", .shown = ALWAYS},
+	{.name = "ID", .shown = ALWAYS},
+	{.name = "ENABLE", .shown = ALWAYS},
+	{.name = "IDLE", .shown = ALWAYS},
+	{.name = "STARTTLS", .shown = BEFORE, .needs_starttls = true},
+	{.name = "LOGINDISABLED", .shown = BEFORE, .needs_login_forbidden = true},
+	{.name = "AUTH=PLAIN", .shown = BEFORE, .needs_login_allowed = true},
+	{.name = "AUTH=LOGIN", .shown = BEFORE, .needs_login_allowed = true},
+	{.name = "NAMESPACE", .shown = AFTER},
+	{.name = "UIDPLUS", .shown = AFTER},
+	{.name = "MOVE", .shown = AFTER},
+	{.name = "UNSELECT", .shown = AFTER},
+	{.name = "CHILDREN", .shown = AFTER},
+	{.name = "SPECIAL-USE", .shown = AFTER},
+	{.name = "CREATE-SPECIAL-USE", .shown = AFTER},
+	{.name = "CONDSTORE", .shown = AFTER},
+};
+
+int imap_capability_write(struct buf *out, uint32_t when)
+{
+	enum shown now = when & IMAP_CAP_AUTHENTICATED ? AFTER : BEFORE;
+	bool allowed = when & IMAP_CAP_LOGIN_ALLOWED;
+	bool first = true;
+	for (size_t i = 0; i < ARRAY_LEN(capabilities); i++) {
+		if (!(capabilities[i].shown & now) ||
+		    (capabilities[i].needs_login_allowed && !allowed) ||
+		    (capabilities[i].needs_login_forbidden && allowed) ||
+		    (capabilities[i].needs_starttls && !(when & IMAP_CAP_STARTTLS)))
+			continue;
+		if (!first)
+			(void)buf_addc(out, ' ');
+		(void)buf_add_c(out, capabilities[i].name);
+		first = false;
+	}
+	return out->failed ? -FAIL_LIMIT : 0;
+}
+
+uint32_t imap_enable_find(struct str name)
+{
+	return str_eqi(name, STR("CONDSTORE")) ? IMAP_ENABLE_CONDSTORE : 0;
+}

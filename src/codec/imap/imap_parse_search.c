@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "codec/imap/imap_parse.h"
+
+/* What follows the name of a key. */
+enum argument { ARG_NONE, ARG_TEXT, ARG_FIELD_TEXT, ARG_ATOM, ARG_DATE, ARG_NUMBER, ARG_UIDS, ARG_MODSEQ };
+
+/* RFC 3501 section 6.4.4; `negate` makes NOT(op). */
+static const struct key_name {
+	const char *name;
+	enum imap_search_op op;
+	enum argument argument;
+	uint32_t flag;	   /* of IMAP_SEARCH_FLAG */
+	bool negate;
+	const char *field; /* of IMAP_SEARCH_HEADER */
+} key_names[] = {
+	{.name = "ALL", .op = IMAP_SEARCH_ALL},
+	{.name = "ANSWERED", .op = IMAP_SEARCH_FLAG, .flag = IMAP_FLAG_ANSWERED},
+	{.name = "DELETED", .op = IMAP_SEARCH_FLAG, .flag = IMAP_FLAG_DELETED},
+	{.name = "DRAFT", .op = IMAP_SEARCH_FLAG, .flag = IMAP_FLAG_DRAFT},
+	{.name = "FLAGGED", .op = IMAP_SEARCH_FLAG, .flag = IMAP_FLAG_FLAGGED},
+	{.name = "RECENT", .op = IMAP_SEARCH_FLAG, .flag = IMAP_FLAG_RECENT},
+	{.name = "SEEN", .op = IMAP_SEARCH_FLAG, .flag = IMAP_FLAG_SEEN},
+	{.name = "OLD", .op = IMAP_SEARCH_FLAG, .flag = IMAP_FLAG_RECENT, .negate = true},
+	{.name = "UNANSWERED", .op = IMAP_SEARCH_FLAG, .flag = IMAP_FLAG_ANSWERED, .negate = true},
+	{.name = "UNDELETED", .op = IMAP_SEARCH_FLAG, .flag = IMAP_FLAG_DELETED, .negate = true},
+	{.name = "UNDRAFT", .op = IMAP_SEARCH_FLAG, .flag = IMAP_FLAG_DRAFT, .negate = true},
+	{.name = "UNFLAGGED", .op = IMAP_SEARCH_FLAG, .flag = IMAP_FLAG_FLAGGED, .negate = true},
+	{.name = "UNSEEN", .op = IMAP_SEARCH_FLAG, .flag = IMAP_FLAG_SEEN, .negate = true},
+	{.name = "KEYWORD", .op = IMAP_SEARCH_KEYWORD, .argument = ARG_ATOM},
+	{.name = "UNKEYWORD", .op = IMAP_SEARCH_KEYWORD, .argument = ARG_ATOM, .negate = true},
+	{.name = "BEFORE", .op = IMAP_SEARCH_BEFORE, .argument = ARG_DATE},
+	{.name = "ON", .op = IMAP_SEARCH_ON, .argument = ARG_DATE},
+	{.name = "SINCE", .op = IMAP_SEARCH_SINCE, .argument = ARG_DATE},
+	{.name = "SENTBEFORE", .op = IMAP_SEARCH_SENTBEFORE, .argument = ARG_DATE},
+	{.name = "SENTON", .op = IMAP_SEARCH_SENTON, .argument = ARG_DATE},
+	{.name = "SENTSINCE", .op = IMAP_SEARCH_SENTSINCE, .argument = ARG_DATE},
+	{.name = "LARGER", .op = IMAP_SEARCH_LARGER, .argument = ARG_NUMBER},
+	{.name = "SMALLER", .op = IMAP_SEARCH_SMALLER, .argument = ARG_NUMBER},
+	{.name = "BCC", .op = IMAP_SEARCH_HEADER, .argument = ARG_TEXT, .field = "Bcc"},
+	{.name = "CC", .op = IMAP_SEARCH_HEADER, .argument = ARG_TEXT, .field = "Cc"},
+	{.name = "FROM", .op = IMAP_SEARCH_HEADER, .argument = ARG_TEXT, .field = "From"},
+	{.name = "SUBJECT", .op = IMAP_SEARCH_HEADER, .argument = ARG_TEXT, .field = "Subject"},
+	{.name = "TO", .op = IMAP_SEARCH_HEADER, .argument = ARG_TEXT, .field = "To"},
+	{.name = "HEADER", .op = IMAP_SEARCH_HEADER, .argument = ARG_FIELD_TEXT},
+	{.name = "BODY", .op = IMAP_SEARCH_BODY, .argument = ARG_TEXT},
+	{.name = "TEXT", .op = IMAP_SEARCH_TEXT, .argument = ARG_TEXT},
+	{.name = "UID", .op = IMAP_SEARCH_UID, .argument = ARG_UIDS},
+	{.name = "MODSEQ", .op = IMAP_SEARCH_MODSEQ, .argument = ARG_MODSEQ},
+};
+
+struct parser {
+	struct imap_lex *lex;
+	struct imap_search *search;
+	size_t keys;
+	size_t depth;
+};
+
+static int parse_key(struct parser *p, struct imap_search_key **ret);
+
+static int new_key(struct parser *p, enum imap_search_op op, struct imap_search_key **ret)
+{
+	if (p->keys++ == p->lex->lim->search_keys)
+		return imap_lex_too_many(p->lex, "search keys");
+	*ret = arena_new(p->lex->arena, struct imap_search_key);
+	if (!*ret)
+		return imap_lex_too_many(p->lex, "search keys");
+	(*ret)->op = op;
+	return 0;
+}
+
+/* A key above `kid`. */
+static int wrap_key(struct parser *p, enum imap_search_op op, struct imap_search_key *kid,
+		    struct imap_search_key **ret)
+{
+	int r = new_key(p, op, ret);
+	if (r == 0)
+		(*ret)->kid = kid;
+	return r;
+}
+
+static int parse_date(struct imap_lex *lex, int32_t *ret_day)
+{
+	size_t start = lex->pos;
+	struct str s;
+	int r = imap_lex_astring(lex, "a date", &s);
+	if (r == 0 && imap_day_parse(s, ret_day) < 0) {
+		lex->pos = start;
+		r = imap_lex_expected(lex, "a date like 1-Feb-1994");
+	}
+	return r;
+}
+
+/* RFC 7162 section 3.1.5: [entry-name SP entry-type-req SP] mod-sequence-valzer. barid has one
+ * mod-sequence for all flags, so the entry makes no difference. */
+static int parse_modseq(struct imap_lex *lex, uint64_t *ret)
+{
+	struct str entry;
+	if (imap_lex_peek(lex) == '"') {
+		int r = imap_lex_string(lex, "a flag entry", &entry);
+		if (r == 0)
+			r = imap_lex_sp(lex);
+		if (r == 0 && !imap_lex_try_word(lex, "PRIV") && !imap_lex_try_word(lex, "SHARED") &&
+		    !imap_lex_try_word(lex, "ALL"))
+			r = imap_lex_expected(lex, "priv, shared or all");
+		if (r == 0)
+			r = imap_lex_sp(lex);
+		if (r < 0)
+			return r;
+	}
+	return imap_lex_u64(lex, "a mod-sequence", ret);
+}
+
+static int parse_argument(struct parser *p, enum argument argument, struct imap_search_key *key)
+{
+	struct imap_lex *lex = p->lex;
+	int r = argument == ARG_NONE ? 0 : imap_lex_sp(lex);
+	if (r < 0)
+		return r;
+	switch (argument) {
+	case ARG_NONE:
+		return 0;
+	case ARG_TEXT:
+		return imap_lex_astring(lex, "a text to search for", &key->text);
+	case ARG_FIELD_TEXT:
+		r = imap_lex_astring(lex, "the name of a header field", &key->field);
+		if (r == 0)
+			r = imap_lex_sp(lex);
+		return r < 0 ? r : imap_lex_astring(lex, "a text to search for", &key->text);
+	case ARG_ATOM:
+		return imap_lex_atom(lex, "a keyword", &key->text);
+	case ARG_DATE:
+		return parse_date(lex, &key->day);
+	case ARG_NUMBER:
+		return imap_lex_u64(lex, "a number", &key->number);
+	case ARG_UIDS:
+		return imap_parse_set(lex, &key->set);
+	case ARG_MODSEQ:
+		p->search->uses_modseq = true;
+		return parse_modseq(lex, &key->number);
+	}
+	return 0;
+}
+
+static int parse_named(struct parser *p, const struct key_name *k, struct imap_search_key **ret)
+{
+	int r = new_key(p, k->op, ret);
+	if (r < 0)
+		return r;
+	(*ret)->flag = k->flag;
+	(*ret)->field = str_c(k->field);
+	r = parse_argument(p, k->argument, *ret);
+	return r < 0 || !k->negate ? r : wrap_key(p, IMAP_SEARCH_NOT, *ret, ret);
+}
+
+/* NEW is (RECENT UNSEEN). */
+static int make_new(struct parser *p, struct imap_search_key **ret)
+{
+	struct imap_search_key *recent;
+	struct imap_search_key *seen;
+	int r = new_key(p, IMAP_SEARCH_FLAG, &recent);
+	if (r == 0)
+		r = new_key(p, IMAP_SEARCH_FLAG, &seen);
+	if (r < 0)
+		return r;
+	recent->flag = IMAP_FLAG_RECENT;
+	seen->flag = IMAP_FLAG_SEEN;
+	r = wrap_key(p, IMAP_SEARCH_NOT, seen, &recent->next);
+	return r < 0 ? r : wrap_key(p, IMAP_SEARCH_AND, recent, ret);
+}
+
+static int sp_key(struct parser *p, struct imap_search_key **ret)
+{
+	int r = imap_lex_sp(p->lex);
+	return r < 0 ? r : parse_key(p, ret);
+}
+
+static int parse_or(struct parser *p, struct imap_search_key **ret)
+{
+	struct imap_search_key *first;
+	int r = sp_key(p, &first);
+	if (r == 0)
+		r = sp_key(p, &first->next);
+	return r < 0 ? r : wrap_key(p, IMAP_SEARCH_OR, first, ret);
+}
+
+static int parse_not(struct parser *p, struct imap_search_key **ret)
+{
+	struct imap_search_key *kid;
+	int r = sp_key(p, &kid);
+	return r < 0 ? r : wrap_key(p, IMAP_SEARCH_NOT, kid, ret);
+}
+
+struct group {
+	struct parser *p;
+	struct imap_search_key *first;
+	struct imap_search_key **end;
+};
+
+static int group_item(struct imap_lex *lex, void *arg)
+{
+	struct group *g = arg;
+	(void)lex;
+	int r = parse_key(g->p, g->end);
+	if (r == 0)
+		g->end = &(*g->end)->next;
+	return r;
+}
+
+/* "(" key *(SP key) ")": one key alone needs no AND around it. */
+static int parse_group(struct parser *p, struct imap_search_key **ret)
+{
+	struct group g = {.p = p};
+	g.end = &g.first;
+	int r = imap_parse_items(p->lex, "search keys", false, group_item, &g);
+	if (r < 0)
+		return r;
+	if (!g.first->next) {
+		*ret = g.first;
+		return 0;
+	}
+	return wrap_key(p, IMAP_SEARCH_AND, g.first, ret);
+}
+
+static int parse_sequence(struct parser *p, struct imap_search_key **ret)
+{
+	int r = new_key(p, IMAP_SEARCH_SEQ, ret);
+	return r < 0 ? r : imap_parse_set(p->lex, &(*ret)->set);
+}
+
+static int parse_key_inside(struct parser *p, struct imap_search_key **ret)
+{
+	struct imap_lex *lex = p->lex;
+	size_t start = lex->pos;
+	char c = imap_lex_peek(lex);
+	struct str name;
+	if (c == '(')
+		return parse_group(p, ret);
+	if (ascii_digit(c) || c == '*')
+		return parse_sequence(p, ret);
+	int r = imap_lex_atom(lex, "a search key", &name);
+	if (r < 0)
+		return r;
+	if (str_eqi(name, STR("NOT")))
+		return parse_not(p, ret);
+	if (str_eqi(name, STR("OR")))
+		return parse_or(p, ret);
+	if (str_eqi(name, STR("NEW")))
+		return make_new(p, ret);
+	for (size_t i = 0; i < ARRAY_LEN(key_names); i++)
+		if (str_eqi(name, str_c(key_names[i].name)))
+			return parse_named(p, &key_names[i], ret);
+	lex->pos = start;
+	return imap_lex_expected(lex, "a search key");
+}
+
+static int parse_key(struct parser *p, struct imap_search_key **ret)
+{
+	if (p->depth == p->lex->lim->search_depth)
+		return imap_lex_too_many(p->lex, "nested search keys");
+	p->depth++;
+	int r = parse_key_inside(p, ret);
+	p->depth--;
+	return r;
+}
+
+int imap_parse_search(struct imap_lex *lex, struct imap_cmd *cmd)
+{
+	struct parser p = {.lex = lex, .search = &cmd->search};
+	struct imap_search_key **end;
+	int r = new_key(&p, IMAP_SEARCH_AND, &cmd->search.key);
+	if (r == 0 && imap_lex_try_word(lex, " CHARSET")) {
+		r = imap_lex_sp(lex);
+		if (r == 0)
+			r = imap_lex_astring(lex, "a charset", &cmd->search.charset);
+	}
+	if (r < 0)
+		return r;
+	end = &cmd->search.key->kid;
+	do {
+		r = sp_key(&p, end);
+		if (r < 0)
+			return r;
+		end = &(*end)->next;
+	} while (imap_lex_peek(lex) == ' ' && lex->pos + 1 < lex->in.text.n);
+	return 0;
+}

@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "codec/imap/imap_write.h"
+
+static void sp_mailbox(struct buf *out, struct str name)
+{
+	(void)buf_addc(out, ' ');
+	(void)imap_write_mailbox(out, name);
+}
+
+static void sp_astring(struct buf *out, struct str s)
+{
+	(void)buf_addc(out, ' ');
+	(void)imap_write_astring(out, s);
+}
+
+static void sp_set(struct buf *out, const struct seqset *set)
+{
+	(void)buf_addc(out, ' ');
+	(void)seqset_write(out, set);
+}
+
+/* "(A B)" */
+static void write_names(struct buf *out, const struct imap_name *table, uint32_t bits)
+{
+	bool first = true;
+	(void)buf_addc(out, '(');
+	for (; table->name; table++) {
+		if (!(bits & table->bit))
+			continue;
+		if (!first)
+			(void)buf_addc(out, ' ');
+		(void)buf_add_c(out, table->name);
+		first = false;
+	}
+	(void)buf_addc(out, ')');
+}
+
+static void write_id(struct buf *out, const struct imap_id *id)
+{
+	(void)buf_add(out, id->pair_count > 0 ? STR(" (") : STR(" NIL"));
+	for (size_t i = 0; i < id->pair_count; i++) {
+		if (i > 0)
+			(void)buf_addc(out, ' ');
+		(void)imap_write_string(out, id->pair[i].key);
+		(void)buf_addc(out, ' ');
+		(void)imap_write_nstring(out, id->pair[i].value);
+	}
+	if (id->pair_count > 0)
+		(void)buf_addc(out, ')');
+}
+
+static void write_create(struct buf *out, const struct imap_create *c)
+{
+	sp_mailbox(out, c->mailbox);
+	if (c->use == 0 && !c->unknown_use)
+		return;
+	(void)buf_add(out, STR(" (USE "));
+	write_names(out, imap_special_use_names, c->use);
+	if (c->unknown_use) { /* its name is not kept */
+		buf_cut(out, out->n - 1);
+		(void)buf_add(out, c->use ? STR(" \\Unknown)") : STR("\\Unknown)"));
+	}
+	(void)buf_addc(out, ')');
+}
+
+static const struct imap_name list_options[] = {
+	{IMAP_LIST_SUBSCRIBED, "SUBSCRIBED"},
+	{IMAP_LIST_REMOTE, "REMOTE"},
+	{IMAP_LIST_RECURSIVEMATCH, "RECURSIVEMATCH"},
+	{IMAP_LIST_SPECIAL_USE, "SPECIAL-USE"},
+	{IMAP_LIST_CHILDREN, "CHILDREN"},
+	{IMAP_LIST_STATUS, "STATUS"},
+	{0, NULL},
+};
+
+static void write_list(struct buf *out, const struct imap_list *l)
+{
+	if (l->selection) {
+		(void)buf_addc(out, ' ');
+		write_names(out, list_options, l->selection);
+	}
+	sp_mailbox(out, l->reference);
+	(void)buf_add(out, l->extended ? STR(" (") : STR(" "));
+	for (size_t i = 0; i < l->pattern_count; i++) {
+		if (i > 0)
+			(void)buf_addc(out, ' ');
+		(void)imap_write_mailbox(out, l->pattern[i]);
+	}
+	if (!l->extended)
+		return;
+	(void)buf_add(out, STR(") RETURN "));
+	write_names(out, list_options, l->returned);
+	if (l->status_items == 0)
+		return;
+	buf_cut(out, out->n - 1); /* STATUS is the last of the table */
+	(void)buf_addc(out, ' ');
+	write_names(out, imap_status_names, l->status_items);
+	(void)buf_addc(out, ')');
+}
+
+static void write_append(struct buf *out, const struct imap_append *a)
+{
+	sp_mailbox(out, a->mailbox);
+	for (size_t i = 0; i < a->message_count; i++) {
+		const struct imap_append_message *m = &a->message[i];
+		(void)buf_addc(out, ' ');
+		(void)imap_write_flags(out, &m->flags);
+		if (m->has_date) {
+			(void)buf_addc(out, ' ');
+			(void)imap_datetime_write(out, m->date);
+		}
+		(void)buf_add(out, m->body.binary ? STR(" ~") : STR(" "));
+		(void)imap_write_literal_head(out, m->body.size);
+		(void)buf_add(out, m->body.bytes);
+	}
+}
+
+static void write_fetch(struct buf *out, const struct imap_fetch *f)
+{
+	sp_set(out, &f->set);
+	for (size_t i = 0; i < f->att_count; i++) {
+		const struct imap_fetch_att *a = &f->att[i];
+		(void)buf_add(out, i == 0 ? STR(" (") : STR(" "));
+		if (a->kind == IMAP_FETCH_SECTION) {
+			(void)buf_add(out, a->peek ? STR("BODY.PEEK") : STR("BODY"));
+			(void)imap_write_section(out, &a->section);
+		} else {
+			(void)imap_write_fetch_name(out, a);
+		}
+		if (a->partial)
+			(void)buf_addf(out, "<%u.%u>", a->offset, a->count);
+	}
+	(void)buf_addc(out, ')');
+	if (f->has_changedsince)
+		(void)buf_addf(out, " (CHANGEDSINCE %llu%s)", (unsigned long long)f->changedsince,
+			       f->vanished ? " VANISHED" : "");
+	else if (f->vanished)
+		(void)buf_add(out, STR(" (VANISHED)"));
+}
+
+static void write_store(struct buf *out, const struct imap_store *s)
+{
+	sp_set(out, &s->set);
+	if (s->has_unchangedsince)
+		(void)buf_addf(out, " (UNCHANGEDSINCE %llu)",
+			       (unsigned long long)s->unchangedsince);
+	(void)buf_addf(out, " %sFLAGS%s ",
+		       s->mode == IMAP_STORE_ADD      ? "+"
+		       : s->mode == IMAP_STORE_REMOVE ? "-"
+						      : "",
+		       s->silent ? ".SILENT" : "");
+	(void)imap_write_flags(out, &s->flags);
+}
+
+static const char *search_name(enum imap_search_op op)
+{
+	static const char *const names[] = {
+		[IMAP_SEARCH_ALL] = "ALL",
+		[IMAP_SEARCH_AND] = "",
+		[IMAP_SEARCH_OR] = "OR",
+		[IMAP_SEARCH_NOT] = "NOT",
+		[IMAP_SEARCH_SEQ] = "",
+		[IMAP_SEARCH_UID] = "UID",
+		[IMAP_SEARCH_FLAG] = "",
+		[IMAP_SEARCH_KEYWORD] = "KEYWORD",
+		[IMAP_SEARCH_BEFORE] = "BEFORE",
+		[IMAP_SEARCH_ON] = "ON",
+		[IMAP_SEARCH_SINCE] = "SINCE",
+		[IMAP_SEARCH_SENTBEFORE] = "SENTBEFORE",
+		[IMAP_SEARCH_SENTON] = "SENTON",
+		[IMAP_SEARCH_SENTSINCE] = "SENTSINCE",
+		[IMAP_SEARCH_LARGER] = "LARGER",
+		[IMAP_SEARCH_SMALLER] = "SMALLER",
+		[IMAP_SEARCH_HEADER] = "HEADER",
+		[IMAP_SEARCH_BODY] = "BODY",
+		[IMAP_SEARCH_TEXT] = "TEXT",
+		[IMAP_SEARCH_MODSEQ] = "MODSEQ",
+	};
+	return names[op];
+}
+
+static void write_day(struct buf *out, int32_t day)
+{
+	struct imap_datetime t = {.at = {day * (86400 * SEC_US)}};
+	char text[40];
+	struct buf b = {.p = text, .cap = sizeof text, .max = sizeof text - 1};
+	(void)imap_datetime_write(&b, t);
+	/* "dd-Mon-yyyy ..." in its quotes: the date, without a leading blank */
+	(void)buf_addc(out, ' ');
+	(void)buf_add(out, str_trim(str_make(text + 1, 11)));
+}
+
+static void write_key(struct buf *out, const struct imap_search_key *key);
+
+/* AND's kids are separated by blanks, OR's and NOT's follow the name. */
+static void write_kids(struct buf *out, const struct imap_search_key *key)
+{
+	bool group = key->op == IMAP_SEARCH_AND;
+	if (group)
+		(void)buf_addc(out, '(');
+	for (const struct imap_search_key *k = key->kid; k; k = k->next) {
+		if (!group || k != key->kid)
+			(void)buf_addc(out, ' ');
+		write_key(out, k);
+	}
+	if (group)
+		(void)buf_addc(out, ')');
+}
+
+static void write_key(struct buf *out, const struct imap_search_key *key)
+{
+	(void)buf_add_c(out, search_name(key->op));
+	switch (key->op) {
+	case IMAP_SEARCH_ALL:
+		break;
+	case IMAP_SEARCH_AND:
+	case IMAP_SEARCH_OR:
+	case IMAP_SEARCH_NOT:
+		write_kids(out, key);
+		break;
+	case IMAP_SEARCH_SEQ:
+		(void)seqset_write(out, &key->set);
+		break;
+	case IMAP_SEARCH_UID:
+		sp_set(out, &key->set);
+		break;
+	case IMAP_SEARCH_FLAG: /* the names of the keys are those of the flags */
+		for (const char *c = imap_name_of(imap_flag_names, key->flag) + 1; *c; c++)
+			(void)buf_addc(out, ascii_upper(*c));
+		break;
+	case IMAP_SEARCH_BEFORE:
+	case IMAP_SEARCH_ON:
+	case IMAP_SEARCH_SINCE:
+	case IMAP_SEARCH_SENTBEFORE:
+	case IMAP_SEARCH_SENTON:
+	case IMAP_SEARCH_SENTSINCE:
+		write_day(out, key->day);
+		break;
+	case IMAP_SEARCH_LARGER:
+	case IMAP_SEARCH_SMALLER:
+	case IMAP_SEARCH_MODSEQ:
+		(void)buf_addf(out, " %llu", (unsigned long long)key->number);
+		break;
+	case IMAP_SEARCH_HEADER:
+		sp_astring(out, key->field);
+		sp_astring(out, key->text);
+		break;
+	case IMAP_SEARCH_KEYWORD: /* an atom, whatever it says */
+		(void)buf_addc(out, ' ');
+		(void)buf_add(out, key->text);
+		break;
+	case IMAP_SEARCH_BODY:
+	case IMAP_SEARCH_TEXT:
+		sp_astring(out, key->text);
+		break;
+	}
+}
+
+static void write_search(struct buf *out, const struct imap_search *s)
+{
+	if (s->charset.n > 0) {
+		(void)buf_add(out, STR(" CHARSET"));
+		sp_astring(out, s->charset);
+	}
+	for (const struct imap_search_key *k = s->key->kid; k; k = k->next) {
+		(void)buf_addc(out, ' ');
+		write_key(out, k);
+	}
+}
+
+static void write_arguments(struct buf *out, const struct imap_cmd *cmd)
+{
+	switch (cmd->kind) {
+	case IMAP_CMD_CAPABILITY:
+	case IMAP_CMD_NOOP:
+	case IMAP_CMD_LOGOUT:
+	case IMAP_CMD_STARTTLS:
+	case IMAP_CMD_NAMESPACE:
+	case IMAP_CMD_IDLE:
+	case IMAP_CMD_CHECK:
+	case IMAP_CMD_CLOSE:
+	case IMAP_CMD_UNSELECT:
+	case IMAP_CMD_KIND_COUNT:
+		break;
+	case IMAP_CMD_ID:
+		write_id(out, &cmd->id);
+		break;
+	case IMAP_CMD_LOGIN:
+		sp_astring(out, cmd->login.user);
+		sp_astring(out, cmd->login.password);
+		break;
+	case IMAP_CMD_AUTHENTICATE:
+		(void)buf_addf(out, " %.*s%s%.*s", STR_ARG(cmd->authenticate.mechanism),
+			       cmd->authenticate.has_initial ? " " : "",
+			       STR_ARG(cmd->authenticate.initial));
+		break;
+	case IMAP_CMD_ENABLE:
+		for (size_t i = 0; i < cmd->enable.capability_count; i++)
+			(void)buf_addf(out, " %.*s", STR_ARG(cmd->enable.capability[i]));
+		break;
+	case IMAP_CMD_SELECT:
+	case IMAP_CMD_EXAMINE:
+		sp_mailbox(out, cmd->select.mailbox);
+		if (cmd->select.condstore)
+			(void)buf_add(out, STR(" (CONDSTORE)"));
+		break;
+	case IMAP_CMD_CREATE:
+		write_create(out, &cmd->create);
+		break;
+	case IMAP_CMD_RENAME:
+		sp_mailbox(out, cmd->rename.from);
+		sp_mailbox(out, cmd->rename.to);
+		break;
+	case IMAP_CMD_DELETE:
+	case IMAP_CMD_SUBSCRIBE:
+	case IMAP_CMD_UNSUBSCRIBE:
+	case IMAP_CMD_GETQUOTAROOT:
+		sp_mailbox(out, cmd->mailbox);
+		break;
+	case IMAP_CMD_GETQUOTA:
+		sp_astring(out, cmd->quota_root);
+		break;
+	case IMAP_CMD_LIST:
+	case IMAP_CMD_LSUB:
+		write_list(out, &cmd->list);
+		break;
+	case IMAP_CMD_STATUS:
+		sp_mailbox(out, cmd->status.mailbox);
+		(void)buf_addc(out, ' ');
+		write_names(out, imap_status_names, cmd->status.items);
+		break;
+	case IMAP_CMD_APPEND:
+		write_append(out, &cmd->append);
+		break;
+	case IMAP_CMD_EXPUNGE:
+		if (cmd->uid)
+			sp_set(out, &cmd->expunge);
+		break;
+	case IMAP_CMD_SEARCH:
+		write_search(out, &cmd->search);
+		break;
+	case IMAP_CMD_FETCH:
+		write_fetch(out, &cmd->fetch);
+		break;
+	case IMAP_CMD_STORE:
+		write_store(out, &cmd->store);
+		break;
+	case IMAP_CMD_COPY:
+	case IMAP_CMD_MOVE:
+		sp_set(out, &cmd->copy.set);
+		sp_mailbox(out, cmd->copy.mailbox);
+		break;
+	}
+}
+
+int imap_write_cmd(struct buf *out, const struct imap_cmd *cmd)
+{
+	if (cmd->uid)
+		(void)buf_add(out, STR("UID "));
+	(void)buf_add_c(out, imap_cmd_name(cmd->kind));
+	write_arguments(out, cmd);
+	return out->failed ? -FAIL_LIMIT : 0;
+}
