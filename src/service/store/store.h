@@ -33,7 +33,6 @@
 #include "base/list.h"
 
 struct fs;
-struct clock;
 struct store;
 
 /* ---- opening ----------------------------------------------------------------------------- */
@@ -51,7 +50,6 @@ struct store_options {
 	const char *root;  /* the store's folder; made (with blob folders) when missing */
 	const char *blobs; /* the blob tree, on the file system of the queue's bodies */
 	struct fs *fs;	   /* NULL: the real one */
-	struct clock *clock;
 
 	/* Where rows live. Chosen when the folder is made and kept there; later values are ignored. */
 	unsigned partitions; /* default 16 */
@@ -244,7 +242,7 @@ void store_body_clear(struct store_body *b); /* closes; a file without a name is
 DEFINE_AUTO(store_body, struct store_body, store_body_clear);
 
 /* A nameless file (mode 0660) with a new id, open for writing: ret->fd may be passed to the
- * process that receives the bytes. size_hint 0 = unknown; more than the disk has: -FAIL_LIMIT. */
+ * process that receives the bytes. size_hint (0 = unknown) may help the file system. */
 MUST_CHECK int store_body_create(struct store *s, uint64_t size_hint, struct store_body *ret,
 				 struct fail *why);
 /* The writer is done: take size and SHA-256 and replace fd by one that is read-only (for scan). */

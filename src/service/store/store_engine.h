@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * store_engine.h - rows of one partition: what an engine keeps for the store.  [service/store, private]
+ *
+ * The store above decides everything (names, numbers, counters, views, who may wait for whom); an
+ * engine keeps rows, finds them by their keys and makes a transaction durable. engine_sqlite*.c
+ * keeps a file, engine_memory.c keeps ordered tables in memory and is the model to read first.
+ *
+ * An engine is used by one thread at a time (the partition's lock). Strings in rows that an engine
+ * returns live until its next call. Row callbacks must not call the engine; a negative result of
+ * theirs ends the scan and is returned. `_get` and `_find` return 1 = found, 0 = not there.
+ * Changes happen inside begin ... commit only.
+ */
+#ifndef BARID_SERVICE_STORE_STORE_ENGINE_H
+#define BARID_SERVICE_STORE_STORE_ENGINE_H
+
+#include "service/store/store.h"
+
+struct row_account {
+	struct account_id id;
+	uint64_t epoch;
+	uint64_t modseq; /* last one given */
+	uint64_t bytes, messages;
+	uint64_t next_mailbox;
+	uint32_t uidvalidity; /* last one given */
+	struct wall_us created;
+};
+
+struct row_mailbox {
+	struct mailbox_id id;
+	uint32_t uidvalidity;
+	uint32_t uidnext;
+	uint32_t exists, unseen, deleted;
+	uint32_t recent; /* live messages from first_recent on */
+	uint64_t size;
+	uint64_t digest; /* sum of uid_digest() of live messages */
+	uint64_t highestmodseq;
+	uint64_t flags_modseq;	 /* last flag change */
+	uint64_t expunge_modseq; /* last expunge */
+	uint64_t floor_modseq;	 /* expunges up to this may have been forgotten */
+	uint32_t first_recent;	 /* UIDs from here on were shown to no session */
+	uint32_t unseen_hint;	 /* no live message below it lacks \Seen */
+	uint32_t use;
+	bool noselect;
+	uint64_t created_modseq;
+	uint64_t deleted_modseq; /* 0 = it exists */
+	struct wall_us deleted_at;
+};
+
+enum body_codec { BODY_RAW = 0, BODY_ZSTD = 1 };
+
+struct row_body {
+	uint64_t id;
+	uint32_t codec;
+	uint32_t encryption; /* 0 = none; others reserved */
+	uint64_t stored_size, real_size;
+	uint64_t refs; /* messages that use it */
+	bool is_file;
+	unsigned char file[16]; /* the id in its file's name */
+	struct str bytes;	/* when not a file */
+};
+
+struct row_message {
+	uint64_t id;
+	uint32_t size; /* prefix + body */
+	uint64_t body_size;
+	unsigned char sha256[32];
+	struct wall_us internaldate, saved;
+	uint64_t body;
+	struct str prefix, map;
+};
+
+struct row_entry {
+	uint32_t uid;
+	uint32_t size; /* of the message: counters need no second row */
+	uint64_t message;
+	uint64_t flags;
+	uint64_t created;  /* modseq */
+	uint64_t modseq;   /* last change */
+	uint64_t expunged; /* modseq, 0 = live */
+	struct wall_us expunged_at;
+};
+
+typedef int (*entry_fn)(void *arg, const struct row_entry *row);
+typedef int (*mailbox_fn)(void *arg, struct account_id a, const struct row_mailbox *row,
+			  struct str name);
+typedef int (*expired_fn)(void *arg, struct account_id a, struct mailbox_id m,
+			  const struct row_entry *row);
+typedef int (*name_fn)(void *arg, struct str name);
+typedef int (*keyword_fn)(void *arg, unsigned bit, struct str name);
+typedef int (*body_fn)(void *arg, const struct row_body *row);
+typedef int (*message_fn)(void *arg, uint64_t id, uint64_t refs, uint64_t body);
+
+struct engine;
+struct engine_options {
+	struct fs *fs;
+	const char *path;
+	unsigned cache_kib;
+};
+
+struct engine_ops {
+	bool on_disk; /* closing and opening keeps the rows */
+	int (*open)(const struct engine_options *o, struct engine **ret, struct fail *why);
+	void (*close)(struct engine *e);
+
+	int (*begin)(struct engine *e, struct fail *why);
+	int (*commit)(struct engine *e, struct fail *why); /* on disk when it returns 0 */
+	void (*rollback)(struct engine *e);
+	bool (*active)(struct engine *e); /* false: a failure has ended the transaction */
+	int (*savepoint)(struct engine *e, struct fail *why); /* one level */
+	int (*release)(struct engine *e, struct fail *why);
+	int (*rollback_to)(struct engine *e, struct fail *why); /* and release */
+	uint64_t (*log_bytes)(struct engine *e);
+	int (*checkpoint)(struct engine *e, struct fail *why);
+
+	int (*account_get)(struct engine *e, struct account_id a, struct row_account *ret,
+			   struct fail *why);
+	int (*account_put)(struct engine *e, const struct row_account *row, struct fail *why);
+	/* All rows of the account. */
+	int (*account_wipe)(struct engine *e, struct account_id a, struct fail *why);
+
+	int (*mailbox_get)(struct engine *e, struct account_id a, struct mailbox_id m,
+			   struct row_mailbox *ret, struct fail *why);
+	/* By name: only those that exist. */
+	int (*mailbox_find)(struct engine *e, struct account_id a, struct str name,
+			    struct row_mailbox *ret, struct fail *why);
+	int (*mailbox_add)(struct engine *e, struct account_id a, const struct row_mailbox *row,
+			   struct str name, struct fail *why);
+	/* All but the name; the name goes when row->deleted_modseq is set. */
+	int (*mailbox_set)(struct engine *e, struct account_id a, const struct row_mailbox *row,
+			   struct fail *why);
+	int (*mailbox_rename)(struct engine *e, struct account_id a, struct mailbox_id m,
+			      struct str name, struct fail *why);
+	int (*mailbox_remove)(struct engine *e, struct account_id a, struct mailbox_id m,
+			      struct fail *why); /* with its keywords */
+	/* Those that exist, by name bytewise. */
+	int (*mailbox_each)(struct engine *e, struct account_id a, mailbox_fn fn, void *arg,
+			    struct fail *why);
+	/* Those deleted before `before`, of one account or ({0}) all. */
+	int (*mailbox_dead)(struct engine *e, struct account_id a, struct wall_us before,
+			    mailbox_fn fn, void *arg, struct fail *why);
+
+	int (*keyword_each)(struct engine *e, struct account_id a, struct mailbox_id m,
+			    keyword_fn fn, void *arg, struct fail *why); /* by bit */
+	int (*keyword_add)(struct engine *e, struct account_id a, struct mailbox_id m,
+			   unsigned bit, struct str name, struct fail *why);
+
+	int (*subscription_each)(struct engine *e, struct account_id a, name_fn fn, void *arg,
+				 struct fail *why); /* by name */
+	/* 1 = changed */
+	int (*subscription_set)(struct engine *e, struct account_id a, struct str name, bool on,
+				struct fail *why);
+
+	int (*entry_add)(struct engine *e, struct account_id a, struct mailbox_id m,
+			 const struct row_entry *row, struct fail *why);
+	/* flags, modseq, expunged, expunged_at */
+	int (*entry_set)(struct engine *e, struct account_id a, struct mailbox_id m,
+			 const struct row_entry *row, struct fail *why);
+	int (*entry_remove)(struct engine *e, struct account_id a, struct mailbox_id m,
+			    uint32_t uid, struct fail *why);
+	/* uid in [lo, hi], expunged ones too, ascending. */
+	int (*entry_each)(struct engine *e, struct account_id a, struct mailbox_id m, uint32_t lo,
+			  uint32_t hi, entry_fn fn, void *arg, struct fail *why);
+	int (*entry_count_live)(struct engine *e, struct account_id a, struct mailbox_id m,
+				uint32_t lo, uint32_t hi, uint32_t *ret, struct fail *why);
+	/* The lowest live UID >= from without \Seen; 0 when none. */
+	int (*entry_first_unseen)(struct engine *e, struct account_id a, struct mailbox_id m,
+				  uint32_t from, uint32_t *ret, struct fail *why);
+	/* Expunged before `before`, of one account or ({0}) all, at most max. */
+	int (*entry_expired)(struct engine *e, struct account_id a, struct wall_us before,
+			     size_t max, expired_fn fn, void *arg, struct fail *why);
+
+	int (*message_add)(struct engine *e, struct account_id a, const struct row_message *row,
+			   uint64_t *ret_id, struct fail *why);
+	/* columns: STORE_COL_ bits; only what they ask for is set (and id, size, body). */
+	int (*message_get)(struct engine *e, struct account_id a, uint64_t id, unsigned columns,
+			   struct row_message *ret, struct fail *why);
+	/* Entries that use it: one at birth. Returns what is left. */
+	int (*message_ref)(struct engine *e, struct account_id a, uint64_t id, int by,
+			   uint64_t *ret_left, struct fail *why);
+	int (*message_remove)(struct engine *e, struct account_id a, uint64_t id,
+			      struct fail *why);
+	int (*message_each)(struct engine *e, struct account_id a, message_fn fn, void *arg,
+			    struct fail *why);
+
+	int (*body_add)(struct engine *e, struct account_id a, const struct row_body *row,
+			uint64_t *ret_id, struct fail *why);
+	int (*body_get)(struct engine *e, struct account_id a, uint64_t id, struct row_body *ret,
+			struct fail *why);
+	int (*body_find_file)(struct engine *e, struct account_id a, const unsigned char file[16],
+			      struct row_body *ret, struct fail *why);
+	int (*body_set_refs)(struct engine *e, struct account_id a, uint64_t id, uint64_t refs,
+			     struct fail *why);
+	int (*body_remove)(struct engine *e, struct account_id a, uint64_t id, struct fail *why);
+	int (*body_each)(struct engine *e, struct account_id a, body_fn fn, void *arg,
+			 struct fail *why); /* bytes is empty */
+
+	int (*receipt_find)(struct engine *e, struct account_id a, const struct store_receipt *r,
+			    struct fail *why);
+	int (*receipt_add)(struct engine *e, struct account_id a, const struct store_receipt *r,
+			   struct fail *why);
+	int (*receipt_remove)(struct engine *e, struct account_id a, const struct store_receipt *r,
+			      struct fail *why);
+};
+
+extern const struct engine_ops engine_sqlite;
+extern const struct engine_ops engine_memory;
+
+#endif

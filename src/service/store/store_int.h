@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * store_int.h - what the store's files share.                         [service/store, private]
+ *
+ * A write is a job in its partition's queue. A committer thread takes what waits (commit.c):
+ *
+ *     prepare   body files are verified, synced and linked        no lock, one committer a partition
+ *     apply     rows, each job in a savepoint                     part->lock
+ *     commit    one sync for all                                  part->lock
+ *     publish   shared mailboxes (box.c) learn what changed       part->lock, box->lock
+ *     finish    watches, then the jobs' owners                    no lock
+ *
+ * Lock order: part->lock, box->lock; store->queue_lock, box_lock, lru_lock, watch_lock are leaves
+ * (watch_lock is held over callbacks). What is in memory about a mailbox changes in publish only,
+ * so a holder of part->lock sees memory and disk agree.
+ */
+#ifndef BARID_SERVICE_STORE_STORE_INT_H
+#define BARID_SERVICE_STORE_STORE_INT_H
+
+#include "base/check.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "base/vec.h"
+#include "service/store/store_engine.h"
+#include "service/store/store_view.h"
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+#include <stdio.h>
+
+/* ---- partitions -------------------------------------------------------------------------- */
+
+struct part {
+	struct store *store;
+	uint64_t no;
+	pthread_mutex_t lock;
+	struct engine *e; /* NULL = closed */
+	bool doubtful;	  /* closed after a failure of storage */
+	struct list lru;  /* store->lru, when open; under lru_lock */
+	/* under store->queue_lock */
+	struct list queue;
+	struct list lazy; /* written with the next batch, or when old */
+	int64_t lazy_since;
+	bool busy; /* in store->ready or with a committer */
+	struct list ready;
+};
+
+struct store_counts {
+	_Atomic uint64_t commits, writes, deliveries, repeated, checkpoints, swept;
+	_Atomic uint64_t maps, map_bytes;
+};
+
+struct store {
+	struct store_options o; /* defaults filled in; strings are ours */
+	const struct engine_ops *ops;
+	struct fs *fs;
+	struct store_counts counts;
+
+	struct part **parts; /* o.partitions of them, unless per_account */
+	pthread_mutex_t part_lock;
+	struct map by_account; /* per_account: account id to struct part */
+
+	pthread_mutex_t lru_lock;
+	struct list lru; /* least recently opened first */
+	size_t n_open;
+
+	pthread_mutex_t queue_lock;
+	pthread_cond_t queue_cond; /* something is ready, or closing */
+	struct list ready;
+	bool closing;
+	pthread_t *committers;
+
+	pthread_mutex_t box_lock;
+	struct strmap boxes;
+
+	pthread_mutex_t watch_lock;
+	struct map watches; /* account to list of struct store_watch */
+
+	pthread_t upkeep_thread;
+	bool upkeep_runs;
+	pthread_mutex_t upkeep_lock;
+	pthread_cond_t upkeep_cond;
+	bool upkeep_stop;
+	_Atomic unsigned sweep_at; /* next blob folder, 256 = done */
+	int64_t purge_at;  /* mono ns */
+};
+
+/* The account's partition; -FAIL_PERM when another process has it. */
+MUST_CHECK int part_of(struct store *s, struct account_id a, struct part **ret, struct fail *why);
+/* Lock it and have its engine open. Unlocked on failure. */
+MUST_CHECK int part_enter(struct part *p, struct fail *why);
+void part_leave(struct part *p);
+void part_discard(struct part *p); /* inside: close the engine after an error of storage */
+void part_free(struct part *p);
+/* fn(arg, part) for all partitions known. */
+void part_each(struct store *s, void (*fn)(void *arg, struct part *p), void *arg);
+/* All partitions of this process, used yet or not (not with a file per account). */
+MUST_CHECK int part_every(struct store *s, int (*fn)(void *arg, struct part *p, struct fail *why),
+			  void *arg, struct fail *why);
+
+/* ---- jobs -------------------------------------------------------------------------------- */
+
+struct body_name {
+	unsigned char id[16];
+	struct account_id account;
+};
+
+/* What a job did to a mailbox; published after the commit. */
+enum change_kind {
+	CHANGE_ADDED,
+	CHANGE_FLAGS,
+	CHANGE_EXPUNGED,
+	CHANGE_KEYWORD,
+	CHANGE_ROW, /* the last of its mailbox in a job */
+};
+struct mbox;
+struct change {
+	enum change_kind kind;
+	uint32_t uid;
+	struct mbox *box; /* somebody has it open; a reference */
+	uint64_t message, flags, modseq;
+	uint32_t size; /* ADDED; ROW: index in tx->rows; KEYWORD: bit */
+	char *keyword;
+};
+struct changed_row {
+	struct account_id account;
+	struct row_mailbox row;
+	unsigned kinds; /* STORE_EVENT_ */
+	uint64_t modseq;
+};
+
+struct tx {
+	struct store *s;
+	struct part *part;
+	const struct engine_ops *ops;
+	struct engine *e;
+	struct wall_us now;
+	VEC(struct change) changes;
+	VEC(struct changed_row) rows;
+	VEC(struct body_name) unlinks; /* files that may have lost their last row */
+};
+
+struct store_job {
+	struct list link;
+	struct account_id account;
+	int (*apply)(struct tx *tx, struct store_job *job, struct fail *why);
+	/* After all, on the committer, no lock; NULL: the waiter takes over. */
+	void (*finish)(struct store_job *job);
+	void *arg;
+	/* body files to link before */
+	const struct store_content *contents;
+	size_t n_contents, content_stride;
+	bool linked; /* this job made a name */
+	int r;
+	struct fail why;
+	sem_t wait;
+};
+
+/* Run a job and wait for its commit. */
+MUST_CHECK int job_run(struct store *s, struct store_job *job, struct fail *why);
+/* Leave it to the committer: job->finish takes over. Lazy ones wait for company. */
+void job_submit(struct part *p, struct store_job *job, bool lazy);
+void *committer_main(void *store);
+void commit_kick_lazy(struct store *s, int64_t older_than); /* mono ns; INT64_MAX: all */
+/* Work on a transaction of the maintenance kind, in the partition (not one account's). */
+MUST_CHECK int job_run_in(struct part *p, struct store_job *job, struct fail *why);
+
+/* ---- inside a transaction ------------------------------------------------------------------ */
+
+/* One account and one of its mailboxes while a job works on them. */
+struct tx_box {
+	struct account_id account;
+	struct row_mailbox row;
+	struct mbox *live; /* somebody has it open, or NULL; a reference */
+	bool keywords_loaded;
+	uint64_t keyword_bits; /* in use */
+	struct arena names;
+	struct str keywords[STORE_KEYWORDS_MAX];
+	unsigned kinds;
+};
+void tx_box_clear(struct tx_box *b);
+DEFINE_AUTO(tx_box, struct tx_box, tx_box_clear);
+
+MUST_CHECK int tx_account(struct tx *tx, struct account_id a, struct row_account *ret,
+			  struct fail *why);
+MUST_CHECK int tx_box_by_name(struct tx *tx, struct account_id a, struct str name,
+			      struct tx_box *ret, struct fail *why); /* normal name; not noselect */
+MUST_CHECK int tx_box_by_id(struct tx *tx, struct account_id a, struct mailbox_id m,
+			    struct tx_box *ret, struct fail *why); /* -FAIL_GONE */
+/* Write both rows and record what happened. */
+MUST_CHECK int tx_box_end(struct tx *tx, struct tx_box *b, const struct row_account *acc,
+			  struct fail *why);
+/* Flag bits of names in this mailbox; with `make`, new keywords are added (-FAIL_LIMIT when full),
+ * else unknown ones are left out. */
+MUST_CHECK int tx_flags(struct tx *tx, struct tx_box *b, const struct store_flagset *set, bool make,
+			uint64_t *ret, struct fail *why);
+MUST_CHECK int tx_keywords(struct tx *tx, struct tx_box *b, struct fail *why); /* load names */
+MUST_CHECK int tx_keyword(struct tx *tx, struct tx_box *b, struct str name, bool make,
+			  uint64_t *ret_bit, struct fail *why); /* 0 = no room or not there */
+
+/* Counters, row and change for one message that comes, goes or changes flags. */
+MUST_CHECK int tx_entry_add(struct tx *tx, struct row_account *acc, struct tx_box *b,
+			    const struct row_entry *e, struct fail *why);
+MUST_CHECK int tx_entry_expunge(struct tx *tx, struct row_account *acc, struct tx_box *b,
+				struct row_entry *e, struct fail *why);
+MUST_CHECK int tx_entry_flags(struct tx *tx, struct tx_box *b, struct row_entry *e,
+			      uint64_t flags, uint64_t modseq, struct fail *why);
+/* Make a body, a message and an entry of it. */
+MUST_CHECK int tx_put(struct tx *tx, struct row_account *acc, struct tx_box *b,
+		      const struct store_append_message *m, uint64_t modseq, struct fail *why);
+uint64_t content_size(const struct store_content *c); /* prefix + body */
+MUST_CHECK int content_check(const struct store_content *c, struct fail *why);
+MUST_CHECK int quota_check(const struct row_account *acc, const struct store_quota *q,
+			   uint64_t bytes, uint64_t messages, struct fail *why);
+/* An entry is gone for good: drop what only it used. */
+MUST_CHECK int tx_message_drop(struct tx *tx, struct account_id a, uint64_t message,
+			       struct store_purge_result *count, struct fail *why);
+/* mailbox_tx.c: make a mailbox with missing parents; name is normal and does not exist. */
+MUST_CHECK int tx_mailbox_make(struct tx *tx, struct row_account *acc, struct str name,
+			       unsigned use, struct mailbox_id *ret, struct fail *why);
+void tx_list_changed(struct tx *tx, const struct row_account *acc);
+
+static inline uint64_t uid_digest(uint32_t uid) /* splitmix64 */
+{
+	uint64_t z = uid + UINT64_C(0x9e3779b97f4a7c15);
+	z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+	z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+	return z ^ (z >> 31);
+}
+
+/* ---- names ------------------------------------------------------------------------------- */
+
+/* The normal form of a mailbox name into buf. -FAIL_SYNTAX, -FAIL_LIMIT. */
+MUST_CHECK int name_normal(struct str in, char buf[STORE_NAME_MAX + 1], struct str *ret,
+			   struct fail *why);
+bool name_is_inbox(struct str normal);
+/* "a/b/c" gives "a/b"; empty when there is no parent. */
+struct str name_parent(struct str normal);
+bool name_below(struct str name, struct str parent); /* an inferior */
+
+/* ---- body files -------------------------------------------------------------------------- */
+
+#define BLOB_PATH_MAX 4200
+MUST_CHECK int blob_make_folders(struct store *s, struct fail *why);
+MUST_CHECK int blob_path(struct store *s, const struct body_name *n, char *buf, struct fail *why);
+/* Verify, sync and link; job->linked tells. Folders to sync go into `folders` (256 flags). */
+MUST_CHECK int blob_prepare(struct store *s, struct store_job *job, bool folders[256],
+			    struct fail *why);
+MUST_CHECK int blob_sync_folders(struct store *s, const bool folders[256], struct fail *why);
+/* Inside the partition, after a commit: remove the names that no row has. */
+void blob_unlink_unused(struct tx *tx);
+/* One folder of the sweep: 1 = more to do. */
+MUST_CHECK int blob_sweep(struct store *s, struct fail *why);
+MUST_CHECK int blob_open(struct store *s, const struct body_name *n, int *ret_fd,
+			 struct fail *why);
+MUST_CHECK int blob_verify_size(struct store *s, const struct body_name *n, uint64_t size,
+				struct fail *why);
+
+/* ---- shared mailboxes -------------------------------------------------------------------- */
+
+struct map_entry {
+	uint64_t message;
+	uint64_t flags;
+	uint64_t modseq;
+	uint32_t uid;
+	uint32_t size;
+};
+struct map_tomb {
+	uint32_t uid;
+	uint64_t expunged; /* modseq */
+};
+struct map_log {
+	uint64_t modseq;
+	uint32_t uid;
+};
+/*
+ * The UID map of a mailbox: every message that some view may still see, by UID. Expunged ones stay
+ * as tombstones until no view needs them (compaction raises `floor` and `generation`).
+ */
+struct uid_map {
+	bool loaded;
+	unsigned users; /* views that rely on it */
+	VEC(struct map_entry) e;
+	VEC(struct map_tomb) t; /* by uid; each has its entry in e */
+	VEC(struct map_log) log; /* flag changes with modseq > log_floor, in order */
+	uint64_t log_floor;
+	uint64_t floor; /* tombstones up to this modseq are gone */
+	uint64_t generation;
+};
+size_t uid_map_lower(const struct uid_map *m, uint32_t uid); /* first entry with uid or more */
+struct map_entry *uid_map_find(const struct uid_map *m, uint32_t uid);
+size_t uid_map_tomb(const struct uid_map *m, uint32_t uid); /* first tombstone with uid or more */
+uint64_t uid_map_expunged(const struct uid_map *m, uint32_t uid); /* modseq, 0 = live */
+void uid_map_add(struct uid_map *m, const struct row_entry *row);
+void uid_map_set_flags(struct uid_map *m, uint32_t uid, uint64_t flags, uint64_t modseq);
+void uid_map_expunge(struct uid_map *m, uint32_t uid, uint64_t modseq);
+void uid_map_compact(struct uid_map *m, uint64_t floor); /* when worth it */
+void uid_map_clear(struct uid_map *m); /* not loaded, users stay */
+size_t uid_map_bytes(const struct uid_map *m);
+
+struct box_key {
+	uint64_t account, mailbox;
+};
+struct mbox {
+	struct box_key key;
+	struct store *store;
+	struct part *part;
+	unsigned refs; /* under store->box_lock */
+	pthread_rwlock_t lock;
+	/* under lock */
+	bool stale; /* a commit failed: what is here may not be what is on disk */
+	bool gone;
+	struct row_mailbox row;
+	_Atomic unsigned n_keywords; /* grows only; names never move */
+	struct str keywords[STORE_KEYWORDS_MAX]; /* by bit - STORE_KEYWORD_FIRST */
+	struct uid_map map;
+	struct list views;
+	uint64_t unseen_modseq; /* first_unseen below holds for this row.highestmodseq */
+	uint32_t unseen_seq;
+	_Atomic uint32_t claimed; /* UIDs below it were shown as recent; >= row.first_recent */
+};
+
+/* Inside the partition. Found or made, with a row; a reference. */
+MUST_CHECK int box_get(struct part *p, struct account_id a, const struct row_mailbox *row,
+		       struct mbox **ret, struct fail *why);
+struct mbox *box_find(struct store *s, struct account_id a, struct mailbox_id m); /* a reference */
+void box_unref(struct mbox *b);
+struct mbox *box_ref(struct mbox *b);
+/* Inside the partition, box->lock held for writing: read the row (and the map) again. */
+MUST_CHECK int box_reload(struct mbox *b, struct fail *why);
+MUST_CHECK int box_load_map(struct mbox *b, struct fail *why);
+void box_publish(struct tx *tx); /* after a commit, inside the partition */
+void box_all_stale(struct part *p); /* after a failed commit */
+uint64_t box_floor(const struct mbox *b); /* lowest expunge modseq of its views; lock held */
+/* The lowest modseq that a view of this mailbox needs, UINT64_MAX when none. */
+uint64_t box_needed(struct store *s, struct account_id a, struct mailbox_id m);
+/* Recent messages that a session which selects now would see. Inside the partition. */
+MUST_CHECK int box_recent(struct part *p, struct account_id a, const struct row_mailbox *row,
+			  uint32_t *ret, struct fail *why);
+
+/* ---- views ------------------------------------------------------------------------------- */
+
+struct span {
+	uint32_t from, to; /* UIDs [from, to) */
+};
+#define RECENT_SPANS_MAX 64
+
+struct store_view {
+	struct store *s;
+	struct mbox *box;
+	struct list link; /* box->views, under box->lock */
+	struct store_view_info info;
+	uint64_t expunge_modseq; /* under box->lock for others: read for the floor */
+	uint64_t digest;	 /* sum of uid_digest() of its messages */
+	unsigned n_keywords;
+	VEC(struct span) recent;
+	VEC(uint64_t) own; /* modseqs of own STOREs after info.highestmodseq */
+	bool attached;	   /* counts in map.users */
+	/* caches, dropped by park */
+	VEC(uint32_t) hidden; /* UIDs in the map below uidnext that the view does not see */
+	bool hidden_valid;
+	uint64_t hidden_generation, hidden_modseq;
+	uint32_t hidden_uidnext;
+	VEC(uint32_t) gone_seqs;
+	VEC(struct uid) gone_uids;
+	VEC(struct store_flag_change) flag_changes;
+	struct store_changes changes;
+};
+
+/* Take box->lock for reading with a fresh row (and the map, ready for rank and nth). On failure
+ * nothing is held. */
+MUST_CHECK int view_lock(struct store_view *v, bool with_map, struct fail *why);
+void view_unlock(struct store_view *v);
+/* Under view_lock with map. */
+bool view_sees(const struct store_view *v, uint32_t uid); /* an entry of the map */
+uint32_t view_rank(const struct store_view *v, uint32_t uid); /* messages below uid */
+uint32_t view_nth(const struct store_view *v, uint32_t seq); /* index in the map; 1 <= seq <= exists */
+bool view_recent(const struct store_view *v, uint32_t uid);
+void view_forget(struct store_view *v, bool parked);
+/* The first unseen of a mailbox row; inside the partition. */
+MUST_CHECK int view_first_unseen(struct mbox *b, uint32_t *ret_seq, struct fail *why);
+void view_claim_recent(struct store_view *v, uint32_t uidnext); /* box->lock held */
+void view_lazy_claim(struct mbox *b); /* write what was claimed, some time */
+int view_attach_new(struct store *s, struct mbox *b, struct store_view **ret);
+
+/* ---- watching ---------------------------------------------------------------------------- */
+
+void watch_fire(struct store *s, const struct tx *tx); /* after a commit, no lock held */
+
+/* ---- upkeep ------------------------------------------------------------------------------ */
+
+void *upkeep_main(void *store);
+int64_t store_mono(void);
+
+#endif
