@@ -419,6 +419,13 @@ static int write_call(struct fs_fault *f, struct fs_call *c, struct fail *why)
 	return fs_real()->call(&f->fs, c, why);
 }
 
+static int simulated(int errnum, const struct fs_call *c, struct fail *why)
+{
+	errno = errnum;
+	return fail_errno(why, fs_fail_code(errnum), "simulated, fs op %d %s", (int)c->op,
+			  c->path ? c->path : "");
+}
+
 /* The call as it works without a fault. */
 static int perform(struct fs_fault *f, struct fs_call *c, struct fail *why)
 {
@@ -439,10 +446,8 @@ static int perform(struct fs_fault *f, struct fs_call *c, struct fail *why)
 		data_synced(inode_of(f, c->file->fd));
 		return 0; /* there is no disk to wait for */
 	case FS_OP_SYNC_DIR:
-		r = fs_real()->call(&f->fs, c, why);
-		if (r == 0)
-			names_synced(f, c->path);
-		return r;
+		names_synced(f, c->path);
+		return access(c->path, F_OK) == 0 ? 0 : simulated(errno, c, why);
 	case FS_OP_STAT:
 		r = fs_real()->call(&f->fs, c, why);
 		if (r == 0 && c->stat->kind == FS_KIND_FILE && buried(f, c->stat->inode))
@@ -451,13 +456,6 @@ static int perform(struct fs_fault *f, struct fs_call *c, struct fail *why)
 	default:
 		return fs_real()->call(&f->fs, c, why);
 	}
-}
-
-static int simulated(int errnum, const struct fs_call *c, struct fail *why)
-{
-	errno = errnum;
-	return fail_errno(why, fs_fail_code(errnum), "simulated, fs op %d %s", (int)c->op,
-			  c->path ? c->path : "");
 }
 
 static int perform_cut(struct fs_fault *f, struct fs_call *c, enum fs_cut_mode mode, struct fail *why)
