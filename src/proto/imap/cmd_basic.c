@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cmd_basic.c - CAPABILITY, NOOP, CHECK, LOGOUT, ID, ENABLE, NAMESPACE.         [proto, imap]
+ */
+#include "codec/imap/imap_capability.h"
+#include "proto/imap/imap_int.h"
+#include "sys/log.h"
+
+int cmd_capability(struct imap_session *s, struct imap_out *out, struct fail *why)
+{
+	(void)s, (void)why;
+	buf_add(&out->text, STR("* CAPABILITY "));
+	imap_capability_write(&out->text, IMAP_CAP_AUTHENTICATED);
+	buf_add(&out->text, STR("\r\n"));
+	return RUN_DONE;
+}
+
+/* NOOP and CHECK: the sync that follows is all there is; storage needs no checkpoint from a client. */
+int cmd_noop(struct imap_session *s, struct imap_out *out, struct fail *why)
+{
+	(void)s, (void)out, (void)why;
+	return RUN_DONE;
+}
+
+int cmd_logout(struct imap_session *s, struct imap_out *out, struct fail *why)
+{
+	(void)why;
+	buf_add(&out->text, STR("* BYE Logging out.\r\n"));
+	session_deselect(s);
+	return RUN_CLOSE;
+}
+
+/* RFC 2971: no version, which helps nobody but those who look for old servers. */
+int cmd_id(struct imap_session *s, struct imap_out *out, struct fail *why)
+{
+	(void)why;
+	const struct imap_id *id = &s->run.cmd.id;
+	for (size_t i = 0; i < id->pair_count; i++)
+		if (str_eqi(id->pair[i].key, STR("name")))
+			log_event(LOG_INFO, "imap.client", log_c("user", s->address),
+				  log_str("name", id->pair[i].value));
+	buf_add(&out->text, STR("* ID (\"name\" \"barid\")\r\n"));
+	return RUN_DONE;
+}
+
+/* RFC 5161 3.2: only what this command switched on, and nothing about names that it cannot. */
+int cmd_enable(struct imap_session *s, struct imap_out *out, struct fail *why)
+{
+	(void)why;
+	const struct imap_enable *e = &s->run.cmd.enable;
+	bool told = false;
+	for (size_t i = 0; i < e->capability_count; i++) {
+		uint32_t bit = imap_enable_find(e->capability[i]);
+		if (bit == IMAP_ENABLE_CONDSTORE && !condstore_is_on(s)) {
+			buf_add(&out->text, STR("* ENABLED CONDSTORE\r\n"));
+			condstore_enable(s, out);
+			told = true;
+		}
+	}
+	if (!told)
+		buf_add(&out->text, STR("* ENABLED\r\n"));
+	return RUN_DONE;
+}
+
+int cmd_namespace(struct imap_session *s, struct imap_out *out, struct fail *why)
+{
+	(void)s, (void)why;
+	buf_add(&out->text, STR("* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n"));
+	return RUN_DONE;
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cmd_select.c - SELECT, EXAMINE, CLOSE, UNSELECT (RFC 3501 6.3.1, 6.4.2; RFC 3691).  [proto, imap]
+ */
+#include "proto/imap/imap_int.h"
+
+static void write_selected(struct imap_session *s, struct imap_out *out)
+{
+	const struct store_view_info *info = store_view_get_info(s->view);
+	struct buf *b = &out->text;
+	write_mailbox_flags(s, out);
+	buf_addf(b, "* %u EXISTS\r\n* %u RECENT\r\n", info->exists, info->recent);
+	if (info->first_unseen)
+		buf_addf(b, "* OK [UNSEEN %u] First unseen\r\n", info->first_unseen);
+	buf_addf(b, "* OK [UIDVALIDITY %u] UIDs valid\r\n", info->uidvalidity);
+	buf_addf(b, "* OK [UIDNEXT %u] Predicted next UID\r\n", info->uidnext.v);
+	buf_addf(b, "* OK [HIGHESTMODSEQ %llu] Highest\r\n",
+		 (unsigned long long)info->highestmodseq.v);
+}
+
+int cmd_select(struct imap_session *s, struct imap_out *out, struct fail *why)
+{
+	const struct imap_select *select = &s->run.cmd.select;
+	bool read_only = s->run.cmd.kind == IMAP_CMD_EXAMINE || !(s->rights & IMAP_RIGHT_WRITE);
+	/* A failed SELECT leaves no mailbox selected (6.3.1), so the old one goes first. */
+	if (s->view) {
+		session_deselect(s);
+		buf_add(&out->text, STR("* OK [CLOSED] Previous mailbox closed\r\n"));
+	}
+	if (select->condstore)
+		condstore_enable(s, out);
+	int r = store_view_open(s->store, s->account, select->mailbox, read_only, &s->view, why);
+	if (r < 0)
+		return r;
+	write_selected(s, out);
+	if (read_only)
+		reply_ok(s, "READ-ONLY", "Mailbox is open.");
+	else
+		reply_ok(s, "READ-WRITE", "Mailbox is open.");
+	return RUN_DONE;
+}
+
+int cmd_unselect(struct imap_session *s, struct imap_out *out, struct fail *why)
+{
+	(void)out, (void)why;
+	session_deselect(s);
+	return RUN_DONE;
+}
+
+/* Removes what is \Deleted without a word, unless the mailbox is read-only (6.4.2). */
+int cmd_close(struct imap_session *s, struct imap_out *out, struct fail *why)
+{
+	(void)out;
+	int r = 0;
+	if (!store_view_get_info(s->view)->read_only)
+		r = store_view_expunge(s->view, NULL, NULL, why);
+	if (r == -FAIL_GONE)
+		r = 0;
+	session_deselect(s);
+	return r;
+}

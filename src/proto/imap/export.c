@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * export.c - a sleeping session as bytes (docs/formats/imap-session.md).        [proto, imap]
+ *
+ *     u8  version (1)
+ *     u64 account
+ *     u32 enabled extensions (enum imap_enable_bit)
+ *     u32 bad commands in a row
+ *     u8  state bits: 1 a mailbox is selected, 2 it is read-only, 4 parked in IDLE
+ *     u16 n, n bytes   the tag of IDLE (parked only, else n = 0)
+ *     u32 n, n bytes   the view, by store_view_export (selected only, else n = 0)
+ *
+ * A field of struct imap_session that outlives a command belongs here, and in the round trip of
+ * session_test.c. Anything unknown is refused: a session is rebuilt exactly or not at all.
+ */
+#include "base/num.h"
+#include "proto/imap/imap_int.h"
+
+#define EXPORT_VERSION 1u
+#define VIEW_MAX       KIB(256)
+
+enum state_bits { STATE_SELECTED = 1, STATE_READ_ONLY = 2, STATE_PARKED = 4, STATE_ALL = 7 };
+
+static uint8_t state_of(const struct imap_session *s)
+{
+	unsigned bits = 0;
+	if (s->view)
+		bits |= STATE_SELECTED;
+	if (s->view && store_view_get_info(s->view)->read_only)
+		bits |= STATE_READ_ONLY;
+	if (s->parked)
+		bits |= STATE_PARKED;
+	return (uint8_t)bits;
+}
+
+int imap_session_export(const struct imap_session *s, struct buf *out, struct fail *why)
+{
+	if (s->run.stage != RUN_STAGE_NONE)
+		return fail_set(why, FAIL_BUSY, NULL, "a command is unfinished");
+	AUTO(buf) struct buf view = BUF_INIT(VIEW_MAX);
+	if (s->view) {
+		int r = store_view_export(s->view, &view, why);
+		if (r < 0)
+			return r;
+	}
+	struct str tag = s->parked ? buf_str(&s->run.tag) : STR_NULL;
+	buf_put_u8(out, EXPORT_VERSION);
+	buf_put_u64(out, s->account.v);
+	buf_put_u32(out, s->enabled);
+	buf_put_u32(out, s->bad_commands);
+	buf_put_u8(out, state_of(s));
+	buf_put_u16(out, (uint16_t)tag.n);
+	buf_add(out, tag);
+	buf_put_u32(out, (uint32_t)view.n);
+	buf_add(out, buf_str(&view));
+	return out->failed || view.failed ? fail_set(why, FAIL_LIMIT, NULL, "export too large") : 0;
+}
+
+struct exported {
+	struct account_id account;
+	uint32_t enabled;
+	uint32_t bad_commands;
+	unsigned state;
+	struct str tag;
+	struct str view;
+};
+
+static bool read_exported(struct str bytes, struct exported *ret)
+{
+	struct cursor c = cursor_of(bytes);
+	unsigned version = cursor_u8(&c);
+	ret->account.v = cursor_u64(&c);
+	ret->enabled = cursor_u32(&c);
+	ret->bad_commands = cursor_u32(&c);
+	ret->state = cursor_u8(&c);
+	ret->tag = cursor_bytes(&c, cursor_u16(&c));
+	ret->view = cursor_bytes(&c, cursor_u32(&c));
+	return !c.bad && cursor_left(&c) == 0 && version == EXPORT_VERSION &&
+	       (ret->enabled & ~(uint32_t)IMAP_ENABLE_CONDSTORE) == 0 &&
+	       (ret->state & ~(unsigned)STATE_ALL) == 0 &&
+	       (ret->view.n > 0) == ((ret->state & STATE_SELECTED) != 0) &&
+	       (ret->tag.n > 0) == ((ret->state & STATE_PARKED) != 0);
+}
+
+static int restore(struct imap_session *s, const struct exported *e, struct fail *why)
+{
+	s->enabled = e->enabled;
+	s->bad_commands = e->bad_commands;
+	s->parked = e->state & STATE_PARKED;
+	buf_add(&s->run.tag, e->tag);
+	if (e->state & STATE_SELECTED) {
+		int r = store_view_restore(s->store, e->view, &s->view, why);
+		if (r < 0)
+			return r;
+		const struct store_view_info *info = store_view_get_info(s->view);
+		if (info->account.v != s->account.v ||
+		    info->read_only != ((e->state & STATE_READ_ONLY) != 0))
+			return fail_set(why, FAIL_CONFLICT, NULL, "the view is another one");
+	}
+	return s->parked ? idle_watch(s, why) : 0;
+}
+
+int imap_session_import(const struct imap_session_args *args, struct str exported,
+			struct imap_session **ret, struct fail *why)
+{
+	struct exported e;
+	if (!read_exported(exported, &e) || e.account.v != args->account.v)
+		return fail_set(why, FAIL_CONFLICT, NULL, "%zu bytes are no session of this account",
+				exported.n);
+	AUTO(imap_session) struct imap_session *s = imap_session_new(args);
+	int r = restore(s, &e, why);
+	if (r == -FAIL_SYNTAX || r == -FAIL_NOTFOUND || r == -FAIL_GONE || r == -FAIL_PERM)
+		r = fail_set(why, FAIL_CONFLICT, NULL, "the view cannot be rebuilt (code %d)", -r);
+	if (r < 0)
+		return r;
+	*ret = TAKE(s);
+	return 0;
+}

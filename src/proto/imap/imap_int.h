@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * imap_int.h - what the command handlers of proto/imap share.                  [proto, imap]
+ *
+ * A command passes three stages; each can stop at a full window and go on later:
+ *
+ *     HANDLER  the function of its row in dispatch.c; 0, RUN_MORE, RUN_PARK, RUN_CLOSE or negative
+ *     SYNC     untagged news of the selected mailbox (sync.c), as the row allows
+ *     then     the tagged line
+ *
+ * A handler writes its untagged lines, leaves the text of the tagged one with reply_ok or
+ * reply_no (or nothing, for the usual OK), and returns. A negative result is answered by
+ * proto/reply_map.h with why->public.
+ */
+#ifndef BARID_PROTO_IMAP_IMAP_INT_H
+#define BARID_PROTO_IMAP_IMAP_INT_H
+
+#include "codec/imap/imap_capability.h"
+#include "codec/imap/imap_cmd.h"
+#include "proto/imap/imap_session.h"
+#include "service/store/store_view.h"
+
+enum run_stage { RUN_STAGE_NONE, RUN_STAGE_HANDLER, RUN_STAGE_SYNC };
+
+/* Results of a handler beside 0 and a negative fail code. */
+enum run_result {
+	RUN_DONE = 0,
+	RUN_MORE = 1,  /* window full: call the handler again */
+	RUN_PARK = 2,  /* IDLE begins */
+	RUN_CLOSE = 3, /* after the tagged line the connection ends */
+};
+
+enum sync_how {
+	SYNC_NONE,	/* no news: the command itself defines the state, or there is none */
+	SYNC_NO_EXPUNGE, /* FETCH, STORE, SEARCH, COPY by message number */
+	SYNC_ALL,
+};
+
+/* Where the writing of a sync stands; changes are borrowed from the view until the next sync. */
+struct sync_cursor {
+	const struct store_changes *changes; /* NULL: not begun */
+	bool head_written;
+	size_t expunges;
+	size_t flags;
+};
+
+struct imap_run {
+	enum run_stage stage;
+	struct buf tag; /* copied: IDLE outlives its input */
+	struct imap_session_input in;
+	struct imap_cmd cmd;
+	const struct dispatch *row;
+	struct buf reply;	/* tagged text without tag and CRLF: "OK ...", empty = usual */
+	bool close;		/* after the tagged line */
+	struct sync_cursor sync;
+	struct arena arena;	/* lives as long as the command */
+	struct arena scratch;	/* one message at a time */
+	void *state;		/* a handler's cursor, in arena */
+	void (*state_clear)(void *state);
+};
+
+struct imap_session {
+	struct imap_config config;
+	struct store *store;
+	struct account_id account;
+	char *address;
+	unsigned rights;
+	struct imap_hooks hooks;
+
+	/* What an export holds. */
+	uint32_t enabled; /* enum imap_enable_bit; CONDSTORE also by a CONDSTORE enabling command */
+	unsigned bad_commands;
+	struct store_view *view; /* NULL: authenticated state */
+	bool parked;		 /* in IDLE; run.tag is its tag */
+
+	struct store_watch *watch; /* only while parked */
+	struct imap_run run;
+};
+
+/* ---- dispatch.c -------------------------------------------------------------------------- */
+
+enum dispatch_needs {
+	NEEDS_SELECTED = 1u << 0,
+	NEEDS_WRITABLE = 1u << 1, /* the selected mailbox was not opened by EXAMINE */
+	NEEDS_RIGHT = 1u << 2,	  /* IMAP_RIGHT_WRITE */
+};
+struct dispatch {
+	int (*run)(struct imap_session *s, struct imap_out *out, struct fail *why);
+	unsigned needs;
+	enum sync_how sync;	/* with message numbers */
+	enum sync_how sync_uid; /* as UID command */
+};
+/* NULL: the command has no meaning after login. */
+const struct dispatch *dispatch_find(enum imap_cmd_kind kind);
+
+/* ---- reply.c ----------------------------------------------------------------------------- */
+
+/* The tagged reply. `code` is what stands in brackets, or NULL. */
+void reply_ok(struct imap_session *s, const char *code, const char *text);
+void reply_no(struct imap_session *s, const char *code, const char *text);
+void reply_bad(struct imap_session *s, const char *text);
+/* By reply_map; logs what is the server's fault. */
+void reply_failed(struct imap_session *s, int r, const struct fail *why);
+/* For calls on a mailbox that is the target of APPEND, COPY, MOVE: a missing one is NO [TRYCREATE],
+ * RUN_DONE; else r. */
+int reply_target(struct imap_session *s, int r, const struct fail *why);
+
+/* "* BYE text": the session ends after the tagged line. */
+void reply_bye(struct imap_session *s, struct imap_out *out, const char *text);
+
+/* ---- sync.c ------------------------------------------------------------------------------ */
+
+/* 0 = all told, RUN_MORE = window full, negative = the view does not work. */
+int sync_step(struct imap_session *s, struct imap_out *out, enum sync_how how, struct fail *why);
+/* "* FLAGS (...)" and PERMANENTFLAGS. */
+void write_mailbox_flags(struct imap_session *s, struct imap_out *out);
+/* "(\Seen $Forwarded)" of a store bit set. */
+void write_flags(struct buf *b, uint64_t flags, const struct str *keywords, size_t n_keywords);
+/* "* 3 FETCH (UID 9 FLAGS (...) MODSEQ (7))": UID for UID commands and CONDSTORE-aware clients,
+ * MODSEQ for the latter; FLAGS only when `with_flags`. */
+void write_flag_fetch(struct imap_session *s, struct imap_out *out,
+		      const struct store_flag_change *c, bool with_flags);
+
+/* ---- helpers of sets, flags, CONDSTORE (session_util.c) ------------------------------------- */
+
+static inline bool condstore_is_on(const struct imap_session *s)
+{
+	return s->enabled & IMAP_ENABLE_CONDSTORE;
+}
+/* A CONDSTORE enabling command (RFC 7162 3.1): the first one tells HIGHESTMODSEQ. */
+void condstore_enable(struct imap_session *s, struct imap_out *out);
+
+/* The messages of a raw set in the selected mailbox, numbers or UIDs as the command has it. */
+MUST_CHECK int set_resolve(struct imap_session *s, const struct seqset *set, bool by_uid,
+			   struct store_set *ret, struct fail *why);
+/* Collects messages, ascending by sequence number, into a set in run.arena. */
+struct set_builder {
+	struct arena *arena;
+	struct store_set set;
+	size_t cap;
+};
+MUST_CHECK int set_builder_add(struct set_builder *b, uint32_t seq, struct uid uid,
+			       struct fail *why);
+bool set_has(const struct store_set *set, uint32_t seq);
+
+struct store_flagset flagset_of(const struct imap_flags *flags);
+/* The account's limits, from the hook. */
+MUST_CHECK int quota_get(struct imap_session *s, struct store_quota *ret, struct fail *why);
+/* IMAP_USE_ bits from STORE_USE_ bits and back. */
+uint32_t use_to_imap(unsigned use);
+unsigned use_to_store(uint32_t use);
+/* May a mailbox be created under this name? 0, or -FAIL_UNSUPPORTED / -FAIL_LIMIT with the text. */
+MUST_CHECK int mailbox_name_check(struct str name, struct fail *why);
+/* Closes the selected mailbox, if any. */
+void session_deselect(struct imap_session *s);
+
+/* cmd_idle.c: have the store call hooks.wake when the selected mailbox changes. */
+MUST_CHECK int idle_watch(struct imap_session *s, struct fail *why);
+
+/* ---- handlers ---------------------------------------------------------------------------- */
+
+int cmd_capability(struct imap_session *s, struct imap_out *out, struct fail *why);
+int cmd_noop(struct imap_session *s, struct imap_out *out, struct fail *why);
+int cmd_logout(struct imap_session *s, struct imap_out *out, struct fail *why);
+int cmd_id(struct imap_session *s, struct imap_out *out, struct fail *why);
+int cmd_enable(struct imap_session *s, struct imap_out *out, struct fail *why);
+int cmd_namespace(struct imap_session *s, struct imap_out *out, struct fail *why);
+int cmd_idle(struct imap_session *s, struct imap_out *out, struct fail *why);
+int cmd_select(struct imap_session *s, struct imap_out *out, struct fail *why);
+int cmd_close(struct imap_session *s, struct imap_out *out, struct fail *why);
+int cmd_unselect(struct imap_session *s, struct imap_out *out, struct fail *why);
+int cmd_create(struct imap_session *s, struct imap_out *out, struct fail *why);
+int cmd_delete(struct imap_session *s, struct imap_out *out, struct fail *why);
+int cmd_rename(struct imap_session *s, struct imap_out *out, struct fail *why);
+int cmd_subscribe(struct imap_session *s, struct imap_out *out, struct fail *why);
+int cmd_list(struct imap_session *s, struct imap_out *out, struct fail *why);
+int cmd_lsub(struct imap_session *s, struct imap_out *out, struct fail *why);
+int cmd_status(struct imap_session *s, struct imap_out *out, struct fail *why);
+int cmd_append(struct imap_session *s, struct imap_out *out, struct fail *why);
+int cmd_getquota(struct imap_session *s, struct imap_out *out, struct fail *why);
+int cmd_getquotaroot(struct imap_session *s, struct imap_out *out, struct fail *why);
+int cmd_expunge(struct imap_session *s, struct imap_out *out, struct fail *why);
+int cmd_search(struct imap_session *s, struct imap_out *out, struct fail *why);
+int cmd_fetch(struct imap_session *s, struct imap_out *out, struct fail *why);
+int cmd_store(struct imap_session *s, struct imap_out *out, struct fail *why);
+int cmd_copy(struct imap_session *s, struct imap_out *out, struct fail *why);
+int cmd_move(struct imap_session *s, struct imap_out *out, struct fail *why);
+
+/* "* STATUS name (...)" from counters; shared with LIST ... RETURN (STATUS). */
+void write_status(struct imap_out *out, struct str name, uint32_t items,
+		  const struct store_counters *c);
+
+#endif

@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * imap_session.c - life of a session, and a command's way through its stages.   [proto, imap]
+ *
+ *            command()                    wake()
+ *               |                           |
+ *     NONE -> HANDLER ------> SYNC <------ NONE (parked)
+ *               | \             | \
+ *          MORE/resume \   MORE/resume \
+ *                       PARK            tagged line, NONE   (parked: NONE without a line)
+ */
+#include "codec/imap/imap_write.h"
+#include "proto/imap/imap_int.h"
+#include "sys/log.h"
+
+#define TAG_MAX	     KIB(8) /* below 2^16 for the export */
+#define REPLY_MAX    MIB(8)
+#define SCRATCH_MAX  MIB(64)
+
+struct imap_config imap_config_default(void)
+{
+	return (struct imap_config){
+		.limits = imap_limits_default,
+		.append_max = MIB(64),
+		.arena_max = MIB(64),
+		.bad_commands_max = 20,
+	};
+}
+
+struct imap_session *imap_session_new(const struct imap_session_args *args)
+{
+	struct imap_session *s = xcalloc(1, sizeof *s);
+	s->config = *args->config;
+	s->store = args->store;
+	s->account = args->account;
+	s->address = xcalloc(1, args->address.n + 1);
+	if (args->address.n)
+		memcpy(s->address, args->address.p, args->address.n);
+	s->rights = args->rights;
+	s->hooks = args->hooks;
+	s->run.tag = BUF_INIT(TAG_MAX);
+	s->run.reply = BUF_INIT(REPLY_MAX);
+	s->run.arena = ARENA_INIT(args->config->arena_max);
+	s->run.scratch = ARENA_INIT(SCRATCH_MAX);
+	return s;
+}
+
+static void run_state_clear(struct imap_run *run)
+{
+	if (run->state && run->state_clear)
+		run->state_clear(run->state);
+	run->state = NULL;
+	run->state_clear = NULL;
+}
+
+/* Back to "between commands". The tag stays: IDLE needs it. */
+static void run_end(struct imap_session *s)
+{
+	struct imap_run *run = &s->run;
+	run_state_clear(run);
+	arena_clear(&run->scratch);
+	arena_clear(&run->arena);
+	buf_clear(&run->reply);
+	run->cmd = (struct imap_cmd){0};
+	run->in = (struct imap_session_input){0};
+	run->sync = (struct sync_cursor){0};
+	run->row = NULL;
+	run->stage = RUN_STAGE_NONE;
+}
+
+void imap_session_free(struct imap_session *s)
+{
+	if (!s)
+		return;
+	store_watch_remove(s->watch);
+	run_end(s);
+	buf_clear(&s->run.tag);
+	store_view_close(s->view);
+	free(s->address);
+	free(s);
+}
+
+bool imap_session_is_parked(const struct imap_session *s) { return s->parked; }
+
+void imap_session_rest(struct imap_session *s)
+{
+	if (s->run.stage == RUN_STAGE_NONE && s->view)
+		store_view_park(s->view);
+}
+
+/* ---- the end of a command ------------------------------------------------------------------ */
+
+static void count_bad(struct imap_session *s, struct imap_out *out)
+{
+	if (!str_starts(buf_str(&s->run.reply), STR("BAD"))) {
+		s->bad_commands = 0;
+		return;
+	}
+	if (++s->bad_commands >= s->config.bad_commands_max && !s->run.close)
+		reply_bye(s, out, "Too many bad commands.");
+}
+
+static void write_tagged(struct imap_session *s, struct imap_out *out)
+{
+	struct imap_run *run = &s->run;
+	if (run->reply.n == 0)
+		buf_addf(&run->reply, "OK %s%s completed.", run->cmd.uid ? "UID " : "",
+			 imap_cmd_name(run->cmd.kind));
+	buf_add(&out->text, run->tag.n ? buf_str(&run->tag) : STR("*"));
+	buf_addc(&out->text, ' ');
+	buf_add(&out->text, buf_str(&run->reply));
+	buf_add(&out->text, STR("\r\n"));
+	count_bad(s, out);
+}
+
+static enum imap_next finish(struct imap_session *s, struct imap_out *out)
+{
+	bool parked = s->parked;
+	if (!parked)
+		write_tagged(s, out);
+	bool close = s->run.close;
+	if (out->text.failed || s->run.reply.failed) {
+		log_event(LOG_ERROR, "imap.answer_too_large", log_c("user", s->address));
+		close = true;
+	}
+	run_end(s);
+	if (close)
+		return IMAP_CLOSE;
+	return parked ? IMAP_PARK : IMAP_DONE;
+}
+
+/* ---- the stages ---------------------------------------------------------------------------- */
+
+static enum sync_how sync_how_of(const struct imap_session *s)
+{
+	if (s->parked)
+		return SYNC_ALL;
+	/* A command that was not understood may have been FETCH, STORE or SEARCH. */
+	if (!s->run.row)
+		return SYNC_NONE;
+	return s->run.cmd.uid ? s->run.row->sync_uid : s->run.row->sync;
+}
+
+static enum imap_next step_sync(struct imap_session *s, struct imap_out *out)
+{
+	struct fail why = FAIL_INIT;
+	int r = sync_step(s, out, sync_how_of(s), &why);
+	if (r == RUN_MORE)
+		return IMAP_MORE;
+	if (r == -FAIL_GONE) {
+		reply_bye(s, out, "The selected mailbox was deleted.");
+		session_deselect(s);
+	} else if (r < 0) {
+		/* The command itself stands; the news come with a later one. */
+		log_event(LOG_ERROR, "imap.sync", log_c("user", s->address), log_fail(&why));
+	}
+	return finish(s, out);
+}
+
+static enum imap_next step_handler(struct imap_session *s, struct imap_out *out)
+{
+	struct fail why = FAIL_INIT;
+	int r = s->run.row->run(s, out, &why);
+	if (r == RUN_MORE)
+		return IMAP_MORE;
+	if (r < 0)
+		reply_failed(s, r, &why);
+	if (r == RUN_PARK)
+		s->parked = true;
+	if (r == RUN_CLOSE)
+		s->run.close = true;
+	s->run.stage = RUN_STAGE_SYNC;
+	return step_sync(s, out);
+}
+
+static enum imap_next step(struct imap_session *s, struct imap_out *out)
+{
+	if (s->run.stage == RUN_STAGE_HANDLER)
+		return step_handler(s, out);
+	return step_sync(s, out);
+}
+
+enum imap_next imap_session_resume(struct imap_session *s, struct imap_out *out)
+{
+	CHECK(s->run.stage != RUN_STAGE_NONE);
+	return step(s, out);
+}
+
+enum imap_next imap_session_wake(struct imap_session *s, struct imap_out *out)
+{
+	if (!s->parked)
+		return IMAP_DONE;
+	if (s->run.stage != RUN_STAGE_NONE)
+		return IMAP_MORE;
+	s->run.stage = RUN_STAGE_SYNC;
+	return step_sync(s, out);
+}
+
+/* ---- the beginning ------------------------------------------------------------------------- */
+
+/* The state rules; a reply is set when the command may not run. */
+static const struct dispatch *admit(struct imap_session *s)
+{
+	const struct dispatch *row = dispatch_find(s->run.cmd.kind);
+	if (!row) {
+		reply_bad(s, "You are logged in already.");
+		return NULL;
+	}
+	if ((row->needs & NEEDS_SELECTED) && !s->view) {
+		reply_bad(s, "No mailbox is selected.");
+		return NULL;
+	}
+	if ((row->needs & NEEDS_RIGHT) && !(s->rights & IMAP_RIGHT_WRITE)) {
+		reply_no(s, "NOPERM", "This login may only read.");
+		return NULL;
+	}
+	if ((row->needs & NEEDS_WRITABLE) && store_view_get_info(s->view)->read_only) {
+		reply_no(s, "READ-ONLY", "The mailbox is selected read-only.");
+		return NULL;
+	}
+	return row;
+}
+
+static enum imap_next idle_end(struct imap_session *s, const struct imap_session_input *in,
+			       struct imap_out *out)
+{
+	store_watch_remove(s->watch);
+	s->watch = NULL;
+	s->parked = false;
+	s->run.cmd.kind = IMAP_CMD_IDLE;
+	s->run.row = dispatch_find(IMAP_CMD_IDLE);
+	if (!str_eqi(str_trim(in->cmd.text), STR("DONE")))
+		reply_bad(s, "Expected DONE.");
+	s->run.stage = RUN_STAGE_SYNC;
+	return step_sync(s, out);
+}
+
+enum imap_next imap_session_command(struct imap_session *s, const struct imap_session_input *in,
+				    struct imap_out *out)
+{
+	CHECK(s->run.stage == RUN_STAGE_NONE);
+	if (s->parked)
+		return idle_end(s, in, out);
+	struct imap_run *run = &s->run;
+	struct fail why = FAIL_INIT;
+	run->in = *in;
+	int r = imap_cmd_parse(&in->cmd, &s->config.limits, &run->arena, &run->cmd, &why);
+	buf_reset(&run->tag);
+	buf_add(&run->tag, run->cmd.tag);
+	if (r == -FAIL_UNSUPPORTED)
+		reply_bad(s, why.public);
+	else if (r < 0)
+		reply_failed(s, r, &why);
+	else if (run->tag.failed)
+		reply_bad(s, "The tag is too long.");
+	else
+		run->row = admit(s);
+	if (!run->row)
+		return finish(s, out);
+	run->stage = RUN_STAGE_HANDLER;
+	return step_handler(s, out);
+}
+
+int imap_session_literal(struct imap_session *s, struct str text, uint64_t size,
+			 struct store_body *ret, struct fail *why)
+{
+	if (imap_cmd_peek(text) != IMAP_CMD_APPEND)
+		return fail_set(why, FAIL_SYNTAX, "Too large a literal for this command.",
+				"%llu bytes", (unsigned long long)size);
+	if (!(s->rights & IMAP_RIGHT_WRITE))
+		return fail_set(why, FAIL_PERM, "This login may only read.", "no right to write");
+	if (size > s->config.append_max)
+		return fail_set(why, FAIL_TOOBIG, "The message is too large.", "%llu bytes",
+				(unsigned long long)size);
+	struct store_quota quota;
+	int r = quota_get(s, &quota, why);
+	if (r < 0)
+		return r;
+	if (quota.bytes && size > quota.bytes)
+		return fail_set(why, FAIL_QUOTA, NULL, "%llu bytes", (unsigned long long)size);
+	return store_body_create(s->store, size, ret, why);
+}

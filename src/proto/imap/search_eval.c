@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * search_eval.c - the search keys, by level (search_int.h).                    [proto, imap]
+ *
+ * Dates as RFC 3501 6.4.4 has them: the time and the zone are disregarded. INTERNALDATE is kept
+ * and shown in UTC, so its day is the UTC day; SENT* compare the day that stands in the Date field.
+ */
+#include "base/utf8.h"
+#include "codec/imap/imap_date.h"
+#include "proto/imap/search_int.h"
+
+static int prepare_set(struct imap_session *s, struct imap_search_key *key, struct fail *why)
+{
+	uint32_t exists = store_view_get_info(s->view)->exists;
+	struct uid last = {0};
+	if (key->op == IMAP_SEARCH_SEQ) {
+		seqset_resolve(&key->set, exists);
+		return 0;
+	}
+	if (exists && seqset_has_star(&key->set)) {
+		int r = store_view_uid(s->view, exists, &last, why);
+		if (r < 0)
+			return r;
+	}
+	seqset_resolve(&key->set, last.v);
+	return 0;
+}
+
+/* What the row level needs for one key; text keys may need the bytes as well. */
+static unsigned columns_of(enum imap_search_op op)
+{
+	switch (op) {
+	case IMAP_SEARCH_BEFORE:
+	case IMAP_SEARCH_ON:
+	case IMAP_SEARCH_SINCE:
+		return STORE_COL_DATES;
+	case IMAP_SEARCH_SENTBEFORE:
+	case IMAP_SEARCH_SENTON:
+	case IMAP_SEARCH_SENTSINCE:
+		return STORE_COL_MAP;
+	case IMAP_SEARCH_HEADER:
+	case IMAP_SEARCH_BODY:
+	case IMAP_SEARCH_TEXT:
+		return STORE_COL_MAP | STORE_COL_PREFIX;
+	case IMAP_SEARCH_ALL:
+	case IMAP_SEARCH_AND:
+	case IMAP_SEARCH_OR:
+	case IMAP_SEARCH_NOT:
+	case IMAP_SEARCH_SEQ:
+	case IMAP_SEARCH_UID:
+	case IMAP_SEARCH_FLAG:
+	case IMAP_SEARCH_KEYWORD:
+	case IMAP_SEARCH_LARGER:
+	case IMAP_SEARCH_SMALLER:
+	case IMAP_SEARCH_MODSEQ:
+		break;
+	}
+	return 0;
+}
+
+int search_prepare(struct imap_session *s, struct imap_search_key *key, unsigned *columns,
+		   struct fail *why)
+{
+	int r = 0;
+	*columns |= columns_of(key->op);
+	if (key->op == IMAP_SEARCH_SEQ || key->op == IMAP_SEARCH_UID)
+		r = prepare_set(s, key, why);
+	if (!utf8_valid(key->text))
+		r = fail_set(why, FAIL_UNSUPPORTED, "The text is not UTF-8.", "search text");
+	for (struct imap_search_key *kid = key->kid; r == 0 && kid; kid = kid->next)
+		r = search_prepare(s, kid, columns, why);
+	return r;
+}
+
+/* ---- leaves -------------------------------------------------------------------------------- */
+
+static bool has_keyword(struct msg *m, struct str name)
+{
+	size_t n;
+	const struct str *keywords = store_view_get_keywords(m->s->view, &n);
+	for (size_t i = 0; i < n; i++)
+		if (str_eqi(keywords[i], name))
+			return m->row->flags >> (STORE_KEYWORD_FIRST + i) & 1;
+	return false;
+}
+
+static bool day_fits(enum imap_search_op op, int32_t day, int32_t wanted)
+{
+	if (op == IMAP_SEARCH_BEFORE || op == IMAP_SEARCH_SENTBEFORE)
+		return day < wanted;
+	if (op == IMAP_SEARCH_ON || op == IMAP_SEARCH_SENTON)
+		return day == wanted;
+	return day >= wanted;
+}
+
+static enum search_verdict verdict_of(bool yes) { return yes ? SEARCH_YES : SEARCH_NO; }
+
+static int eval_sent(struct msg *m, const struct imap_search_key *key, enum search_verdict *ret,
+		     struct fail *why)
+{
+	int r = msg_map(m, why);
+	if (r < 0)
+		return r;
+	struct imap_datetime sent = {m->map->sent, (int16_t)m->map->zone_min};
+	*ret = verdict_of(sent.at.v != 0 && day_fits(key->op, imap_day_of(sent), key->day));
+	return 0;
+}
+
+static int eval_row(struct msg *m, const struct imap_search_key *key, enum search_level level,
+		    enum search_verdict *ret, struct fail *why)
+{
+	struct imap_datetime received = {.at = m->row->internaldate};
+	if (level == SEARCH_MEMORY) {
+		*ret = SEARCH_OPEN;
+		return 0;
+	}
+	if (columns_of(key->op) == STORE_COL_DATES) {
+		*ret = verdict_of(day_fits(key->op, imap_day_of(received), key->day));
+		return 0;
+	}
+	if (columns_of(key->op) == STORE_COL_MAP)
+		return eval_sent(m, key, ret, why);
+	return search_text(m, key, level, ret, why);
+}
+
+/* ---- the tree ------------------------------------------------------------------------------ */
+
+/* AND of all kids; OR is the same with yes and no exchanged. */
+static int eval_list(struct msg *m, const struct imap_search_key *key, enum search_level level,
+		     enum search_verdict *ret, struct fail *why)
+{
+	enum search_verdict decides = key->op == IMAP_SEARCH_OR ? SEARCH_YES : SEARCH_NO;
+	enum search_verdict all = key->op == IMAP_SEARCH_OR ? SEARCH_NO : SEARCH_YES;
+	for (const struct imap_search_key *kid = key->kid; kid; kid = kid->next) {
+		enum search_verdict one = SEARCH_NO;
+		int r = search_eval(m, kid, level, &one, why);
+		if (r < 0)
+			return r;
+		if (one == decides) {
+			*ret = decides;
+			return 0;
+		}
+		if (one == SEARCH_OPEN)
+			all = SEARCH_OPEN;
+	}
+	*ret = all;
+	return 0;
+}
+
+static int eval_not(struct msg *m, const struct imap_search_key *key, enum search_level level,
+		    enum search_verdict *ret, struct fail *why)
+{
+	enum search_verdict one = SEARCH_NO;
+	int r = search_eval(m, key->kid, level, &one, why);
+	*ret = one == SEARCH_OPEN ? SEARCH_OPEN : verdict_of(one == SEARCH_NO);
+	return r;
+}
+
+int search_eval(struct msg *m, const struct imap_search_key *key, enum search_level level,
+		enum search_verdict *ret, struct fail *why)
+{
+	const struct store_message *row = m->row;
+	switch (key->op) {
+	case IMAP_SEARCH_AND:
+	case IMAP_SEARCH_OR:
+		return eval_list(m, key, level, ret, why);
+	case IMAP_SEARCH_NOT:
+		return eval_not(m, key, level, ret, why);
+	case IMAP_SEARCH_ALL:
+		*ret = SEARCH_YES;
+		return 0;
+	case IMAP_SEARCH_SEQ:
+		*ret = verdict_of(seqset_contains(&key->set, row->seq));
+		return 0;
+	case IMAP_SEARCH_UID:
+		*ret = verdict_of(seqset_contains(&key->set, row->uid.v));
+		return 0;
+	case IMAP_SEARCH_FLAG:
+		*ret = verdict_of(row->flags & key->flag);
+		return 0;
+	case IMAP_SEARCH_KEYWORD:
+		*ret = verdict_of(has_keyword(m, key->text));
+		return 0;
+	case IMAP_SEARCH_LARGER:
+		*ret = verdict_of(row->size > key->number);
+		return 0;
+	case IMAP_SEARCH_SMALLER:
+		*ret = verdict_of(row->size < key->number);
+		return 0;
+	case IMAP_SEARCH_MODSEQ:
+		*ret = verdict_of(row->modseq.v >= key->number);
+		return 0;
+	case IMAP_SEARCH_BEFORE:
+	case IMAP_SEARCH_ON:
+	case IMAP_SEARCH_SINCE:
+	case IMAP_SEARCH_SENTBEFORE:
+	case IMAP_SEARCH_SENTON:
+	case IMAP_SEARCH_SENTSINCE:
+	case IMAP_SEARCH_HEADER:
+	case IMAP_SEARCH_BODY:
+	case IMAP_SEARCH_TEXT:
+		break;
+	}
+	return eval_row(m, key, level, ret, why);
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sync.c - untagged news of the selected mailbox (RFC 3501 5.2, 7.2.6, 7.3, 7.4).  [proto, imap]
+ */
+#include "proto/imap/imap_int.h"
+
+void write_flags(struct buf *b, uint64_t flags, const struct str *keywords, size_t n_keywords)
+{
+	char sep = '(';
+	for (const struct imap_name *f = imap_flag_names; f->name; f++) {
+		if (!(flags & f->bit))
+			continue;
+		buf_addc(b, sep);
+		buf_add_c(b, f->name);
+		sep = ' ';
+	}
+	uint64_t rest = flags >> STORE_KEYWORD_FIRST;
+	for (size_t i = 0; rest && i < n_keywords; i++, rest >>= 1) {
+		if (!(rest & 1))
+			continue;
+		buf_addc(b, sep);
+		buf_add(b, keywords[i]);
+		sep = ' ';
+	}
+	if (sep == '(')
+		buf_addc(b, '(');
+	buf_addc(b, ')');
+}
+
+void write_mailbox_flags(struct imap_session *s, struct imap_out *out)
+{
+	struct buf *b = &out->text;
+	size_t n;
+	const struct str *keywords = store_view_get_keywords(s->view, &n);
+	buf_add(b, STR("* FLAGS "));
+	write_flags(b, STORE_SYSTEM_FLAGS | ~(uint64_t)0 << STORE_KEYWORD_FIRST, keywords, n);
+	buf_add(b, STR("\r\n* OK [PERMANENTFLAGS "));
+	if (store_view_get_info(s->view)->read_only) {
+		buf_add(b, STR("()] Read-only mailbox\r\n"));
+		return;
+	}
+	write_flags(b, STORE_SYSTEM_FLAGS | ~(uint64_t)0 << STORE_KEYWORD_FIRST, keywords, n);
+	if (store_view_keywords_open(s->view)) {
+		buf_cut(b, b->n - 1);
+		buf_add(b, STR(" \\*)"));
+	}
+	buf_add(b, STR("] Flags permitted\r\n"));
+}
+
+void write_flag_fetch(struct imap_session *s, struct imap_out *out,
+		      const struct store_flag_change *c, bool with_flags)
+{
+	struct buf *b = &out->text;
+	const char *sep = "";
+	buf_add(b, STR("* "));
+	buf_add_u64(b, c->seq);
+	buf_add(b, STR(" FETCH ("));
+	/* RFC 3501 6.4.8; RFC 7162 3.2.4, which also servers without QRESYNC should follow. */
+	if (s->run.cmd.uid || condstore_is_on(s)) {
+		buf_add(b, STR("UID "));
+		buf_add_u64(b, c->uid.v);
+		sep = " ";
+	}
+	if (with_flags) {
+		size_t n;
+		const struct str *keywords = store_view_get_keywords(s->view, &n);
+		buf_add_c(b, sep);
+		buf_add(b, STR("FLAGS "));
+		write_flags(b, c->flags, keywords, n);
+		sep = " ";
+	}
+	if (condstore_is_on(s)) {
+		buf_add_c(b, sep);
+		buf_add(b, STR("MODSEQ ("));
+		buf_add_u64(b, c->modseq.v);
+		buf_addc(b, ')');
+	}
+	buf_add(b, STR(")\r\n"));
+}
+
+static void write_count(struct imap_out *out, uint32_t n, const char *what)
+{
+	buf_addf(&out->text, "* %u %s\r\n", n, what);
+}
+
+/* From the last to the first, so that the numbers are right as they are (7.4.1). */
+static int write_expunges(struct sync_cursor *c, struct imap_out *out)
+{
+	while (c->expunges < c->changes->n_expunged) {
+		if (imap_out_full(out))
+			return RUN_MORE;
+		size_t at = c->changes->n_expunged - 1 - c->expunges++;
+		write_count(out, c->changes->expunged[at], "EXPUNGE");
+	}
+	return 0;
+}
+
+static void write_head(struct imap_session *s, struct imap_out *out)
+{
+	const struct store_changes *c = s->run.sync.changes;
+	if (c->exists_changed)
+		write_count(out, c->exists, "EXISTS");
+	if (c->recent_changed)
+		write_count(out, c->recent, "RECENT");
+	if (c->keywords_changed)
+		write_mailbox_flags(s, out);
+	s->run.sync.head_written = true;
+}
+
+int sync_step(struct imap_session *s, struct imap_out *out, enum sync_how how, struct fail *why)
+{
+	struct sync_cursor *c = &s->run.sync;
+	if (!s->view || how == SYNC_NONE)
+		return 0;
+	if (!c->changes) {
+		unsigned bits = how == SYNC_ALL ? STORE_SYNC_EXPUNGE : 0;
+		int r = store_view_sync(s->view, bits, &c->changes, why);
+		if (r <= 0)
+			return r;
+	}
+	if (write_expunges(c, out) == RUN_MORE)
+		return RUN_MORE;
+	if (!c->head_written)
+		write_head(s, out);
+	while (c->flags < c->changes->n_flags) {
+		if (imap_out_full(out))
+			return RUN_MORE;
+		write_flag_fetch(s, out, &c->changes->flags[c->flags++], true);
+	}
+	return 0;
+}
