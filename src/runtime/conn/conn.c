@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "runtime/conn.h"
+#include "runtime/conn/conn.h"
 #include "base/check.h"
 #include "runtime/tls/tls.h"
 #include <errno.h>

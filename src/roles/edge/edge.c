@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "roles/edge/edge.h"
+#include "base/check.h"
+#include "sys/counter.h"
+#include "sys/log.h"
+#include "sys/rand.h"
+#include <stdio.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+COUNTER(refused_busy, "edge.refused-busy", "connections refused: too many in all");
+COUNTER(refused_address, "edge.refused-address", "connections refused: too many of one address");
+
+#define ACCEPT_BURST 64
+#define STOP_MS 800
+
+const struct service edge_services[SERVICES] = {
+	[SERVICE_SMTP] = {"smtp", &edge_smtp_ops, false},
+	[SERVICE_SUBMISSION] = {"submission", &edge_smtp_ops, false},
+	[SERVICE_IMAP] = {"imap", &edge_imap_ops, false},
+	[SERVICE_IMAPS] = {"imaps", &edge_imap_ops, true},
+};
+
+struct accepting {
+	struct loop_io io;
+	struct edge *edge;
+	const struct service *service;
+};
+
+static struct edge edge;
+
+/* --- accepting --------------------------------------------------------------------------------------------- */
+
+/*
+ * How many connections an address has to a service is kept as the "value" of a map entry. An IPv6
+ * client owns at least a /64: that is what counts as one address.
+ */
+static uint64_t address_key(const struct service *service, const struct netaddr *peer)
+{
+	size_t n = peer->family == AF_INET ? 4 : 8;
+	uint64_t h = str_hash((struct str){(const char *)peer->bytes, n});
+	return h * SERVICES + (uint64_t)(service - edge_services);
+}
+
+static uintptr_t open_from(const struct edge *e, uint64_t key)
+{
+	return (uintptr_t)map_get(&e->per_address, key);
+}
+
+static void count_address(struct edge *e, const struct session *s, int change)
+{
+	uint64_t key = address_key(s->service, &s->peer);
+	uintptr_t n = open_from(e, key) + (uintptr_t)change;
+	if (n)
+		(void)map_put(&e->per_address, key, (void *)n);
+	else
+		(void)map_remove(&e->per_address, key);
+}
+
+void edge_session_began(struct session *s)
+{
+	s->edge->open++;
+	count_address(s->edge, s, 1);
+}
+
+void edge_session_ended(struct session *s)
+{
+	s->edge->open--;
+	count_address(s->edge, s, -1);
+	if (s->edge->stopping && s->edge->open == 0)
+		role_end(s->edge->role);
+}
+
+static void refuse(int fd, const struct service *service)
+{
+	bool smtp = service->ops == &edge_smtp_ops;
+	struct str text = smtp ? STR("421 4.7.0 Too many connections, please try again later.\r\n")
+			       : STR("* BYE [LIMIT] Too many connections, please try again later.\r\n");
+	if (!service->tls_at_once)
+		(void)!write(fd, text.p, text.n);
+	(void)close(fd);
+}
+
+static bool admit(struct edge *e, const struct service *service, const struct netaddr *peer)
+{
+	if (e->open >= e->role->conf->connections_max) {
+		counter_add(&refused_busy, 1);
+		return false;
+	}
+	if (open_from(e, address_key(service, peer)) >= e->role->conf->connections_per_address_max) {
+		counter_add(&refused_address, 1);
+		return false;
+	}
+	return true;
+}
+
+static void accept_some(struct loop_io *io, uint32_t events)
+{
+	struct accepting *a = CONTAINER_OF(io, struct accepting, io);
+	(void)events;
+	for (int i = 0; i < ACCEPT_BURST; i++) {
+		struct netaddr peer = {0};
+		struct fail why = FAIL_INIT;
+		int fd;
+		int r = sock_accept(io->fd, &fd, &peer, &why);
+		if (r < 0)
+			log_event(LOG_ERROR, "edge.accept", log_fail(&why));
+		if (r <= 0)
+			return;
+		sock_nodelay(fd);
+		if (admit(a->edge, a->service, &peer))
+			(void)session_accept(a->edge, a->service, fd, &peer);
+		else
+			refuse(fd, a->service);
+	}
+}
+
+static void take_listener(struct role *role, struct str service, struct str address, int fd)
+{
+	(void)address;
+	for (size_t i = 0; i < SERVICES; i++) {
+		if (!str_eq(service, str_c(edge_services[i].name)))
+			continue;
+		struct accepting *a = xcalloc(1, sizeof *a);
+		a->edge = &edge;
+		a->service = &edge_services[i];
+		a->io.ready = accept_some;
+		/* Served from start on: until then the kernel keeps who connects. */
+		loop_add(role->loop, &a->io, fd, 0);
+		*vec_push(&edge.listeners) = a;
+		return;
+	}
+	(void)close(fd);
+}
+
+/* --- start ---------------------------------------------------------------------------------------------------- */
+
+static struct netcidr *networks(const struct conf_list *l)
+{
+	struct netcidr *nets = xcalloc(l->n, sizeof *nets);
+	for (size_t i = 0; i < l->n; i++)
+		CHECK(netcidr_parse(str_c(l->p[i]), &nets[i]));
+	return nets;
+}
+
+static int edge_open(struct role *role, struct fail *why)
+{
+	struct edge *e = &edge;
+	(void)why;
+	e->role = role;
+	e->next_session = rand_u64() >> 16 << 16 | 1;
+	e->trusted = networks(&role->conf->trusted_networks);
+	e->trusted_n = role->conf->trusted_networks.n;
+	e->normalise = networks(&role->conf->normalise_clients);
+	e->normalise_n = role->conf->normalise_clients.n;
+	for (size_t i = 0; i < e->listeners.n; i++)
+		loop_want(role->loop, &e->listeners.p[i]->io, EPOLLIN);
+	return 0;
+}
+
+static int take_certificate(struct role *role, struct str chain, struct str key, struct fail *why)
+{
+	(void)role;
+	struct tls_identity id = {.chain = chain, .key = key};
+	struct tls_ctx *fresh = NULL;
+	int r = tls_ctx_new(&id, 1, &fresh, why);
+	if (r < 0)
+		return r;
+	tls_ctx_unref(edge.tls);
+	edge.tls = fresh;
+	return 0;
+}
+
+/* --- from the backends ------------------------------------------------------------------------------------------ */
+
+static struct session *session_of(struct ipc_channel *from, uint64_t id)
+{
+	struct session *s = map_get(&edge.sessions, id);
+	return s && s->backend == from && s->opened && s->conn ? s : NULL;
+}
+
+static void take_output(struct ipc_channel *from, struct ipc_packet *p)
+{
+	struct msg_session_out m;
+	if (msg_session_out_read(p, &m) < 0)
+		return;
+	struct session *s = session_of(from, m.session);
+	if (!s)
+		return;
+	conn_write(s->conn, m.text);
+	if (m.source >= 0)
+		conn_write_file(s->conn, ipc_packet_take_fd(p, m.source), m.offset, m.length);
+}
+
+static void take_done(struct ipc_channel *from, struct ipc_packet *p)
+{
+	struct msg_session_done m;
+	if (msg_session_done_read(p, &m) < 0)
+		return;
+	struct session *s = session_of(from, m.session);
+	if (!s)
+		return;
+	if (m.state.n) {
+		buf_reset(&s->state);
+		(void)buf_add(&s->state, m.state);
+	}
+	log_context(s->trace, s->id);
+	s->service->ops->done(s, p, &m);
+	log_context((struct trace_id){0}, (struct session_id){0});
+}
+
+static void message(struct role *role, struct ipc_channel *from, struct ipc_packet *p)
+{
+	(void)role;
+	if (ipc_packet_type(p) == IPC_SESSION_OUT)
+		take_output(from, p);
+	else if (ipc_packet_type(p) == IPC_SESSION_DONE)
+		take_done(from, p);
+	ipc_packet_free(p);
+}
+
+static void for_backend(struct ipc_channel *peer, bool back)
+{
+	LIST_EACH (&edge.all, link) {
+		struct session *s = CONTAINER_OF(link, struct session, link);
+		if (s->backend != peer || !s->conn || s->phase == SESSION_ENDING)
+			continue;
+		if (back && !s->opened)
+			s->service->ops->backend_back(s);
+		else if (!back)
+			s->service->ops->backend_lost(s);
+	}
+}
+
+static void peer_up(struct role *role, struct ipc_channel *peer)
+{
+	(void)role;
+	for_backend(peer, true);
+}
+
+static void peer_down(struct role *role, struct ipc_channel *peer)
+{
+	(void)role;
+	for_backend(peer, false);
+}
+
+/* --- end ------------------------------------------------------------------------------------------------------------- */
+
+static void stop_now(struct loop_timer *t)
+{
+	(void)t;
+	role_end(edge.role);
+}
+
+static void stop(struct role *role)
+{
+	edge.stopping = true;
+	for (size_t i = 0; i < edge.listeners.n; i++) {
+		int fd = edge.listeners.p[i]->io.fd;
+		loop_remove(role->loop, &edge.listeners.p[i]->io);
+		(void)close(fd);
+	}
+	LIST_EACH (&edge.all, link) {
+		struct session *s = CONTAINER_OF(link, struct session, link);
+		s->service->ops->shutdown(s);
+	}
+	if (edge.open == 0) {
+		role_end(role);
+		return;
+	}
+	edge.stop_timer.fire = stop_now;
+	loop_timer_in(role->loop, &edge.stop_timer, STOP_MS);
+}
+
+static const char *const peers[] = {"mta", "dir", "user", NULL};
+static const struct role_ops ops = {
+	.name = "edge",
+	.sandbox_flags = SANDBOX_ACCEPT,
+	.peers = peers,
+	.open = edge_open,
+	.message = message,
+	.peer_up = peer_up,
+	.peer_down = peer_down,
+	.listener = take_listener,
+	.certificate = take_certificate,
+	.stop = stop,
+};
+
+int main(int argc, char **argv)
+{
+	list_init(&edge.all);
+	tls_init();
+	return role_main(argc, argv, &ops);
+}

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * edge.h - the role that owns every client socket.                                    [roles, private]
+ *
+ * A session is one connection. Edge frames what the client says, sends complete commands to the
+ * role that may act on them (mta, or the user process of the account), and writes what comes
+ * back. It parses no command of a logged-in user, and knows an account only as the shard that
+ * dir named.
+ *
+ *     SESSION_LOGIN    edge talks itself (IMAP before login; SASL of SMTP)
+ *     SESSION_WAITING  a question to dir, or to the backend (a body file), is out; input is paused
+ *     SESSION_RUNNING  commands go to the backend
+ *     SESSION_PARKED   IDLE: the backend holds no thread, the client may say DONE
+ *
+ * When a backend dies: a session with nothing under way is opened again at its successor with the
+ * sealed state that came with the last answer; the client notices nothing. With something under
+ * way see each protocol.
+ */
+#ifndef BARID_ROLES_EDGE_EDGE_H
+#define BARID_ROLES_EDGE_EDGE_H
+
+#include "base/map.h"
+#include "codec/frame/frame_data.h"
+#include "codec/frame/frame_imap.h"
+#include "codec/frame/frame_line.h"
+#include "proto/login/login_imap.h"
+#include "proto/login/login_sasl.h"
+#include "roles/role/role.h"
+#include "roles/role/session_protocol.h"
+#include "runtime/conn/conn.h"
+#include "runtime/tls/tls.h"
+#include "sys/sock.h"
+
+enum session_phase { SESSION_LOGIN, SESSION_WAITING, SESSION_RUNNING, SESSION_PARKED, SESSION_ENDING };
+
+enum service_kind { SERVICE_SMTP, SERVICE_SUBMISSION, SERVICE_IMAP, SERVICE_IMAPS, SERVICES };
+struct service {
+	const char *name;
+	const struct session_ops *ops;
+	bool tls_at_once;
+};
+extern const struct service edge_services[SERVICES];
+
+struct session;
+struct session_ops {
+	void (*begin)(struct session *s); /* connected; with TLS, after the handshake */
+	void (*input)(struct session *s, struct str *in);
+	void (*secured)(struct session *s); /* after STARTTLS */
+	void (*timeout)(struct session *s);
+	void (*drained)(struct session *s, size_t left);
+	void (*done)(struct session *s, struct ipc_packet *p, const struct msg_session_done *m);
+	/* The backend is gone with something of this session under way; or it is back. */
+	void (*backend_lost)(struct session *s);
+	void (*backend_back)(struct session *s);
+	void (*shutdown)(struct session *s); /* say goodbye and finish */
+	void (*clear)(struct session *s);    /* free what the protocol keeps */
+};
+
+#define EDGE_LITERALS_MAX 64
+struct edge_literals {
+	struct msg_literal msg[EDGE_LITERALS_MAX];
+	unsigned char ids[EDGE_LITERALS_MAX][16];
+	size_t n;
+};
+
+struct imap_edge {
+	struct login_imap *login; /* NULL once logged in */
+	struct frame_imap frame;
+	unsigned in_flight;
+	bool idle_sent;	   /* IDLE is on its way: take nothing until it is parked or answered */
+	bool more;	   /* the backend waits for the output to drain */
+	bool writing_body; /* an external literal is arriving */
+	int body_fd;
+	struct edge_literals *literals; /* of the command that is arriving; NULL = none */
+	struct ipc_ask ask;
+};
+
+enum smtp_input { SMTP_INPUT_LINES, SMTP_INPUT_DATA, SMTP_INPUT_BDAT, SMTP_INPUT_SASL };
+struct smtp_edge {
+	struct frame_line frame;
+	struct buf batch;	/* lines being collected */
+	enum smtp_input input;
+	struct frame_data data;
+	struct frame_bdat bdat;
+	bool bdat_last, discard, greeted;
+	uint64_t octets_max;
+	uint64_t size;	     /* of the body so far */
+	unsigned body_flags; /* enum body_flag */
+	struct buf body;     /* while small */
+	unsigned char body_id[16];
+	int body_fd; /* -1: not a file (yet) */
+	struct login_sasl sasl;
+	struct buf last;      /* the command under way, to be said again to a fresh mta */
+	bool body_under_way;  /* a message is with mta: its fate would be unknown */
+	bool busy;	      /* mta has not answered */
+	struct ipc_ask ask;
+};
+
+struct session {
+	struct edge *edge;
+	struct list link;
+	const struct service *service;
+	struct session_id id;
+	struct trace_id trace;
+	struct conn *conn;
+	struct netaddr peer, local;
+	bool trusted;
+	bool normalise; /* bare CR and LF become CRLF */
+	enum session_phase phase;
+	struct ipc_channel *backend; /* NULL before login */
+	uint32_t seq;		     /* of the last command sent */
+	struct buf state;	     /* sealed, to resume from */
+	bool opened;		     /* the backend at hand knows the session */
+	bool detached;		     /* ended, but an answer of dir or a backend still comes */
+	unsigned asks;		     /* answers outstanding */
+	struct loop_timer hold;	     /* a reply that must not go out yet */
+	void (*held)(struct session *s);
+	struct ipc_ask login_ask;
+	enum login_verdict verdict;
+	uint32_t shard;
+	union {
+		struct imap_edge imap;
+		struct smtp_edge smtp;
+	};
+};
+
+struct accepting;
+struct edge {
+	struct role *role;
+	VEC(struct accepting *) listeners;
+	struct tls_ctx *tls;
+	struct map sessions; /* id -> struct session */
+	struct list all;
+	struct map per_address; /* see edge.c */
+	uint64_t next_session;
+	size_t open;
+	struct netcidr *trusted, *normalise;
+	size_t trusted_n, normalise_n;
+	bool stopping;
+	struct loop_timer stop_timer;
+};
+
+/* edge.c: keep count */
+void edge_session_began(struct session *s);
+void edge_session_ended(struct session *s);
+
+/* session.c: what the protocols share */
+struct session *session_accept(struct edge *e, const struct service *service, int fd, const struct netaddr *peer);
+/* The connection is closed (or finishing); the session goes when nothing is outstanding. */
+void session_finish(struct session *s);
+void session_write(struct session *s, struct str text);
+/* Send one message to the backend; opens the session there first when it is new to it. */
+void session_send(struct session *s, enum ipc_type type, const void *msg);
+void session_open_at_backend(struct session *s);
+struct msg_peer session_peer(struct session *s, char ip[NETADDR_TEXT_MAX], char local[NETADDR_TEXT_MAX]);
+/* Ask dir; on its answer, not before it allows, `then` runs with s->verdict and s->shard set. */
+void session_login(struct session *s, const struct sasl_credentials *c, void (*then)(struct session *s));
+/* Run `then` after ms (at once when 0, but never inside this call's caller for ms > 0). */
+void session_hold(struct session *s, uint32_t ms, void (*then)(struct session *s));
+void session_ask(struct session *s, struct ipc_channel *ch, const struct ipc_question *q, struct ipc_ask *a);
+/* To be called first in each answer: false when the session ended meanwhile (and is freed now). */
+bool session_answered(struct session *s);
+
+extern const struct session_ops edge_imap_ops;
+extern const struct session_ops edge_smtp_ops;
+
+#endif

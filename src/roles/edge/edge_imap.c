@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * IMAP at the edge: the dialogue before login, framing after it, output and IDLE.
+ *
+ * Commands are sent on as they come, a few at a time; a worker of the account's user process
+ * carries them out in order. Nothing may follow IDLE, so nothing is framed behind it until it is
+ * parked or answered. A literal that is too large for memory goes into a file that the user
+ * process opens.
+ */
+#include "codec/imap/imap_cmd.h"
+#include "proto/reply_map.h"
+#include "roles/edge/edge.h"
+#include "sys/log.h"
+#include <errno.h>
+#include <unistd.h>
+
+#define IN_FLIGHT_MAX 16
+#define DRAINED_LOW KIB(256) /* a long command goes on when so little is left to send */
+
+static void write_reply(struct session *s, struct buf *b)
+{
+	session_write(s, buf_str(b));
+}
+
+static void flush_if_idle(struct session *s)
+{
+	if (s->conn)
+		conn_flush(s->conn);
+}
+
+/* --- before login ----------------------------------------------------------------------------------------- */
+
+static void begin(struct session *s)
+{
+	AUTO(buf) struct buf out = BUF_INIT(KIB(8));
+	struct login_imap_config config = {.starttls = !s->service->tls_at_once,
+					   .plain_allowed = s->trusted,
+					   .version = BARID_VERSION};
+	s->imap.body_fd = -1;
+	s->imap.login = calloc(1, sizeof *s->imap.login);
+	frame_imap_init(&s->imap.frame, &frame_imap_limits_login);
+	login_imap_init(s->imap.login, &config, s->service->tls_at_once);
+	login_imap_greet(s->imap.login, &out);
+	write_reply(s, &out);
+	conn_timeout(s->conn, s->edge->role->conf->login_timeout_ms);
+	conn_resume(s->conn);
+	conn_flush(s->conn);
+}
+
+static void act(struct session *s, enum login_action action);
+
+static void verdict_is_in(struct session *s)
+{
+	AUTO(buf) struct buf out = BUF_INIT(KIB(8));
+	s->phase = SESSION_LOGIN;
+	enum login_action action = login_imap_verdict(s->imap.login, s->verdict, &out);
+	write_reply(s, &out);
+	act(s, action);
+	if (s->phase == SESSION_LOGIN || s->phase == SESSION_RUNNING)
+		conn_resume(s->conn);
+	flush_if_idle(s);
+}
+
+static void verify(struct session *s)
+{
+	s->phase = SESSION_WAITING;
+	conn_pause(s->conn);
+	frame_imap_wipe(&s->imap.frame);
+	session_login(s, login_imap_credentials(s->imap.login), verdict_is_in);
+}
+
+static void logged_in(struct session *s)
+{
+	s->phase = SESSION_RUNNING;
+	s->backend = role_peer(s->edge->role, "user", s->shard);
+	login_imap_clear(s->imap.login);
+	free(s->imap.login);
+	s->imap.login = NULL;
+	frame_imap_set_limits(&s->imap.frame, &frame_imap_limits_session);
+	session_open_at_backend(s);
+	conn_timeout(s->conn, s->edge->role->conf->imap_idle_timeout_ms);
+}
+
+static void act(struct session *s, enum login_action action)
+{
+	switch (action) {
+	case LOGIN_ACTION_NONE: break;
+	case LOGIN_ACTION_LINE: frame_imap_expect_raw(&s->imap.frame); break;
+	case LOGIN_ACTION_STARTTLS:
+		frame_imap_wipe(&s->imap.frame);
+		conn_start_tls(s->conn, s->edge->tls);
+		break;
+	case LOGIN_ACTION_VERIFY: verify(s); break;
+	case LOGIN_ACTION_DONE: logged_in(s); break;
+	case LOGIN_ACTION_CLOSE: session_finish(s); break;
+	}
+}
+
+static void secured(struct session *s)
+{
+	login_imap_tls_started(s->imap.login);
+	conn_resume(s->conn);
+}
+
+/* --- after login: towards the user process ------------------------------------------------------------------ */
+
+static void send_command(struct session *s, const struct imap_input *in)
+{
+	struct imap_edge *m = &s->imap;
+	struct msg_session_command msg = {.session = s->id.v, .seq = ++s->seq, .input = in->text};
+	if (m->literals) {
+		msg.literals = m->literals->msg;
+		msg.literals_n = m->literals->n;
+		for (size_t i = 0; i < m->literals->n && i < in->external_count; i++)
+			m->literals->msg[i].at = (uint32_t)in->external[i].pos;
+	}
+	m->in_flight++;
+	m->idle_sent = s->phase != SESSION_PARKED && imap_cmd_peek(in->text) == IMAP_CMD_IDLE;
+	s->phase = SESSION_RUNNING;
+	session_send(s, IPC_SESSION_COMMAND, &msg);
+	free(m->literals);
+	m->literals = NULL;
+}
+
+/* The user process said whether the large literal may come, and where to. */
+static void body_file(struct ipc_ask *a, int r, struct ipc_packet *p, const struct fail *why)
+{
+	struct session *s = CONTAINER_OF(a, struct session, imap.ask);
+	struct msg_body_file m;
+	if (!session_answered(s)) {
+		ipc_packet_free(p);
+		return;
+	}
+	s->phase = SESSION_RUNNING;
+	if (r == 0 && msg_body_file_read(p, &m) == 0 && m.file >= 0 && m.body_id.n == 16) {
+		struct edge_literals *l = s->imap.literals;
+		s->imap.body_fd = ipc_packet_take_fd(p, m.file);
+		memcpy(l->ids[l->n], m.body_id.p, 16);
+		l->msg[l->n].body_id = (struct str){(const char *)l->ids[l->n], 16};
+		l->n++;
+		frame_imap_accept(&s->imap.frame);
+		if (s->imap.frame.literal.sync)
+			session_write(s, STR("+ OK\r\n"));
+	} else {
+		AUTO(buf) struct buf out = BUF_INIT(KIB(4));
+		struct frame_imap_event *e = &s->imap.frame.literal;
+		const struct reply_map *row = reply_map_find(r < 0 ? r : -FAIL_PEER);
+		(void)buf_addf(&out, "%.*s %s %s%s%s%s\r\n", STR_ARG(e->tag.n ? e->tag : STR("*")), row->imap_status,
+			       *row->imap_code ? "[" : "", row->imap_code, *row->imap_code ? "] " : "",
+			       r < 0 && why->public[0] ? why->public : fail_public_default(FAIL_PEER));
+		frame_imap_refuse(&s->imap.frame);
+		write_reply(s, &out);
+	}
+	ipc_packet_free(p);
+	conn_resume(s->conn);
+	flush_if_idle(s);
+}
+
+static void ask_for_file(struct session *s, const struct frame_imap_event *e)
+{
+	struct imap_edge *m = &s->imap;
+	if (!m->literals)
+		m->literals = calloc(1, sizeof *m->literals);
+	if (!m->literals || m->literals->n == EDGE_LITERALS_MAX) {
+		frame_imap_refuse(&m->frame);
+		return;
+	}
+	m->literals->msg[m->literals->n].size = e->size;
+	struct msg_body_open msg = {.session = s->id.v, .size = e->size, .head = e->input.text};
+	struct ipc_question q = {.type = IPC_BODY_OPEN, .msg = &msg, .want = IPC_BODY_FILE, .trace = s->trace};
+	m->ask.done = body_file;
+	s->phase = SESSION_WAITING;
+	conn_pause(s->conn);
+	session_ask(s, s->backend, &q, &m->ask);
+}
+
+static void take_literal(struct session *s, const struct frame_imap_event *e)
+{
+	if (e->external) {
+		ask_for_file(s, e);
+		return;
+	}
+	frame_imap_accept(&s->imap.frame);
+	if (e->sync)
+		session_write(s, STR("+ OK\r\n"));
+}
+
+static void take_data(struct session *s, const struct frame_imap_event *e)
+{
+	struct str left = e->data;
+	while (left.n && s->imap.body_fd >= 0) {
+		ssize_t n = write(s->imap.body_fd, left.p, left.n);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			/* A short body is found by its size when the user process seals it. */
+			log_event(LOG_ERROR, "edge.body-write", log_c("error", strerror(errno)));
+			(void)close(s->imap.body_fd);
+			s->imap.body_fd = -1;
+			break;
+		}
+		left = str_skip(left, (size_t)n);
+	}
+	if (e->last && s->imap.body_fd >= 0) {
+		(void)close(s->imap.body_fd);
+		s->imap.body_fd = -1;
+	}
+}
+
+static void drop_literals(struct session *s)
+{
+	free(s->imap.literals);
+	s->imap.literals = NULL;
+	if (s->imap.body_fd >= 0)
+		(void)close(s->imap.body_fd);
+	s->imap.body_fd = -1;
+}
+
+static void dropped(struct session *s, const struct frame_imap_event *e)
+{
+	AUTO(buf) struct buf out = BUF_INIT(KIB(1));
+	drop_literals(s);
+	if (e->kind == FRAME_IMAP_REFUSED)
+		return; /* answered when it was refused */
+	(void)buf_addf(&out, "%.*s BAD %s\r\n", STR_ARG(e->tag.n ? e->tag : STR("*")),
+		       e->kind == FRAME_IMAP_TOO_BIG ? "[TOOBIG] Command is too large." : "Command is malformed.");
+	write_reply(s, &out);
+}
+
+static bool may_take(const struct session *s)
+{
+	const struct imap_edge *m = &s->imap;
+	if (s->phase == SESSION_LOGIN || s->phase == SESSION_PARKED)
+		return true;
+	return s->phase == SESSION_RUNNING && m->in_flight < IN_FLIGHT_MAX && !m->idle_sent && !m->more &&
+	       ipc_channel_is_up(s->backend);
+}
+
+static void before_login(struct session *s, const struct frame_imap_event *e)
+{
+	AUTO(buf) struct buf out = BUF_INIT(KIB(16));
+	enum login_action action;
+	if (e->kind != FRAME_IMAP_COMMAND)
+		action = login_imap_dropped(s->imap.login, e->kind, e->tag, &out);
+	else if (s->imap.login->in_sasl)
+		action = login_imap_line(s->imap.login, e->input.text, &out);
+	else
+		action = login_imap_command(s->imap.login, &e->input, &out);
+	write_reply(s, &out);
+	act(s, action);
+}
+
+static void input(struct session *s, struct str *in)
+{
+	conn_timeout(s->conn, s->phase == SESSION_LOGIN ? s->edge->role->conf->login_timeout_ms
+							: s->edge->role->conf->imap_idle_timeout_ms);
+	while (may_take(s)) {
+		struct frame_imap_event e = frame_imap_feed(&s->imap.frame, in);
+		if (e.kind == FRAME_IMAP_MORE)
+			return;
+		if (e.kind == FRAME_IMAP_LITERAL)
+			take_literal(s, &e);
+		else if (e.kind == FRAME_IMAP_DATA)
+			take_data(s, &e);
+		else if (s->phase == SESSION_LOGIN)
+			before_login(s, &e);
+		else if (e.kind == FRAME_IMAP_COMMAND)
+			send_command(s, &e.input);
+		else
+			dropped(s, &e);
+		if (!s->conn || s->conn->closing || s->conn->handshaking)
+			return;
+	}
+	if (s->conn && !s->conn->closing)
+		conn_pause(s->conn);
+}
+
+/* --- after login: back from the user process ------------------------------------------------------------------ */
+
+static void done(struct session *s, struct ipc_packet *p, const struct msg_session_done *m)
+{
+	struct imap_edge *im = &s->imap;
+	(void)p;
+	im->more = false;
+	if (m->next == NEXT_MORE) {
+		im->more = true;
+		flush_if_idle(s);
+		if (s->conn && s->service->ops->drained)
+			s->service->ops->drained(s, s->conn->out_bytes);
+		return;
+	}
+	if (m->seq && im->in_flight)
+		im->in_flight--;
+	im->idle_sent = false;
+	if (m->next == NEXT_CLOSE) {
+		session_finish(s);
+		return;
+	}
+	if (m->next == NEXT_PARK && s->phase != SESSION_WAITING) {
+		if (s->phase != SESSION_PARKED)
+			frame_imap_expect_raw(&im->frame);
+		s->phase = SESSION_PARKED;
+	}
+	flush_if_idle(s);
+	if (!s->conn)
+		return;
+	if (s->phase == SESSION_PARKED)
+		conn_park(s->conn);
+	if (may_take(s))
+		conn_resume(s->conn);
+}
+
+static void drained(struct session *s, size_t left)
+{
+	if (!s->imap.more || left > DRAINED_LOW || !s->backend)
+		return;
+	struct msg_session_resume m = {.session = s->id.v};
+	s->imap.more = false;
+	(void)ipc_send(s->backend, s->trace, IPC_SESSION_RESUME, &m);
+}
+
+/* What was under way may or may not have happened: say so by ending, never guess. */
+static void backend_lost(struct session *s)
+{
+	s->opened = false;
+	if (s->imap.in_flight || s->imap.more || s->imap.literals || s->phase == SESSION_WAITING || s->state.n == 0) {
+		session_write(s, STR("* BYE [UNAVAILABLE] The mailbox server restarted, please connect again.\r\n"));
+		session_finish(s);
+		return;
+	}
+	if (s->phase == SESSION_RUNNING)
+		conn_pause(s->conn);
+}
+
+static void backend_back(struct session *s)
+{
+	session_open_at_backend(s);
+	if (may_take(s))
+		conn_resume(s->conn);
+}
+
+static void timeout(struct session *s)
+{
+	AUTO(buf) struct buf out = BUF_INIT(KIB(1));
+	login_imap_bye_timeout(&out);
+	write_reply(s, &out);
+	session_finish(s);
+}
+
+static void say_goodbye(struct session *s)
+{
+	AUTO(buf) struct buf out = BUF_INIT(KIB(1));
+	login_imap_bye_shutdown(&out);
+	write_reply(s, &out);
+	session_finish(s);
+}
+
+static void clear(struct session *s)
+{
+	if (s->imap.login)
+		login_imap_clear(s->imap.login);
+	free(s->imap.login);
+	s->imap.login = NULL;
+	drop_literals(s);
+	frame_imap_clear(&s->imap.frame);
+}
+
+const struct session_ops edge_imap_ops = {.begin = begin,
+					  .input = input,
+					  .secured = secured,
+					  .timeout = timeout,
+					  .drained = drained,
+					  .done = done,
+					  .backend_lost = backend_lost,
+					  .backend_back = backend_back,
+					  .shutdown = say_goodbye,
+					  .clear = clear};

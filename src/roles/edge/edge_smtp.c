@@ -1,0 +1,448 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * SMTP at the edge: lines into batches, the message after DATA or BDAT, and the SASL exchange.
+ *
+ * Pipelined commands travel to mta together, and one batch is under way at a time: so a reply
+ * never overtakes another, and when mta dies, the batch under way is said again to its successor,
+ * which starts from the state before it. Only a message that was handed over is different: its
+ * fate is unknown, so the connection ends without a reply and the client will send it again.
+ */
+#include "codec/smtp/smtp_batch.h"
+#include "roles/edge/edge.h"
+#include "sys/log.h"
+#include <errno.h>
+#include <unistd.h>
+
+#define LINE_MAX_BYTES 4096 /* RFC 5321 4.5.3.1.4 with the extensions' parameters; AUTH has its own */
+#define BATCH_MAX KIB(32)
+#define OUT_HIGH KIB(256)   /* a client that does not read its replies is not read either */
+
+static const struct conf *conf_of(const struct session *s)
+{
+	return s->edge->role->conf;
+}
+
+static void arm_timeout(struct session *s)
+{
+	conn_timeout(s->conn, s->smtp.input == SMTP_INPUT_DATA || s->smtp.input == SMTP_INPUT_BDAT
+				      ? conf_of(s)->smtp_data_timeout_ms
+				      : conf_of(s)->smtp_command_timeout_ms);
+}
+
+static void begin(struct session *s)
+{
+	struct smtp_edge *m = &s->smtp;
+	m->frame = FRAME_LINE_INIT(LOGIN_SASL_LINE_MAX);
+	m->batch = BUF_INIT(BATCH_MAX + LOGIN_SASL_LINE_MAX + 16);
+	m->body = BUF_INIT(BODY_INLINE_MAX + CONN_READ_SIZE);
+	m->last = BUF_INIT(BATCH_MAX + LOGIN_SASL_LINE_MAX + 16);
+	m->body_fd = -1;
+	m->busy = true; /* until the greeting is there */
+	s->phase = SESSION_RUNNING;
+	s->backend = role_peer(s->edge->role, "mta", 0);
+	session_open_at_backend(s);
+	arm_timeout(s);
+}
+
+/* --- lines ------------------------------------------------------------------------------------------------- */
+
+/* What is under way is kept in m->last: its type, then what it says. */
+static void say(struct session *s, enum ipc_type type, struct str content)
+{
+	struct smtp_edge *m = &s->smtp;
+	buf_reset(&m->last);
+	(void)buf_put_u8(&m->last, (uint8_t)type);
+	(void)buf_add(&m->last, content);
+	m->busy = true;
+	conn_pause(s->conn);
+	if (type == IPC_SESSION_COMMAND) {
+		struct msg_session_command msg = {.session = s->id.v, .seq = ++s->seq, .input = content};
+		session_send(s, type, &msg);
+	} else if (type == IPC_SESSION_TLS) {
+		struct msg_session_tls msg = {.session = s->id.v, .seq = ++s->seq, .tls_text = content};
+		session_send(s, type, &msg);
+	} else if (type == IPC_SESSION_AUTH) {
+		struct msg_session_auth msg = {.session = s->id.v, .seq = ++s->seq, .outcome = (uint8_t)content.p[0]};
+		session_send(s, type, &msg);
+	}
+}
+
+static void say_batch(struct session *s, bool more)
+{
+	struct smtp_edge *m = &s->smtp;
+	/* Bytes behind the batch are a sign of pipelining where it is not allowed (RFC 2920 3.1). */
+	(void)buf_addc(&m->batch, more ? 1 : 0);
+	AUTO(buf) struct buf batch = m->batch;
+	m->batch = BUF_INIT(m->batch.max);
+	say(s, IPC_SESSION_COMMAND, buf_str(&batch));
+}
+
+static void take_lines(struct session *s, struct str *in)
+{
+	struct smtp_edge *m = &s->smtp;
+	struct str line = STR_NULL;
+	while (in->n) {
+		enum frame_line_event e = frame_line_feed(&m->frame, in, &line);
+		if (e == FRAME_LINE_MORE)
+			break;
+		enum smtp_line_kind kind = e == FRAME_LINE_READY && line.n <= LINE_MAX_BYTES ? SMTP_LINE_OK
+					   : e == FRAME_LINE_MALFORMED			     ? SMTP_LINE_MALFORMED
+											     : SMTP_LINE_TOO_LONG;
+		if (e == FRAME_LINE_READY && str_startsi(line, STR("AUTH ")))
+			kind = SMTP_LINE_OK; /* an initial response may be long, RFC 4954 4 */
+		(void)smtp_batch_add(&m->batch, kind, line);
+		if (smtp_batch_ends(kind, line) || m->batch.n >= BATCH_MAX) {
+			say_batch(s, in->n > 0);
+			return;
+		}
+	}
+	if (m->batch.n)
+		say_batch(s, false);
+}
+
+/* --- the message ----------------------------------------------------------------------------------------------- */
+
+static void end_body(struct session *s)
+{
+	struct smtp_edge *m = &s->smtp;
+	struct msg_session_body msg = {.session = s->id.v, .seq = ++s->seq, .size = m->size, .flags = (uint8_t)m->body_flags};
+	bool last = m->input == SMTP_INPUT_DATA || m->bdat_last;
+	if (m->body_fd >= 0) {
+		msg.body_id = (struct str){(const char *)m->body_id, 16};
+	} else if (last) {
+		msg.body = buf_str(&m->body);
+	}
+	if (last && m->body_fd >= 0) {
+		(void)close(m->body_fd);
+		m->body_fd = -1;
+	}
+	m->busy = true;
+	m->body_under_way = true;
+	m->input = SMTP_INPUT_LINES;
+	conn_pause(s->conn);
+	session_send(s, IPC_SESSION_BODY, &msg);
+	if (last)
+		buf_clear(&m->body);
+}
+
+static void write_body(struct session *s, struct str bytes)
+{
+	struct smtp_edge *m = &s->smtp;
+	while (bytes.n) {
+		ssize_t n = write(m->body_fd, bytes.p, bytes.n);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			log_event(LOG_ERROR, "edge.body-write", log_c("error", strerror(errno)));
+			m->body_flags |= BODY_LOST;
+			return;
+		}
+		bytes = str_skip(bytes, (size_t)n);
+	}
+}
+
+static void body_file(struct ipc_ask *a, int r, struct ipc_packet *p, const struct fail *why)
+{
+	struct session *s = CONTAINER_OF(a, struct session, smtp.ask);
+	struct msg_body_file msg;
+	if (!session_answered(s)) {
+		ipc_packet_free(p);
+		return;
+	}
+	struct smtp_edge *m = &s->smtp;
+	s->phase = SESSION_RUNNING;
+	if (r == 0 && msg_body_file_read(p, &msg) == 0 && msg.file >= 0 && msg.body_id.n == 16) {
+		m->body_fd = ipc_packet_take_fd(p, msg.file);
+		memcpy(m->body_id, msg.body_id.p, 16);
+		write_body(s, buf_str(&m->body));
+	} else {
+		log_event(LOG_ERROR, "edge.no-body-file", log_fail(why));
+		m->body_flags |= BODY_LOST;
+	}
+	ipc_packet_free(p);
+	buf_clear(&m->body);
+	conn_resume(s->conn);
+}
+
+static void ask_for_file(struct session *s)
+{
+	struct msg_body_open msg = {.session = s->id.v, .size = 0};
+	struct ipc_question q = {.type = IPC_BODY_OPEN, .msg = &msg, .want = IPC_BODY_FILE, .trace = s->trace};
+	s->smtp.ask.done = body_file;
+	s->phase = SESSION_WAITING;
+	conn_pause(s->conn);
+	session_ask(s, s->backend, &q, &s->smtp.ask);
+}
+
+/* One piece of content: into memory while it is small, then into the file. */
+static void take_content(struct session *s, struct str piece)
+{
+	struct smtp_edge *m = &s->smtp;
+	m->size += piece.n;
+	if (m->size > m->octets_max)
+		m->body_flags |= BODY_TOO_BIG;
+	if (m->body_flags & (BODY_TOO_BIG | BODY_LOST) || m->discard)
+		return;
+	if (m->body_fd >= 0) {
+		write_body(s, piece);
+		return;
+	}
+	(void)buf_add(&m->body, piece);
+	if (m->body.n > BODY_INLINE_MAX)
+		ask_for_file(s);
+}
+
+static void take_data(struct session *s, struct str *in)
+{
+	struct smtp_edge *m = &s->smtp;
+	struct str piece;
+	while (s->phase == SESSION_RUNNING) {
+		enum frame_data_event e = m->input == SMTP_INPUT_DATA ? frame_data_feed(&m->data, in, &piece)
+								      : frame_bdat_feed(&m->bdat, in, &piece);
+		if (e == FRAME_DATA_MORE)
+			return;
+		if (e == FRAME_DATA_SLICE) {
+			take_content(s, piece);
+			continue;
+		}
+		if (m->input == SMTP_INPUT_BDAT && m->bdat_last)
+			frame_bdat_finish(&m->bdat);
+		bool bare = m->input == SMTP_INPUT_DATA ? m->data.bare_cr || m->data.bare_lf
+							: m->bdat.bare_cr || m->bdat.bare_lf;
+		if (bare && !s->normalise)
+			m->body_flags |= BODY_BARE;
+		if (m->discard) {
+			m->input = SMTP_INPUT_LINES;
+			m->discard = false;
+			return;
+		}
+		end_body(s);
+		return;
+	}
+}
+
+/* --- AUTH -------------------------------------------------------------------------------------------------------- */
+
+/* Numbers of enum smtp_auth (proto/smtp/smtp_session.h), which edge does not link. */
+enum { AUTH_GRANTED, AUTH_REFUSED, AUTH_MALFORMED, AUTH_CANCELLED, AUTH_UNKNOWN, AUTH_UNAVAILABLE };
+
+static void auth_outcome(struct session *s, char outcome)
+{
+	login_sasl_clear(&s->smtp.sasl);
+	frame_line_wipe(&s->smtp.frame);
+	s->smtp.input = SMTP_INPUT_LINES;
+	say(s, IPC_SESSION_AUTH, (struct str){&outcome, 1});
+}
+
+static void verdict_is_in(struct session *s)
+{
+	s->phase = SESSION_RUNNING;
+	auth_outcome(s, s->verdict == LOGIN_VERDICT_OK	      ? AUTH_GRANTED
+			: s->verdict == LOGIN_VERDICT_REFUSED ? AUTH_REFUSED
+							      : AUTH_UNAVAILABLE);
+}
+
+static void sasl_step(struct session *s, enum login_sasl_result r, struct buf *reply)
+{
+	if (r == LOGIN_SASL_CONTINUE) {
+		session_write(s, buf_str(reply));
+		s->smtp.input = SMTP_INPUT_SASL;
+		conn_resume(s->conn);
+		conn_flush(s->conn);
+		return;
+	}
+	if (r == LOGIN_SASL_FAILED) {
+		/* The reply says which: 501 cancelled, 504 no such mechanism, else malformed. */
+		bool unknown = str_starts(buf_str(reply), STR("504"));
+		auth_outcome(s, unknown ? AUTH_UNKNOWN : AUTH_MALFORMED);
+		return;
+	}
+	s->phase = SESSION_WAITING;
+	conn_pause(s->conn);
+	session_login(s, &s->smtp.sasl.credentials, verdict_is_in);
+	sasl_credentials_clear(&s->smtp.sasl.credentials);
+}
+
+static void begin_auth(struct session *s, struct str text)
+{
+	AUTO(buf) struct buf reply = BUF_INIT(KIB(4));
+	struct str rest = text, mechanism = STR_NULL;
+	(void)str_cut(&rest, ' ', &mechanism);
+	sasl_step(s, login_sasl_begin(&s->smtp.sasl, LOGIN_SMTP, STR_NULL, mechanism, rest, &reply), &reply);
+}
+
+static void take_sasl(struct session *s, struct str *in)
+{
+	AUTO(buf) struct buf reply = BUF_INIT(KIB(4));
+	struct str line = STR_NULL;
+	enum frame_line_event e = frame_line_feed(&s->smtp.frame, in, &line);
+	if (e == FRAME_LINE_MORE)
+		return;
+	s->smtp.input = SMTP_INPUT_LINES;
+	if (e != FRAME_LINE_READY)
+		line = STR("*not-base64*");
+	sasl_step(s, login_sasl_line(&s->smtp.sasl, line, &reply), &reply);
+}
+
+/* --- input and answers ---------------------------------------------------------------------------------------------- */
+
+static void input(struct session *s, struct str *in)
+{
+	struct smtp_edge *m = &s->smtp;
+	arm_timeout(s);
+	while (in->n && !m->busy && s->phase == SESSION_RUNNING && s->conn && !s->conn->closing) {
+		if (m->input == SMTP_INPUT_LINES)
+			take_lines(s, in);
+		else if (m->input == SMTP_INPUT_SASL)
+			take_sasl(s, in);
+		else
+			take_data(s, in);
+		if (s->conn && s->conn->out_bytes > OUT_HIGH)
+			break;
+	}
+	if (in->n && s->conn && !s->conn->closing)
+		conn_pause(s->conn);
+}
+
+static void begin_content(struct session *s, const struct msg_session_done *d)
+{
+	struct smtp_edge *m = &s->smtp;
+	bool continues = d->next == NEXT_BDAT && m->bdat.size > 0 && !m->discard;
+	m->octets_max = d->next == NEXT_DATA ? d->arg : conf_of(s)->message_size_max;
+	if (d->next == NEXT_DATA || !continues) {
+		m->size = 0;
+		m->body_flags = 0;
+		m->bdat = (struct frame_bdat){0};
+		buf_reset(&m->body);
+	}
+	m->discard = d->flags & DONE_DISCARD;
+	m->bdat_last = d->flags & DONE_LAST;
+	m->input = d->next == NEXT_DATA ? SMTP_INPUT_DATA : SMTP_INPUT_BDAT;
+	if (d->next == NEXT_DATA)
+		m->data = FRAME_DATA_INIT(s->normalise);
+	else
+		frame_bdat_chunk(&m->bdat, d->arg);
+}
+
+static void go_on(struct session *s)
+{
+	if (!s->conn || s->conn->closing || s->phase == SESSION_ENDING)
+		return;
+	s->smtp.busy = false;
+	conn_flush(s->conn);
+	if (!s->conn || s->conn->closing)
+		return;
+	arm_timeout(s);
+	/* A chunk of size 0 is complete without any input. */
+	if (s->smtp.input == SMTP_INPUT_BDAT && s->smtp.bdat.left == 0) {
+		struct str none = STR("");
+		take_data(s, &none);
+	}
+	if (!s->smtp.busy && s->phase == SESSION_RUNNING)
+		conn_resume(s->conn);
+}
+
+static void forget_body(struct smtp_edge *m)
+{
+	if (m->body_fd >= 0)
+		(void)close(m->body_fd);
+	m->body_fd = -1;
+	m->size = 0;
+	m->bdat = (struct frame_bdat){0};
+	buf_clear(&m->body);
+}
+
+static void done(struct session *s, struct ipc_packet *p, const struct msg_session_done *d)
+{
+	struct smtp_edge *m = &s->smtp;
+	(void)p;
+	m->body_under_way = false;
+	buf_reset(&m->last);
+	if (d->next == NEXT_CLOSE) {
+		session_finish(s);
+		return;
+	}
+	if (d->next == NEXT_DATA || d->next == NEXT_BDAT) {
+		begin_content(s, d);
+	} else if (d->next == NEXT_STARTTLS) {
+		frame_line_wipe(&m->frame);
+		forget_body(m);
+		conn_start_tls(s->conn, s->edge->tls);
+		return;
+	} else if (d->next == NEXT_AUTH) {
+		m->busy = false;
+		conn_flush(s->conn);
+		if (s->conn)
+			begin_auth(s, d->text);
+		return;
+	} else if (d->flags & DONE_LAST) {
+		forget_body(m); /* the transaction is over */
+	}
+	session_hold(s, d->delay_ms, go_on);
+}
+
+static void secured(struct session *s)
+{
+	say(s, IPC_SESSION_TLS, conn_tls_text(s->conn));
+}
+
+/* --- mta restarts ------------------------------------------------------------------------------------------------------ */
+
+static void backend_lost(struct session *s)
+{
+	s->opened = false;
+	if (s->smtp.body_under_way || s->phase == SESSION_WAITING || s->smtp.body_fd >= 0) {
+		/* No reply: the client knows as little as we do, and sends the message again. */
+		conn_close(s->conn);
+		return;
+	}
+	conn_pause(s->conn);
+}
+
+static void backend_back(struct session *s)
+{
+	struct smtp_edge *m = &s->smtp;
+	session_open_at_backend(s);
+	if (m->last.n) {
+		AUTO(buf) struct buf again = m->last;
+		m->last = BUF_INIT(again.max);
+		struct str content = str_skip(buf_str(&again), 1);
+		say(s, (enum ipc_type)(unsigned char)again.p[0], content);
+	} else if (!m->busy) {
+		conn_resume(s->conn);
+	}
+}
+
+static void timeout(struct session *s)
+{
+	session_write(s, STR("421 4.4.2 You were silent too long, closing the connection.\r\n"));
+	session_finish(s);
+}
+
+static void say_goodbye(struct session *s)
+{
+	if (s->smtp.body_under_way)
+		return; /* its reply is on the way: wait for it */
+	session_write(s, STR("421 4.3.2 The server stops, please come back in a minute.\r\n"));
+	session_finish(s);
+}
+
+static void clear(struct session *s)
+{
+	struct smtp_edge *m = &s->smtp;
+	login_sasl_clear(&m->sasl);
+	frame_line_clear(&m->frame);
+	buf_clear(&m->batch);
+	buf_clear(&m->last);
+	forget_body(m);
+}
+
+const struct session_ops edge_smtp_ops = {.begin = begin,
+					  .input = input,
+					  .secured = secured,
+					  .timeout = timeout,
+					  .done = done,
+					  .backend_lost = backend_lost,
+					  .backend_back = backend_back,
+					  .shutdown = say_goodbye,
+					  .clear = clear};

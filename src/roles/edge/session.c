@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/check.h"
+#include "roles/edge/edge.h"
+#include "sys/clock.h"
+#include "sys/counter.h"
+#include "sys/log.h"
+#include "sys/rand.h"
+#include <stdio.h>
+
+COUNTER(sessions_opened, "edge.sessions", "connections accepted");
+
+/* --- end ------------------------------------------------------------------------------------------------- */
+
+static void session_free(struct session *s)
+{
+	struct edge *e = s->edge;
+	s->service->ops->clear(s);
+	loop_timer_clear(e->role->loop, &s->hold);
+	buf_clear(&s->state);
+	free(s);
+}
+
+static void ended(struct conn *c, enum conn_end end, const struct fail *why)
+{
+	struct session *s = c->owner;
+	struct edge *e = s->edge;
+	static const char *const ends[] = {"peer", "tls", "stalled", "us"};
+	log_context(s->trace, s->id);
+	log_event(LOG_INFO, "session.end", log_c("service", s->service->name), log_c("by", ends[end]),
+		  log_str("why", why && end != CONN_END_OURS ? str_c(why->detail) : STR("")));
+	log_context((struct trace_id){0}, (struct session_id){0});
+	if (s->backend && s->opened) {
+		struct msg_session_close m = {.session = s->id.v};
+		(void)ipc_send(s->backend, s->trace, IPC_SESSION_CLOSE, &m);
+	}
+	(void)map_remove(&e->sessions, s->id.v);
+	list_remove(&s->link);
+	edge_session_ended(s);
+	s->conn = NULL;
+	s->phase = SESSION_ENDING;
+	s->detached = true;
+	loop_timer_clear(e->role->loop, &s->hold);
+	if (s->asks == 0)
+		session_free(s);
+}
+
+void session_finish(struct session *s)
+{
+	s->phase = SESSION_ENDING;
+	if (s->conn)
+		conn_finish(s->conn);
+}
+
+bool session_answered(struct session *s)
+{
+	s->asks--;
+	if (!s->detached)
+		return true;
+	if (s->asks == 0)
+		session_free(s);
+	return false;
+}
+
+void session_ask(struct session *s, struct ipc_channel *ch, const struct ipc_question *q, struct ipc_ask *a)
+{
+	s->asks++;
+	ipc_ask(ch, q, a);
+}
+
+/* --- connection callbacks ----------------------------------------------------------------------------------- */
+
+static void input(struct conn *c, struct str *in)
+{
+	struct session *s = c->owner;
+	log_context(s->trace, s->id);
+	s->service->ops->input(s, in);
+	log_context((struct trace_id){0}, (struct session_id){0});
+	if (!c->closing)
+		conn_flush(c);
+}
+
+static void secured(struct conn *c)
+{
+	struct session *s = c->owner;
+	if (s->phase == SESSION_LOGIN && s->service->tls_at_once)
+		s->service->ops->begin(s);
+	else
+		s->service->ops->secured(s);
+}
+
+static void timeout(struct conn *c)
+{
+	struct session *s = c->owner;
+	s->service->ops->timeout(s);
+}
+
+static void drained(struct conn *c, size_t left)
+{
+	struct session *s = c->owner;
+	if (s->service->ops->drained)
+		s->service->ops->drained(s, left);
+}
+
+static const struct conn_ops conn_ops = {
+	.input = input, .secured = secured, .drained = drained, .timeout = timeout, .ended = ended};
+
+static bool within(const struct netcidr *nets, size_t n, const struct netaddr *a)
+{
+	for (size_t i = 0; i < n; i++)
+		if (netcidr_has(&nets[i], a))
+			return true;
+	return false;
+}
+
+struct session *session_accept(struct edge *e, const struct service *service, int fd, const struct netaddr *peer)
+{
+	struct session *s = xcalloc(1, sizeof *s);
+	s->edge = e;
+	s->service = service;
+	s->id.v = e->next_session++;
+	s->trace.v = rand_u64() | 1;
+	s->peer = *peer;
+	(void)!sock_local(fd, &s->local, NULL);
+	s->trusted = within(e->trusted, e->trusted_n, peer);
+	s->normalise = within(e->normalise, e->normalise_n, peer);
+	s->state = BUF_INIT(KIB(64));
+	s->phase = SESSION_LOGIN;
+	s->conn = conn_new(e->role->loop, fd, &conn_ops, s);
+	list_append(&e->all, &s->link);
+	(void)map_put(&e->sessions, s->id.v, s);
+	edge_session_began(s);
+	counter_add(&sessions_opened, 1);
+	char ip[NETADDR_TEXT_MAX];
+	log_context(s->trace, s->id);
+	log_event(LOG_INFO, "session.begin", log_c("service", service->name), log_str("peer", netaddr_text(peer, true, ip)));
+	log_context((struct trace_id){0}, (struct session_id){0});
+	if (service->tls_at_once) {
+		conn_timeout(s->conn, e->role->conf->login_timeout_ms);
+		conn_start_tls(s->conn, e->tls);
+	} else {
+		service->ops->begin(s);
+	}
+	return s;
+}
+
+void session_write(struct session *s, struct str text)
+{
+	if (s->conn)
+		conn_write(s->conn, text);
+}
+
+/* --- backends ------------------------------------------------------------------------------------------------ */
+
+struct msg_peer session_peer(struct session *s, char ip[NETADDR_TEXT_MAX], char local[NETADDR_TEXT_MAX])
+{
+	struct str tls = s->conn ? conn_tls_text(s->conn) : STR("");
+	return (struct msg_peer){.ip = netaddr_text(&s->peer, false, ip),
+				 .port = s->peer.port,
+				 .local_ip = netaddr_text(&s->local, false, local),
+				 .local_port = s->local.port,
+				 .tls = tls.n > 0,
+				 .trusted = s->trusted,
+				 .tls_text = tls};
+}
+
+void session_open_at_backend(struct session *s)
+{
+	char ip[NETADDR_TEXT_MAX], local[NETADDR_TEXT_MAX];
+	struct msg_session_open m = {.session = s->id.v,
+				     .service = str_c(s->service->name),
+				     .peer = session_peer(s, ip, local),
+				     .state = buf_str(&s->state)};
+	if (ipc_send(s->backend, s->trace, IPC_SESSION_OPEN, &m) == 0)
+		s->opened = true;
+}
+
+void session_send(struct session *s, enum ipc_type type, const void *msg)
+{
+	if (!s->opened)
+		session_open_at_backend(s);
+	/* When the backend is down, backend_back says everything again that it has to know. */
+	if (s->opened)
+		(void)ipc_send(s->backend, s->trace, type, msg);
+}
+
+/* --- login ------------------------------------------------------------------------------------------------------ */
+
+static void hold_over(struct loop_timer *t)
+{
+	struct session *s = CONTAINER_OF(t, struct session, hold);
+	s->held(s);
+}
+
+void session_hold(struct session *s, uint32_t ms, void (*then)(struct session *s))
+{
+	if (ms == 0) {
+		then(s);
+		return;
+	}
+	s->held = then;
+	s->hold.fire = hold_over;
+	loop_timer_in(s->edge->role->loop, &s->hold, ms);
+}
+
+static void login_answer(struct ipc_ask *a, int r, struct ipc_packet *p, const struct fail *why)
+{
+	struct session *s = CONTAINER_OF(a, struct session, login_ask);
+	struct msg_login_reply m = {0};
+	bool good = r == 0 && msg_login_reply_read(p, &m) == 0;
+	ipc_packet_free(p);
+	if (!session_answered(s))
+		return;
+	s->verdict = !good ? LOGIN_VERDICT_UNAVAILABLE : m.granted ? LOGIN_VERDICT_OK : LOGIN_VERDICT_REFUSED;
+	s->shard = m.shard;
+	if (!good)
+		log_event(LOG_WARN, "login.unavailable", log_fail(why));
+	session_hold(s, good ? m.delay_ms : 0, s->held);
+}
+
+void session_login(struct session *s, const struct sasl_credentials *c, void (*then)(struct session *s))
+{
+	char ip[NETADDR_TEXT_MAX], local[NETADDR_TEXT_MAX];
+	struct msg_login m = {.session = s->id.v,
+			      .service = str_c(s->service->name),
+			      .peer = session_peer(s, ip, local),
+			      .username = c->user,
+			      .password = c->password};
+	struct ipc_question q = {.type = IPC_LOGIN, .msg = &m, .want = IPC_LOGIN_REPLY, .trace = s->trace};
+	s->held = then;
+	s->login_ask.done = login_answer;
+	session_ask(s, role_peer(s->edge->role, "dir", 0), &q, &s->login_ask);
+}

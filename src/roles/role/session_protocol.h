@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * session_protocol.h - numbers in the session messages between edge, mta and user.      [roles]
+ */
+#ifndef BARID_ROLES_ROLE_SESSION_PROTOCOL_H
+#define BARID_ROLES_ROLE_SESSION_PROTOCOL_H
+
+#include "base/attr.h"
+
+/* session_done.next: what edge does after it has sent the output. */
+enum session_next {
+	NEXT_CONTINUE = 0, /* the next command */
+	NEXT_CLOSE,
+	NEXT_PARK,    /* IMAP: in IDLE; the next line is raw */
+	NEXT_MORE,    /* IMAP: session_resume when the output has drained */
+	NEXT_DATA,    /* SMTP: collect a message of at most arg octets */
+	NEXT_BDAT,    /* SMTP: collect arg octets */
+	NEXT_STARTTLS,
+	NEXT_AUTH,    /* SMTP: text is "mechanism" or "mechanism initial-response" */
+};
+/* session_done.flags */
+enum { DONE_LAST = 1u << 0, DONE_DISCARD = 1u << 1 };
+
+/* session_body.flags */
+enum body_flag {
+	BODY_BARE = 1u << 0, /* as SMTP_BODY_* */
+	BODY_TOO_BIG = 1u << 1,
+	BODY_ABORTED = 1u << 2,
+	BODY_LOST = 1u << 3,
+};
+
+/* Bodies up to here travel and are stored inline; larger ones are files of the blob tree. */
+#define BODY_INLINE_MAX (60u * 1024)
+
+#endif
