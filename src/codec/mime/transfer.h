@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * transfer.h - content transfer encodings, streaming.                          [codec, pure]
+ *
+ * RFC 2045 sections 6.7 and 6.8. Decoders take anything: base64 skips bytes outside its alphabet
+ * and goes on behind padding (joined attachments), quoted-printable leaves a "=" that makes
+ * no sense in place. Other encodings pass through.
+ */
+#ifndef BARID_CODEC_MIME_TRANSFER_H
+#define BARID_CODEC_MIME_TRANSFER_H
+
+#include "base/buf.h"
+#include "codec/mime/map.h"
+
+struct transfer {
+	enum mime_encoding encoding;
+	uint32_t bits;		/* base64: bits that wait for more */
+	unsigned groups;	/* base64: how many 6-bit groups they are */
+	unsigned char held[64]; /* quoted-printable: "=" and what follows; encoder: up to 2 bytes */
+	size_t n_held;
+	size_t column; /* encoder: used of this line */
+};
+
+static inline struct transfer transfer_of(enum mime_encoding e) { return (struct transfer){.encoding = e}; }
+
+/* Append the decoded form of the next bytes, cut anywhere; then of the end. */
+void transfer_decode(struct transfer *t, struct str in, struct buf *out);
+void transfer_decode_end(struct transfer *t, struct buf *out);
+
+/* base64 in lines of 76, each ended by CRLF. */
+void base64_lines(struct transfer *t, struct str in, struct buf *out);
+void base64_lines_end(struct transfer *t, struct buf *out);
+
+/* Quoted-printable of text with CRLF line ends, all at once; lines of at most 76. */
+int qp_encode(struct buf *out, struct str in);
+
+#endif
