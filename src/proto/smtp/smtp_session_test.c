@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Limits, failures inside, what reaches the queue, and the state of a session. */
+#include "proto/smtp/smtp_run.h"
+#include "proto/smtp/smtp_session.h"
+#include "sys/log.h"
+
+static void test_greeting(void **state)
+{
+	(void)state;
+	struct run r;
+	run_begin(&r, MX, 0, false);
+	smtp_session_greet(r.s, &r.text);
+	assert_text(&r, "greeting", "220 mx.example.test ESMTP barid\n");
+	run_end(&r);
+}
+
+/* What reaches the queue. */
+static void test_envelope(void **state)
+{
+	(void)state;
+	for (unsigned variant = 0; variant < RUN_VARIANTS; variant++) {
+		struct run r;
+		run_begin(&r, MX, variant, false);
+		run_dialogue(
+			&r,
+			"EHLO c.example\n"
+			"MAIL FROM:<x@remote.example> RET=HDRS ENVID=Q+2BQ BODY=8BITMIME\n"
+			"RCPT TO:<bob@example.test> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;B@x.y\n"
+			"RCPT TO:<BOB@example.test>\nRCPT TO:<bob+Work@example.test> NOTIFY=NEVER\n"
+			"RCPT TO:<bob+work@example.test>\nRCPT TO:<list@example.test>\n"
+			"DATA\n!body A: b");
+		assert_str(
+			buf_str(&r.fake.last),
+			"from <x@remote.example> envid=Q+2BQ ret=2 utf8=0 8bit=1 login= account=0 "
+			"size=4 sha=7 map=1\n"
+			"for <bob@example.test> (2 bob@example.test+) notify=10 "
+			"orcpt=rfc822;B@x.y\n"
+			"for <bob+Work@example.test> (2 bob@example.test+Work) notify=1 orcpt=\n"
+			"for <list@example.test> (1 alice@example.test+) notify=0 orcpt=\n"
+			"for <list@example.test> (0 carol@remote.example+) notify=0 orcpt=\n"
+			"Received: from c.example (client.example [192.0.2.1])\r\n"
+			"\tby mx.example.test with ESMTP id 1f; Fri, 21 Nov 2025 10:00:00 "
+			"+0000\r\n");
+		run_end(&r);
+	}
+}
+
+static void test_submission_prefix(void **state)
+{
+	(void)state;
+	for (unsigned variant = 0; variant < RUN_VARIANTS; variant++) {
+		struct run r;
+		run_begin(&r, SUB, variant, false);
+		run_dialogue(&r,
+			     LOGIN "MAIL FROM:<alice@example.test>\nRCPT TO:<x@remote.example>\n"
+				   "DATA\n!body Subject: x");
+		assert_str(buf_str(&r.fake.last),
+			   "from <alice@example.test> envid= ret=0 utf8=0 8bit=0 "
+			   "login=alice@example.test account=1 size=10 sha=7 map=1\n"
+			   "for <x@remote.example> (0 x@remote.example+) notify=0 orcpt=\n"
+			   "Received: from c (client.example [192.0.2.1])\r\n"
+			   "\t(using TLSv1.3 with cipher TLS_AES_256_GCM_SHA384)\r\n"
+			   "\tby mx.example.test with ESMTPSA id 1f\r\n"
+			   "\tfor <x@remote.example>; Fri, 21 Nov 2025 10:00:00 +0000\r\n"
+			   "Date: Fri, 21 Nov 2025 10:00:00 +0000\r\n"
+			   "Message-ID: <64417e0664800.1f@mx.example.test>\r\n");
+		/* The second message of the connection; only what is missing is added. */
+		run_dialogue(
+			&r, "MAIL FROM:<>\nRCPT TO:<x@remote.example>\nRCPT TO:<y@remote.example>\n"
+			    "DATA\n!body Message-ID: <a@b>");
+		assert_true(
+			str_find_str(buf_str(&r.fake.last), 0,
+				     STR("ESMTPSA id 1f-2;\r\n\tFri, 21 Nov 2025 10:00:00 +0000\r\n"
+					 "Date: Fri, 21 Nov 2025 10:00:00 +0000\r\n")) <
+			r.fake.last.n);
+		assert_true(str_find_str(buf_str(&r.fake.last), 0, STR("Message-ID")) ==
+			    r.fake.last.n);
+		run_end(&r);
+	}
+}
+
+static void test_hops(void **state)
+{
+	(void)state;
+	struct run r;
+	AUTO(buf) struct buf body = BUF_INIT(KIB(8));
+	run_begin(&r, MX, 0, false);
+	r.config.size_max = 5000;
+	r.config.hops_max = 3;
+	for (int i = 0; i < 4; i++) {
+		run_dialogue(&r, READY "DATA\n");
+		buf_reset(&r.text);
+		buf_add(&body, STR("Received: by x\r\n"));
+		send_body(&r, (struct smtp_body){.bytes = buf_str(&body), .size = body.n});
+		if (i < 3)
+			assert_true(str_starts(buf_str(&r.text), STR("250 2.0.0")));
+	}
+	assert_text(&r, "hops", "554 5.4.6 Too many hops, the mail seems to loop\n");
+	run_end(&r);
+}
+
+/* A body that was refused is dropped; one that was submitted is the queue's. */
+static void test_failures_inside(void **state)
+{
+	(void)state;
+	struct run r;
+	run_begin(&r, MX, 0, false);
+	r.fake.scan_result = -FAIL_PEER;
+	run_dialogue(&r, READY "DATA\n!stored A: b");
+	assert_text(&r, "scan",
+		    READY_OK GO "451 4.3.0 Temporary internal failure, please try again.\n");
+	assert_int_equal(r.fake.dropped, 1);
+	r.fake.scan_result = 0;
+	r.fake.submit_result = -FAIL_LIMIT;
+	run_dialogue(&r, READY "DATA\n!stored A: b");
+	assert_text(&r, "disk full", READY_OK GO "452 4.3.1 Insufficient system storage\n");
+	r.fake.submit_result = -FAIL_EXISTS;
+	run_dialogue(&r, READY "DATA\n!stored A: b");
+	assert_text(&r, "odd",
+		    READY_OK GO "451 4.3.0 Temporary failure, please try again later.\n");
+	assert_int_equal(r.fake.dropped, 1);
+	r.fake.submit_result = 0;
+	r.config.size_max = 3; /* the true size counts */
+	run_dialogue(&r, READY "DATA\n");
+	buf_reset(&r.text);
+	r.fake.stored = STR("A: b");
+	send_body(&r, (struct smtp_body){.id = {{9}}, .size = 1});
+	assert_text(&r, "true size", "552 5.3.4 Message size exceeds the limit\n");
+	assert_int_equal(r.fake.dropped, 2);
+	run_dialogue(&r, "!stored A: b");
+	assert_int_equal(r.fake.dropped, 3);
+	run_end(&r);
+}
+
+static void test_recipient_limits(void **state)
+{
+	(void)state;
+	for (unsigned variant = 0; variant < RUN_VARIANTS; variant++) {
+		struct run r;
+		run_begin(&r, MX, variant, false);
+		r.config.rcpts_max = 2;
+		run_dialogue(&r,
+			     READY "RCPT TO:<bob@example.test>\nRCPT TO:<alice@example.test>\n");
+		assert_text(&r, "RCPTs", READY_OK "250 2.1.5 Ok\n452 4.5.3 Too many recipients\n");
+		r.config.destinations_max = 3;
+		run_dialogue(&r, "RSET\n" READY "RCPT TO:<list@example.test>\n");
+		assert_text(&r, "destinations",
+			    "250 2.0.0 Ok\n" READY_OK "452 4.5.3 Too many recipients\n");
+		assert_int_equal(smtp_session_recipients(r.s), 1);
+		run_end(&r);
+	}
+}
+
+static void test_errors(void **state)
+{
+	(void)state;
+	for (unsigned variant = 0; variant < RUN_VARIANTS; variant++) {
+		struct run r;
+		run_begin(&r, MX, variant, false);
+		r.config.errors_soft = 2;
+		r.config.errors_hard = 4;
+		run_dialogue(&r, "FOO\n");
+		assert_int_equal(r.delay_ms, 0);
+		run_dialogue(&r, "FOO\nFOO\n");
+		assert_int_equal(r.delay_ms, 2000);
+		run_dialogue(&r, "FOO\n");
+		assert_text(&r, "errors",
+			    "500 5.5.2 Command not recognized\n500 5.5.2 Command not recognized\n"
+			    "500 5.5.2 Command not recognized\n500 5.5.2 Command not recognized\n"
+			    "421 4.7.0 mx.example.test Too many errors, closing\n[close]\n");
+		run_end(&r);
+
+		/* A message that is accepted makes up for them. */
+		run_begin(&r, MX, variant, false);
+		r.config.errors_hard = 2;
+		run_dialogue(&r, "FOO\n" READY "DATA\n!body A: b\nFOO\n");
+		assert_text(&r, "reset",
+			    "500 5.5.2 Command not recognized\n" READY_OK GO
+			    "250 2.0.0 Ok: queued as 1\n500 5.5.2 Command not recognized\n");
+		r.config.junk_max = 2;
+		run_dialogue(&r, "NOOP\nRSET\nNOOP\n");
+		assert_text(&r, "junk",
+			    "250 2.0.0 Ok\n250 2.0.0 Ok\n250 2.0.0 Ok\n"
+			    "421 4.7.0 mx.example.test Too many commands without a message, "
+			    "closing\n[close]\n");
+		run_end(&r);
+	}
+}
+
+static void test_early_data(void **state)
+{
+	(void)state;
+	struct run r;
+	AUTO(buf) struct buf batch = BUF_INIT(KIB(1));
+	run_begin(&r, MX, 0, false);
+	run_dialogue(&r, READY);
+	buf_reset(&r.text);
+	smtp_batch_add(&batch, SMTP_LINE_OK, STR("DATA"));
+	send_batch(&r, &batch, true);
+	assert_text(&r, "early", "503 5.5.0 Did not wait for the answer to DATA\n[close]\n");
+	run_end(&r);
+	/* Commands behind STARTTLS are not looked at. */
+	run_begin(&r, MX, 0, false);
+	smtp_batch_add(&batch, SMTP_LINE_OK, STR("STARTTLS"));
+	smtp_batch_add(&batch, SMTP_LINE_OK, STR("NOOP"));
+	send_batch(&r, &batch, true);
+	assert_text(&r, "injection", "220 2.0.0 Ready to start TLS\n[starttls]\n");
+	run_end(&r);
+}
+
+static void test_trusted_and_no_tls(void **state)
+{
+	(void)state;
+	struct run r;
+	run_begin(&r, SUB, RUN_EXPORT, true);
+	r.config.starttls = false;
+	run_dialogue(&r,
+		     "EHLO c\nSTARTTLS\nMAIL FROM:<alice@example.test>\nAUTH PLAIN\n!auth granted\n"
+		     "MAIL FROM:<alice@example.test>\n");
+	assert_text(&r, "trusted",
+		    EHLO_AUTH
+		    "502 5.5.1 STARTTLS is not offered\n530 5.7.0 Authentication required\n"
+		    "[auth PLAIN ]\n235 2.7.0 Authentication successful\n250 2.1.0 Ok\n");
+	run_end(&r);
+}
+
+static void test_auth_replied_by_edge(void **state)
+{
+	(void)state;
+	struct run r;
+	struct smtp_result res;
+	struct smtp_auth_result a = {.outcome = SMTP_AUTH_REFUSED, .replied = true};
+	run_begin(&r, SUB, 0, true);
+	r.config.errors_hard = 1;
+	run_dialogue(&r, "EHLO c\nAUTH PLAIN\n");
+	buf_reset(&r.text);
+	smtp_session_auth_done(r.s, &a, &r.text, &res);
+	note_next(&r, &res);
+	assert_text(&r, "replied", "421 4.7.0 mx.example.test Too many errors, closing\n[close]\n");
+	run_end(&r);
+}
+
+/* State that was cut or altered is refused or at least harmless. */
+static void test_broken_state(void **state)
+{
+	(void)state;
+	struct run r;
+	AUTO(buf) struct buf b = BUF_INIT(KIB(64));
+	run_begin(&r, MX, 0, false);
+	run_dialogue(&r, "EHLO c\nMAIL FROM:<x@remote.example> ENVID=a RET=FULL\n"
+			 "RCPT TO:<list@example.test> NOTIFY=DELAY ORCPT=rfc822;a@b\nBDAT 3\n");
+	assert_int_equal(smtp_session_export(r.s, &b), 0);
+	for (size_t n = 0; n < b.n; n++) {
+		struct smtp_session *s = NULL;
+		assert_int_equal(smtp_session_import(&r.config, &r.backend,
+						     str_sub(buf_str(&b), 0, n), &s, NULL),
+				 -FAIL_CORRUPT);
+	}
+	for (size_t i = 0; i < b.n; i++) {
+		struct smtp_session *s = NULL;
+		b.p[i] = (char)~b.p[i];
+		if (smtp_session_import(&r.config, &r.backend, buf_str(&b), &s, NULL) == 0)
+			smtp_session_free(s);
+		b.p[i] = (char)~b.p[i];
+	}
+	b.p[4] = 2; /* version */
+	struct smtp_session *s = NULL;
+	assert_int_equal(smtp_session_import(&r.config, &r.backend, buf_str(&b), &s, NULL),
+			 -FAIL_UNSUPPORTED);
+	struct buf small = BUF_INIT(b.n - 1);
+	assert_int_equal(smtp_session_export(r.s, &small), -FAIL_LIMIT);
+	buf_clear(&small);
+	run_end(&r);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_greeting),
+		cmocka_unit_test(test_envelope),
+		cmocka_unit_test(test_submission_prefix),
+		cmocka_unit_test(test_hops),
+		cmocka_unit_test(test_failures_inside),
+		cmocka_unit_test(test_recipient_limits),
+		cmocka_unit_test(test_errors),
+		cmocka_unit_test(test_early_data),
+		cmocka_unit_test(test_trusted_and_no_tls),
+		cmocka_unit_test(test_auth_replied_by_edge),
+		cmocka_unit_test(test_broken_state),
+	};
+	log_set_level(LOG_ERROR);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
