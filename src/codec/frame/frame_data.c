@@ -2,15 +2,22 @@
 #include "codec/frame/frame_data.h"
 #include "base/check.h"
 
-enum line_end { END_NONE, END_CRLF, END_BARE_CR, END_BARE_LF, END_OPEN_CR /* CR, then nothing yet */ };
+enum line_end {
+	END_NONE,
+	END_CRLF,
+	END_BARE_CR,
+	END_BARE_LF,
+	END_OPEN_CR /* CR, then nothing yet */
+};
 
 struct line_ends {
-	size_t lf; /* the next LF at or after the position, in.n if none; SIZE_MAX = not looked yet */
+	size_t lf; /* the next LF at or after the position, in.n if none; SIZE_MAX = not looked yet
+		    */
 };
 
 /*
- * Move *pos behind the next line end of `in` and say which kind it is. Per line this is one memchr for
- * LF and one for CR; the LF is remembered, so that many bare CRs cost no more.
+ * Move *pos behind the next line end of `in` and say which kind it is. Per line this is one memchr
+ * for LF and one for CR; the LF is remembered, so that many bare CRs cost no more.
  */
 static enum line_end next_line_end(struct str in, size_t *pos, struct line_ends *ends)
 {
@@ -88,7 +95,8 @@ static bool resolve_cr(struct frame_data *f, char next, struct str *ret_out)
 	return true;
 }
 
-/* LINE_START before a dot, DOT and DOT_CR: one byte at a time. Returns whether to go on scanning. */
+/* LINE_START before a dot, DOT and DOT_CR: one byte at a time. Returns whether to go on scanning.
+ */
 static bool step_dot(struct frame_data *f, struct str *in)
 {
 	char c = in->p[0];
@@ -145,7 +153,10 @@ enum frame_data_event frame_data_feed(struct frame_data *f, struct str *in, stru
 	return FRAME_DATA_MORE;
 }
 
-void frame_bdat_chunk(struct frame_bdat *f, uint64_t size) { f->left = size; }
+void frame_bdat_chunk(struct frame_bdat *f, uint64_t size)
+{
+	f->left = size;
+}
 
 static void check_line_ends(struct frame_bdat *f, struct str s)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "codec/frame/frame_data.h"
 #include "base/buf.h"
 #include "base/test.h"
+#include "codec/frame/frame_data.h"
 
 /*
  * Content, then flags: R = bare CR, L = bare LF, ! = the terminator was seen, and what was left.
@@ -77,7 +77,8 @@ static void long_content_is_one_slice(void **state)
 	(void)state;
 	AUTO(buf) struct buf in = BUF_INIT(MIB(1));
 	for (int i = 0; i < 1000; i++)
-		buf_add_c(&in, "seventy-odd characters of content in a line of a message, nothing more\r\n");
+		buf_add_c(&in, "seventy-odd characters of content in a line of a message, nothing "
+			       "more\r\n");
 	struct frame_data f = FRAME_DATA_INIT(false);
 	struct str rest = buf_str(&in);
 	struct str slice;
@@ -95,8 +96,8 @@ static void bdat_counts_and_sees_bare_ends(void **state)
 		bool cr;
 		bool lf;
 	} bdat[] = {
-		{"a\r\nb\r\n", false, false}, {"a\nb", false, true},	  {"a\rb", true, false},
-		{"a\r\n\r", true, false},     {"\r\r\n", true, false},	  {"\n", false, true},
+		{"a\r\nb\r\n", false, false}, {"a\nb", false, true},	 {"a\rb", true, false},
+		{"a\r\n\r", true, false},     {"\r\r\n", true, false},	 {"\n", false, true},
 		{"\r\n.\r\nx", false, false}, {"\n\r\n\rx", true, true}, {"", false, false},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(bdat); i++) {

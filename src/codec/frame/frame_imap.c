@@ -16,8 +16,8 @@ const struct frame_imap_limits frame_imap_limits_login = {
 	.literals = 16,
 };
 
-#define KEEP_IDLE KIB(8) /* memory that stays between commands */
-#define TAIL 32		 /* "~{18446744073709551615+}" CRLF fits */
+#define KEEP_IDLE  KIB(8) /* memory that stays between commands */
+#define TAIL	   32	  /* "~{18446744073709551615+}" CRLF fits */
 #define DIGITS_MAX 20
 
 static void forget(struct frame_imap *f)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "codec/frame/frame_imap.h"
 #include "base/test.h"
+#include "codec/frame/frame_imap.h"
 
 static const struct frame_imap_limits limits = {
 	.line_bytes = 80, .inline_bytes = 10, .external_bytes = 100, .literals = 4};

@@ -21,7 +21,8 @@ void frame_line_clear(struct frame_line *f)
 	buf_clear(&f->text);
 }
 
-/* Keep a piece of the current line. A kept CR at the end of the text is the one of CRLF, or wrong. */
+/* Keep a piece of the current line. A kept CR at the end of the text is the one of CRLF, or wrong.
+ */
 static void keep(struct frame_line *f, struct str piece)
 {
 	if (piece.n == 0)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "codec/frame/frame_line.h"
 #include "base/test.h"
+#include "codec/frame/frame_line.h"
 
 #define LONGEST 10
 

@@ -54,12 +54,27 @@ bool imap_is_atom(struct str s)
 }
 
 /* 8-bit bytes are not in the grammar; clients send them. */
-static bool is_astring_char(char c) { return imap_is_atom_char(c) || c == ']' || (c & 0x80); }
-static bool is_list_char(char c) { return is_astring_char(c) || c == '%' || c == '*'; }
-static bool is_tag_char(char c) { return (imap_is_atom_char(c) || c == ']') && c != '+'; }
-static bool is_digit(char c) { return ascii_digit(c); }
+static bool is_astring_char(char c)
+{
+	return imap_is_atom_char(c) || c == ']' || (c & 0x80);
+}
+static bool is_list_char(char c)
+{
+	return is_astring_char(c) || c == '%' || c == '*';
+}
+static bool is_tag_char(char c)
+{
+	return (imap_is_atom_char(c) || c == ']') && c != '+';
+}
+static bool is_digit(char c)
+{
+	return ascii_digit(c);
+}
 
-bool imap_lex_at_end(const struct imap_lex *lex) { return lex->pos == lex->in.text.n; }
+bool imap_lex_at_end(const struct imap_lex *lex)
+{
+	return lex->pos == lex->in.text.n;
+}
 
 char imap_lex_peek(const struct imap_lex *lex)
 {
@@ -89,7 +104,10 @@ int imap_lex_char(struct imap_lex *lex, char c, const char *what)
 	return imap_lex_try_char(lex, c) ? 0 : imap_lex_expected(lex, what);
 }
 
-int imap_lex_sp(struct imap_lex *lex) { return imap_lex_char(lex, ' ', "a space"); }
+int imap_lex_sp(struct imap_lex *lex)
+{
+	return imap_lex_char(lex, ' ', "a space");
+}
 
 static void skip_blanks(struct imap_lex *lex)
 {
@@ -199,7 +217,8 @@ int imap_lex_literal(struct imap_lex *lex, struct imap_literal *ret)
 	const struct imap_external *e = lex->in.external + lex->next_external;
 	if (lex->next_external < lex->in.external_count && e->pos == lex->pos) {
 		if (e->size != l.size)
-			return fail_set(lex->why, FAIL_BUG, NULL, "external literal of another size");
+			return fail_set(lex->why, FAIL_BUG, NULL,
+					"external literal of another size");
 		l.external = lex->next_external++;
 	} else if (l.size > lex->in.text.n - lex->pos) {
 		return imap_lex_expected(lex, "a whole literal");
@@ -221,7 +240,8 @@ static int lex_literal_string(struct imap_lex *lex, struct str *ret)
 	if (r < 0)
 		return r;
 	if (l.external != IMAP_NOT_EXTERNAL)
-		return fail_set(lex->why, FAIL_LIMIT, "string too long", "external literal as string");
+		return fail_set(lex->why, FAIL_LIMIT, "string too long",
+				"external literal as string");
 	if (str_find(l.bytes, 0, '\0') < l.bytes.n)
 		return imap_lex_expected(lex, "a string without NUL");
 	*ret = l.bytes;

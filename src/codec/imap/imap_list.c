@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "codec/imap/imap_list.h"
 
-bool imap_is_inbox(struct str name) { return str_eqi(name, STR("INBOX")); }
+bool imap_is_inbox(struct str name)
+{
+	return str_eqi(name, STR("INBOX"));
+}
 
-static bool is_wildcard(char p) { return p == '*' || p == '%'; }
+static bool is_wildcard(char p)
+{
+	return p == '*' || p == '%';
+}
 
 static bool passes(char wildcard, char c)
 {

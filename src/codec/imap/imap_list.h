@@ -9,7 +9,7 @@
 
 #include "base/buf.h"
 
-#define IMAP_SEPARATOR '/'
+#define IMAP_SEPARATOR	      '/'
 #define IMAP_LIST_PATTERN_MAX 2048 /* bytes; a longer pattern matches nothing */
 
 /*

@@ -44,8 +44,8 @@ static int special_use(struct imap_lex *lex, void *arg)
 		r = imap_lex_atom(lex, "a special use such as \\Sent", &name);
 	if (r < 0)
 		return r;
-	uint32_t use = imap_name_find(imap_special_use_names,
-				      str_sub(lex->in.text, start, lex->pos));
+	uint32_t use =
+		imap_name_find(imap_special_use_names, str_sub(lex->in.text, start, lex->pos));
 	c->use |= use;
 	c->unknown_use |= use == 0;
 	return 0;
@@ -107,7 +107,8 @@ int imap_parse_status(struct imap_lex *lex, struct imap_cmd *cmd)
 	if (r == 0)
 		r = imap_lex_sp(lex);
 	return r < 0 ? r
-		     : imap_parse_items(lex, "STATUS items", false, status_item, &cmd->status.items);
+		     : imap_parse_items(lex, "STATUS items", false, status_item,
+					&cmd->status.items);
 }
 
 /* ---- LIST (RFC 3501 6.3.8, RFC 5258 section 6) ---- */

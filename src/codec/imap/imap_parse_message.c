@@ -233,9 +233,9 @@ static int fetch_att(struct imap_lex *lex, void *arg)
 /* ALL, FAST and FULL: each is the beginning of one list. Returns how many were added, or a code. */
 static int fetch_macro(struct imap_lex *lex, struct att_builder *b)
 {
-	static const enum imap_fetch_kind kinds[] = {
-		IMAP_FETCH_FLAGS, IMAP_FETCH_INTERNALDATE, IMAP_FETCH_RFC822_SIZE,
-		IMAP_FETCH_ENVELOPE, IMAP_FETCH_BODY};
+	static const enum imap_fetch_kind kinds[] = {IMAP_FETCH_FLAGS, IMAP_FETCH_INTERNALDATE,
+						     IMAP_FETCH_RFC822_SIZE, IMAP_FETCH_ENVELOPE,
+						     IMAP_FETCH_BODY};
 	size_t count = imap_lex_try_word(lex, "FAST")	? 3
 		       : imap_lex_try_word(lex, "ALL")	? 4
 		       : imap_lex_try_word(lex, "FULL") ? 5

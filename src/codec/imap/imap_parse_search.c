@@ -2,14 +2,23 @@
 #include "codec/imap/imap_parse.h"
 
 /* What follows the name of a key. */
-enum argument { ARG_NONE, ARG_TEXT, ARG_FIELD_TEXT, ARG_ATOM, ARG_DATE, ARG_NUMBER, ARG_UIDS, ARG_MODSEQ };
+enum argument {
+	ARG_NONE,
+	ARG_TEXT,
+	ARG_FIELD_TEXT,
+	ARG_ATOM,
+	ARG_DATE,
+	ARG_NUMBER,
+	ARG_UIDS,
+	ARG_MODSEQ
+};
 
 /* RFC 3501 section 6.4.4; `negate` makes NOT(op). */
 static const struct key_name {
 	const char *name;
 	enum imap_search_op op;
 	enum argument argument;
-	uint32_t flag;	   /* of IMAP_SEARCH_FLAG */
+	uint32_t flag; /* of IMAP_SEARCH_FLAG */
 	bool negate;
 	const char *field; /* of IMAP_SEARCH_HEADER */
 } key_names[] = {
@@ -99,8 +108,8 @@ static int parse_modseq(struct imap_lex *lex, uint64_t *ret)
 		int r = imap_lex_string(lex, "a flag entry", &entry);
 		if (r == 0)
 			r = imap_lex_sp(lex);
-		if (r == 0 && !imap_lex_try_word(lex, "PRIV") && !imap_lex_try_word(lex, "SHARED") &&
-		    !imap_lex_try_word(lex, "ALL"))
+		if (r == 0 && !imap_lex_try_word(lex, "PRIV") &&
+		    !imap_lex_try_word(lex, "SHARED") && !imap_lex_try_word(lex, "ALL"))
 			r = imap_lex_expected(lex, "priv, shared or all");
 		if (r == 0)
 			r = imap_lex_sp(lex);

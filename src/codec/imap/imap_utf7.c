@@ -10,8 +10,14 @@ static int digit_value(char c)
 	return p ? (int)(p - alphabet) : -1;
 }
 
-static bool is_direct(uint32_t cp) { return cp >= 0x20 && cp <= 0x7e; }
-static bool is_control(uint32_t cp) { return cp < 0x20 || cp == 0x7f; }
+static bool is_direct(uint32_t cp)
+{
+	return cp >= 0x20 && cp <= 0x7e;
+}
+static bool is_control(uint32_t cp)
+{
+	return cp < 0x20 || cp == 0x7f;
+}
 
 /* UTF-16 units of one shift become UTF-8. `high` is a surrogate that waits for its other half. */
 static int put_unit(struct buf *out, uint32_t unit, uint32_t *high)

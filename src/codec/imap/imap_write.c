@@ -4,7 +4,10 @@
 
 #define QUOTED_MAX 1000
 
-static int result(const struct buf *out) { return out->failed ? -FAIL_LIMIT : 0; }
+static int result(const struct buf *out)
+{
+	return out->failed ? -FAIL_LIMIT : 0;
+}
 
 static bool can_be_quoted(struct str s)
 {

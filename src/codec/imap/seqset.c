@@ -3,7 +3,10 @@
 #include "base/check.h"
 #include "base/num.h"
 
-static bool is_set_char(char c) { return ascii_digit(c) || c == ',' || c == ':' || c == '*'; }
+static bool is_set_char(char c)
+{
+	return ascii_digit(c) || c == ',' || c == ':' || c == '*';
+}
 
 size_t seqset_span(struct str s)
 {

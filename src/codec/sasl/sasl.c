@@ -4,7 +4,10 @@
 #include "base/encode.h"
 #include "base/utf8.h"
 
-void sasl_credentials_clear(struct sasl_credentials *c) { explicit_bzero(c, sizeof *c); }
+void sasl_credentials_clear(struct sasl_credentials *c)
+{
+	explicit_bzero(c, sizeof *c);
+}
 
 /* A copy of s in c->bytes. */
 static int keep(struct sasl_credentials *c, struct str s, struct str *ret)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "codec/sasl/sasl.h"
 #include "base/encode.h"
 #include "base/test.h"
+#include "codec/sasl/sasl.h"
 
 static bool is_clear(const struct sasl_credentials *c)
 {

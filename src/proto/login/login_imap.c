@@ -6,7 +6,7 @@
 #include "codec/imap/imap_write.h"
 
 #define BAD_MAX_DEFAULT 10
-#define ARENA_MAX KIB(256) /* far more than a command within frame_imap_limits_login needs */
+#define ARENA_MAX	KIB(256) /* far more than a command within frame_imap_limits_login needs */
 
 void login_imap_init(struct login_imap *l, const struct login_imap_config *config, bool tls)
 {
@@ -15,9 +15,15 @@ void login_imap_init(struct login_imap *l, const struct login_imap_config *confi
 		l->config.bad_max = BAD_MAX_DEFAULT;
 }
 
-void login_imap_clear(struct login_imap *l) { explicit_bzero(l, sizeof *l); }
+void login_imap_clear(struct login_imap *l)
+{
+	explicit_bzero(l, sizeof *l);
+}
 
-static bool login_allowed(const struct login_imap *l) { return l->tls || l->config.plain_allowed; }
+static bool login_allowed(const struct login_imap *l)
+{
+	return l->tls || l->config.plain_allowed;
+}
 
 static void write_capabilities(const struct login_imap *l, struct buf *out)
 {
@@ -58,8 +64,8 @@ static enum login_action answer_bad(struct login_imap *l, struct str tag, struct
 	return count_bad(l, out);
 }
 
-static enum login_action answer_syntax(struct login_imap *l, struct str tag,
-				       const struct fail *why, struct buf *out)
+static enum login_action answer_syntax(struct login_imap *l, struct str tag, const struct fail *why,
+				       struct buf *out)
 {
 	AUTO(buf) struct buf text = BUF_INIT(FAIL_PUBLIC_MAX + 16);
 	(void)imap_write_text(&text, str_c(why->public));
@@ -121,8 +127,7 @@ static void wipe_copy(const struct imap_input *in, struct str secret)
 		explicit_bzero((char *)(uintptr_t)secret.p, secret.n);
 }
 
-static enum login_action do_login(struct login_imap *l, const struct imap_cmd *cmd,
-				  struct buf *out)
+static enum login_action do_login(struct login_imap *l, const struct imap_cmd *cmd, struct buf *out)
 {
 	if (!login_allowed(l))
 		return answer_privacy(cmd->tag, out);
@@ -137,8 +142,7 @@ static enum login_action do_login(struct login_imap *l, const struct imap_cmd *c
 	return LOGIN_ACTION_NONE;
 }
 
-static enum login_action after_sasl(struct login_imap *l, enum login_sasl_result r,
-				    struct buf *out)
+static enum login_action after_sasl(struct login_imap *l, enum login_sasl_result r, struct buf *out)
 {
 	l->in_sasl = r == LOGIN_SASL_CONTINUE;
 	switch (r) {
@@ -159,10 +163,9 @@ static enum login_action do_authenticate(struct login_imap *l, const struct imap
 	if (!login_allowed(l))
 		return answer_privacy(cmd->tag, out);
 	struct str initial = a->has_initial ? a->initial : STR_NULL;
-	return after_sasl(l,
-			  login_sasl_begin(&l->sasl, LOGIN_IMAP, cmd->tag, a->mechanism, initial,
-					   out),
-			  out);
+	return after_sasl(
+		l, login_sasl_begin(&l->sasl, LOGIN_IMAP, cmd->tag, a->mechanism, initial, out),
+		out);
 }
 
 static enum login_action do_logout(struct str tag, struct buf *out)
@@ -172,8 +175,7 @@ static enum login_action do_logout(struct str tag, struct buf *out)
 	return LOGIN_ACTION_CLOSE;
 }
 
-static enum login_action dispatch(struct login_imap *l, const struct imap_cmd *cmd,
-				  struct buf *out)
+static enum login_action dispatch(struct login_imap *l, const struct imap_cmd *cmd, struct buf *out)
 {
 	/* Everything that is not named here needs a login first. */
 	if (cmd->kind == IMAP_CMD_CAPABILITY)

@@ -16,8 +16,8 @@ static const char *const end_texts[END_COUNT][3] = {
 			"-ERR That is not a response of this mechanism."},
 	[END_TOO_LONG] = {"BAD The response is too long.", "500 5.5.6 The response is too long",
 			  "-ERR The response is too long."},
-	[END_MECHANISM] = {"NO [CANNOT] Mechanism not offered.",
-			   "504 5.5.4 Mechanism not offered", "-ERR Mechanism not offered."},
+	[END_MECHANISM] = {"NO [CANNOT] Mechanism not offered.", "504 5.5.4 Mechanism not offered",
+			   "-ERR Mechanism not offered."},
 	[END_IDENTITY] = {"NO [AUTHORIZATIONFAILED] Acting for others is not offered.",
 			  "535 5.7.8 Acting for others is not offered",
 			  "-ERR [AUTH] Acting for others is not offered."},
@@ -90,7 +90,10 @@ enum login_sasl_result login_sasl_line(struct login_sasl *x, struct str line, st
 	return finish(x, sasl_continue(&x->sasl, line), reply);
 }
 
-void login_sasl_clear(struct login_sasl *x) { explicit_bzero(x, sizeof *x); }
+void login_sasl_clear(struct login_sasl *x)
+{
+	explicit_bzero(x, sizeof *x);
+}
 
 void login_sasl_verdict(struct buf *reply, enum login_dialect dialect, struct str tag,
 			enum login_verdict verdict)

@@ -1,0 +1,426 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/test.h"
+#include "codec/imap/imap_write.h"
+
+/* A command without its tag, and what it is in canonical form; or the reason that it is refused. */
+struct row {
+	const char *in;
+	const char *want;
+};
+
+static int parse(struct str text, struct arena *arena, struct imap_cmd *cmd, struct fail *why)
+{
+	struct imap_input in = {.text = text};
+	return imap_cmd_parse(&in, NULL, arena, cmd, why);
+}
+
+static void check_row(struct str in, const char *want)
+{
+	AUTO(arena) struct arena arena = ARENA_INIT(MIB(1));
+	AUTO(buf) struct buf text = BUF_INIT(KIB(64));
+	AUTO(buf) struct buf out = BUF_INIT(KIB(64));
+	struct imap_cmd cmd;
+	struct fail why = FAIL_INIT;
+	buf_add_c(&text, "a1 ");
+	buf_add(&text, in);
+	int r = parse(buf_str(&text), &arena, &cmd, &why);
+	assert_str(cmd.tag, "a1");
+	if (r < 0) {
+		assert_string_equal(why.public, want);
+		return;
+	}
+	assert_int_equal(imap_write_cmd(&out, &cmd), 0);
+	assert_string_equal(buf_c(&out), want);
+
+	/* The canonical form is a fixed point. */
+	buf_cut(&text, 3);
+	buf_add(&text, buf_str(&out));
+	buf_reset(&out);
+	assert_ok(parse(buf_str(&text), &arena, &cmd, &why), &why);
+	assert_int_equal(imap_write_cmd(&out, &cmd), 0);
+	assert_string_equal(buf_c(&out), want);
+}
+
+static void check_rows(const struct row *rows, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		check_row(str_c(rows[i].in), rows[i].want);
+}
+
+static void simple_commands(void **state)
+{
+	(void)state;
+	static const struct row rows[] = {
+		{"CAPABILITY", "CAPABILITY"},
+		{"noop", "NOOP"},
+		{"NOOP  ", "NOOP"},
+		{"NOOP x", "expected the end of the command at column 9"},
+		{"LOGOUT", "LOGOUT"},
+		{"STARTTLS", "STARTTLS"},
+		{"CHECK", "CHECK"},
+		{"CLOSE", "CLOSE"},
+		{"UNSELECT", "UNSELECT"},
+		{"EXPUNGE", "EXPUNGE"},
+		{"IDLE", "IDLE"},
+		{"NAMESPACE", "NAMESPACE"},
+		{"UID EXPUNGE 3000:3002", "UID EXPUNGE 3000:3002"},
+		{"UID EXPUNGE", "expected a space at column 15"},
+		{"UID", "expected a space at column 7"},
+		{"UID NOOP", "unknown command"},
+		{"XYZZY 1", "unknown command"},
+		{"", "expected the name of a command at column 4"},
+		{" NOOP", "expected the name of a command at column 4"},
+		{"LOGIN SMITH SESAME", "LOGIN SMITH SESAME"},
+		{"LOGIN \"a\\\"b\\\\c\" nil", "LOGIN \"a\\\"b\\\\c\" \"nil\""},
+		{"LOGIN {11}\r\nFRED FOOBAR {7}\r\nfat man", "LOGIN \"FRED FOOBAR\" \"fat man\""},
+		{"LOGIN {3+}\r\nabc \"\"", "LOGIN abc \"\""},
+		{"LOGIN a\xc3\xa9 b]", "LOGIN {3}\r\na\xc3\xa9 \"b]\""},
+		{"LOGIN \"a\\d\" x", "expected a closing quote at column 13"},
+		{"LOGIN \"abc", "expected a closing quote at column 14"},
+		{"LOGIN a", "expected a space at column 11"},
+		{"LOGIN a ", "expected a password at column 12"},
+		{"LOGIN {4}\r\nabc", "expected a whole literal at column 15"},
+		{"LOGIN ~{1}\r\na b", "expected a space at column 11"},
+		{"LOGIN () b", "expected a user name at column 10"},
+		{"AUTHENTICATE KERBEROS_V4", "AUTHENTICATE KERBEROS_V4"},
+		{"AUTHENTICATE PLAIN dGVzdAB0ZXN0AHRlc3Q=",
+		 "AUTHENTICATE PLAIN dGVzdAB0ZXN0AHRlc3Q="},
+		{"AUTHENTICATE EXTERNAL =", "AUTHENTICATE EXTERNAL ="},
+		{"ID NIL", "ID NIL"},
+		{"ID (\"name\" \"sodr\" \"version\" \"19.34\" \"vendor\" NIL)",
+		 "ID (\"name\" \"sodr\" \"version\" \"19.34\" \"vendor\" NIL)"},
+		{"ID ()", "ID NIL"},
+		{"ID (\"name\")", "expected a space at column 14"},
+		{"ENABLE CONDSTORE X-GOOD-IDEA", "ENABLE CONDSTORE X-GOOD-IDEA"},
+		{"ENABLE", "expected a space at column 10"},
+		{"GETQUOTA \"\"", "GETQUOTA \"\""},
+		{"GETQUOTA \"!partition/sda4\"", "GETQUOTA !partition/sda4"},
+		{"GETQUOTAROOT inbox", "GETQUOTAROOT INBOX"},
+	};
+	check_rows(rows, ARRAY_LEN(rows));
+}
+
+static void mailbox_commands(void **state)
+{
+	(void)state;
+	static const struct row rows[] = {
+		{"SELECT INBOX", "SELECT INBOX"},
+		{"SELECT iNbOx", "SELECT INBOX"},
+		{"SELECT \"inbox/x y\"", "SELECT \"INBOX/x y\""},
+		{"SELECT inboxes", "SELECT inboxes"},
+		{"SELECT INBOX (CONDSTORE)", "SELECT INBOX (CONDSTORE)"},
+		{"EXAMINE \"~peter/mail/&U,BTFw-/&ZeVnLIqe-\"",
+		 "EXAMINE ~peter/mail/&U,BTFw-/&ZeVnLIqe-"},
+		{"SELECT {4}\r\nA&-B", "SELECT A&-B"},
+		{"SELECT a]b", "SELECT \"a]b\""},
+		{"SELECT \"\"", "SELECT \"\""},
+		{"SELECT R&D", "expected a mailbox name in modified UTF-7 at column 11"},
+		{"SELECT", "expected a space at column 10"},
+		{"SELECT ", "expected a mailbox name at column 11"},
+		{"SELECT a b", "expected the end of the command at column 13"},
+		{"SELECT a (QRESYNC)",
+		 "expected CONDSTORE (no other parameter is offered) at column 14"},
+		{"CREATE owatagusiam/", "CREATE owatagusiam/"},
+		{"CREATE MySpecial (USE (\\Sent \\drafts))",
+		 "CREATE MySpecial (USE (\\Drafts \\Sent))"},
+		{"CREATE x (USE (\\Foo))", "CREATE x (USE (\\Unknown))"},
+		{"CREATE x (USE (Sent))", "expected a special use such as \\Sent at column 19"},
+		{"DELETE blurdybloop", "DELETE blurdybloop"},
+		{"RENAME INBOX old-mail", "RENAME INBOX old-mail"},
+		{"RENAME a", "expected a space at column 12"},
+		{"SUBSCRIBE #news.comp.mail.mime", "SUBSCRIBE #news.comp.mail.mime"},
+		{"UNSUBSCRIBE x", "UNSUBSCRIBE x"},
+		{"STATUS blurdybloop (UIDNEXT MESSAGES)", "STATUS blurdybloop (MESSAGES UIDNEXT)"},
+		{"STATUS x ( unseen recent UIDVALIDITY HIGHESTMODSEQ )",
+		 "STATUS x (RECENT UIDVALIDITY UNSEEN HIGHESTMODSEQ)"},
+		{"STATUS x ()", "expected a STATUS item at column 14"},
+		{"STATUS x (FOO)", "expected a STATUS item at column 14"},
+		{"STATUS x MESSAGES", "expected a list of STATUS items at column 13"},
+	};
+	check_rows(rows, ARRAY_LEN(rows));
+}
+
+static void list_commands(void **state)
+{
+	(void)state;
+	static const struct row rows[] = {
+		{"LIST \"\" \"\"", "LIST \"\" \"\""},
+		{"LIST \"\" *", "LIST \"\" \"*\""},
+		{"LIST #news.comp.mail.misc \"\"", "LIST #news.comp.mail.misc \"\""},
+		{"LIST ~/Mail/ %", "LIST ~/Mail/ \"%\""},
+		{"LIST /usr/staff/jones \"foo/&AOk-%\"", "LIST /usr/staff/jones \"foo/&AOk-%\""},
+		{"LSUB \"#news.\" \"comp.mail.*\"", "LSUB #news. \"comp.mail.*\""},
+		{"LIST (SUBSCRIBED) \"\" \"*\"", "LIST (SUBSCRIBED) \"\" (\"*\") RETURN ()"},
+		{"LIST () \"\" \"%\" RETURN (CHILDREN)", "LIST \"\" (\"%\") RETURN (CHILDREN)"},
+		{"LIST (REMOTE) \"\" \"%\" RETURN (CHILDREN SUBSCRIBED)",
+		 "LIST (REMOTE) \"\" (\"%\") RETURN (SUBSCRIBED CHILDREN)"},
+		{"LIST \"\" (\"INBOX\" \"Drafts\" \"Sent/%\")",
+		 "LIST \"\" (INBOX Drafts \"Sent/%\") RETURN ()"},
+		{"LIST (SUBSCRIBED RECURSIVEMATCH) \"\" \"*\"",
+		 "LIST (SUBSCRIBED RECURSIVEMATCH) \"\" (\"*\") RETURN ()"},
+		{"LIST (RECURSIVEMATCH) \"\" *",
+		 "expected an option besides RECURSIVEMATCH at column 25"},
+		{"LIST (SPECIAL-USE) \"\" \"*\" return (special-use)",
+		 "LIST (SPECIAL-USE) \"\" (\"*\") RETURN (SPECIAL-USE)"},
+		{"LIST \"\" \"%\" RETURN (CHILDREN STATUS (MESSAGES UNSEEN))",
+		 "LIST \"\" (\"%\") RETURN (CHILDREN STATUS (MESSAGES UNSEEN))"},
+		{"LIST (FOO) \"\" *", "expected a LIST selection option at column 10"},
+		{"LIST \"\" * RETURN (FOO)", "expected a LIST return option at column 22"},
+		{"LIST \"\"", "expected a space at column 11"},
+	};
+	check_rows(rows, ARRAY_LEN(rows));
+}
+
+static void append_commands(void **state)
+{
+	(void)state;
+	static const struct row rows[] = {
+		{"APPEND saved-messages (\\Seen) {3}\r\na\r\n",
+		 "APPEND saved-messages (\\Seen) {3}\r\na\r\n"},
+		{"APPEND x {0}\r\n", "APPEND x () {0}\r\n"},
+		{"APPEND x {2+}\r\nab ", "APPEND x () {2}\r\nab"},
+		{"APPEND x ~{2}\r\nab", "APPEND x () ~{2}\r\nab"},
+		{"APPEND x (\\seen $Forwarded $forwarded \\Draft) \"17-Jul-1996 02:44:25 -0700\" "
+		 "{1}\r\nx",
+		 "APPEND x (\\Seen \\Draft $Forwarded) \"17-Jul-1996 02:44:25 -0700\" {1}\r\nx"},
+		{"APPEND x \" 1-Jan-2024 00:00:00 +0130\" {1}\r\nx",
+		 "APPEND x () \" 1-Jan-2024 00:00:00 +0130\" {1}\r\nx"},
+		{"APPEND x \"1-jan-2024 00:00:00 +0130\" {1}\r\nx",
+		 "APPEND x () \" 1-Jan-2024 00:00:00 +0130\" {1}\r\nx"},
+		{"APPEND x {1}\r\na (\\Seen) {1}\r\nb {1}\r\nc",
+		 "APPEND x () {1}\r\na (\\Seen) {1}\r\nb () {1}\r\nc"},
+		{"APPEND x \"31-Feb-2024 00:00:00 +0000\" {1}\r\nx",
+		 "expected a date like \"17-Jul-1996 02:44:25 -0700\" at column 13"},
+		{"APPEND x (\\Recent) {1}\r\nx",
+		 "expected a keyword or a system flag that can be set at column 14"},
+		{"APPEND x (\\Seen) abc", "expected a literal at column 21"},
+		{"APPEND x (\\Seen)", "expected a space at column 20"},
+	};
+	check_rows(rows, ARRAY_LEN(rows));
+}
+
+static void fetch_commands(void **state)
+{
+	(void)state;
+	static const struct row rows[] = {
+		{"FETCH 2:4 (FLAGS BODY[HEADER.FIELDS (DATE FROM)])",
+		 "FETCH 2:4 (FLAGS BODY[HEADER.FIELDS (DATE FROM)])"},
+		{"FETCH 1 FAST", "FETCH 1 (FLAGS INTERNALDATE RFC822.SIZE)"},
+		{"FETCH 1 all", "FETCH 1 (FLAGS INTERNALDATE RFC822.SIZE ENVELOPE)"},
+		{"FETCH 12 full", "FETCH 12 (FLAGS INTERNALDATE RFC822.SIZE ENVELOPE BODY)"},
+		{"FETCH 12 body[header]", "FETCH 12 (BODY[HEADER])"},
+		{"FETCH 1 (UID BODYSTRUCTURE RFC822 RFC822.HEADER RFC822.TEXT RFC822.SIZE)",
+		 "FETCH 1 (UID BODYSTRUCTURE RFC822 RFC822.HEADER RFC822.TEXT RFC822.SIZE)"},
+		{"FETCH 1 (BODY BODY[] BODY.PEEK[] BODY[TEXT] BODY[1] BODY[1.2.3] BODY[4.2.MIME])",
+		 "FETCH 1 (BODY BODY[] BODY.PEEK[] BODY[TEXT] BODY[1] BODY[1.2.3] BODY[4.2.MIME])"},
+		{"FETCH 1 BODY.PEEK[3.HEADER.FIELDS.NOT (\"a b\" {3}\r\nx]y)]<0.2048>",
+		 "FETCH 1 (BODY.PEEK[3.HEADER.FIELDS.NOT (\"a b\" \"x]y\")]<0.2048>)"},
+		{"FETCH 1 ( FLAGS UID )", "FETCH 1 (FLAGS UID)"},
+		{"UID FETCH 300:500 (FLAGS) (CHANGEDSINCE 12345 VANISHED)",
+		 "UID FETCH 300:500 (FLAGS) (CHANGEDSINCE 12345 VANISHED)"},
+		{"FETCH 1:* (FLAGS MODSEQ) (CHANGEDSINCE 12345)",
+		 "FETCH 1:* (FLAGS MODSEQ) (CHANGEDSINCE 12345)"},
+		{"FETCH 1,2:*,*:4 FLAGS", "FETCH 1,2:*,*:4 (FLAGS)"},
+		{"FETCH 0 FLAGS", "expected a set of numbers at column 10"},
+		{"FETCH 1, FLAGS", "expected a set of numbers at column 10"},
+		{"FETCH 4294967296 FLAGS", "expected a set of numbers at column 10"},
+		{"FETCH 1 ()", "expected a FETCH attribute at column 13"},
+		{"FETCH 1 FOO", "expected a FETCH attribute at column 12"},
+		{"FETCH 1 (ALL)", "expected a FETCH attribute at column 13"},
+		{"FETCH 1 BODY[0]", "expected a part number from 1 on at column 17"},
+		{"FETCH 1 BODY[1.]",
+		 "expected HEADER, HEADER.FIELDS, TEXT or, in a part, MIME at column 19"},
+		{"FETCH 1 BODY[MIME]",
+		 "expected HEADER, HEADER.FIELDS, TEXT or, in a part, MIME at column 17"},
+		{"FETCH 1 BODY[TEXT", "expected \"]\" at column 21"},
+		{"FETCH 1 BODY[]<0.0>", "expected a count from 1 on at column 22"},
+		{"FETCH 1 BODY[]<0>", "expected a dot and a count at column 20"},
+		{"FETCH 1 BODY.PEEK", "expected \"[\" at column 21"},
+		{"FETCH 1 FLAGS (FOO)", "expected CHANGEDSINCE at column 19"},
+		{"FETCH 1 FLAGS (CHANGEDSINCE 9223372036854775808)",
+		 "expected a mod-sequence at column 32"},
+	};
+	check_rows(rows, ARRAY_LEN(rows));
+}
+
+static void store_and_copy_commands(void **state)
+{
+	(void)state;
+	static const struct row rows[] = {
+		{"STORE 2:4 +FLAGS (\\Deleted)", "STORE 2:4 +FLAGS (\\Deleted)"},
+		{"STORE 2 -flags.silent \\Seen $MDNSent",
+		 "STORE 2 -FLAGS.SILENT (\\Seen $MDNSent)"},
+		{"STORE 2 FLAGS ()", "STORE 2 FLAGS ()"},
+		{"UID STORE 6 (UNCHANGEDSINCE 12121230045) +FLAGS.SILENT (\\Deleted)",
+		 "UID STORE 6 (UNCHANGEDSINCE 12121230045) +FLAGS.SILENT (\\Deleted)"},
+		{"STORE 1 +FLAG (\\Seen)", "expected FLAGS, +FLAGS or -FLAGS at column 13"},
+		{"STORE 1 FLAGS", "expected a space at column 17"},
+		{"STORE 1 FLAGS (\\Foo)",
+		 "expected a keyword or a system flag that can be set at column 19"},
+		{"STORE 1 FLAGS (\\Seen", "expected a space or \")\" at column 24"},
+		{"COPY 2:4 MEETING", "COPY 2:4 MEETING"},
+		{"UID COPY 1:* \"a b\"", "UID COPY 1:* \"a b\""},
+		{"UID MOVE 42:69 foo", "UID MOVE 42:69 foo"},
+		{"MOVE $ foo", "expected a set of numbers at column 9"},
+	};
+	check_rows(rows, ARRAY_LEN(rows));
+}
+
+static void search_commands(void **state)
+{
+	(void)state;
+	static const struct row rows[] = {
+		{"SEARCH FLAGGED SINCE 1-Feb-1994 NOT FROM \"Smith\"",
+		 "SEARCH FLAGGED SINCE 1-Feb-1994 NOT HEADER From Smith"},
+		{"SEARCH TEXT \"string not in mailbox\"", "SEARCH TEXT \"string not in mailbox\""},
+		{"SEARCH CHARSET UTF-8 TEXT {6}\r\n\xd0\x98\xd0\x98\xd0\x98",
+		 "SEARCH CHARSET UTF-8 TEXT {6}\r\n\xd0\x98\xd0\x98\xd0\x98"},
+		{"SEARCH ALL", "SEARCH ALL"},
+		{"SEARCH NEW OLD RECENT", "SEARCH (RECENT NOT SEEN) NOT RECENT RECENT"},
+		{"SEARCH UNANSWERED UNDELETED UNDRAFT UNFLAGGED UNSEEN UNKEYWORD x",
+		 "SEARCH NOT ANSWERED NOT DELETED NOT DRAFT NOT FLAGGED NOT SEEN NOT KEYWORD x"},
+		{"SEARCH ANSWERED DELETED DRAFT KEYWORD nil",
+		 "SEARCH ANSWERED DELETED DRAFT KEYWORD nil"},
+		{"SEARCH BCC a CC b TO c SUBJECT d HEADER x-y \"\"",
+		 "SEARCH HEADER Bcc a HEADER Cc b HEADER To c HEADER Subject d HEADER x-y \"\""},
+		{"SEARCH BEFORE 01-Jan-2000 ON \"2-Jan-2000\" SENTBEFORE 3-jan-2000 SENTON "
+		 "4-Jan-2000 "
+		 "SENTSINCE 5-Jan-1969",
+		 "SEARCH BEFORE 1-Jan-2000 ON 2-Jan-2000 SENTBEFORE 3-Jan-2000 SENTON 4-Jan-2000 "
+		 "SENTSINCE 5-Jan-1969"},
+		{"SEARCH LARGER 4096 SMALLER 5000000000 UID 1:*,3 2,4:7",
+		 "SEARCH LARGER 4096 SMALLER 5000000000 UID 1:*,3 2,4:7"},
+		{"SEARCH OR (1 2) NOT (OR SEEN (((DELETED))))",
+		 "SEARCH OR (1 2) NOT OR SEEN DELETED"},
+		{"SEARCH OR NOT 1 OR 2 3", "SEARCH OR NOT 1 OR 2 3"},
+		{"SEARCH MODSEQ \"/flags/\\\\draft\" all 620162338", "SEARCH MODSEQ 620162338"},
+		{"SEARCH OR NOT MODSEQ 720162338 LARGER 50000",
+		 "SEARCH OR NOT MODSEQ 720162338 LARGER 50000"},
+		{"UID SEARCH *", "UID SEARCH *"},
+		{"SEARCH", "expected a space at column 10"},
+		{"SEARCH ()", "expected a search key at column 12"},
+		{"SEARCH FOO", "expected a search key at column 11"},
+		{"SEARCH OR SEEN", "expected a space at column 18"},
+		{"SEARCH SINCE 1994-02-01", "expected a date like 1-Feb-1994 at column 17"},
+		{"SEARCH SINCE 30-Feb-1994", "expected a date like 1-Feb-1994 at column 17"},
+		{"SEARCH KEYWORD \\Seen", "expected a keyword at column 19"},
+		{"SEARCH RETURN (ALL) 1", "expected a search key at column 11"},
+	};
+	check_rows(rows, ARRAY_LEN(rows));
+}
+
+static void search_tree_is_bounded(void **state)
+{
+	(void)state;
+	AUTO(buf) struct buf b = BUF_INIT(KIB(64));
+	for (int i = 0; i < 100; i++)
+		buf_add_c(&b, i ? " NOT" : "SEARCH");
+	buf_add_c(&b, " SEEN");
+	check_row(buf_str(&b), "too many nested search keys");
+	buf_reset(&b);
+	buf_add_c(&b, "SEARCH");
+	for (int i = 0; i < 5000; i++)
+		buf_add_c(&b, " SEEN");
+	check_row(buf_str(&b), "too many search keys");
+	buf_reset(&b);
+	buf_add_c(&b, "FETCH 1 (");
+	for (int i = 0; i < 300; i++)
+		buf_add_c(&b, "FLAGS ");
+	check_row(buf_str(&b), "too many FETCH attributes");
+}
+
+static void tags(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *in;
+		int want;
+		const char *tag;
+	} rows[] = {
+		{"A0001 NOOP", 0, "A0001"},	  {".!]x NOOP", 0, ".!]x"},
+		{"A0001", -FAIL_SYNTAX, "A0001"}, {"", -FAIL_SYNTAX, ""},
+		{"+ NOOP", -FAIL_SYNTAX, ""},	  {"a+ NOOP", -FAIL_SYNTAX, ""},
+		{"(a NOOP", -FAIL_SYNTAX, ""},	  {"a( NOOP", -FAIL_SYNTAX, ""},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		AUTO(arena) struct arena arena = ARENA_INIT(KIB(4));
+		struct imap_cmd cmd;
+		assert_int_equal(parse(str_c(rows[i].in), &arena, &cmd, NULL), rows[i].want);
+		assert_str(cmd.tag, rows[i].tag);
+	}
+	assert_int_equal(imap_cmd_peek(STR("a APPEND x {30}\r\n")), IMAP_CMD_APPEND);
+	assert_int_equal(imap_cmd_peek(STR("a uid store 1")), IMAP_CMD_STORE);
+	assert_int_equal(imap_cmd_peek(STR("a LOGIN {5}\r\n")), IMAP_CMD_LOGIN);
+	assert_int_equal(imap_cmd_peek(STR("a FOO")), IMAP_CMD_KIND_COUNT);
+}
+
+static void external_literals(void **state)
+{
+	(void)state;
+	AUTO(arena) struct arena arena = ARENA_INIT(KIB(64));
+	struct imap_cmd cmd;
+	struct fail why = FAIL_INIT;
+	struct str text = STR("a APPEND x {70000}\r\n (\\Seen) ~{80000}\r\n");
+	struct imap_external ext[] = {{20, 70000, false}, {text.n, 80000, true}};
+	struct imap_input in = {text, ext, 2};
+	assert_ok(imap_cmd_parse(&in, NULL, &arena, &cmd, &why), &why);
+	assert_int_equal(cmd.append.message_count, 2);
+	assert_int_equal(cmd.append.message[0].body.external, 0);
+	assert_int_equal(cmd.append.message[0].body.size, 70000);
+	assert_int_equal(cmd.append.message[1].body.external, 1);
+	assert_true(cmd.append.message[1].body.binary);
+	assert_int_equal(cmd.append.message[1].flags.bits, IMAP_FLAG_SEEN);
+
+	text = STR("a LOGIN x {70000}\r\n");
+	ext[0].pos = text.n;
+	in = (struct imap_input){text, ext, 1};
+	assert_int_equal(imap_cmd_parse(&in, NULL, &arena, &cmd, &why), -FAIL_LIMIT);
+	assert_string_equal(why.public, "string too long");
+	text = STR("a APPEND x {3}\r\nabc"); /* one that nobody asked for */
+	in = (struct imap_input){text, ext, 1};
+	assert_int_equal(imap_cmd_parse(&in, NULL, &arena, &cmd, &why), -FAIL_SYNTAX);
+}
+
+/* Cutting a command anywhere must be refused or parsed, never read past. */
+static void truncation_is_harmless(void **state)
+{
+	(void)state;
+	static const char *const whole[] = {
+		"a FETCH 1:*,3 (UID BODY.PEEK[1.2.HEADER.FIELDS (DATE \"x\\\"y\")]<0.10>) "
+		"(CHANGEDSINCE 1)",
+		"a SEARCH CHARSET UTF-8 OR (1 NOT SEEN) HEADER {3}\r\nabc \"d\" SINCE "
+		"\"1-Feb-1994\"",
+		"a APPEND x (\\Seen k) \"17-Jul-1996 02:44:25 -0700\" ~{3+}\r\nabc",
+		"a LIST (SUBSCRIBED) \"\" (\"a*\" b%) RETURN (STATUS (MESSAGES))",
+	};
+	for (size_t i = 0; i < ARRAY_LEN(whole); i++) {
+		size_t n = strlen(whole[i]);
+		for (size_t cut = 0; cut <= n; cut++) {
+			AUTO(arena) struct arena arena = ARENA_INIT(KIB(64));
+			char *copy = malloc(cut + 1); /* so that a sanitizer sees the end */
+			memcpy(copy, whole[i], cut);
+			struct imap_cmd cmd;
+			int r = parse(str_make(copy, cut), &arena, &cmd, NULL);
+			assert_true(cut < n ? r <= 0 : r == 0);
+			free(copy);
+		}
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(simple_commands),
+		cmocka_unit_test(mailbox_commands),
+		cmocka_unit_test(list_commands),
+		cmocka_unit_test(append_commands),
+		cmocka_unit_test(fetch_commands),
+		cmocka_unit_test(store_and_copy_commands),
+		cmocka_unit_test(search_commands),
+		cmocka_unit_test(search_tree_is_bounded),
+		cmocka_unit_test(tags),
+		cmocka_unit_test(external_literals),
+		cmocka_unit_test(truncation_is_harmless),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
