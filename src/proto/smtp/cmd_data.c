@@ -78,6 +78,7 @@ void smtp_cmd_bdat(struct smtp_turn *t, const struct smtp_cmd *cmd)
 		smtp_transaction_reset(x);
 		return;
 	}
+	t->ret->first = !x->bdat;
 	x->bdat = true;
 	x->bdat_last = cmd->bdat.last;
 	x->bdat_size = size;

@@ -124,6 +124,7 @@ struct smtp_result {
 	enum smtp_next next;
 	uint32_t delay_ms; /* hold the replies back so long */
 	uint64_t octets;   /* SMTP_DATA: most that the message may have; SMTP_BDAT: of this chunk */
+	bool first;	      /* SMTP_BDAT: a new message begins, earlier chunks are void */
 	bool last;	   /* SMTP_BDAT */
 	bool discard;	   /* SMTP_BDAT */
 	struct str mechanism; /* SMTP_AUTH: borrowed from the batch */
