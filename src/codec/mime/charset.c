@@ -288,6 +288,14 @@ void charset_feed(struct charset *c, struct str in, struct buf *out)
 	}
 }
 
+void charset_next_piece(struct charset *c)
+{
+	UErrorCode err = U_ZERO_ERROR;
+	/* Without this, ICU takes "ESC ( B ESC $ B" between two words for an attack. */
+	if (c->kind == KIND_ICU && ucnv_toUCountPending(c->icu, &err) == 0)
+		ucnv_resetToUnicode(c->icu);
+}
+
 void charset_finish(struct charset *c, struct buf *out)
 {
 	if (c->kind == KIND_ICU)

@@ -25,6 +25,11 @@ DEFINE_AUTO_PTR(charset, struct charset, charset_free);
 
 /* Append the UTF-8 of the next bytes, cut anywhere. A full @out drops the rest. */
 void charset_feed(struct charset *c, struct str in, struct buf *out);
+/*
+ * The text goes on in a piece that begins in the charset's initial state, as each RFC 2047 word does;
+ * an unfinished character is kept for it.
+ */
+void charset_next_piece(struct charset *c);
 /* The text ends: what is left of an unfinished character becomes U+FFFD. */
 void charset_finish(struct charset *c, struct buf *out);
 

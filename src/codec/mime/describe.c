@@ -196,10 +196,11 @@ bool describe_envelope(struct arena *arena, const struct head *h,
 	return cut;
 }
 
-/* All fields of one name, unfolded, decoded, joined by ", ". */
+/* A field unfolded and decoded; address fields of one name are joined by ", ". */
 static bool text_copy(struct arena *arena, const struct head *h, enum head_id id, size_t max,
 		      struct str *ret)
 {
+	bool join = id >= HEAD_FROM && id <= HEAD_BCC;
 	AUTO(buf) struct buf line = BUF_INIT(MIB(16));
 	AUTO(buf) struct buf text = BUF_INIT(MIB(64));
 	struct str raw;
@@ -211,6 +212,8 @@ static bool text_copy(struct arena *arena, const struct head *h, enum head_id id
 		if (text.n > 0)
 			(void)buf_add(&text, STR(", "));
 		word_decode(&text, buf_str(&line));
+		if (!join)
+			break;
 	}
 	*ret = arena_str(arena, utf8_clip(buf_str(&text), max));
 	return cut || text.n > max;

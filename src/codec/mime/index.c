@@ -301,7 +301,7 @@ static bool header_line(struct mime_index *ix, struct str line, struct str head,
 	} else if (name_n > 0) {
 		field_begin(ix, head, name_n);
 		head_add(&ix->head, str_skip(line, value));
-	} else if (ix->cur == 0 && ix->block_fields == 0 &&
+	} else if (part_at(ix, ix->cur)->flags & MIME_PART_IS_MESSAGE && ix->block_fields == 0 &&
 		   (str_starts(head, STR("From ")) || str_starts(head, STR(">From ")))) {
 		return true;
 	} else {

@@ -130,7 +130,7 @@ struct mime_map {
 	struct str body;
 	struct str bodystructure;
 
-	/* Decoded and unfolded texts of the top-level header, several fields of a name joined by ", ". */
+	/* Decoded and unfolded texts of the top-level header; address fields of one name are joined. */
 	struct str subject, from, sender, to, cc, bcc;
 	struct str message_id, in_reply_to, references;
 	struct mime_first first_from, first_to, first_cc;

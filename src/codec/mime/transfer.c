@@ -30,6 +30,8 @@ static void base64_rest(struct transfer *t, struct buf *out)
 
 static void base64_feed(struct transfer *t, struct str in, struct buf *out)
 {
+	if (t->done)
+		return;
 	char *to = buf_room(out, in.n / 4 * 3 + 6);
 	size_t n = 0;
 	if (!to)
@@ -37,6 +39,7 @@ static void base64_feed(struct transfer *t, struct str in, struct buf *out)
 	for (size_t i = 0; i < in.n; i++) {
 		int v = base64_value((unsigned char)in.p[i]);
 		if (v >= 0) {
+			t->pads = 0;
 			t->bits = t->bits << 6 | (uint32_t)v;
 			if (++t->groups < 4)
 				continue;
@@ -45,16 +48,14 @@ static void base64_feed(struct transfer *t, struct str in, struct buf *out)
 			to[n++] = (char)t->bits;
 			t->groups = 0;
 			t->bits = 0;
-		} else if (in.p[i] == '=' && t->groups > 0) {
-			buf_added(out, n);
-			base64_rest(t, out);
-			to = buf_room(out, (in.n - i) / 4 * 3 + 6);
-			n = 0;
-			if (!to)
-				return;
+		} else if (in.p[i] == '=' && t->groups >= 2 && t->groups + ++t->pads == 4) {
+			t->done = true;
+			break;
 		}
 	}
 	buf_added(out, n);
+	if (t->done)
+		base64_rest(t, out);
 }
 
 static int hex_value(unsigned char c)

@@ -3,7 +3,7 @@
  * transfer.h - content transfer encodings, streaming.                          [codec, pure]
  *
  * RFC 2045 sections 6.7 and 6.8. Decoders take anything: base64 skips bytes outside its alphabet
- * and goes on behind padding (joined attachments), quoted-printable leaves a "=" that makes
+ * and ends at its padding (mailing lists put plain text behind it), quoted-printable leaves a "=" that makes
  * no sense in place. Other encodings pass through.
  */
 #ifndef BARID_CODEC_MIME_TRANSFER_H
@@ -16,6 +16,8 @@ struct transfer {
 	enum mime_encoding encoding;
 	uint32_t bits;		/* base64: bits that wait for more */
 	unsigned groups;	/* base64: how many 6-bit groups they are */
+	unsigned pads;		/* base64: "=" after them */
+	bool done;		/* base64: the padding has come */
 	unsigned char held[64]; /* quoted-printable: "=" and what follows; encoder: up to 2 bytes */
 	size_t n_held;
 	size_t column; /* encoder: used of this line */

@@ -64,7 +64,9 @@ static void run_add(struct run *r, const struct word *w, struct buf *out)
 	AUTO(buf) struct buf bytes = BUF_INIT(w->text.n + 16);
 	if (r->charset && !str_eqi(r->label, w->charset))
 		run_end(r, out);
-	if (!r->charset)
+	if (r->charset)
+		charset_next_piece(r->charset);
+	else
 		r->charset = charset_new(w->charset);
 	r->label = w->charset;
 	word_bytes(w, &bytes);
