@@ -109,11 +109,12 @@ int dir_domain(struct dir *d, struct str domain, struct arena *a, struct domain_
 		*ret = out;
 		return 0;
 	}
-	r = dir_query(d,
-		      "SELECT a.target_domain, a.active AND COALESCE(t.active AND NOT t.backupmx, 0)"
-		      " FROM alias_domain a LEFT JOIN domain t ON t.domain = a.target_domain"
-		      " WHERE a.alias_domain = ?1",
-		      domain, STR_NULL, &st, why);
+	r = dir_query(
+		d,
+		"SELECT a.target_domain, a.active AND COALESCE(t.active AND NOT t.backupmx, 0)"
+		" FROM alias_domain a LEFT JOIN domain t ON t.domain = a.target_domain"
+		" WHERE a.alias_domain = ?1",
+		domain, STR_NULL, &st, why);
 	if (r < 0)
 		return r;
 	if (r == 1) {

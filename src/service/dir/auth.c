@@ -41,8 +41,8 @@ static const char *const flags[DIR_SERVICES][3] = {
 	[DIR_DELIVER] = {"0", "0", "0"},
 };
 
-static const char *const names[DIR_SERVICES] = {"smtp",	 "imap", "pop3", "managesieve",
-						"web",	 "dav",	 "eas",	 "deliver"};
+static const char *const names[DIR_SERVICES] = {"smtp", "imap", "pop3", "managesieve",
+						"web",	"dav",	"eas",	"deliver"};
 
 /* 1 and the row, or 0: no such mailbox. */
 static int load(struct dir *d, const struct dir_login *l, struct str username, struct arena *a,
@@ -120,7 +120,8 @@ static bool in_net(const struct ip *ip, struct str net)
 	return rest == 0 || (ip->b[bits / 8] ^ base.b[bits / 8]) >> (8 - rest) == 0;
 }
 
-/* The column's list, divided by commas or blanks. An empty one lets nobody in, as in the reference. */
+/* The column's list, divided by commas or blanks. An empty one lets nobody in, as in the reference.
+ */
 static bool nets_allow(struct str nets, struct str peer)
 {
 	struct str rest = nets;
@@ -148,7 +149,8 @@ static void set_reason(struct dir_grant *g, const char *text, const char *more)
 	(void)snprintf(g->reason, sizeof g->reason, "%s%.80s", text, more);
 }
 
-/* Is the password right? Sets reason when not. Never fails: a hash we cannot read matches nothing. */
+/* Is the password right? Sets reason when not. Never fails: a hash we cannot read matches nothing.
+ */
 static bool check_password(struct dir *d, const struct dir_login *l, const struct login_row *row,
 			   struct dir_grant *g)
 {
@@ -178,8 +180,7 @@ static bool check_password(struct dir *d, const struct dir_login *l, const struc
 }
 
 /* Everything but the password. */
-static bool check_rules(const struct dir_login *l, const struct login_row *row,
-			struct dir_grant *g)
+static bool check_rules(const struct dir_login *l, const struct login_row *row, struct dir_grant *g)
 {
 	if (!row->mailbox_active)
 		set_reason(g, "account is switched off", "");

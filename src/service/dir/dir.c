@@ -100,11 +100,14 @@ static struct str lower(struct arena *a, struct str s)
 	return p ? str_make(p, s.n) : STR_NULL;
 }
 
-static uint64_t not_negative(int64_t v) { return v > 0 ? (uint64_t)v : 0; }
+static uint64_t not_negative(int64_t v)
+{
+	return v > 0 ? (uint64_t)v : 0;
+}
 
 /* Copy the row at hand and reset the statement. */
-static int read_account(struct dir *d, struct db_stmt *st, struct arena *a,
-			struct dir_account *ret, struct fail *why)
+static int read_account(struct dir *d, struct db_stmt *st, struct arena *a, struct dir_account *ret,
+			struct fail *why)
 {
 	struct dir_account out = {
 		.address = lower(a, db_col_text(st, 0)),
@@ -141,8 +144,7 @@ int dir_find_account(struct dir *d, struct str address, struct arena *a, struct 
 		     struct fail *why)
 {
 	struct db_stmt *st = NULL;
-	int r = dir_query(d, ACCOUNT_COLUMNS " WHERE m.username = ?1", address, STR_NULL, &st,
-			  why);
+	int r = dir_query(d, ACCOUNT_COLUMNS " WHERE m.username = ?1", address, STR_NULL, &st, why);
 
 	if (r < 0)
 		return r;
@@ -158,8 +160,8 @@ int dir_account_by_address(struct dir *d, struct str address, struct arena *a,
 	return dir_find_account(d, address, a, ret, why);
 }
 
-int dir_account_by_id(struct dir *d, struct account_id id, struct arena *a,
-		      struct dir_account *ret, struct fail *why)
+int dir_account_by_id(struct dir *d, struct account_id id, struct arena *a, struct dir_account *ret,
+		      struct fail *why)
 {
 	struct db_stmt *st = NULL;
 

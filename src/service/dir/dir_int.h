@@ -37,9 +37,18 @@ struct dir {
 	struct slowdown *slow;
 };
 
-static inline void dir_lock(struct dir *d) { (void)pthread_mutex_lock(&d->lock); }
-static inline void dir_unlock(struct dir *d) { (void)pthread_mutex_unlock(&d->lock); }
-static inline void auto_dir_lock_(struct dir **d) { dir_unlock(*d); }
+static inline void dir_lock(struct dir *d)
+{
+	(void)pthread_mutex_lock(&d->lock);
+}
+static inline void dir_unlock(struct dir *d)
+{
+	(void)pthread_mutex_unlock(&d->lock);
+}
+static inline void auto_dir_lock_(struct dir **d)
+{
+	dir_unlock(*d);
+}
 /* Hold the lock until the scope ends. */
 #define DIR_LOCKED(d)                                                                              \
 	__attribute__((cleanup(auto_dir_lock_), unused)) struct dir *dir_locked_ = (d);            \

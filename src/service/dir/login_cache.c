@@ -59,8 +59,8 @@ static bool make_tag(const struct login_cache *c, struct str username, struct st
 	(void)buf_add(&text, username);
 	(void)buf_add(&text, stored);
 	(void)buf_add(&text, password);
-	bool ok = !text.failed && digest_hmac(DIGEST_SHA256, secret_str(&c->key), buf_str(&text),
-					      tag, NULL) == 0;
+	bool ok = !text.failed &&
+		  digest_hmac(DIGEST_SHA256, secret_str(&c->key), buf_str(&text), tag, NULL) == 0;
 	if (text.p)
 		explicit_bzero(text.p, text.n);
 	return ok;

@@ -2,9 +2,10 @@
 /*
  * login_cache.h - passwords that were verified a short while ago.              [service/dir only]
  *
- * An entry is HMAC-SHA-256, under a key made at start and never written anywhere, of user name, stored hash and
- * password. So the table holds nothing that can be tried against another system, and an entry is
- * void as soon as the stored hash changes. Bounded and expiring; only successes are kept. Thread-safe.
+ * An entry is HMAC-SHA-256, under a key made at start and never written anywhere, of user name,
+ * stored hash and password. So the table holds nothing that can be tried against another system,
+ * and an entry is void as soon as the stored hash changes. Bounded and expiring; only successes are
+ * kept. Thread-safe.
  */
 #ifndef BARID_SERVICE_DIR_LOGIN_CACHE_H
 #define BARID_SERVICE_DIR_LOGIN_CACHE_H

@@ -5,7 +5,10 @@
  */
 #include "password_int.h"
 
-static uint32_t rotl(uint32_t v, unsigned by) { return v << by | v >> (32 - by); }
+static uint32_t rotl(uint32_t v, unsigned by)
+{
+	return v << by | v >> (32 - by);
+}
 
 static uint32_t load32(const uint8_t *p)
 {
@@ -40,8 +43,8 @@ static void md4_block(uint32_t s[4], const uint8_t *p)
 		uint32_t f = r == 0   ? (b & c) | (~b & d)
 			     : r == 1 ? (b & c) | (b & d) | (c & d)
 				      : b ^ c ^ d;
-		uint32_t t = rotl(v[0] + f + load32(p + 4 * order[r][i % 16]) + add[r],
-				  shift[r][i % 4]);
+		uint32_t t =
+			rotl(v[0] + f + load32(p + 4 * order[r][i % 16]) + add[r], shift[r][i % 4]);
 		v[0] = d;
 		v[3] = c;
 		v[2] = b;
@@ -116,8 +119,8 @@ void md5_block_state(const uint8_t block[64], uint8_t out[16])
 			f = c ^ (b | ~d);
 			k = 7 * i % 16;
 		}
-		uint32_t t = b + rotl(v[0] + f + sines[i] + load32(block + 4 * k),
-				      shift[i / 16][i % 4]);
+		uint32_t t =
+			b + rotl(v[0] + f + sines[i] + load32(block + 4 * k), shift[i / 16][i % 4]);
 		v[0] = d;
 		v[3] = c;
 		v[2] = b;

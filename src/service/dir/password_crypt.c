@@ -50,8 +50,7 @@ static bool too_slow(struct str data)
 	/* (gost-)yescrypt "$y$j9T$": after the flavour j comes log2(N) - 1; '9' costs 16 MiB. */
 	if (str_starts(data, STR("$y$")) || str_starts(data, STR("$gy$"))) {
 		struct str p = str_skip(data, str_find(data, 1, '$') + 1);
-		return p.n < 2 || p.p[0] != 'j' || !p.p[1] ||
-		       !strchr("./0123456789ABCDEF", p.p[1]);
+		return p.n < 2 || p.p[0] != 'j' || !p.p[1] || !strchr("./0123456789ABCDEF", p.p[1]);
 	}
 	/* scrypt "$7$C...": log2(N). */
 	if (str_starts(data, STR("$7$")))
@@ -99,7 +98,7 @@ int verify_argon2(struct str data, struct str password, struct fail *why)
 
 	if (data.n > HASH_TEXT_MAX || memchr(data.p ? data.p : "", 0, data.n))
 		return fail_set(why, FAIL_SYNTAX, NULL, "an Argon2 hash of %zu bytes", data.n);
-	argon2_type type = str_starts(data, STR("$argon2id$")) ? Argon2_id
+	argon2_type type = str_starts(data, STR("$argon2id$"))	? Argon2_id
 			   : str_starts(data, STR("$argon2i$")) ? Argon2_i
 								: Argon2_d;
 	if (type == Argon2_d)

@@ -36,7 +36,10 @@ static int refused(enum digest d, struct fail *why)
 			digests[d].name);
 }
 
-size_t digest_len(enum digest d) { return digests[d].len; }
+size_t digest_len(enum digest d)
+{
+	return digests[d].len;
+}
 
 int digest_two(enum digest d, struct str a, struct str b, uint8_t *out, struct fail *why)
 {

@@ -10,7 +10,10 @@
 
 enum { ROUNDS_MAX = 4000000 };
 
-static struct str bytes_of(const uint8_t *p, size_t n) { return str_make((const char *)p, n); }
+static struct str bytes_of(const uint8_t *p, size_t n)
+{
+	return str_make((const char *)p, n);
+}
 
 /* "$1$salt$rounds$hex": HMAC-SHA-1, the salt as it stands. */
 int verify_pbkdf2(struct str data, struct str password, struct fail *why)

@@ -78,7 +78,8 @@ static void every_scheme(void **state)
 	}
 }
 
-/* RFC 5802 5 and RFC 7677 3 know the password "pencil"; NTLM's is the well-known hash of "password". */
+/* RFC 5802 5 and RFC 7677 3 know the password "pencil"; NTLM's is the well-known hash of
+ * "password". */
 static void published_vectors(void **state)
 {
 	static const char *const pencil[] = {
@@ -102,23 +103,51 @@ static void published_vectors(void **state)
 	assert_int_equal(password_verify(ntlm, STR("Password"), NULL), 0);
 	/* RFC 1320 A.5. */
 	md4((const uint8_t *)"", 0, out);
-	assert_memory_equal(out, "\x31\xd6\xcf\xe0\xd1\x6a\xe9\x31\xb7\x3c\x59\xd7\xe0\xc0\x89\xc0", 16);
-	const char *digits = "12345678901234567890123456789012345678901234567890123456789012345678901234567890";
+	assert_memory_equal(out, "\x31\xd6\xcf\xe0\xd1\x6a\xe9\x31\xb7\x3c\x59\xd7\xe0\xc0\x89\xc0",
+			    16);
+	const char *digits =
+		"12345678901234567890123456789012345678901234567890123456789012345678901234567890";
 	md4((const uint8_t *)digits, 80, out);
-	assert_memory_equal(out, "\xe3\x3b\x4d\xdc\x9c\x38\xf2\x19\x9c\x3e\x7b\x16\x4f\xcc\x05\x36", 16);
+	assert_memory_equal(out, "\xe3\x3b\x4d\xdc\x9c\x38\xf2\x19\x9c\x3e\x7b\x16\x4f\xcc\x05\x36",
+			    16);
 }
 
 static void damaged_hashes(void **state)
 {
 	static const char *const bad[] = {
-		"", "{", "{}", "{NOPE}abc", "{SSHA.rot13}abc", "{SSHA512}", "{SSHA512}!!!",
-		"{SSHA512}YWJj", "{SHA}YWJj", "{CRAM-MD5}00", "{NTLM}zz", "{NTLM}00",
-		"{SCRAM-SHA-1}", "{SCRAM-SHA-1}0,,,", "{SCRAM-SHA-1}99999999,YQ==,YQ==,YQ==",
-		"{PBKDF2}", "{PBKDF2}$2$a$b$c", "{PBKDF2}$1$a$4294967295$00", "{PBKDF2}$1$a$0$00",
-		"{ARGON2ID}", "{ARGON2ID}$argon2id$v=19$m=99999999,t=3,p=1$YWJjZGVmZ2g$YWJj",
-		"{ARGON2I}$argon2i$v=19$m=8,t=1", "{CRYPT}", "{CRYPT}*", "{CRYPT}$6$rounds=99999999$a$b",
-		"{CRYPT}$2y$31$abcdefghijklmnopqrstuu", "{CRYPT}$2y$", "{CRYPT}$y$", "{CRYPT}$y$jzT$a$b",
-		"{CRYPT}$7$", "{CRYPT}$7$zU..../....", "{CRYPT}$zz$abc", "{CRYPT}$sha1$4000000000$a$b",
+		"",
+		"{",
+		"{}",
+		"{NOPE}abc",
+		"{SSHA.rot13}abc",
+		"{SSHA512}",
+		"{SSHA512}!!!",
+		"{SSHA512}YWJj",
+		"{SHA}YWJj",
+		"{CRAM-MD5}00",
+		"{NTLM}zz",
+		"{NTLM}00",
+		"{SCRAM-SHA-1}",
+		"{SCRAM-SHA-1}0,,,",
+		"{SCRAM-SHA-1}99999999,YQ==,YQ==,YQ==",
+		"{PBKDF2}",
+		"{PBKDF2}$2$a$b$c",
+		"{PBKDF2}$1$a$4294967295$00",
+		"{PBKDF2}$1$a$0$00",
+		"{ARGON2ID}",
+		"{ARGON2ID}$argon2id$v=19$m=99999999,t=3,p=1$YWJjZGVmZ2g$YWJj",
+		"{ARGON2I}$argon2i$v=19$m=8,t=1",
+		"{CRYPT}",
+		"{CRYPT}*",
+		"{CRYPT}$6$rounds=99999999$a$b",
+		"{CRYPT}$2y$31$abcdefghijklmnopqrstuu",
+		"{CRYPT}$2y$",
+		"{CRYPT}$y$",
+		"{CRYPT}$y$jzT$a$b",
+		"{CRYPT}$7$",
+		"{CRYPT}$7$zU..../....",
+		"{CRYPT}$zz$abc",
+		"{CRYPT}$sha1$4000000000$a$b",
 	};
 
 	(void)state;

@@ -3,9 +3,9 @@
  * Where an address leads.
  *
  * The reference resolves in two stages, and so does this file. Expansion replaces an address by
- * the forwardings of the first table that knows it, again and again, until an address names itself or
- * nothing (find_forwardings, expand). What remains is looked up among the mailboxes, or
- * belongs to another server (settle). The order of keys and tables is that of docs/formats/directory.md.
+ * the forwardings of the first table that knows it, again and again, until an address names itself
+ * or nothing (find_forwardings, expand). What remains is looked up among the mailboxes, or belongs
+ * to another server (settle). The order of keys and tables is that of docs/formats/directory.md.
  */
 #include "dir_int.h"
 
@@ -18,7 +18,7 @@ struct expansion {
 	VEC(struct str) addresses; /* all seen; [next, n) are waiting */
 	size_t next;
 	VEC(struct destination) dests;
-	size_t unknown;	  /* ends that are no mailbox */
+	size_t unknown; /* ends that are no mailbox */
 	struct str note;
 };
 
@@ -54,8 +54,8 @@ static const char own_sql[] =
 static const char alias_domain_sql[] =
 	"SELECT f.forwarding FROM forwardings f JOIN domain d ON d.domain = f.domain"
 	" JOIN alias_domain a ON a.target_domain = d.domain"
-	" WHERE f.address = ?1 AND f.active = 1 AND a.alias_domain = ?2 AND a.active = 1" LIVE_DOMAIN
-	" ORDER BY f.id";
+	" WHERE f.address = ?1 AND f.active = 1 AND a.alias_domain = ?2 AND a.active = "
+	"1" LIVE_DOMAIN " ORDER BY f.id";
 /* 3: the catch-all of the domain. */
 static const char catch_all_sql[] =
 	"SELECT f.forwarding FROM forwardings f JOIN domain d ON d.domain = f.address"
@@ -64,8 +64,8 @@ static const char catch_all_sql[] =
 static const char alias_catch_all_sql[] =
 	"SELECT f.forwarding FROM forwardings f JOIN domain d ON d.domain = f.address"
 	" JOIN alias_domain a ON a.target_domain = d.domain"
-	" WHERE f.address = ?1 AND f.active = 1 AND a.alias_domain = ?2 AND a.active = 1" LIVE_DOMAIN
-	" ORDER BY f.id";
+	" WHERE f.address = ?1 AND f.active = 1 AND a.alias_domain = ?2 AND a.active = "
+	"1" LIVE_DOMAIN " ORDER BY f.id";
 
 struct forwardings {
 	VEC(struct str) v;
@@ -154,9 +154,9 @@ static int add_detail(struct expansion *e, struct str detail, struct forwardings
 		size_t at = str_rfind(s, '@');
 		if (at == s.n)
 			continue;
-		f->v.p[i] = arena_printf(e->a, "%.*s%c%.*s%.*s", STR_ARG(str_sub(s, 0, at)),
-					 e->d->c.delimiter, STR_ARG(detail),
-					 STR_ARG(str_skip(s, at)));
+		f->v.p[i] =
+			arena_printf(e->a, "%.*s%c%.*s%.*s", STR_ARG(str_sub(s, 0, at)),
+				     e->d->c.delimiter, STR_ARG(detail), STR_ARG(str_skip(s, at)));
 		if (!f->v.p[i].p)
 			return full(why);
 	}
@@ -198,10 +198,11 @@ static void add_dest(struct expansion *e, struct destination dest)
 static int settle_list(struct expansion *e, const struct addr *x, struct fail *why)
 {
 	struct db_stmt *st = NULL;
-	int r = dir_query(e->d,
-			  "SELECT l.transport FROM maillists l JOIN domain d ON d.domain = l.domain"
-			  " WHERE l.address = ?1 AND l.active = 1 AND l.transport <> ''" LIVE_DOMAIN,
-			  x->bare, STR_NULL, &st, why);
+	int r = dir_query(
+		e->d,
+		"SELECT l.transport FROM maillists l JOIN domain d ON d.domain = l.domain"
+		" WHERE l.address = ?1 AND l.active = 1 AND l.transport <> ''" LIVE_DOMAIN,
+		x->bare, STR_NULL, &st, why);
 	if (r != 1)
 		return r;
 	struct str transport = arena_str(e->a, db_col_text(st, 0));
@@ -367,9 +368,8 @@ static int judge(struct dir *d, struct expansion *e, struct dir_route *out, stru
 {
 	if (e->addresses.n > d->c.expand_max || (e->dests.n == 0 && e->unknown == 0)) {
 		out->verdict = DIR_LOOPS;
-		out->note = e->addresses.n > d->c.expand_max
-				    ? STR("expands to too many addresses")
-				    : STR("aliases point at each other");
+		out->note = e->addresses.n > d->c.expand_max ? STR("expands to too many addresses")
+							     : STR("aliases point at each other");
 		return 0;
 	}
 	out->note = e->note;
@@ -432,8 +432,8 @@ static int copy_out(const struct dir_route *from, struct arena *a, struct dir_ro
 	return 0;
 }
 
-static int route(struct dir *d, struct str address, struct arena *ret_arena,
-		 struct dir_route *ret, struct fail *why)
+static int route(struct dir *d, struct str address, struct arena *ret_arena, struct dir_route *ret,
+		 struct fail *why)
 {
 	AUTO(arena) struct arena scratch = ARENA_INIT(MIB(4));
 	struct arena *a = &scratch;
@@ -447,7 +447,8 @@ static int route(struct dir *d, struct str address, struct arena *ret_arena,
 	if (r == 0)
 		r = addr_parse(address, d->c.delimiter, a, &x, why);
 	if (r == -FAIL_SYNTAX) {
-		*ret = (struct dir_route){.verdict = DIR_BAD_ADDRESS, .note = STR("not an address")};
+		*ret = (struct dir_route){.verdict = DIR_BAD_ADDRESS,
+					  .note = STR("not an address")};
 		return 0;
 	}
 	if (r == 0)

@@ -10,6 +10,7 @@
 
 #define APPLICATION_ID 0x62647264 /* "bdrd" */
 
+/* clang-format off */
 #define NAME(n)	 n " VARCHAR(255) COLLATE NOCASE NOT NULL DEFAULT ''"
 #define TEXT(n)	 n " VARCHAR(255) NOT NULL DEFAULT ''"
 #define NUMBER(n) n " BIGINT NOT NULL DEFAULT 0"
@@ -139,6 +140,8 @@ static const char ids_sql[] =
 	" WHEN OLD.username <> NEW.username BEGIN"
 	" UPDATE barid_account SET username = NEW.username, was = NEW.username"
 	" WHERE username = OLD.username; END;";
+
+/* clang-format on */
 
 static const struct db_migration steps[] = {
 	{"domains", domains_sql},

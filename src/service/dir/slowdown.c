@@ -211,7 +211,8 @@ struct mono_ns slowdown_succeeded(struct slowdown *s, struct str peer, struct st
 	forget_old(s, from, now);
 	forget_old(s, pair, now);
 	forget_old(s, target, now);
-	/* A stranger's right answer takes as long as its wrong one, else haste would tell them apart. */
+	/* A stranger's right answer takes as long as its wrong one, else haste would tell them
+	 * apart. */
 	if (!is_known(s, pair, now))
 		ms = MAX(from ? delay_ms(s, from->failures) : 0, stranger_delay_ms(s, target));
 	if (from)

@@ -2,8 +2,8 @@
 /*
  * slowdown.h - make guessing passwords slow, without locking anybody out.      [service/dir only]
  *
- * Three bounded tables. *Sources* (an IPv4 address or an IPv6 /64) count failures; the next answer to
- * one that failed is held back slow_first_ms, doubling up to slow_max_ms. *Accounts* count the
+ * Three bounded tables. *Sources* (an IPv4 address or an IPv6 /64) count failures; the next answer
+ * to one that failed is held back slow_first_ms, doubling up to slow_max_ms. *Accounts* count the
  * failures of strangers; beyond account_free these hold back the answers to strangers as well.
  * *Pairs* remember which source logged in to which account: such a source is no stranger there,
  * and its right password is answered at once, whatever others do. A success takes back

@@ -78,7 +78,7 @@ struct spool_config {
 	bool manual;	/* no clerk: the caller runs spool_tick (tests) */
 
 	void *ctx; /* first argument of the following; all may be NULL, except route for DSNs */
-	/* Lane of a local account, < lanes. NULL: account mod lanes. */
+	/* Lane of a local account, < lanes. NULL: account mod lanes. Pure: called under locks. */
 	unsigned (*lane_of)(void *ctx, struct account_id account);
 	/* Where does this address lead? Blocking; FAIL_* means: ask again later. */
 	int (*route)(void *ctx, struct str address, struct arena *a, struct spool_route *ret,
@@ -205,7 +205,7 @@ struct spool_delivery {
 	int body_fd; /* read-only, the batch's; -1 when inline */
 	uint64_t body_size;
 	uint8_t sha256[SPOOL_HASH_LEN];
-	struct str map;
+	struct str map; /* empty: a report that the spool composed; ask scan before delivering it */
 	struct wall_us arrival;
 	struct spool_due *due;
 	size_t n_due;
@@ -240,6 +240,9 @@ struct spool_result {
  * for something not in flight is ignored. Callable from anywhere, does not wait.
  */
 void spool_done(struct spool *sp, struct spool_key key, const struct spool_result *r);
+/* The same for several: those of one message are written, and reported to its sender, together. */
+void spool_done_many(struct spool *sp, const struct spool_key *keys, const struct spool_result *r,
+		     size_t n);
 
 /* Everything in flight in this lane counts as not done; what was in flight crash_max times is held.
  */

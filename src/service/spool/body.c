@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Bodies that are files: nameless while they are written, `<id>.q` in the blob tree while a row
+ * names them. Order of a submission: verify, fdatasync, link, fsync of the folder, row. A crash
+ * before the row leaves at most a name without row, which the sweep removes.
+ */
+#include "spool_int.h"
+
+#include "base/encode.h"
+#include "sys/crash.h"
+#include "sys/rand.h"
+#include "sys/sha256.h"
+#include <errno.h>
+#include <fcntl.h>
+
+enum { BODIES_MAX = 4096, BLOB_MODE = 0640, BLOB_FOLDER_MODE = 0770 };
+
+static struct str id_str(const struct spool_body_id *id)
+{
+	return str_make((const char *)id->b, SPOOL_BODY_LEN);
+}
+
+/* blob/xx, and blob/xx/<hex>.q when with_name. */
+static void body_path(const struct spool *sp, struct spool_body_id id, bool with_name,
+		      char path[BODY_PATH_MAX])
+{
+	AUTO(buf) struct buf hex = BUF_INIT(64);
+
+	(void)hex_encode(&hex, id_str(&id));
+	(void)snprintf(path, BODY_PATH_MAX, "%s/%.2s%s%s%s", sp->blob_folder, buf_c(&hex),
+		       with_name ? "/" : "", with_name ? buf_c(&hex) : "", with_name ? ".q" : "");
+}
+
+static void body_free(struct body *b)
+{
+	fs_close(b->file);
+	free(b);
+}
+
+static struct body *body_find(struct spool *sp, struct spool_body_id id)
+{
+	LOCKED(&sp->bodies.lock);
+	return strmap_get(&sp->bodies.by_id, id_str(&id));
+}
+
+static int body_register(struct spool *sp, struct body *b, struct fail *why)
+{
+	LOCKED(&sp->bodies.lock);
+	if (sp->bodies.by_id.n >= BODIES_MAX)
+		return fail_set(why, FAIL_LIMIT, NULL, "%d bodies are being written", BODIES_MAX);
+	(void)strmap_put(&sp->bodies.by_id, id_str(&b->id), b);
+	return 0;
+}
+
+int spool_body_create(struct spool *sp, uint64_t size_hint, struct spool_body_id *ret_id,
+		      int *ret_fd, struct fail *why)
+{
+	char folder[BODY_PATH_MAX];
+	struct body *b = xcalloc(1, sizeof *b);
+
+	(void)size_hint; /* room is not reserved: a full disk shows at the write or the sync */
+	rand_bytes(b->id.b, SPOOL_BODY_LEN);
+	body_path(sp, b->id, false, folder);
+	int r = fs_mkdir_all(sp->fs, folder, BLOB_FOLDER_MODE, why);
+	if (r == 0)
+		r = fs_open(sp->fs, folder, FS_READ | FS_WRITE | FS_NAMELESS, BLOB_MODE, &b->file,
+			    why);
+	AUTO_FD int fd = -1;
+	if (r == 0) {
+		fd = fcntl(fs_file_fd(b->file), F_DUPFD_CLOEXEC, 0);
+		if (fd < 0)
+			r = fail_errno(why, FAIL_LIMIT, "duplicating a body's descriptor");
+	}
+	if (r == 0)
+		r = body_register(sp, b, why);
+	if (r < 0) {
+		body_free(b);
+		return r;
+	}
+	*ret_id = b->id;
+	*ret_fd = TAKE_FD(fd);
+	return 0;
+}
+
+int spool_body_seal(struct spool *sp, struct spool_body_id id, struct spool_sealed *ret,
+		    struct fail *why)
+{
+	struct body *b = body_find(sp, id);
+	struct spool_sealed out = {.fd = -1};
+	AUTO(fs_file) struct fs_file *view = NULL;
+
+	if (!b)
+		return fail_set(why, FAIL_NOTFOUND, NULL, "no such body is being written");
+	int r = sha256_of_file(b->file, out.sha256, &out.size, why);
+	if (r == 0)
+		r = fs_reopen_readonly(b->file, &view, why);
+	if (r < 0)
+		return fail_wrap(why, r, "sealing a body");
+	out.fd = fcntl(fs_file_fd(view), F_DUPFD_CLOEXEC, 0);
+	if (out.fd < 0)
+		return fail_errno(why, FAIL_LIMIT, "duplicating a body's descriptor");
+	b->size = out.size;
+	memcpy(b->sha256, out.sha256, SPOOL_HASH_LEN);
+	b->sealed = true;
+	*ret = out;
+	return 0;
+}
+
+void body_forget(struct spool *sp, struct spool_body_id id)
+{
+	(void)pthread_mutex_lock(&sp->bodies.lock);
+	struct body *b = strmap_remove(&sp->bodies.by_id, id_str(&id));
+	(void)pthread_mutex_unlock(&sp->bodies.lock);
+	if (b)
+		body_free(b);
+}
+
+void spool_body_drop(struct spool *sp, struct spool_body_id id)
+{
+	body_forget(sp, id);
+}
+
+void bodies_clear(struct spool *sp)
+{
+	MAP_EACH (&sp->bodies.by_id, i)
+		body_free(sp->bodies.by_id.slots[i].value);
+	strmap_clear(&sp->bodies.by_id);
+}
+
+int body_keep(struct spool *sp, struct spool_body_id id, struct fail *why)
+{
+	char path[BODY_PATH_MAX];
+	uint8_t hash[SPOOL_HASH_LEN];
+	uint64_t size = 0;
+	struct body *b = body_find(sp, id);
+
+	if (!b || !b->sealed)
+		return fail_set(why, FAIL_NOTFOUND, NULL, "the body was not sealed");
+	int r = sha256_of_file(b->file, hash, &size, why);
+	if (r < 0)
+		return r;
+	/* The writer still has its descriptor: what counts is what goes to disk now. */
+	if (size != b->size || memcmp(hash, b->sha256, SPOOL_HASH_LEN) != 0)
+		return fail_set(why, FAIL_CORRUPT, NULL, "the body changed after it was sealed");
+	r = fs_datasync(b->file, why);
+	if (r < 0)
+		return r;
+	CRASH_POINT("spool.body-synced");
+	body_path(sp, id, true, path);
+	r = fs_link(b->file, path, why);
+	if (r < 0)
+		return r;
+	CRASH_POINT("spool.body-linked");
+	body_path(sp, id, false, path);
+	r = fs_sync_dir(sp->fs, path, why);
+	if (r < 0)
+		body_unlink(sp, id);
+	return r;
+}
+
+void body_unlink(struct spool *sp, struct spool_body_id id)
+{
+	char path[BODY_PATH_MAX];
+
+	body_path(sp, id, true, path);
+	(void)!fs_unlink(sp->fs, path, NULL); /* else the next sweep */
+}
+
+int body_open(struct spool *sp, struct spool_body_id id, struct fs_file **ret, struct fail *why)
+{
+	char path[BODY_PATH_MAX];
+
+	body_path(sp, id, true, path);
+	return fs_open(sp->fs, path, FS_READ | FS_NOFOLLOW, 0, ret, why);
+}
+
+/* ---- sweeping ---- */
+
+struct sweep {
+	struct spool *sp;
+	char folder[BODY_PATH_MAX];
+	VEC(struct spool_body_id) orphans;
+};
+
+static int sweep_name(void *arg, const char *name, enum fs_kind kind)
+{
+	struct sweep *w = arg;
+	struct str s = str_c(name);
+	struct spool_body_id id;
+	AUTO(buf) struct buf raw = BUF_INIT(SPOOL_BODY_LEN);
+
+	if (kind != FS_KIND_FILE || !str_ends(s, STR(".q")) ||
+	    hex_decode(&raw, str_sub(s, 0, s.n - 2)) < 0 || raw.n != SPOOL_BODY_LEN)
+		return 0;
+	memcpy(id.b, raw.p, SPOOL_BODY_LEN);
+	/* Being submitted: it leaves the table only after its row is there. */
+	if (body_find(w->sp, id))
+		return 0;
+	SPOOL_DB(w->sp);
+	int r = rows_body_known(w->sp, id, NULL);
+	if (r == 0)
+		*(struct spool_body_id *)vec_push(&w->orphans) = id;
+	return MIN(r, 0);
+}
+
+static int sweep_folder(void *arg, const char *name, enum fs_kind kind)
+{
+	struct sweep *w = arg;
+
+	if (kind != FS_KIND_FOLDER || strlen(name) != 2)
+		return 0;
+	(void)snprintf(w->folder, sizeof w->folder, "%s/%s", w->sp->blob_folder, name);
+	return fs_list(w->sp->fs, w->folder, sweep_name, w, NULL);
+}
+
+int body_sweep(struct spool *sp, struct fail *why)
+{
+	struct sweep *w = xcalloc(1, sizeof *w);
+
+	w->sp = sp;
+	int r = fs_list(sp->fs, sp->blob_folder, sweep_folder, w, why);
+	for (size_t i = 0; r == 0 && i < w->orphans.n; i++)
+		body_unlink(sp, w->orphans.p[i]);
+	vec_clear(&w->orphans);
+	free(w);
+	return r;
+}

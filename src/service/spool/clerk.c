@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What falls due without anybody asking: lanes to be announced, mail for other servers (there is
+ * no relay yet: it waits, and fails when its lifetime is over), and reports to be routed.
+ */
+#include "spool_int.h"
+
+#include "sys/clock.h"
+#include <errno.h>
+#include <time.h>
+
+enum { CLERK_BATCH = 100, POLL_MS = 1000, ROUTE_AGAIN_S = 60 };
+
+struct keys {
+	VEC(struct spool_key) v;
+};
+
+static void pick(struct spool *sp, unsigned lane, struct keys *out)
+{
+	LOCKED(&sp->schedule.lock);
+	struct lane *l = &sp->schedule.lanes[lane];
+	while (out->v.n < CLERK_BATCH) {
+		struct list *from = list_empty(&l->ready) ? &l->suspects : &l->ready;
+		if (list_empty(from))
+			return;
+		struct entry *e = CONTAINER_OF(from->next, struct entry, link);
+		schedule_fly(sp, e);
+		*(struct spool_key *)vec_push(&out->v) = e->key;
+	}
+}
+
+/* ---- other servers ---- */
+
+static bool defer_remote(struct spool *sp)
+{
+	static const struct spool_result no_relay = {
+		.outcome = SPOOL_DEFERRED,
+		.status = "4.4.1",
+		.text = {"no relay yet", sizeof "no relay yet" - 1},
+	};
+	struct keys k = {0};
+
+	pick(sp, LANE_REMOTE(sp), &k);
+	for (size_t i = 0; i < k.v.n; i++)
+		spool_done(sp, k.v.p[i], &no_relay);
+	bool more = k.v.n == CLERK_BATCH;
+	vec_clear(&k.v);
+	return more;
+}
+
+/* ---- routing ---- */
+
+static void again_later(struct spool *sp, struct spool_key key)
+{
+	LOCKED(&sp->schedule.lock);
+	struct entry *e = schedule_find(sp, key);
+	if (e)
+		schedule_place(sp, e, SPOOL_ROUTING,
+			       (struct wall_us){clock_wall().v + ROUTE_AGAIN_S * SEC_US});
+}
+
+/* Replace the recipient that waited for its route by where the route leads. */
+static int write_route(struct spool *sp, const struct rcpt_row *row,
+		       const struct spool_route *route, struct spool_body_id *ret_body,
+		       struct fail *why)
+{
+	int r = db_begin(sp->db, why);
+
+	if (r < 0)
+		return r;
+	r = rows_delete_rcpt(sp, row->key, why);
+	for (size_t i = 0; r == 0 && i < route->n; i++) {
+		struct rcpt_row to = *row;
+		to.key.rcpt = (uint32_t)i;
+		to.state = SPOOL_QUEUED;
+		to.to = route->dests[i];
+		to.due = clock_wall();
+		r = rows_insert_rcpt(sp, &to, why);
+	}
+	if (r == 0)
+		r = rows_delete_empty(sp, row->key.number, ret_body, why);
+	if (r >= 0)
+		r = db_commit(sp->db, why);
+	if (r < 0)
+		db_rollback(sp->db);
+	return r;
+}
+
+static void reschedule(struct spool *sp, const struct rcpt_row *row,
+		       const struct spool_route *route)
+{
+	LOCKED(&sp->schedule.lock);
+	struct entry *e = schedule_find(sp, row->key);
+	if (e)
+		schedule_remove(sp, e);
+	for (size_t i = 0; i < route->n; i++)
+		(void)schedule_add(sp, (struct spool_key){row->key.number, (uint32_t)i},
+				   route->dests[i].account, SPOOL_QUEUED, clock_wall(), 0);
+}
+
+/* 0 = settled one way or the other, negative = try again later. */
+static int route_one(struct spool *sp, struct spool_key key, struct fail *why)
+{
+	AUTO(arena) struct arena a = ARENA_INIT(MIB(4));
+	struct rcpt_row row;
+	struct spool_route route = {0};
+	struct spool_body_id body = {0};
+	int r = 0;
+
+	{
+		SPOOL_DB(sp);
+		r = rows_rcpt(sp, key, &a, &row, why);
+	}
+	if (r < 0)
+		return r;
+	if (r == 0) {
+		row.key = key;
+		reschedule(sp, &row, &route);
+		return 0;
+	}
+	r = sp->c.route(sp->c.ctx, row.to.address, &a, &route, why);
+	if (r < 0)
+		return r;
+	if (route.kind == SPOOL_ROUTE_REFUSED) {
+		/* A report that cannot be delivered ends here: RFC 3464 1, RFC 5321 6.1. */
+		route.n = 0;
+		spool_alert(sp, "spool: report %llu to %.*s dropped: %.*s",
+			    (unsigned long long)key.number, STR_ARG(row.to.address),
+			    STR_ARG(route.note));
+	}
+	{
+		SPOOL_DB(sp);
+		r = write_route(sp, &row, &route, &body, why);
+	}
+	if (r < 0)
+		return r;
+	if (body_id_is_set(body))
+		body_unlink(sp, body);
+	reschedule(sp, &row, &route);
+	return 0;
+}
+
+static bool route_waiting(struct spool *sp)
+{
+	struct keys k = {0};
+
+	if (!sp->c.route)
+		return false;
+	pick(sp, LANE_ROUTING(sp), &k);
+	for (size_t i = 0; i < k.v.n; i++) {
+		struct fail why = FAIL_INIT;
+		if (route_one(sp, k.v.p[i], &why) < 0)
+			again_later(sp, k.v.p[i]);
+	}
+	bool more = k.v.n == CLERK_BATCH;
+	vec_clear(&k.v);
+	return more;
+}
+
+/* ---- the clerk's day ---- */
+
+void spool_tick(struct spool *sp)
+{
+	bool more = true;
+
+	while (more) {
+		{
+			LOCKED(&sp->schedule.lock);
+			schedule_advance(sp, clock_wall());
+		}
+		more = defer_remote(sp);
+		more |= route_waiting(sp);
+	}
+	schedule_announce(sp);
+}
+
+void clerk_nudge(struct spool *sp)
+{
+	LOCKED(&sp->jobs.lock);
+	sp->jobs.nudged = true;
+	(void)pthread_cond_signal(&sp->jobs.tick);
+}
+
+/* Nothing in the heap: sleep until nudged. Else look every second, as the clock may be bent. */
+static bool wait_for_work(struct spool *sp)
+{
+	struct jobs *j = &sp->jobs;
+	bool timers = false;
+	struct timespec t;
+
+	{
+		LOCKED(&sp->schedule.lock);
+		timers = sp->schedule.heap.n > 0;
+	}
+	(void)clock_gettime(CLOCK_REALTIME, &t);
+	t.tv_sec += POLL_MS / 1000;
+	LOCKED(&j->lock);
+	while (!j->nudged && !j->stop_clerk) {
+		if (!timers)
+			(void)pthread_cond_wait(&j->tick, &j->lock);
+		else if (pthread_cond_timedwait(&j->tick, &j->lock, &t) == ETIMEDOUT)
+			break;
+	}
+	j->nudged = false;
+	return !j->stop_clerk;
+}
+
+void *clerk_main(void *arg)
+{
+	struct spool *sp = arg;
+	struct fail why = FAIL_INIT;
+
+	if (body_sweep(sp, &why) < 0)
+		spool_alert(sp, "spool: sweeping the blob tree: %s", why.detail);
+	do
+		spool_tick(sp);
+	while (wait_for_work(sp));
+	return NULL;
+}

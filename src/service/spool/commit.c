@@ -1,0 +1,439 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The committer: everything that waits goes into one transaction, hence one fsync. Each message,
+ * and all results of one message, stand in a savepoint, so that one that fails takes no other
+ * along.
+ *
+ * When the commit itself fails, submissions are refused and results wait for another try. Body
+ * names are left alone then: what a failed commit wrote may still be found by recovery after a
+ * crash, and the row must find its body. The sweep at opening removes the rest.
+ */
+#include "spool_int.h"
+
+#include "sys/clock.h"
+#include "sys/crash.h"
+#include <errno.h>
+#include <time.h>
+
+enum { RESULTS_MAX = 2000, DROPPED_MAX = 256, RETRY_MS = 500, LAZY_S = 5, RESULT_TEXT_MAX = 1000 };
+
+struct submission {
+	struct spool_message *m;
+	int r;
+	uint64_t number;
+	struct fail why;
+};
+
+struct batch {
+	VEC(struct submission) submissions;
+	VEC(struct result *) results; /* by message number */
+	VEC(struct spool_receipt) dropped;
+	struct settled settled;
+	VEC(struct result *) again; /* could not be written */
+};
+
+void result_free(struct result *r)
+{
+	if (!r)
+		return;
+	free((void *)(uintptr_t)r->text.p);
+	free(r);
+}
+
+/* ---- collecting ---- */
+
+bool jobs_quiet(const struct spool *sp)
+{
+	const struct jobs *j = &sp->jobs;
+
+	return j->busy == 0 && list_empty(&j->to_carry) && list_empty(&j->to_write) &&
+	       list_empty(&j->results);
+}
+
+static void wait_ms(pthread_cond_t *c, pthread_mutex_t *m, unsigned ms)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_REALTIME, &t);
+	t.tv_sec += ms / 1000;
+	t.tv_nsec += (long)(ms % 1000) * 1000000;
+	if (t.tv_nsec >= 1000000000) {
+		t.tv_nsec -= 1000000000;
+		t.tv_sec++;
+	}
+	(void)pthread_cond_timedwait(c, m, &t);
+}
+
+static bool has_work(const struct jobs *j)
+{
+	return !list_empty(&j->to_write) || !list_empty(&j->results) || j->dropped.n >= DROPPED_MAX;
+}
+
+static int by_number(const void *a, const void *b)
+{
+	const struct result *x = *(struct result *const *)a;
+	const struct result *y = *(struct result *const *)b;
+
+	if (x->key.number != y->key.number)
+		return x->key.number < y->key.number ? -1 : 1;
+	return x->key.rcpt < y->key.rcpt ? -1 : x->key.rcpt > y->key.rcpt;
+}
+
+/* Wait for work and take it. False: stopped, and nothing is left. */
+static bool collect(struct spool *sp, struct batch *b)
+{
+	struct jobs *j = &sp->jobs;
+	struct list *n;
+
+	LOCKED(&j->lock);
+	if (j->retry_wait && !j->stop)
+		wait_ms(&j->work, &j->lock, RETRY_MS);
+	while (!has_work(j) && !j->stop) {
+		if (j->dropped.n == 0) {
+			(void)pthread_cond_wait(&j->work, &j->lock);
+			continue;
+		}
+		wait_ms(&j->work, &j->lock, LAZY_S * 1000);
+		break;
+	}
+	while (b->submissions.n < sp->c.group_max && (n = list_pop(&j->to_write)))
+		vec_push(&b->submissions)->m = CONTAINER_OF(n, struct spool_message, link_);
+	while (b->results.n < RESULTS_MAX && (n = list_pop(&j->results)))
+		*(struct result **)vec_push(&b->results) = CONTAINER_OF(n, struct result, link);
+	while (j->dropped.n > 0)
+		*(struct spool_receipt *)vec_push(&b->dropped) = *vec_pop(&j->dropped);
+	if (b->results.n > 1)
+		qsort(b->results.p, b->results.n, sizeof(struct result *), by_number);
+	j->busy++;
+	return b->submissions.n + b->results.n + b->dropped.n > 0 || !j->stop;
+}
+
+/* ---- writing ---- */
+
+static int savepoint(struct spool *sp, const char *sql, struct fail *why)
+{
+	return rows_run(sp, sql, NULL, 0, why);
+}
+
+/* Undo what was written since the savepoint. Fails when the whole transaction is gone. */
+static int undo(struct spool *sp, int r, struct fail *why)
+{
+	struct fail ignored;
+
+	if (!db_in_transaction(sp->db) || savepoint(sp, "ROLLBACK TO one", &ignored) < 0 ||
+	    savepoint(sp, "RELEASE one", &ignored) < 0)
+		return r;
+	(void)why;
+	return 0;
+}
+
+static int write_submission(struct spool *sp, struct submission *s, struct fail *why)
+{
+	int r = savepoint(sp, "SAVEPOINT one", why);
+
+	if (r < 0)
+		return r;
+	s->r = rows_insert(sp, s->m, SPOOL_QUEUED, &s->number, &s->why);
+	if (s->r == 0)
+		return savepoint(sp, "RELEASE one", why);
+	if (why)
+		*why = s->why;
+	return undo(sp, s->r, why);
+}
+
+static void put_again(struct batch *b, struct result *const *r, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		*(struct result **)vec_push(&b->again) = r[i];
+}
+
+static int write_results(struct spool *sp, struct batch *b, struct fail *why)
+{
+	for (size_t i = 0, n; i < b->results.n; i += n) {
+		struct result *const *group = &b->results.p[i];
+		for (n = 1; i + n < b->results.n; n++)
+			if (group[n]->key.number != group[0]->key.number)
+				break;
+		int r = savepoint(sp, "SAVEPOINT one", why);
+		if (r < 0)
+			return r;
+		r = settle_message(sp, group, n, &b->settled, why);
+		if (r == 0) {
+			r = savepoint(sp, "RELEASE one", why);
+			if (r < 0)
+				return r;
+			continue;
+		}
+		r = undo(sp, r, why);
+		if (r < 0)
+			return r;
+		put_again(b, group, n);
+	}
+	return 0;
+}
+
+static int write_dropped(struct spool *sp, const struct batch *b, struct fail *why)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < b->dropped.n; i++) {
+		const struct spool_key *k = &b->dropped.p[i].key;
+		r = rows_run(sp, "DELETE FROM receipt WHERE number = ?1 AND rcpt = ?2",
+			     (int64_t[]){(int64_t)k->number, k->rcpt}, 2, why);
+	}
+	return r;
+}
+
+static int write_batch(struct spool *sp, struct batch *b, struct fail *why)
+{
+	SPOOL_DB(sp);
+	int r = db_begin(sp->db, why);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; r == 0 && i < b->submissions.n; i++)
+		r = write_submission(sp, &b->submissions.p[i], why);
+	if (r == 0)
+		r = write_results(sp, b, why);
+	if (r == 0)
+		r = write_dropped(sp, b, why);
+	if (r < 0) {
+		db_rollback(sp->db);
+		return r;
+	}
+	CRASH_POINT("spool.before-commit");
+	if (b->results.n > 0)
+		CRASH_POINT("spool.before-done-commit");
+	r = db_commit(sp->db, why);
+	if (r < 0)
+		return r;
+	CRASH_POINT("spool.after-commit");
+	if (b->results.n > 0)
+		CRASH_POINT("spool.after-done-commit");
+	return 0;
+}
+
+/* ---- afterwards ---- */
+
+static void fail_batch(struct spool *sp, struct batch *b, int r, const struct fail *why)
+{
+	for (size_t i = 0; i < b->submissions.n; i++) {
+		struct submission *s = &b->submissions.p[i];
+		if (s->r == 0) {
+			s->r = r;
+			s->why = *why;
+		}
+		if (body_id_is_set(s->m->body_id))
+			body_forget(sp, s->m->body_id);
+	}
+	settled_clear(&b->settled);
+	b->again.n = 0;
+	put_again(b, b->results.p, b->results.n);
+	{
+		LOCKED(&sp->schedule.lock);
+		sp->schedule.counts.commit_failures++;
+	}
+	(void)pthread_mutex_lock(&sp->jobs.lock);
+	for (size_t i = 0; i < b->dropped.n; i++)
+		*(struct spool_receipt *)vec_push(&sp->jobs.dropped) = b->dropped.p[i];
+	(void)pthread_mutex_unlock(&sp->jobs.lock);
+	spool_alert(sp, "spool: commit failed: %s", why->detail);
+}
+
+static void schedule_submission(struct spool *sp, const struct submission *s)
+{
+	for (size_t i = 0; i < s->m->n_rcpts; i++)
+		(void)schedule_add(sp, (struct spool_key){s->number, (uint32_t)i},
+				   s->m->rcpts[i].to.account, SPOOL_QUEUED, clock_wall(), 0);
+}
+
+static void schedule_change(struct spool *sp, const struct change *c)
+{
+	struct entry *e = schedule_find(sp, c->key);
+
+	if (c->kind == CHANGE_ADD) {
+		(void)schedule_add(sp, c->key, c->account, c->state, c->due, 0);
+	} else if (e && c->kind == CHANGE_REMOVE) {
+		schedule_remove(sp, e);
+	} else if (e) {
+		e->crashes = 0;
+		schedule_place(sp, e, c->state, c->due);
+	}
+}
+
+static void publish(struct spool *sp, struct batch *b)
+{
+	struct spool_counts *n = &sp->schedule.counts;
+
+	{
+		LOCKED(&sp->schedule.lock);
+		n->commits++;
+		for (size_t i = 0; i < b->submissions.n; i++) {
+			if (b->submissions.p[i].r < 0)
+				continue;
+			schedule_submission(sp, &b->submissions.p[i]);
+			n->submitted++;
+		}
+		for (size_t i = 0; i < b->settled.changes.n; i++)
+			schedule_change(sp, &b->settled.changes.p[i]);
+		n->delivered += b->settled.delivered;
+		n->deferred += b->settled.deferred;
+		n->failed += b->settled.failed;
+		n->dsns += b->settled.dsns;
+	}
+	/* New timers: a sleeping clerk does not know them. */
+	if (b->settled.deferred > 0)
+		clerk_nudge(sp);
+	for (size_t i = 0; i < b->submissions.n; i++) {
+		const struct submission *s = &b->submissions.p[i];
+		if (!body_id_is_set(s->m->body_id))
+			continue;
+		if (s->r < 0)
+			body_unlink(sp, s->m->body_id);
+		body_forget(sp, s->m->body_id);
+	}
+	for (size_t i = 0; i < b->settled.bodies.n; i++)
+		body_unlink(sp, b->settled.bodies.p[i]);
+}
+
+static void tell(struct spool *sp, struct batch *b)
+{
+	for (size_t i = 0; i < b->submissions.n; i++) {
+		struct submission *s = &b->submissions.p[i];
+		s->m->done(s->m, s->r, s->number, s->r < 0 ? &s->why : NULL);
+	}
+	if (b->settled.receipts.n > 0 && sp->c.delivered)
+		sp->c.delivered(sp->c.ctx, b->settled.receipts.p, b->settled.receipts.n);
+	schedule_announce(sp);
+}
+
+/* Results that were written go, the others wait. */
+static void finish(struct spool *sp, struct batch *b, bool ok)
+{
+	struct jobs *j = &sp->jobs;
+	bool give_up = false;
+
+	(void)pthread_mutex_lock(&j->lock);
+	j->retry_wait = !ok || b->again.n > 0;
+	give_up = j->stop && j->retry_wait;
+	for (size_t i = 0; i < b->results.n; i++) {
+		bool waits = false;
+		for (size_t k = 0; k < b->again.n && !waits; k++)
+			waits = b->again.p[k] == b->results.p[i];
+		if (waits && !give_up)
+			list_append(&j->results, &b->results.p[i]->link);
+		else
+			result_free(b->results.p[i]);
+	}
+	if (give_up)
+		j->dropped.n = 0; /* asked for again after the next start */
+	j->busy--;
+	(void)pthread_cond_broadcast(&j->quiet);
+	(void)pthread_mutex_unlock(&j->lock);
+	settled_clear(&b->settled);
+	vec_clear(&b->submissions);
+	vec_clear(&b->results);
+	vec_clear(&b->dropped);
+	vec_clear(&b->again);
+}
+
+/* Fold the log into the file when it is large, or when there is time. */
+static void checkpoint(struct spool *sp)
+{
+	struct fail why = FAIL_INIT;
+
+	(void)pthread_mutex_lock(&sp->jobs.lock);
+	bool idle = !has_work(&sp->jobs);
+	(void)pthread_mutex_unlock(&sp->jobs.lock);
+	SPOOL_DB(sp);
+	if (db_wal_bytes(sp->db) <= (idle ? sp->c.wal_max / 4 : sp->c.wal_max))
+		return;
+	CRASH_POINT("spool.checkpoint");
+	if (db_checkpoint(sp->db, &why) < 0)
+		spool_alert(sp, "spool: checkpoint failed: %s", why.detail);
+}
+
+void *committer_main(void *arg)
+{
+	struct spool *sp = arg;
+
+	for (;;) {
+		struct batch b = {0};
+		struct fail why = FAIL_INIT;
+		bool more = collect(sp, &b);
+		int r = 0;
+		if (b.submissions.n + b.results.n + b.dropped.n > 0) {
+			r = write_batch(sp, &b, &why);
+			if (r < 0)
+				fail_batch(sp, &b, r, &why);
+			else
+				publish(sp, &b);
+			tell(sp, &b);
+		}
+		finish(sp, &b, r == 0);
+		if (!more)
+			return NULL;
+		checkpoint(sp);
+	}
+}
+
+/* ---- the callers' side ---- */
+
+/* NULL when this delivery is not in flight, or has its result already. */
+static struct result *accept(struct spool *sp, struct spool_key key, const struct spool_result *r)
+{
+	static const char *const general[] = {"2.0.0", "4.0.0", "5.0.0"};
+	{
+		LOCKED(&sp->schedule.lock);
+		struct entry *e = schedule_find(sp, key);
+		if (!e || !e->in_flight || e->settling)
+			return NULL;
+		e->settling = true;
+	}
+	struct result *copy = xcalloc(1, sizeof *copy);
+	size_t n = MIN(r->text.n, (size_t)RESULT_TEXT_MAX);
+	char *text = xcalloc(1, n + 1);
+	memcpy(text, n ? r->text.p : "", n);
+	copy->key = key;
+	copy->outcome = r->outcome;
+	copy->text = str_make(text, n);
+	(void)snprintf(copy->status, sizeof copy->status, "%s",
+		       r->status ? r->status : general[r->outcome]);
+	return copy;
+}
+
+void spool_done_many(struct spool *sp, const struct spool_key *keys, const struct spool_result *r,
+		     size_t n)
+{
+	struct list accepted = LIST_INIT(accepted);
+	struct list *l;
+
+	for (size_t i = 0; i < n; i++) {
+		struct result *copy = accept(sp, keys[i], &r[i]);
+		if (copy)
+			list_append(&accepted, &copy->link);
+	}
+	LOCKED(&sp->jobs.lock);
+	while ((l = list_pop(&accepted)))
+		list_append(&sp->jobs.results, l);
+	(void)pthread_cond_signal(&sp->jobs.work);
+}
+
+void spool_done(struct spool *sp, struct spool_key key, const struct spool_result *r)
+{
+	spool_done_many(sp, &key, r, 1);
+}
+
+void spool_receipts_dropped(struct spool *sp, const struct spool_receipt *r, size_t n)
+{
+	LOCKED(&sp->jobs.lock);
+	for (size_t i = 0; i < n; i++)
+		*(struct spool_receipt *)vec_push(&sp->jobs.dropped) = r[i];
+	(void)pthread_cond_signal(&sp->jobs.work);
+}
+
+void spool_drain(struct spool *sp)
+{
+	LOCKED(&sp->jobs.lock);
+	while (!jobs_quiet(sp))
+		(void)pthread_cond_wait(&sp->jobs.quiet, &sp->jobs.lock);
+}

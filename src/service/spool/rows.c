@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The rows of spool.db (docs/formats/spool.md).
+ */
+#include "spool_int.h"
+
+#include "sys/clock.h"
+#include "sys/rand.h"
+
+#define APPLICATION_ID 0x62647370 /* "bdsp" */
+
+/* AUTOINCREMENT: a number is not given again even when the newest row is gone. */
+static const char first_schema[] =
+	"CREATE TABLE spool (one INTEGER PRIMARY KEY CHECK (one = 1), epoch BLOB NOT NULL);"
+	"CREATE TABLE message (number INTEGER PRIMARY KEY AUTOINCREMENT, trace INTEGER NOT NULL,"
+	" sender TEXT NOT NULL, envid TEXT NOT NULL, ret INTEGER NOT NULL,"
+	" smtputf8 INTEGER NOT NULL, eightbit INTEGER NOT NULL, auth_account INTEGER NOT NULL,"
+	" arrival INTEGER NOT NULL, body_size INTEGER NOT NULL, sha256 BLOB NOT NULL, body_id BLOB,"
+	" prefix BLOB NOT NULL, map BLOB NOT NULL, body BLOB);"
+	"CREATE INDEX message_body ON message (body_id) WHERE body_id IS NOT NULL;"
+	"CREATE TABLE rcpt (number INTEGER NOT NULL REFERENCES message (number) ON DELETE CASCADE,"
+	" rcpt INTEGER NOT NULL, state INTEGER NOT NULL, account INTEGER NOT NULL,"
+	" address TEXT NOT NULL, detail TEXT, transport TEXT NOT NULL, original TEXT NOT NULL,"
+	" orcpt TEXT NOT NULL, notify INTEGER NOT NULL, attempts INTEGER NOT NULL,"
+	" crashes INTEGER NOT NULL, warned INTEGER NOT NULL, due INTEGER NOT NULL,"
+	" status TEXT NOT NULL, text TEXT NOT NULL,"
+	" PRIMARY KEY (number, rcpt)) WITHOUT ROWID;"
+	"CREATE TABLE receipt (number INTEGER NOT NULL, rcpt INTEGER NOT NULL,"
+	" account INTEGER NOT NULL, PRIMARY KEY (number, rcpt)) WITHOUT ROWID;";
+
+static const struct db_migration steps[] = {{"messages, recipients, receipts", first_schema}};
+
+/* RFC 9562 5.4. */
+static void make_uuid(uint8_t b[SPOOL_EPOCH_LEN])
+{
+	rand_bytes(b, SPOOL_EPOCH_LEN);
+	b[6] = (uint8_t)((b[6] & 0x0f) | 0x40);
+	b[8] = (uint8_t)((b[8] & 0x3f) | 0x80);
+}
+
+static int read_epoch(struct db *db, uint8_t epoch[SPOOL_EPOCH_LEN], struct fail *why)
+{
+	struct db_stmt *st = NULL;
+	int r = db_stmt(db, "SELECT epoch FROM spool", &st, why);
+
+	if (r == 0)
+		r = db_step(st, why);
+	if (r <= 0)
+		return r;
+	struct str b = db_col_blob(st, 0);
+	if (b.n != SPOOL_EPOCH_LEN)
+		r = fail_set(why, FAIL_CORRUPT, NULL, "spool epoch of %zu bytes", b.n);
+	else
+		memcpy(epoch, b.p, SPOOL_EPOCH_LEN);
+	db_reset(st);
+	return r;
+}
+
+int rows_schema(struct db *db, uint8_t epoch[SPOOL_EPOCH_LEN], struct fail *why)
+{
+	struct db_stmt *st = NULL;
+	int r = db_migrate(db, APPLICATION_ID, steps, ARRAY_LEN(steps), why);
+
+	if (r == 0)
+		r = read_epoch(db, epoch, why);
+	if (r != 0)
+		return MIN(r, 0);
+	make_uuid(epoch);
+	r = db_stmt(db, "INSERT INTO spool (one, epoch) VALUES (1, ?1)", &st, why);
+	if (r < 0)
+		return r;
+	db_bind_blob(st, 1, str_make((const char *)epoch, SPOOL_EPOCH_LEN));
+	return db_run(st, why);
+}
+
+int rows_run(struct spool *sp, const char *sql, const int64_t *params, size_t n, struct fail *why)
+{
+	struct db_stmt *st = NULL;
+	int r = db_stmt(sp->db, sql, &st, why);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < n; i++)
+		db_bind_i64(st, (int)i + 1, params[i]);
+	return db_run(st, why);
+}
+
+/* ---- writing ---- */
+
+int rows_insert_rcpt(struct spool *sp, const struct rcpt_row *row, struct fail *why)
+{
+	struct db_stmt *st = NULL;
+	int r = db_stmt(
+		sp->db,
+		"INSERT INTO rcpt (number, rcpt, state, account, address, detail, transport,"
+		" original, orcpt, notify, attempts, crashes, warned, due, status, text)"
+		" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 0, 0, 0, ?11, '', '')",
+		&st, why);
+	if (r < 0)
+		return r;
+	db_bind_u64(st, 1, row->key.number);
+	db_bind_i64(st, 2, row->key.rcpt);
+	db_bind_i64(st, 3, row->state);
+	db_bind_u64(st, 4, row->to.account.v);
+	db_bind_text(st, 5, row->to.address);
+	if (row->to.detail.p)
+		db_bind_text(st, 6, row->to.detail);
+	db_bind_text(st, 7, row->to.transport);
+	db_bind_text(st, 8, row->original);
+	db_bind_text(st, 9, row->orcpt);
+	db_bind_i64(st, 10, row->notify);
+	db_bind_i64(st, 11, row->due.v);
+	return db_run(st, why);
+}
+
+static int insert_message(struct spool *sp, const struct spool_message *m, uint64_t *ret_number,
+			  struct fail *why)
+{
+	struct db_stmt *st = NULL;
+	int r = db_stmt(sp->db,
+			"INSERT INTO message (trace, sender, envid, ret, smtputf8, eightbit,"
+			" auth_account, arrival, body_size, sha256, body_id, prefix, map, body)"
+			" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+			&st, why);
+	if (r < 0)
+		return r;
+	db_bind_i64(st, 1, (int64_t)m->trace.v);
+	db_bind_text(st, 2, m->sender);
+	db_bind_text(st, 3, m->envid);
+	db_bind_i64(st, 4, m->ret);
+	db_bind_i64(st, 5, m->smtputf8);
+	db_bind_i64(st, 6, m->eightbit);
+	db_bind_i64(st, 7, (int64_t)m->auth_account.v);
+	db_bind_i64(st, 8, m->arrival.v);
+	db_bind_u64(st, 9, m->body_size);
+	db_bind_blob(st, 10, str_make((const char *)m->sha256, SPOOL_HASH_LEN));
+	db_bind_blob(st, 12, m->prefix);
+	db_bind_blob(st, 13, m->map);
+	if (body_id_is_set(m->body_id))
+		db_bind_blob(st, 11, str_make((const char *)m->body_id.b, SPOOL_BODY_LEN));
+	else
+		db_bind_blob(st, 14, m->body);
+	r = db_run(st, why);
+	if (r == 0)
+		*ret_number = (uint64_t)db_last_rowid(sp->db);
+	return r;
+}
+
+int rows_insert(struct spool *sp, const struct spool_message *m, enum spool_state state,
+		uint64_t *ret_number, struct fail *why)
+{
+	uint64_t number = 0;
+	int r = insert_message(sp, m, &number, why);
+
+	for (size_t i = 0; r == 0 && i < m->n_rcpts; i++) {
+		const struct spool_rcpt *rcpt = &m->rcpts[i];
+		struct rcpt_row row = {
+			.key = {number, (uint32_t)i},
+			.state = state,
+			.to = rcpt->to,
+			.original = rcpt->original,
+			.orcpt = rcpt->orcpt,
+			.notify = rcpt->notify,
+			.due = m->arrival,
+		};
+		r = rows_insert_rcpt(sp, &row, why);
+	}
+	if (r == 0)
+		*ret_number = number;
+	return r;
+}
+
+int rows_defer(struct spool *sp, const struct rcpt_row *row, struct fail *why)
+{
+	struct db_stmt *st = NULL;
+	int r = db_stmt(
+		sp->db,
+		"UPDATE rcpt SET state = ?3, attempts = ?4, crashes = ?5, warned = ?6, due = ?7,"
+		" status = ?8, text = ?9 WHERE number = ?1 AND rcpt = ?2",
+		&st, why);
+	if (r < 0)
+		return r;
+	db_bind_u64(st, 1, row->key.number);
+	db_bind_i64(st, 2, row->key.rcpt);
+	db_bind_i64(st, 3, row->state);
+	db_bind_i64(st, 4, row->attempts);
+	db_bind_i64(st, 5, row->crashes);
+	db_bind_i64(st, 6, row->warned);
+	db_bind_i64(st, 7, row->due.v);
+	db_bind_text(st, 8, row->status);
+	db_bind_text(st, 9, row->text);
+	return db_run(st, why);
+}
+
+int rows_delete_rcpt(struct spool *sp, struct spool_key key, struct fail *why)
+{
+	return rows_run(sp, "DELETE FROM rcpt WHERE number = ?1 AND rcpt = ?2",
+			(int64_t[]){(int64_t)key.number, key.rcpt}, 2, why);
+}
+
+int rows_delete_empty(struct spool *sp, uint64_t number, struct spool_body_id *ret_body,
+		      struct fail *why)
+{
+	struct db_stmt *st = NULL;
+	struct spool_body_id id = {0};
+	int r = db_stmt(sp->db,
+			"SELECT body_id FROM message WHERE number = ?1"
+			" AND NOT EXISTS (SELECT 1 FROM rcpt WHERE number = ?1)",
+			&st, why);
+	if (r < 0)
+		return r;
+	db_bind_u64(st, 1, number);
+	r = db_step(st, why);
+	if (r <= 0)
+		return r;
+	struct str b = db_col_blob(st, 0);
+	if (b.n == SPOOL_BODY_LEN)
+		memcpy(id.b, b.p, SPOOL_BODY_LEN);
+	db_reset(st);
+	r = rows_run(sp, "DELETE FROM message WHERE number = ?1", (int64_t[]){(int64_t)number}, 1,
+		     why);
+	if (r < 0)
+		return r;
+	*ret_body = id;
+	return 1;
+}
+
+int rows_crashes(struct spool *sp, struct spool_key key, unsigned crashes, enum spool_state state,
+		 struct fail *why)
+{
+	return rows_run(sp,
+			"UPDATE rcpt SET crashes = ?3, state = ?4 WHERE number = ?1 AND rcpt = ?2",
+			(int64_t[]){(int64_t)key.number, key.rcpt, crashes, state}, 4, why);
+}
+
+/* ---- reading ---- */
+
+int rows_body_known(struct spool *sp, struct spool_body_id id, struct fail *why)
+{
+	struct db_stmt *st = NULL;
+	int r = db_stmt(sp->db, "SELECT 1 FROM message WHERE body_id = ?1", &st, why);
+
+	if (r < 0)
+		return r;
+	db_bind_blob(st, 1, str_make((const char *)id.b, SPOOL_BODY_LEN));
+	r = db_step(st, why);
+	db_reset(st);
+	return r;
+}
+
+/* Columns of both statements below. */
+#define MESSAGE_COLUMNS                                                                            \
+	"trace, sender, envid, ret, smtputf8, eightbit, auth_account, arrival, body_size, sha256," \
+	" body_id"
+
+static int read_message(struct db_stmt *st, bool with_content, struct arena *a,
+			struct message_row *m, struct fail *why)
+{
+	struct str hash = db_col_blob(st, 9);
+	struct str id = db_col_blob(st, 10);
+
+	m->trace.v = db_col_u64(st, 0);
+	m->sender = arena_str(a, db_col_text(st, 1));
+	m->envid = arena_str(a, db_col_text(st, 2));
+	m->ret = (enum spool_ret)db_col_i64(st, 3);
+	m->smtputf8 = db_col_i64(st, 4) != 0;
+	m->eightbit = db_col_i64(st, 5) != 0;
+	m->auth_account.v = db_col_u64(st, 6);
+	m->arrival.v = db_col_i64(st, 7);
+	m->body_size = db_col_u64(st, 8);
+	if (hash.n != SPOOL_HASH_LEN || (id.n != 0 && id.n != SPOOL_BODY_LEN))
+		return fail_set(why, FAIL_CORRUPT, NULL, "damaged row of message %llu",
+				(unsigned long long)m->number);
+	memcpy(m->sha256, hash.p, SPOOL_HASH_LEN);
+	if (id.n)
+		memcpy(m->body_id.b, id.p, SPOOL_BODY_LEN);
+	if (with_content) {
+		m->prefix = arena_str(a, db_col_blob(st, 11));
+		m->map = arena_str(a, db_col_blob(st, 12));
+		m->body = arena_str(a, db_col_blob(st, 13));
+		if (!m->prefix.p || !m->map.p || !m->body.p)
+			return fail_set(why, FAIL_LIMIT, NULL, "arena full at a message");
+	}
+	if (!m->sender.p || !m->envid.p)
+		return fail_set(why, FAIL_LIMIT, NULL, "arena full at a message");
+	return 1;
+}
+
+int rows_message(struct spool *sp, uint64_t number, bool with_content, struct arena *a,
+		 struct message_row *ret, struct fail *why)
+{
+	struct message_row m = {.number = number};
+	struct db_stmt *st = NULL;
+	int r = db_stmt(sp->db,
+			with_content ? "SELECT " MESSAGE_COLUMNS ", prefix, map, body"
+				       " FROM message WHERE number = ?1"
+				     : "SELECT " MESSAGE_COLUMNS " FROM message WHERE number = ?1",
+			&st, why);
+	if (r < 0)
+		return r;
+	db_bind_i64(st, 1, (int64_t)number);
+	r = db_step(st, why);
+	if (r <= 0)
+		return r;
+	r = read_message(st, with_content, a, &m, why);
+	db_reset(st);
+	if (r > 0)
+		*ret = m;
+	return r;
+}
+
+int rows_rcpt(struct spool *sp, struct spool_key key, struct arena *a, struct rcpt_row *ret,
+	      struct fail *why)
+{
+	struct db_stmt *st = NULL;
+	int r = db_stmt(
+		sp->db,
+		"SELECT state, account, address, detail, transport, original, orcpt, notify,"
+		" attempts, crashes, warned, due, status, text"
+		" FROM rcpt WHERE number = ?1 AND rcpt = ?2",
+		&st, why);
+	if (r < 0)
+		return r;
+	db_bind_i64(st, 1, (int64_t)key.number);
+	db_bind_i64(st, 2, key.rcpt);
+	r = db_step(st, why);
+	if (r <= 0)
+		return r;
+	*ret = (struct rcpt_row){
+		.key = key,
+		.state = (enum spool_state)db_col_i64(st, 0),
+		.to.account = {db_col_u64(st, 1)},
+		.to.address = arena_str(a, db_col_text(st, 2)),
+		.to.detail = db_col_is_null(st, 3) ? STR_NULL : arena_str(a, db_col_text(st, 3)),
+		.to.transport = arena_str(a, db_col_text(st, 4)),
+		.original = arena_str(a, db_col_text(st, 5)),
+		.orcpt = arena_str(a, db_col_text(st, 6)),
+		.notify = (unsigned)db_col_i64(st, 7),
+		.attempts = (unsigned)db_col_i64(st, 8),
+		.crashes = (unsigned)db_col_i64(st, 9),
+		.warned = db_col_i64(st, 10) != 0,
+		.due = {db_col_i64(st, 11)},
+		.status = arena_str(a, db_col_text(st, 12)),
+		.text = arena_str(a, db_col_text(st, 13)),
+	};
+	db_reset(st);
+	if (!ret->text.p)
+		return fail_set(why, FAIL_LIMIT, NULL, "arena full at a recipient");
+	return 1;
+}

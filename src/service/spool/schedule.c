@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Every unfinished recipient has an entry in memory: in a lane's list when it is due, in the heap
+ * until then, in neither while it is held. The rows are the truth; this is how they are found in
+ * time.
+ */
+#include "spool_int.h"
+
+#include "sys/clock.h"
+
+static uint64_t map_key(struct spool_key k)
+{
+	return k.number * SPOOL_RCPTS_MAX + k.rcpt;
+}
+
+void schedule_init(struct spool *sp)
+{
+	struct schedule *s = &sp->schedule;
+
+	(void)pthread_mutex_init(&s->lock, NULL);
+	s->n_lanes = sp->c.lanes + 2;
+	s->lanes = xcalloc(s->n_lanes, sizeof *s->lanes);
+	for (unsigned i = 0; i < s->n_lanes; i++) {
+		list_init(&s->lanes[i].ready);
+		list_init(&s->lanes[i].suspects);
+		list_init(&s->lanes[i].flying);
+	}
+}
+
+void schedule_clear(struct spool *sp)
+{
+	struct schedule *s = &sp->schedule;
+
+	MAP_EACH (&s->by_key, i)
+		free(s->by_key.slots[i].value);
+	map_clear(&s->by_key);
+	vec_clear(&s->heap);
+	free(s->lanes);
+	(void)pthread_mutex_destroy(&s->lock);
+}
+
+unsigned schedule_lane(const struct spool *sp, struct account_id account, enum spool_state state)
+{
+	if (state == SPOOL_ROUTING)
+		return LANE_ROUTING(sp);
+	if (account.v == 0)
+		return LANE_REMOTE(sp);
+	if (!sp->c.lane_of)
+		return (unsigned)(account.v % sp->c.lanes);
+	return MIN(sp->c.lane_of(sp->c.ctx, account), sp->c.lanes - 1);
+}
+
+/* ---- heap ---- */
+
+static void heap_set(struct schedule *s, size_t at, struct entry *e)
+{
+	s->heap.p[at] = e;
+	e->heap_at = at;
+}
+
+static void heap_up(struct schedule *s, size_t at)
+{
+	struct entry *e = s->heap.p[at];
+
+	while (at > 0 && s->heap.p[(at - 1) / 2]->due.v > e->due.v) {
+		heap_set(s, at, s->heap.p[(at - 1) / 2]);
+		at = (at - 1) / 2;
+	}
+	heap_set(s, at, e);
+}
+
+static void heap_down(struct schedule *s, size_t at)
+{
+	struct entry *e = s->heap.p[at];
+
+	for (;;) {
+		size_t child = 2 * at + 1;
+		if (child >= s->heap.n)
+			break;
+		if (child + 1 < s->heap.n && s->heap.p[child + 1]->due.v < s->heap.p[child]->due.v)
+			child++;
+		if (s->heap.p[child]->due.v >= e->due.v)
+			break;
+		heap_set(s, at, s->heap.p[child]);
+		at = child;
+	}
+	heap_set(s, at, e);
+}
+
+static void heap_add(struct schedule *s, struct entry *e)
+{
+	*(struct entry **)vec_push(&s->heap) = e;
+	e->heap_at = s->heap.n - 1;
+	heap_up(s, e->heap_at);
+}
+
+static void heap_remove(struct schedule *s, struct entry *e)
+{
+	size_t at = e->heap_at;
+
+	if (at == SIZE_MAX)
+		return;
+	struct entry *last = *vec_pop(&s->heap);
+	e->heap_at = SIZE_MAX;
+	if (last == e)
+		return;
+	heap_set(s, at, last);
+	heap_up(s, at);
+	heap_down(s, last->heap_at);
+}
+
+/* ---- entries ---- */
+
+struct entry *schedule_find(struct spool *sp, struct spool_key key)
+{
+	return map_get(&sp->schedule.by_key, map_key(key));
+}
+
+/* Out of every list, no longer in flight. */
+static void detach(struct schedule *s, struct entry *e)
+{
+	heap_remove(s, e);
+	list_remove(&e->link);
+	if (e->in_flight) {
+		s->lanes[e->lane].n_flying--;
+		s->counts.in_flight--;
+	}
+	e->in_flight = false;
+	e->settling = false;
+}
+
+static void make_ready(struct schedule *s, struct entry *e)
+{
+	struct lane *l = &s->lanes[e->lane];
+
+	list_append(e->crashes ? &l->suspects : &l->ready, &e->link);
+	l->woken = true;
+}
+
+void schedule_place(struct spool *sp, struct entry *e, enum spool_state state, struct wall_us due)
+{
+	struct schedule *s = &sp->schedule;
+
+	detach(s, e);
+	s->counts.by_state[e->state]--;
+	s->counts.by_state[state]++;
+	e->state = state;
+	e->due = due;
+	e->lane = schedule_lane(sp, e->account, state);
+	if (state == SPOOL_HELD)
+		return;
+	if (due.v <= clock_wall().v)
+		make_ready(s, e);
+	else
+		heap_add(s, e);
+}
+
+struct entry *schedule_add(struct spool *sp, struct spool_key key, struct account_id account,
+			   enum spool_state state, struct wall_us due, unsigned crashes)
+{
+	struct schedule *s = &sp->schedule;
+	struct entry *e = xcalloc(1, sizeof *e);
+
+	e->key = key;
+	e->account = account;
+	e->crashes = crashes;
+	e->heap_at = SIZE_MAX;
+	e->state = state;
+	list_init(&e->link);
+	s->counts.by_state[state]++;
+	(void)map_put(&s->by_key, map_key(key), e);
+	schedule_place(sp, e, state, due);
+	return e;
+}
+
+void schedule_remove(struct spool *sp, struct entry *e)
+{
+	struct schedule *s = &sp->schedule;
+
+	detach(s, e);
+	s->counts.by_state[e->state]--;
+	(void)map_remove(&s->by_key, map_key(e->key));
+	free(e);
+}
+
+void schedule_fly(struct spool *sp, struct entry *e)
+{
+	struct schedule *s = &sp->schedule;
+
+	detach(s, e);
+	e->in_flight = true;
+	list_append(&s->lanes[e->lane].flying, &e->link);
+	s->lanes[e->lane].n_flying++;
+	s->counts.in_flight++;
+}
+
+void schedule_advance(struct spool *sp, struct wall_us now)
+{
+	struct schedule *s = &sp->schedule;
+
+	while (s->heap.n > 0 && s->heap.p[0]->due.v <= now.v) {
+		struct entry *e = s->heap.p[0];
+		heap_remove(s, e);
+		make_ready(s, e);
+	}
+}
+
+void schedule_announce(struct spool *sp)
+{
+	struct schedule *s = &sp->schedule;
+
+	for (unsigned i = 0; i < s->n_lanes; i++) {
+		(void)pthread_mutex_lock(&s->lock);
+		bool woken = s->lanes[i].woken;
+		s->lanes[i].woken = false;
+		(void)pthread_mutex_unlock(&s->lock);
+		if (!woken)
+			continue;
+		if (i >= sp->c.lanes)
+			clerk_nudge(sp);
+		else if (sp->c.ready)
+			sp->c.ready(sp->c.ctx, i);
+	}
+}
+
+int schedule_load(struct spool *sp, struct fail *why)
+{
+	struct db_stmt *st = NULL;
+	int r = db_stmt(sp->db, "SELECT number, rcpt, account, state, due, crashes FROM rcpt", &st,
+			why);
+
+	if (r < 0)
+		return r;
+	LOCKED(&sp->schedule.lock);
+	while ((r = db_step(st, why)) == 1) {
+		int64_t state = db_col_i64(st, 3);
+		if (state < 0 || state >= SPOOL_STATES) {
+			db_reset(st);
+			return fail_set(why, FAIL_CORRUPT, NULL, "recipient in state %lld",
+					(long long)state);
+		}
+		(void)schedule_add(
+			sp, (struct spool_key){db_col_u64(st, 0), (uint32_t)db_col_u64(st, 1)},
+			(struct account_id){db_col_u64(st, 2)}, (enum spool_state)state,
+			(struct wall_us){db_col_i64(st, 4)}, (unsigned)db_col_i64(st, 5));
+	}
+	return r;
+}
+
+struct wall_us spool_next_due(struct spool *sp)
+{
+	struct schedule *s = &sp->schedule;
+
+	LOCKED(&s->lock);
+	for (unsigned i = 0; i < s->n_lanes; i++)
+		if (!list_empty(&s->lanes[i].ready) || !list_empty(&s->lanes[i].suspects))
+			return clock_wall();
+	return s->heap.n > 0 ? s->heap.p[0]->due : (struct wall_us){INT64_MAX};
+}
+
+void spool_count(struct spool *sp, struct spool_counts *ret)
+{
+	LOCKED(&sp->schedule.lock);
+	*ret = sp->schedule.counts;
+}

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What an outcome does to a recipient:
+ *
+ *   delivered           row goes, a receipt row waits for the store to drop its receipt
+ *   deferred, young     row stays with a later due time
+ *   deferred, too old   as failed
+ *   failed              row goes
+ *
+ * and, as NOTIFY asks, a report to the sender, in the same transaction (RFC 3461 5.2).
+ */
+#include "spool_int.h"
+
+#include "sys/clock.h"
+
+void settled_clear(struct settled *s)
+{
+	vec_clear(&s->changes);
+	vec_clear(&s->receipts);
+	vec_clear(&s->bodies);
+	*s = (struct settled){0};
+}
+
+/* The recipients of one message to be reported, by kind. */
+struct reports {
+	VEC(struct report_rcpt) v[3];
+};
+
+static void reports_clear(struct reports *r)
+{
+	for (unsigned i = 0; i < ARRAY_LEN(r->v); i++)
+		vec_clear(&r->v[i]);
+}
+
+static void report(struct reports *out, enum report_kind kind, const struct rcpt_row *row,
+		   const char *status, struct str text)
+{
+	*(struct report_rcpt *)vec_push(&out->v[kind]) =
+		(struct report_rcpt){.row = *row, .status = status, .text = text};
+}
+
+static bool failure_is_told(unsigned notify)
+{
+	return notify == 0 || (notify & SPOOL_NOTIFY_FAILURE);
+}
+
+static struct wall_us later(struct wall_us t, uint64_t seconds)
+{
+	return (struct wall_us){t.v + (int64_t)seconds * SEC_US};
+}
+
+static uint64_t retry_delay_s(const struct spool *sp, unsigned attempts)
+{
+	uint64_t s = sp->c.retry_first_s;
+
+	for (unsigned i = 1; i < attempts && s < sp->c.retry_max_s; i++)
+		s *= 2;
+	return MIN(s, (uint64_t)sp->c.retry_max_s);
+}
+
+static void add_change(struct settled *out, enum change_kind kind, const struct rcpt_row *row)
+{
+	*(struct change *)vec_push(&out->changes) = (struct change){
+		.kind = kind, .key = row->key, .state = row->state, .due = row->due};
+}
+
+static int finish_rcpt(struct spool *sp, const struct rcpt_row *row, struct settled *out,
+		       struct fail *why)
+{
+	add_change(out, CHANGE_REMOVE, row);
+	return rows_delete_rcpt(sp, row->key, why);
+}
+
+static int delivered(struct spool *sp, const struct result *res, const struct rcpt_row *row,
+		     struct reports *reports, struct settled *out, struct fail *why)
+{
+	int r = finish_rcpt(sp, row, out, why);
+
+	out->delivered++;
+	if (row->notify & SPOOL_NOTIFY_SUCCESS)
+		report(reports, REPORT_DELIVERED, row, res->status, res->text);
+	if (r < 0 || row->to.account.v == 0)
+		return r;
+	*(struct spool_receipt *)vec_push(&out->receipts) =
+		(struct spool_receipt){row->key, row->to.account};
+	return rows_run(
+		sp, "INSERT OR REPLACE INTO receipt (number, rcpt, account) VALUES (?1, ?2, ?3)",
+		(int64_t[]){(int64_t)row->key.number, row->key.rcpt, (int64_t)row->to.account.v}, 3,
+		why);
+}
+
+static int failed(struct spool *sp, const struct result *res, const struct rcpt_row *row,
+		  struct reports *reports, struct settled *out, struct fail *why)
+{
+	out->failed++;
+	if (failure_is_told(row->notify))
+		report(reports, REPORT_FAILED, row, res->status, res->text);
+	return finish_rcpt(sp, row, out, why);
+}
+
+static int deferred(struct spool *sp, const struct result *res, struct rcpt_row *row,
+		    const struct message_row *m, struct reports *reports, struct settled *out,
+		    struct fail *why)
+{
+	struct wall_us now = clock_wall();
+	struct wall_us end = later(m->arrival, sp->c.lifetime_s);
+
+	if (now.v >= end.v)
+		return failed(sp, res, row, reports, out, why);
+	row->attempts++;
+	row->due = later(now, retry_delay_s(sp, row->attempts));
+	row->due.v = MIN(row->due.v, end.v); /* the last try ends the lifetime */
+	if (row->state != SPOOL_HELD && row->state != SPOOL_ROUTING)
+		row->state = SPOOL_DEFER;
+	row->crashes = 0;
+	row->status = str_c(res->status);
+	row->text = res->text;
+	if ((row->notify & SPOOL_NOTIFY_DELAY) && !row->warned &&
+	    now.v >= later(m->arrival, sp->c.delay_warning_s).v) {
+		row->warned = true;
+		report(reports, REPORT_DELAYED, row, res->status, res->text);
+	}
+	out->deferred++;
+	add_change(out, CHANGE_DEFER, row);
+	return rows_defer(sp, row, why);
+}
+
+static int settle_rcpt(struct spool *sp, const struct result *res, const struct message_row *m,
+		       struct arena *a, struct reports *reports, struct settled *out,
+		       struct fail *why)
+{
+	struct rcpt_row row;
+	int r = rows_rcpt(sp, res->key, a, &row, why);
+
+	if (r == 0) {
+		row = (struct rcpt_row){.key = res->key};
+		add_change(out, CHANGE_REMOVE, &row);
+	}
+	if (r <= 0)
+		return r;
+	switch (res->outcome) {
+	case SPOOL_DELIVERED:
+		return delivered(sp, res, &row, reports, out, why);
+	case SPOOL_DEFERRED:
+		return deferred(sp, res, &row, m, reports, out, why);
+	case SPOOL_FAILED:
+		break;
+	}
+	return failed(sp, res, &row, reports, out, why);
+}
+
+/* Reports need the message's header; most results need none and do not read it. */
+static int send_reports(struct spool *sp, uint64_t number, struct arena *a,
+			const struct reports *reports, struct settled *out, struct fail *why)
+{
+	struct message_row m;
+	int r = rows_message(sp, number, true, a, &m, why);
+
+	if (r <= 0 || m.sender.n == 0)
+		return MIN(r, 0); /* nobody to tell: RFC 5321 4.5.5 */
+	for (unsigned k = 0; k < ARRAY_LEN(reports->v); k++) {
+		if (reports->v[k].n == 0)
+			continue;
+		r = report_insert(sp, &m, (enum report_kind)k, reports->v[k].p, reports->v[k].n,
+				  out, why);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int settle(struct spool *sp, struct result *const *results, size_t n, struct arena *a,
+		  struct reports *reports, struct settled *out, struct fail *why)
+{
+	uint64_t number = results[0]->key.number;
+	struct message_row m;
+	struct spool_body_id body = {0};
+	int r = rows_message(sp, number, false, a, &m, why);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < n; i++) {
+		r = settle_rcpt(sp, results[i], &m, a, reports, out, why);
+		if (r < 0)
+			return r;
+	}
+	if (reports->v[REPORT_FAILED].n + reports->v[REPORT_DELAYED].n +
+		    reports->v[REPORT_DELIVERED].n >
+	    0) {
+		r = send_reports(sp, number, a, reports, out, why);
+		if (r < 0)
+			return r;
+	}
+	r = rows_delete_empty(sp, number, &body, why);
+	if (r == 1 && body_id_is_set(body))
+		*(struct spool_body_id *)vec_push(&out->bodies) = body;
+	return MIN(r, 0);
+}
+
+static void append(struct settled *to, const struct settled *from)
+{
+	for (size_t i = 0; i < from->changes.n; i++)
+		*(struct change *)vec_push(&to->changes) = from->changes.p[i];
+	for (size_t i = 0; i < from->receipts.n; i++)
+		*(struct spool_receipt *)vec_push(&to->receipts) = from->receipts.p[i];
+	for (size_t i = 0; i < from->bodies.n; i++)
+		*(struct spool_body_id *)vec_push(&to->bodies) = from->bodies.p[i];
+	to->delivered += from->delivered;
+	to->deferred += from->deferred;
+	to->failed += from->failed;
+	to->dsns += from->dsns;
+}
+
+int settle_message(struct spool *sp, struct result *const *results, size_t n, struct settled *out,
+		   struct fail *why)
+{
+	AUTO(arena) struct arena a = ARENA_INIT(MIB(16));
+	struct reports reports = {0};
+	struct settled mine = {0};
+	int r = settle(sp, results, n, &a, &reports, &mine, why);
+
+	if (r == 0)
+		append(out, &mine);
+	reports_clear(&reports);
+	settled_clear(&mine);
+	return r;
+}

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * spool_int.h - between the files of the spool.                                [service/spool only]
+ *
+ * Locks, in the order in which they may be nested: turn (database), schedule.lock. jobs.lock and
+ * bodies.lock are leaves. Callbacks run with none held.
+ */
+#ifndef BARID_SERVICE_SPOOL_SPOOL_INT_H
+#define BARID_SERVICE_SPOOL_SPOOL_INT_H
+
+#include "base/map.h"
+#include "base/vec.h"
+#include "runtime/db/db.h"
+#include "service/spool/spool.h"
+#include "sys/fs.h"
+#include <pthread.h>
+
+#define SPOOL_RCPTS_MAX 65536
+
+/* ---- the database, one thread at a time, in the order of asking (turn.c) ---- */
+
+struct turn {
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	uint64_t next;
+	uint64_t serving;
+};
+void turn_init(struct turn *t);
+void turn_clear(struct turn *t);
+void turn_take(struct turn *t);
+void turn_give(struct turn *t);
+
+/* ---- bodies (body.c) ---- */
+
+struct body {
+	struct spool_body_id id;
+	struct fs_file *file;
+	bool sealed;
+	uint64_t size;
+	uint8_t sha256[SPOOL_HASH_LEN];
+};
+struct bodies {
+	pthread_mutex_t lock;
+	struct strmap by_id;
+};
+#define BODY_PATH_MAX 4096
+
+static inline bool body_id_is_set(struct spool_body_id id)
+{
+	static const struct spool_body_id none;
+	return memcmp(id.b, none.b, SPOOL_BODY_LEN) != 0;
+}
+
+/* ---- the schedule: every unfinished recipient, in memory (schedule.c) ---- */
+
+struct entry {
+	struct spool_key key;
+	struct account_id account;
+	unsigned lane;
+	enum spool_state state;
+	bool in_flight;
+	bool settling; /* in flight, and its result waits for the committer */
+	unsigned crashes;
+	struct wall_us due;
+	size_t heap_at;	  /* SIZE_MAX: not in the heap */
+	struct list link; /* a list of its lane, or alone */
+};
+struct lane {
+	struct list ready;    /* due, innocent */
+	struct list suspects; /* due, were in flight when the lane died */
+	struct list flying;
+	size_t n_flying;
+	bool woken; /* something became ready since the last announcement */
+};
+struct schedule {
+	pthread_mutex_t lock;
+	struct map by_key;
+	VEC(struct entry *) heap; /* by due */
+	struct lane *lanes;	  /* local ones, then remote, then routing */
+	unsigned n_lanes;
+	struct spool_counts counts;
+};
+
+/* ---- waiting work (commit.c, porter.c) ---- */
+
+struct result {
+	struct list link;
+	struct spool_key key;
+	enum spool_outcome outcome;
+	char status[12];
+	struct str text; /* owned */
+};
+struct jobs {
+	pthread_mutex_t lock;
+	pthread_cond_t work;  /* committer */
+	pthread_cond_t carry; /* porter */
+	pthread_cond_t tick;  /* clerk */
+	pthread_cond_t quiet; /* drain */
+	struct list to_carry; /* messages with body files */
+	struct list to_write; /* messages */
+	struct list results;
+	VEC(struct spool_receipt) dropped;
+	unsigned busy;	 /* threads at work */
+	bool retry_wait; /* the last commit failed: results wait a moment */
+	bool nudged;
+	bool stop; /* committer */
+	bool stop_porter;
+	bool stop_clerk;
+};
+
+struct spool {
+	struct spool_config c;
+	char *folder;
+	char *blob_folder;
+	char *hostname;
+	struct fs *fs;
+	uint8_t epoch[SPOOL_EPOCH_LEN];
+	struct turn turn;
+	struct db *db;
+	struct bodies bodies;
+	struct schedule schedule;
+	struct jobs jobs;
+	pthread_t committer;
+	pthread_t porter;
+	pthread_t clerk;
+	unsigned threads; /* 1 committer, 2 porter, 4 clerk: which run */
+};
+
+#define LANE_REMOTE(sp)	 ((sp)->c.lanes)
+#define LANE_ROUTING(sp) ((sp)->c.lanes + 1)
+
+/* Take the database until the scope ends. */
+static inline void auto_turn_(struct turn **t)
+{
+	turn_give(*t);
+}
+#define SPOOL_DB(sp)                                                                               \
+	__attribute__((cleanup(auto_turn_), unused)) struct turn *turn_held_ = &(sp)->turn;        \
+	turn_take(&(sp)->turn)
+static inline void auto_unlock_(pthread_mutex_t **m)
+{
+	(void)pthread_mutex_unlock(*m);
+}
+#define LOCKED(mutex)                                                                              \
+	__attribute__((cleanup(auto_unlock_), unused)) pthread_mutex_t *mutex_held_ = (mutex);     \
+	(void)pthread_mutex_lock(mutex)
+
+/* spool.c */
+void spool_alert(struct spool *sp, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+/* rows.c: SQL. With the turn held; the writing ones inside a transaction. */
+struct message_row {
+	uint64_t number;
+	struct trace_id trace;
+	struct str sender;
+	struct str envid;
+	enum spool_ret ret;
+	bool smtputf8;
+	bool eightbit;
+	struct account_id auth_account;
+	struct str prefix;
+	struct str body;
+	struct spool_body_id body_id;
+	uint64_t body_size;
+	uint8_t sha256[SPOOL_HASH_LEN];
+	struct str map;
+	struct wall_us arrival;
+};
+struct rcpt_row {
+	struct spool_key key;
+	enum spool_state state;
+	struct destination to;
+	struct str original;
+	struct str orcpt;
+	unsigned notify;
+	unsigned attempts;
+	unsigned crashes;
+	bool warned;
+	struct wall_us due;
+	struct str status;
+	struct str text;
+};
+MUST_CHECK int rows_schema(struct db *db, uint8_t epoch[SPOOL_EPOCH_LEN], struct fail *why);
+MUST_CHECK int rows_insert(struct spool *sp, const struct spool_message *m, enum spool_state state,
+			   uint64_t *ret_number, struct fail *why);
+MUST_CHECK int rows_insert_rcpt(struct spool *sp, const struct rcpt_row *row, struct fail *why);
+/* with_content: also prefix, body and map. 1, or 0: no such message. */
+MUST_CHECK int rows_message(struct spool *sp, uint64_t number, bool with_content, struct arena *a,
+			    struct message_row *ret, struct fail *why);
+MUST_CHECK int rows_rcpt(struct spool *sp, struct spool_key key, struct arena *a,
+			 struct rcpt_row *ret, struct fail *why);
+MUST_CHECK int rows_defer(struct spool *sp, const struct rcpt_row *row, struct fail *why);
+MUST_CHECK int rows_delete_rcpt(struct spool *sp, struct spool_key key, struct fail *why);
+/* Remove the message when no recipient is left. 1 when it went; *ret_body is its body file's id. */
+MUST_CHECK int rows_delete_empty(struct spool *sp, uint64_t number, struct spool_body_id *ret_body,
+				 struct fail *why);
+MUST_CHECK int rows_crashes(struct spool *sp, struct spool_key key, unsigned crashes,
+			    enum spool_state state, struct fail *why);
+MUST_CHECK int rows_body_known(struct spool *sp, struct spool_body_id id, struct fail *why);
+/* Run one statement with integer parameters. */
+MUST_CHECK int rows_run(struct spool *sp, const char *sql, const int64_t *params, size_t n,
+			struct fail *why);
+
+/* body.c */
+void bodies_clear(struct spool *sp);
+/* Verify, sync, name; the descriptor stays with the table until body_forget. */
+MUST_CHECK int body_keep(struct spool *sp, struct spool_body_id id, struct fail *why);
+void body_forget(struct spool *sp, struct spool_body_id id); /* close, leave its name */
+void body_unlink(struct spool *sp, struct spool_body_id id); /* remove its name */
+MUST_CHECK int body_open(struct spool *sp, struct spool_body_id id, struct fs_file **ret,
+			 struct fail *why);
+/* Remove `.q` names that no row has. Takes the turn. */
+MUST_CHECK int body_sweep(struct spool *sp, struct fail *why);
+
+/* schedule.c: with schedule.lock held, except where said. */
+void schedule_init(struct spool *sp);
+void schedule_clear(struct spool *sp);
+unsigned schedule_lane(const struct spool *sp, struct account_id account, enum spool_state state);
+struct entry *schedule_add(struct spool *sp, struct spool_key key, struct account_id account,
+			   enum spool_state state, struct wall_us due, unsigned crashes);
+struct entry *schedule_find(struct spool *sp, struct spool_key key);
+void schedule_remove(struct spool *sp, struct entry *e);
+/* Put it where its state and due time say; ends its flight. */
+void schedule_place(struct spool *sp, struct entry *e, enum spool_state state, struct wall_us due);
+void schedule_fly(struct spool *sp, struct entry *e);
+void schedule_advance(struct spool *sp, struct wall_us now);
+/* Without the lock: tell the role about lanes that woke. */
+void schedule_announce(struct spool *sp);
+/* Fill it from the database. With the turn held. */
+MUST_CHECK int schedule_load(struct spool *sp, struct fail *why);
+
+/* settle.c: what results do to the rows, within the committer's transaction. */
+enum change_kind { CHANGE_REMOVE, CHANGE_DEFER, CHANGE_ADD };
+struct change {
+	enum change_kind kind;
+	struct spool_key key;
+	struct account_id account; /* ADD */
+	enum spool_state state;
+	struct wall_us due;
+};
+struct settled {
+	VEC(struct change) changes;
+	VEC(struct spool_receipt) receipts;
+	VEC(struct spool_body_id) bodies; /* to be removed after the commit */
+	uint64_t delivered, deferred, failed, dsns;
+};
+void settled_clear(struct settled *s);
+/* All results of one message. Appends to *out only when it returns 0. */
+MUST_CHECK int settle_message(struct spool *sp, struct result *const *results, size_t n,
+			      struct settled *out, struct fail *why);
+
+/* report.c */
+struct report_rcpt {
+	struct rcpt_row row;
+	const char *status;
+	struct str text;
+};
+enum report_kind { REPORT_FAILED, REPORT_DELAYED, REPORT_DELIVERED };
+/* Compose a DSN to the sender of m and insert it; its key goes to *out. m has its content. */
+MUST_CHECK int report_insert(struct spool *sp, const struct message_row *m, enum report_kind kind,
+			     const struct report_rcpt *rcpts, size_t n, struct settled *out,
+			     struct fail *why);
+
+/* commit.c, porter.c, clerk.c */
+void *committer_main(void *sp);
+void *porter_main(void *sp);
+void *clerk_main(void *sp);
+void clerk_nudge(struct spool *sp);
+/* For the committer's own tests of quiet: with jobs.lock held. */
+bool jobs_quiet(const struct spool *sp);
+void result_free(struct result *r);
+
+#endif
