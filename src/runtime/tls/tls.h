@@ -7,7 +7,8 @@
  * one connection, used by one thread at a time.
  *
  * No renegotiation, no compression, no early data. Session tickets are stateless; their keys live
- * in memory only and rotate.
+ * in memory only, belong to the process (so they outlive a reload) and rotate every hour.
+ * A connection that ends without close_notify reads as TLS_EOF: our protocols mark their own ends.
  */
 #ifndef BARID_RUNTIME_TLS_TLS_H
 #define BARID_RUNTIME_TLS_TLS_H
@@ -19,7 +20,10 @@
 struct tls_ctx;
 struct tls_stream;
 
-/* Call once at start-up, before the sandbox: loads what OpenSSL would otherwise read later. */
+/*
+ * Call once at start-up, before the sandbox: loads what OpenSSL would otherwise read later, and
+ * ignores SIGPIPE, which OpenSSL's socket writes can raise.
+ */
 void tls_init(void);
 
 struct tls_identity {
@@ -34,6 +38,7 @@ struct tls_identity {
 MUST_CHECK int tls_ctx_new(const struct tls_identity *ids, size_t n, struct tls_ctx **ret, struct fail *why);
 struct tls_ctx *tls_ctx_ref(struct tls_ctx *ctx);
 void tls_ctx_unref(struct tls_ctx *ctx); /* NULL is fine */
+DEFINE_AUTO_PTR(tls_ctx, struct tls_ctx, tls_ctx_unref);
 
 /* Results of the calls below, beside 0 and negative fail codes. */
 enum tls_result {
@@ -46,11 +51,21 @@ enum tls_result {
 /* Server side of a connection over fd, which stays the caller's. Takes a reference on ctx. Never NULL. */
 struct tls_stream *tls_stream_new(struct tls_ctx *ctx, int fd);
 void tls_stream_free(struct tls_stream *s); /* NULL is fine */
+DEFINE_AUTO_PTR(tls_stream, struct tls_stream, tls_stream_free);
+/*
+ * Before the handshake: a client that negotiates an application protocol (ALPN, RFC 7301) must
+ * offer this one ("imap"), or the handshake fails; so a browser cannot be turned against a mail
+ * port. `name` is borrowed as long as the stream. A client without ALPN is always fine.
+ */
+void tls_stream_expect_alpn(struct tls_stream *s, const char *name);
 
 MUST_CHECK int tls_stream_handshake(struct tls_stream *s, struct fail *why);
 /* TLS_OK with 1..size bytes. */
 MUST_CHECK int tls_stream_read(struct tls_stream *s, char *into, size_t size, size_t *ret_n, struct fail *why);
-/* TLS_OK with 1..n bytes taken (partial writes happen; the rest may be offered from another address). */
+/*
+ * TLS_OK with 1..n bytes taken (partial writes happen; the rest may be offered from another
+ * address). After TLS_WANT_*, the next call must offer the same bytes again, with or without more.
+ */
 MUST_CHECK int tls_stream_write(struct tls_stream *s, struct str bytes, size_t *ret_n, struct fail *why);
 /* Tell the peer that we end; one attempt. */
 void tls_stream_close_notify(struct tls_stream *s);
