@@ -75,10 +75,11 @@ void smtp_cmd_bdat(struct smtp_turn *t, const struct smtp_cmd *cmd)
 	if (!num_add_u64(x->bdat_size, cmd->bdat.size, &size) || size > s->config->size_max) {
 		refuse_chunk(t, cmd,
 			     (struct smtp_status){552, "5.3.4", "Message size exceeds the limit"});
-		smtp_transaction_reset(x);
+		smtp_transaction_reset(s);
 		return;
 	}
 	t->ret->first = !x->bdat;
+	t->ret->forget = !x->bdat;
 	x->bdat = true;
 	x->bdat_last = cmd->bdat.last;
 	x->bdat_size = size;
@@ -94,12 +95,6 @@ void smtp_cmd_bdat_broken(struct smtp_turn *t, struct smtp_status refusal)
 	smtp_say(t, refusal);
 	if (t->s->mode != SMTP_MODE_CLOSED)
 		smtp_close(t);
-}
-
-static void drop(const struct smtp_session *s, const struct smtp_body *body)
-{
-	if (smtp_body_is_stored(body))
-		s->backend->body_drop(s->backend->ctx, body->id);
 }
 
 /* True when the message is refused for how it came; *ret is the reply. */
@@ -118,38 +113,54 @@ static bool body_refusal(const struct smtp_session *s, const struct smtp_body *b
 	return true;
 }
 
+void smtp_session_body_opened(struct smtp_session *s, struct spool_body_id id)
+{
+	if (spool_body_id_equal(s->t.body_id, id))
+		return;
+	bool expected = s->mode == SMTP_MODE_DATA || s->mode == SMTP_MODE_BDAT;
+	struct spool_body_id unwanted = expected ? s->t.body_id : id;
+	if (!spool_body_id_equal(unwanted, (struct spool_body_id){{0}}))
+		s->backend->body_drop(s->backend->ctx, unwanted);
+	if (expected)
+		s->t.body_id = id;
+}
+
+/* Edge may say only what fits the session: bytes of the size told, or the file that we know of. */
+static bool is_plausible(const struct smtp_session *s, const struct smtp_body *body)
+{
+	if (s->mode != SMTP_MODE_DATA && s->mode != SMTP_MODE_BDAT)
+		return false;
+	if (smtp_body_is_stored(body))
+		return spool_body_id_equal(body->id, s->t.body_id);
+	bool more_comes = s->mode == SMTP_MODE_BDAT && !s->t.bdat_last;
+	return body->flags || more_comes || body->bytes.n == body->size;
+}
+
 void smtp_session_body(struct smtp_session *s, const struct smtp_body *body, struct buf *out,
 		       struct smtp_result *ret)
 {
 	struct smtp_turn t = smtp_turn_begin(s, out, ret);
-	struct smtp_transaction *x = &s->t;
 	struct smtp_status refusal;
-	bool sized = smtp_body_is_stored(body) || body->bytes.n == body->size ||
-		     (s->mode == SMTP_MODE_BDAT && !x->bdat_last) || body->flags;
 
-	if (smtp_wrong_mode(&t,
-			    sized && (s->mode == SMTP_MODE_DATA || s->mode == SMTP_MODE_BDAT))) {
-		drop(s, body);
+	if (smtp_wrong_mode(&t, is_plausible(s, body)))
 		return;
-	}
-	bool last = s->mode == SMTP_MODE_DATA || x->bdat_last;
+	bool last = s->mode == SMTP_MODE_DATA || s->t.bdat_last;
 	s->mode = SMTP_MODE_LINES;
 	if (body->flags & SMTP_BODY_ABORTED) {
-		drop(s, body);
 		smtp_session_end(s, SMTP_END_LOST, out);
 		ret->next = SMTP_CLOSE;
 	} else if (body_refusal(s, body, &refusal)) {
-		drop(s, body);
 		s->messages++;
-		smtp_refuse(&t, refusal, "message", x->from, NULL);
-		smtp_transaction_reset(x);
+		smtp_refuse(&t, refusal, "message", s->t.from, NULL);
+		smtp_transaction_reset(s);
 		if (body->flags & SMTP_BODY_BARE)
 			smtp_close(&t);
 	} else if (last) {
 		s->messages++;
 		smtp_message(&t, body);
-		smtp_transaction_reset(x);
+		smtp_transaction_reset(s);
 	} else {
-		smtp_sayf(&t, 250, "2.0.0", "%llu octets received", (unsigned long long)x->chunk);
+		smtp_sayf(&t, 250, "2.0.0", "%llu octets received", (unsigned long long)s->t.chunk);
 	}
+	ret->forget = !s->t.bdat;
 }

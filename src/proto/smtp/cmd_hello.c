@@ -20,7 +20,7 @@ void smtp_cmd_hello(struct smtp_turn *t, const struct smtp_cmd *cmd)
 	struct smtp_session *s = t->s;
 	AUTO(buf) struct buf text = BUF_INIT(KIB(2));
 
-	smtp_transaction_reset(&s->t);
+	smtp_transaction_reset(s);
 	smtp_keep(&s->helo, cmd->arg);
 	s->esmtp = cmd->verb == SMTP_VERB_EHLO;
 	buf_add_c(&text, s->config->hostname);

@@ -2,10 +2,13 @@
 /* MAIL, and the life of a transaction. */
 #include "proto/smtp/smtp_session_int.h"
 
-void smtp_transaction_reset(struct smtp_transaction *t)
+void smtp_transaction_reset(struct smtp_session *s)
 {
+	struct smtp_transaction *t = &s->t;
 	struct smtp_transaction empty = {.rcpts = {.p = t->rcpts.p, .cap = t->rcpts.cap},
 					 .arena = t->arena};
+	if (!spool_body_id_equal(t->body_id, empty.body_id))
+		s->backend->body_drop(s->backend->ctx, t->body_id);
 	strmap_clear(&t->seen);
 	*t = empty;
 	arena_reset(&t->arena);
@@ -92,7 +95,7 @@ void smtp_cmd_mail(struct smtp_turn *t, const struct smtp_cmd *cmd)
 		smtp_refuse(t, refusal, "MAIL", from, NULL);
 		return;
 	}
-	smtp_transaction_reset(x);
+	smtp_transaction_reset(t->s);
 	x->open = true;
 	x->from = arena_str(&x->arena, from);
 	x->envid = arena_str(&x->arena, m->envid);

@@ -16,7 +16,7 @@ void smtp_cmd_other(struct smtp_turn *t, const struct smtp_cmd *cmd)
 	struct smtp_status gate;
 	switch (cmd->verb) {
 	case SMTP_VERB_RSET:
-		smtp_transaction_reset(&t->s->t);
+		smtp_transaction_reset(t->s);
 		smtp_say(t, (struct smtp_status){250, "2.0.0", "Ok"});
 		count_junk(t);
 		break;

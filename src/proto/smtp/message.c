@@ -16,7 +16,7 @@ static void write_trace(struct buf *out, const struct smtp_session *s)
 
 /* What comes together between the last octet and the answer. */
 struct incoming {
-	const struct smtp_session *s;
+	struct smtp_session *s;
 	const struct smtp_body *body;
 	struct wall_us now;
 	struct buf date; /* defaults of a submission */
@@ -107,7 +107,7 @@ static int read_map(struct incoming *in, struct fail *why)
 
 static int submit(struct incoming *in, struct fail *why)
 {
-	const struct smtp_session *s = in->s;
+	struct smtp_session *s = in->s;
 	const struct smtp_transaction *x = &s->t;
 	struct spool_message m = {
 		.trace = s->trace,
@@ -127,6 +127,7 @@ static int submit(struct incoming *in, struct fail *why)
 		.n_rcpts = x->rcpts.n,
 	};
 	memcpy(m.sha256, in->scan.sha256, sizeof m.sha256);
+	s->t.body_id = (struct spool_body_id){{0}}; /* the queue's now */
 	return s->backend->submit(s->backend->ctx, &m, buf_str(&s->login), &in->number, why);
 }
 
@@ -190,8 +191,6 @@ void smtp_message(struct smtp_turn *t, const struct smtp_body *body)
 			say_accepted(t, &in);
 			return;
 		}
-	} else if (smtp_body_is_stored(body)) {
-		s->backend->body_drop(s->backend->ctx, body->id);
 	}
 	if (r < 0)
 		smtp_refuse_fail(t, r, "message", s->t.from, &why);

@@ -140,6 +140,7 @@ static inline void do_event(struct run *r, struct str line)
 		send_body(r, (struct smtp_body){.bytes = rest, .size = rest.n});
 	} else if (str_eq(word, STR("stored"))) {
 		r->fake.stored = rest;
+		smtp_session_body_opened(r->s, (struct spool_body_id){{9}});
 		send_body(r, (struct smtp_body){.id = {{9}}, .size = rest.n});
 	} else if (str_eq(word, STR("chunk"))) {
 		assert_true(num_parse_u64(rest, &n));

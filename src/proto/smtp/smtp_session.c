@@ -47,7 +47,7 @@ void smtp_session_free(struct smtp_session *s)
 {
 	if (!s)
 		return;
-	smtp_transaction_reset(&s->t);
+	strmap_clear(&s->t.seen);
 	vec_clear(&s->t.rcpts);
 	arena_clear(&s->t.arena);
 	buf_clear(&s->ip);
@@ -73,6 +73,7 @@ size_t smtp_session_recipients(const struct smtp_session *s)
 
 void smtp_close(struct smtp_turn *t)
 {
+	smtp_transaction_reset(t->s);
 	t->s->mode = SMTP_MODE_CLOSED;
 	t->ret->next = SMTP_CLOSE;
 }
@@ -247,6 +248,8 @@ void smtp_session_lines(struct smtp_session *s, struct str batch, bool more, str
 		t.more = more || batch.n > 0;
 		handle_line(&t, kind, line);
 	}
+	if (ret->next != SMTP_BDAT || ret->discard)
+		ret->forget = !s->t.bdat;
 }
 
 void smtp_session_auth_done(struct smtp_session *s, const struct smtp_auth_result *a,
@@ -286,7 +289,7 @@ void smtp_session_tls_done(struct smtp_session *s, struct str tls_text, struct s
 	s->account = (struct account_id){0};
 	buf_reset(&s->helo);
 	buf_reset(&s->login);
-	smtp_transaction_reset(&s->t);
+	smtp_transaction_reset(s);
 	smtp_keep(&s->tls, tls_text);
 }
 
@@ -304,6 +307,6 @@ void smtp_session_end(struct smtp_session *s, enum smtp_end why, struct buf *out
 								  : "lost connection"),
 			  log_str("from", s->t.from), log_u64("rcpts", s->t.accepted),
 			  log_str("ip", buf_str(&s->ip)));
-	smtp_transaction_reset(&s->t);
+	smtp_transaction_reset(s);
 	s->mode = SMTP_MODE_CLOSED;
 }

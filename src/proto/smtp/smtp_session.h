@@ -75,10 +75,13 @@ enum {
 	SMTP_BODY_ABORTED = 1u << 2, /* the client went away inside */
 	SMTP_BODY_LOST = 1u << 3,    /* edge could not store it (no body file, disk full) */
 };
+static inline bool spool_body_id_equal(struct spool_body_id a, struct spool_body_id b)
+{
+	return memcmp(&a, &b, sizeof a) == 0;
+}
 static inline bool smtp_body_is_stored(const struct smtp_body *b)
 {
-	static const struct spool_body_id none;
-	return memcmp(&b->id, &none, sizeof none) != 0;
+	return !spool_body_id_equal(b->id, (struct spool_body_id){{0}});
 }
 
 /* What scan found; `map` is codec/mime/map.h's binary form. */
@@ -124,14 +127,18 @@ struct smtp_result {
 	enum smtp_next next;
 	uint32_t delay_ms; /* hold the replies back so long */
 	uint64_t octets;   /* SMTP_DATA: most that the message may have; SMTP_BDAT: of this chunk */
-	bool first;	      /* SMTP_BDAT: a new message begins, earlier chunks are void */
+	bool first;	   /* SMTP_BDAT: a new message begins, earlier chunks are void */
 	bool last;	   /* SMTP_BDAT */
 	bool discard;	   /* SMTP_BDAT */
+	bool forget; /* what edge has collected of a message so far belongs to nothing any more */
 	struct str mechanism; /* SMTP_AUTH: borrowed from the batch */
 	struct str initial;   /* SMTP_AUTH: NULL p when there is none, or edge kept it back */
 };
 
-/* *c and *b are borrowed and outlive the session. Never NULL. */
+/*
+ * *c and *b are borrowed and outlive the session. Never NULL. A session ends by SMTP_CLOSE or
+ * smtp_session_end; free only releases memory.
+ */
 struct smtp_session *smtp_session_new(const struct smtp_config *c, const struct smtp_backend *b,
 				      enum smtp_service service, const struct smtp_peer *peer);
 void smtp_session_free(struct smtp_session *s);
@@ -146,7 +153,12 @@ void smtp_session_greet(const struct smtp_session *s, struct buf *out);
  */
 void smtp_session_lines(struct smtp_session *s, struct str batch, bool more, struct buf *out,
 			struct smtp_result *ret);
-/* After SMTP_DATA, or SMTP_BDAT without discard. The session drops a stored body it refuses. */
+/*
+ * The queue has opened a body file for edge, after SMTP_DATA or SMTP_BDAT. From here on the session
+ * sees to it that the body is submitted or dropped, unless the session is exported and freed.
+ */
+void smtp_session_body_opened(struct smtp_session *s, struct spool_body_id id);
+/* After SMTP_DATA, or SMTP_BDAT without discard. A stored body must be the one that was opened. */
 void smtp_session_body(struct smtp_session *s, const struct smtp_body *body, struct buf *out,
 		       struct smtp_result *ret);
 

@@ -55,6 +55,7 @@ static void act(struct world *w, struct str line)
 	case 0:
 		if (what & 8) {
 			body.id.b[0] = 1;
+			smtp_session_body_opened(w->s, body.id);
 			w->fake.stored = rest;
 		}
 		smtp_session_body(w->s, &body, &w->out, &w->res);

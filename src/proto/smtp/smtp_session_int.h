@@ -42,11 +42,12 @@ struct smtp_transaction {
 	bool smtputf8;
 	enum smtp_body_type body;
 	enum smtp_ret ret;
-	uint32_t accepted;  /* RCPT commands answered 250 */
-	uint64_t size;	    /* announced; 0 = not */
-	uint64_t chunk;	    /* octets of the BDAT that is being collected */
-	uint64_t bdat_size; /* with it */
-	struct str from;    /* empty: the null sender */
+	uint32_t accepted;	      /* RCPT commands answered 250 */
+	uint64_t size;		      /* announced; 0 = not */
+	uint64_t chunk;		      /* octets of the BDAT that is being collected */
+	uint64_t bdat_size;	      /* with it */
+	struct spool_body_id body_id; /* the open file, ours to submit or drop; zero: none */
+	struct str from;	      /* empty: the null sender */
 	struct str envid;
 	VEC(struct spool_rcpt) rcpts; /* destinations, no two alike */
 	struct strmap seen;	      /* their keys */
@@ -119,7 +120,8 @@ void smtp_cmd_unknown(struct smtp_turn *t, struct str line, struct smtp_status r
 void smtp_message(struct smtp_turn *t, const struct smtp_body *body);
 
 /* --- cmd_mail.c, cmd_rcpt.c --- */
-void smtp_transaction_reset(struct smtp_transaction *t);
+/* Forget the transaction and drop its body file. */
+void smtp_transaction_reset(struct smtp_session *s);
 /*
  * Add a destination unless it is there; texts are copied. 1 added, 0 there already, or -FAIL_LIMIT
  * when the transaction's memory is full.

@@ -2,6 +2,7 @@
 /* Limits, failures inside, what reaches the queue, and the state of a session. */
 #include "proto/smtp/smtp_run.h"
 #include "proto/smtp/smtp_session.h"
+#include "proto/smtp/smtp_session_int.h"
 #include "sys/log.h"
 
 static void test_greeting(void **state)
@@ -124,12 +125,153 @@ static void test_failures_inside(void **state)
 	run_dialogue(&r, READY "DATA\n");
 	buf_reset(&r.text);
 	r.fake.stored = STR("A: b");
+	smtp_session_body_opened(r.s, (struct spool_body_id){{9}});
 	send_body(&r, (struct smtp_body){.id = {{9}}, .size = 1});
 	assert_text(&r, "true size", "552 5.3.4 Message size exceeds the limit\n");
 	assert_int_equal(r.fake.dropped, 2);
-	run_dialogue(&r, "!stored A: b");
+	run_dialogue(&r, "!stored A: b"); /* nobody asked for it */
 	assert_int_equal(r.fake.dropped, 3);
 	run_end(&r);
+}
+
+/* A body file is dropped whenever its transaction ends without submit, and only then. */
+static void test_open_bodies(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *end;
+		uint64_t dropped;
+	} rows[] = {{"RSET\n", 1},	   {"EHLO c\n", 1}, {"QUIT\n", 1},
+		    {"!end timeout\n", 1}, {"NOOP\n", 0},   {"BDAT 4 LAST\n!stored A: b", 0}};
+	for (unsigned i = 0; i < ARRAY_LEN(rows) * 2; i++) {
+		struct run r;
+		run_begin(&r, MX, i % 2 ? RUN_EXPORT : 0, false);
+		run_dialogue(&r, READY "BDAT 4\n");
+		smtp_session_body_opened(r.s, (struct spool_body_id){{9}});
+		send_body(&r, (struct smtp_body){.id = {{9}}, .size = 4});
+		assert_int_equal(r.fake.dropped, 0);
+		run_dialogue(&r, rows[i / 2].end);
+		assert_int_equal(r.fake.dropped, rows[i / 2].dropped);
+		run_end(&r);
+	}
+	/* The file of somebody else is neither taken nor dropped. */
+	struct run r;
+	run_begin(&r, MX, 0, false);
+	run_dialogue(&r, READY "DATA\n");
+	buf_reset(&r.text);
+	smtp_session_body_opened(r.s, (struct spool_body_id){{9}});
+	send_body(&r, (struct smtp_body){.id = {{8}}, .size = 4});
+	assert_text(&r, "foreign body",
+		    "421 4.3.0 mx.example.test Internal error: out of step, closing\n[close]\n");
+	assert_int_equal(r.fake.dropped, 1);
+	run_end(&r);
+}
+
+static bool forgets(struct run *r, const char *line)
+{
+	AUTO(buf) struct buf batch = BUF_INIT(KIB(1)), out = BUF_INIT(KIB(4));
+	struct smtp_result res;
+	smtp_batch_add(&batch, SMTP_LINE_OK, str_c(line));
+	smtp_session_lines(r->s, buf_str(&batch), false, &out, &res);
+	return res.forget;
+}
+
+/* When edge begins a new body, and when it goes on with the one it has. */
+static void test_forget(void **state)
+{
+	(void)state;
+	struct run r;
+	run_begin(&r, MX, 0, false);
+	run_dialogue(&r, READY);
+	assert_true(forgets(&r, "BDAT 1"));
+	run_dialogue(&r, "!chunk 1\n");
+	assert_false(forgets(&r, "NOOP"));
+	assert_false(forgets(&r, "BDAT 1"));
+	run_dialogue(&r, "!chunk 1\n");
+	assert_true(forgets(&r, "RSET"));
+	run_dialogue(&r, "MAIL FROM:<>\nRCPT TO:<bob@example.test>\n");
+	assert_true(forgets(&r, "BDAT 1"));
+	run_dialogue(&r, "!chunk 1\n");
+	assert_true(forgets(&r, "BDAT 99999"));
+	run_end(&r);
+}
+
+/* Each field by itself: one that is missing from the state is missed here. */
+static void test_every_field(void **state)
+{
+	(void)state;
+	struct fake fake = {0};
+	struct smtp_backend backend = fake_backend(&fake);
+	struct smtp_config config = fake_config();
+	AUTO(buf) struct buf b = BUF_INIT(KIB(64));
+	struct smtp_session *s = smtp_session_alloc(&config, &backend), *c = NULL;
+	struct spool_rcpt rcpt = {{{5}, STR("a@b.c"), STR("d"), STR("smtp:[x]")},
+				  STR("o@b.c"),
+				  STR("rfc822;o"),
+				  SMTP_NOTIFY_DELAY};
+
+	s->service = SMTP_SERVICE_SUBMISSION;
+	s->mode = SMTP_MODE_BDAT;
+	s->trace.v = 11;
+	s->trusted = s->esmtp = true;
+	s->account.v = 12;
+	s->errors = 13;
+	s->junk = 14;
+	s->messages = 15;
+	smtp_keep(&s->ip, STR("ip"));
+	smtp_keep(&s->rdns, STR("rdns"));
+	smtp_keep(&s->tls, STR("tls"));
+	smtp_keep(&s->helo, STR("helo"));
+	smtp_keep(&s->login, STR("login"));
+	s->t.open = s->t.bdat = s->t.bdat_last = s->t.smtputf8 = true;
+	s->t.body = SMTP_BODY_8BITMIME;
+	s->t.ret = SMTP_RET_HDRS;
+	s->t.accepted = 16;
+	s->t.size = 17;
+	s->t.chunk = 18;
+	s->t.bdat_size = 19;
+	s->t.body_id.b[3] = 20;
+	s->t.from = STR("f@b.c");
+	s->t.envid = STR("envid");
+	assert_int_equal(smtp_transaction_add(&s->t, &rcpt), 1);
+	assert_int_equal(smtp_session_export(s, &b), 0);
+	assert_int_equal(smtp_session_import(&config, &backend, buf_str(&b), &c, NULL), 0);
+
+	assert_int_equal(c->service, s->service);
+	assert_int_equal(c->mode, s->mode);
+	assert_int_equal(c->trace.v, 11);
+	assert_true(c->trusted && c->esmtp);
+	assert_int_equal(c->account.v, 12);
+	assert_int_equal(c->errors, 13);
+	assert_int_equal(c->junk, 14);
+	assert_int_equal(c->messages, 15);
+	assert_str(buf_str(&c->ip), "ip");
+	assert_str(buf_str(&c->rdns), "rdns");
+	assert_str(buf_str(&c->tls), "tls");
+	assert_str(buf_str(&c->helo), "helo");
+	assert_str(buf_str(&c->login), "login");
+	assert_true(c->t.open && c->t.bdat && c->t.bdat_last && c->t.smtputf8);
+	assert_int_equal(c->t.body, SMTP_BODY_8BITMIME);
+	assert_int_equal(c->t.ret, SMTP_RET_HDRS);
+	assert_int_equal(c->t.accepted, 16);
+	assert_int_equal(c->t.size, 17);
+	assert_int_equal(c->t.chunk, 18);
+	assert_int_equal(c->t.bdat_size, 19);
+	assert_int_equal(c->t.body_id.b[3], 20);
+	assert_str(c->t.from, "f@b.c");
+	assert_str(c->t.envid, "envid");
+	assert_int_equal(c->t.rcpts.n, 1);
+	const struct spool_rcpt *r = &c->t.rcpts.p[0];
+	assert_int_equal(r->to.account.v, 5);
+	assert_str(r->to.address, "a@b.c");
+	assert_str(r->to.detail, "d");
+	assert_str(r->to.transport, "smtp:[x]");
+	assert_str(r->original, "o@b.c");
+	assert_str(r->orcpt, "rfc822;o");
+	assert_int_equal(r->notify, SMTP_NOTIFY_DELAY);
+	assert_int_equal(smtp_transaction_add(&c->t, r), 0); /* known as a duplicate */
+	smtp_session_free(s);
+	smtp_session_free(c);
 }
 
 static void test_recipient_limits(void **state)
@@ -287,6 +429,9 @@ int main(void)
 		cmocka_unit_test(test_trusted_and_no_tls),
 		cmocka_unit_test(test_auth_replied_by_edge),
 		cmocka_unit_test(test_broken_state),
+		cmocka_unit_test(test_open_bodies),
+		cmocka_unit_test(test_forget),
+		cmocka_unit_test(test_every_field),
 	};
 	log_set_level(LOG_ERROR);
 	return cmocka_run_group_tests(tests, NULL, NULL);

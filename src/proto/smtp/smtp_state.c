@@ -45,6 +45,7 @@ static void put_transaction(struct buf *out, const struct smtp_transaction *t)
 	buf_put_u64(out, t->size);
 	buf_put_u64(out, t->chunk);
 	buf_put_u64(out, t->bdat_size);
+	buf_add(out, str_make((const char *)t->body_id.b, sizeof t->body_id.b));
 	put_text(out, t->from);
 	put_text(out, t->envid);
 	buf_put_u32(out, (uint32_t)t->rcpts.n);
@@ -129,6 +130,9 @@ static void get_transaction(struct cursor *c, struct smtp_transaction *t)
 	t->size = cursor_u64(c);
 	t->chunk = cursor_u64(c);
 	t->bdat_size = cursor_u64(c);
+	struct str id = cursor_bytes(c, sizeof t->body_id.b);
+	if (id.n == sizeof t->body_id.b)
+		memcpy(t->body_id.b, id.p, id.n);
 	t->from = arena_str(&t->arena, get_text(c));
 	t->envid = arena_str(&t->arena, get_text(c));
 	uint32_t count = cursor_u32(c);
