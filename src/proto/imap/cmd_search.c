@@ -17,8 +17,7 @@ struct hit {
 
 struct search {
 	struct imap_session *s;
-	const struct imap_search_key *key;
-	unsigned columns;
+	struct search_tree tree;
 	struct set_builder open; /* not decided by the first pass */
 	VEC(struct hit) hits;
 };
@@ -41,7 +40,7 @@ static int look_in_memory(struct search *x, struct fail *why)
 	while (r >= 0 && (r = store_read_next(reader, &row, why)) > 0) {
 		enum search_verdict verdict = SEARCH_NO;
 		struct msg m = {.s = s, .row = &row, .body = STORE_SOURCE_INIT};
-		r = search_eval(&m, x->key, SEARCH_MEMORY, &verdict, why);
+		r = search_eval(&x->tree, &m, x->tree.key, SEARCH_MEMORY, &verdict, why);
 		if (verdict == SEARCH_YES)
 			add_hit(x, &row);
 		else if (verdict == SEARCH_OPEN)
@@ -66,9 +65,9 @@ static int look_at(struct search *x, const struct store_message *row, struct fai
 	enum search_verdict verdict = SEARCH_OPEN;
 	struct msg m;
 	msg_begin(&m, x->s, row);
-	int r = search_eval(&m, x->key, SEARCH_ROW, &verdict, why);
+	int r = search_eval(&x->tree, &m, x->tree.key, SEARCH_ROW, &verdict, why);
 	if (r == 0 && verdict == SEARCH_OPEN)
-		r = search_eval(&m, x->key, SEARCH_BYTES, &verdict, why);
+		r = search_eval(&x->tree, &m, x->tree.key, SEARCH_BYTES, &verdict, why);
 	msg_end(&m);
 	if (r < 0)
 		return is_unreadable(x, row, r, why);
@@ -83,7 +82,7 @@ static int look_at_rows(struct search *x, struct fail *why)
 	struct store_message row;
 	if (x->open.set.count == 0)
 		return 0;
-	int r = store_read_begin(x->s->view, &x->open.set, x->columns, (struct modseq){0}, &reader,
+	int r = store_read_begin(x->s->view, &x->open.set, x->tree.columns, (struct modseq){0}, &reader,
 				 why);
 	while (r >= 0 && (r = store_read_next(reader, &row, why)) > 0)
 		r = look_at(x, &row, why);
@@ -122,20 +121,21 @@ static bool charset_is_known(struct str charset)
 int cmd_search(struct imap_session *s, struct imap_out *out, struct fail *why)
 {
 	const struct imap_search *cmd = &s->run.cmd.search;
-	struct search x = {.s = s, .key = cmd->key, .open = {.arena = &s->run.arena}};
+	struct search x = {.s = s, .open = {.arena = &s->run.arena}};
 	if (!charset_is_known(cmd->charset)) {
 		reply_no(s, "BADCHARSET (US-ASCII UTF-8)", "Unknown charset.");
 		return RUN_DONE;
 	}
 	if (cmd->uses_modseq)
 		condstore_enable(s, out);
-	int r = search_prepare(s, cmd->key, &x.columns, why);
+	int r = search_tree_init(&x.tree, s, cmd->key, why);
 	if (r == 0)
 		r = look_in_memory(&x, why);
 	if (r == 0)
 		r = look_at_rows(&x, why);
 	if (r == 0)
 		write_hits(&x, out);
+	search_tree_clear(&x.tree);
 	vec_clear(&x.hits);
 	return r;
 }

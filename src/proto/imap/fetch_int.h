@@ -28,6 +28,8 @@ void msg_end(struct msg *m);
 MUST_CHECK int msg_map(struct msg *m, struct fail *why);
 /* Make m->body usable. */
 MUST_CHECK int msg_body(struct msg *m, struct fail *why);
+/* Copy bytes [off, off + len) of the open body, which has them. */
+MUST_CHECK int msg_read(struct msg *m, uint64_t off, size_t len, char *into, struct fail *why);
 /* Bytes [off, off + len) of the body in memory: for headers and text that is looked at. */
 MUST_CHECK int msg_load(struct msg *m, uint64_t off, uint64_t len, struct str *ret,
 			struct fail *why);

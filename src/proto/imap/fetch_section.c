@@ -45,12 +45,16 @@ int msg_body(struct msg *m, struct fail *why)
 	return 0;
 }
 
-/* All of [off, off + len) of the body file into `into`. */
-static int read_file(struct msg *m, uint64_t off, size_t len, char *into, struct fail *why)
+int msg_read(struct msg *m, uint64_t off, size_t len, char *into, struct fail *why)
 {
 	struct fs *fs = m->s->config.fs ? m->s->config.fs : fs_real();
 	struct fs_file file = {fs, m->body.fd};
 	size_t n;
+	CHECK(m->body_open && off <= m->body.size && len <= m->body.size - off);
+	if (m->body.fd < 0) {
+		memcpy(into, m->body.bytes.p + off, len);
+		return 0;
+	}
 	int r = fs_pread(&file, into, len, m->body.offset + off, &n, why);
 	if (r < 0)
 		return r;
@@ -65,7 +69,6 @@ int msg_load(struct msg *m, uint64_t off, uint64_t len, struct str *ret, struct 
 	int r = msg_body(m, why);
 	if (r < 0)
 		return r;
-	CHECK(off <= m->body.size && len <= m->body.size - off);
 	if (m->body.fd < 0) {
 		*ret = str_sub(m->body.bytes, off, off + len);
 		return 0;
@@ -74,7 +77,7 @@ int msg_load(struct msg *m, uint64_t off, uint64_t len, struct str *ret, struct 
 	if (!p)
 		return fail_set(why, FAIL_LIMIT, NULL, "%llu bytes to look at", (unsigned long long)len);
 	*ret = str_make(p, len);
-	return read_file(m, off, len, p, why);
+	return msg_read(m, off, len, p, why);
 }
 
 static bool field_is_named(const struct imap_section *section, struct str name)
@@ -175,7 +178,7 @@ static int write_body(struct msg *m, uint64_t off, uint64_t len, struct imap_out
 	char *room = buf_room(&out->text, len);
 	if (!room)
 		return fail_set(why, FAIL_LIMIT, NULL, "answer too large");
-	r = read_file(m, off, len, room, why);
+	r = msg_read(m, off, len, room, why);
 	if (r == 0)
 		buf_added(&out->text, len);
 	return r;

@@ -7,6 +7,7 @@
  */
 #include "base/utf8.h"
 #include "codec/imap/imap_date.h"
+#include "codec/mime/text.h"
 #include "proto/imap/search_int.h"
 
 static int prepare_set(struct imap_session *s, struct imap_search_key *key, struct fail *why)
@@ -58,18 +59,34 @@ static unsigned columns_of(enum imap_search_op op)
 	return 0;
 }
 
-int search_prepare(struct imap_session *s, struct imap_search_key *key, unsigned *columns,
+static int prepare(struct search_tree *t, struct imap_session *s, struct imap_search_key *key,
 		   struct fail *why)
 {
 	int r = 0;
-	*columns |= columns_of(key->op);
+	t->columns |= columns_of(key->op);
 	if (key->op == IMAP_SEARCH_SEQ || key->op == IMAP_SEARCH_UID)
 		r = prepare_set(s, key, why);
 	if (!utf8_valid(key->text))
-		r = fail_set(why, FAIL_UNSUPPORTED, "The text is not UTF-8.", "search text");
+		return fail_set(why, FAIL_UNSUPPORTED, "The text is not UTF-8.", "search text");
+	if (columns_of(key->op) & STORE_COL_PREFIX)
+		map_put(&t->needles, (uintptr_t)key, text_needle_new(key->text));
 	for (struct imap_search_key *kid = key->kid; r == 0 && kid; kid = kid->next)
-		r = search_prepare(s, kid, columns, why);
+		r = prepare(t, s, kid, why);
 	return r;
+}
+
+int search_tree_init(struct search_tree *t, struct imap_session *s, struct imap_search_key *key,
+		     struct fail *why)
+{
+	*t = (struct search_tree){.key = key};
+	return prepare(t, s, key, why);
+}
+
+void search_tree_clear(struct search_tree *t)
+{
+	MAP_EACH(&t->needles, i)
+		text_needle_free(t->needles.slots[i].value);
+	map_clear(&t->needles);
 }
 
 /* ---- leaves -------------------------------------------------------------------------------- */
@@ -106,8 +123,8 @@ static int eval_sent(struct msg *m, const struct imap_search_key *key, enum sear
 	return 0;
 }
 
-static int eval_row(struct msg *m, const struct imap_search_key *key, enum search_level level,
-		    enum search_verdict *ret, struct fail *why)
+static int eval_row(const struct search_tree *t, struct msg *m, const struct imap_search_key *key,
+		    enum search_level level, enum search_verdict *ret, struct fail *why)
 {
 	struct imap_datetime received = {.at = m->row->internaldate};
 	if (level == SEARCH_MEMORY) {
@@ -120,20 +137,20 @@ static int eval_row(struct msg *m, const struct imap_search_key *key, enum searc
 	}
 	if (columns_of(key->op) == STORE_COL_MAP)
 		return eval_sent(m, key, ret, why);
-	return search_text(m, key, level, ret, why);
+	return search_text(t, m, key, level, ret, why);
 }
 
 /* ---- the tree ------------------------------------------------------------------------------ */
 
 /* AND of all kids; OR is the same with yes and no exchanged. */
-static int eval_list(struct msg *m, const struct imap_search_key *key, enum search_level level,
-		     enum search_verdict *ret, struct fail *why)
+static int eval_list(const struct search_tree *t, struct msg *m, const struct imap_search_key *key,
+		     enum search_level level, enum search_verdict *ret, struct fail *why)
 {
 	enum search_verdict decides = key->op == IMAP_SEARCH_OR ? SEARCH_YES : SEARCH_NO;
 	enum search_verdict all = key->op == IMAP_SEARCH_OR ? SEARCH_NO : SEARCH_YES;
 	for (const struct imap_search_key *kid = key->kid; kid; kid = kid->next) {
 		enum search_verdict one = SEARCH_NO;
-		int r = search_eval(m, kid, level, &one, why);
+		int r = search_eval(t, m, kid, level, &one, why);
 		if (r < 0)
 			return r;
 		if (one == decides) {
@@ -147,25 +164,25 @@ static int eval_list(struct msg *m, const struct imap_search_key *key, enum sear
 	return 0;
 }
 
-static int eval_not(struct msg *m, const struct imap_search_key *key, enum search_level level,
-		    enum search_verdict *ret, struct fail *why)
+static int eval_not(const struct search_tree *t, struct msg *m, const struct imap_search_key *key,
+		    enum search_level level, enum search_verdict *ret, struct fail *why)
 {
 	enum search_verdict one = SEARCH_NO;
-	int r = search_eval(m, key->kid, level, &one, why);
+	int r = search_eval(t, m, key->kid, level, &one, why);
 	*ret = one == SEARCH_OPEN ? SEARCH_OPEN : verdict_of(one == SEARCH_NO);
 	return r;
 }
 
-int search_eval(struct msg *m, const struct imap_search_key *key, enum search_level level,
-		enum search_verdict *ret, struct fail *why)
+int search_eval(const struct search_tree *t, struct msg *m, const struct imap_search_key *key,
+		enum search_level level, enum search_verdict *ret, struct fail *why)
 {
 	const struct store_message *row = m->row;
 	switch (key->op) {
 	case IMAP_SEARCH_AND:
 	case IMAP_SEARCH_OR:
-		return eval_list(m, key, level, ret, why);
+		return eval_list(t, m, key, level, ret, why);
 	case IMAP_SEARCH_NOT:
-		return eval_not(m, key, level, ret, why);
+		return eval_not(t, m, key, level, ret, why);
 	case IMAP_SEARCH_ALL:
 		*ret = SEARCH_YES;
 		return 0;
@@ -201,5 +218,5 @@ int search_eval(struct msg *m, const struct imap_search_key *key, enum search_le
 	case IMAP_SEARCH_TEXT:
 		break;
 	}
-	return eval_row(m, key, level, ret, why);
+	return eval_row(t, m, key, level, ret, why);
 }

@@ -9,23 +9,36 @@
 #ifndef BARID_PROTO_IMAP_SEARCH_INT_H
 #define BARID_PROTO_IMAP_SEARCH_INT_H
 
+#include "base/map.h"
 #include "proto/imap/fetch_int.h"
 
 enum search_level { SEARCH_MEMORY, SEARCH_ROW, SEARCH_BYTES };
 enum search_verdict { SEARCH_NO, SEARCH_YES, SEARCH_OPEN };
 
+/* A tree of keys, ready for messages of the selected mailbox. */
+struct search_tree {
+	const struct imap_search_key *key;
+	unsigned columns;   /* enum store_column that the row level needs */
+	struct map needles; /* of HEADER, BODY and TEXT, by the key's address */
+};
+
 /*
- * Prepare a tree for this mailbox: sets are resolved in place, columns (enum store_column) that
- * the row level needs are added to *columns. -FAIL_UNSUPPORTED: a text that is not UTF-8.
+ * Prepare `key`: its sets are resolved in place. -FAIL_UNSUPPORTED: a text that is not UTF-8. Clear the
+ * tree also after a failure.
  */
-MUST_CHECK int search_prepare(struct imap_session *s, struct imap_search_key *key,
-			      unsigned *columns, struct fail *why);
-/* Errors come from reading only, so SEARCH_MEMORY never fails. */
-MUST_CHECK int search_eval(struct msg *m, const struct imap_search_key *key,
-			   enum search_level level, enum search_verdict *ret, struct fail *why);
+MUST_CHECK int search_tree_init(struct search_tree *t, struct imap_session *s,
+				struct imap_search_key *key, struct fail *why);
+void search_tree_clear(struct search_tree *t);
+DEFINE_AUTO(search_tree, struct search_tree, search_tree_clear);
+
+/* `key` is one of the tree. Errors come from reading only, so SEARCH_MEMORY never fails. */
+MUST_CHECK int search_eval(const struct search_tree *t, struct msg *m,
+			   const struct imap_search_key *key, enum search_level level,
+			   enum search_verdict *ret, struct fail *why);
 
 /* The keys HEADER, BODY and TEXT (search_text.c), on the row or bytes level. */
-MUST_CHECK int search_text(struct msg *m, const struct imap_search_key *key,
-			   enum search_level level, enum search_verdict *ret, struct fail *why);
+MUST_CHECK int search_text(const struct search_tree *t, struct msg *m,
+			   const struct imap_search_key *key, enum search_level level,
+			   enum search_verdict *ret, struct fail *why);
 
 #endif
