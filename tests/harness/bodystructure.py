@@ -70,10 +70,11 @@ def shown_parameters(values):
 
 
 def loose(boundary, message):
-    """Some line begins with this boundary and goes on otherwise, or one boundary begins with another."""
+    """Boundaries that RFC 2046 forbids: empty, used twice, the beginning of another, or of a line that goes on."""
     line = b"(?m)^--" + re.escape(boundary.encode("latin-1")) + rb"(?!(?:--)?[ \t]*\r?$)"
-    known = set(re.findall(rb'boundary="?([^";\s]+)', message, re.I))
-    return re.search(line, message) is not None or any(a != b and a.startswith(b) for a in known for b in known)
+    known = re.findall(rb'boundary="?([^";\s]*)', message, re.I)
+    clash = any(a.startswith(b) for i, a in enumerate(known) for j, b in enumerate(known) if i != j)
+    return re.search(line, message) is not None or clash
 
 
 class Comparison:

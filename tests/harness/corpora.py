@@ -55,7 +55,8 @@ def spam_assassin():
         for name in sorted(names):
             if name.endswith(".txt"):
                 data = read(os.path.join(where, name))
-                data = re.sub(rb"\AFrom [^\n]*\n", b"", data)  # what an mbox left behind
+                # The package's own first line, and what an mbox left behind.
+                data = re.sub(rb"\A(?:\{\"id\"[^\n]*\n)?(?:From [^\n]*\n)?", b"", data)
                 found.append((os.path.relpath(os.path.join(where, name), folder), prepared(data)))
     return found, None
 

@@ -184,6 +184,12 @@ def compile_pattern(text, known):
     return re.compile(out + (".*" if rest else ""), re.S)
 
 
+def short(line, limit=1500):
+    """A line for a report: visible line ends, not endless."""
+    line = line.replace("\r\n", "\\r\\n")
+    return line if len(line) <= limit else f"{line[:limit]} ... ({len(line)} characters)"
+
+
 class Client:
     """One connection of a transcript, and what it has read but not yet explained."""
 
@@ -194,11 +200,12 @@ class Client:
         self.unread = []   # lines that no step has consumed
         self.passed = []   # lines that an S*: has skipped; another S*: may still want them
         self.loose = False
+        self.finished = False  # an S*: has consumed the last line of the reply
         self.trace = []
         self.closed = False
 
     def send(self, data):
-        self.loose, self.passed = False, []
+        self.loose, self.finished, self.passed = False, False, []
         self.trace.append("C: " + repr(data)[2:-1])
         self.wire.send(data)
 
@@ -240,7 +247,8 @@ class Play:
             for name in transcript.accounts():
                 self.renames.setdefault(name, names.unique(name))
         words = "|".join(sorted(map(re.escape, self.renames), key=len, reverse=True))
-        self.rename_pattern = re.compile(rf"\b({words})\b") if words else None
+        # A name begins at a word's start, or behind an escape such as \0 or \n.
+        self.rename_pattern = re.compile(rf"(?:(?<!\w)|(?<=\\[rn0t]))({words})(?!\w)") if words else None
 
     def rename(self, text):
         if not self.rename_pattern:
@@ -268,9 +276,9 @@ class Play:
         lines = [f"{os.path.relpath(self.transcript.path, ROOT)}:{step.number}: {what}"]
         if self.current:
             lines.append(f"  connection of {self.current.name} ({self.current.proto}), last lines:")
-            lines += ["    " + line[:400] for line in self.current.trace[-12:]]
+            lines += ["    " + short(line, 300) for line in self.current.trace[-12:]]
         lines.append("  server's log, last lines:")
-        lines += ["    " + line[:400] for line in self.server.log_tail(12).splitlines()]
+        lines += ["    " + short(line, 300) for line in self.server.log_tail(12).splitlines()]
         return self.original("\n".join(lines))
 
     # --- preparation --------------------------------------------------------------------------
@@ -383,13 +391,18 @@ class Play:
         text = self.rename(text)
         text = re.sub(r"\$(\w+)(?![\w(])", lambda m: self.known.get(m.group(1), m.group(0)), text)
 
+        return wire_text(self.functions(text))
+
+    @staticmethod
+    def functions(text):
+        """$base64(...) and $repeat(text,count)."""
         def call(m):
             if m.group(1) == "base64":
                 return base64.b64encode(wire_text(m.group(2).replace("\\0", "\0")).encode("latin-1")).decode()
             part, count = m.group(2).rsplit(",", 1)
             return part * int(count)
 
-        return wire_text(re.sub(r"\$(base64|repeat)\(([^()]*)\)", call, text))
+        return re.sub(r"\$(base64|repeat)\(([^()]*)\)", call, text)
 
     def client_line(self, client, step):
         client.send((self.expand(step.text) + "\r\n").encode("latin-1"))
@@ -404,9 +417,9 @@ class Play:
         client.send(self.file(step.text))
 
     def match(self, wanted, line):
-        found = compile_pattern(self.rename(wanted), self.known).fullmatch(line)
+        found = compile_pattern(self.functions(self.rename(wanted)), self.known).fullmatch(line)
         if not found:
-            raise Wrong(f"wanted\n    {wanted}\n  got\n    {line}")
+            raise Wrong(f"wanted\n    {short(wanted)}\n  got\n    {short(line)}")
         self.known.update({k: v for k, v in found.groupdict().items() if v is not None})
 
     def matches(self, wanted, line):
@@ -427,8 +440,8 @@ class Play:
                 client.passed.append(line)
                 continue
             self.match(step.text, line)
-            if client.final(line):
-                client.loose, client.passed = False, []
+            client.finished = False
+            client.loose = client.loose and not client.final(line)
             return
 
     def some_line(self, client, step):
@@ -444,17 +457,17 @@ class Play:
             except wire.Timeout:
                 raise Wrong(self.not_among(client, step, "and no more came in time")) from None
             if self.matches(step.text, line):
-                if client.final(line):
-                    client.loose, client.passed = False, []
+                client.finished = client.final(line)
+                client.loose = not client.finished
                 return
             client.passed.append(line)
-            if client.final(line) and not (client.imap and step.within and line != "(closed)"):
+            if client.final(line) and (not step.within or line == "(closed)"):
                 raise Wrong(self.not_among(client, step, "which ends the reply"))
 
     @staticmethod
     def not_among(client, step, end):
-        lines = "\n".join("    " + line for line in client.passed) or "    (nothing)"
-        return f"wanted among the next lines\n    {step.text}\n  got\n{lines}\n  {end}"
+        lines = "\n".join("    " + short(line, 300) for line in client.passed) or "    (nothing)"
+        return f"wanted among the next lines\n    {short(step.text)}\n  got\n{lines}\n  {end}"
 
     def no_line(self, client, step):
         """Look at the lines of the current reply, or of the given time, and leave them for the next steps."""
@@ -462,7 +475,7 @@ class Play:
         if step.within:
             deadline = time.monotonic() + duration(step.within)
         seen = list(client.unread)
-        while step.within or not any(client.final(line) for line in seen):
+        while step.within or not (client.finished or any(client.final(line) for line in seen)):
             try:
                 line = client.read(max(deadline - time.monotonic(), 0.001))
             except wire.Timeout:
@@ -506,7 +519,7 @@ class Play:
         time.sleep(duration(rest))
 
     def verb_kill(self, rest, _):
-        m = re.fullmatch(r"(\w+)(?: at ([\w-]+))?", rest)
+        m = re.fullmatch(r"(\w+)(?: at ([\w.-]+))?", rest)
         if not m:
             raise Wrong("!kill ROLE [at POINT]")
         if m[2]:
@@ -538,6 +551,10 @@ class Play:
             client.send(b"STARTTLS\r\n")
             self.match("220 ...", client.next(self.deadline(None)))
         client.wire.start_tls()
+
+    def verb_tls(self, _rest, _step):
+        """TLS begins, whatever was said before."""
+        self.current.wire.start_tls()
 
     def verb_login(self, rest, _):
         client = self.current
