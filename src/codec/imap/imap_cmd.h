@@ -276,7 +276,7 @@ struct imap_cmd {
  *   -FAIL_UNSUPPORTED  the command's name is not known; answer BAD
  *   -FAIL_LIMIT        a limit or the arena is exceeded; answer BAD or NO [LIMIT]
  * On failure ret_cmd->tag is set when one could be read, and empty otherwise (answer untagged).
- * Needs no more arena than about 40 times the input. Thread: any.
+ * Within the limits of frame_imap_limits_session an arena of 1 MiB is enough. Thread: any.
  */
 int imap_cmd_parse(const struct imap_input *in, const struct imap_limits *lim, struct arena *arena,
 		   struct imap_cmd *ret_cmd, struct fail *why) MUST_CHECK;

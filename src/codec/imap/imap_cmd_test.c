@@ -329,6 +329,30 @@ static void search_tree_is_bounded(void **state)
 	check_row(buf_str(&b), "too many FETCH attributes");
 }
 
+/* What imap_cmd.h promises about the arena, with the dearest commands of 64 KiB. */
+static void a_mebibyte_is_enough(void **state)
+{
+	(void)state;
+	static const struct row dear[] = {
+		{"a SEARCH", " 1,2,3,4,5,6,7"},
+		{"a FETCH 1 (BODY[HEADER.FIELDS (a", " \"\\\"\""},
+		{"a SEARCH", " HEADER \"\\\"\" \"\\\"\""},
+		{"a STORE 1", ",1"},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(dear); i++) {
+		AUTO(arena) struct arena arena = ARENA_INIT(MIB(1));
+		AUTO(buf) struct buf b = BUF_INIT(KIB(64));
+		struct imap_cmd cmd;
+		buf_add_c(&b, dear[i].in);
+		size_t count = i == 0 ? 4000 : i == 1 ? 500 : i == 2 ? 3800 : 16000;
+		for (size_t k = 0; k < count; k++)
+			buf_add_c(&b, dear[i].want);
+		buf_add_c(&b, i == 1 ? ")])" : i == 3 ? " FLAGS ()" : "");
+		assert_false(b.failed);
+		assert_int_equal(parse(buf_str(&b), &arena, &cmd, NULL), 0);
+	}
+}
+
 static void tags(void **state)
 {
 	(void)state;
@@ -410,17 +434,12 @@ static void truncation_is_harmless(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(simple_commands),
-		cmocka_unit_test(mailbox_commands),
-		cmocka_unit_test(list_commands),
-		cmocka_unit_test(append_commands),
-		cmocka_unit_test(fetch_commands),
-		cmocka_unit_test(store_and_copy_commands),
-		cmocka_unit_test(search_commands),
-		cmocka_unit_test(search_tree_is_bounded),
-		cmocka_unit_test(tags),
-		cmocka_unit_test(external_literals),
-		cmocka_unit_test(truncation_is_harmless),
+		cmocka_unit_test(simple_commands),	cmocka_unit_test(mailbox_commands),
+		cmocka_unit_test(list_commands),	cmocka_unit_test(append_commands),
+		cmocka_unit_test(fetch_commands),	cmocka_unit_test(store_and_copy_commands),
+		cmocka_unit_test(search_commands),	cmocka_unit_test(search_tree_is_bounded),
+		cmocka_unit_test(a_mebibyte_is_enough), cmocka_unit_test(tags),
+		cmocka_unit_test(external_literals),	cmocka_unit_test(truncation_is_harmless),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -214,8 +214,10 @@ int imap_lex_literal(struct imap_lex *lex, struct imap_literal *ret)
 	if (!imap_lex_try_char(lex, '}') || !imap_lex_try_char(lex, '\r') ||
 	    !imap_lex_try_char(lex, '\n'))
 		return imap_lex_expected(lex, "the end of a literal's size");
-	const struct imap_external *e = lex->in.external + lex->next_external;
-	if (lex->next_external < lex->in.external_count && e->pos == lex->pos) {
+	const struct imap_external *e = lex->next_external < lex->in.external_count
+						? &lex->in.external[lex->next_external]
+						: NULL;
+	if (e && e->pos == lex->pos) {
 		if (e->size != l.size)
 			return fail_set(lex->why, FAIL_BUG, NULL,
 					"external literal of another size");
