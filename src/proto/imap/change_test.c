@@ -8,7 +8,8 @@ static void store_flags(void **state)
 {
 	(void)state;
 	static const char *const rows[] = {
-		THREE, SELECT_SEEN("A", 3, 3),
+		THREE,
+		SELECT_SEEN("A", 3, 3),
 		"A: a STORE 1,3 FLAGS (\\Flagged)",
 		"A= * 1 FETCH (FLAGS (\\Flagged \\Recent))",
 		"A= * 3 FETCH (FLAGS (\\Flagged \\Recent))",
@@ -21,7 +22,8 @@ static void store_flags(void **state)
 		/* A new keyword is announced before it is used. */
 		"A: d STORE 2 +FLAGS ($Forwarded)",
 		"A= * FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft $Forwarded)",
-		"A= * OK [PERMANENTFLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft $Forwarded \\*)] ~",
+		"A= * OK [PERMANENTFLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft $Forwarded "
+		"\\*)] ~",
 		"A= * 2 FETCH (FLAGS (\\Seen \\Recent $Forwarded))",
 		"A= d OK STORE completed.",
 		"A: e STORE 2 +FLAGS ($FORWARDED)",
@@ -45,7 +47,8 @@ static void copy_and_move(void **state)
 {
 	(void)state;
 	static const char *const rows[] = {
-		THREE, SELECT_SEEN("A", 3, 3),
+		THREE,
+		SELECT_SEEN("A", 3, 3),
 		"A: a COPY 1:2 Nowhere",
 		"A= a NO [TRYCREATE] ~",
 		"A: b COPY 1,3 Archive",
@@ -85,7 +88,9 @@ static void expunge(void **state)
 {
 	(void)state;
 	static const char *const rows[] = {
-		THREE, THREE, SELECT_SEEN("A", 6, 6),
+		THREE,
+		THREE,
+		SELECT_SEEN("A", 6, 6),
 		"A: a STORE 2,4,5 +FLAGS.SILENT (\\Deleted)",
 		"A= a OK STORE completed.",
 		"A: b UID EXPUNGE 1:2",
@@ -112,7 +117,9 @@ static void news_between_sessions(void **state)
 {
 	(void)state;
 	static const char *const rows[] = {
-		THREE, SELECT_SEEN("A", 3, 3), SELECT_SEEN("B", 3, 0),
+		THREE,
+		SELECT_SEEN("A", 3, 3),
+		SELECT_SEEN("B", 3, 0),
 		"B: a STORE 2 +FLAGS (\\Deleted)",
 		"B= * 2 FETCH (FLAGS (\\Deleted \\Seen))",
 		"B= a OK STORE completed.",
@@ -125,7 +132,9 @@ static void news_between_sessions(void **state)
 		"B= c OK [APPENDUID ~ 4] ~",
 		/* A still counts four, and reads what is gone. */
 		"A: a FETCH 2 (UID BODY.PEEK[TEXT])",
-		"A= * 2 FETCH (UID 2 BODY[TEXT] {11}", "A= Hello Joe", "A= )",
+		"A= * 2 FETCH (UID 2 BODY[TEXT] {11}",
+		"A= Hello Joe",
+		"A= )",
 		"A= * 4 EXISTS",
 		"A= a OK FETCH completed.",
 		"A: b SEARCH ALL",
@@ -156,7 +165,9 @@ static void idle(void **state)
 {
 	(void)state;
 	static const char *const rows[] = {
-		THREE, SELECT_SEEN("A", 3, 3), SELECT_SEEN("B", 3, 0),
+		THREE,
+		SELECT_SEEN("A", 3, 3),
+		SELECT_SEEN("B", 3, 0),
 		"A: i IDLE",
 		"A= + idling",
 		"B: a STORE 2 +FLAGS (\\Deleted)",
@@ -198,7 +209,8 @@ static void idle_is_waked(void **state)
 	(void)state;
 	struct world w;
 	world_open(&w, 0);
-	static const char *const before[] = {SELECT_SEEN("A", 0, 0), "A: i IDLE", "A= + idling", NULL};
+	static const char *const before[] = {SELECT_SEEN("A", 0, 0), "A: i IDLE", "A= + idling",
+					     NULL};
 	static const char *const after[] = {"A: DONE", "A= * 1 EXISTS", "A= * 1 RECENT",
 					    "A= i OK ~", NULL};
 	for (size_t i = 0; before[i]; i++)
@@ -223,23 +235,29 @@ static void append(void **state)
 	static const char *const rows[] = {
 		"A: a APPEND Nowhere {4+}\r\nX: y",
 		"A= a NO [TRYCREATE] ~",
-		"A: b APPEND INBOX (\\Seen $Mine) \" 7-Feb-1994 21:52:25 -0800\" {22}\r\nSubject: s\r\n\r\nbody ab",
+		"A: b APPEND INBOX (\\Seen $Mine) \" 7-Feb-1994 21:52:25 -0800\" {22}\r\nSubject: "
+		"s\r\n\r\nbody ab",
 		"A= b OK [APPENDUID ~ 1] ~",
 		"A: c APPEND INBOX {10}\r\nX: y\r\n\r\nab {11}\r\nX: y\r\n\r\nabc",
 		"A= c OK [APPENDUID ~ 2:3] ~",
 		SELECT_UNSEEN("A", 3, 3, 2),
 		"A: d FETCH 1 (FLAGS INTERNALDATE BODY[])",
-		"A= * 1 FETCH (FLAGS (\\Seen \\Recent $Mine) INTERNALDATE \"08-Feb-1994 05:52:25 +0000\" "
+		"A= * 1 FETCH (FLAGS (\\Seen \\Recent $Mine) INTERNALDATE \"08-Feb-1994 05:52:25 "
+		"+0000\" "
 		"BODY[] {22}",
-		"A= Subject: s", "A= ", "A= body ab)",
+		"A= Subject: s",
+		"A= ",
+		"A= body ab)",
 		"A= d OK FETCH completed.",
 		"A: e APPEND INBOX {10+}\r\nX: y\r\n\r\nab",
 		"A= * 4 EXISTS",
 		"A= * 4 RECENT",
 		"A= e OK [APPENDUID ~ 4] ~",
 		"A: f FETCH 3:4 (BODY.PEEK[TEXT])",
-		"A= * 3 FETCH (BODY[TEXT] {3}", "A= abc)",
-		"A= * 4 FETCH (BODY[TEXT] {2}", "A= ab)",
+		"A= * 3 FETCH (BODY[TEXT] {3}",
+		"A= abc)",
+		"A= * 4 FETCH (BODY[TEXT] {2}",
+		"A= ab)",
 		"A= f OK FETCH completed.",
 		NULL,
 	};
@@ -261,7 +279,8 @@ static void append_is_refused(void **state)
 		world_row(&w, "A= a NO [TOOBIG] ~");
 		w.player[0].session->config.append_max = MIB(1);
 		w.quota.bytes = 30;
-		world_row(&w, "A: b APPEND INBOX {40+}\r\nSubject: sss\r\n\r\nbody 4567890123456789012345");
+		world_row(&w, "A: b APPEND INBOX {40+}\r\nSubject: sss\r\n\r\nbody "
+			      "4567890123456789012345");
 		world_row(&w, "A= b NO [OVERQUOTA] ~");
 		w.quota.bytes = 0;
 		world_send(&w, &w.player[0], STR("c APPEND INBOX {12+}\r\nX: y\r\n\r\n\0abc\r\n"));
@@ -276,7 +295,9 @@ static void condstore(void **state)
 {
 	(void)state;
 	static const char *const rows[] = {
-		THREE, SELECT_SEEN("A", 3, 3), SELECT_SEEN("B", 3, 0),
+		THREE,
+		SELECT_SEEN("A", 3, 3),
+		SELECT_SEEN("B", 3, 0),
 		/* The first CONDSTORE enabling command tells HIGHESTMODSEQ. */
 		"A: a STORE 1 (UNCHANGEDSINCE 0) +FLAGS (\\Seen)",
 		"A= * OK [HIGHESTMODSEQ ~] ~",
@@ -333,9 +354,11 @@ static void changedsince_and_seen(void **state)
 					     SELECT_UNSEEN("A", 2, 2, 1), NULL};
 	for (size_t i = 0; before[i]; i++)
 		world_row(&w, before[i]);
-	unsigned long long first = store_view_get_info(w.player[0].session->view)->highestmodseq.v - 1;
+	unsigned long long first =
+		store_view_get_info(w.player[0].session->view)->highestmodseq.v - 1;
 	char command[100];
-	snprintf(command, sizeof command, "A: a FETCH 1:* (BODY[TEXT]<0.1>) (CHANGEDSINCE %llu)", first);
+	snprintf(command, sizeof command, "A: a FETCH 1:* (BODY[TEXT]<0.1>) (CHANGEDSINCE %llu)",
+		 first);
 	world_row(&w, command);
 	world_row(&w, "A= * OK [HIGHESTMODSEQ ~");
 	world_row(&w, "A= * 2 FETCH (UID 2 FLAGS (\\Seen \\Recent) MODSEQ (~) BODY[TEXT]<0> {1}");
@@ -352,8 +375,8 @@ static void broken_exports_are_refused(void **state)
 	(void)state;
 	struct world w;
 	world_open(&w, 0);
-	static const char *const rows[] = {THREE, SELECT_SEEN("A", 3, 3), "A: i IDLE", "A= + idling",
-					   NULL};
+	static const char *const rows[] = {THREE, SELECT_SEEN("A", 3, 3), "A: i IDLE",
+					   "A= + idling", NULL};
 	for (size_t i = 0; rows[i]; i++)
 		world_row(&w, rows[i]);
 	AUTO(buf) struct buf bytes = BUF_INIT(MIB(1));

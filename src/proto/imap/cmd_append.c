@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cmd_append.c - APPEND (RFC 3501 6.3.11), several messages at once (RFC 3502), APPENDUID (RFC 4315).
- *                                                                              [proto, imap]
+ * cmd_append.c - APPEND (RFC 3501 6.3.11; RFC 3502; APPENDUID of RFC 4315).      [proto, imap]
+ *
  * All messages are indexed first and then stored in one call, all or none.
  */
 #include "codec/imap/seqset.h"
@@ -20,7 +20,8 @@ static bool map_has_nul(struct imap_session *s, struct str map, uint64_t size)
 {
 	struct mime_map *m;
 	arena_reset(&s->run.scratch);
-	return mime_map_read(map, size, &s->run.scratch, &m, NULL) == 0 && (m->flags & MIME_HAS_NUL);
+	return mime_map_read(map, size, &s->run.scratch, &m, NULL) == 0 &&
+	       (m->flags & MIME_HAS_NUL);
 }
 
 static int take_body(struct imap_session *s, const struct imap_literal *literal,
@@ -74,7 +75,8 @@ static int check_target(struct imap_session *s, struct fail *why)
 	int r = store_mailbox_find(s->store, s->account, s->run.cmd.append.mailbox, &s->run.arena,
 				   &box, why);
 	if (r == 0 && box.noselect)
-		return fail_set(why, FAIL_NOTFOUND, "The mailbox cannot hold messages.", "noselect");
+		return fail_set(why, FAIL_NOTFOUND, "The mailbox cannot hold messages.",
+				"noselect");
 	return r;
 }
 

@@ -15,7 +15,7 @@ int cmd_capability(struct imap_session *s, struct imap_out *out, struct fail *wh
 	return RUN_DONE;
 }
 
-/* NOOP and CHECK: the sync that follows is all there is; storage needs no checkpoint from a client. */
+/* NOOP and CHECK: the sync that follows is all there is. */
 int cmd_noop(struct imap_session *s, struct imap_out *out, struct fail *why)
 {
 	(void)s, (void)out, (void)why;

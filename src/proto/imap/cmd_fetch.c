@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cmd_fetch.c - FETCH and UID FETCH (RFC 3501 6.4.5, CHANGEDSINCE of RFC 7162 3.1.4.1).  [proto, imap]
+ * cmd_fetch.c - FETCH and UID FETCH (RFC 3501 6.4.5, CHANGEDSINCE of RFC 7162 3.1.4.1).
+ *                                                                              [proto, imap]
  *
  * One reader over the whole set; after each message the window is looked at, and a full one leaves
  * with the reader as cursor. \Seen is set for all messages in one call before the first is
@@ -51,7 +52,7 @@ static struct modseq since_of(const struct imap_session *s)
 	return (struct modseq){cmd->has_changedsince ? cmd->changedsince : 0};
 }
 
-/* Narrow st->set to CHANGEDSINCE, and find those without \Seen: flags are in memory, this is cheap. */
+/* Narrow st->set to CHANGEDSINCE and find those without \Seen: cheap, flags are in memory. */
 static int look_ahead(struct imap_session *s, struct fetch_state *st, struct fail *why)
 {
 	struct set_builder chosen = {.arena = &s->run.arena};
@@ -83,7 +84,8 @@ static int set_seen(struct imap_session *s, struct fetch_state *st, struct fail 
 		return r;
 	r = store_view_store(s->view, &st->seen, STORE_FLAGS_ADD, &seen, NULL, &result, why);
 	if (r < 0 && r != -FAIL_GONE) {
-		log_event(LOG_WARN, "imap.seen_not_stored", log_c("user", s->address), log_fail(why));
+		log_event(LOG_WARN, "imap.seen_not_stored", log_c("user", s->address),
+			  log_fail(why));
 		st->seen = (struct store_set){0};
 		r = 0;
 	}
@@ -112,7 +114,8 @@ static int begin(struct imap_session *s, struct imap_out *out, struct fetch_stat
 }
 
 /* "(item item ...)": what was asked for, and what the command adds by itself. */
-static int write_items(struct msg *m, struct fetch_state *st, struct imap_out *out, struct fail *why)
+static int write_items(struct msg *m, struct fetch_state *st, struct imap_out *out,
+		       struct fail *why)
 {
 	const struct imap_cmd *cmd = &m->s->run.cmd;
 	const struct imap_fetch *fetch = &cmd->fetch;
@@ -129,7 +132,8 @@ static int write_items(struct msg *m, struct fetch_state *st, struct imap_out *o
 		extra[n_extra++] = &att_modseq;
 	for (size_t i = 0; r == 0 && i < n_extra + fetch->att_count; i++) {
 		buf_addc(&out->text, i ? ' ' : '(');
-		r = fetch_item_write(m, i < n_extra ? extra[i] : &fetch->att[i - n_extra], out, why);
+		r = fetch_item_write(m, i < n_extra ? extra[i] : &fetch->att[i - n_extra], out,
+				     why);
 	}
 	return r;
 }

@@ -82,8 +82,8 @@ static int look_at_rows(struct search *x, struct fail *why)
 	struct store_message row;
 	if (x->open.set.count == 0)
 		return 0;
-	int r = store_read_begin(x->s->view, &x->open.set, x->tree.columns, (struct modseq){0}, &reader,
-				 why);
+	int r = store_read_begin(x->s->view, &x->open.set, x->tree.columns, (struct modseq){0},
+				 &reader, why);
 	while (r >= 0 && (r = store_read_next(reader, &row, why)) > 0)
 		r = look_at(x, &row, why);
 	return r;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cmd_store.c - STORE and UID STORE (RFC 3501 6.4.6, UNCHANGEDSINCE of RFC 7162 3.1.3).  [proto, imap]
+ * cmd_store.c - STORE and UID STORE (RFC 3501 6.4.6, UNCHANGEDSINCE of RFC 7162 3.1.3).
+ *                                                                              [proto, imap]
  *
  * One call to the store for the whole set; then the rows are told, window by window.
  */
@@ -72,7 +73,8 @@ static int reply_modified(struct imap_session *s, const struct store_flags_resul
 	buf_add(&code, STR("MODIFIED "));
 	for (size_t i = 0; i < result->n_modified; i++) {
 		uint32_t number = result->modified[i].v;
-		int r = s->run.cmd.uid ? 0 : store_view_seq(s->view, result->modified[i], &number, why);
+		int r = s->run.cmd.uid ? 0
+				       : store_view_seq(s->view, result->modified[i], &number, why);
 		if (r < 0)
 			return r;
 		seqset_out_add(&numbers, number);

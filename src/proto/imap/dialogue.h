@@ -24,9 +24,9 @@
 #include <stdio.h>
 
 enum dialogue_mode {
-	MODE_EXPORT = 1u << 0,	 /* every session is exported and imported after every command */
-	MODE_TINY = 1u << 1,	 /* a window of one byte: IMAP_MORE wherever it can be */
-	MODE_EXTERNAL = 1u << 2, /* literals above 8 bytes are external */
+	MODE_EXPORT = 1u << 0,	   /* every session is exported and imported after every command */
+	MODE_TINY = 1u << 1,	   /* a window of one byte: IMAP_MORE wherever it can be */
+	MODE_EXTERNAL = 1u << 2,   /* literals above 8 bytes are external */
 	MODE_READ_RIGHT = 1u << 3, /* sessions without IMAP_RIGHT_WRITE */
 };
 
@@ -85,7 +85,8 @@ static int world_quota(void *arg, struct store_quota *ret, struct fail *why)
 	return 0;
 }
 
-static struct player *waked[PLAYERS]; /* the hook's arg is the world; any of its sessions may sleep */
+static struct player
+	*waked[PLAYERS]; /* the hook's arg is the world; any of its sessions may sleep */
 static void world_wake(void *arg)
 {
 	(void)arg;
@@ -246,7 +247,8 @@ static bool player_event(struct player *p, const struct frame_imap_event *e)
 		frame_imap_accept(&p->framer);
 		return true;
 	case FRAME_IMAP_DATA:
-		assert_int_equal(write(p->body[e->index].fd, e->data.p, e->data.n), (ssize_t)e->data.n);
+		assert_int_equal(write(p->body[e->index].fd, e->data.p, e->data.n),
+				 (ssize_t)e->data.n);
 		return true;
 	case FRAME_IMAP_COMMAND:
 		player_command(p, e);
@@ -387,8 +389,7 @@ UNUSED static void dialogue(const char *const *rows)
 }
 
 /* Rows of "P: sel SELECT INBOX" and its answer for a mailbox with n messages. */
-#define OPENED(p)                                                                                  \
-	p "= * FLAGS ~", p "= * OK [PERMANENTFLAGS ~"
+#define OPENED(p) p "= * FLAGS ~", p "= * OK [PERMANENTFLAGS ~"
 #define OPENED_END(p)                                                                              \
 	p "= * OK [UIDVALIDITY ~", p "= * OK [UIDNEXT ~", p "= * OK [HIGHESTMODSEQ ~",             \
 		p "= sel OK [READ-WRITE] ~"

@@ -105,8 +105,8 @@ int imap_session_import(const struct imap_session_args *args, struct str exporte
 {
 	struct exported e;
 	if (!read_exported(exported, &e) || e.account.v != args->account.v)
-		return fail_set(why, FAIL_CONFLICT, NULL, "%zu bytes are no session of this account",
-				exported.n);
+		return fail_set(why, FAIL_CONFLICT, NULL,
+				"%zu bytes are no session of this account", exported.n);
 	AUTO(imap_session) struct imap_session *s = imap_session_new(args);
 	int r = restore(s, &e, why);
 	if (r == -FAIL_SYNTAX || r == -FAIL_NOTFOUND || r == -FAIL_GONE || r == -FAIL_PERM)

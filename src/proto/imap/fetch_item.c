@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fetch_item.c - the attributes of FETCH, one function each (RFC 3501 6.4.5, 7.4.2; RFC 7162 3.1.4.2).
- *                                                                              [proto, imap]
+ * fetch_item.c - the attributes of FETCH (RFC 3501 6.4.5, 7.4.2; RFC 7162 3.1.4.2).  [proto, imap]
  */
 #include "codec/imap/imap_date.h"
 #include "codec/imap/imap_write.h"

@@ -39,7 +39,8 @@ int msg_body(struct msg *m, struct fail *why)
 	if (m->body.fd < 0)
 		m->body.size = m->body.bytes.n;
 	if (m->body.size != m->row->body_size)
-		return fail_set(why, FAIL_CORRUPT, NULL, "message %llu: body has %llu bytes, row says %llu",
+		return fail_set(why, FAIL_CORRUPT, NULL,
+				"message %llu: body has %llu bytes, row says %llu",
 				(unsigned long long)m->row->id.v, (unsigned long long)m->body.size,
 				(unsigned long long)m->row->body_size);
 	return 0;
@@ -75,7 +76,8 @@ int msg_load(struct msg *m, uint64_t off, uint64_t len, struct str *ret, struct 
 	}
 	char *p = arena_alloc(&m->s->run.scratch, len);
 	if (!p)
-		return fail_set(why, FAIL_LIMIT, NULL, "%llu bytes to look at", (unsigned long long)len);
+		return fail_set(why, FAIL_LIMIT, NULL, "%llu bytes to look at",
+				(unsigned long long)len);
 	*ret = str_make(p, len);
 	return msg_read(m, off, len, p, why);
 }
@@ -187,8 +189,8 @@ static int write_body(struct msg *m, uint64_t off, uint64_t len, struct imap_out
 int section_write(struct msg *m, const struct section_bytes *bytes, uint64_t from, uint64_t n,
 		  struct imap_out *out, struct fail *why)
 {
-	struct str head = str_sub(bytes->head, MIN(from, bytes->head.n),
-				  MIN(from + n, bytes->head.n));
+	struct str head =
+		str_sub(bytes->head, MIN(from, bytes->head.n), MIN(from + n, bytes->head.n));
 	buf_add(&out->text, head);
 	n -= head.n;
 	if (n == 0)

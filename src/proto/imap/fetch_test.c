@@ -42,8 +42,10 @@ static void attributes(void **state)
 		"\"<B27397-0100000@Blurdybloop.COM>\"))",
 		"A= b OK FETCH completed.",
 		"A: c FETCH 1 (BODY BODYSTRUCTURE)",
-		"A= * 1 FETCH (BODY (\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 11 1) "
-		"BODYSTRUCTURE (\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 11 1 ~))",
+		"A= * 1 FETCH (BODY (\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL "
+		"\"7bit\" 11 1) "
+		"BODYSTRUCTURE (\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 11 "
+		"1 ~))",
 		"A= c OK FETCH completed.",
 		"A: d UID FETCH 1 (RFC822.SIZE)",
 		"A= * 1 FETCH (UID 1 RFC822.SIZE 200)",
@@ -131,7 +133,8 @@ static void partials(void **state)
 		"A= * 1 FETCH (BODY[TEXT]<2> {3}",
 		"A= llo)",
 		"A= a OK FETCH completed.",
-		"A: b FETCH 1 (BODY.PEEK[TEXT]<9.100> BODY.PEEK[TEXT]<11.1> BODY.PEEK[]<4000000000.1>)",
+		"A: b FETCH 1 (BODY.PEEK[TEXT]<9.100> BODY.PEEK[TEXT]<11.1> "
+		"BODY.PEEK[]<4000000000.1>)",
 		"A= * 1 FETCH (BODY[TEXT]<9> {2}",
 		"A= ",
 		"A=  BODY[TEXT]<11> \"\" BODY[]<4000000000> \"\")",
@@ -157,12 +160,16 @@ static void sets_seen(void **state)
 		SELECT_UNSEEN("A", 2, 2, 1),
 		SELECT_UNSEEN("B", 2, 0, 1),
 		"A: a FETCH 1:2 (BODY.PEEK[TEXT]<0.1>)",
-		"A= * 1 FETCH (BODY[TEXT]<0> {1}", "A= H)",
-		"A= * 2 FETCH (BODY[TEXT]<0> {1}", "A= H)",
+		"A= * 1 FETCH (BODY[TEXT]<0> {1}",
+		"A= H)",
+		"A= * 2 FETCH (BODY[TEXT]<0> {1}",
+		"A= H)",
 		"A= a OK FETCH completed.",
 		"A: b FETCH 1:2 (BODY[TEXT]<0.1>)",
-		"A= * 1 FETCH (FLAGS (\\Seen \\Recent) BODY[TEXT]<0> {1}", "A= H)",
-		"A= * 2 FETCH (BODY[TEXT]<0> {1}", "A= H)",
+		"A= * 1 FETCH (FLAGS (\\Seen \\Recent) BODY[TEXT]<0> {1}",
+		"A= H)",
+		"A= * 2 FETCH (BODY[TEXT]<0> {1}",
+		"A= H)",
 		"A= b OK FETCH completed.",
 		"A: c NOOP",
 		"A= c OK NOOP completed.",
@@ -179,7 +186,9 @@ static void sets_seen(void **state)
 		"B= * 2 FETCH (UID 2 FLAGS () MODSEQ (~))",
 		"B= e OK FETCH completed.",
 		"B: f FETCH 1 (RFC822.TEXT)",
-		"B= * 1 FETCH (UID 1 FLAGS (\\Seen) MODSEQ (~) RFC822.TEXT {11}", "B= Hello Joe", "B= )",
+		"B= * 1 FETCH (UID 1 FLAGS (\\Seen) MODSEQ (~) RFC822.TEXT {11}",
+		"B= Hello Joe",
+		"B= )",
 		"B= f OK FETCH completed.",
 		NULL,
 	};
@@ -197,20 +206,30 @@ static void prefix_is_part_of_the_message(void **state)
 		SELECT_SEEN("A", 1, 1),
 		"A: a FETCH 1 (RFC822.SIZE BODY[])",
 		"A= * 1 FETCH (RFC822.SIZE 38 BODY[] {38}",
-		"A= Return-Path: <x@y>", "A= Subject: s", "A= ", "A= body)",
+		"A= Return-Path: <x@y>",
+		"A= Subject: s",
+		"A= ",
+		"A= body)",
 		"A= a OK FETCH completed.",
 		"A: b FETCH 1 (BODY[HEADER] BODY[TEXT])",
 		"A= * 1 FETCH (BODY[HEADER] {34}",
-		"A= Return-Path: <x@y>", "A= Subject: s", "A= ", "A=  BODY[TEXT] {4}", "A= body)",
+		"A= Return-Path: <x@y>",
+		"A= Subject: s",
+		"A= ",
+		"A=  BODY[TEXT] {4}",
+		"A= body)",
 		"A= b OK FETCH completed.",
 		"A: c FETCH 1 BODY[HEADER.FIELDS (return-path)]",
 		"A= * 1 FETCH (BODY[HEADER.FIELDS (return-path)] {22}",
-		"A= Return-Path: <x@y>", "A= ", "A= )",
+		"A= Return-Path: <x@y>",
+		"A= ",
+		"A= )",
 		"A= c OK FETCH completed.",
 		/* A partial that starts in the prefix and ends in the body. */
 		"A: d FETCH 1 BODY[]<13.17>",
 		"A= * 1 FETCH (BODY[]<13> {17}",
-		"A= <x@y>", "A= Subject:)",
+		"A= <x@y>",
+		"A= Subject:)",
 		"A= d OK FETCH completed.",
 		NULL,
 	};
@@ -266,7 +285,8 @@ static void large_bodies_are_ranges(void **state)
 	static const char *const rows[] = {SELECT_SEEN("A", 1, 1), NULL};
 	for (size_t i = 0; rows[i]; i++)
 		world_row(&w, rows[i]);
-	struct imap_session_input in = {.cmd = {.text = STR("b FETCH 1 (UID BODY[] BODY[TEXT]<10.20>)")}};
+	struct imap_session_input in = {
+		.cmd = {.text = STR("b FETCH 1 (UID BODY[] BODY[TEXT]<10.20>)")}};
 	assert_int_equal(imap_session_command(p->session, &in, &p->out), IMAP_DONE);
 	assert_int_equal(p->out.pieces.n, 1);
 	assert_true(p->out.text.n < 300);
@@ -275,7 +295,8 @@ static void large_bodies_are_ranges(void **state)
 	size_t at = str_find_str(got, 0, STR("\r\n")) + 2;
 	assert_true(str_eq(str_sub(got, at, at + big.n), buf_str(&big)));
 	AUTO(buf) struct buf rest = BUF_INIT(1024);
-	buf_addf(&rest, " BODY[TEXT]<10> {20}\r\n%.*s)\r\nb OK FETCH completed.\r\n", 20, big.p + 26);
+	buf_addf(&rest, " BODY[TEXT]<10> {20}\r\n%.*s)\r\nb OK FETCH completed.\r\n", 20,
+		 big.p + 26);
 	assert_true(str_eq(str_skip(got, at + big.n), buf_str(&rest)));
 	buf_reset(&p->got);
 	world_close(&w);

@@ -31,7 +31,7 @@ enum run_result {
 };
 
 enum sync_how {
-	SYNC_NONE,	/* no news: the command itself defines the state, or there is none */
+	SYNC_NONE,	 /* no news: the command itself defines the state, or there is none */
 	SYNC_NO_EXPUNGE, /* FETCH, STORE, SEARCH, COPY by message number */
 	SYNC_ALL,
 };
@@ -50,12 +50,12 @@ struct imap_run {
 	struct imap_session_input in;
 	struct imap_cmd cmd;
 	const struct dispatch *row;
-	struct buf reply;	/* tagged text without tag and CRLF: "OK ...", empty = usual */
-	bool close;		/* after the tagged line */
+	struct buf reply; /* tagged text without tag and CRLF: "OK ...", empty = usual */
+	bool close;	  /* after the tagged line */
 	struct sync_cursor sync;
-	struct arena arena;	/* lives as long as the command */
-	struct arena scratch;	/* one message at a time */
-	void *state;		/* a handler's cursor, in arena */
+	struct arena arena;   /* lives as long as the command */
+	struct arena scratch; /* one message at a time */
+	void *state;	      /* a handler's cursor, in arena */
 	void (*state_clear)(void *state);
 };
 

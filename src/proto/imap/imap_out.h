@@ -55,7 +55,13 @@ struct imap_out_mark {
 struct imap_out_mark imap_out_mark(const struct imap_out *o);
 void imap_out_rollback(struct imap_out *o, struct imap_out_mark mark);
 
-static inline uint64_t imap_out_size(const struct imap_out *o) { return o->text.n + o->file_bytes; }
-static inline bool imap_out_full(const struct imap_out *o) { return imap_out_size(o) > o->window; }
+static inline uint64_t imap_out_size(const struct imap_out *o)
+{
+	return o->text.n + o->file_bytes;
+}
+static inline bool imap_out_full(const struct imap_out *o)
+{
+	return imap_out_size(o) > o->window;
+}
 
 #endif

@@ -13,9 +13,9 @@
 #include "proto/imap/imap_int.h"
 #include "sys/log.h"
 
-#define TAG_MAX	     KIB(8) /* below 2^16 for the export */
-#define REPLY_MAX    MIB(8)
-#define SCRATCH_MAX  MIB(64)
+#define TAG_MAX	    KIB(8) /* below 2^16 for the export */
+#define REPLY_MAX   MIB(8)
+#define SCRATCH_MAX MIB(64)
 
 struct imap_config imap_config_default(void)
 {
@@ -80,7 +80,10 @@ void imap_session_free(struct imap_session *s)
 	free(s);
 }
 
-bool imap_session_is_parked(const struct imap_session *s) { return s->parked; }
+bool imap_session_is_parked(const struct imap_session *s)
+{
+	return s->parked;
+}
 
 void imap_session_rest(struct imap_session *s)
 {

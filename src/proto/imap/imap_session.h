@@ -8,7 +8,8 @@
  * QUOTA (9208). Login itself happens before, in the role that holds the socket.
  *
  *     next = imap_session_command(s, &in, &out);       one complete command
- *     while (next == IMAP_MORE) { send out, wait until it has drained; next = imap_session_resume(s, &out); }
+ *     while (next == IMAP_MORE) { send out, wait until it has drained; next =
+ * imap_session_resume(s, &out); }
  *
  * The session never waits for the network: what it has to say goes into an imap_out, and where
  * that is full it keeps a cursor and returns. It does block on the store. Between two calls no

@@ -84,7 +84,7 @@ int search_tree_init(struct search_tree *t, struct imap_session *s, struct imap_
 
 void search_tree_clear(struct search_tree *t)
 {
-	MAP_EACH(&t->needles, i)
+	MAP_EACH (&t->needles, i)
 		text_needle_free(t->needles.slots[i].value);
 	map_clear(&t->needles);
 }
@@ -110,7 +110,10 @@ static bool day_fits(enum imap_search_op op, int32_t day, int32_t wanted)
 	return day >= wanted;
 }
 
-static enum search_verdict verdict_of(bool yes) { return yes ? SEARCH_YES : SEARCH_NO; }
+static enum search_verdict verdict_of(bool yes)
+{
+	return yes ? SEARCH_YES : SEARCH_NO;
+}
 
 static int eval_sent(struct msg *m, const struct imap_search_key *key, enum search_verdict *ret,
 		     struct fail *why)

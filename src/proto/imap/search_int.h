@@ -23,8 +23,8 @@ struct search_tree {
 };
 
 /*
- * Prepare `key`: its sets are resolved in place. -FAIL_UNSUPPORTED: a text that is not UTF-8. Clear the
- * tree also after a failure.
+ * Prepare `key`: its sets are resolved in place. -FAIL_UNSUPPORTED: a text that is not UTF-8. Clear
+ * the tree also after a failure.
  */
 MUST_CHECK int search_tree_init(struct search_tree *t, struct imap_session *s,
 				struct imap_search_key *key, struct fail *why);

@@ -23,7 +23,8 @@
 	"YmluYXJ5c2VjcmV0\r\n"                                                                     \
 	"--b--\r\n"
 
-#define NO_DATE "From: plain@example.test\r\nBcc: hidden@example.test\r\n\r\nsoft line=\r\n break\r\n"
+#define NO_DATE                                                                                    \
+	"From: plain@example.test\r\nBcc: hidden@example.test\r\n\r\nsoft line=\r\n break\r\n"
 
 #define QP                                                                                         \
 	"Date: Thu, 10 Feb 1994 01:00:00 +0000\r\n"                                                \
@@ -83,11 +84,15 @@ static const struct query queries[] = {
 	{"HEADER X-None \"\"", ""},
 	{"HEADER Content-Type multipart", " 2"},
 	{"HEADER Date 1994", " 1 2 4"},
-	{"CHARSET UTF-8 SUBJECT {7+}\r\ngr\xc3\xbc\xc3\x9f""e", " 2"},
+	{"CHARSET UTF-8 SUBJECT {7+}\r\ngr\xc3\xbc\xc3\x9f"
+	 "e",
+	 " 2"},
 	{"CHARSET UTF-8 FROM {5+}\r\nJ\xc3\x96rg", " 2"},
 	{"BODY hello", " 1"},
 	{"BODY hidden", " 2"}, /* decoded; a Bcc is no body */
-	{"CHARSET UTF-8 BODY {9+}\r\n\xc3\xbc""berall ", " 2"},
+	{"CHARSET UTF-8 BODY {9+}\r\n\xc3\xbc"
+	 "berall ",
+	 " 2"},
 	{"BODY binarysecret", ""},
 	{"BODY \"soft line break\"", " 4"},
 	{"BODY joerg", ""},
@@ -107,12 +112,20 @@ static void every_key(void **state)
 	(void)state;
 	struct world w;
 	world_open(&w, 0);
-	static const char *const before[] = {
-		"+ INBOX (\\Seen) " PLAIN, "+ INBOX " HTML, "+ INBOX " NO_DATE, "+ INBOX " QP,
-		SELECT_UNSEEN("A", 4, 4, 2), "A: a STORE 2 +FLAGS.SILENT (\\Flagged $Later)",
-		"A= * FLAGS ~", "A= * OK [PERMANENTFLAGS ~", "A= a OK ~",
-		"A: e ENABLE CONDSTORE", "A= * ENABLED CONDSTORE", "A= * OK [HIGHESTMODSEQ ~",
-		"A= e OK ~", NULL};
+	static const char *const before[] = {"+ INBOX (\\Seen) " PLAIN,
+					     "+ INBOX " HTML,
+					     "+ INBOX " NO_DATE,
+					     "+ INBOX " QP,
+					     SELECT_UNSEEN("A", 4, 4, 2),
+					     "A: a STORE 2 +FLAGS.SILENT (\\Flagged $Later)",
+					     "A= * FLAGS ~",
+					     "A= * OK [PERMANENTFLAGS ~",
+					     "A= a OK ~",
+					     "A: e ENABLE CONDSTORE",
+					     "A= * ENABLED CONDSTORE",
+					     "A= * OK [HIGHESTMODSEQ ~",
+					     "A= e OK ~",
+					     NULL};
 	for (size_t i = 0; before[i]; i++)
 		world_row(&w, before[i]);
 	for (size_t i = 0; i < ARRAY_LEN(queries); i++) {
@@ -132,13 +145,25 @@ static void by_uid(void **state)
 {
 	(void)state;
 	static const char *const rows[] = {
-		"+ INBOX (\\Seen) " PLAIN, "+ INBOX (\\Seen) " PLAIN, "+ INBOX (\\Seen) " HTML,
+		"+ INBOX (\\Seen) " PLAIN,
+		"+ INBOX (\\Seen) " PLAIN,
+		"+ INBOX (\\Seen) " HTML,
 		SELECT_SEEN("A", 3, 3),
-		"A: a STORE 1 +FLAGS.SILENT (\\Deleted)", "A= a OK ~",
-		"A: b EXPUNGE", "A= * 1 EXPUNGE", "A= * 2 RECENT", "A= b OK ~",
-		"A: c UID SEARCH BODY hello", "A= * SEARCH 2", "A= c OK UID SEARCH completed.",
-		"A: d SEARCH UID *", "A= * SEARCH 2", "A= d OK SEARCH completed.",
-		"A: e UID SEARCH 1:*", "A= * SEARCH 2 3", "A= e OK UID SEARCH completed.",
+		"A: a STORE 1 +FLAGS.SILENT (\\Deleted)",
+		"A= a OK ~",
+		"A: b EXPUNGE",
+		"A= * 1 EXPUNGE",
+		"A= * 2 RECENT",
+		"A= b OK ~",
+		"A: c UID SEARCH BODY hello",
+		"A= * SEARCH 2",
+		"A= c OK UID SEARCH completed.",
+		"A: d SEARCH UID *",
+		"A= * SEARCH 2",
+		"A= d OK SEARCH completed.",
+		"A: e UID SEARCH 1:*",
+		"A= * SEARCH 2 3",
+		"A= e OK UID SEARCH completed.",
 		NULL,
 	};
 	dialogue(rows);
@@ -151,9 +176,14 @@ static void charsets(void **state)
 		SELECT_SEEN("A", 0, 0),
 		"A: a SEARCH CHARSET KOI8-R BODY x",
 		"A= a NO [BADCHARSET (US-ASCII UTF-8)] ~",
-		"A: b SEARCH CHARSET us-ascii BODY x", "A= * SEARCH", "A= b OK ~",
-		"A: c SEARCH CHARSET UTF-8 BODY {2+}\r\n\xc3(", "A= c NO ~",
-		"A: d SEARCH *", "A= * SEARCH", "A= d OK ~",
+		"A: b SEARCH CHARSET us-ascii BODY x",
+		"A= * SEARCH",
+		"A= b OK ~",
+		"A: c SEARCH CHARSET UTF-8 BODY {2+}\r\n\xc3(",
+		"A= c NO ~",
+		"A: d SEARCH *",
+		"A= * SEARCH",
+		"A= d OK ~",
 		NULL,
 	};
 	dialogue(rows);

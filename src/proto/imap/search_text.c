@@ -16,10 +16,14 @@ static const struct str *known_field(const struct mime_map *map, struct str name
 		const char *name;
 		const struct str *text;
 	} known[] = {
-		{"subject", &map->subject},	    {"from", &map->from},
-		{"sender", &map->sender},	    {"to", &map->to},
-		{"cc", &map->cc},		    {"bcc", &map->bcc},
-		{"message-id", &map->message_id},   {"in-reply-to", &map->in_reply_to},
+		{"subject", &map->subject},
+		{"from", &map->from},
+		{"sender", &map->sender},
+		{"to", &map->to},
+		{"cc", &map->cc},
+		{"bcc", &map->bcc},
+		{"message-id", &map->message_id},
+		{"in-reply-to", &map->in_reply_to},
 		{"references", &map->references},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(known); i++)

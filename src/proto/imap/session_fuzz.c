@@ -2,9 +2,9 @@
 /*
  * session_fuzz.c - random commands of two sessions on one memory store.        [proto, imap]
  *
- * Input: records "P text" LF, where P chooses the session, the window and whether the session moves to
- * a new object afterwards; `text` is a command, in which '|' stands for CRLF. Nothing may
- * crash, every command must end with its tag, and an export must import.
+ * Input: records "P text" LF, where P chooses the session, the window and whether the session moves
+ * to a new object afterwards; `text` is a command, in which '|' stands for CRLF. Nothing may crash,
+ * every command must end with its tag, and an export must import.
  */
 #include "proto/imap/dialogue.h"
 #include "sys/log.h"

@@ -6,9 +6,11 @@
 #include "proto/imap/imap_int.h"
 
 /* Flags and special uses are bit sets on both sides; the flags are even the same bits. */
-_Static_assert((int)IMAP_FLAG_ANSWERED == STORE_ANSWERED && (int)IMAP_FLAG_FLAGGED == STORE_FLAGGED &&
-		       (int)IMAP_FLAG_DELETED == STORE_DELETED && (int)IMAP_FLAG_SEEN == STORE_SEEN &&
-		       (int)IMAP_FLAG_DRAFT == STORE_DRAFT && (int)IMAP_FLAG_RECENT == STORE_RECENT,
+_Static_assert((int)IMAP_FLAG_ANSWERED == STORE_ANSWERED &&
+		       (int)IMAP_FLAG_FLAGGED == STORE_FLAGGED &&
+		       (int)IMAP_FLAG_DELETED == STORE_DELETED &&
+		       (int)IMAP_FLAG_SEEN == STORE_SEEN && (int)IMAP_FLAG_DRAFT == STORE_DRAFT &&
+		       (int)IMAP_FLAG_RECENT == STORE_RECENT,
 	       "IMAP and store flag bits are the same");
 _Static_assert(SEQ_STAR == STORE_STAR, "a star is a star");
 
@@ -27,7 +29,8 @@ int set_resolve(struct imap_session *s, const struct seqset *set, bool by_uid,
 {
 	struct store_range *ranges = arena_array(&s->run.arena, struct store_range, set->n);
 	if (!ranges)
-		return fail_set(why, FAIL_LIMIT, "Too large a set.", "arena full, %zu ranges", set->n);
+		return fail_set(why, FAIL_LIMIT, "Too large a set.", "arena full, %zu ranges",
+				set->n);
 	for (size_t i = 0; i < set->n; i++)
 		ranges[i] = (struct store_range){set->r[i].first, set->r[i].last};
 	return store_view_resolve(s->view, ranges, set->n, by_uid, &s->run.arena, ret, why);
@@ -138,7 +141,8 @@ int mailbox_name_check(struct str name, struct fail *why)
 	if (rest.n == 0)
 		return fail_set(why, FAIL_UNSUPPORTED, "A mailbox needs a name.", "empty name");
 	if (rest.n > STORE_NAME_MAX)
-		return fail_set(why, FAIL_LIMIT, "The mailbox name is too long.", "%zu bytes", rest.n);
+		return fail_set(why, FAIL_LIMIT, "The mailbox name is too long.", "%zu bytes",
+				rest.n);
 	while (str_cut(&rest, IMAP_SEPARATOR, &level)) {
 		if (level.n == 0)
 			return fail_set(why, FAIL_UNSUPPORTED,
