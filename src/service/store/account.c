@@ -156,7 +156,7 @@ static int apply_delete(struct tx *tx, struct store_job *job, struct fail *why)
 		return r;
 	struct wipe w = {.tx = tx, .account = job->account};
 	if ((r = tx->ops->mailbox_each(tx->e, job->account, take_mailbox, &w, why)) >= 0 &&
-	    (r = tx->ops->body_each(tx->e, job->account, take_file, &w, why)) >= 0)
+	    (r = tx->ops->body_each(tx->e, job->account, true, take_file, &w, why)) >= 0)
 		r = tx->ops->account_wipe(tx->e, job->account, why);
 	for (size_t i = 0; r >= 0 && i < w.mailboxes.n; i++)
 		publish_gone(tx, job->account, &acc, w.mailboxes.p[i]);

@@ -63,6 +63,17 @@ void box_unref(struct mbox *b)
 	free(b);
 }
 
+void box_attach(struct mbox *b)
+{
+	b->map.users++;
+}
+
+void box_detach(struct mbox *b)
+{
+	if (--b->map.users == 0)
+		drop_map(b);
+}
+
 /* ---- reading from the engine --------------------------------------------------------------- */
 
 static void set_keyword(struct mbox *b, unsigned bit, const char *name)

@@ -32,16 +32,6 @@ static void fill_defaults(struct store_options *o)
 }
 
 /* splitmix64's finaliser: neighbouring account ids land in different partitions. Never change it. */
-uint64_t store_place(struct account_id account, unsigned partitions)
-{
-	if (partitions == STORE_PER_ACCOUNT)
-		return account.v;
-	uint64_t z = account.v + UINT64_C(0x9e3779b97f4a7c15);
-	z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-	return (z ^ (z >> 31)) % partitions;
-}
-
 unsigned store_partitions(const struct store *s)
 {
 	return s->o.per_account ? STORE_PER_ACCOUNT : s->o.partitions;
@@ -176,7 +166,7 @@ int store_open(const struct store_options *o, struct store **ret, struct fail *w
 		return fail_wrap(why, r, "opening the store %s", o->root);
 	if (!s->o.per_account)
 		s->parts = xcalloc(s->o.partitions, sizeof(struct part *));
-	s->purge_at = store_mono();
+	s->purge_at = store_mono() + 60 * SEC_NS; /* not while everything starts */
 	start_threads(s);
 	*ret = TAKE(s);
 	return 0;

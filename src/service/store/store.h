@@ -82,14 +82,22 @@ DEFINE_AUTO_PTR(store, struct store, store_close);
 
 /* The one function that decides where an account's rows live: a partition number below
  * `partitions`, or the account's id with STORE_PER_ACCOUNT. Pure. */
-uint64_t store_place(struct account_id account, unsigned partitions);
+static inline uint64_t store_place(struct account_id account, unsigned partitions)
+{
+	if (partitions == STORE_PER_ACCOUNT)
+		return account.v;
+	uint64_t z = account.v + UINT64_C(0x9e3779b97f4a7c15);
+	z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+	z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+	return (z ^ (z >> 31)) % partitions;
+}
 /* The number of partitions that this store was created with (STORE_PER_ACCOUNT possible). */
 unsigned store_partitions(const struct store *s);
 
 /*
- * One round of what the maintenance thread does every second: lazy writes older than `lazy_us`,
- * checkpoints over budget, a bounded purge, a bounded piece of the sweep. Returns 1 when more
- * is waiting.
+ * One round of what the maintenance thread does every second: lazy writes older than 5 s,
+ * checkpoints over budget, a bounded purge now and then, a piece of the sweep. Returns 1 when
+ * more is waiting.
  */
 MUST_CHECK int store_maintain(struct store *s, struct fail *why);
 

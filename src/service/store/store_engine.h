@@ -14,7 +14,7 @@
 #ifndef BARID_SERVICE_STORE_STORE_ENGINE_H
 #define BARID_SERVICE_STORE_STORE_ENGINE_H
 
-#include "service/store/store.h"
+#include "service/store/store_view.h"
 
 struct row_account {
 	struct account_id id;
@@ -192,8 +192,9 @@ struct engine_ops {
 	int (*body_set_refs)(struct engine *e, struct account_id a, uint64_t id, uint64_t refs,
 			     struct fail *why);
 	int (*body_remove)(struct engine *e, struct account_id a, uint64_t id, struct fail *why);
-	int (*body_each)(struct engine *e, struct account_id a, body_fn fn, void *arg,
-			 struct fail *why); /* bytes is empty */
+	/* bytes is empty; by id, or files only in any order */
+	int (*body_each)(struct engine *e, struct account_id a, bool files_only, body_fn fn,
+			 void *arg, struct fail *why);
 
 	int (*receipt_find)(struct engine *e, struct account_id a, const struct store_receipt *r,
 			    struct fail *why);

@@ -218,6 +218,9 @@ MUST_CHECK int tx_message_drop(struct tx *tx, struct account_id a, uint64_t mess
 /* mailbox_tx.c: make a mailbox with missing parents; name is normal and does not exist. */
 MUST_CHECK int tx_mailbox_make(struct tx *tx, struct row_account *acc, struct str name,
 			       unsigned use, struct mailbox_id *ret, struct fail *why);
+/* change.c: every live message of one mailbox goes to another. */
+MUST_CHECK int tx_move_all(struct tx *tx, struct row_account *acc, struct tx_box *from,
+			   struct tx_box *to, struct fail *why);
 void tx_list_changed(struct tx *tx, const struct row_account *acc);
 
 static inline uint64_t uid_digest(uint32_t uid) /* splitmix64 */
@@ -350,8 +353,9 @@ struct store_view {
 	struct mbox *box;
 	struct list link; /* box->views, under box->lock */
 	struct store_view_info info;
-	uint64_t expunge_modseq; /* under box->lock for others: read for the floor */
-	uint64_t digest;	 /* sum of uid_digest() of its messages */
+	uint64_t epoch;
+	_Atomic uint64_t expunge_modseq; /* others read it for the floor */
+	uint64_t digest;		 /* sum of uid_digest() of its messages */
 	unsigned n_keywords;
 	VEC(struct span) recent;
 	VEC(uint64_t) own; /* modseqs of own STOREs after info.highestmodseq */
@@ -359,8 +363,7 @@ struct store_view {
 	/* caches, dropped by park */
 	VEC(uint32_t) hidden; /* UIDs in the map below uidnext that the view does not see */
 	bool hidden_valid;
-	uint64_t hidden_generation, hidden_modseq;
-	uint32_t hidden_uidnext;
+	uint64_t hidden_generation;
 	VEC(uint32_t) gone_seqs;
 	VEC(struct uid) gone_uids;
 	VEC(struct store_flag_change) flag_changes;
@@ -372,16 +375,19 @@ struct store_view {
 MUST_CHECK int view_lock(struct store_view *v, bool with_map, struct fail *why);
 void view_unlock(struct store_view *v);
 /* Under view_lock with map. */
-bool view_sees(const struct store_view *v, uint32_t uid); /* an entry of the map */
-uint32_t view_rank(const struct store_view *v, uint32_t uid); /* messages below uid */
-uint32_t view_nth(const struct store_view *v, uint32_t seq); /* index in the map; 1 <= seq <= exists */
+void view_find_hidden(struct store_view *v); /* when expunge_modseq, uidnext or the map moved */
+bool view_hides(const struct store_view *v, uint32_t uid);
+uint32_t view_rank(const struct store_view *v, uint32_t uid); /* its messages below uid */
+size_t view_nth(const struct store_view *v, uint32_t seq); /* index in the map; 1 <= seq <= exists */
+/* Any time. */
 bool view_recent(const struct store_view *v, uint32_t uid);
-void view_forget(struct store_view *v, bool parked);
-/* The first unseen of a mailbox row; inside the partition. */
-MUST_CHECK int view_first_unseen(struct mbox *b, uint32_t *ret_seq, struct fail *why);
-void view_claim_recent(struct store_view *v, uint32_t uidnext); /* box->lock held */
-void view_lazy_claim(struct mbox *b); /* write what was claimed, some time */
-int view_attach_new(struct store *s, struct mbox *b, struct store_view **ret);
+void view_add_recent(struct store_view *v, uint32_t from, uint32_t to);
+
+/* box.c: a view starts or ends to rely on the map. box->lock held for writing. */
+void box_attach(struct mbox *b);
+void box_detach(struct mbox *b);
+/* lazy.c: write what was shown as recent, and how far all is seen, some time. */
+void box_write_later(struct mbox *b, uint32_t unseen_hint, uint64_t hint_modseq);
 
 /* ---- watching ---------------------------------------------------------------------------- */
 

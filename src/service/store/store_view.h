@@ -95,8 +95,8 @@ enum store_sync_how {
 };
 
 /*
- * Bring the view up to date and say what changed. Returns 1 when something did, 0 when not (then
- * no disk and no lock of other sessions is touched; call it after every command). What the view
+ * Bring the view up to date and say what changed. Returns 1 when something did, 0 when not (that
+ * costs no disk and no waiting: call it after every command). What the view
  * itself changed by store_view_store is not reported as a flag change; its own expunges are, as
  * all others. *ret is borrowed until the next sync, park or close.
  */
@@ -236,7 +236,7 @@ DEFINE_AUTO(store_flags_result, struct store_flags_result, store_flags_result_cl
 /*
  * STORE. A message whose flags are already so keeps its modseq but has a row. unchanged_since:
  * NULL = no condition; 0 fails for every message that exists. -FAIL_LIMIT: no room for the keyword.
- * A row with a bit that is new to store_view_get_keywords: the view learns it here.
+ * store_view_get_keywords may have grown afterwards: send FLAGS before the rows then.
  */
 MUST_CHECK int store_view_store(struct store_view *v, const struct store_set *set,
 				enum store_flags_how how, const struct store_flagset *flags,

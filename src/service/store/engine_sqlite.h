@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * engine_sqlite.h - what the two files of the SQLite engine share.   [service/store, private]
+ *
+ * 64-bit sets and sums (flags, digest) are stored as the signed number with the same bits.
+ */
+#ifndef BARID_SERVICE_STORE_ENGINE_SQLITE_H
+#define BARID_SERVICE_STORE_ENGINE_SQLITE_H
+
+#include "runtime/db/db.h"
+#include "service/store/store_engine.h"
+
+struct engine {
+	struct db *db;
+};
+
+/* Bind numbers to ?1, ?2, ... */
+void sqlite_bind(struct db_stmt *st, const int64_t *v, size_t n);
+#define BIND(st, ...)                                                                              \
+	sqlite_bind((st), (const int64_t[]){__VA_ARGS__},                                          \
+		    sizeof((const int64_t[]){__VA_ARGS__}) / sizeof(int64_t))
+#define I64(x) ((int64_t)(x))
+
+/* One statement with numbers only, no rows of interest. */
+int sqlite_run(struct engine *e, const char *sql, const int64_t *v, size_t n, struct fail *why);
+#define RUN(e, sql, why, ...)                                                                      \
+	sqlite_run((e), (sql), (const int64_t[]){__VA_ARGS__},                                     \
+		   sizeof((const int64_t[]){__VA_ARGS__}) / sizeof(int64_t), (why))
+
+int sqlite_entry_add(struct engine *e, struct account_id a, struct mailbox_id m,
+		     const struct row_entry *row, struct fail *why);
+int sqlite_entry_set(struct engine *e, struct account_id a, struct mailbox_id m,
+		     const struct row_entry *row, struct fail *why);
+int sqlite_entry_remove(struct engine *e, struct account_id a, struct mailbox_id m, uint32_t uid,
+			struct fail *why);
+int sqlite_entry_each(struct engine *e, struct account_id a, struct mailbox_id m, uint32_t lo,
+		      uint32_t hi, entry_fn fn, void *arg, struct fail *why);
+int sqlite_entry_count_live(struct engine *e, struct account_id a, struct mailbox_id m,
+			    uint32_t lo, uint32_t hi, uint32_t *ret, struct fail *why);
+int sqlite_entry_first_unseen(struct engine *e, struct account_id a, struct mailbox_id m,
+			      uint32_t from, uint32_t *ret, struct fail *why);
+int sqlite_entry_expired(struct engine *e, struct account_id a, struct wall_us before, size_t max,
+			 expired_fn fn, void *arg, struct fail *why);
+int sqlite_message_add(struct engine *e, struct account_id a, const struct row_message *row,
+		       uint64_t *ret_id, struct fail *why);
+int sqlite_message_get(struct engine *e, struct account_id a, uint64_t id, unsigned columns,
+		       struct row_message *ret, struct fail *why);
+int sqlite_message_ref(struct engine *e, struct account_id a, uint64_t id, int by,
+		       uint64_t *ret_left, struct fail *why);
+int sqlite_message_remove(struct engine *e, struct account_id a, uint64_t id, struct fail *why);
+int sqlite_message_each(struct engine *e, struct account_id a, message_fn fn, void *arg,
+			struct fail *why);
+int sqlite_body_add(struct engine *e, struct account_id a, const struct row_body *row,
+		    uint64_t *ret_id, struct fail *why);
+int sqlite_body_get(struct engine *e, struct account_id a, uint64_t id, struct row_body *ret,
+		    struct fail *why);
+int sqlite_body_find_file(struct engine *e, struct account_id a, const unsigned char file[16],
+			  struct row_body *ret, struct fail *why);
+int sqlite_body_set_refs(struct engine *e, struct account_id a, uint64_t id, uint64_t refs,
+			 struct fail *why);
+int sqlite_body_remove(struct engine *e, struct account_id a, uint64_t id, struct fail *why);
+int sqlite_body_each(struct engine *e, struct account_id a, bool files_only, body_fn fn, void *arg,
+		     struct fail *why);
+int sqlite_receipt_find(struct engine *e, struct account_id a, const struct store_receipt *r,
+			struct fail *why);
+int sqlite_receipt_add(struct engine *e, struct account_id a, const struct store_receipt *r,
+		       struct fail *why);
+int sqlite_receipt_remove(struct engine *e, struct account_id a, const struct store_receipt *r,
+			  struct fail *why);
+
+#endif

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * read.c - going through messages of a set, and opening bodies.
+ */
+#include "service/store/store_int.h"
+
+#define BATCH	    256
+#define BATCH_BYTES KIB(256) /* of strings, before the next rows are read */
+
+struct store_reader {
+	struct store_view *v;
+	struct store_set set;
+	unsigned columns;
+	uint64_t since;
+	/* where the next batch begins */
+	size_t run;
+	uint32_t in_run;
+	/* the batch; rows [0, ready) have their columns */
+	struct store_message batch[BATCH];
+	size_t n, ready, at;
+	struct arena arena;
+};
+
+int store_read_begin(struct store_view *v, const struct store_set *set, unsigned columns,
+		     struct modseq since, struct store_reader **ret, struct fail *why)
+{
+	(void)why;
+	struct store_reader *r = xcalloc(1, sizeof *r);
+	r->v = v;
+	r->set = *set;
+	r->columns = columns & (STORE_COL_PREFIX | STORE_COL_MAP) ? columns | STORE_COL_DATES
+								   : columns;
+	r->since = since.v;
+	r->arena = ARENA_INIT(BATCH_BYTES + STORE_MAP_MAX + STORE_PREFIX_MAX + KIB(64));
+	*ret = r;
+	return 0;
+}
+
+void store_read_end(struct store_reader *r)
+{
+	if (!r)
+		return;
+	arena_clear(&r->arena);
+	free(r);
+}
+
+/* One run from in_run on, out of the map. */
+static void take_from_run(struct store_reader *r, const struct store_run *run)
+{
+	struct store_view *v = r->v;
+	const struct uid_map *m = &v->box->map;
+	size_t i = view_nth(v, run->seq + r->in_run);
+	while (r->in_run < run->count && r->n < BATCH) {
+		const struct map_entry *e = &m->e.p[i++];
+		if (view_hides(v, e->uid))
+			continue;
+		uint32_t seq = run->seq + r->in_run++;
+		if (e->modseq <= r->since)
+			continue;
+		r->batch[r->n++] = (struct store_message){
+			.seq = seq,
+			.uid = {e->uid},
+			.flags = e->flags | (view_recent(v, e->uid) ? STORE_RECENT : 0),
+			.modseq = {e->modseq},
+			.id = {e->message},
+			.size = e->size,
+		};
+	}
+}
+
+static int next_batch(struct store_reader *r, struct fail *why)
+{
+	r->n = r->ready = r->at = 0;
+	int res = view_lock(r->v, true, why);
+	if (res < 0)
+		return res;
+	while (r->run < r->set.n && r->n < BATCH) {
+		const struct store_run *run = &r->set.runs[r->run];
+		if (run->seq + run->count - 1 > r->v->info.exists) {
+			res = fail_set(why, FAIL_BUG, NULL, "a set outlived its view");
+			break;
+		}
+		take_from_run(r, run);
+		if (r->in_run < run->count)
+			break;
+		r->run++;
+		r->in_run = 0;
+	}
+	view_unlock(r->v);
+	return res;
+}
+
+static int read_row(struct store_reader *r, struct store_message *m, struct fail *why)
+{
+	struct part *p = r->v->box->part;
+	struct row_message row;
+	int res = p->store->ops->message_get(p->e, r->v->info.account, m->id.v, r->columns, &row,
+					     why);
+	if (res < 0)
+		return res;
+	if (res == 0)
+		return fail_set(why, FAIL_GONE, NULL, "message %llu is gone",
+				(unsigned long long)m->id.v);
+	m->internaldate = row.internaldate;
+	m->saved = row.saved;
+	m->body_size = row.body_size;
+	memcpy(m->sha256, row.sha256, sizeof m->sha256);
+	m->prefix = r->columns & STORE_COL_PREFIX ? arena_str(&r->arena, row.prefix) : STR_NULL;
+	m->map = r->columns & STORE_COL_MAP ? arena_str(&r->arena, row.map) : STR_NULL;
+	return 0;
+}
+
+/* More rows of the batch, as many as fit at once. */
+static int read_rows(struct store_reader *r, struct fail *why)
+{
+	struct part *p = r->v->box->part;
+	arena_reset(&r->arena);
+	int res = part_enter(p, why);
+	if (res < 0)
+		return res;
+	while (res == 0 && r->ready < r->n && r->arena.used < BATCH_BYTES)
+		res = read_row(r, &r->batch[r->ready++], why);
+	part_leave(p);
+	return res;
+}
+
+int store_read_next(struct store_reader *r, struct store_message *ret, struct fail *why)
+{
+	int res = 0;
+	while (r->at == r->n && r->run < r->set.n)
+		if ((res = next_batch(r, why)) < 0)
+			return res;
+	if (r->at == r->n)
+		return 0;
+	if (r->columns && r->at == r->ready && (res = read_rows(r, why)) < 0)
+		return res;
+	*ret = r->batch[r->at++];
+	return 1;
+}
+
+/* ---- bodies -------------------------------------------------------------------------------- */
+
+void store_source_clear(struct store_source *src)
+{
+	if (src->fd >= 0)
+		(void)close(src->fd);
+	*src = STORE_SOURCE_INIT;
+}
+
+static int open_body(struct part *p, struct account_id a, const struct row_body *body,
+		     struct arena *arena, struct store_source *ret, struct fail *why)
+{
+	if (body->codec != BODY_RAW || body->encryption != 0)
+		return fail_set(why, FAIL_UNSUPPORTED, NULL, "body %llu: codec %u, encryption %u",
+				(unsigned long long)body->id, body->codec, body->encryption);
+	struct store_source src = STORE_SOURCE_INIT;
+	src.size = body->real_size;
+	if (body->is_file) {
+		struct body_name n = {.account = a};
+		memcpy(n.id, body->file, sizeof n.id);
+		int r = blob_open(p->store, &n, &src.fd, why);
+		if (r < 0)
+			return r;
+		*ret = src;
+		return 0;
+	}
+	src.bytes = arena_str(arena, body->bytes);
+	if (!src.bytes.p && body->bytes.n > 0)
+		return fail_set(why, FAIL_LIMIT, NULL, "no room for a body of %zu bytes",
+				body->bytes.n);
+	*ret = src;
+	return 0;
+}
+
+int store_body_open(struct store_view *v, struct message_id id, struct arena *arena,
+		    struct store_source *ret, struct fail *why)
+{
+	struct part *p = v->box->part;
+	const struct engine_ops *ops = v->s->ops;
+	struct row_message m;
+	struct row_body body;
+	int r = part_enter(p, why);
+	if (r < 0)
+		return r;
+	r = ops->message_get(p->e, v->info.account, id.v, 0, &m, why);
+	if (r > 0)
+		r = ops->body_get(p->e, v->info.account, m.body, &body, why);
+	if (r > 0)
+		r = open_body(p, v->info.account, &body, arena, ret, why);
+	else if (r == 0)
+		r = fail_set(why, FAIL_GONE, NULL, "message %llu is gone",
+			     (unsigned long long)id.v);
+	part_leave(p);
+	return r;
+}
