@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What each role really may do, seen from outside through /proc. docs/SECURITY-MODEL.md says why."""
+import os
+import re
+
+from harness import wire
+from harness.case import Skip, alone
+from harness.server import role_processes
+
+# What a role may hold open: its INET sockets, and files below the state folder (by regular expression).
+LISTENS = {"master", "edge"}
+INET = {"edge"}
+FILES = {
+    "edge": r"$^",
+    "mta": r"$^",
+    "scan": r"$^",
+    "queue": r"spool|blob",
+    "user": r"store|mail|blob",
+    "dir": r"dir",
+}
+ROLES = set(FILES)
+
+
+def status(pid):
+    with open(f"/proc/{pid}/status", encoding="ascii") as f:
+        return dict(line.rstrip("\n").split(":\t", 1) for line in f if ":\t" in line)
+
+
+def descriptors(pid):
+    found = []
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            found.append(os.readlink(f"/proc/{pid}/fd/{fd}"))
+        except FileNotFoundError:
+            pass
+    return found
+
+
+def inet_sockets():
+    """{inode: listening?} of all TCP and UDP sockets of this machine."""
+    found = {}
+    for table in ("tcp", "tcp6", "udp", "udp6"):
+        try:
+            with open(f"/proc/net/{table}", encoding="ascii") as f:
+                for line in f.readlines()[1:]:
+                    words = line.split()
+                    found[words[9]] = table.startswith("tcp") and words[3] == "0A"
+        except FileNotFoundError:
+            pass
+    return found
+
+
+def roles(t):
+    """A server in use: one session open, one message delivered."""
+    server = t.server()
+    smtp = wire.Smtp(server)
+    smtp.message("a@example.org", ["user1@example.test"], b"Subject: x\r\n\r\n" + b"y" * 76 + b"\r\n")
+    smtp.close()
+    imap = wire.Imap(server, "user1@example.test")
+    t.until(lambda: imap.messages("INBOX"), what="delivery")
+    imap.select("INBOX")
+    t.cleanup_imap = imap
+    return server, role_processes(server.proc.pid)
+
+
+def case_every_role_runs(t):
+    """One process or more of each role."""
+    _, processes = roles(t)
+    assert {role for _, role in processes} == ROLES, processes
+
+
+def case_seccomp_and_no_new_privileges(t):
+    """Each role: seccomp filter on, no_new_privs, no capability left; every one of its threads too."""
+    _, processes = roles(t)
+    wrong = []
+    for pid, role in processes:
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            s = status(f"{pid}/task/{thread}")
+            for field, wanted in (("Seccomp", "2"), ("NoNewPrivs", "1"), ("CapEff", "0" * 16), ("CapPrm", "0" * 16)):
+                if s.get(field) != wanted:
+                    wrong.append(f"{role} {thread}: {field} is {s.get(field)}, not {wanted}")
+    assert not wrong, "\n".join(wrong)
+
+
+def case_users_apart(t):
+    """Started as root, each role has a user of its own, none is root, and none can be dumped or traced by it."""
+    if os.geteuid() != 0:
+        raise Skip("not root: the roles share one user")
+    _, processes = roles(t)
+    users, wrong = {}, []
+    for pid, role in processes:
+        uids = set(status(pid)["Uid"].split())
+        if len(uids) != 1 or "0" in uids:
+            wrong.append(f"{role}: uids {uids}")
+        uid = uids.pop()
+        if users.setdefault(uid, role) != role:
+            wrong.append(f"{role} and {users[uid]} share the user {uid}")
+        # Files of a process that is not dumpable belong to root whatever its user is.
+        if os.stat(f"/proc/{pid}/environ").st_uid != 0:
+            wrong.append(f"{role} is dumpable")
+    assert not wrong, "\n".join(wrong)
+
+
+def case_sockets(t):
+    """Only edge has INET sockets, and only master and edge hold listening ones."""
+    server, processes = roles(t)
+    sockets, wrong = inet_sockets(), []
+    for pid, role in processes + [(server.proc.pid, "master")]:
+        for target in descriptors(pid):
+            m = re.match(r"socket:\[(\d+)\]", target)
+            if not m or m.group(1) not in sockets:
+                continue
+            if sockets[m.group(1)]:
+                if role not in LISTENS:
+                    wrong.append(f"{role} holds a listening socket")
+            elif role not in INET:
+                wrong.append(f"{role} holds an INET socket")
+    assert not wrong, "\n".join(wrong)
+
+
+def case_open_files(t):
+    """Each role has open only what its work needs of the state folder."""
+    server, processes = roles(t)
+    wrong = []
+    for pid, role in processes:
+        for target in descriptors(pid):
+            if target.startswith(server.dir) and not os.path.isdir(target):
+                inside = target[len(server.dir):]
+                if not re.search(FILES[role], inside):
+                    wrong.append(f"{role} has {inside} open")
+    assert not wrong, "\n".join(wrong)
+
+
+@alone
+def case_libraries(t):
+    """The shared libraries that each role has loaded are those of tests/e2e/libraries.txt."""
+    server, processes = roles(t)
+    table = {}
+    with open(os.path.join(os.path.dirname(__file__), "libraries.txt"), encoding="utf-8") as f:
+        for line in f:
+            if line.strip() and not line.startswith("#"):
+                role, _, names = line.partition(":")
+                table[role] = set(names.split())
+    wrong = []
+    for pid, role in processes + [(server.proc.pid, "master")]:
+        loaded = libraries(pid)
+        for name in sorted(loaded ^ table.get(role, set())):
+            wrong.append(f"{role}: {name} is {'loaded and not' if name in loaded else 'not loaded but'} in libraries.txt")
+    assert not wrong, "\n".join(sorted(set(wrong)))
+
+
+def libraries(pid):
+    """Names of the mapped shared objects, without version and without the loader."""
+    found = set()
+    with open(f"/proc/{pid}/maps", encoding="utf-8", errors="replace") as f:
+        for line in f:
+            m = re.search(r"/(lib[^/]+?)(?:-\d[\d.]*)?\.so(?:\.[\d.]+)?$", line.strip())
+            if m:
+                found.add(m.group(1))
+    return found - {"libasan", "libubsan", "libtsan"}
