@@ -82,10 +82,7 @@ static int take_login(struct sasl *s, struct str message)
 static int take_message(struct sasl *s, struct str message)
 {
 	s->responses++;
-	int r = s->mechanism == SASL_PLAIN ? take_plain(s, message) : take_login(s, message);
-	if (r < 0)
-		sasl_credentials_clear(s->into);
-	return r;
+	return s->mechanism == SASL_PLAIN ? take_plain(s, message) : take_login(s, message);
 }
 
 static int take_base64(struct sasl *s, struct str line)
@@ -108,9 +105,8 @@ int sasl_start(struct sasl *s, enum sasl_mechanism mechanism, struct str initial
 	sasl_credentials_clear(into);
 	if (!initial.p)
 		return SASL_STEP_CHALLENGE;
-	if (str_eq(initial, STR("=")))
-		return take_message(s, STR(""));
-	return sasl_continue(s, initial);
+	/* "=" is an empty message: in base64 that is an empty line. */
+	return sasl_continue(s, str_eq(initial, STR("=")) ? STR("") : initial);
 }
 
 int sasl_continue(struct sasl *s, struct str line)
