@@ -79,7 +79,6 @@ void smtp_cmd_bdat(struct smtp_turn *t, const struct smtp_cmd *cmd)
 		return;
 	}
 	t->ret->first = !x->bdat;
-	t->ret->forget = !x->bdat;
 	x->bdat = true;
 	x->bdat_last = cmd->bdat.last;
 	x->bdat_size = size;
@@ -125,13 +124,18 @@ void smtp_session_body_opened(struct smtp_session *s, struct spool_body_id id)
 		s->t.body_id = id;
 }
 
-/* Edge may say only what fits the session: bytes of the size told, or the file that we know of. */
+static bool has_file(const struct smtp_session *s)
+{
+	return !spool_body_id_equal(s->t.body_id, (struct spool_body_id){{0}});
+}
+
+/* Edge may say only what fits the session: bytes of the size told, or the one body file. */
 static bool is_plausible(const struct smtp_session *s, const struct smtp_body *body)
 {
 	if (s->mode != SMTP_MODE_DATA && s->mode != SMTP_MODE_BDAT)
 		return false;
 	if (smtp_body_is_stored(body))
-		return spool_body_id_equal(body->id, s->t.body_id);
+		return spool_body_id_equal(body->id, s->t.body_id) || !has_file(s);
 	bool more_comes = s->mode == SMTP_MODE_BDAT && !s->t.bdat_last;
 	return body->flags || more_comes || body->bytes.n == body->size;
 }
@@ -144,6 +148,8 @@ void smtp_session_body(struct smtp_session *s, const struct smtp_body *body, str
 
 	if (smtp_wrong_mode(&t, is_plausible(s, body)))
 		return;
+	if (smtp_body_is_stored(body))
+		s->t.body_id = body->id;
 	bool last = s->mode == SMTP_MODE_DATA || s->t.bdat_last;
 	s->mode = SMTP_MODE_LINES;
 	if (body->flags & SMTP_BODY_ABORTED) {
@@ -162,5 +168,4 @@ void smtp_session_body(struct smtp_session *s, const struct smtp_body *body, str
 	} else {
 		smtp_sayf(&t, 250, "2.0.0", "%llu octets received", (unsigned long long)s->t.chunk);
 	}
-	ret->forget = !s->t.bdat;
 }

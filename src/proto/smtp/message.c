@@ -127,7 +127,8 @@ static int submit(struct incoming *in, struct fail *why)
 		.n_rcpts = x->rcpts.n,
 	};
 	memcpy(m.sha256, in->scan.sha256, sizeof m.sha256);
-	s->t.body_id = (struct spool_body_id){{0}}; /* the queue's now */
+	if (smtp_body_is_stored(in->body))
+		s->t.body_id = (struct spool_body_id){{0}}; /* the queue's now */
 	return s->backend->submit(s->backend->ctx, &m, buf_str(&s->login), &in->number, why);
 }
 
@@ -178,7 +179,7 @@ void smtp_message(struct smtp_turn *t, const struct smtp_body *body)
 		.now = s->backend->now(s->backend->ctx),
 		.date = BUF_INIT(64),
 		.message_id = BUF_INIT(KIB(1)),
-		.scan = {.map = BUF_INIT(SMTP_MAP_MAX)},
+		.scan = {.map = BUF_INIT(SMTP_MAP_MAX), .size = body->size},
 		.prefix = BUF_INIT(KIB(8)),
 	};
 

@@ -248,8 +248,6 @@ void smtp_session_lines(struct smtp_session *s, struct str batch, bool more, str
 		t.more = more || batch.n > 0;
 		handle_line(&t, kind, line);
 	}
-	if (ret->next != SMTP_BDAT || ret->discard)
-		ret->forget = !s->t.bdat;
 }
 
 void smtp_session_auth_done(struct smtp_session *s, const struct smtp_auth_result *a,

@@ -87,7 +87,7 @@ static inline bool smtp_body_is_stored(const struct smtp_body *b)
 /* What scan found; `map` is codec/mime/map.h's binary form. */
 struct smtp_scan {
 	struct buf map;
-	uint64_t size; /* true size of the body */
+	uint64_t size; /* true size of the body; preset with what edge said */
 	uint8_t sha256[SPOOL_HASH_LEN];
 };
 /* Values for a submission that lacks the fields; empty: none are to be added. */
@@ -127,10 +127,9 @@ struct smtp_result {
 	enum smtp_next next;
 	uint32_t delay_ms; /* hold the replies back so long */
 	uint64_t octets;   /* SMTP_DATA: most that the message may have; SMTP_BDAT: of this chunk */
-	bool first;	   /* SMTP_BDAT: a new message begins, earlier chunks are void */
+	bool first;	   /* SMTP_BDAT: a new message begins; what edge has of another is void */
 	bool last;	   /* SMTP_BDAT */
 	bool discard;	   /* SMTP_BDAT */
-	bool forget; /* what edge has collected of a message so far belongs to nothing any more */
 	struct str mechanism; /* SMTP_AUTH: borrowed from the batch */
 	struct str initial;   /* SMTP_AUTH: NULL p when there is none, or edge kept it back */
 };
@@ -158,7 +157,7 @@ void smtp_session_lines(struct smtp_session *s, struct str batch, bool more, str
  * sees to it that the body is submitted or dropped, unless the session is exported and freed.
  */
 void smtp_session_body_opened(struct smtp_session *s, struct spool_body_id id);
-/* After SMTP_DATA, or SMTP_BDAT without discard. A stored body must be the one that was opened. */
+/* After SMTP_DATA, or SMTP_BDAT without discard. A stored body is from now on the session's too. */
 void smtp_session_body(struct smtp_session *s, const struct smtp_body *body, struct buf *out,
 		       struct smtp_result *ret);
 

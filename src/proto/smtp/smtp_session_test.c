@@ -154,6 +154,21 @@ static void test_open_bodies(void **state)
 		assert_int_equal(r.fake.dropped, rows[i / 2].dropped);
 		run_end(&r);
 	}
+	/* A file that was opened and then not used. */
+	struct run u;
+	run_begin(&u, MX, 0, false);
+	run_dialogue(&u, READY "DATA\n");
+	smtp_session_body_opened(u.s, (struct spool_body_id){{9}});
+	run_dialogue(&u, "!body A: b\n");
+	assert_int_equal(u.fake.dropped, 1);
+	assert_int_equal(u.fake.submitted, 1);
+	run_end(&u);
+	/* One that is only named when it is full. */
+	run_begin(&u, MX, 0, false);
+	run_dialogue(&u, READY "DATA\n");
+	send_body(&u, (struct smtp_body){.id = {{9}}, .size = 4, .flags = SMTP_BODY_TOO_BIG});
+	assert_int_equal(u.fake.dropped, 1);
+	run_end(&u);
 	/* The file of somebody else is neither taken nor dropped. */
 	struct run r;
 	run_begin(&r, MX, 0, false);
@@ -167,32 +182,30 @@ static void test_open_bodies(void **state)
 	run_end(&r);
 }
 
-static bool forgets(struct run *r, const char *line)
-{
-	AUTO(buf) struct buf batch = BUF_INIT(KIB(1)), out = BUF_INIT(KIB(4));
-	struct smtp_result res;
-	smtp_batch_add(&batch, SMTP_LINE_OK, str_c(line));
-	smtp_session_lines(r->s, buf_str(&batch), false, &out, &res);
-	return res.forget;
-}
-
 /* When edge begins a new body, and when it goes on with the one it has. */
-static void test_forget(void **state)
+static void test_first_chunk(void **state)
 {
 	(void)state;
+	static const struct {
+		const char *line;
+		bool first;
+	} rows[] = {{"BDAT 1", true}, {"BDAT 1", false}, {"BDAT 1 LAST", false}, {"BDAT 1", true}};
 	struct run r;
 	run_begin(&r, MX, 0, false);
 	run_dialogue(&r, READY);
-	assert_true(forgets(&r, "BDAT 1"));
-	run_dialogue(&r, "!chunk 1\n");
-	assert_false(forgets(&r, "NOOP"));
-	assert_false(forgets(&r, "BDAT 1"));
-	run_dialogue(&r, "!chunk 1\n");
-	assert_true(forgets(&r, "RSET"));
-	run_dialogue(&r, "MAIL FROM:<>\nRCPT TO:<bob@example.test>\n");
-	assert_true(forgets(&r, "BDAT 1"));
-	run_dialogue(&r, "!chunk 1\n");
-	assert_true(forgets(&r, "BDAT 99999"));
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		AUTO(buf) struct buf batch = BUF_INIT(KIB(1)), out = BUF_INIT(KIB(4));
+		struct smtp_result res;
+		smtp_batch_add(&batch, SMTP_LINE_OK, str_c(rows[i].line));
+		smtp_session_lines(r.s, buf_str(&batch), false, &out, &res);
+		assert_int_equal(res.first, rows[i].first);
+		if (!res.last)
+			send_body(&r, (struct smtp_body){.size = 1});
+		else
+			send_body(&r, (struct smtp_body){.bytes = STR("abc"), .size = 3});
+		if (res.last)
+			run_dialogue(&r, "RSET\n" READY);
+	}
 	run_end(&r);
 }
 
@@ -430,7 +443,7 @@ int main(void)
 		cmocka_unit_test(test_auth_replied_by_edge),
 		cmocka_unit_test(test_broken_state),
 		cmocka_unit_test(test_open_bodies),
-		cmocka_unit_test(test_forget),
+		cmocka_unit_test(test_first_chunk),
 		cmocka_unit_test(test_every_field),
 	};
 	log_set_level(LOG_ERROR);
