@@ -204,6 +204,8 @@ static void take_done(struct ipc_channel *from, struct ipc_packet *p)
 		buf_reset(&s->state);
 		(void)buf_add(&s->state, m.state);
 	}
+	s->stateless = m.flags & DONE_STATELESS;
+	conn_write(s->conn, m.out);
 	log_context(s->trace, s->id);
 	s->service->ops->done(s, p, &m);
 	log_context((struct trace_id){0}, (struct session_id){0});

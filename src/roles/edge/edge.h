@@ -110,6 +110,7 @@ struct session {
 	struct ipc_channel *backend; /* NULL before login */
 	uint32_t seq;		     /* of the last command sent */
 	struct buf state;	     /* sealed, to resume from */
+	bool stateless;		     /* the backend keeps what does not fit into `state` */
 	bool opened;		     /* the backend at hand knows the session */
 	bool detached;		     /* ended, but an answer of dir or a backend still comes */
 	unsigned asks;		     /* answers outstanding */

@@ -111,8 +111,10 @@ static void send_command(struct session *s, const struct imap_input *in)
 	if (m->literals) {
 		msg.literals = m->literals->msg;
 		msg.literals_n = m->literals->n;
-		for (size_t i = 0; i < m->literals->n && i < in->external_count; i++)
+		for (size_t i = 0; i < m->literals->n && i < in->external_count; i++) {
 			m->literals->msg[i].at = (uint32_t)in->external[i].pos;
+			m->literals->msg[i].binary = in->external[i].binary;
+		}
 	}
 	m->in_flight++;
 	m->idle_sent = s->phase != SESSION_PARKED && imap_cmd_peek(in->text) == IMAP_CMD_IDLE;
@@ -296,7 +298,8 @@ static void done(struct session *s, struct ipc_packet *p, const struct msg_sessi
 		session_finish(s);
 		return;
 	}
-	if (m->next == NEXT_PARK && s->phase != SESSION_WAITING) {
+	/* News of a parked session (seq 0) may cross the client's DONE: that one decides. */
+	if (m->next == NEXT_PARK && m->seq && s->phase != SESSION_WAITING) {
 		if (s->phase != SESSION_PARKED)
 			frame_imap_expect_raw(&im->frame);
 		s->phase = SESSION_PARKED;
@@ -323,7 +326,8 @@ static void drained(struct session *s, size_t left)
 static void backend_lost(struct session *s)
 {
 	s->opened = false;
-	if (s->imap.in_flight || s->imap.more || s->imap.literals || s->phase == SESSION_WAITING || s->state.n == 0) {
+	if (s->imap.in_flight || s->imap.more || s->imap.literals || s->phase == SESSION_WAITING || s->stateless ||
+	    s->state.n == 0) {
 		session_write(s, STR("* BYE [UNAVAILABLE] The mailbox server restarted, please connect again.\r\n"));
 		session_finish(s);
 		return;

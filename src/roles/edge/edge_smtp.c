@@ -304,16 +304,23 @@ static void input(struct session *s, struct str *in)
 		conn_pause(s->conn);
 }
 
+static void forget_body(struct smtp_edge *m)
+{
+	if (m->body_fd >= 0)
+		(void)close(m->body_fd);
+	m->body_fd = -1;
+	m->size = 0;
+	m->bdat = (struct frame_bdat){0};
+	buf_clear(&m->body);
+}
+
 static void begin_content(struct session *s, const struct msg_session_done *d)
 {
 	struct smtp_edge *m = &s->smtp;
-	bool continues = d->next == NEXT_BDAT && m->bdat.size > 0 && !m->discard;
 	m->octets_max = d->next == NEXT_DATA ? d->arg : conf_of(s)->message_size_max;
-	if (d->next == NEXT_DATA || !continues) {
-		m->size = 0;
+	if (d->next == NEXT_DATA || (d->flags & DONE_FIRST)) {
+		forget_body(m);
 		m->body_flags = 0;
-		m->bdat = (struct frame_bdat){0};
-		buf_reset(&m->body);
 	}
 	m->discard = d->flags & DONE_DISCARD;
 	m->bdat_last = d->flags & DONE_LAST;
@@ -342,16 +349,6 @@ static void go_on(struct session *s)
 		conn_resume(s->conn);
 }
 
-static void forget_body(struct smtp_edge *m)
-{
-	if (m->body_fd >= 0)
-		(void)close(m->body_fd);
-	m->body_fd = -1;
-	m->size = 0;
-	m->bdat = (struct frame_bdat){0};
-	buf_clear(&m->body);
-}
-
 static void done(struct session *s, struct ipc_packet *p, const struct msg_session_done *d)
 {
 	struct smtp_edge *m = &s->smtp;
@@ -375,8 +372,6 @@ static void done(struct session *s, struct ipc_packet *p, const struct msg_sessi
 		if (s->conn)
 			begin_auth(s, d->text);
 		return;
-	} else if (d->flags & DONE_LAST) {
-		forget_body(m); /* the transaction is over */
 	}
 	session_hold(s, d->delay_ms, go_on);
 }
@@ -391,7 +386,7 @@ static void secured(struct session *s)
 static void backend_lost(struct session *s)
 {
 	s->opened = false;
-	if (s->smtp.body_under_way || s->phase == SESSION_WAITING || s->smtp.body_fd >= 0) {
+	if (s->smtp.body_under_way || s->phase == SESSION_WAITING || s->smtp.body_fd >= 0 || s->stateless) {
 		/* No reply: the client knows as little as we do, and sends the message again. */
 		conn_close(s->conn);
 		return;

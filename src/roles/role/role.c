@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/num.h"
 #include "build_id.h"
+#include "service/store/store.h"
 #include "sys/clock.h"
 #include "sys/counter.h"
 #include "sys/crash.h"
@@ -88,16 +89,15 @@ struct ipc_channel *role_peer_idlest(struct role *role, const char *name)
 	return best;
 }
 
-/* Multiplicative hashing: account ids are small and dense, their low bits alone would do, but ids
- * that an import spaced regularly must spread as well. */
-unsigned role_shard(struct account_id account, unsigned shards)
+/* A partition's file has one writer: so accounts are spread by partition, not by themselves. */
+unsigned role_shard(const struct role *role, struct account_id account)
 {
-	return (unsigned)((account.v * UINT64_C(0x9e3779b97f4a7c15)) >> 33) % shards;
+	return (unsigned)(store_place(account, (unsigned)role->conf->store_partitions) % role->conf->user_workers);
 }
 
 struct ipc_channel *role_user_of(struct role *role, struct account_id account)
 {
-	return role_peer(role, "user", role_shard(account, (unsigned)role->conf->user_workers));
+	return role_peer(role, "user", role_shard(role, account));
 }
 
 /* --- sealed state ------------------------------------------------------------------------------------ */

@@ -74,7 +74,7 @@ struct ipc_channel *role_peer(struct role *role, const char *name, unsigned inde
 struct ipc_channel *role_peer_idlest(struct role *role, const char *name);
 /* The shard of an account: which user process owns its mailboxes. */
 struct ipc_channel *role_user_of(struct role *role, struct account_id account);
-unsigned role_shard(struct account_id account, unsigned shards);
+unsigned role_shard(const struct role *role, struct account_id account);
 
 /* Seal state for edge to keep, bound to role name and session; and the reverse. */
 MUST_CHECK int role_seal(struct role *role, struct session_id session, struct str plain, struct buf *out);

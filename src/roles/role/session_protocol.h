@@ -19,7 +19,16 @@ enum session_next {
 	NEXT_AUTH,    /* SMTP: text is "mechanism" or "mechanism initial-response" */
 };
 /* session_done.flags */
-enum { DONE_LAST = 1u << 0, DONE_DISCARD = 1u << 1 };
+enum {
+	DONE_LAST = 1u << 0,	/* NEXT_BDAT: the last chunk */
+	DONE_DISCARD = 1u << 1, /* NEXT_BDAT: collect it only to throw it away */
+	DONE_FIRST = 1u << 2,	/* NEXT_BDAT: a new message begins */
+	DONE_STATELESS = 1u << 3, /* the state is too large to be kept: the session cannot move */
+};
+
+/* Text up to here travels in session_done itself; what is longer goes before, in session_out. */
+#define DONE_OUT_MAX (24u * 1024)
+#define OUT_PIECE_MAX (56u * 1024)
 
 /* session_body.flags */
 enum body_flag {

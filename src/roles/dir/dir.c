@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * dir - who exists, where mail goes, and who may log in. Owns the accounts database.
+ *
+ * Look-ups and logins run on two pools: hashing takes 17 ms and 16 MiB a time, and must neither
+ * delay a look-up nor take all memory. After a successful login dir itself tells the role that
+ * will act for the account; edge learns only the shard.
+ */
+#include "service/dir/dir.h"
+#include "base/check.h"
+#include "roles/role/role.h"
+#include "roles/role/task.h"
+#include "service/dir/dir_admin.h"
+#include "sys/clock.h"
+#include "sys/counter.h"
+#include "sys/log.h"
+
+COUNTER(logins_ok, "dir.logins", "logins granted");
+COUNTER(logins_refused, "dir.logins-refused", "logins refused");
+COUNTER(routes, "dir.routes", "addresses resolved");
+
+#define LOOKUP_THREADS 4
+#define LOGIN_THREADS 4
+#define ARENA_BYTES MIB(4)
+#define FLUSH_MS 1000
+
+struct dir_role {
+	struct dir *dir;
+	struct pool *lookups, *logins;
+	struct loop_timer flush;
+	struct lane flush_lane;
+	struct job flush_job;
+	struct role *role;
+};
+static struct dir_role self;
+
+/* --- look-ups ------------------------------------------------------------------------------------------------ */
+
+static void route(struct role *role, struct ipc_packet *p)
+{
+	struct msg_route m;
+	struct fail why = FAIL_INIT;
+	struct dir_route found = {0};
+	AUTO(arena) struct arena a = ARENA_INIT(ARENA_BYTES);
+	(void)role;
+	if (msg_route_read(p, &m) < 0 || dir_route(self.dir, m.address, &a, &found, &why) < 0) {
+		log_event(LOG_WARN, "dir.route-failed", log_fail(&why));
+		(void)ipc_reply_fail(p, &why);
+		return;
+	}
+	struct msg_dest *dests = arena_array(&a, struct msg_dest, found.n);
+	for (size_t i = 0; dests && i < found.n; i++)
+		dests[i] = (struct msg_dest){.account = found.dests[i].account.v,
+					     .address = found.dests[i].address,
+					     .detail = found.dests[i].detail,
+					     .transport = found.dests[i].transport};
+	counter_add(&routes, 1);
+	struct msg_route_reply reply = {.verdict = (uint8_t)found.verdict,
+					.note = str_sub(found.note, 0, 160),
+					.dests = dests,
+					.dests_n = dests ? found.n : 0};
+	(void)ipc_reply(p, IPC_ROUTE_REPLY, &reply);
+}
+
+static void sender_allowed(struct role *role, struct ipc_packet *p)
+{
+	static const struct msg_ok yes = {0};
+	struct msg_sender_allowed m;
+	struct fail why = FAIL_INIT;
+	(void)role;
+	int r = msg_sender_allowed_read(p, &m);
+	if (r == 0)
+		r = dir_sender_allowed(self.dir, (struct account_id){m.account}, m.address, &why);
+	if (r == 0)
+		r = fail_set(&why, FAIL_PERM, NULL, "not an address of this account");
+	if (r < 0)
+		(void)ipc_reply_fail(p, &why);
+	else
+		(void)ipc_reply(p, IPC_OK, &yes);
+}
+
+static void usage(struct role *role, struct ipc_packet *p)
+{
+	struct msg_usage m;
+	struct fail why = FAIL_INIT;
+	(void)role;
+	if (msg_usage_read(p, &m) == 0 &&
+	    dir_usage(self.dir, (struct account_id){m.account}, m.bytes, m.messages, &why) < 0)
+		log_event(LOG_WARN, "dir.usage", log_fail(&why));
+}
+
+/* --- logins ---------------------------------------------------------------------------------------------------- */
+
+/* Tell the role that will act for the account; it has agreed when this returns 0. */
+static int hand_out(struct role *role, const struct msg_login *m, const struct dir_grant *g, struct fail *why)
+{
+	bool mail = str_starts(m->service, STR("imap"));
+	struct dir_account account = {0};
+	AUTO(arena) struct arena a = ARENA_INIT(ARENA_BYTES);
+	struct ipc_packet *reply = NULL;
+	int r = dir_account_by_id(self.dir, g->account, &a, &account, why);
+	if (r < 0)
+		return r;
+	struct msg_grant grant = {.session = m->session,
+				  .account = g->account.v,
+				  .service = m->service,
+				  .address = g->address,
+				  .quota_bytes = account.quota_bytes};
+	struct ipc_question q = {.type = IPC_GRANT, .msg = &grant, .want = IPC_OK, .deadline_ms = 5000};
+	r = ipc_call(mail ? role_user_of(role, g->account) : role_peer(role, "mta", 0), &q, &reply, why);
+	ipc_packet_free(reply);
+	return r;
+}
+
+/* One form for every attempt, so that fail2ban and people can read it. */
+static void log_login(const struct msg_login *m, const struct dir_grant *g)
+{
+	log_event(g->granted ? LOG_INFO : LOG_WARN, "login", log_c("result", g->granted ? "ok" : "refused"),
+		  log_str("user", m->username), log_str("service", m->service), log_str("rip", m->peer.ip),
+		  log_c("tls", m->peer.tls ? "yes" : "no"), log_c("reason", g->reason));
+}
+
+static uint32_t delay_until(struct mono_ns t)
+{
+	int64_t ms = (t.v - clock_mono().v) / MS_NS;
+	return t.v == 0 || ms <= 0 ? 0 : (uint32_t)MIN(ms, INT64_C(60000));
+}
+
+static void login(struct role *role, struct ipc_packet *p)
+{
+	struct msg_login m;
+	struct fail why = FAIL_INIT;
+	struct dir_grant g = {0};
+	AUTO(arena) struct arena a = ARENA_INIT(ARENA_BYTES);
+	int r = msg_login_read(p, &m);
+	if (r == 0) {
+		struct dir_login l = {.service = str_starts(m.service, STR("imap")) ? DIR_IMAP : DIR_SMTP,
+				      .channel = m.peer.tls	  ? DIR_TLS
+						 : m.peer.trusted ? DIR_SECURED
+								  : DIR_CLEAR,
+				      .username = m.username,
+				      .password = m.password,
+				      .peer = m.peer.ip};
+		r = dir_auth(self.dir, &l, &a, &g, &why);
+	}
+	if (r == 0)
+		log_login(&m, &g);
+	if (r == 0 && g.granted)
+		r = hand_out(role, &m, &g, &why);
+	if (r < 0) {
+		log_event(LOG_ERROR, "login.failed", log_fail(&why));
+		(void)ipc_reply_fail(p, &why);
+		return;
+	}
+	counter_add(g.granted ? &logins_ok : &logins_refused, 1);
+	struct msg_login_reply reply = {.granted = g.granted,
+					.shard = role_shard(role, g.account),
+					.delay_ms = delay_until(g.not_before)};
+	(void)ipc_reply(p, IPC_LOGIN_REPLY, &reply);
+}
+
+/* --- management ---------------------------------------------------------------------------------------------------- */
+
+static void admin_now(struct role *role, struct ipc_packet *p)
+{
+	struct msg_admin m;
+	struct fail why = FAIL_INIT;
+	struct dir_table t = {0};
+	struct dir_scope scope = {.global = true}; /* master lets in root and its own user only */
+	AUTO(arena) struct arena a = ARENA_INIT(MIB(64));
+	(void)role;
+	int r = msg_admin_read(p, &m);
+	struct str *args = arena_array(&a, struct str, r == 0 ? m.args_n : 0);
+	for (size_t i = 0; r == 0 && args && i < m.args_n; i++)
+		args[i] = m.args[i].s;
+	if (r == 0)
+		r = dir_admin(self.dir, &scope, (struct dir_args){args, m.args_n}, &a, &t, &why);
+	if (r < 0) {
+		(void)ipc_reply_fail(p, &why);
+		return;
+	}
+	size_t n = t.n_columns * t.n_rows;
+	struct msg_text *columns = arena_array(&a, struct msg_text, t.n_columns);
+	struct msg_text *cells = arena_array(&a, struct msg_text, n);
+	for (size_t i = 0; columns && i < t.n_columns; i++)
+		columns[i].s = t.columns[i];
+	for (size_t i = 0; cells && i < n; i++)
+		cells[i].s = t.cells[i];
+	struct msg_admin_reply reply = {
+		.text = t.message, .columns = columns, .columns_n = t.n_columns, .cells = cells, .cells_n = cells ? n : 0};
+	(void)ipc_reply(p, IPC_ADMIN_REPLY, &reply);
+}
+
+static void admin(struct role *role, struct ipc_packet *p)
+{
+	role_task(role, self.logins, p, admin_now);
+}
+
+/* --- life ------------------------------------------------------------------------------------------------------------ */
+
+static void flush_now(struct job *job)
+{
+	struct fail why = FAIL_INIT;
+	(void)job;
+	if (dir_flush(self.dir, &why) < 0)
+		log_event(LOG_WARN, "dir.flush", log_fail(&why));
+}
+
+static void flush_due(struct loop_timer *t)
+{
+	if (lane_idle(&self.flush_lane))
+		lane_submit(&self.flush_lane, &self.flush_job);
+	loop_timer_in(self.role->loop, t, FLUSH_MS);
+}
+
+static int open_dir(struct role *role, struct fail *why)
+{
+	struct dir_config c = dir_config_default();
+	c.path = "dir/vmail.db";
+	int r = dir_open(&c, &self.dir, why);
+	if (r < 0)
+		return r;
+	self.role = role;
+	self.lookups = pool_new("lookup", LOOKUP_THREADS, 0);
+	self.logins = pool_new("login", LOGIN_THREADS, 0);
+	lane_init(&self.flush_lane, self.lookups);
+	self.flush_job.run = flush_now;
+	self.flush.fire = flush_due;
+	loop_timer_in(role->loop, &self.flush, FLUSH_MS);
+	return 0;
+}
+
+static void message(struct role *role, struct ipc_channel *from, struct ipc_packet *p)
+{
+	enum ipc_type type = ipc_packet_type(p);
+	(void)from;
+	if (type == IPC_ROUTE)
+		role_task(role, self.lookups, p, route);
+	else if (type == IPC_SENDER_ALLOWED)
+		role_task(role, self.lookups, p, sender_allowed);
+	else if (type == IPC_USAGE)
+		role_task(role, self.lookups, p, usage);
+	else if (type == IPC_LOGIN)
+		role_task(role, self.logins, p, login);
+	else
+		ipc_packet_free(p);
+}
+
+static void stop(struct role *role)
+{
+	pool_free(self.logins);
+	pool_free(self.lookups);
+	dir_close(self.dir);
+	role_end(role);
+}
+
+static const char *const peers[] = {"edge", "mta", "queue", "user", NULL};
+static const struct sandbox_path paths[] = {{"dir", SANDBOX_WRITE}};
+static const struct role_ops ops = {.name = "dir",
+				    .sandbox_flags = SANDBOX_FILES | SANDBOX_THREADS,
+				    .peers = peers,
+				    .paths = paths,
+				    .n_paths = ARRAY_LEN(paths),
+				    .open = open_dir,
+				    .message = message,
+				    .admin = admin,
+				    .stop = stop};
+
+int main(int argc, char **argv)
+{
+	return role_main(argc, argv, &ops);
+}

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/check.h"
+#include "roles/mta/mta.h"
+#include "sys/clock.h"
+#include "sys/log.h"
+#include <unistd.h>
+
+/* Ask once more when the peer died under the question: these questions change nothing. */
+static int ask_again(struct ipc_channel *(*peer)(void), const struct ipc_question *q, struct ipc_packet **ret,
+		     struct fail *why)
+{
+	int r = ipc_call(peer(), q, ret, why);
+	return r == -FAIL_PEER ? ipc_call(peer(), q, ret, why) : r;
+}
+
+static struct ipc_channel *dir_peer(void)
+{
+	return role_peer(mta.role, "dir", 0);
+}
+
+static struct ipc_channel *scan_peer(void)
+{
+	return role_peer_idlest(mta.role, "scan");
+}
+
+static struct ipc_channel *queue_peer(void)
+{
+	return role_peer(mta.role, "queue", 0);
+}
+
+static int copy_dests(const struct msg_route_reply *m, struct arena *a, struct dir_route *ret, struct fail *why)
+{
+	struct destination *dests = arena_array(a, struct destination, m->dests_n);
+	if (!dests)
+		return fail_set(why, FAIL_LIMIT, NULL, "too many destinations");
+	for (size_t i = 0; i < m->dests_n; i++)
+		dests[i] = (struct destination){.account = {m->dests[i].account},
+						.address = arena_str(a, m->dests[i].address),
+						.detail = m->dests[i].detail.n ? arena_str(a, m->dests[i].detail) : STR_NULL,
+						.transport = arena_str(a, m->dests[i].transport)};
+	*ret = (struct dir_route){
+		.verdict = (enum dir_verdict)m->verdict, .dests = dests, .n = m->dests_n, .note = arena_str(a, m->note)};
+	return 0;
+}
+
+static int route(void *ctx, struct str address, struct str sender, struct arena *a, struct dir_route *ret,
+		 struct fail *why)
+{
+	struct mta_session *s = ctx;
+	struct msg_route m = {.address = address, .sender = sender, .session = s->id.v};
+	struct ipc_question q = {.type = IPC_ROUTE, .msg = &m, .want = IPC_ROUTE_REPLY, .trace = s->trace};
+	struct msg_route_reply reply;
+	struct ipc_packet *p = NULL;
+	int r = ask_again(dir_peer, &q, &p, why);
+	if (r == 0 && (msg_route_reply_read(p, &reply) < 0 || reply.verdict > DIR_LOOPS))
+		r = fail_set(why, FAIL_PEER, NULL, "bad answer of dir");
+	if (r == 0)
+		r = copy_dests(&reply, a, ret, why);
+	ipc_packet_free(p);
+	return r;
+}
+
+static int sender_allowed(void *ctx, struct account_id account, struct str address, struct fail *why)
+{
+	struct mta_session *s = ctx;
+	struct msg_sender_allowed m = {.account = account.v, .address = address};
+	struct ipc_question q = {.type = IPC_SENDER_ALLOWED, .msg = &m, .want = IPC_OK, .trace = s->trace};
+	struct ipc_packet *p = NULL;
+	int r = ask_again(dir_peer, &q, &p, why);
+	ipc_packet_free(p);
+	return r == 0 ? 1 : r == -FAIL_PERM ? 0 : r;
+}
+
+/* --- the message ------------------------------------------------------------------------------------------------ */
+
+static struct str id_str(const struct spool_body_id *id)
+{
+	return (struct str){(const char *)id->b, sizeof id->b};
+}
+
+/* A body file is sealed by its owner, who gives back its size, its hash and a read-only view. */
+static int seal_file(struct mta_session *s, const struct smtp_body *body, struct msg_body_sealed *ret,
+		     struct ipc_packet **ret_p, struct fail *why)
+{
+	struct msg_body_seal m = {.body_id = id_str(&body->id)};
+	struct ipc_question q = {.type = IPC_BODY_SEAL, .msg = &m, .want = IPC_BODY_SEALED, .trace = s->trace};
+	int r = ipc_call(queue_peer(), &q, ret_p, why);
+	if (r < 0)
+		return r;
+	if (msg_body_sealed_read(*ret_p, ret) < 0 || ret->file < 0 || ret->sha256.n != SPOOL_HASH_LEN)
+		return fail_set(why, FAIL_PEER, NULL, "bad answer of queue");
+	if (ret->size != body->size)
+		return fail_set(why, FAIL_IO, NULL, "the body file has %llu of %llu bytes",
+				(unsigned long long)ret->size, (unsigned long long)body->size);
+	return 0;
+}
+
+static int scan(void *ctx, const struct smtp_body *body, const struct smtp_scan_defaults *defaults,
+		struct smtp_scan *ret, struct fail *why)
+{
+	struct mta_session *s = ctx;
+	struct msg_scan m = {.body = body->bytes,
+			     .file = -1,
+			     .size = body->size,
+			     .default_date = defaults->date,
+			     .default_message_id = defaults->message_id};
+	struct msg_body_sealed sealed = {0};
+	struct ipc_packet *file = NULL, *p = NULL;
+	struct msg_scan_reply reply;
+	int r = 0;
+	if (smtp_body_is_stored(body)) {
+		r = seal_file(s, body, &sealed, &file, why);
+		m.body = STR("");
+		m.file = sealed.file;
+	}
+	struct ipc_question q = {.type = IPC_SCAN, .msg = &m, .want = IPC_SCAN_REPLY, .trace = s->trace};
+	if (r == 0)
+		r = ask_again(scan_peer, &q, &p, why);
+	if (r == 0 && (msg_scan_reply_read(p, &reply) < 0 || reply.sha256.n != SPOOL_HASH_LEN))
+		r = fail_set(why, FAIL_PEER, NULL, "bad answer of scan");
+	if (r == 0 && sealed.sha256.n && !str_eq(sealed.sha256, reply.sha256))
+		r = fail_set(why, FAIL_CORRUPT, NULL, "the body file changed after it was sealed");
+	if (r == 0 && buf_add(&ret->map, reply.map) < 0)
+		r = fail_set(why, FAIL_LIMIT, NULL, "the message map is too large");
+	if (r == 0)
+		memcpy(ret->sha256, reply.sha256.p, SPOOL_HASH_LEN);
+	ipc_packet_free(p);
+	ipc_packet_free(file);
+	return r;
+}
+
+static struct msg_recipient *copy_recipients(const struct spool_message *m, struct arena *a)
+{
+	struct msg_recipient *to = arena_array(a, struct msg_recipient, m->n_rcpts);
+	for (size_t i = 0; to && i < m->n_rcpts; i++) {
+		const struct spool_rcpt *from = &m->rcpts[i];
+		to[i] = (struct msg_recipient){.to = {.account = from->to.account.v,
+						      .address = from->to.address,
+						      .detail = from->to.detail,
+						      .transport = from->to.transport},
+					       .original = from->original,
+					       .orcpt = from->orcpt,
+					       .notify = (uint8_t)from->notify};
+	}
+	return to;
+}
+
+static int submit(void *ctx, const struct spool_message *m, struct str login, uint64_t *ret_number, struct fail *why)
+{
+	struct mta_session *s = ctx;
+	AUTO(arena) struct arena a = ARENA_INIT(MIB(64));
+	struct msg_recipient *rcpts = copy_recipients(m, &a);
+	struct ipc_packet *p = NULL;
+	struct msg_submitted done;
+	(void)login;
+	if (!rcpts)
+		return fail_set(why, FAIL_LIMIT, NULL, "too many recipients");
+	struct msg_submit msg = {.sender = m->sender,
+				 .smtputf8 = m->smtputf8,
+				 .eightbit = m->eightbit,
+				 .auth_account = m->auth_account.v,
+				 .ret = (uint8_t)m->ret,
+				 .envid = m->envid,
+				 .recipients = rcpts,
+				 .recipients_n = m->n_rcpts,
+				 .prefix = m->prefix,
+				 .body = m->body,
+				 .body_id = id_str(&m->body_id),
+				 .size = m->body_size,
+				 .sha256 = {(const char *)m->sha256, SPOOL_HASH_LEN},
+				 .map = m->map,
+				 .arrival_us = m->arrival.v};
+	if (m->body.n)
+		msg.body_id = STR("");
+	struct ipc_question q = {.type = IPC_SUBMIT, .msg = &msg, .want = IPC_SUBMITTED, .trace = s->trace};
+	int r = ipc_call(queue_peer(), &q, &p, why);
+	if (r == 0)
+		r = msg_submitted_read(p, &done);
+	if (r == 0)
+		*ret_number = done.number;
+	/* Neither yes nor no: the client must not hear either. */
+	if (r == -FAIL_PEER || r == -FAIL_DEADLINE)
+		s->outcome_unknown = true;
+	ipc_packet_free(p);
+	return r;
+}
+
+static void body_drop(void *ctx, struct spool_body_id id)
+{
+	struct mta_session *s = ctx;
+	struct msg_body_drop m = {.body_id = id_str(&id)};
+	(void)ipc_send(queue_peer(), s->trace, IPC_BODY_DROP, &m);
+}
+
+static struct wall_us now(void *ctx)
+{
+	(void)ctx;
+	return clock_wall();
+}
+
+struct smtp_backend mta_backend(struct mta_session *s)
+{
+	return (struct smtp_backend){.ctx = s,
+				     .route = route,
+				     .sender_allowed = sender_allowed,
+				     .scan = scan,
+				     .submit = submit,
+				     .body_drop = body_drop,
+				     .now = now};
+}

@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "roles/mta/mta.h"
+#include "base/check.h"
+#include "sys/clock.h"
+#include "sys/counter.h"
+#include "sys/log.h"
+#include <stdlib.h>
+
+COUNTER(mta_sessions, "mta.sessions", "SMTP sessions begun");
+COUNTER(mta_resumed, "mta.resumed", "SMTP sessions taken over from an mta that ended");
+
+#define THREADS_MAX 64
+#define OUT_MAX KIB(512)
+#define STATE_MAX KIB(60)
+
+struct mta mta;
+
+/* One thing that edge said, to be dealt with on the session's lane. */
+struct step {
+	struct job job;
+	struct mta_session *s;
+	struct ipc_packet *p;
+	bool greet;
+};
+
+/* --- answers --------------------------------------------------------------------------------------------------- */
+
+static uint8_t next_of(const struct smtp_result *r)
+{
+	switch (r->next) {
+	case SMTP_DATA: return NEXT_DATA;
+	case SMTP_BDAT: return NEXT_BDAT;
+	case SMTP_STARTTLS: return NEXT_STARTTLS;
+	case SMTP_AUTH: return NEXT_AUTH;
+	case SMTP_CLOSE: return NEXT_CLOSE;
+	case SMTP_CONTINUE: break;
+	}
+	return NEXT_CONTINUE;
+}
+
+/* Replies and the sealed state go out together: edge never has one without the other. */
+static void answer(struct mta_session *s, uint32_t seq, struct buf *out, const struct smtp_result *r)
+{
+	AUTO(buf) struct buf plain = BUF_INIT(STATE_MAX), sealed = BUF_INIT(STATE_MAX + SEAL_OVERHEAD), text = BUF_INIT(KIB(20));
+	struct msg_session_done done = {.session = s->id.v, .seq = seq, .next = next_of(r), .delay_ms = r->delay_ms};
+	done.flags = (uint8_t)((r->first ? DONE_FIRST : 0) | (r->last ? DONE_LAST : 0) | (r->discard ? DONE_DISCARD : 0));
+	done.arg = r->octets;
+	if (r->next == SMTP_AUTH) {
+		(void)buf_add(&text, r->mechanism);
+		if (r->initial.p) {
+			(void)buf_addc(&text, ' ');
+			(void)buf_add(&text, r->initial);
+		}
+		done.text = buf_str(&text);
+	}
+	if (smtp_session_export(s->smtp, &plain) < 0 || role_seal(mta.role, s->id, buf_str(&plain), &sealed) < 0)
+		done.flags |= DONE_STATELESS;
+	else
+		done.state = buf_str(&sealed);
+	if (out->n <= DONE_OUT_MAX) {
+		done.out = buf_str(out);
+	} else {
+		struct msg_session_out m = {.session = s->id.v, .text = buf_str(out), .source = -1};
+		(void)ipc_send(s->edge, s->trace, IPC_SESSION_OUT, &m);
+	}
+	(void)ipc_send(s->edge, s->trace, IPC_SESSION_DONE, &done);
+}
+
+/* --- steps, on the lane ------------------------------------------------------------------------------------------- */
+
+static void on_lines(struct mta_session *s, struct ipc_packet *p, struct buf *out)
+{
+	struct msg_session_command m;
+	struct smtp_result r = {0};
+	if (msg_session_command_read(p, &m) < 0 || m.input.n == 0)
+		return;
+	struct str batch = str_sub(m.input, 0, m.input.n - 1);
+	smtp_session_lines(s->smtp, batch, m.input.p[m.input.n - 1] == 1, out, &r);
+	answer(s, m.seq, out, &r);
+}
+
+static void on_body(struct mta_session *s, struct ipc_packet *p, struct buf *out)
+{
+	struct msg_session_body m;
+	struct smtp_result r = {0};
+	if (msg_session_body_read(p, &m) < 0)
+		return;
+	struct smtp_body body = {.bytes = m.body, .size = m.size};
+	if (m.body_id.n == sizeof body.id.b)
+		memcpy(body.id.b, m.body_id.p, sizeof body.id.b);
+	body.flags = (m.flags & BODY_BARE ? SMTP_BODY_BARE : 0u) | (m.flags & BODY_TOO_BIG ? SMTP_BODY_TOO_BIG : 0u) |
+		     (m.flags & BODY_ABORTED ? SMTP_BODY_ABORTED : 0u) | (m.flags & BODY_LOST ? SMTP_BODY_LOST : 0u);
+	s->outcome_unknown = false;
+	smtp_session_body(s->smtp, &body, out, &r);
+	if (s->outcome_unknown) {
+		buf_reset(out);
+		r = (struct smtp_result){.next = SMTP_CLOSE};
+	}
+	answer(s, m.seq, out, &r);
+}
+
+static void on_auth(struct mta_session *s, struct ipc_packet *p, struct buf *out)
+{
+	struct msg_session_auth m;
+	struct smtp_result r = {0};
+	if (msg_session_auth_read(p, &m) < 0)
+		return;
+	struct smtp_auth_result a = {.outcome = m.outcome <= SMTP_AUTH_UNAVAILABLE ? (enum smtp_auth)m.outcome
+										   : SMTP_AUTH_MALFORMED};
+	/* Only dir's word counts: an edge that claims more finds the session without a grant. */
+	if (a.outcome == SMTP_AUTH_GRANTED && !s->granted.v)
+		a.outcome = SMTP_AUTH_UNAVAILABLE;
+	if (a.outcome == SMTP_AUTH_GRANTED) {
+		a.account = s->granted;
+		a.login = str_c(s->granted_address);
+	}
+	smtp_session_auth_done(s->smtp, &a, out, &r);
+	answer(s, m.seq, out, &r);
+}
+
+static void on_tls(struct mta_session *s, struct ipc_packet *p, struct buf *out)
+{
+	struct msg_session_tls m;
+	struct smtp_result r = {0};
+	if (msg_session_tls_read(p, &m) < 0)
+		return;
+	smtp_session_tls_done(s->smtp, m.tls_text, &r);
+	answer(s, m.seq, out, &r);
+}
+
+static void run(struct job *job)
+{
+	struct step *step = CONTAINER_OF(job, struct step, job);
+	struct mta_session *s = step->s;
+	AUTO(buf) struct buf out = BUF_INIT(OUT_MAX);
+	log_context(s->trace, s->id);
+	if (step->greet) {
+		struct smtp_result r = {0};
+		smtp_session_greet(s->smtp, &out);
+		answer(s, 0, &out, &r);
+	} else if (ipc_packet_type(step->p) == IPC_SESSION_COMMAND) {
+		on_lines(s, step->p, &out);
+	} else if (ipc_packet_type(step->p) == IPC_SESSION_BODY) {
+		on_body(s, step->p, &out);
+	} else if (ipc_packet_type(step->p) == IPC_SESSION_AUTH) {
+		on_auth(s, step->p, &out);
+	} else if (ipc_packet_type(step->p) == IPC_SESSION_TLS) {
+		on_tls(s, step->p, &out);
+	}
+	log_context((struct trace_id){0}, (struct session_id){0});
+	ipc_packet_free(step->p);
+	free(step);
+}
+
+/* --- sessions, on the loop ------------------------------------------------------------------------------------------ */
+
+static void submit_step(struct mta_session *s, struct ipc_packet *p, bool greet)
+{
+	struct step *step = xcalloc(1, sizeof *step);
+	*step = (struct step){.job.run = run, .s = s, .p = p, .greet = greet};
+	lane_submit(&s->lane, &step->job);
+}
+
+static void reap(struct loop_task *task)
+{
+	struct mta_session *s = CONTAINER_OF(task, struct mta_session, reap);
+	if (!lane_idle(&s->lane)) {
+		loop_post(mta.role->loop, task);
+		return;
+	}
+	AUTO(buf) struct buf none = BUF_INIT(KIB(4));
+	smtp_session_end(s->smtp, SMTP_END_LOST, &none);
+	smtp_session_free(s->smtp);
+	free(s);
+}
+
+struct end_step {
+	struct job job;
+	struct mta_session *s;
+};
+
+static void last_step(struct job *job)
+{
+	struct end_step *e = CONTAINER_OF(job, struct end_step, job);
+	loop_post(mta.role->loop, &e->s->reap);
+	free(e);
+}
+
+static void end_session(struct mta_session *s)
+{
+	(void)map_remove(&mta.sessions, s->id.v);
+	s->closing = true;
+	s->reap.run = reap;
+	struct end_step *e = xcalloc(1, sizeof *e);
+	*e = (struct end_step){.job.run = last_step, .s = s};
+	lane_submit(&s->lane, &e->job);
+}
+
+static int resume(struct mta_session *s, struct str sealed, struct fail *why)
+{
+	AUTO(buf) struct buf plain = BUF_INIT(STATE_MAX);
+	int r = role_unseal(mta.role, s->id, sealed, &plain);
+	return r < 0 ? r : smtp_session_import(&mta.smtp, &s->backend, buf_str(&plain), &s->smtp, why);
+}
+
+static void open_session(struct ipc_channel *from, struct ipc_packet *p)
+{
+	struct msg_session_open m;
+	struct fail why = FAIL_INIT;
+	if (msg_session_open_read(p, &m) < 0 || map_get(&mta.sessions, m.session))
+		return;
+	struct mta_session *s = xcalloc(1, sizeof *s);
+	s->id.v = m.session;
+	s->trace = ipc_packet_trace(p);
+	s->edge = from;
+	s->backend = mta_backend(s);
+	lane_init(&s->lane, mta.pool);
+	if (m.state.n && resume(s, m.state, &why) < 0) {
+		struct msg_session_done done = {.session = m.session, .next = NEXT_CLOSE};
+		log_event(LOG_WARN, "mta.resume-failed", log_fail(&why));
+		(void)ipc_send(from, s->trace, IPC_SESSION_DONE, &done);
+		free(s);
+		return;
+	}
+	(void)map_put(&mta.sessions, s->id.v, s);
+	if (m.state.n) {
+		counter_add(&mta_resumed, 1);
+		return;
+	}
+	struct smtp_peer peer = {.trace = s->trace, .ip = m.peer.ip, .trusted = m.peer.trusted, .tls_text = m.peer.tls_text};
+	bool submission = str_eq(m.service, STR("submission"));
+	s->smtp = smtp_session_new(&mta.smtp, &s->backend, submission ? SMTP_SERVICE_SUBMISSION : SMTP_SERVICE_MX, &peer);
+	counter_add(&mta_sessions, 1);
+	submit_step(s, NULL, true);
+}
+
+static uint64_t session_of(struct ipc_packet *p)
+{
+	struct msg_session_command command;
+	struct msg_session_body body;
+	struct msg_session_auth auth;
+	struct msg_session_tls tls;
+	struct msg_session_close close;
+	switch ((int)ipc_packet_type(p)) {
+	case IPC_SESSION_COMMAND: return msg_session_command_read(p, &command) == 0 ? command.session : 0;
+	case IPC_SESSION_BODY: return msg_session_body_read(p, &body) == 0 ? body.session : 0;
+	case IPC_SESSION_AUTH: return msg_session_auth_read(p, &auth) == 0 ? auth.session : 0;
+	case IPC_SESSION_TLS: return msg_session_tls_read(p, &tls) == 0 ? tls.session : 0;
+	case IPC_SESSION_CLOSE: return msg_session_close_read(p, &close) == 0 ? close.session : 0;
+	default: return 0;
+	}
+}
+
+static void from_edge(struct ipc_channel *from, struct ipc_packet *p)
+{
+	struct mta_session *s = map_get(&mta.sessions, session_of(p));
+	if (!s || s->edge != from || s->closing) {
+		ipc_packet_free(p);
+		return;
+	}
+	if (ipc_packet_type(p) == IPC_SESSION_CLOSE) {
+		end_session(s);
+		ipc_packet_free(p);
+		return;
+	}
+	submit_step(s, p, false);
+}
+
+/* --- body files: edge's request goes on to queue ------------------------------------------------------------------------ */
+
+struct body_request {
+	struct ipc_ask ask;
+	struct ipc_packet *request;
+};
+
+static void body_file(struct ipc_ask *a, int r, struct ipc_packet *p, const struct fail *why)
+{
+	struct body_request *b = CONTAINER_OF(a, struct body_request, ask);
+	struct msg_body_file m;
+	if (r == 0 && msg_body_file_read(p, &m) == 0)
+		(void)ipc_reply(b->request, IPC_BODY_FILE, &m);
+	else
+		(void)ipc_reply_fail(b->request, why);
+	ipc_packet_free(p);
+	ipc_packet_free(b->request);
+	free(b);
+}
+
+static void body_open(struct ipc_packet *p)
+{
+	struct msg_body_open m;
+	if (msg_body_open_read(p, &m) < 0) {
+		ipc_packet_free(p);
+		return;
+	}
+	struct body_request *b = xcalloc(1, sizeof *b);
+	b->ask.done = body_file;
+	b->request = p;
+	struct ipc_question q = {.type = IPC_BODY_OPEN, .msg = &m, .want = IPC_BODY_FILE, .trace = ipc_packet_trace(p)};
+	ipc_ask(role_peer(mta.role, "queue", 0), &q, &b->ask);
+}
+
+/* --- dir's grants -------------------------------------------------------------------------------------------------------- */
+
+static void grant(struct ipc_packet *p)
+{
+	static const struct msg_ok ok = {0};
+	struct msg_grant m;
+	if (msg_grant_read(p, &m) < 0)
+		return;
+	struct mta_session *s = map_get(&mta.sessions, m.session);
+	if (s) {
+		s->granted.v = m.account;
+		(void)snprintf(s->granted_address, sizeof s->granted_address, "%.*s", STR_ARG(m.address));
+	}
+	(void)ipc_reply(p, IPC_OK, &ok);
+}
+
+/* --- life ------------------------------------------------------------------------------------------------------------------ */
+
+static void message(struct role *role, struct ipc_channel *from, struct ipc_packet *p)
+{
+	(void)role;
+	bool edge = strcmp(ipc_channel_name(from), "edge") == 0;
+	bool dir = strcmp(ipc_channel_name(from), "dir") == 0;
+	enum ipc_type type = ipc_packet_type(p);
+	if (edge && type == IPC_BODY_OPEN) {
+		body_open(p);
+		return;
+	}
+	if (edge && type != IPC_SESSION_OPEN) {
+		from_edge(from, p);
+		return;
+	}
+	if (edge)
+		open_session(from, p);
+	else if (dir && type == IPC_GRANT)
+		grant(p);
+	ipc_packet_free(p);
+}
+
+static void peer_down(struct role *role, struct ipc_channel *peer)
+{
+	(void)role;
+	if (strcmp(ipc_channel_name(peer), "edge") != 0)
+		return;
+	for (bool again = true; again;) {
+		again = false;
+		MAP_EACH (&mta.sessions, i) {
+			end_session(mta.sessions.slots[i].value);
+			again = true;
+			break;
+		}
+	}
+}
+
+static int mta_open(struct role *role, struct fail *why)
+{
+	const struct conf *c = role->conf;
+	(void)why;
+	mta.role = role;
+	mta.smtp = smtp_config_default();
+	mta.smtp.hostname = c->hostname;
+	mta.smtp.starttls = true;
+	mta.smtp.size_max = c->message_size_max;
+	mta.smtp.rcpts_max = (uint32_t)c->recipients_max;
+	mta.smtp.errors_soft = (uint32_t)c->errors_soft;
+	mta.smtp.errors_hard = (uint32_t)c->errors_hard;
+	mta.pool = pool_new("smtp", THREADS_MAX, 0);
+	return 0;
+}
+
+static void stop(struct role *role)
+{
+	/* Edge is gone by now: what still runs has nobody to answer to, but what queue has is safe. */
+	role_end(role);
+}
+
+static const char *const peers[] = {"edge", "dir", "scan", "queue", NULL};
+static const struct role_ops ops = {.name = "mta",
+				    .sandbox_flags = SANDBOX_THREADS,
+				    .peers = peers,
+				    .open = mta_open,
+				    .message = message,
+				    .peer_down = peer_down,
+				    .stop = stop};
+
+int main(int argc, char **argv)
+{
+	return role_main(argc, argv, &ops);
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * mta.h - SMTP sessions on worker threads.                                            [roles, private]
+ *
+ * Each session is a lane: what edge sends becomes jobs that run in order, one at a time, as
+ * straight-line code which asks dir, scan and queue. Bodies never pass through here when they are
+ * files. mta knows a login only from dir's grant.
+ */
+#ifndef BARID_ROLES_MTA_MTA_H
+#define BARID_ROLES_MTA_MTA_H
+
+#include "base/map.h"
+#include "proto/smtp/smtp_session.h"
+#include "roles/role/role.h"
+#include "roles/role/session_protocol.h"
+#include "runtime/worker.h"
+
+struct mta_session {
+	struct session_id id;
+	struct trace_id trace;
+	struct ipc_channel *edge;
+	struct lane lane;
+	struct smtp_session *smtp;
+	struct smtp_backend backend;
+	bool closing;		/* loop thread: no further job */
+	bool outcome_unknown;	/* queue died with a message of ours in hand */
+	struct account_id granted; /* by dir; written on the loop before the job that reads it */
+	char granted_address[320];
+	struct loop_task reap;
+};
+
+struct mta {
+	struct role *role;
+	struct pool *pool;
+	struct smtp_config smtp;
+	struct map sessions;
+};
+extern struct mta mta;
+
+/* backend.c: what a session asks of the other roles */
+struct smtp_backend mta_backend(struct mta_session *s);
+
+#endif

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Hand what is due to the user processes, and receipts when they may be forgotten.
+ */
+#include "base/check.h"
+#include "roles/queue/queue.h"
+#include "sys/counter.h"
+#include "sys/log.h"
+#include <stdlib.h>
+#include <unistd.h>
+
+COUNTER(handed_out, "queue.handed-out", "deliveries given to a user process");
+COUNTER(deliveries_failed, "queue.delivery-failed", "deliveries that a user process refused");
+
+#define IN_FLIGHT_MAX 512u
+#define TAKE_AT_ONCE 128u
+#define RECEIPTS_AT_ONCE 500u
+#define DELIVER_DEADLINE_MS 120000
+
+struct lane_state {
+	unsigned in_flight;
+	struct loop_task wake;
+	_Atomic bool wake_posted;
+};
+static struct lane_state *lanes;
+
+struct delivery {
+	struct ipc_ask ask;
+	struct spool_key key;
+	unsigned lane;
+	struct trace_id trace;
+};
+
+/* --- outcomes -------------------------------------------------------------------------------------------------------- */
+
+static void report(const struct delivery *d, int r, const struct fail *why)
+{
+	struct spool_result result = {.outcome = SPOOL_DELIVERED};
+	if (r < 0) {
+		bool for_good = r == -FAIL_QUOTA || r == -FAIL_NOTFOUND || r == -FAIL_TOOBIG;
+		result.outcome = for_good ? SPOOL_FAILED : SPOOL_DEFERRED;
+		result.status = r == -FAIL_QUOTA      ? "5.2.2"
+				: r == -FAIL_NOTFOUND ? "5.1.1"
+				: r == -FAIL_TOOBIG   ? "5.3.4"
+						      : "4.3.0";
+		result.text = str_c(why->public);
+		counter_add(&deliveries_failed, 1);
+		log_context(d->trace, (struct session_id){0});
+		log_event(LOG_WARN, "queue.not-delivered", log_u64("number", d->key.number), log_u64("rcpt", d->key.rcpt),
+			  log_fail(why));
+		log_context((struct trace_id){0}, (struct session_id){0});
+	}
+	spool_done(queue.spool, d->key, &result);
+}
+
+static void delivered(struct ipc_ask *a, int r, struct ipc_packet *p, const struct fail *why)
+{
+	struct delivery *d = CONTAINER_OF(a, struct delivery, ask);
+	ipc_packet_free(p);
+	lanes[d->lane].in_flight--;
+	/* A process that ended says nothing: deliver_lane_down makes the row due again. */
+	if (r != -FAIL_PEER)
+		report(d, r, why);
+	unsigned lane = d->lane;
+	free(d);
+	if (lanes[lane].in_flight < IN_FLIGHT_MAX / 2)
+		deliver_wake(lane);
+}
+
+/* --- handing out ------------------------------------------------------------------------------------------------------- */
+
+static void hand_out(unsigned lane, const struct spool_delivery *m, const struct spool_due *due)
+{
+	struct delivery *d = xcalloc(1, sizeof *d);
+	d->ask.done = delivered;
+	d->key = (struct spool_key){m->number, due->rcpt};
+	d->lane = lane;
+	d->trace = m->trace;
+	struct msg_deliver msg = {.epoch = {(const char *)spool_epoch(queue.spool), SPOOL_EPOCH_LEN},
+				  .number = m->number,
+				  .rcpt = due->rcpt,
+				  .account = due->to.account.v,
+				  .address = due->to.address,
+				  .detail = due->to.detail,
+				  .sender = m->sender,
+				  .prefix = m->prefix,
+				  .body = m->body,
+				  .file = m->body_fd,
+				  .size = m->body_size,
+				  .sha256 = {(const char *)m->sha256, SPOOL_HASH_LEN},
+				  .map = m->map,
+				  .arrival_us = m->arrival.v};
+	if (m->body_fd >= 0)
+		msg.body_id = (struct str){(const char *)m->body_id.b, sizeof m->body_id.b};
+	struct ipc_question q = {.type = IPC_DELIVER,
+				 .msg = &msg,
+				 .want = IPC_OK,
+				 .trace = m->trace,
+				 .deadline_ms = DELIVER_DEADLINE_MS};
+	lanes[lane].in_flight++;
+	counter_add(&handed_out, 1);
+	ipc_ask(role_peer(queue.role, "user", lane), &q, &d->ask);
+}
+
+static void hand_out_due(unsigned lane)
+{
+	struct fail why = FAIL_INIT;
+	while (lanes[lane].in_flight < IN_FLIGHT_MAX && ipc_channel_is_up(role_peer(queue.role, "user", lane))) {
+		AUTO(spool_batch) struct spool_batch b = SPOOL_BATCH_INIT;
+		if (spool_take(queue.spool, lane, MIN(TAKE_AT_ONCE, IN_FLIGHT_MAX - lanes[lane].in_flight), &b, &why) < 0) {
+			log_event(LOG_ERROR, "queue.take", log_fail(&why));
+			return;
+		}
+		if (b.n == 0)
+			return;
+		for (size_t i = 0; i < b.n; i++)
+			for (size_t k = 0; k < b.v[i].n_due; k++)
+				hand_out(lane, &b.v[i], &b.v[i].due[k]);
+	}
+}
+
+static void woken(struct loop_task *task)
+{
+	struct lane_state *l = CONTAINER_OF(task, struct lane_state, wake);
+	atomic_store(&l->wake_posted, false);
+	hand_out_due((unsigned)(l - lanes));
+}
+
+void deliver_wake(unsigned lane)
+{
+	if (!atomic_exchange(&lanes[lane].wake_posted, true))
+		loop_post(queue.role->loop, &lanes[lane].wake);
+}
+
+/* --- receipts -------------------------------------------------------------------------------------------------------------- */
+
+struct receipts {
+	struct ipc_ask ask;
+	struct loop_task send;
+	unsigned lane;
+	size_t n;
+	struct spool_receipt r[RECEIPTS_AT_ONCE];
+};
+
+static void receipts_dropped(struct ipc_ask *a, int r, struct ipc_packet *p, const struct fail *why)
+{
+	struct receipts *set = CONTAINER_OF(a, struct receipts, ask);
+	ipc_packet_free(p);
+	if (r == 0)
+		spool_receipts_dropped(queue.spool, set->r, set->n);
+	else if (r != -FAIL_PEER) /* asked again when the process is back */
+		log_event(LOG_WARN, "queue.receipts", log_fail(why));
+	free(set);
+}
+
+static void send_receipts(struct loop_task *task)
+{
+	struct receipts *set = CONTAINER_OF(task, struct receipts, send);
+	struct msg_receipt list[RECEIPTS_AT_ONCE];
+	for (size_t i = 0; i < set->n; i++)
+		list[i] = (struct msg_receipt){
+			.account = set->r[i].account.v, .number = set->r[i].key.number, .rcpt = set->r[i].key.rcpt};
+	struct msg_receipt_drop m = {.epoch = {(const char *)spool_epoch(queue.spool), SPOOL_EPOCH_LEN},
+				     .receipts = list,
+				     .receipts_n = set->n};
+	struct ipc_question q = {.type = IPC_RECEIPT_DROP, .msg = &m, .want = IPC_OK};
+	set->ask.done = receipts_dropped;
+	ipc_ask(role_peer(queue.role, "user", set->lane), &q, &set->ask);
+}
+
+static void flush_set(struct receipts **set)
+{
+	if (!*set)
+		return;
+	(*set)->send.run = send_receipts;
+	loop_post(queue.role->loop, &(*set)->send);
+	*set = NULL;
+}
+
+static void collect(struct receipts **sets, const struct spool_receipt *r)
+{
+	unsigned lane = role_shard(queue.role, r->account);
+	if (!sets[lane]) {
+		sets[lane] = xcalloc(1, sizeof *sets[lane]);
+		sets[lane]->lane = lane;
+	}
+	sets[lane]->r[sets[lane]->n++] = *r;
+	if (sets[lane]->n == RECEIPTS_AT_ONCE)
+		flush_set(&sets[lane]);
+}
+
+void receipts_finished(void *ctx, const struct spool_receipt *r, size_t n)
+{
+	struct receipts **sets = xcalloc(queue.lanes, sizeof *sets);
+	(void)ctx;
+	for (size_t i = 0; i < n; i++)
+		collect(sets, &r[i]);
+	for (unsigned i = 0; i < queue.lanes; i++)
+		flush_set(&sets[i]);
+	free(sets);
+}
+
+/* Those whose dropping was never confirmed: after a restart of either side. */
+static void offer_old_receipts(unsigned lane)
+{
+	struct fail why = FAIL_INIT;
+	struct spool_receipt *r = xcalloc(RECEIPTS_AT_ONCE, sizeof *r);
+	struct spool_key after = {0};
+	struct receipts **sets = xcalloc(queue.lanes, sizeof *sets);
+	int n;
+	while ((n = spool_receipts(queue.spool, after, r, RECEIPTS_AT_ONCE, &why)) > 0) {
+		after = r[n - 1].key;
+		for (int i = 0; i < n; i++)
+			if (role_shard(queue.role, r[i].account) == lane)
+				collect(sets, &r[i]);
+	}
+	if (n < 0)
+		log_event(LOG_ERROR, "queue.receipts", log_fail(&why));
+	flush_set(&sets[lane]);
+	free(sets);
+	free(r);
+}
+
+/* --- lanes -------------------------------------------------------------------------------------------------------------------- */
+
+void deliver_init(void)
+{
+	lanes = xcalloc(queue.lanes, sizeof *lanes);
+	for (unsigned i = 0; i < queue.lanes; i++)
+		lanes[i].wake.run = woken;
+}
+
+void deliver_lane_up(unsigned lane)
+{
+	offer_old_receipts(lane);
+	hand_out_due(lane);
+}
+
+void deliver_lane_down(unsigned lane)
+{
+	spool_lane_died(queue.spool, lane);
+}

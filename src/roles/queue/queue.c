@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * queue - owns the spool: takes messages in, and hands out what is due until it is delivered.
+ *
+ * Each user process is a lane. What is due in a lane goes to its process, a bounded number at a
+ * time; when the process dies, what it had in hand is due again (the store recognises what it had
+ * stored already).
+ */
+#include "base/check.h"
+#include "roles/queue/queue.h"
+#include "roles/role/task.h"
+#include "service/dir/dir.h"
+#include "sys/clock.h"
+#include "sys/log.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define THREADS_MAX 4
+#define RECEIPTS_AT_ONCE 500
+
+struct queue queue;
+
+/* --- taking messages in --------------------------------------------------------------------------------------------- */
+
+static void body_open(struct role *role, struct ipc_packet *p)
+{
+	struct msg_body_open m;
+	struct fail why = FAIL_INIT;
+	struct spool_body_id id = {0};
+	AUTO_FD int fd = -1;
+	(void)role;
+	if (msg_body_open_read(p, &m) < 0 || spool_body_create(queue.spool, m.size, &id, &fd, &why) < 0) {
+		log_event(LOG_ERROR, "queue.body-open", log_fail(&why));
+		(void)ipc_reply_fail(p, &why);
+		return;
+	}
+	struct msg_body_file reply = {.body_id = {(const char *)id.b, sizeof id.b}, .file = fd};
+	(void)ipc_reply(p, IPC_BODY_FILE, &reply);
+}
+
+static bool read_id(struct str s, struct spool_body_id *ret)
+{
+	if (s.n != sizeof ret->b)
+		return false;
+	memcpy(ret->b, s.p, sizeof ret->b);
+	return true;
+}
+
+static void body_seal(struct role *role, struct ipc_packet *p)
+{
+	struct msg_body_seal m;
+	struct fail why = FAIL_INIT;
+	struct spool_body_id id;
+	struct spool_sealed sealed = {.fd = -1};
+	(void)role;
+	(void)fail_set(&why, FAIL_PEER, NULL, "bad seal request");
+	if (msg_body_seal_read(p, &m) < 0 || !read_id(m.body_id, &id) ||
+	    spool_body_seal(queue.spool, id, &sealed, &why) < 0) {
+		log_event(LOG_ERROR, "queue.body-seal", log_fail(&why));
+		(void)ipc_reply_fail(p, &why);
+		return;
+	}
+	struct msg_body_sealed reply = {
+		.size = sealed.size, .sha256 = {(const char *)sealed.sha256, sizeof sealed.sha256}, .file = sealed.fd};
+	(void)ipc_reply(p, IPC_BODY_SEALED, &reply);
+	(void)close(sealed.fd);
+}
+
+static void body_drop(struct ipc_packet *p)
+{
+	struct msg_body_drop m;
+	struct spool_body_id id;
+	if (msg_body_drop_read(p, &m) == 0 && read_id(m.body_id, &id))
+		spool_body_drop(queue.spool, id);
+}
+
+/* A message on its way into the spool: its texts live in the packet. */
+struct incoming {
+	struct spool_message m;
+	struct ipc_packet *p;
+	struct spool_rcpt rcpts[];
+};
+
+static void submitted(struct spool_message *m, int r, uint64_t number, const struct fail *why)
+{
+	struct incoming *in = CONTAINER_OF(m, struct incoming, m);
+	log_context(m->trace, (struct session_id){0});
+	if (r == 0) {
+		struct msg_submitted reply = {.number = number};
+		log_event(LOG_INFO, "queue.accepted", log_u64("number", number), log_str("from", m->sender),
+			  log_u64("rcpts", m->n_rcpts), log_u64("size", m->body_size));
+		(void)ipc_reply(in->p, IPC_SUBMITTED, &reply);
+	} else {
+		log_event(LOG_ERROR, "queue.not-accepted", log_fail(why));
+		(void)ipc_reply_fail(in->p, why);
+	}
+	log_context((struct trace_id){0}, (struct session_id){0});
+	ipc_packet_free(in->p);
+	free(in);
+}
+
+static void fill(struct incoming *in, const struct msg_submit *m)
+{
+	in->m = (struct spool_message){.trace = ipc_packet_trace(in->p),
+				       .sender = m->sender,
+				       .envid = m->envid,
+				       .ret = m->ret <= SPOOL_RET_HDRS ? (enum spool_ret)m->ret : SPOOL_RET_NONE,
+				       .smtputf8 = m->smtputf8,
+				       .eightbit = m->eightbit,
+				       .auth_account = {m->auth_account},
+				       .prefix = m->prefix,
+				       .body = m->body,
+				       .body_size = m->size,
+				       .map = m->map,
+				       .arrival = {m->arrival_us},
+				       .rcpts = in->rcpts,
+				       .n_rcpts = m->recipients_n,
+				       .done = submitted};
+	memcpy(in->m.sha256, m->sha256.p, sizeof in->m.sha256);
+	(void)read_id(m->body_id, &in->m.body_id);
+	for (size_t i = 0; i < m->recipients_n; i++) {
+		const struct msg_recipient *from = &m->recipients[i];
+		in->rcpts[i] = (struct spool_rcpt){.to = {.account = {from->to.account},
+							  .address = from->to.address,
+							  .detail = from->to.detail,
+							  .transport = from->to.transport},
+						   .original = from->original,
+						   .orcpt = from->orcpt,
+						   .notify = from->notify};
+	}
+}
+
+static void submit(struct ipc_packet *p)
+{
+	struct msg_submit m;
+	struct fail why = FAIL_INIT;
+	if (msg_submit_read(p, &m) < 0 || m.sha256.n != SPOOL_HASH_LEN || m.recipients_n == 0) {
+		(void)fail_set(&why, FAIL_PEER, NULL, "bad submission");
+		(void)ipc_reply_fail(p, &why);
+		ipc_packet_free(p);
+		return;
+	}
+	struct incoming *in = xcalloc(1, sizeof *in + m.recipients_n * sizeof in->rcpts[0]);
+	in->p = p;
+	fill(in, &m);
+	spool_submit(queue.spool, &in->m);
+}
+
+/* --- what the spool asks -------------------------------------------------------------------------------------------- */
+
+/* A DSN's recipient. Runs on the spool's clerk. */
+static int route(void *ctx, struct str address, struct arena *a, struct spool_route *ret, struct fail *why)
+{
+	struct role *role = ctx;
+	struct msg_route m = {.address = address};
+	struct ipc_question q = {.type = IPC_ROUTE, .msg = &m, .want = IPC_ROUTE_REPLY};
+	struct msg_route_reply reply;
+	struct ipc_packet *p = NULL;
+	int r = ipc_call(role_peer(role, "dir", 0), &q, &p, why);
+	if (r == 0 && msg_route_reply_read(p, &reply) < 0)
+		r = fail_set(why, FAIL_PEER, NULL, "bad answer of dir");
+	if (r == 0 && reply.verdict == DIR_LOOPS)
+		r = fail_set(why, FAIL_TEMP, NULL, "the address expands to too many");
+	if (r == 0) {
+		struct destination *dests = arena_array(a, struct destination, reply.dests_n);
+		if (!dests)
+			r = fail_set(why, FAIL_LIMIT, NULL, "too many destinations");
+		for (size_t i = 0; r == 0 && i < reply.dests_n; i++)
+			dests[i] = (struct destination){.account = {reply.dests[i].account},
+							.address = arena_str(a, reply.dests[i].address),
+							.detail = arena_str(a, reply.dests[i].detail),
+							.transport = arena_str(a, reply.dests[i].transport)};
+		bool ok = reply.verdict == DIR_OK || reply.verdict == DIR_NOT_OURS || reply.verdict == DIR_OVER_QUOTA;
+		*ret = (struct spool_route){.kind = ok ? SPOOL_ROUTE_OK : SPOOL_ROUTE_REFUSED,
+					    .dests = dests,
+					    .n = reply.dests_n,
+					    .note = arena_str(a, reply.note)};
+	}
+	ipc_packet_free(p);
+	return r;
+}
+
+static unsigned lane_of(void *ctx, struct account_id account)
+{
+	return role_shard(ctx, account);
+}
+
+static void lane_is_ready(void *ctx, unsigned lane)
+{
+	(void)ctx;
+	deliver_wake(lane);
+}
+
+static void alert(void *ctx, const char *text)
+{
+	(void)ctx;
+	log_event(LOG_ERROR, "queue.alert", log_c("text", text));
+}
+
+/* --- life --------------------------------------------------------------------------------------------------------------- */
+
+static int open_queue(struct role *role, struct fail *why)
+{
+	const struct conf *c = role->conf;
+	struct spool_config s = spool_config_default();
+	queue.role = role;
+	queue.lanes = (unsigned)c->user_workers;
+	deliver_init();
+	s.folder = "spool";
+	s.blob_folder = "blob";
+	s.hostname = c->hostname;
+	s.inline_max = BODY_INLINE_MAX;
+	s.retry_first_s = (unsigned)(c->retry_min_ms / 1000);
+	s.retry_max_s = (unsigned)(c->retry_max_ms / 1000);
+	s.lifetime_s = (unsigned)(c->lifetime_ms / 1000);
+	s.delay_warning_s = (unsigned)(c->delay_warning_ms / 1000);
+	s.lanes = queue.lanes;
+	s.ctx = role;
+	s.lane_of = lane_of;
+	s.route = route;
+	s.ready = lane_is_ready;
+	s.delivered = receipts_finished;
+	s.alert = alert;
+	queue.pool = pool_new("body", THREADS_MAX, 0);
+	return spool_open(&s, &queue.spool, why);
+}
+
+static void message(struct role *role, struct ipc_channel *from, struct ipc_packet *p)
+{
+	bool mta = strcmp(ipc_channel_name(from), "mta") == 0;
+	enum ipc_type type = ipc_packet_type(p);
+	if (mta && type == IPC_SUBMIT) {
+		submit(p);
+	} else if (mta && type == IPC_BODY_OPEN) {
+		role_task(role, queue.pool, p, body_open);
+	} else if (mta && type == IPC_BODY_SEAL) {
+		role_task(role, queue.pool, p, body_seal);
+	} else {
+		if (mta && type == IPC_BODY_DROP)
+			body_drop(p);
+		ipc_packet_free(p);
+	}
+}
+
+static void peer_up(struct role *role, struct ipc_channel *peer)
+{
+	(void)role;
+	if (strcmp(ipc_channel_name(peer), "user") == 0)
+		deliver_lane_up(ipc_channel_index(peer));
+}
+
+static void peer_down(struct role *role, struct ipc_channel *peer)
+{
+	(void)role;
+	if (strcmp(ipc_channel_name(peer), "user") == 0)
+		deliver_lane_down(ipc_channel_index(peer));
+}
+
+static void admin(struct role *role, struct ipc_packet *p)
+{
+	role_task(role, queue.pool, p, queue_admin);
+}
+
+static void stop(struct role *role)
+{
+	pool_free(queue.pool);
+	spool_close(queue.spool);
+	role_end(role);
+}
+
+static const char *const peers[] = {"mta", "user", "dir", NULL};
+static const struct sandbox_path paths[] = {{"spool", SANDBOX_WRITE}, {"blob", SANDBOX_WRITE}};
+static const struct role_ops ops = {.name = "queue",
+				    .sandbox_flags = SANDBOX_FILES | SANDBOX_THREADS,
+				    .peers = peers,
+				    .paths = paths,
+				    .n_paths = ARRAY_LEN(paths),
+				    .open = open_queue,
+				    .message = message,
+				    .peer_up = peer_up,
+				    .peer_down = peer_down,
+				    .admin = admin,
+				    .stop = stop};
+
+int main(int argc, char **argv)
+{
+	return role_main(argc, argv, &ops);
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * queue.h - between the files of the queue role.                                      [roles, private]
+ */
+#ifndef BARID_ROLES_QUEUE_QUEUE_H
+#define BARID_ROLES_QUEUE_QUEUE_H
+
+#include "roles/role/role.h"
+#include "roles/role/session_protocol.h"
+#include "runtime/worker.h"
+#include "service/spool/spool.h"
+
+struct queue {
+	struct role *role;
+	struct spool *spool;
+	struct pool *pool;
+	unsigned lanes; /* one per user process */
+};
+extern struct queue queue;
+
+/* deliver.c. deliver_wake comes from any thread, the others from the loop. */
+void deliver_init(void);
+void deliver_wake(unsigned lane);
+void deliver_lane_up(unsigned lane);
+void deliver_lane_down(unsigned lane);
+/* Deliveries that are finished on disk: tell the store that it may forget their receipts. Any thread. */
+void receipts_finished(void *ctx, const struct spool_receipt *r, size_t n);
+
+/* queue_admin.c: `barid queue ...`, on a worker thread */
+void queue_admin(struct role *role, struct ipc_packet *p);
+
+#endif

@@ -1,0 +1,525 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * IMAP sessions: each is a lane, its steps run in order on worker threads.
+ *
+ * A command whose output window is full leaves (IMAP_MORE); what edge sent behind it waits in the
+ * session until the client has drained and the command has ended. After every command the
+ * session's state goes to edge, sealed, so that a fresh process can continue it.
+ *
+ * State: u64 account, u64 quota, u16 length and address, then imap_session_export.
+ */
+#include "base/check.h"
+#include "base/num.h"
+#include "codec/imap/imap_cmd.h"
+#include "roles/user/user.h"
+#include "sys/counter.h"
+#include "sys/log.h"
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+COUNTER(imap_sessions, "user.imap-sessions", "IMAP sessions opened by a login");
+COUNTER(imap_resumed, "user.imap-resumed", "IMAP sessions continued from a process that ended");
+COUNTER(imap_commands, "user.imap-commands", "IMAP commands carried out");
+
+#define STATE_MAX KIB(60)
+
+struct pending_body {
+	struct list link;
+	struct store_body body;
+};
+
+struct user_session {
+	struct session_id id;
+	struct trace_id trace;
+	struct ipc_channel *edge;
+	struct lane lane;
+	struct grant grant;
+	struct imap_session *imap; /* lane */
+	struct imap_out out;	   /* lane */
+	struct list bodies;	   /* lane: large literals that are arriving or have arrived */
+	struct list waiting;	   /* lane: steps behind an unfinished command */
+	struct ipc_packet *current; /* lane: the unfinished command: its input is borrowed */
+	struct imap_external *current_external;
+	struct store_body *current_bodies;
+	size_t current_bodies_n;
+	uint32_t current_seq;
+	bool more;		/* lane */
+	uint64_t told;		/* lane: hash of the state that edge has */
+	bool closing;		/* loop */
+	_Atomic bool wake_posted;
+	struct job wake;
+	struct loop_task reap;
+};
+
+struct step {
+	struct job job;
+	struct list waiting;
+	struct user_session *s;
+	struct ipc_packet *p;
+};
+
+/* --- output, on the lane ---------------------------------------------------------------------------------------- */
+
+static void send_text(struct user_session *s, struct str text)
+{
+	while (text.n) {
+		struct msg_session_out m = {.session = s->id.v, .text = str_sub(text, 0, OUT_PIECE_MAX), .source = -1};
+		(void)ipc_send(s->edge, s->trace, IPC_SESSION_OUT, &m);
+		text = str_skip(text, m.text.n);
+	}
+}
+
+/* Everything but a short last text, which travels in session_done. */
+static struct str send_output(struct user_session *s)
+{
+	struct imap_out *o = &s->out;
+	size_t at = 0;
+	for (size_t i = 0; i < o->pieces.n; i++) {
+		struct imap_out_piece *piece = &o->pieces.p[i];
+		send_text(s, str_sub(buf_str(&o->text), at, piece->text_end));
+		at = piece->text_end;
+		struct msg_session_out m = {
+			.session = s->id.v, .source = piece->fd, .offset = piece->offset, .length = piece->length};
+		(void)ipc_send(s->edge, s->trace, IPC_SESSION_OUT, &m);
+	}
+	struct str rest = str_skip(buf_str(&o->text), at);
+	if (rest.n <= DONE_OUT_MAX)
+		return rest;
+	send_text(s, rest);
+	return STR("");
+}
+
+static int export_state(struct user_session *s, struct buf *sealed, struct fail *why)
+{
+	AUTO(buf) struct buf plain = BUF_INIT(STATE_MAX);
+	struct str address = str_c(s->grant.address);
+	(void)buf_put_u64(&plain, s->grant.account);
+	(void)buf_put_u64(&plain, s->grant.quota_bytes);
+	(void)buf_put_u16(&plain, (uint16_t)address.n);
+	(void)buf_add(&plain, address);
+	int r = imap_session_export(s->imap, &plain, why);
+	if (r < 0)
+		return r;
+	uint64_t hash = str_hash(buf_str(&plain));
+	if (hash == s->told)
+		return 0;
+	r = role_seal(user.role, s->id, buf_str(&plain), sealed);
+	if (r == 0)
+		s->told = hash;
+	return r;
+}
+
+static void answer(struct user_session *s, uint32_t seq, enum imap_next next)
+{
+	AUTO(buf) struct buf sealed = BUF_INIT(STATE_MAX + SEAL_OVERHEAD);
+	struct fail why = FAIL_INIT;
+	struct msg_session_done done = {.session = s->id.v, .seq = seq};
+	bool broken = s->out.text.failed;
+	done.out = send_output(s);
+	if (broken) { /* an answer that is not whole must not look as if it were */
+		log_event(LOG_ERROR, "imap.output-too-large");
+		next = IMAP_CLOSE;
+	}
+	done.next = next == IMAP_MORE ? NEXT_MORE : next == IMAP_PARK ? NEXT_PARK : next == IMAP_CLOSE ? NEXT_CLOSE : NEXT_CONTINUE;
+	if (next == IMAP_DONE || next == IMAP_PARK) {
+		if (export_state(s, &sealed, &why) < 0) {
+			log_event(LOG_WARN, "imap.no-export", log_fail(&why));
+			done.flags = DONE_STATELESS;
+			s->told = 0;
+		} else {
+			done.state = buf_str(&sealed);
+		}
+	}
+	(void)ipc_send(s->edge, s->trace, IPC_SESSION_DONE, &done);
+	imap_out_reset(&s->out);
+}
+
+/* --- commands, on the lane ------------------------------------------------------------------------------------------ */
+
+static void forget_command(struct user_session *s)
+{
+	for (size_t i = 0; i < s->current_bodies_n; i++)
+		store_body_clear(&s->current_bodies[i]);
+	free(s->current_bodies);
+	free(s->current_external);
+	s->current_bodies = NULL;
+	s->current_external = NULL;
+	s->current_bodies_n = 0;
+	ipc_packet_free(s->current);
+	s->current = NULL;
+}
+
+static bool changes_usage(struct str text)
+{
+	switch ((int)imap_cmd_peek(text)) {
+	case IMAP_CMD_APPEND:
+	case IMAP_CMD_COPY:
+	case IMAP_CMD_MOVE:
+	case IMAP_CMD_EXPUNGE:
+	case IMAP_CMD_CLOSE:
+	case IMAP_CMD_DELETE: return true;
+	default: return false;
+	}
+}
+
+static void finish_command(struct user_session *s, enum imap_next next)
+{
+	answer(s, s->current_seq, next);
+	s->more = next == IMAP_MORE;
+	if (!s->more)
+		forget_command(s);
+}
+
+/* Bodies of this command's literals, out of those that were opened for the session. */
+static bool collect_bodies(struct user_session *s, const struct msg_session_command *m)
+{
+	s->current_external = xcalloc(m->literals_n, sizeof *s->current_external);
+	s->current_bodies = xcalloc(m->literals_n, sizeof *s->current_bodies);
+	for (size_t i = 0; i < m->literals_n; i++) {
+		bool found = false;
+		s->current_external[i] = (struct imap_external){
+			.pos = m->literals[i].at, .size = m->literals[i].size, .binary = m->literals[i].binary};
+		LIST_EACH (&s->bodies, n) {
+			struct pending_body *b = CONTAINER_OF(n, struct pending_body, link);
+			if (!str_eq(m->literals[i].body_id, (struct str){(char *)b->body.id, sizeof b->body.id}))
+				continue;
+			s->current_bodies[s->current_bodies_n++] = b->body;
+			list_remove(&b->link);
+			free(b);
+			found = true;
+			break;
+		}
+		if (!found)
+			return false;
+	}
+	return true;
+}
+
+static void run_command(struct user_session *s, struct ipc_packet *p)
+{
+	struct msg_session_command m;
+	if (msg_session_command_read(p, &m) < 0) {
+		ipc_packet_free(p);
+		return;
+	}
+	s->current = p;
+	s->current_seq = m.seq;
+	if (!collect_bodies(s, &m)) {
+		log_event(LOG_ERROR, "imap.body-unknown");
+		finish_command(s, IMAP_CLOSE);
+		return;
+	}
+	struct imap_session_input in = {
+		.cmd = {.text = m.input, .external = s->current_external, .external_count = m.literals_n},
+		.body = s->current_bodies};
+	counter_add(&imap_commands, 1);
+	bool usage = changes_usage(m.input);
+	finish_command(s, imap_session_command(s->imap, &in, &s->out));
+	if (usage)
+		user_usage_changed((struct account_id){s->grant.account});
+}
+
+static void open_literal(struct user_session *s, struct ipc_packet *p)
+{
+	struct msg_body_open m;
+	struct fail why = FAIL_INIT;
+	struct pending_body *b = xcalloc(1, sizeof *b);
+	b->body = STORE_BODY_INIT;
+	list_init(&b->link);
+	(void)fail_set(&why, FAIL_PEER, NULL, "bad body request");
+	if (msg_body_open_read(p, &m) < 0 || imap_session_literal(s->imap, m.head, m.size, &b->body, &why) < 0) {
+		(void)ipc_reply_fail(p, &why);
+		free(b);
+	} else {
+		struct msg_body_file reply = {.body_id = {(const char *)b->body.id, sizeof b->body.id}, .file = b->body.fd};
+		list_append(&s->bodies, &b->link);
+		(void)ipc_reply(p, IPC_BODY_FILE, &reply);
+	}
+	ipc_packet_free(p);
+}
+
+/* --- waking: the store's thread says that something changed ------------------------------------------------------------ */
+
+static void run_wake(struct job *job)
+{
+	struct user_session *s = CONTAINER_OF(job, struct user_session, wake);
+	atomic_store(&s->wake_posted, false);
+	if (s->more || !s->imap)
+		return; /* the unfinished output comes first; the session looks again at its end */
+	log_context(s->trace, s->id);
+	enum imap_next next = imap_session_wake(s->imap, &s->out);
+	if (next != IMAP_DONE) {
+		s->current_seq = 0;
+		s->more = next == IMAP_MORE;
+		answer(s, 0, next);
+	}
+	log_context((struct trace_id){0}, (struct session_id){0});
+}
+
+static void wake(void *arg)
+{
+	struct user_session *s = arg;
+	if (!atomic_exchange(&s->wake_posted, true))
+		lane_submit(&s->lane, &s->wake);
+}
+
+/* --- opening, on the lane --------------------------------------------------------------------------------------------- */
+
+static int quota(void *arg, struct store_quota *ret, struct fail *why)
+{
+	const struct user_session *s = arg;
+	(void)why;
+	*ret = (struct store_quota){.bytes = s->grant.quota_bytes};
+	return 0;
+}
+
+static struct imap_session_args args_of(struct user_session *s)
+{
+	return (struct imap_session_args){.config = &user.imap,
+					  .store = user.store,
+					  .account = {s->grant.account},
+					  .address = str_c(s->grant.address),
+					  .rights = IMAP_RIGHT_WRITE,
+					  .hooks = {.arg = s, .scan = user_scan, .quota = quota, .wake = wake}};
+}
+
+static int read_state(struct user_session *s, struct str sealed, struct fail *why)
+{
+	AUTO(buf) struct buf plain = BUF_INIT(STATE_MAX);
+	int r = role_unseal(user.role, s->id, sealed, &plain);
+	if (r < 0)
+		return fail_set(why, FAIL_CORRUPT, NULL, "the sealed state does not open");
+	struct cursor c = cursor_of(buf_str(&plain));
+	s->grant.account = cursor_u64(&c);
+	s->grant.quota_bytes = cursor_u64(&c);
+	struct str address = cursor_bytes(&c, cursor_u16(&c));
+	if (c.bad || address.n >= sizeof s->grant.address)
+		return fail_set(why, FAIL_CORRUPT, NULL, "the sealed state is damaged");
+	(void)snprintf(s->grant.address, sizeof s->grant.address, "%.*s", STR_ARG(address));
+	struct imap_session_args args = args_of(s);
+	return imap_session_import(&args, (struct str){(const char *)c.p, cursor_left(&c)}, &s->imap, why);
+}
+
+static bool take_grant(struct user_session *s)
+{
+	pthread_mutex_lock(&user.lock);
+	struct grant *g = map_remove(&user.grants, s->id.v);
+	pthread_mutex_unlock(&user.lock);
+	if (!g)
+		return false;
+	s->grant = *g;
+	free(g);
+	return true;
+}
+
+static void refuse(struct ipc_channel *from, uint64_t session, const struct fail *why)
+{
+	struct msg_session_done done = {
+		.session = session,
+		.next = NEXT_CLOSE,
+		.out = STR("* BYE [UNAVAILABLE] The session could not be continued, please connect again.\r\n")};
+	log_event(LOG_WARN, "imap.cannot-open", log_fail(why));
+	(void)ipc_send(from, (struct trace_id){0}, IPC_SESSION_DONE, &done);
+}
+
+/*
+ * The first step of a session: by dir's grant, or from the state that came with the request. Edge
+ * hears where it stands: the state of a new one, the news of a parked one.
+ */
+static void begin(struct user_session *s, struct ipc_packet *p)
+{
+	struct msg_session_open m;
+	struct fail why = FAIL_INIT;
+	int r = msg_session_open_read(p, &m);
+	if (r == 0 && m.state.n) {
+		r = read_state(s, m.state, &why);
+		counter_add(&imap_resumed, r == 0);
+	} else if (r == 0) {
+		r = take_grant(s) ? 0 : fail_set(&why, FAIL_PERM, NULL, "no grant for this session");
+		struct imap_session_args args = args_of(s);
+		if (r == 0)
+			s->imap = imap_session_new(&args);
+		counter_add(&imap_sessions, r == 0);
+	}
+	if (r < 0) {
+		refuse(s->edge, s->id.v, &why);
+		return;
+	}
+	enum imap_next next = IMAP_DONE;
+	if (imap_session_is_parked(s->imap))
+		next = imap_session_wake(s->imap, &s->out);
+	s->more = next == IMAP_MORE;
+	answer(s, 0, next);
+}
+
+/* --- steps ------------------------------------------------------------------------------------------------------------- */
+
+static void take(struct user_session *s, struct step *step)
+{
+	struct ipc_packet *p = step->p;
+	if (ipc_packet_type(p) == IPC_SESSION_OPEN) {
+		begin(s, p);
+		ipc_packet_free(p);
+	} else if (!s->imap) {
+		ipc_packet_free(p); /* could not be continued; edge was told to close it */
+	} else if (ipc_packet_type(p) == IPC_BODY_OPEN) {
+		open_literal(s, p);
+	} else {
+		run_command(s, p);
+	}
+	free(step);
+}
+
+static void take_waiting(struct user_session *s)
+{
+	while (!s->more && !list_empty(&s->waiting))
+		take(s, CONTAINER_OF(list_take(&s->waiting), struct step, waiting));
+}
+
+static void run(struct job *job)
+{
+	struct step *step = CONTAINER_OF(job, struct step, job);
+	struct user_session *s = step->s;
+	log_context(s->trace, s->id);
+	bool resume = ipc_packet_type(step->p) == IPC_SESSION_RESUME;
+	bool literal = ipc_packet_type(step->p) == IPC_BODY_OPEN;
+	if (resume) {
+		ipc_packet_free(step->p);
+		free(step);
+		if (s->more && s->imap)
+			finish_command(s, imap_session_resume(s->imap, &s->out));
+	} else if (s->more && !literal) {
+		list_append(&s->waiting, &step->waiting);
+	} else {
+		take(s, step);
+	}
+	take_waiting(s);
+	log_context((struct trace_id){0}, (struct session_id){0});
+}
+
+/* --- sessions, on the loop ------------------------------------------------------------------------------------ */
+
+static void session_free(struct user_session *s)
+{
+	LIST_EACH (&s->bodies, n) {
+		struct pending_body *b = CONTAINER_OF(n, struct pending_body, link);
+		store_body_clear(&b->body);
+		free(b);
+	}
+	LIST_EACH (&s->waiting, n) {
+		struct step *step = CONTAINER_OF(n, struct step, waiting);
+		ipc_packet_free(step->p);
+		free(step);
+	}
+	imap_session_free(s->imap);
+	forget_command(s);
+	imap_out_clear(&s->out);
+	free(s);
+}
+
+static void submit(struct user_session *s, struct ipc_packet *p)
+{
+	struct step *step = xcalloc(1, sizeof *step);
+	*step = (struct step){.job.run = run, .s = s, .p = p};
+	list_init(&step->waiting);
+	lane_submit(&s->lane, &step->job);
+}
+
+void imap_open(struct ipc_channel *from, struct ipc_packet *p)
+{
+	struct msg_session_open m;
+	if (msg_session_open_read(p, &m) < 0 || map_get(&user.sessions, m.session)) {
+		ipc_packet_free(p);
+		return;
+	}
+	struct user_session *s = xcalloc(1, sizeof *s);
+	s->id.v = m.session;
+	s->trace = ipc_packet_trace(p);
+	s->edge = from;
+	s->out = IMAP_OUT_INIT(IMAP_OUT_WINDOW);
+	s->wake.run = run_wake;
+	list_init(&s->bodies);
+	list_init(&s->waiting);
+	lane_init(&s->lane, user.pool);
+	(void)map_put(&user.sessions, s->id.v, s);
+	submit(s, p);
+}
+
+static void reap(struct loop_task *task)
+{
+	struct user_session *s = CONTAINER_OF(task, struct user_session, reap);
+	if (!lane_idle(&s->lane)) {
+		loop_post(user.role->loop, task);
+		return;
+	}
+	session_free(s);
+}
+
+struct end_step {
+	struct job job;
+	struct user_session *s;
+};
+
+/* The last but one step: no wake comes after the IMAP session is gone. */
+static void last_step(struct job *job)
+{
+	struct end_step *e = CONTAINER_OF(job, struct end_step, job);
+	imap_session_free(TAKE(e->s->imap));
+	loop_post(user.role->loop, &e->s->reap);
+	free(e);
+}
+
+static void end_session(struct user_session *s)
+{
+	(void)map_remove(&user.sessions, s->id.v);
+	s->closing = true;
+	s->reap.run = reap;
+	struct end_step *e = xcalloc(1, sizeof *e);
+	*e = (struct end_step){.job.run = last_step, .s = s};
+	lane_submit(&s->lane, &e->job);
+}
+
+static uint64_t session_of(struct ipc_packet *p)
+{
+	struct msg_session_command command;
+	struct msg_session_resume resume;
+	struct msg_session_close close;
+	struct msg_body_open body;
+	switch ((int)ipc_packet_type(p)) {
+	case IPC_SESSION_COMMAND: return msg_session_command_read(p, &command) == 0 ? command.session : 0;
+	case IPC_SESSION_RESUME: return msg_session_resume_read(p, &resume) == 0 ? resume.session : 0;
+	case IPC_SESSION_CLOSE: return msg_session_close_read(p, &close) == 0 ? close.session : 0;
+	case IPC_BODY_OPEN: return msg_body_open_read(p, &body) == 0 ? body.session : 0;
+	default: return 0;
+	}
+}
+
+void imap_step(struct ipc_channel *from, struct ipc_packet *p)
+{
+	struct user_session *s = map_get(&user.sessions, session_of(p));
+	if (!s || s->edge != from || s->closing) {
+		struct fail why = FAIL_INIT;
+		(void)fail_set(&why, FAIL_NOTFOUND, NULL, "no such session");
+		if (ipc_packet_wants_reply(p))
+			(void)ipc_reply_fail(p, &why);
+		ipc_packet_free(p);
+		return;
+	}
+	if (ipc_packet_type(p) == IPC_SESSION_CLOSE) {
+		end_session(s);
+		ipc_packet_free(p);
+		return;
+	}
+	submit(s, p);
+}
+
+void imap_edge_down(void)
+{
+	while (user.sessions.n) {
+		MAP_EACH (&user.sessions, i) {
+			end_session(user.sessions.slots[i].value);
+			break;
+		}
+	}
+}

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "roles/user/user.h"
+#include "base/check.h"
+#include "roles/role/task.h"
+#include "sys/log.h"
+#include <stdlib.h>
+#include <unistd.h>
+
+#define COMMAND_THREADS 32
+#define UPKEEP_THREADS 4
+#define USAGE_MS 2000
+
+struct user user;
+
+/* --- asking scan ------------------------------------------------------------------------------------------------------ */
+
+int user_scan(void *arg, const struct store_content *content, struct buf *ret_map, struct fail *why)
+{
+	(void)arg;
+	struct msg_scan m = {.body = content->bytes, .file = -1, .size = content->bytes.n};
+	struct msg_scan_reply reply;
+	struct ipc_packet *p = NULL;
+	if (content->file) {
+		m.body = STR("");
+		m.file = content->file->fd;
+		m.size = content->file->size;
+	}
+	struct ipc_question q = {.type = IPC_SCAN, .msg = &m, .want = IPC_SCAN_REPLY};
+	int r = ipc_call(role_peer_idlest(user.role, "scan"), &q, &p, why);
+	if (r == -FAIL_PEER)
+		r = ipc_call(role_peer_idlest(user.role, "scan"), &q, &p, why);
+	if (r == 0 && msg_scan_reply_read(p, &reply) < 0)
+		r = fail_set(why, FAIL_PEER, NULL, "bad answer of scan");
+	if (r == 0 && content->file &&
+	    !str_eq(reply.sha256, (struct str){(const char *)content->file->sha256, sizeof content->file->sha256}))
+		r = fail_set(why, FAIL_CORRUPT, NULL, "the body file changed after it was sealed");
+	if (r == 0 && buf_add(ret_map, reply.map) < 0)
+		r = fail_set(why, FAIL_LIMIT, NULL, "the message map is too large");
+	ipc_packet_free(p);
+	return r;
+}
+
+/* --- usage for dir -------------------------------------------------------------------------------------------------------- */
+
+static struct loop_timer usage_timer;
+static struct lane usage_lane;
+static struct job usage_job;
+
+void user_usage_changed(struct account_id account)
+{
+	pthread_mutex_lock(&user.lock);
+	(void)map_put(&user.dirty, account.v, (void *)1);
+	pthread_mutex_unlock(&user.lock);
+}
+
+static void tell_usage(struct job *job)
+{
+	(void)job;
+	pthread_mutex_lock(&user.lock);
+	struct map dirty = user.dirty;
+	user.dirty = (struct map){0};
+	pthread_mutex_unlock(&user.lock);
+	MAP_EACH (&dirty, i) {
+		struct store_usage u;
+		struct account_id account = {dirty.slots[i].key};
+		if (store_account_usage(user.store, account, &u, NULL) < 0)
+			continue;
+		struct msg_usage m = {.account = account.v, .bytes = u.bytes, .messages = u.messages};
+		if (ipc_send(role_peer(user.role, "dir", 0), (struct trace_id){0}, IPC_USAGE, &m) < 0)
+			user_usage_changed(account); /* dir is restarting: tell it then */
+	}
+	map_clear(&dirty);
+}
+
+static void usage_due(struct loop_timer *t)
+{
+	if (lane_idle(&usage_lane))
+		lane_submit(&usage_lane, &usage_job);
+	loop_timer_in(user.role->loop, t, USAGE_MS);
+}
+
+/* --- grants ------------------------------------------------------------------------------------------------------------------ */
+
+/* dir lets a session act for an account. The account's mailboxes exist when the login is answered. */
+static void grant(struct role *role, struct ipc_packet *p)
+{
+	static const struct msg_ok ok = {0};
+	struct msg_grant m;
+	struct fail why = FAIL_INIT;
+	(void)role;
+	(void)fail_set(&why, FAIL_PEER, NULL, "bad grant");
+	if (msg_grant_read(p, &m) < 0 ||
+	    store_account_ensure(user.store, (struct account_id){m.account}, store_default_folders, &why) < 0) {
+		log_event(LOG_ERROR, "user.grant", log_fail(&why));
+		(void)ipc_reply_fail(p, &why);
+		return;
+	}
+	struct grant *g = xcalloc(1, sizeof *g);
+	g->account = m.account;
+	g->quota_bytes = m.quota_bytes;
+	(void)snprintf(g->address, sizeof g->address, "%.*s", STR_ARG(m.address));
+	pthread_mutex_lock(&user.lock);
+	free(map_put(&user.grants, m.session, g));
+	pthread_mutex_unlock(&user.lock);
+	(void)ipc_reply(p, IPC_OK, &ok);
+}
+
+static void forget_grants(void)
+{
+	pthread_mutex_lock(&user.lock);
+	MAP_EACH (&user.grants, i)
+		free(user.grants.slots[i].value);
+	map_clear(&user.grants);
+	pthread_mutex_unlock(&user.lock);
+}
+
+/* --- life ---------------------------------------------------------------------------------------------------------------------- */
+
+static int open_user(struct role *role, struct fail *why)
+{
+	const struct conf *c = role->conf;
+	struct store_options o = {.root = "store",
+				  .blobs = "blob",
+				  .partitions = (unsigned)c->store_partitions,
+				  .shard = role->index,
+				  .shards = (unsigned)c->user_workers,
+				  .retention_us = (int64_t)c->undelete_ms * 1000};
+	user.role = role;
+	pthread_mutex_init(&user.lock, NULL);
+	user.imap = imap_config_default();
+	user.imap.append_max = c->append_size_max;
+	int r = store_open(&o, &user.store, why);
+	if (r < 0)
+		return r;
+	if (store_partitions(user.store) != c->store_partitions)
+		return fail_set(why, FAIL_CONFLICT, NULL,
+				"this store was made with %u partitions: set [store] partitions = %u",
+				store_partitions(user.store), store_partitions(user.store));
+	user.pool = pool_new("imap", COMMAND_THREADS, 0);
+	user.upkeep = pool_new("upkeep", UPKEEP_THREADS, 0);
+	lane_init(&usage_lane, user.upkeep);
+	usage_job.run = tell_usage;
+	usage_timer.fire = usage_due;
+	loop_timer_in(role->loop, &usage_timer, USAGE_MS);
+	return 0;
+}
+
+static void from_edge(struct ipc_channel *from, struct ipc_packet *p)
+{
+	if (ipc_packet_type(p) == IPC_SESSION_OPEN)
+		imap_open(from, p);
+	else
+		imap_step(from, p);
+}
+
+static void message(struct role *role, struct ipc_channel *from, struct ipc_packet *p)
+{
+	const char *peer = ipc_channel_name(from);
+	enum ipc_type type = ipc_packet_type(p);
+	if (strcmp(peer, "edge") == 0)
+		from_edge(from, p);
+	else if (strcmp(peer, "queue") == 0 && type == IPC_DELIVER)
+		deliver(p);
+	else if (strcmp(peer, "queue") == 0 && type == IPC_RECEIPT_DROP)
+		role_task(role, user.upkeep, p, receipts_drop);
+	else if (strcmp(peer, "dir") == 0 && type == IPC_GRANT)
+		role_task(role, user.upkeep, p, grant);
+	else
+		ipc_packet_free(p);
+}
+
+static void peer_down(struct role *role, struct ipc_channel *peer)
+{
+	(void)role;
+	if (strcmp(ipc_channel_name(peer), "edge") != 0)
+		return;
+	imap_edge_down();
+	forget_grants();
+}
+
+static void stop(struct role *role)
+{
+	/* Everything that was answered is on disk; store_close would wait for views of sessions that
+	 * edge has dropped already. */
+	role_end(role);
+}
+
+static const char *const peers[] = {"edge", "queue", "dir", "scan", NULL};
+static const struct sandbox_path paths[] = {{"store", SANDBOX_WRITE}, {"blob", SANDBOX_WRITE}};
+static const struct role_ops ops = {.name = "user",
+				    .sandbox_flags = SANDBOX_FILES | SANDBOX_THREADS,
+				    .peers = peers,
+				    .paths = paths,
+				    .n_paths = ARRAY_LEN(paths),
+				    .open = open_user,
+				    .message = message,
+				    .peer_down = peer_down,
+				    .stop = stop};
+
+int main(int argc, char **argv)
+{
+	return role_main(argc, argv, &ops);
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * user.h - one shard of the accounts: their store, deliveries and IMAP sessions.       [roles, private]
+ *
+ * The loop takes messages; IMAP commands run on worker threads, one lane per session. Who may act
+ * for an account is dir's word alone: a session is opened by its grant, or by state that this
+ * role sealed earlier.
+ */
+#ifndef BARID_ROLES_USER_USER_H
+#define BARID_ROLES_USER_USER_H
+
+#include "base/map.h"
+#include "proto/imap/imap_session.h"
+#include "roles/role/role.h"
+#include "roles/role/session_protocol.h"
+#include "runtime/worker.h"
+#include "service/store/store.h"
+#include <pthread.h>
+
+struct grant {
+	uint64_t account;
+	uint64_t quota_bytes;
+	char address[320];
+};
+
+struct user {
+	struct role *role;
+	struct store *store;
+	struct pool *pool;   /* IMAP commands */
+	struct pool *upkeep; /* everything else that blocks */
+	struct imap_config imap;
+	struct map sessions; /* loop */
+	pthread_mutex_t lock; /* guards grants and dirty */
+	struct map grants;    /* session id -> struct grant */
+	struct map dirty;     /* account id -> itself: usage to be told to dir */
+};
+extern struct user user;
+
+/* imap.c */
+void imap_open(struct ipc_channel *from, struct ipc_packet *p); /* owns p */
+void imap_step(struct ipc_channel *from, struct ipc_packet *p); /* owns p */
+void imap_edge_down(void);
+
+/* deliver.c */
+void deliver(struct ipc_packet *p); /* owns p */
+void receipts_drop(struct role *role, struct ipc_packet *p);
+
+/* user.c */
+/* Index a message in a scan role. Blocking. */
+int user_scan(void *arg, const struct store_content *content, struct buf *ret_map, struct fail *why);
+/* This account's usage changed: dir will hear of it within two seconds. Any thread. */
+void user_usage_changed(struct account_id account);
+
+#endif
