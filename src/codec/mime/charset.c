@@ -346,7 +346,7 @@ size_t charset_fold(uint32_t cp, uint32_t out[CHARSET_FOLD_MAX])
 		uint32_t c = units[i++];
 		if (c >= 0xd800 && c < 0xdc00 && i < n)
 			c = 0x10000 + ((c - 0xd800) << 10) + (units[i++] - 0xdc00u);
-		out[count++] = c;
+		out[count++] = (uint32_t)u_totitle((UChar32)c); /* so that a ligature is its letters */
 	}
 	return count;
 }

@@ -40,8 +40,8 @@ void charset_to_utf8(struct buf *out, struct str label, struct str in);
 void charset_guess(struct buf *out, struct str in);
 
 /*
- * i;unicode-casemap (RFC 5051 2.2) of one character: simple title case, then its full
- * decomposition, into out; returns how many, 1..CHARSET_FOLD_MAX.
+ * i;unicode-casemap (RFC 5051 2.2) of one character: simple title case, then its full decomposition,
+ * and (beyond the RFC) title case of these; into out. Returns how many, 1..CHARSET_FOLD_MAX.
  */
 #define CHARSET_FOLD_MAX 18
 size_t charset_fold(uint32_t cp, uint32_t out[CHARSET_FOLD_MAX]);

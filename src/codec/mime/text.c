@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The needle is folded to code points once; text is folded as it comes and run through Knuth, Morris
+ * and Pratt's automaton, so that a match may begin in one piece of text and end in another.
+ */
+#include "codec/mime/text.h"
+#include "base/check.h"
+#include "base/fail.h"
+#include "base/utf8.h"
+#include "base/vec.h"
+#include "codec/mime/charset.h"
+#include "codec/mime/header.h"
+#include "codec/mime/transfer.h"
+#include "codec/mime/word.h"
+
+#define PIECE KIB(32)
+#define HEADER_SEARCH_MAX MIB(1) /* of one header block */
+
+struct text_needle {
+	VEC(uint32_t) cps;
+	VEC(uint32_t) back; /* back[i]: longest border of the first i + 1 */
+};
+
+/* Folds that were looked up, by code point; asking ICU is slow. */
+struct fold {
+	uint32_t cp;
+	uint32_t n;
+	uint32_t to[4];
+};
+
+#define FOLDS 256
+struct matcher {
+	const struct text_needle *needle;
+	size_t matched;
+	bool found;
+	struct fold folds[FOLDS];
+};
+
+struct text_needle *text_needle_new(struct str utf8)
+{
+	struct text_needle *n = xcalloc(1, sizeof *n);
+	for (size_t pos = 0; pos < utf8.n;) {
+		uint32_t out[CHARSET_FOLD_MAX];
+		size_t count = charset_fold(utf8_next(utf8, &pos), out);
+		for (size_t i = 0; i < count; i++)
+			*vec_push(&n->cps) = out[i];
+	}
+	for (size_t i = 0; i < n->cps.n; i++) {
+		size_t k = i > 0 ? n->back.p[i - 1] : 0;
+		while (k > 0 && n->cps.p[k] != n->cps.p[i])
+			k = n->back.p[k - 1];
+		*vec_push(&n->back) = (uint32_t)(i > 0 && n->cps.p[k] == n->cps.p[i] ? k + 1 : k);
+	}
+	return n;
+}
+
+void text_needle_free(struct text_needle *n)
+{
+	if (!n)
+		return;
+	vec_clear(&n->cps);
+	vec_clear(&n->back);
+	free(n);
+}
+
+static void step(struct matcher *m, uint32_t cp)
+{
+	const struct text_needle *n = m->needle;
+	size_t k = m->matched;
+	while (k > 0 && n->cps.p[k] != cp)
+		k = n->back.p[k - 1];
+	m->matched = k + (n->cps.p[k] == cp);
+	if (m->matched == n->cps.n) {
+		m->found = true;
+		m->matched = 0;
+	}
+}
+
+static void step_folded(struct matcher *m, uint32_t cp)
+{
+	struct fold *f = &m->folds[cp % FOLDS];
+	uint32_t out[CHARSET_FOLD_MAX];
+	if (f->cp == cp) { /* cp is never 0 here, so an empty slot does not match */
+		for (uint32_t i = 0; i < f->n; i++)
+			step(m, f->to[i]);
+		return;
+	}
+	size_t n = charset_fold(cp, out);
+	for (size_t i = 0; i < n && !m->found; i++)
+		step(m, out[i]);
+	if (n <= ARRAY_LEN(f->to)) {
+		*f = (struct fold){.cp = cp, .n = (uint32_t)n};
+		memcpy(f->to, out, n * sizeof out[0]);
+	}
+}
+
+static bool match(struct matcher *m, struct str utf8)
+{
+	m->found |= m->needle->cps.n == 0;
+	for (size_t pos = 0; pos < utf8.n && !m->found;) {
+		if ((unsigned char)utf8.p[pos] < 0x80)
+			step(m, (uint32_t)ascii_upper(utf8.p[pos++]));
+		else
+			step_folded(m, utf8_next(utf8, &pos));
+	}
+	return m->found;
+}
+
+static bool match_anew(struct matcher *m, struct str utf8)
+{
+	m->matched = 0;
+	return match(m, utf8);
+}
+
+bool text_contains(const struct text_needle *n, struct str utf8)
+{
+	struct matcher m = {.needle = n};
+	return match(&m, utf8);
+}
+
+static bool field_match(struct matcher *m, const struct header_field *f, bool with_name)
+{
+	AUTO(buf) struct buf line = BUF_INIT(f->value.n * 3 + 16);
+	AUTO(buf) struct buf text = BUF_INIT(f->value.n * 12 + f->name.n + 64);
+	if (with_name) {
+		(void)buf_add(&text, f->name);
+		(void)buf_add(&text, STR(": "));
+	}
+	header_unfold(&line, f->value);
+	word_decode(&text, buf_str(&line));
+	return match_anew(m, buf_str(&text));
+}
+
+bool text_header_contains(struct str header_block, struct str name, const struct text_needle *n)
+{
+	struct matcher m = {.needle = n};
+	struct header_field f;
+	while (header_next(&header_block, &f))
+		if (str_eqi(f.name, name) && field_match(&m, &f, false))
+			return true;
+	return false;
+}
+
+/* Read up to n bytes of a range into buf, all of them unless the source fails. */
+static int read_full(const struct text_source *s, uint64_t off, size_t n, struct buf *out)
+{
+	buf_reset(out);
+	while (out->n < n) {
+		int64_t got = s->read(s->ctx, off + out->n, buf_room(out, n - out->n), n - out->n);
+		if (got < 0)
+			return (int)got;
+		if (got == 0)
+			return -FAIL_IO;
+		buf_added(out, MIN((size_t)got, n - out->n));
+	}
+	return 0;
+}
+
+static int header_search(const struct text_source *s, const struct mime_part *p, struct matcher *m)
+{
+	AUTO(buf) struct buf block = BUF_INIT(HEADER_SEARCH_MAX + 16);
+	struct header_field f;
+	int r = read_full(s, p->header_off, (size_t)MIN(p->header_len, HEADER_SEARCH_MAX), &block);
+	struct str rest = buf_str(&block);
+	while (r == 0 && header_next(&rest, &f))
+		r = field_match(m, &f, true);
+	return r;
+}
+
+static int body_search(const struct text_source *s, const struct mime_part *p, struct matcher *m)
+{
+	AUTO(charset) struct charset *charset = charset_new(p->charset);
+	AUTO(buf) struct buf raw = BUF_INIT(PIECE + 16);
+	AUTO(buf) struct buf decoded = BUF_INIT(PIECE + 256);
+	AUTO(buf) struct buf text = BUF_INIT(PIECE * 8);
+	struct transfer t = transfer_of(p->encoding);
+	m->matched = 0;
+	for (uint64_t at = 0; at < p->body_len; at += raw.n) {
+		int r = read_full(s, p->body_off + at, (size_t)MIN(p->body_len - at, PIECE), &raw);
+		if (r < 0)
+			return r;
+		buf_reset(&decoded);
+		buf_reset(&text);
+		transfer_decode(&t, buf_str(&raw), &decoded);
+		charset_feed(charset, buf_str(&decoded), &text);
+		if (match(m, buf_str(&text)))
+			return 1;
+	}
+	buf_reset(&decoded);
+	buf_reset(&text);
+	transfer_decode_end(&t, &decoded);
+	charset_feed(charset, buf_str(&decoded), &text);
+	charset_finish(charset, &text);
+	return match(m, buf_str(&text));
+}
+
+int text_search(const struct text_source *source, const struct mime_map *map,
+		const struct text_needle *n, enum text_scope scope)
+{
+	struct matcher m = {.needle = n};
+	int r = n->cps.n == 0;
+	for (uint32_t i = 0; i < map->n_parts && r == 0; i++) {
+		const struct mime_part *p = &map->parts[i];
+		bool embedded = i > 0 && p->flags & MIME_PART_IS_MESSAGE;
+		bool leaf = !(p->flags & (MIME_PART_MULTIPART | MIME_PART_MESSAGE));
+		bool readable = p->flags & MIME_PART_TEXT || str_eq(p->type, STR("message"));
+		if (scope == TEXT_ALL || embedded)
+			r = header_search(source, p, &m);
+		if (r == 0 && leaf && readable && p->encoding <= MIME_ENC_QP)
+			r = body_search(source, p, &m);
+	}
+	return r;
+}
