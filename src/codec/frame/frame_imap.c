@@ -224,7 +224,7 @@ static bool end_line(struct frame_imap *f, struct frame_imap_event *ret)
 	if (literal) {
 		if (!begin_literal(f, a))
 			return false;
-		*ret = make_event(f, FRAME_IMAP_LITERAL);
+		*ret = f->literal = make_event(f, FRAME_IMAP_LITERAL);
 		return true;
 	}
 	if (f->drop != FRAME_IMAP_MORE) {

@@ -81,8 +81,8 @@ struct frame_imap {
 	size_t line_bytes; /* text outside of literals so far */
 	size_t inline_bytes;
 	size_t literals;
-	uint64_t left; /* bytes of the current literal still to come */
-	struct frame_imap_event literal;
+	uint64_t left;			 /* bytes of the current literal still to come */
+	struct frame_imap_event literal; /* as reported; whole until accept or refuse */
 	enum frame_imap_event_kind drop; /* FRAME_IMAP_MORE = the command is fine so far */
 	uint64_t drop_size;
 	bool raw;     /* the next line is no command */

@@ -131,6 +131,21 @@ static void commands_are_the_same_in_all_chunks(void **state)
 	}
 }
 
+/* Who decides later finds the event in the framer. */
+static void a_literal_waits_for_its_decision(void **state)
+{
+	(void)state;
+	AUTO(frame_imap) struct frame_imap f;
+	frame_imap_init(&f, &limits);
+	struct str in = STR("tag APPEND x {50}\r\n");
+	assert_int_equal(frame_imap_feed(&f, &in).kind, FRAME_IMAP_LITERAL);
+	assert_str(f.literal.tag, "tag");
+	assert_str(f.literal.input.text, "tag APPEND x {50}\r\n");
+	assert_int_equal(f.literal.input.external_count, 1);
+	frame_imap_refuse(&f);
+	assert_int_equal(frame_imap_feed(&f, &in).kind, FRAME_IMAP_REFUSED);
+}
+
 static void nul_is_malformed_outside_of_literals(void **state)
 {
 	(void)state;
@@ -166,6 +181,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(commands_are_the_same_in_all_chunks),
+		cmocka_unit_test(a_literal_waits_for_its_decision),
 		cmocka_unit_test(nul_is_malformed_outside_of_literals),
 		cmocka_unit_test(a_huge_literal_is_dropped_without_keeping_it),
 	};
