@@ -2,8 +2,8 @@
 #include "base/civil.h"
 
 #define DAY_US	 (INT64_C(86400) * SEC_US)
-#define FIRST_US (INT64_C(-135140) * DAY_US)		/* 1600-01-01 */
-#define LAST_US	 (INT64_C(2932897) * DAY_US - 1)	/* the end of 9999-12-31 */
+#define FIRST_US (INT64_C(-135140) * DAY_US)	 /* 1600-01-01 */
+#define LAST_US	 (INT64_C(2932897) * DAY_US - 1) /* the end of 9999-12-31 */
 
 /*
  * Years are counted from 1 March, so that the leap day is the last of its year, in eras of 400
@@ -29,7 +29,8 @@ static void date_from_days(int64_t days, struct civil *ret)
 	int64_t day_of_era = z - era * ERA_DAYS;
 	int64_t year_of_era =
 		(day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
-	int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+	int64_t day_of_year =
+		day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
 	int64_t from_march = (5 * day_of_year + 2) / 153;
 	ret->day = (uint8_t)(day_of_year - (153 * from_march + 2) / 5 + 1);
 	ret->month = (uint8_t)(from_march < 10 ? from_march + 3 : from_march - 9);
@@ -46,7 +47,8 @@ void civil_from_us(struct wall_us t, struct civil *ret)
 	ret->minute = (uint8_t)(second / 60 % 60);
 	ret->second = (uint8_t)(second % 60);
 	ret->us = (uint32_t)(us % SEC_US);
-	ret->weekday = (uint8_t)((days - FIRST_US / DAY_US + 6) % 7); /* 1600-01-01 was a Saturday */
+	ret->weekday =
+		(uint8_t)((days - FIRST_US / DAY_US + 6) % 7); /* 1600-01-01 was a Saturday */
 }
 
 static unsigned month_days(int32_t year, unsigned month)

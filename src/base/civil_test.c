@@ -51,7 +51,8 @@ static void every_day_follows_the_one_before(void **state)
 		bool next_day = c.year == was.year && c.month == was.month && c.day == was.day + 1;
 		bool next_month = c.year == was.year && c.month == was.month + 1 && c.day == 1;
 		bool next_year = c.year == was.year + 1 && c.month == 1 && c.day == 1;
-		assert_true(next_day || (next_month && was.day >= 28) || (next_year && was.day == 31));
+		assert_true(next_day || (next_month && was.day >= 28) ||
+			    (next_year && was.day == 31));
 		assert_int_equal(c.weekday, (was.weekday + 1) % 7);
 		was = c;
 	}
@@ -63,10 +64,14 @@ static void impossible_dates_are_refused(void **state)
 {
 	(void)state;
 	const struct civil bad[] = {
-		{.year = 1599, .month = 12, .day = 31}, {.year = 10000, .month = 1, .day = 1},
-		{.year = 2026, .month = 0, .day = 1},	{.year = 2026, .month = 13, .day = 1},
-		{.year = 2026, .month = 1, .day = 0},	{.year = 2026, .month = 4, .day = 31},
-		{.year = 1900, .month = 2, .day = 29},	{.year = 2023, .month = 2, .day = 29},
+		{.year = 1599, .month = 12, .day = 31},
+		{.year = 10000, .month = 1, .day = 1},
+		{.year = 2026, .month = 0, .day = 1},
+		{.year = 2026, .month = 13, .day = 1},
+		{.year = 2026, .month = 1, .day = 0},
+		{.year = 2026, .month = 4, .day = 31},
+		{.year = 1900, .month = 2, .day = 29},
+		{.year = 2023, .month = 2, .day = 29},
 		{.year = 2026, .month = 1, .day = 1, .hour = 24},
 		{.year = 2026, .month = 1, .day = 1, .minute = 60},
 		{.year = 2026, .month = 1, .day = 1, .second = 61},

@@ -46,16 +46,18 @@ struct str clock_rfc5322(char buf[CLOCK_TEXT_MAX], struct wall_us t, int zone_mi
 	struct civil c;
 	civil_from_us((struct wall_us){t.v + zone_minutes * 60 * SEC_US}, &c);
 	int away = zone_minutes < 0 ? -zone_minutes : zone_minutes;
-	return written(buf, snprintf(buf, CLOCK_TEXT_MAX, "%s, %u %s %04d %02u:%02u:%02u %c%02d%02d",
-				     civil_weekday_name(c.weekday), c.day,
-				     civil_month_name(c.month), (int)c.year, c.hour, c.minute,
-				     c.second, zone_minutes < 0 ? '-' : '+', away / 60, away % 60));
+	return written(buf,
+		       snprintf(buf, CLOCK_TEXT_MAX, "%s, %u %s %04d %02u:%02u:%02u %c%02d%02d",
+				civil_weekday_name(c.weekday), c.day, civil_month_name(c.month),
+				(int)c.year, c.hour, c.minute, c.second,
+				zone_minutes < 0 ? '-' : '+', away / 60, away % 60));
 }
 
 struct str clock_iso8601(char buf[CLOCK_TEXT_MAX], struct wall_us t)
 {
 	struct civil c;
 	civil_from_us(t, &c);
-	return written(buf, snprintf(buf, CLOCK_TEXT_MAX, "%04d-%02u-%02uT%02u:%02u:%02u.%06uZ",
-				     (int)c.year, c.month, c.day, c.hour, c.minute, c.second, c.us));
+	return written(buf,
+		       snprintf(buf, CLOCK_TEXT_MAX, "%04d-%02u-%02uT%02u:%02u:%02u.%06uZ",
+				(int)c.year, c.month, c.day, c.hour, c.minute, c.second, c.us));
 }

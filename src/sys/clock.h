@@ -22,7 +22,10 @@ static inline struct mono_ns mono_add_ms(struct mono_ns t, uint64_t ms)
 {
 	return (struct mono_ns){t.v + (int64_t)ms * MS_NS};
 }
-static inline bool mono_before(struct mono_ns a, struct mono_ns b) { return a.v < b.v; }
+static inline bool mono_before(struct mono_ns a, struct mono_ns b)
+{
+	return a.v < b.v;
+}
 
 #define CLOCK_TEXT_MAX 40
 /* "Sun, 22 Nov 2026 00:13:44 +0000" (RFC 5322 3.3); zone in minutes east. Borrowed from buf. */

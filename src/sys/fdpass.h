@@ -46,7 +46,10 @@ MUST_CHECK int memfd_seal(int fd, struct fail *why);
 struct memmap {
 	struct str bytes; /* read-only; {"", 0} for an empty file */
 };
-/* Map a memory file from a peer. FAIL_PEER unless sealed against all change; FAIL_TOOBIG above `max`. */
+/*
+ * Map a memory file from a peer. FAIL_PEER unless sealed against all change; FAIL_TOOBIG above
+ * `max`.
+ */
 MUST_CHECK int memmap_sealed(int fd, size_t max, struct memmap *ret, struct fail *why);
 void memmap_clear(struct memmap *m); /* the descriptor stays open */
 DEFINE_AUTO(memmap, struct memmap, memmap_clear);

@@ -382,7 +382,10 @@ int fs_mkdir_all(struct fs *fs, const char *path, unsigned mode, struct fail *wh
 	for (size_t end = str_find(s, 1, '/');; end = str_find(s, end + 1, '/')) {
 		memcpy(part, s.p, end);
 		part[end] = '\0';
-		/* A parent that exists may refuse mkdir for other reasons (read-only, no right): look first. */
+		/*
+		 * A parent that exists may refuse mkdir for other reasons (read-only, no right):
+		 * look first.
+		 */
 		int r = fs_stat(fs, part, &st, NULL);
 		if (r == 0 && st.kind != FS_KIND_FOLDER)
 			return fail_set(why, FAIL_EXISTS, NULL, "%s is not a folder", part);

@@ -46,7 +46,7 @@ enum fs_op {
 #define FS_CREATE    (1u << 2)
 #define FS_EXCL	     (1u << 3) /* with FS_CREATE: fail when the name exists */
 #define FS_DIRECTORY (1u << 4)
-#define FS_NAMELESS  (1u << 5) /* the path is a folder; the new file in it has no name (O_TMPFILE) */
+#define FS_NAMELESS  (1u << 5) /* the path is a folder, the new file in it nameless (O_TMPFILE) */
 #define FS_NOFOLLOW  (1u << 6) /* fail when the last component is a symbolic link */
 
 struct fs_file {
@@ -67,7 +67,10 @@ struct fs_stat {
 	struct wall_us changed;
 };
 
-/* Called by fs_list for each name except "." and "..", in no order. A negative result stops and is returned. */
+/*
+ * Called by fs_list for each name except "." and "..", in no order. A negative result stops and is
+ * returned.
+ */
 typedef int (*fs_list_fn)(void *arg, const char *name, enum fs_kind kind);
 
 /* One call; which members are used depends on op. For those who implement a struct fs. */
@@ -75,9 +78,9 @@ struct fs_call {
 	enum fs_op op;
 	struct fs_file *file;
 	const char *path;
-	const char *to; /* RENAME */
-	unsigned flags; /* OPEN */
-	unsigned mode;	/* OPEN with FS_CREATE or FS_NAMELESS, MKDIR */
+	const char *to;	  /* RENAME */
+	unsigned flags;	  /* OPEN */
+	unsigned mode;	  /* OPEN with FS_CREATE or FS_NAMELESS, MKDIR */
 	const void *data; /* PWRITE */
 	void *into;	  /* PREAD */
 	size_t n;
@@ -103,7 +106,11 @@ struct fs_file *fs_adopt(struct fs *fs, int fd);
 MUST_CHECK int fs_reopen_readonly(struct fs_file *f, struct fs_file **ret, struct fail *why);
 void fs_close(struct fs_file *f); /* NULL is fine; errors of close(2) mean nothing after a sync */
 DEFINE_AUTO_PTR(fs_file, struct fs_file, fs_close);
-static inline int fs_file_fd(const struct fs_file *f) { return f->fd; } /* borrowed */
+/* Borrowed. */
+static inline int fs_file_fd(const struct fs_file *f)
+{
+	return f->fd;
+}
 
 /* Reads until n bytes or the end of the file; *ret_n < n only at the end. */
 MUST_CHECK int fs_pread(struct fs_file *f, void *into, size_t n, uint64_t at, size_t *ret_n,
@@ -129,7 +136,10 @@ MUST_CHECK int fs_list(struct fs *fs, const char *folder, fs_list_fn fn, void *a
 		       struct fail *why);
 MUST_CHECK int fs_stat(struct fs *fs, const char *path, struct fs_stat *ret, struct fail *why);
 
-/* The folder part of path: "a/b" gives "a", "b" gives ".", "/b" gives "/". FAIL_LIMIT when it does not fit. */
+/*
+ * The folder part of path: "a/b" gives "a", "b" gives ".", "/b" gives "/". FAIL_LIMIT when it does
+ * not fit.
+ */
 MUST_CHECK int fs_parent(const char *path, char *buf, size_t size, struct fail *why);
 
 /* The fail code for an errno, by the table above. For implementers. */

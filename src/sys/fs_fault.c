@@ -209,7 +209,10 @@ static void resolve(struct fs_fault *f, const char *path, struct place *ret)
 	}
 }
 
-/* Must be called before the name is changed: what is there now is then durable, if it was never changed before. */
+/*
+ * Must be called before the name is changed: what is there now is then durable, if it was never
+ * changed before.
+ */
 static struct name *name_of(struct fs_fault *f, const struct place *at)
 {
 	struct name *n = strmap_get(&f->names, str_c(at->path));
@@ -303,7 +306,9 @@ static void cut_names(struct fs_fault *f, enum fs_cut_mode mode)
 	for (size_t i = 0; i < f->journal.n; i++)
 		if (mode == FS_CUT_KEEP || (mode == FS_CUT_TORN && coin(f)))
 			apply(&f->journal.p[i], true);
-	/* First out of the way with every file that must go or move, then the names that must be. */
+	/*
+	 * First out of the way with every file that must go or move, then the names that must be.
+	 */
 	MAP_EACH (&f->names, i) {
 		struct name *n = f->names.slots[i].value;
 		resolve(f, n->path, &now);
@@ -340,7 +345,8 @@ static void cut(struct fs_fault *f, enum fs_cut_mode mode)
 /* ---- calls ---- */
 
 /* Before a call that changes names: remember, and keep what would be lost. */
-static void before(struct fs_fault *f, const struct fs_call *c, struct place *from, struct place *to)
+static void before(struct fs_fault *f, const struct fs_call *c, struct place *from,
+		   struct place *to)
 {
 	resolve(f, c->path, from);
 	if (c->to)
@@ -458,7 +464,8 @@ static int perform(struct fs_fault *f, struct fs_call *c, struct fail *why)
 	}
 }
 
-static int perform_cut(struct fs_fault *f, struct fs_call *c, enum fs_cut_mode mode, struct fail *why)
+static int perform_cut(struct fs_fault *f, struct fs_call *c, enum fs_cut_mode mode,
+		       struct fail *why)
 {
 	bool is_sync = c->op == FS_OP_DATASYNC || c->op == FS_OP_SYNC || c->op == FS_OP_SYNC_DIR;
 	int r = is_sync ? -1 : perform(f, c, NULL);

@@ -9,7 +9,7 @@
  *
  *     for (uint64_t n = 1;; n++) {
  *             struct fs_fault *f = fs_fault_new(folder, n);
- *             fs_fault_add(f, &(struct fs_fault_rule){.nth = n, .what = FS_FAULT_CUT, .cut = FS_CUT_TORN});
+ *             fs_fault_add(f, &(struct fs_fault_rule){.nth = n, .what = FS_FAULT_CUT});
  *             ... the code under test with fs_fault_fs(f) ...
  *             bool fired = fs_fault_fired(f);
  *             fs_fault_free(f);
@@ -42,7 +42,7 @@ enum fs_fault_what {
 	FS_FAULT_ENOSPC,
 	FS_FAULT_SHORT,	  /* a write stores half of its bytes, then ENOSPC; other calls EIO */
 	FS_FAULT_LATENCY, /* waits latency_us, then works */
-	FS_FAULT_CUT,	  /* the power goes during the call: a change is made but not durable, a sync does nothing */
+	FS_FAULT_CUT,	  /* the power goes: a change is made but not durable, a sync not made */
 };
 
 struct fs_fault_rule {
@@ -54,7 +54,10 @@ struct fs_fault_rule {
 	uint32_t latency_us;
 };
 
-/* `folder` must exist and be used by nobody else; a folder "<folder>.fault" is made beside it and removed again. */
+/*
+ * `folder` must exist and be used by nobody else; a folder "<folder>.fault" is made beside it and
+ * removed again.
+ */
 struct fs_fault *fs_fault_new(const char *folder, uint64_t seed);
 void fs_fault_free(struct fs_fault *f);
 struct fs *fs_fault_fs(struct fs_fault *f);

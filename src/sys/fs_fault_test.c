@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "sys/fs_fault.h"
 #include "base/test.h"
+#include "sys/fs_fault.h"
 #include "sys/testdir.h"
 #include <sys/stat.h>
 
@@ -38,7 +38,8 @@ static const char *in(struct rig *r, const char *name)
 static struct fs_file *make(struct rig *r, const char *name, const char *text)
 {
 	struct fs_file *f = NULL;
-	assert_ok(fs_open(r->fs, in(r, name), FS_READ | FS_WRITE | FS_CREATE, 0600, &f, &r->why), &r->why);
+	assert_ok(fs_open(r->fs, in(r, name), FS_READ | FS_WRITE | FS_CREATE, 0600, &f, &r->why),
+		  &r->why);
 	if (*text)
 		assert_ok(fs_pwrite(f, text, strlen(text), 0, &r->why), &r->why);
 	return f;
@@ -210,7 +211,8 @@ static void a_nameless_file_is_linked_durably(void **state)
 	for (int synced = 0; synced < 2; synced++) {
 		AUTO(rig) struct rig r = rig_new(1);
 		AUTO(fs_file) struct fs_file *f = NULL;
-		assert_ok(fs_open(r.fs, in(&r, "."), FS_READ | FS_WRITE | FS_NAMELESS, 0600, &f, &r.why),
+		assert_ok(fs_open(r.fs, in(&r, "."), FS_READ | FS_WRITE | FS_NAMELESS, 0600, &f,
+				  &r.why),
 			  &r.why);
 		assert_ok(fs_pwrite(f, "body", 4, 0, &r.why), &r.why);
 		assert_ok(fs_datasync(f, &r.why), &r.why);
@@ -233,11 +235,14 @@ static void rules_hit_the_nth_call(void **state)
 	size_t n;
 	char c;
 	fs_fault_recount(r.fault);
-	fs_fault_add(r.fault, &(struct fs_fault_rule){.op = FS_OP_PWRITE, .nth = 2, .what = FS_FAULT_SHORT});
-	fs_fault_add(r.fault, &(struct fs_fault_rule){
-				      .op = FS_OP_DATASYNC, .nth = 1, .onwards = true, .what = FS_FAULT_EIO});
 	fs_fault_add(r.fault,
-		     &(struct fs_fault_rule){.op = FS_OP_TRUNCATE, .nth = 1, .what = FS_FAULT_ENOSPC});
+		     &(struct fs_fault_rule){.op = FS_OP_PWRITE, .nth = 2, .what = FS_FAULT_SHORT});
+	fs_fault_add(r.fault, &(struct fs_fault_rule){.op = FS_OP_DATASYNC,
+						      .nth = 1,
+						      .onwards = true,
+						      .what = FS_FAULT_EIO});
+	fs_fault_add(r.fault, &(struct fs_fault_rule){
+				      .op = FS_OP_TRUNCATE, .nth = 1, .what = FS_FAULT_ENOSPC});
 	fs_fault_add(r.fault, &(struct fs_fault_rule){.op = FS_OP_PREAD,
 						      .nth = 1,
 						      .what = FS_FAULT_LATENCY,
@@ -262,8 +267,10 @@ static void a_cut_during_a_sync_did_not_sync(void **state)
 	AUTO(rig) struct rig r = rig_new(1);
 	AUTO(fs_file) struct fs_file *f = make(&r, "a", "");
 	sync_names(&r);
-	fs_fault_add(r.fault, &(struct fs_fault_rule){
-				      .op = FS_OP_DATASYNC, .nth = 1, .what = FS_FAULT_CUT, .cut = FS_CUT_DROP});
+	fs_fault_add(r.fault, &(struct fs_fault_rule){.op = FS_OP_DATASYNC,
+						      .nth = 1,
+						      .what = FS_FAULT_CUT,
+						      .cut = FS_CUT_DROP});
 	assert_ok(fs_pwrite(f, "x", 1, 0, &r.why), &r.why);
 	assert_int_equal(fs_datasync(f, &r.why), -FAIL_IO);
 	assert_string_equal(found(&r, "a"), "");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "sys/fs.h"
 #include "base/test.h"
+#include "sys/fs.h"
 #include "sys/testdir.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -49,7 +49,8 @@ static void a_nameless_file_gets_names(void **state)
 	char into[4];
 	size_t n;
 
-	assert_ok(fs_open(fs_real(), d.path, FS_READ | FS_WRITE | FS_NAMELESS, 0600, &f, &why), &why);
+	assert_ok(fs_open(fs_real(), d.path, FS_READ | FS_WRITE | FS_NAMELESS, 0600, &f, &why),
+		  &why);
 	assert_ok(fs_pwrite(f, "body", 4, 0, &why), &why);
 	assert_ok(fs_reopen_readonly(f, &ro, &why), &why);
 	assert_int_equal(fs_pwrite(ro, "x", 1, 0, &why), -FAIL_IO);
@@ -63,7 +64,8 @@ static void a_nameless_file_gets_names(void **state)
 	assert_int_equal(st.size, 4);
 	assert_int_equal(st.mode, 0600);
 	assert_ok(fs_unlink(fs_real(), testdir_path(&d, "one"), &why), &why);
-	assert_ok(fs_rename(fs_real(), testdir_path(&d, "two"), testdir_path(&d, "three"), &why), &why);
+	assert_ok(fs_rename(fs_real(), testdir_path(&d, "two"), testdir_path(&d, "three"), &why),
+		  &why);
 	assert_int_equal(fs_stat(fs_real(), testdir_path(&d, "two"), &st, &why), -FAIL_NOTFOUND);
 }
 
@@ -88,8 +90,10 @@ static void folders(void **state)
 	assert_ok(fs_mkdir_all(fs_real(), testdir_path(&d, "x/y/d/"), 0700, &why), &why);
 	assert_ok(fs_mkdir_all(fs_real(), testdir_path(&d, "x/y/d"), 0700, &why), &why);
 	put(fs_real(), testdir_path(&d, "x/y/f"), "1");
-	assert_int_equal(fs_mkdir_all(fs_real(), testdir_path(&d, "x/y/f"), 0700, &why), -FAIL_EXISTS);
-	assert_int_equal(fs_mkdir_all(fs_real(), testdir_path(&d, "x/y/f/g"), 0700, &why), -FAIL_EXISTS);
+	assert_int_equal(fs_mkdir_all(fs_real(), testdir_path(&d, "x/y/f"), 0700, &why),
+			 -FAIL_EXISTS);
+	assert_int_equal(fs_mkdir_all(fs_real(), testdir_path(&d, "x/y/f/g"), 0700, &why),
+			 -FAIL_EXISTS);
 	assert_int_equal(fs_mkdir(fs_real(), testdir_path(&d, "x"), 0700, &why), -FAIL_EXISTS);
 	assert_ok(fs_list(fs_real(), testdir_path(&d, "x/y"), count_names, &seen, &why), &why);
 	assert_int_equal(seen, 17);
@@ -97,7 +101,8 @@ static void folders(void **state)
 	assert_int_equal(fs_list(fs_real(), testdir_path(&d, "x/y"), count_names, &seen, &why),
 			 -FAIL_CANCELLED);
 
-	const char *paths[][2] = {{"a/b", "a"}, {"b", "."}, {"/b", "/"}, {"/", "/"}, {"a/b//", "a"}};
+	const char *paths[][2] = {
+		{"a/b", "a"}, {"b", "."}, {"/b", "/"}, {"/", "/"}, {"a/b//", "a"}};
 	for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
 		assert_ok(fs_parent(paths[i][0], parent, sizeof parent, &why), &why);
 		assert_string_equal(parent, paths[i][1]);
@@ -112,16 +117,18 @@ static void errors_say_what_and_where(void **state)
 	AUTO(testdir) struct testdir d = testdir_new();
 	AUTO(fs_file) struct fs_file *f = NULL;
 
-	assert_int_equal(fs_open(fs_real(), testdir_path(&d, "no"), FS_READ, 0, &f, &why), -FAIL_NOTFOUND);
+	assert_int_equal(fs_open(fs_real(), testdir_path(&d, "no"), FS_READ, 0, &f, &why),
+			 -FAIL_NOTFOUND);
 	assert_int_equal(why.saved_errno, ENOENT);
 	assert_non_null(strstr(why.detail, "/no"));
 	put(fs_real(), testdir_path(&d, "a"), "");
-	assert_int_equal(fs_open(fs_real(), testdir_path(&d, "a"), FS_WRITE | FS_CREATE | FS_EXCL, 0600,
-				 &f, &why),
+	assert_int_equal(fs_open(fs_real(), testdir_path(&d, "a"), FS_WRITE | FS_CREATE | FS_EXCL,
+				 0600, &f, &why),
 			 -FAIL_EXISTS);
 	assert_int_equal(symlink("a", testdir_path(&d, "s")), 0);
-	assert_int_equal(fs_open(fs_real(), testdir_path(&d, "s"), FS_READ | FS_NOFOLLOW, 0, &f, &why),
-			 -FAIL_IO);
+	assert_int_equal(
+		fs_open(fs_real(), testdir_path(&d, "s"), FS_READ | FS_NOFOLLOW, 0, &f, &why),
+		-FAIL_IO);
 	assert_null(f);
 	assert_int_equal(fs_fail_code(ENOSPC), FAIL_LIMIT);
 	assert_int_equal(fs_fail_code(EDQUOT), FAIL_LIMIT);

@@ -2,9 +2,9 @@
 /*
  * log.h - structured events, one line each.                                    [sys]
  *
- *     log_event(LOG_INFO, "smtp.accept", log_str("from", sender), log_u64("size", n));
+ *     log_event(LOG_INFO, "smtp.accept", log_u64("size", n));
  *
- *     2026-11-22T00:13:44.123456Z info mta[123] event=smtp.accept trace=1f session=2a from=a@b.c size=812
+ *     2026-11-22T00:13:44.123456Z info mta[123] event=smtp.accept trace=1f session=2a size=812
  *
  * Each line is at most LOG_LINE_MAX bytes and written with one write(2), so lines of several
  * processes on one descriptor do not mix. Values are quoted so that nobody can forge a line. No
@@ -22,7 +22,10 @@
 
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 
-/* Start-up: name of the role (borrowed), where lines go, and the least urgent level that is written. Before: "barid", 2, LOG_INFO. */
+/*
+ * Start-up: name of the role (borrowed), where lines go, and the least urgent level that is
+ * written. Before: "barid", 2, LOG_INFO.
+ */
 void log_open(const char *role, int fd, enum log_level level);
 void log_set_level(enum log_level level);
 bool log_wants(enum log_level level);
@@ -33,7 +36,14 @@ uint64_t log_lost(void);
 /* What this thread is working for; written into every line of it. 0 = none. */
 void log_context(struct trace_id trace, struct session_id session);
 
-enum log_kind { LOG_KIND_NONE, LOG_KIND_STR, LOG_KIND_U64, LOG_KIND_I64, LOG_KIND_HEX, LOG_KIND_FAIL };
+enum log_kind {
+	LOG_KIND_NONE,
+	LOG_KIND_STR,
+	LOG_KIND_U64,
+	LOG_KIND_I64,
+	LOG_KIND_HEX,
+	LOG_KIND_FAIL
+};
 struct log_field {
 	const char *key;
 	enum log_kind kind;
@@ -72,15 +82,16 @@ void log_write(enum log_level level, const char *event, const struct log_field *
 #define log_event(level, event, ...)                                                               \
 	do {                                                                                       \
 		if (log_wants(level)) {                                                            \
-			const struct log_field fields_[] = {{.kind = LOG_KIND_NONE}, ##__VA_ARGS__}; \
+			const struct log_field fields_[] = {{.kind = LOG_KIND_NONE},               \
+							    ##__VA_ARGS__};                        \
 			log_write(level, event, fields_, ARRAY_LEN(fields_));                      \
 		}                                                                                  \
 	} while (0)
 
 /*
  * Write s as a value into out[0, size): bare when it is plain, else in double quotes with
- * backslash escapes (\" \\ \n \r \t \xHH for control and non-UTF-8 bytes). Cut with "..." inside the quotes
- * when it does not fit. Returns the bytes used; size must be at least 8.
+ * backslash escapes (\" \\ \n \r \t \xHH for control and non-UTF-8 bytes). Cut with "..." inside
+ * the quotes when it does not fit. Returns the bytes used; size must be at least 8.
  */
 size_t log_quote(struct str s, char *out, size_t size);
 

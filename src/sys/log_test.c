@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "sys/log.h"
 #include "base/test.h"
 #include "sys/clock.h"
 #include "sys/counter.h"
 #include "sys/crash.h"
+#include "sys/log.h"
 #include "sys/rand.h"
 #include "sys/secret.h"
 #include <errno.h>
@@ -54,7 +54,8 @@ static void values_are_quoted(void **state)
 		struct str got = {out, log_quote(str_c(cases[i][0]), out, sizeof out)};
 		assert_str(got, cases[i][1]);
 	}
-	assert_true(str_eq(str_make(out, log_quote(STR("a\0b"), out, sizeof out)), STR("\"a\\x00b\"")));
+	assert_true(
+		str_eq(str_make(out, log_quote(STR("a\0b"), out, sizeof out)), STR("\"a\\x00b\"")));
 	assert_str(str_make(out, log_quote(STR("long long text"), out, 12)), "\"long lo...\"");
 	assert_str(str_make(out, log_quote(STR("plainplainplain"), out, 12)), "\"plainpl...\"");
 	/* Never over the size, whatever the text. */
@@ -89,13 +90,15 @@ static void events_are_lines(void **state)
 	log_event(LOG_INFO, "smtp.accept", log_str("from", STR("a b")), log_u64("size", 812),
 		  log_i64("delta", -3), log_hex("id", 255), log_c("to", "x@y"));
 	(void)snprintf(want, sizeof want,
-		       "info mta[%d] event=smtp.accept from=\"a b\" size=812 delta=-3 id=ff to=x@y", getpid());
+		       "info mta[%d] event=smtp.accept from=\"a b\" size=812 delta=-3 id=ff to=x@y",
+		       getpid());
 	assert_str(line_of(fds[0], buf, sizeof buf), want);
 
 	log_context((struct trace_id){31}, (struct session_id){42});
 	log_event(LOG_ERROR, "plain");
 	log_context((struct trace_id){0}, (struct session_id){0});
-	(void)snprintf(want, sizeof want, "error mta[%d] event=plain trace=1f session=2a", getpid());
+	(void)snprintf(want, sizeof want, "error mta[%d] event=plain trace=1f session=2a",
+		       getpid());
 	assert_str(line_of(fds[0], buf, sizeof buf), want);
 
 	struct fail why = FAIL_INIT;
@@ -103,8 +106,10 @@ static void events_are_lines(void **state)
 	(void)fail_errno(&why, FAIL_LIMIT, "writing %s", "x");
 	log_event(LOG_WARN, "disk", log_fail(&why));
 	struct str line = line_of(fds[0], buf, sizeof buf);
-	assert_true(str_find_str(line, 0, STR("fail=LIMIT why=\"writing x: No space left on device\" errno=28 "
-					      "at=log_test.c:")) < line.n);
+	assert_true(
+		str_find_str(line, 0,
+			     STR("fail=LIMIT why=\"writing x: No space left on device\" errno=28 "
+				 "at=log_test.c:")) < line.n);
 
 	log_event(LOG_DEBUG, "not.wanted");
 	log_set_level(LOG_DEBUG);
@@ -114,7 +119,8 @@ static void events_are_lines(void **state)
 
 	char big[LOG_LINE_MAX * 2];
 	memset(big, 'x', sizeof big);
-	log_event(LOG_INFO, "big", log_str("a", str_make(big, sizeof big)), log_c("b", "never seen"));
+	log_event(LOG_INFO, "big", log_str("a", str_make(big, sizeof big)),
+		  log_c("b", "never seen"));
 	line = line_of(fds[0], buf, sizeof buf);
 	assert_int_equal(line.n, LOG_LINE_MAX - 29);
 	assert_true(str_ends(line, STR("xxx...\"")));

@@ -154,6 +154,7 @@ int proc_pidfd_reap(int pidfd, struct proc_end *ret, struct fail *why)
 int proc_pidfd_kill(int pidfd, int sig, struct fail *why)
 {
 	if (syscall(SYS_pidfd_send_signal, pidfd, sig, NULL, 0) < 0)
-		return fail_errno(why, errno == ESRCH ? FAIL_NOTFOUND : FAIL_PERM, "signal %d", sig);
+		return fail_errno(why, errno == ESRCH ? FAIL_NOTFOUND : FAIL_PERM, "signal %d",
+				  sig);
 	return 0;
 }

@@ -14,7 +14,10 @@
 /* The name in ps and top; cut to 15 bytes. */
 void proc_set_name(const char *name);
 
-/* SIGKILL for this process when its parent dies. Fails with FAIL_GONE when the parent is no longer `parent`. */
+/*
+ * SIGKILL for this process when its parent dies. Fails with FAIL_GONE when the parent is no longer
+ * `parent`.
+ */
 MUST_CHECK int proc_die_with_parent(pid_t parent, struct fail *why);
 
 /* No core dumps, no ptrace by the same user, /proc/PID owned by root. */
@@ -37,7 +40,10 @@ struct proc_user {
 };
 /* Look up a name in the system's user database (before the sandbox). FAIL_NOTFOUND. */
 MUST_CHECK int proc_find_user(const char *name, struct proc_user *ret, struct fail *why);
-/* Become that user for good: groups, gid, uid, no capability left, and verified that root cannot come back. */
+/*
+ * Become that user for good: groups, gid, uid, no capability left, and verified that root cannot
+ * come back.
+ */
 MUST_CHECK int proc_become(const struct proc_user *u, struct fail *why);
 /* Give up every capability and keep the user. */
 MUST_CHECK int proc_drop_caps(struct fail *why);

@@ -46,7 +46,7 @@ static uint64_t all_fs_rights(int abi)
 	return rights[abi];
 }
 
-#define LL_READ	     (LL_FS_READ_FILE | LL_FS_READ_DIR)
+#define LL_READ (LL_FS_READ_FILE | LL_FS_READ_DIR)
 #define LL_WRITE                                                                                   \
 	(LL_READ | LL_FS_WRITE_FILE | LL_FS_TRUNCATE | LL_FS_REMOVE_DIR | LL_FS_REMOVE_FILE |      \
 	 LL_FS_MAKE_DIR | LL_FS_MAKE_REG | LL_FS_REFER)
@@ -126,6 +126,7 @@ static int landlock_prepare(const struct sandbox_profile *p, int abi, int *ret_r
 
 /* ---- seccomp ---- */
 
+/* clang-format off */
 /* What glibc, malloc, the event loop, IPC, SQLite and OpenSSL need on descriptors that are open. */
 static const char *const base_calls[] = {
 	/* bytes */
@@ -167,6 +168,7 @@ static const char *const deadly_calls[] = {
 	"fsopen", "fsmount", "pivot_root", "chroot", "unshare", "setns", "init_module",
 	"finit_module", "kexec_load", "kexec_file_load", "perf_event_open", "userfaultfd",
 };
+/* clang-format on */
 
 static int rule_failed(struct fail *why, int error, const char *call)
 {
@@ -196,8 +198,8 @@ struct arg_rule {
 	struct scmp_arg_cmp arg;
 };
 
-static int add_arg_rules(scmp_filter_ctx ctx, uint32_t action, const struct arg_rule *rules, size_t n,
-			 struct fail *why)
+static int add_arg_rules(scmp_filter_ctx ctx, uint32_t action, const struct arg_rule *rules,
+			 size_t n, struct fail *why)
 {
 	for (size_t i = 0; i < n; i++) {
 		int nr = seccomp_syscall_resolve_name(rules[i].call);

@@ -31,7 +31,7 @@ struct sandbox_path {
 	enum sandbox_access access;
 };
 
-#define SANDBOX_FILES	     (1u << 0) /* open and change files (within `paths`, where there is Landlock) */
+#define SANDBOX_FILES	     (1u << 0) /* open and change files (Landlock: within `paths`) */
 #define SANDBOX_ACCEPT	     (1u << 1) /* accept connections on listeners that are open */
 #define SANDBOX_INET_CONNECT (1u << 2) /* make TCP and UDP connections */
 #define SANDBOX_THREADS	     (1u << 3)
@@ -41,7 +41,7 @@ struct sandbox_profile {
 	unsigned flags;
 	const struct sandbox_path *paths;
 	size_t n_paths;
-	const struct proc_user *user; /* become that user; NULL: stay (capabilities go all the same) */
+	const struct proc_user *user; /* become it; NULL: stay (capabilities go all the same) */
 };
 
 struct sandbox_report {

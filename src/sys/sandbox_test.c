@@ -3,10 +3,10 @@
  * Each case runs in a child: it enters the sandbox and tries things. As root the cases run three
  * ways: as root without capabilities, as a user that the sandbox becomes, and as an ordinary user.
  */
-#include "sys/sandbox.h"
 #include "base/test.h"
 #include "sys/fs.h"
 #include "sys/proc.h"
+#include "sys/sandbox.h"
 #include "sys/testdir.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -39,7 +39,8 @@ struct rig {
 /* Ends the child; the line number is what the parent prints. */
 static void child_failed(int line)
 {
-	(void)fprintf(stderr, "sandbox_test.c:%d: not so, errno %d %s\n", line, errno, strerror(errno));
+	(void)fprintf(stderr, "sandbox_test.c:%d: not so, errno %d %s\n", line, errno,
+		      strerror(errno));
 	_exit(1);
 }
 #define MUST(cond) ((cond) ? (void)0 : child_failed(__LINE__))
@@ -57,7 +58,8 @@ static void enter(struct rig *rig)
 		{testdir_path(&rig->dir, "ro"), SANDBOX_READ},
 		{testdir_path(&rig->dir, "file"), SANDBOX_READ},
 	};
-	struct proc_user user = {.uid = ORDINARY, .gid = ORDINARY, .groups = {ORDINARY}, .n_groups = 1};
+	struct proc_user user = {
+		.uid = ORDINARY, .gid = ORDINARY, .groups = {ORDINARY}, .n_groups = 1};
 	rig->profile.role = "test";
 	rig->profile.paths = paths;
 	rig->profile.n_paths = ARRAY_LEN(paths);
@@ -140,8 +142,8 @@ static void works_inside_its_folder(struct rig *rig)
 {
 	AUTO(fs_file) struct fs_file *f = NULL;
 	struct fs_stat st;
-	MUST(fs_open(fs_real(), testdir_path(&rig->dir, "rw"), FS_READ | FS_WRITE | FS_NAMELESS, 0600, &f,
-		     NULL) == 0);
+	MUST(fs_open(fs_real(), testdir_path(&rig->dir, "rw"), FS_READ | FS_WRITE | FS_NAMELESS,
+		     0600, &f, NULL) == 0);
 	MUST(fs_pwrite(f, "x", 1, 0, NULL) == 0 && fs_datasync(f, NULL) == 0);
 	MUST(fs_truncate(f, 0, NULL) == 0);
 	MUST(fs_link(f, testdir_path(&rig->dir, "rw/x"), NULL) == 0);
@@ -150,7 +152,8 @@ static void works_inside_its_folder(struct rig *rig)
 		       NULL) == 0);
 	MUST(fs_mkdir(fs_real(), testdir_path(&rig->dir, "rw/d"), 0700, NULL) == 0);
 	MUST(fs_link(f, testdir_path(&rig->dir, "rw/d/z"), NULL) == 0); /* between folders: REFER */
-	MUST(fs_stat(fs_real(), testdir_path(&rig->dir, "rw/d/z"), &st, NULL) == 0 && st.links == 2);
+	MUST(fs_stat(fs_real(), testdir_path(&rig->dir, "rw/d/z"), &st, NULL) == 0 &&
+	     st.links == 2);
 	MUST(fs_unlink(fs_real(), testdir_path(&rig->dir, "rw/y"), NULL) == 0);
 	MUST(try_open(rig, "ro/a", O_RDONLY) == 0);
 	MUST(try_open(rig, "file", O_RDONLY) == 0);
@@ -297,17 +300,50 @@ static void no_new_code_and_no_signals_to_others(void **state)
 
 /* ---- what ends the process ---- */
 
-static void do_ptrace(void) { (void)ptrace(PTRACE_TRACEME, 0, NULL, NULL); }
-static void do_vm_read(void) { (void)syscall(SYS_process_vm_readv, getppid(), NULL, 0, NULL, 0, 0); }
-static void do_bpf(void) { (void)syscall(SYS_bpf, 0, NULL, 0); }
-static void do_io_uring(void) { (void)syscall(SYS_io_uring_setup, 1, NULL); }
-static void do_exec(void) { (void)execl("/bin/true", "true", (char *)NULL); }
-static void do_execveat(void) { (void)syscall(SYS_execveat, -1, "/bin/true", NULL, NULL, 0); }
-static void do_mount(void) { (void)mount("x", "/", "tmpfs", 0, NULL); }
-static void do_unshare(void) { (void)unshare(CLONE_NEWUSER); }
-static void do_setns(void) { (void)setns(0, CLONE_NEWNET); }
-static void do_clone(void) { (void)syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, NULL, NULL, NULL, 0); }
-static void do_packet(void) { (void)socket(AF_PACKET, SOCK_RAW, 0); }
+static void do_ptrace(void)
+{
+	(void)ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+}
+static void do_vm_read(void)
+{
+	(void)syscall(SYS_process_vm_readv, getppid(), NULL, 0, NULL, 0, 0);
+}
+static void do_bpf(void)
+{
+	(void)syscall(SYS_bpf, 0, NULL, 0);
+}
+static void do_io_uring(void)
+{
+	(void)syscall(SYS_io_uring_setup, 1, NULL);
+}
+static void do_exec(void)
+{
+	(void)execl("/bin/true", "true", (char *)NULL);
+}
+static void do_execveat(void)
+{
+	(void)syscall(SYS_execveat, -1, "/bin/true", NULL, NULL, 0);
+}
+static void do_mount(void)
+{
+	(void)mount("x", "/", "tmpfs", 0, NULL);
+}
+static void do_unshare(void)
+{
+	(void)unshare(CLONE_NEWUSER);
+}
+static void do_setns(void)
+{
+	(void)setns(0, CLONE_NEWNET);
+}
+static void do_clone(void)
+{
+	(void)syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, NULL, NULL, NULL, 0);
+}
+static void do_packet(void)
+{
+	(void)socket(AF_PACKET, SOCK_RAW, 0);
+}
 
 static void (*deadly_now)(void);
 static void deadly_body(struct rig *rig)
@@ -319,8 +355,9 @@ static void deadly_body(struct rig *rig)
 static void attacks_end_the_process(void **state)
 {
 	(void)state;
-	void (*const all[])(void) = {do_ptrace,	  do_vm_read, do_bpf,	do_io_uring, do_exec,	do_execveat,
-				     do_mount,	  do_unshare, do_setns, do_clone,    do_packet};
+	void (*const all[])(void) = {do_ptrace, do_vm_read,  do_bpf,   do_io_uring,
+				     do_exec,	do_execveat, do_mount, do_unshare,
+				     do_setns,	do_clone,    do_packet};
 	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
 		struct rig rig = rig_new(geteuid() == 0 ? AS_BECOME : AS_IS,
 					 SANDBOX_FILES | SANDBOX_THREADS | SANDBOX_INET_CONNECT);

@@ -10,9 +10,12 @@ void secret_init(struct secret *s, size_t n)
 	if (n == 0)
 		return;
 	s->mapped_ = (n + page - 1) / page * page;
-	void *p = mmap(NULL, s->mapped_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *p =
+		mmap(NULL, s->mapped_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	CHECK(p != MAP_FAILED);
-	/* Neither can be enforced everywhere (RLIMIT_MEMLOCK); both only make a leak less likely. */
+	/*
+	 * Neither can be enforced everywhere (RLIMIT_MEMLOCK); both only make a leak less likely.
+	 */
 	(void)mlock(p, s->mapped_);
 	(void)madvise(p, s->mapped_, MADV_DONTDUMP);
 	s->p = p;

@@ -218,7 +218,8 @@ int sock_listen(const struct netaddr *a, int backlog, int *ret_fd, struct fail *
 		return r;
 	struct str name = netaddr_text(a, true, text);
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
-	    (a->family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) < 0) ||
+	    (a->family == AF_INET6 &&
+	     setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) < 0) ||
 	    bind(fd, (struct sockaddr *)&ss, len) < 0 || listen(fd, backlog) < 0)
 		return fail_errno(why, code_of(errno), "listening on %.*s", STR_ARG(name));
 	*ret_fd = TAKE_FD(fd);
@@ -231,8 +232,12 @@ int sock_accept(int listener, int *ret_fd, struct netaddr *ret_peer, struct fail
 	socklen_t len = sizeof ss;
 	int fd = accept4(listener, (struct sockaddr *)&ss, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd < 0) {
-		/* accept(2): errors of the new connection's network are reported here too; all mean "try again". */
-		if (code_of(errno) == FAIL_LIMIT || errno == EBADF || errno == EINVAL || errno == ENOTSOCK)
+		/*
+		 * accept(2): errors of the new connection's network are reported here too; all mean
+		 * "try again".
+		 */
+		if (code_of(errno) == FAIL_LIMIT || errno == EBADF || errno == EINVAL ||
+		    errno == ENOTSOCK)
 			return fail_errno(why, code_of(errno), "accept");
 		return 0;
 	}

@@ -19,9 +19,14 @@ struct netaddr {
 };
 
 #define NETADDR_TEXT_MAX 56
-/* "192.0.2.1" or "2001:db8::1"; with_port: "192.0.2.1:25" or "[2001:db8::1]:25". "-" for none. Borrowed from buf. */
+/*
+ * "192.0.2.1" or "2001:db8::1"; with_port: "192.0.2.1:25" or "[2001:db8::1]:25". "-" for none.
+ * Borrowed from buf.
+ */
 struct str netaddr_text(const struct netaddr *a, bool with_port, char buf[NETADDR_TEXT_MAX]);
-/* The reverse of both forms; without a port, port is 0. A bracketed address without port is fine. */
+/*
+ * The reverse of both forms; without a port, port is 0. A bracketed address without port is fine.
+ */
 bool netaddr_parse(struct str s, struct netaddr *ret);
 /* Same family and address; the port does not count. */
 bool netaddr_same_host(const struct netaddr *a, const struct netaddr *b);
@@ -35,11 +40,17 @@ struct netcidr {
 bool netcidr_parse(struct str s, struct netcidr *ret);
 bool netcidr_has(const struct netcidr *net, const struct netaddr *a);
 
-/* A listening TCP socket, SO_REUSEADDR, IPv6 with V6ONLY. port 0 = one that is free (sock_local tells). */
+/*
+ * A listening TCP socket, SO_REUSEADDR, IPv6 with V6ONLY. port 0 = one that is free (sock_local
+ * tells).
+ */
 MUST_CHECK int sock_listen(const struct netaddr *a, int backlog, int *ret_fd, struct fail *why);
 /* 1 = a connection; 0 = none waits, or it went away already; FAIL_LIMIT = out of descriptors. */
 MUST_CHECK int sock_accept(int listener, int *ret_fd, struct netaddr *ret_peer, struct fail *why);
-/* Start connecting: 1 = connected; 0 = under way, the socket polls writable when done, then ask sock_error. */
+/*
+ * Start connecting: 1 = connected; 0 = under way, the socket polls writable when done, then ask
+ * sock_error.
+ */
 MUST_CHECK int sock_connect(const struct netaddr *a, int *ret_fd, struct fail *why);
 int sock_error(int fd); /* SO_ERROR: 0 or an errno */
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "sys/sock.h"
 #include "base/auto.h"
 #include "base/test.h"
 #include "sys/fdpass.h"
 #include "sys/proc.h"
+#include "sys/sock.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -32,7 +32,8 @@ static void addresses_round_trip(void **state)
 		{"[::1]", "::1", "[::1]:0"},
 		{"::ffff:192.0.2.9", "192.0.2.9", "192.0.2.9:0"},
 		{"[::ffff:192.0.2.9]:65535", "192.0.2.9", "192.0.2.9:65535"},
-		{"ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+		{"ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255",
+		 "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
 		 "[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:0"},
 	};
 	char buf[NETADDR_TEXT_MAX];
@@ -41,10 +42,10 @@ static void addresses_round_trip(void **state)
 		assert_str(netaddr_text(&a, false, buf), cases[i][1]);
 		assert_str(netaddr_text(&a, true, buf), cases[i][2]);
 	}
-	const char *bad[] = {"",	  "1.2.3",	"1.2.3.4:",    "1.2.3.4:65536", "1.2.3.4:x",
-			     "[::1]:",	  "[::1",	"[::1]x",      "[1.2.3.4]",	"1.2.3.4.5",
-			     "host:25",	  "::1:99999",	"[::1]:99999", " 1.2.3.4",	":25",
-			     "1.2.3.04",  "[]:25",	"[",	       "::g",		"1.2.3.4:-1"};
+	const char *bad[] = {"",	 "1.2.3",     "1.2.3.4:",    "1.2.3.4:65536", "1.2.3.4:x",
+			     "[::1]:",	 "[::1",      "[::1]x",	     "[1.2.3.4]",     "1.2.3.4.5",
+			     "host:25",	 "::1:99999", "[::1]:99999", " 1.2.3.4",      ":25",
+			     "1.2.3.04", "[]:25",     "[",	     "::g",	      "1.2.3.4:-1"};
 	struct netaddr a = {.port = 7};
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
 		if (netaddr_parse(str_c(bad[i]), &a))
@@ -54,7 +55,8 @@ static void addresses_round_trip(void **state)
 	assert_str(netaddr_text(&none, true, buf), "-");
 	struct netaddr x = addr("127.0.0.9:1"), y = addr("127.0.0.9:2"), z = addr("::1");
 	assert_true(netaddr_same_host(&x, &y) && !netaddr_same_host(&x, &z));
-	assert_true(netaddr_is_loopback(&x) && netaddr_is_loopback(&z) && !netaddr_is_loopback(&none));
+	assert_true(netaddr_is_loopback(&x) && netaddr_is_loopback(&z) &&
+		    !netaddr_is_loopback(&none));
 }
 
 static void networks_match(void **state)
@@ -79,8 +81,16 @@ static void networks_match(void **state)
 		assert_true(netcidr_has(&net, &in));
 		assert_false(netcidr_has(&net, &out));
 	}
-	const char *bad[] = {"",	      "192.0.2.1/24", "192.0.2.0/33", "192.0.2.0/", "::/129",
-			     "2001:db8::1/64", "1.2.3.0/ 24",  "1.2.3.4:25",   "[::1]",	 "x/8"};
+	const char *bad[] = {"",
+			     "192.0.2.1/24",
+			     "192.0.2.0/33",
+			     "192.0.2.0/",
+			     "::/129",
+			     "2001:db8::1/64",
+			     "1.2.3.0/ 24",
+			     "1.2.3.4:25",
+			     "[::1]",
+			     "x/8"};
 	struct netcidr net;
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
 		if (netcidr_parse(str_c(bad[i]), &net))
@@ -177,7 +187,9 @@ static void descriptors_travel(void **state)
 		char bytes[CMSG_SPACE(sizeof(int) * 17)];
 		struct cmsghdr align;
 	} control = {.bytes = {0}};
-	struct msghdr msg = {.msg_iov = iov, .msg_iovlen = 1, .msg_control = control.bytes,
+	struct msghdr msg = {.msg_iov = iov,
+			     .msg_iovlen = 1,
+			     .msg_control = control.bytes,
 			     .msg_controllen = sizeof control.bytes};
 	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
 	c->cmsg_level = SOL_SOCKET;
@@ -274,13 +286,14 @@ static int harden(void)
 	struct proc_user u = {.uid = 65534, .gid = 65534, .groups = {65534, 12345}, .n_groups = 2};
 	gid_t groups[8];
 	proc_set_name("barid-test-with-a-long-name");
-	if (proc_die_with_parent(getppid(), &why) < 0 || proc_die_with_parent(1 << 22, &why) != -FAIL_GONE)
+	if (proc_die_with_parent(getppid(), &why) < 0 ||
+	    proc_die_with_parent(1 << 22, &why) != -FAIL_GONE)
 		return 1;
 	if (proc_not_dumpable(&why) < 0)
 		return 2;
 	if (proc_limit(&(struct proc_limits){.files = 40, .no_core = true}, &why) < 0 ||
-	    getrlimit(RLIMIT_NOFILE, &l) < 0 || l.rlim_cur != 40 || getrlimit(RLIMIT_CORE, &l) < 0 ||
-	    l.rlim_cur != 0)
+	    getrlimit(RLIMIT_NOFILE, &l) < 0 || l.rlim_cur != 40 ||
+	    getrlimit(RLIMIT_CORE, &l) < 0 || l.rlim_cur != 0)
 		return 3;
 	if (proc_limit(&(struct proc_limits){0}, &why) < 0 || getrlimit(RLIMIT_NOFILE, &l) < 0 ||
 	    l.rlim_cur != l.rlim_max)

@@ -26,7 +26,8 @@ static inline struct testdir testdir_new(void)
 	return d;
 }
 
-static inline int testdir_remove_(const char *path, const struct stat *st, int flag, struct FTW *ftw)
+static inline int testdir_remove_(const char *path, const struct stat *st, int flag,
+				  struct FTW *ftw)
 {
 	(void)st;
 	(void)flag;

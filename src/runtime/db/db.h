@@ -23,14 +23,14 @@ struct db;
 struct db_stmt;
 
 struct db_options {
-	const char *path;    /* file; its folder must exist */
-	struct fs *fs;	     /* NULL: the real file system */
-	bool create;	     /* make the file when it is missing */
-	bool exclusive;	     /* the only process and connection: no -shm file, no locking calls */
+	const char *path; /* file; its folder must exist */
+	struct fs *fs;	  /* NULL: the real file system */
+	bool create;	  /* make the file when it is missing */
+	bool exclusive;	  /* the only process and connection: no -shm file, no locking calls */
 	bool read_only;
-	unsigned cache_kib;  /* page cache, 0 = 256 KiB */
-	unsigned busy_ms;    /* how long to wait for another process's lock, 0 = 5000 */
-	bool checkpoints_by_owner; /* no automatic checkpoint at commit: the owner calls db_checkpoint */
+	unsigned cache_kib;	   /* page cache, 0 = 256 KiB */
+	unsigned busy_ms;	   /* how long to wait for another process's lock, 0 = 5000 */
+	bool checkpoints_by_owner; /* none at commit: the owner calls db_checkpoint */
 };
 
 /*
@@ -71,14 +71,14 @@ MUST_CHECK int db_step(struct db_stmt *st, struct fail *why);
 /* For a statement without rows of interest: step to the end. */
 MUST_CHECK int db_run(struct db_stmt *st, struct fail *why);
 
-/* Columns count from 0. str values are borrowed until the next step; NULL reads as 0 or {NULL, 0}. */
+/* Columns count from 0. str values are borrowed until the next step. NULL reads as 0, {NULL, 0}. */
 int64_t db_col_i64(struct db_stmt *st, int at);
 uint64_t db_col_u64(struct db_stmt *st, int at);
 struct str db_col_text(struct db_stmt *st, int at);
 struct str db_col_blob(struct db_stmt *st, int at);
 bool db_col_is_null(struct db_stmt *st, int at);
 
-uint64_t db_changes(struct db *db);	/* rows changed by the last INSERT, UPDATE or DELETE */
+uint64_t db_changes(struct db *db); /* rows changed by the last INSERT, UPDATE or DELETE */
 int64_t db_last_rowid(struct db *db);
 
 /* A write transaction (BEGIN IMMEDIATE). After a failed commit it is rolled back. */
@@ -91,7 +91,7 @@ bool db_in_transaction(struct db *db);
 uint64_t db_wal_bytes(struct db *db);
 MUST_CHECK int db_checkpoint(struct db *db, struct fail *why);
 
-/* Give back memory of an idle connection: every statement (they become invalid) and cached pages. */
+/* Give back memory of an idle connection: all statements (they become invalid), cached pages. */
 void db_shrink(struct db *db);
 
 /* Changes whenever another connection committed to the file: cheap test for cached rows. */

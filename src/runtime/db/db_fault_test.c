@@ -12,7 +12,8 @@
 #define ROUNDS 6
 
 static const struct db_migration steps[] = {
-	{"tables", "CREATE TABLE a (n INTEGER PRIMARY KEY, pad BLOB); CREATE TABLE b (n INTEGER PRIMARY KEY)"},
+	{"tables", "CREATE TABLE a (n INTEGER PRIMARY KEY, pad BLOB); CREATE TABLE b (n INTEGER "
+		   "PRIMARY KEY)"},
 };
 
 /* One row in each table, in one transaction; with several pages, so that it can tear. */
@@ -42,9 +43,11 @@ static int add_pair(struct db *db, int64_t n)
 /* Runs the history on fs as far as it goes; sets bit n for each round that was committed. */
 static void history(struct fs *fs, const char *path, unsigned *committed)
 {
-	struct db_options o = {.path = path, .fs = fs, .create = true, .exclusive = true, .busy_ms = 1};
+	struct db_options o = {
+		.path = path, .fs = fs, .create = true, .exclusive = true, .busy_ms = 1};
 	for (int n = 0; n < ROUNDS; n += 2) {
-		AUTO(db) struct db *db = NULL; /* closed every second round: the log is deleted then */
+		AUTO(db)
+		struct db *db = NULL; /* closed every second round: the log is deleted then */
 		if (db_open(&o, &db, NULL) < 0 || db_migrate(db, 1, steps, 1, NULL) < 0)
 			continue;
 		for (int k = n; k < n + 2; k++)
@@ -156,18 +159,22 @@ static void a_full_disk_is_told_as_such(void **state)
 	const char *root = testdir_path(&d, "root");
 	assert_int_equal(mkdir(root, 0700), 0);
 	struct fs_fault *f = fs_fault_new(root, 1);
-	struct db_options o = {
-		.path = testdir_path(&d, "root/t.db"), .fs = fs_fault_fs(f), .create = true, .exclusive = true};
+	struct db_options o = {.path = testdir_path(&d, "root/t.db"),
+			       .fs = fs_fault_fs(f),
+			       .create = true,
+			       .exclusive = true};
 	struct db *db = NULL;
 	assert_ok(db_open(&o, &db, &why), &why);
 	assert_ok(db_exec(db, "CREATE TABLE t (a)", &why), &why);
 	fs_fault_recount(f);
-	fs_fault_add(f, &(struct fs_fault_rule){
-				.op = FS_OP_PWRITE, .nth = 1, .onwards = true, .what = FS_FAULT_ENOSPC});
+	fs_fault_add(
+		f, &(struct fs_fault_rule){
+			   .op = FS_OP_PWRITE, .nth = 1, .onwards = true, .what = FS_FAULT_ENOSPC});
 	assert_int_equal(db_exec(db, "INSERT INTO t VALUES (1)", &why), -FAIL_LIMIT);
 	assert_false(db_in_transaction(db));
 	fs_fault_recount(f);
-	fs_fault_add(f, &(struct fs_fault_rule){.op = FS_OP_DATASYNC, .nth = 1, .what = FS_FAULT_EIO});
+	fs_fault_add(f,
+		     &(struct fs_fault_rule){.op = FS_OP_DATASYNC, .nth = 1, .what = FS_FAULT_EIO});
 	assert_int_equal(db_exec(db, "INSERT INTO t VALUES (1)", &why), -FAIL_IO);
 	assert_non_null(strstr(why.detail, "INSERT INTO t"));
 	assert_ok(db_exec(db, "INSERT INTO t VALUES (1)", &why), &why);

@@ -28,7 +28,7 @@ struct db {
 	sqlite3 *h;
 	struct vfs *vfs; /* NULL: SQLite's own */
 	char *path;
-	struct map by_pointer; /* address of the text, to be compared, to db_stmt: the common, fast way */
+	struct map by_pointer; /* address of a text (to be compared) to its db_stmt */
 	struct strmap by_text; /* owns the statements; keys are SQLite's copies of the texts */
 	uint64_t wal_frames;
 	bool checkpoints_by_owner;
@@ -86,7 +86,10 @@ static int failed(struct db *db, int rc, const char *sql, struct fail *why)
 
 static void configure_once(void)
 {
-	/* Thousands of small connections: no shared statistics lock, little memory reserved for each. */
+	/*
+	 * Thousands of small connections: no shared statistics lock, little memory reserved for
+	 * each.
+	 */
 	(void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 	(void)sqlite3_config(SQLITE_CONFIG_LOOKASIDE, 512, 20);
 	(void)sqlite3_config(SQLITE_CONFIG_PAGECACHE, NULL, 0, 0);
@@ -100,7 +103,9 @@ static int committed(void *arg, sqlite3 *h, const char *name, int frames)
 	(void)h;
 	(void)name;
 	db->wal_frames = (uint64_t)frames;
-	/* The commit has happened: a failed checkpoint is not its failure, and will be tried again. */
+	/*
+	 * The commit has happened: a failed checkpoint is not its failure, and will be tried again.
+	 */
 	if (!db->checkpoints_by_owner && frames >= CHECKPOINT_FRAMES)
 		(void)!db_checkpoint(db, NULL);
 	return SQLITE_OK;
@@ -251,7 +256,8 @@ static int prepare(struct db *db, const char *sql, struct db_stmt **ret, struct 
 		return failed(db, rc, sql, why);
 	if (!s || *tail) {
 		(void)sqlite3_finalize(s);
-		return fail_set(why, FAIL_BUG, NULL, "not one statement: %.*s", STATEMENT_LOG_SIZE, sql);
+		return fail_set(why, FAIL_BUG, NULL, "not one statement: %.*s", STATEMENT_LOG_SIZE,
+				sql);
 	}
 	struct db_stmt *st = xcalloc(1, sizeof *st);
 	*st = (struct db_stmt){.db = db, .s = s};
@@ -391,7 +397,10 @@ int db_commit(struct db *db, struct fail *why)
 
 void db_rollback(struct db *db)
 {
-	/* Some errors have rolled back already. One that fails here leaves nothing committed either. */
+	/*
+	 * Some errors have rolled back already. One that fails here leaves nothing committed
+	 * either.
+	 */
 	if (db_in_transaction(db))
 		(void)!run_text(db, "ROLLBACK", NULL);
 }
@@ -466,8 +475,8 @@ static int accept_schema(struct db *db, const struct schema *s, uint32_t applica
 				(unsigned long long)s->application_id, application_id);
 	if (s->version > newest)
 		return fail_set(why, FAIL_UNSUPPORTED, NULL,
-				"%s: schema version %llu is newer than this program's %zu", db->path,
-				(unsigned long long)s->version, newest);
+				"%s: schema version %llu is newer than this program's %zu",
+				db->path, (unsigned long long)s->version, newest);
 	return 0;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "runtime/db/db.h"
 #include "base/test.h"
+#include "runtime/db/db.h"
 #include "sys/fs.h"
 #include "sys/testdir.h"
 #include <fcntl.h>
@@ -13,8 +13,10 @@ static struct db *open_db(struct testdir *d, bool exclusive)
 {
 	struct fail why = FAIL_INIT;
 	struct db *db = NULL;
-	struct db_options o = {
-		.path = testdir_path(d, "t.db"), .create = true, .exclusive = exclusive, .busy_ms = 1};
+	struct db_options o = {.path = testdir_path(d, "t.db"),
+			       .create = true,
+			       .exclusive = exclusive,
+			       .busy_ms = 1};
 	assert_ok(db_open(&o, &db, &why), &why);
 	return db;
 }
@@ -147,9 +149,10 @@ static void errors_have_their_codes(void **state)
 	struct fail why;
 	AUTO(testdir) struct testdir d = testdir_new();
 	AUTO(db) struct db *db = open_db(&d, true);
-	run(db, "CREATE TABLE p (id INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL, n CHECK (n > 0));"
-		"CREATE TABLE c (p REFERENCES p (id)); CREATE TABLE w (k PRIMARY KEY) WITHOUT ROWID;"
-		"INSERT INTO p VALUES (1, 'a', 1); INSERT INTO w VALUES (1)");
+	run(db,
+	    "CREATE TABLE p (id INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL, n CHECK (n > 0));"
+	    "CREATE TABLE c (p REFERENCES p (id)); CREATE TABLE w (k PRIMARY KEY) WITHOUT ROWID;"
+	    "INSERT INTO p VALUES (1, 'a', 1); INSERT INTO w VALUES (1)");
 	const struct {
 		const char *sql;
 		enum fail_code code;
@@ -345,10 +348,12 @@ static void busy_is_told(void **state)
 }
 
 static const struct db_migration steps[] = {
-	{"first tables", "CREATE TABLE a (id INTEGER PRIMARY KEY); CREATE TABLE b (a REFERENCES a (id));"
-			 "INSERT INTO a VALUES (1); INSERT INTO b VALUES (1)"},
-	{"rebuild a", "CREATE TABLE a2 (id INTEGER PRIMARY KEY, x); INSERT INTO a2 (id) SELECT id FROM a;"
-		      "DROP TABLE a; ALTER TABLE a2 RENAME TO a"},
+	{"first tables",
+	 "CREATE TABLE a (id INTEGER PRIMARY KEY); CREATE TABLE b (a REFERENCES a (id));"
+	 "INSERT INTO a VALUES (1); INSERT INTO b VALUES (1)"},
+	{"rebuild a",
+	 "CREATE TABLE a2 (id INTEGER PRIMARY KEY, x); INSERT INTO a2 (id) SELECT id FROM a;"
+	 "DROP TABLE a; ALTER TABLE a2 RENAME TO a"},
 	{"forget a parent", "DELETE FROM a"},
 };
 
@@ -390,7 +395,9 @@ static void a_foreign_file_is_refused(void **state)
 	assert_int_equal(number(db, "SELECT count(*) FROM sqlite_schema"), 1);
 }
 
-/* The log of a database that belongs to a role's user must be that user's even when root commits. */
+/*
+ * The log of a database that belongs to a role's user must be that user's even when root commits.
+ */
 static void root_leaves_files_to_their_owner(void **state)
 {
 	(void)state;

@@ -35,7 +35,8 @@ struct tls_identity {
  * the certificates, wildcards included; the first is the default. -FAIL_SYNTAX with a text for
  * the operator when a certificate or key is no good or they do not belong together.
  */
-MUST_CHECK int tls_ctx_new(const struct tls_identity *ids, size_t n, struct tls_ctx **ret, struct fail *why);
+MUST_CHECK int tls_ctx_new(const struct tls_identity *ids, size_t n, struct tls_ctx **ret,
+			   struct fail *why);
 struct tls_ctx *tls_ctx_ref(struct tls_ctx *ctx);
 void tls_ctx_unref(struct tls_ctx *ctx); /* NULL is fine */
 DEFINE_AUTO_PTR(tls_ctx, struct tls_ctx, tls_ctx_unref);
@@ -48,7 +49,10 @@ enum tls_result {
 	TLS_EOF = 3,	  /* the peer has ended the connection */
 };
 
-/* Server side of a connection over fd, which stays the caller's. Takes a reference on ctx. Never NULL. */
+/*
+ * Server side of a connection over fd, which stays the caller's. Takes a reference on ctx. Never
+ * NULL.
+ */
 struct tls_stream *tls_stream_new(struct tls_ctx *ctx, int fd);
 void tls_stream_free(struct tls_stream *s); /* NULL is fine */
 DEFINE_AUTO_PTR(tls_stream, struct tls_stream, tls_stream_free);
@@ -61,12 +65,14 @@ void tls_stream_expect_alpn(struct tls_stream *s, const char *name);
 
 MUST_CHECK int tls_stream_handshake(struct tls_stream *s, struct fail *why);
 /* TLS_OK with 1..size bytes. */
-MUST_CHECK int tls_stream_read(struct tls_stream *s, char *into, size_t size, size_t *ret_n, struct fail *why);
+MUST_CHECK int tls_stream_read(struct tls_stream *s, char *into, size_t size, size_t *ret_n,
+			       struct fail *why);
 /*
  * TLS_OK with 1..n bytes taken (partial writes happen; the rest may be offered from another
  * address). After TLS_WANT_*, the next call must offer the same bytes again, with or without more.
  */
-MUST_CHECK int tls_stream_write(struct tls_stream *s, struct str bytes, size_t *ret_n, struct fail *why);
+MUST_CHECK int tls_stream_write(struct tls_stream *s, struct str bytes, size_t *ret_n,
+				struct fail *why);
 /* Tell the peer that we end; one attempt. */
 void tls_stream_close_notify(struct tls_stream *s);
 /* Give back the record buffers while nothing happens; they come back by themselves. */

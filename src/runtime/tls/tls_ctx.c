@@ -25,7 +25,8 @@ void tls_init(void)
 {
 	unsigned char byte;
 	(void)signal(SIGPIPE, SIG_IGN);
-	CHECK(OPENSSL_init_ssl(OPENSSL_INIT_LOAD_SSL_STRINGS | OPENSSL_INIT_LOAD_CRYPTO_STRINGS, NULL));
+	CHECK(OPENSSL_init_ssl(OPENSSL_INIT_LOAD_SSL_STRINGS | OPENSSL_INIT_LOAD_CRYPTO_STRINGS,
+			       NULL));
 	CHECK(RAND_bytes(&byte, 1) == 1); /* seed while every source is reachable */
 	tls_tickets_init();
 }
@@ -72,7 +73,8 @@ static int use_chain(SSL_CTX *ctx, struct str pem, size_t at, struct fail *why)
 	int ok = 1;
 	X509 *cert;
 	while (ok && n < CHAIN_MAX && (cert = PEM_read_bio_X509(bio, NULL, no_password, NULL))) {
-		ok = n == 0 ? SSL_CTX_use_certificate(ctx, cert) : (int)SSL_CTX_add1_chain_cert(ctx, cert);
+		ok = n == 0 ? SSL_CTX_use_certificate(ctx, cert)
+			    : (int)SSL_CTX_add1_chain_cert(ctx, cert);
 		X509_free(cert);
 		n++;
 	}
@@ -80,7 +82,9 @@ static int use_chain(SSL_CTX *ctx, struct str pem, size_t at, struct fail *why)
 	/* Reading ends with "no start line", at the end of the text too. */
 	bool at_end = ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
 	if (!ok || n == 0 || !at_end)
-		return refused(why, at, n == 0 ? "no certificate in the file" : "a certificate of the chain");
+		return refused(why, at,
+			       n == 0 ? "no certificate in the file"
+				      : "a certificate of the chain");
 	ERR_clear_error();
 	return 0;
 }
@@ -106,12 +110,13 @@ static int choose_certificate(SSL *ssl, int *alert, void *arg)
 	const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
 	for (size_t i = 0; name && i < ctx->n; i++) {
 		X509 *cert = SSL_CTX_get0_certificate(ctx->each[i]);
-		if (X509_check_host(cert, name, strlen(name), X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS, NULL) != 1)
+		if (X509_check_host(cert, name, strlen(name), X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS,
+				    NULL) != 1)
 			continue;
 		(void)SSL_set_SSL_CTX(ssl, ctx->each[i]);
 		return SSL_TLSEXT_ERR_OK;
 	}
-	return SSL_TLSEXT_ERR_NOACK; /* the default certificate: the client decides what it thinks of it */
+	return SSL_TLSEXT_ERR_NOACK; /* the default one: the client decides what it thinks of it */
 }
 
 static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *out_n,
@@ -122,7 +127,8 @@ static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *o
 	if (!want)
 		return SSL_TLSEXT_ERR_NOACK;
 	for (unsigned at = 0; at < in_n; at += 1u + in[at]) {
-		if (in[at] == strlen(want) && at + 1 + in[at] <= in_n && memcmp(in + at + 1, want, in[at]) == 0) {
+		if (in[at] == strlen(want) && at + 1 + in[at] <= in_n &&
+		    memcmp(in + at + 1, want, in[at]) == 0) {
 			*out = in + at + 1;
 			*out_n = in[at];
 			return SSL_TLSEXT_ERR_OK;
@@ -141,10 +147,13 @@ static SSL_CTX *new_settings(void)
 	CHECK(SSL_CTX_set_cipher_list(c, CIPHERS_TLS12) == 1);
 	CHECK(SSL_CTX_set1_groups_list(c, GROUPS) == 1);
 	(void)SSL_CTX_set_options(c, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
-					     SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA |
+					     SSL_OP_CIPHER_SERVER_PREFERENCE |
+					     SSL_OP_PRIORITIZE_CHACHA |
 					     SSL_OP_IGNORE_UNEXPECTED_EOF);
-	(void)SSL_CTX_set_mode(c, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-	(void)SSL_CTX_set_session_id_context(c, (const unsigned char *)SESSION_ID, sizeof SESSION_ID - 1);
+	(void)SSL_CTX_set_mode(c,
+			       SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	(void)SSL_CTX_set_session_id_context(c, (const unsigned char *)SESSION_ID,
+					     sizeof SESSION_ID - 1);
 	SSL_CTX_set_alpn_select_cb(c, choose_protocol, NULL);
 	tls_tickets_use(c);
 	return c;

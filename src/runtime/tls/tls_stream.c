@@ -45,7 +45,8 @@ const char *tls_stream_alpn(const SSL *ssl)
 }
 
 /* What a call that did not succeed means. OpenSSL's error queue was empty before it. */
-static int explain(struct tls_stream *s, int ssl_result, int errnum, const char *what, struct fail *why)
+static int explain(struct tls_stream *s, int ssl_result, int errnum, const char *what,
+		   struct fail *why)
 {
 	char text[120];
 	switch (SSL_get_error(s->ssl, ssl_result)) {
@@ -64,7 +65,8 @@ static int explain(struct tls_stream *s, int ssl_result, int errnum, const char 
 		return fail_errno(why, FAIL_PEER, "TLS %s", what);
 	default:
 		s->broken = true;
-		return fail_set(why, FAIL_PEER, NULL, "TLS %s: %s", what, tls_error_text(text, sizeof text));
+		return fail_set(why, FAIL_PEER, NULL, "TLS %s: %s", what,
+				tls_error_text(text, sizeof text));
 	}
 }
 
@@ -147,7 +149,8 @@ int tls_stream_exporter(struct tls_stream *s, unsigned char out[32], struct fail
 	/* RFC 9266 section 3: without extended master secret a TLS 1.2 binding could be forged. */
 	if (!SSL_is_init_finished(s->ssl) ||
 	    (SSL_version(s->ssl) < TLS1_3_VERSION && SSL_get_extms_support(s->ssl) != 1))
-		return fail_set(why, FAIL_UNSUPPORTED, NULL, "no channel binding on this connection");
+		return fail_set(why, FAIL_UNSUPPORTED, NULL,
+				"no channel binding on this connection");
 	if (SSL_export_keying_material(s->ssl, out, 32, label, sizeof label - 1,
 				       (const unsigned char *)"", 0, 1) != 1)
 		return fail_set(why, FAIL_BUG, NULL, "SSL_export_keying_material");

@@ -2,10 +2,10 @@
 /*
  * Our server against OpenSSL's client in the same thread, over a socket pair.
  */
-#include "runtime/tls/tls.h"
 #include "base/buf.h"
 #include "base/check.h"
 #include "base/test.h"
+#include "runtime/tls/tls.h"
 #include "sys/clock.h"
 #include "sys/sock.h"
 #include <malloc.h>
@@ -48,7 +48,8 @@ static struct pems make_pems(const char *names)
 	(void)X509_gmtime_adj(X509_getm_notBefore(cert), -3600);
 	(void)X509_gmtime_adj(X509_getm_notAfter(cert), 3600);
 	X509_NAME *subject = X509_get_subject_name(cert);
-	(void)X509_NAME_add_entry_by_txt(subject, "O", MBSTRING_ASC, (const unsigned char *)names, -1, -1, 0);
+	(void)X509_NAME_add_entry_by_txt(subject, "O", MBSTRING_ASC, (const unsigned char *)names,
+					 -1, -1, 0);
 	(void)X509_set_issuer_name(cert, subject);
 	(void)X509_set_pubkey(cert, key);
 	X509_EXTENSION *san = X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, names);
@@ -113,7 +114,8 @@ static struct link link_new(struct tls_ctx *ctx, const struct client *c)
 {
 	struct link l = {.client_ctx = SSL_CTX_new(TLS_client_method())};
 	CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, l.fds) == 0);
-	(void)SSL_CTX_set_mode(l.client_ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	(void)SSL_CTX_set_mode(l.client_ctx,
+			       SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	l.client = SSL_new(l.client_ctx);
 	if (c->version) {
 		(void)SSL_set_min_proto_version(l.client, c->version);
@@ -123,7 +125,8 @@ static struct link link_new(struct tls_ctx *ctx, const struct client *c)
 		(void)SSL_ctrl(l.client, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
 			       (void *)(uintptr_t)c->sni); /* the macro casts const away */
 	if (c->alpn)
-		(void)SSL_set_alpn_protos(l.client, (const unsigned char *)c->alpn, (unsigned)strlen(c->alpn));
+		(void)SSL_set_alpn_protos(l.client, (const unsigned char *)c->alpn,
+					  (unsigned)strlen(c->alpn));
 	if (c->resume)
 		(void)SSL_set_session(l.client, c->resume);
 	(void)SSL_set_fd(l.client, l.fds[0]);
@@ -222,13 +225,17 @@ static void server_names_choose(void **state)
 	AUTO(tls_ctx) struct tls_ctx *ctx = NULL;
 	assert_ok(tls_ctx_new(ids, 2, &ctx, &why), &why);
 	const char *cases[][2] = {
-		{"one.example", "one.example"},	    {"two.example", "two.example"},
-		{"ONE.example", "one.example"},	    {"mx.TWO.example", "two.example"},
-		{"a.b.two.example", "one.example"}, {"other.example", "one.example"},
+		{"one.example", "one.example"},
+		{"two.example", "two.example"},
+		{"ONE.example", "one.example"},
+		{"mx.TWO.example", "two.example"},
+		{"a.b.two.example", "one.example"},
+		{"other.example", "one.example"},
 		{NULL, "one.example"},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		struct client c = {.sni = cases[i][0], .version = i % 2 ? TLS1_2_VERSION : TLS1_3_VERSION};
+		struct client c = {.sni = cases[i][0],
+				   .version = i % 2 ? TLS1_2_VERSION : TLS1_3_VERSION};
 		AUTO(link) struct link l = link_new(ctx, &c);
 		assert_ok(shake(&l), &l.why);
 		if (!presents(&l, cases[i][1]))
@@ -248,7 +255,8 @@ static void bad_identities_are_named(void **state)
 		struct tls_identity second;
 		const char *text;
 	} cases[] = {
-		{{buf_str(&a.cert), buf_str(&b.key)}, "certificate 2: the key does not belong to it"},
+		{{buf_str(&a.cert), buf_str(&b.key)},
+		 "certificate 2: the key does not belong to it"},
 		{{STR(""), buf_str(&b.key)}, "certificate 2: no certificate"},
 		{{cut, buf_str(&a.key)}, "certificate 2: no certificate"},
 		{{buf_str(&a.cert), STR("")}, "certificate 2: no private key"},
@@ -341,7 +349,10 @@ static void a_reload_keeps_running_connections(void **state)
 	tls_ctx_unref(NULL);
 }
 
-/* The client's bytes reach the server one at a time: it asks for more each time, never blocks or fails. */
+/*
+ * The client's bytes reach the server one at a time: it asks for more each time, never blocks or
+ * fails.
+ */
 static void one_byte_at_a_time(void **state)
 {
 	(void)state;
@@ -478,7 +489,8 @@ static void alpn_keeps_others_out(void **state)
 	const struct {
 		const char *offer;
 		int want;
-	} cases[] = {{"\2h2\4imap", TLS_OK}, {"\4imap", TLS_OK}, {"\2h2", -FAIL_PEER}, {NULL, TLS_OK}};
+	} cases[] = {
+		{"\2h2\4imap", TLS_OK}, {"\4imap", TLS_OK}, {"\2h2", -FAIL_PEER}, {NULL, TLS_OK}};
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct client c = {.alpn = cases[i].offer};
 		AUTO(link) struct link l = link_new(ctx, &c);
@@ -486,7 +498,8 @@ static void alpn_keeps_others_out(void **state)
 		assert_int_equal(shake(&l), cases[i].want);
 	}
 	struct client c = {.alpn = "\2h2"};
-	AUTO(link) struct link l = link_new(ctx, &c); /* nothing expected: whatever they offer is fine */
+	AUTO(link)
+	struct link l = link_new(ctx, &c); /* nothing expected: whatever they offer is fine */
 	assert_ok(shake(&l), &l.why);
 }
 
@@ -502,7 +515,8 @@ static void channel_binding_is_equal_on_both_ends(void **state)
 		assert_int_equal(tls_stream_exporter(l.server, ours, &l.why), -FAIL_UNSUPPORTED);
 		assert_ok(shake(&l), &l.why);
 		assert_ok(tls_stream_exporter(l.server, ours, &l.why), &l.why);
-		assert_int_equal(SSL_export_keying_material(l.client, theirs, 32, label, sizeof label - 1,
+		assert_int_equal(SSL_export_keying_material(l.client, theirs, 32, label,
+							    sizeof label - 1,
 							    (const unsigned char *)"", 0, 1),
 				 1);
 		assert_memory_equal(ours, theirs, 32);

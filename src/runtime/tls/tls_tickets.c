@@ -64,9 +64,12 @@ static bool find(const unsigned char *name, bool making, struct ticket_key *ret,
 	return found;
 }
 
-/* For OpenSSL: -1 = failure, 0 = unknown key (full handshake), 1 = fine, 2 = fine, make a new ticket. */
-static int use_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *c, EVP_MAC_CTX *mac,
-		   int making)
+/*
+ * For OpenSSL: -1 = failure, 0 = unknown key (full handshake), 1 = fine, 2 = fine, make a new
+ * ticket.
+ */
+static int use_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *c,
+		   EVP_MAC_CTX *mac, int making)
 {
 	struct ticket_key key;
 	bool current = false;
