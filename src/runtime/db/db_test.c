@@ -2,6 +2,8 @@
 #include "base/test.h"
 #include "runtime/db/db.h"
 #include "sys/fs.h"
+#include "sys/proc.h"
+#include "sys/sandbox.h"
 #include "sys/testdir.h"
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -422,6 +424,54 @@ static void root_leaves_files_to_their_owner(void **state)
 	}
 }
 
+/* In a child: a role's rights are enough, for a first opening too. */
+static int use_in_sandbox(struct testdir *d, bool exclusive)
+{
+	struct fail why = FAIL_INIT;
+	struct proc_user user = {.uid = 65534, .gid = 65534};
+	struct sandbox_path path = {d->path, SANDBOX_WRITE};
+	struct sandbox_profile p = {.role = "test",
+				    .flags = SANDBOX_FILES,
+				    .paths = &path,
+				    .n_paths = 1,
+				    .user = geteuid() == 0 ? &user : NULL};
+	struct sandbox_report report;
+	struct db *db = NULL;
+	struct db_options o = {
+		.path = testdir_path(d, "t.db"), .create = true, .exclusive = exclusive};
+	int r = sandbox_enter(&p, &report, &why);
+	for (int twice = 0; twice < 2 && r == 0; twice++) {
+		r = db_open(&o, &db, &why);
+		if (r == 0)
+			r = db_exec(db,
+				    "CREATE TABLE IF NOT EXISTS t (a);"
+				    "INSERT INTO t VALUES (randomblob(100000));"
+				    "SELECT a, count(*) FROM t GROUP BY a ORDER BY a",
+				    &why);
+		if (r == 0)
+			r = db_checkpoint(db, &why);
+		db_close(TAKE(db));
+	}
+	if (r < 0)
+		(void)fprintf(stderr, "%s\n", why.detail);
+	return r < 0;
+}
+
+static void it_works_inside_the_sandbox(void **state)
+{
+	(void)state;
+	for (int exclusive = 0; exclusive < 2; exclusive++) {
+		AUTO(testdir) struct testdir d = testdir_new();
+		int status;
+		assert_int_equal(chmod(d.path, 0777), 0);
+		pid_t pid = fork();
+		if (pid == 0)
+			_exit(use_in_sandbox(&d, exclusive));
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_int_equal(status, 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -440,6 +490,7 @@ int main(void)
 		cmocka_unit_test(schemas_move_forward),
 		cmocka_unit_test(a_foreign_file_is_refused),
 		cmocka_unit_test(root_leaves_files_to_their_owner),
+		cmocka_unit_test(it_works_inside_the_sandbox),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,12 +7,14 @@
 #include "base/test.h"
 #include "runtime/tls/tls.h"
 #include "sys/clock.h"
+#include "sys/sandbox.h"
 #include "sys/sock.h"
 #include <malloc.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+#include <sys/wait.h>
 
 /* ---- certificates ---- */
 
@@ -557,6 +559,29 @@ static void parked_streams_are_small_and_come_back(void **state)
 	assert_memory_equal(rest, "bc", 2);
 }
 
+/* In a child without any right to files: everything that a handshake needs was loaded before. */
+static void it_works_inside_the_sandbox(void **state)
+{
+	(void)state;
+	int status;
+	AUTO(tls_ctx) struct tls_ctx *ctx = one_ctx("DNS:a");
+	pid_t pid = fork();
+	if (pid == 0) {
+		struct sandbox_profile p = {.role = "test"};
+		struct sandbox_report report;
+		struct fail why = FAIL_INIT;
+		if (sandbox_enter(&p, &report, &why) < 0)
+			_exit(1);
+		for (int version = TLS1_2_VERSION; version <= TLS1_3_VERSION; version++)
+			for (int twice = 0; twice < 2; twice++)
+				if (resumes(ctx, version) != (twice == 1))
+					_exit(2);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -574,6 +599,7 @@ int main(void)
 		cmocka_unit_test(alpn_keeps_others_out),
 		cmocka_unit_test(channel_binding_is_equal_on_both_ends),
 		cmocka_unit_test(parked_streams_are_small_and_come_back),
+		cmocka_unit_test(it_works_inside_the_sandbox),
 	};
 	tls_init();
 	return cmocka_run_group_tests(tests, NULL, NULL);
