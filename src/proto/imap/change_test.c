@@ -136,6 +136,7 @@ static void news_between_sessions(void **state)
 		"A= Hello Joe",
 		"A= )",
 		"A= * 4 EXISTS",
+		"A= * 2 FETCH (FLAGS (\\Deleted \\Seen \\Recent))",
 		"A= a OK FETCH completed.",
 		"A: b SEARCH ALL",
 		"A= * SEARCH 1 2 3 4",
@@ -235,16 +236,16 @@ static void append(void **state)
 	static const char *const rows[] = {
 		"A: a APPEND Nowhere {4+}\r\nX: y",
 		"A= a NO [TRYCREATE] ~",
-		"A: b APPEND INBOX (\\Seen $Mine) \" 7-Feb-1994 21:52:25 -0800\" {22}\r\nSubject: "
+		"A: b APPEND INBOX (\\Seen $Mine) \" 7-Feb-1994 21:52:25 -0800\" {21}\r\nSubject: "
 		"s\r\n\r\nbody ab",
 		"A= b OK [APPENDUID ~ 1] ~",
 		"A: c APPEND INBOX {10}\r\nX: y\r\n\r\nab {11}\r\nX: y\r\n\r\nabc",
 		"A= c OK [APPENDUID ~ 2:3] ~",
 		SELECT_UNSEEN("A", 3, 3, 2),
 		"A: d FETCH 1 (FLAGS INTERNALDATE BODY[])",
-		"A= * 1 FETCH (FLAGS (\\Seen \\Recent $Mine) INTERNALDATE \"08-Feb-1994 05:52:25 "
+		"A= * 1 FETCH (FLAGS (\\Seen \\Recent $Mine) INTERNALDATE \" 8-Feb-1994 05:52:25 "
 		"+0000\" "
-		"BODY[] {22}",
+		"BODY[] {21}",
 		"A= Subject: s",
 		"A= ",
 		"A= body ab)",
@@ -279,7 +280,7 @@ static void append_is_refused(void **state)
 		world_row(&w, "A= a NO [TOOBIG] ~");
 		w.player[0].session->config.append_max = MIB(1);
 		w.quota.bytes = 30;
-		world_row(&w, "A: b APPEND INBOX {40+}\r\nSubject: sss\r\n\r\nbody "
+		world_row(&w, "A: b APPEND INBOX {43+}\r\nSubject: sss\r\n\r\nbody "
 			      "4567890123456789012345");
 		world_row(&w, "A= b NO [OVERQUOTA] ~");
 		w.quota.bytes = 0;

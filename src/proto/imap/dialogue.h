@@ -327,7 +327,7 @@ UNUSED static void world_append(struct world *w, struct str mailbox, unsigned fl
 	struct store_append_message m = {
 		.content = {.prefix = prefix, .bytes = bytes},
 		.flags = {.bits = flags},
-		.internaldate = {INT64_C(1000000000) * SEC_US}, /* 09-Sep-2001 01:46:40 */
+		.internaldate = {INT64_C(1000000000) * SEC_US}, /* 9-Sep-2001 01:46:40 */
 	};
 	struct store_append a = {.account = w->account, .mailbox = mailbox, .messages = &m, .n = 1};
 	struct store_append_result result;
