@@ -45,7 +45,8 @@ class Storm:
 def message(sender, number, rng):
     """A unique message; one in eight is large enough to become a file of the blob tree."""
     size = rng.choice((200, 1000, 4000, 9000, 20000, 50000, 70000, 200000)) if number % 8 == 0 else rng.randrange(50, 6000)
-    head = f"From: s{sender}@example.org\r\nSubject: {sender}/{number}\r\nMessage-ID: <{sender}.{number}@storm.example>\r\n\r\n"
+    head = (f"From: s{sender}@example.org\r\nTo: all@example.test\r\nDate: Sat, 21 Nov 2026 10:00:00 +0000\r\n"
+            f"Subject: {sender}/{number}\r\nMessage-ID: <{sender}.{number}@storm.example>\r\n\r\n")
     line = f"{rng.getrandbits(256):064x}\r\n"
     return (head + line * (1 + size // len(line))).encode()
 
