@@ -100,6 +100,17 @@ static bool parse_ip(struct str s, struct ip *ret)
 	return true;
 }
 
+bool dir_net_is_valid(struct str net)
+{
+	struct ip base;
+	uint32_t bits = 0;
+	size_t slash = str_find(net, 0, '/');
+
+	return parse_ip(str_sub(net, 0, slash), &base) &&
+	       (slash == net.n ||
+		(num_parse_u32(str_skip(net, slash + 1), &bits) && bits <= (base.v4 ? 32 : 128)));
+}
+
 static bool in_net(const struct ip *ip, struct str net)
 {
 	struct ip base;

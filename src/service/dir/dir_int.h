@@ -100,6 +100,9 @@ MUST_CHECK int dir_domain(struct dir *d, struct str domain, struct arena *a,
 /* A transport value that means delivery by this server. */
 bool transport_is_local(struct str transport);
 
+/* auth.c */
+bool dir_net_is_valid(struct str net);
+
 /* dir.c */
 /* As dir_account_by_address, for a lower-case address and with the lock held. FAIL_NOTFOUND. */
 MUST_CHECK int dir_find_account(struct dir *d, struct str address, struct arena *a,
