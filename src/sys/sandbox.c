@@ -323,6 +323,9 @@ int sandbox_enter(const struct sandbox_profile *p, struct sandbox_report *ret, s
 	int r = landlock_prepare(p, abi, &ruleset, why);
 	if (r == 0)
 		r = p->user ? proc_become(p->user, why) : proc_drop_caps(why);
+	/* After the change of user, which resets it, and before prctl is closed. */
+	if (r == 0)
+		r = proc_not_dumpable(why);
 	if (r < 0)
 		return fail_wrap(why, r, "sandbox of %s", p->role);
 	done.user_changed = p->user != NULL;

@@ -2,7 +2,7 @@
 /*
  * sandbox.h - give up every right a role does not need.                        [sys]
  *
- * sandbox_enter: no_new_privs, the user and all capabilities, Landlock as far as the kernel has it
+ * sandbox_enter: no_new_privs, the user and all capabilities, not dumpable, Landlock as far as the kernel has it
  * (raw system calls, up to ABI 7; capped by the environment variable BARID_LANDLOCK_ABI, a number,
  * for tests), then a seccomp allow-list. Called once, before threads start and before the first
  * outside byte is read; descriptors that are open stay usable.

@@ -73,6 +73,11 @@ static void enter(struct rig *rig)
 		_exit(2);
 	}
 	MUST(rig->report.seccomp);
+	MUST(rig->report.landlock_abi <= rig->report.kernel_abi);
+	if (rig->abi)
+		MUST(rig->report.landlock_abi <= rig->abi[0] - '0');
+	else
+		MUST(rig->report.landlock_abi > 0 || rig->report.kernel_abi == 0);
 	MUST(rig->report.user_changed == (rig->as == AS_BECOME));
 	if (rig->as != AS_IS)
 		MUST(getuid() == ORDINARY || getuid() != 0);
