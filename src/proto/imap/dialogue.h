@@ -28,6 +28,7 @@ enum dialogue_mode {
 	MODE_TINY = 1u << 1,	   /* a window of one byte: IMAP_MORE wherever it can be */
 	MODE_EXTERNAL = 1u << 2,   /* literals above 8 bytes are external */
 	MODE_READ_RIGHT = 1u << 3, /* sessions without IMAP_RIGHT_WRITE */
+	MODE_MAY_END = 1u << 4,	   /* an import that fails ends the session: its mailbox is gone */
 };
 
 #define PLAYERS 2
@@ -134,14 +135,14 @@ static void world_open(struct world *w, unsigned mode)
 	}
 }
 
-static int unlink_one(void *arg, const char *name, enum fs_kind kind)
+static int remove_one(void *folder, const char *name, enum fs_kind kind)
 {
 	AUTO(buf) struct buf path = BUF_INIT(512);
-	(void)buf_addf(&path, "%s/%s", (const char *)arg, name);
+	int r = 0;
+	(void)buf_addf(&path, "%s/%s", (const char *)folder, name);
 	if (kind == FS_KIND_FOLDER)
-		(void)fs_list(fs_real(), buf_c(&path), unlink_one, path.p, NULL);
-	(void)remove(buf_c(&path));
-	return 0;
+		r = fs_list(fs_real(), buf_c(&path), remove_one, path.p, NULL);
+	return r < 0 ? r : remove(buf_c(&path));
 }
 
 static void world_close(struct world *w)
@@ -157,8 +158,8 @@ static void world_close(struct world *w)
 			store_body_clear(&p->body[j]);
 	}
 	store_close(w->store);
-	(void)fs_list(fs_real(), w->folder, unlink_one, w->folder, NULL);
-	(void)remove(w->folder);
+	assert_int_equal(fs_list(fs_real(), w->folder, remove_one, w->folder, NULL), 0);
+	assert_int_equal(remove(w->folder), 0);
 }
 
 /* ---- output -------------------------------------------------------------------------------- */
@@ -211,7 +212,12 @@ static void player_reborn(struct world *w, struct player *p)
 	assert_ok(imap_session_export(p->session, &bytes, &why), &why);
 	imap_session_free(p->session);
 	p->session = NULL;
-	assert_ok(imap_session_import(&args, buf_str(&bytes), &again, &why), &why);
+	int r = imap_session_import(&args, buf_str(&bytes), &again, &why);
+	if (r == -FAIL_CONFLICT && (w->mode & MODE_MAY_END)) {
+		p->closed = true;
+		return;
+	}
+	assert_ok(r, &why);
 	p->session = again;
 	assert_ok(imap_session_export(again, &second, &why), &why);
 	assert_true(str_eq(buf_str(&bytes), buf_str(&second)));
@@ -278,7 +284,7 @@ static void world_send(struct world *w, struct player *p, struct str bytes)
 			continue;
 		if (w->mode & MODE_EXPORT)
 			player_reborn(w, other);
-		if (imap_session_is_parked(other->session))
+		if (!other->closed && imap_session_is_parked(other->session))
 			player_settle(other, imap_session_wake(other->session, &other->out));
 	}
 }

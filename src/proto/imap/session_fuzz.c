@@ -4,7 +4,7 @@
  *
  * Input: records "P text" LF, where P chooses the session, the window and whether the session moves
  * to a new object afterwards; `text` is a command, in which '|' stands for CRLF. Nothing may crash,
- * every command must end with its tag, and an export must import.
+ * answers are whole lines, and an export gives the same session again (dialogue.h).
  */
 #include "proto/imap/dialogue.h"
 #include "sys/log.h"
@@ -42,7 +42,7 @@ static void run_record(struct world *w, struct str record)
 	if (p->closed)
 		return;
 	p->out.window = how & 2 ? 1 : IMAP_OUT_WINDOW;
-	w->mode = how & 4 ? MODE_EXPORT : 0;
+	w->mode = how & 4 ? MODE_EXPORT | MODE_MAY_END : 0;
 	for (size_t i = 1; i < record.n; i++) {
 		if (record.p[i] == '|')
 			buf_add(&bytes, STR("\r\n"));
@@ -51,8 +51,12 @@ static void run_record(struct world *w, struct str record)
 	}
 	buf_add(&bytes, STR("\r\n"));
 	world_send(w, p, buf_str(&bytes));
-	for (size_t i = 0; i < PLAYERS; i++)
-		buf_reset(&w->player[i].got);
+	for (size_t i = 0; i < PLAYERS; i++) {
+		struct buf *got = &w->player[i].got;
+		if (got->n && !str_ends(buf_str(got), STR("\r\n")))
+			abort();
+		buf_reset(got);
+	}
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
