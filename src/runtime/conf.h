@@ -40,6 +40,7 @@ struct conf {
 	char *tls_key;
 
 	struct conf_list smtp_listen;
+	char *postmaster_domain;
 	uint64_t message_size_max; /* bytes */
 	uint64_t recipients_max;
 	uint64_t errors_soft;

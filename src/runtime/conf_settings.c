@@ -34,6 +34,8 @@ const struct conf_setting conf_settings[] = {
 
 	{"smtp", "listen", CONF_ADDRESSES, AT(smtp_listen), "0.0.0.0:25, [::]:25", 0, 0, NULL,
 	 "Addresses of the service for mail from other servers. Empty = off."},
+	{"smtp", "postmaster_domain", CONF_TEXT, AT(postmaster_domain), "", 0, 255, NULL,
+	 "Where mail to <postmaster> without a domain goes (RFC 5321 4.5.1). Empty = the hostname."},
 	{"smtp", "message_size_max", CONF_SIZE, AT(message_size_max), "15 MiB", KIB(64), MIB(2047), NULL,
 	 "Largest message that is accepted, by SMTP and submission."},
 	{"smtp", "recipients_max", CONF_NUMBER, AT(recipients_max), "1000", 100, 100000, NULL,

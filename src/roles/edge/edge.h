@@ -71,6 +71,7 @@ struct imap_edge {
 	bool more;	   /* the backend waits for the output to drain */
 	bool writing_body; /* an external literal is arriving */
 	int body_fd;
+	struct buf deferred; /* ours to say when no answer of the backend is under way */
 	struct edge_literals *literals; /* of the command that is arriving; NULL = none */
 	struct ipc_ask ask;
 };
@@ -90,6 +91,8 @@ struct smtp_edge {
 	unsigned char body_id[16];
 	int body_fd; /* -1: not a file (yet) */
 	struct login_sasl sasl;
+	struct buf initial; /* of AUTH: never leaves edge but for dir */
+	bool has_initial;
 	struct buf last;      /* the command under way, to be said again to a fresh mta */
 	bool body_under_way;  /* a message is with mta: its fate would be unknown */
 	bool busy;	      /* mta has not answered */

@@ -15,11 +15,37 @@
 #include <unistd.h>
 
 #define IN_FLIGHT_MAX 16
+#define PATIENCE MIB(256)     /* of a dropped command: a literal may claim any size */
 #define DRAINED_LOW KIB(256) /* a long command goes on when so little is left to send */
 
 static void write_reply(struct session *s, struct buf *b)
 {
 	session_write(s, buf_str(b));
+}
+
+/*
+ * After login, what edge itself has to say must not land between two pieces of a backend's answer
+ * (inside a literal, at worst): it waits until nothing is under way.
+ */
+static void say(struct session *s, struct str text)
+{
+	struct imap_edge *m = &s->imap;
+	if (s->phase == SESSION_LOGIN || (m->in_flight == 0 && !m->more)) {
+		session_write(s, text);
+		return;
+	}
+	if (!m->deferred.max)
+		m->deferred = BUF_INIT(KIB(64));
+	(void)buf_add(&m->deferred, text);
+}
+
+static void say_deferred(struct session *s)
+{
+	struct imap_edge *m = &s->imap;
+	if (m->in_flight || m->more || !m->deferred.n)
+		return;
+	session_write(s, buf_str(&m->deferred));
+	buf_clear(&m->deferred);
 }
 
 static void flush_if_idle(struct session *s)
@@ -124,6 +150,19 @@ static void send_command(struct session *s, const struct imap_input *in)
 	m->literals = NULL;
 }
 
+static void refuse_literal(struct session *s, int r, const char *text)
+{
+	AUTO(buf) struct buf out = BUF_INIT(KIB(4));
+	const struct reply_map *row = reply_map_find(r);
+	struct str tag = s->imap.frame.literal.tag;
+	(void)buf_addf(&out, "%.*s %s ", STR_ARG(tag.n ? tag : STR("*")), row->imap_status);
+	if (row->imap_code[0])
+		(void)buf_addf(&out, "[%s] ", row->imap_code);
+	(void)buf_addf(&out, "%s\r\n", text && text[0] ? text : fail_public_default(row->code));
+	frame_imap_refuse(&s->imap.frame);
+	say(s, buf_str(&out));
+}
+
 /* The user process said whether the large literal may come, and where to. */
 static void body_file(struct ipc_ask *a, int r, struct ipc_packet *p, const struct fail *why)
 {
@@ -142,16 +181,9 @@ static void body_file(struct ipc_ask *a, int r, struct ipc_packet *p, const stru
 		l->n++;
 		frame_imap_accept(&s->imap.frame);
 		if (s->imap.frame.literal.sync)
-			session_write(s, STR("+ OK\r\n"));
+			say(s, STR("+ OK\r\n"));
 	} else {
-		AUTO(buf) struct buf out = BUF_INIT(KIB(4));
-		struct frame_imap_event *e = &s->imap.frame.literal;
-		const struct reply_map *row = reply_map_find(r < 0 ? r : -FAIL_PEER);
-		(void)buf_addf(&out, "%.*s %s %s%s%s%s\r\n", STR_ARG(e->tag.n ? e->tag : STR("*")), row->imap_status,
-			       *row->imap_code ? "[" : "", row->imap_code, *row->imap_code ? "] " : "",
-			       r < 0 && why->public[0] ? why->public : fail_public_default(FAIL_PEER));
-		frame_imap_refuse(&s->imap.frame);
-		write_reply(s, &out);
+		refuse_literal(s, r < 0 ? r : -FAIL_PEER, r < 0 ? why->public : NULL);
 	}
 	ipc_packet_free(p);
 	conn_resume(s->conn);
@@ -164,7 +196,7 @@ static void ask_for_file(struct session *s, const struct frame_imap_event *e)
 	if (!m->literals)
 		m->literals = calloc(1, sizeof *m->literals);
 	if (!m->literals || m->literals->n == EDGE_LITERALS_MAX) {
-		frame_imap_refuse(&m->frame);
+		refuse_literal(s, -FAIL_LIMIT, "Too many literals in one command.");
 		return;
 	}
 	m->literals->msg[m->literals->n].size = e->size;
@@ -184,7 +216,7 @@ static void take_literal(struct session *s, const struct frame_imap_event *e)
 	}
 	frame_imap_accept(&s->imap.frame);
 	if (e->sync)
-		session_write(s, STR("+ OK\r\n"));
+		say(s, STR("+ OK\r\n"));
 }
 
 static void take_data(struct session *s, const struct frame_imap_event *e)
@@ -226,7 +258,7 @@ static void dropped(struct session *s, const struct frame_imap_event *e)
 		return; /* answered when it was refused */
 	(void)buf_addf(&out, "%.*s BAD %s\r\n", STR_ARG(e->tag.n ? e->tag : STR("*")),
 		       e->kind == FRAME_IMAP_TOO_BIG ? "[TOOBIG] Command is too large." : "Command is malformed.");
-	write_reply(s, &out);
+	say(s, buf_str(&out));
 }
 
 static bool may_take(const struct session *s)
@@ -235,7 +267,7 @@ static bool may_take(const struct session *s)
 	if (s->phase == SESSION_LOGIN || s->phase == SESSION_PARKED)
 		return true;
 	return s->phase == SESSION_RUNNING && m->in_flight < IN_FLIGHT_MAX && !m->idle_sent && !m->more &&
-	       ipc_channel_is_up(s->backend);
+	       !m->deferred.n && ipc_channel_is_up(s->backend);
 }
 
 static void before_login(struct session *s, const struct frame_imap_event *e)
@@ -258,6 +290,11 @@ static void input(struct session *s, struct str *in)
 							: s->edge->role->conf->imap_idle_timeout_ms);
 	while (may_take(s)) {
 		struct frame_imap_event e = frame_imap_feed(&s->imap.frame, in);
+		if (s->imap.frame.dropped > PATIENCE) {
+			say(s, STR("* BYE [TOOBIG] That is more than this server will skip.\r\n"));
+			session_finish(s);
+			return;
+		}
 		if (e.kind == FRAME_IMAP_MORE)
 			return;
 		if (e.kind == FRAME_IMAP_LITERAL)
@@ -294,6 +331,7 @@ static void done(struct session *s, struct ipc_packet *p, const struct msg_sessi
 	if (m->seq && im->in_flight)
 		im->in_flight--;
 	im->idle_sent = false;
+	say_deferred(s);
 	if (m->next == NEXT_CLOSE) {
 		session_finish(s);
 		return;
@@ -366,6 +404,7 @@ static void clear(struct session *s)
 	free(s->imap.login);
 	s->imap.login = NULL;
 	drop_literals(s);
+	buf_clear(&s->imap.deferred);
 	frame_imap_clear(&s->imap.frame);
 }
 

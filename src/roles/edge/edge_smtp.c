@@ -8,6 +8,7 @@
  * fate is unknown, so the connection ends without a reply and the client will send it again.
  */
 #include "codec/smtp/smtp_batch.h"
+#include "codec/smtp/smtp_cmd.h"
 #include "roles/edge/edge.h"
 #include "sys/log.h"
 #include <errno.h>
@@ -15,6 +16,7 @@
 
 #define LINE_MAX_BYTES 4096 /* RFC 5321 4.5.3.1.4 with the extensions' parameters; AUTH has its own */
 #define BATCH_MAX KIB(32)
+#define PATIENCE MIB(1)	   /* of one endless line */
 #define OUT_HIGH KIB(256)   /* a client that does not read its replies is not read either */
 
 static const struct conf *conf_of(const struct session *s)
@@ -42,6 +44,14 @@ static void begin(struct session *s)
 	s->backend = role_peer(s->edge->role, "mta", 0);
 	session_open_at_backend(s);
 	arm_timeout(s);
+}
+
+static void forget_initial(struct smtp_edge *m)
+{
+	if (m->initial.p)
+		explicit_bzero(m->initial.p, m->initial.n);
+	buf_clear(&m->initial);
+	m->has_initial = false;
 }
 
 /* --- lines ------------------------------------------------------------------------------------------------- */
@@ -77,19 +87,40 @@ static void say_batch(struct session *s, bool more)
 	say(s, IPC_SESSION_COMMAND, buf_str(&batch));
 }
 
+/*
+ * An initial response of AUTH holds a password: mta gets the line without it, and it may be longer
+ * than other lines (RFC 4954 4).
+ */
+static void keep_secret(struct smtp_edge *m, enum smtp_line_kind *kind, struct str *line)
+{
+	struct str rest, initial;
+	if (!smtp_cmd_split_auth(*line, &rest, &initial))
+		return;
+	*kind = SMTP_LINE_OK;
+	*line = rest;
+	forget_initial(m);
+	m->initial = BUF_INIT(LOGIN_SASL_LINE_MAX);
+	m->has_initial = true;
+	(void)buf_add(&m->initial, initial);
+}
+
 static void take_lines(struct session *s, struct str *in)
 {
 	struct smtp_edge *m = &s->smtp;
 	struct str line = STR_NULL;
 	while (in->n) {
 		enum frame_line_event e = frame_line_feed(&m->frame, in, &line);
+		if (m->frame.dropped > PATIENCE) {
+			conn_close(s->conn);
+			return;
+		}
 		if (e == FRAME_LINE_MORE)
 			break;
 		enum smtp_line_kind kind = e == FRAME_LINE_READY && line.n <= LINE_MAX_BYTES ? SMTP_LINE_OK
 					   : e == FRAME_LINE_MALFORMED			     ? SMTP_LINE_MALFORMED
 											     : SMTP_LINE_TOO_LONG;
-		if (e == FRAME_LINE_READY && str_startsi(line, STR("AUTH ")))
-			kind = SMTP_LINE_OK; /* an initial response may be long, RFC 4954 4 */
+		if (e == FRAME_LINE_READY)
+			keep_secret(m, &kind, &line);
 		(void)smtp_batch_add(&m->batch, kind, line);
 		if (smtp_batch_ends(kind, line) || m->batch.n >= BATCH_MAX) {
 			say_batch(s, in->n > 0);
@@ -263,12 +294,14 @@ static void sasl_step(struct session *s, enum login_sasl_result r, struct buf *r
 	sasl_credentials_clear(&s->smtp.sasl.credentials);
 }
 
-static void begin_auth(struct session *s, struct str text)
+static void begin_auth(struct session *s, struct str mechanism)
 {
 	AUTO(buf) struct buf reply = BUF_INIT(KIB(4));
-	struct str rest = text, mechanism = STR_NULL;
-	(void)str_cut(&rest, ' ', &mechanism);
-	sasl_step(s, login_sasl_begin(&s->smtp.sasl, LOGIN_SMTP, STR_NULL, mechanism, rest, &reply), &reply);
+	struct smtp_edge *m = &s->smtp;
+	struct str initial = m->has_initial ? (m->initial.n ? buf_str(&m->initial) : STR("")) : STR_NULL;
+	enum login_sasl_result r = login_sasl_begin(&m->sasl, LOGIN_SMTP, STR_NULL, mechanism, initial, &reply);
+	forget_initial(m);
+	sasl_step(s, r, &reply);
 }
 
 static void take_sasl(struct session *s, struct str *in)
@@ -426,6 +459,7 @@ static void clear(struct session *s)
 {
 	struct smtp_edge *m = &s->smtp;
 	login_sasl_clear(&m->sasl);
+	forget_initial(m);
 	frame_line_clear(&m->frame);
 	buf_clear(&m->batch);
 	buf_clear(&m->last);

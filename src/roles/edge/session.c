@@ -123,7 +123,7 @@ struct session *session_accept(struct edge *e, const struct service *service, in
 	(void)!sock_local(fd, &s->local, NULL);
 	s->trusted = within(e->trusted, e->trusted_n, peer);
 	s->normalise = within(e->normalise, e->normalise_n, peer);
-	s->state = BUF_INIT(KIB(64));
+	s->state = BUF_INIT(KIB(512));
 	s->phase = SESSION_LOGIN;
 	s->conn = conn_new(e->role->loop, fd, &conn_ops, s);
 	list_append(&e->all, &s->link);

@@ -112,6 +112,7 @@ static int scan(void *ctx, const struct smtp_body *body, const struct smtp_scan_
 		r = seal_file(s, body, &sealed, &file, why);
 		m.body = STR("");
 		m.file = sealed.file;
+		m.size = sealed.size;
 	}
 	struct ipc_question q = {.type = IPC_SCAN, .msg = &m, .want = IPC_SCAN_REPLY, .trace = s->trace};
 	if (r == 0)
@@ -122,8 +123,10 @@ static int scan(void *ctx, const struct smtp_body *body, const struct smtp_scan_
 		r = fail_set(why, FAIL_CORRUPT, NULL, "the body file changed after it was sealed");
 	if (r == 0 && buf_add(&ret->map, reply.map) < 0)
 		r = fail_set(why, FAIL_LIMIT, NULL, "the message map is too large");
-	if (r == 0)
+	if (r == 0) {
 		memcpy(ret->sha256, reply.sha256.p, SPOOL_HASH_LEN);
+		ret->size = m.size;
+	}
 	ipc_packet_free(p);
 	ipc_packet_free(file);
 	return r;
@@ -152,6 +155,8 @@ static int submit(void *ctx, const struct spool_message *m, struct str login, ui
 	struct msg_recipient *rcpts = copy_recipients(m, &a);
 	struct ipc_packet *p = NULL;
 	struct msg_submitted done;
+	static const struct spool_body_id none;
+	bool has_file = memcmp(&m->body_id, &none, sizeof none) != 0;
 	(void)login;
 	if (!rcpts)
 		return fail_set(why, FAIL_LIMIT, NULL, "too many recipients");
@@ -165,13 +170,11 @@ static int submit(void *ctx, const struct spool_message *m, struct str login, ui
 				 .recipients_n = m->n_rcpts,
 				 .prefix = m->prefix,
 				 .body = m->body,
-				 .body_id = id_str(&m->body_id),
+				 .body_id = has_file ? id_str(&m->body_id) : STR(""),
 				 .size = m->body_size,
 				 .sha256 = {(const char *)m->sha256, SPOOL_HASH_LEN},
 				 .map = m->map,
 				 .arrival_us = m->arrival.v};
-	if (m->body.n)
-		msg.body_id = STR("");
 	struct ipc_question q = {.type = IPC_SUBMIT, .msg = &msg, .want = IPC_SUBMITTED, .trace = s->trace};
 	int r = ipc_call(queue_peer(), &q, &p, why);
 	if (r == 0)

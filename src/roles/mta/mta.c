@@ -11,7 +11,7 @@ COUNTER(mta_resumed, "mta.resumed", "SMTP sessions taken over from an mta that e
 
 #define THREADS_MAX 64
 #define OUT_MAX KIB(512)
-#define STATE_MAX KIB(60)
+#define STATE_MAX KIB(500)
 
 struct mta mta;
 
@@ -41,18 +41,12 @@ static uint8_t next_of(const struct smtp_result *r)
 /* Replies and the sealed state go out together: edge never has one without the other. */
 static void answer(struct mta_session *s, uint32_t seq, struct buf *out, const struct smtp_result *r)
 {
-	AUTO(buf) struct buf plain = BUF_INIT(STATE_MAX), sealed = BUF_INIT(STATE_MAX + SEAL_OVERHEAD), text = BUF_INIT(KIB(20));
+	AUTO(buf) struct buf plain = BUF_INIT(STATE_MAX), sealed = BUF_INIT(STATE_MAX + SEAL_OVERHEAD);
 	struct msg_session_done done = {.session = s->id.v, .seq = seq, .next = next_of(r), .delay_ms = r->delay_ms};
 	done.flags = (uint8_t)((r->first ? DONE_FIRST : 0) | (r->last ? DONE_LAST : 0) | (r->discard ? DONE_DISCARD : 0));
 	done.arg = r->octets;
-	if (r->next == SMTP_AUTH) {
-		(void)buf_add(&text, r->mechanism);
-		if (r->initial.p) {
-			(void)buf_addc(&text, ' ');
-			(void)buf_add(&text, r->initial);
-		}
-		done.text = buf_str(&text);
-	}
+	if (r->next == SMTP_AUTH)
+		done.text = r->mechanism; /* edge has kept an initial response to itself */
 	if (smtp_session_export(s->smtp, &plain) < 0 || role_seal(mta.role, s->id, buf_str(&plain), &sealed) < 0)
 		done.flags |= DONE_STATELESS;
 	else
@@ -271,15 +265,42 @@ static void from_edge(struct ipc_channel *from, struct ipc_packet *p)
 struct body_request {
 	struct ipc_ask ask;
 	struct ipc_packet *request;
+	uint64_t session;
 };
+
+/* The session is told of its file before edge is, so that it sees to its end whatever happens. */
+struct opened_step {
+	struct job job;
+	struct mta_session *s;
+	struct spool_body_id id;
+};
+
+static void note_opened(struct job *job)
+{
+	struct opened_step *o = CONTAINER_OF(job, struct opened_step, job);
+	smtp_session_body_opened(o->s->smtp, o->id);
+	free(o);
+}
+
+static void body_was_opened(uint64_t session, struct str id)
+{
+	struct mta_session *s = map_get(&mta.sessions, session);
+	if (!s || id.n != sizeof(struct spool_body_id))
+		return;
+	struct opened_step *o = xcalloc(1, sizeof *o);
+	*o = (struct opened_step){.job.run = note_opened, .s = s};
+	memcpy(o->id.b, id.p, sizeof o->id.b);
+	lane_submit(&s->lane, &o->job);
+}
 
 static void body_file(struct ipc_ask *a, int r, struct ipc_packet *p, const struct fail *why)
 {
 	struct body_request *b = CONTAINER_OF(a, struct body_request, ask);
 	struct msg_body_file m;
-	if (r == 0 && msg_body_file_read(p, &m) == 0)
+	if (r == 0 && msg_body_file_read(p, &m) == 0) {
+		body_was_opened(b->session, m.body_id);
 		(void)ipc_reply(b->request, IPC_BODY_FILE, &m);
-	else
+	} else
 		(void)ipc_reply_fail(b->request, why);
 	ipc_packet_free(p);
 	ipc_packet_free(b->request);
@@ -296,6 +317,7 @@ static void body_open(struct ipc_packet *p)
 	struct body_request *b = xcalloc(1, sizeof *b);
 	b->ask.done = body_file;
 	b->request = p;
+	b->session = m.session;
 	struct ipc_question q = {.type = IPC_BODY_OPEN, .msg = &m, .want = IPC_BODY_FILE, .trace = ipc_packet_trace(p)};
 	ipc_ask(role_peer(mta.role, "queue", 0), &q, &b->ask);
 }
@@ -361,6 +383,7 @@ static int mta_open(struct role *role, struct fail *why)
 	mta.role = role;
 	mta.smtp = smtp_config_default();
 	mta.smtp.hostname = c->hostname;
+	mta.smtp.postmaster_domain = c->postmaster_domain[0] ? c->postmaster_domain : c->hostname;
 	mta.smtp.starttls = true;
 	mta.smtp.size_max = c->message_size_max;
 	mta.smtp.rcpts_max = (uint32_t)c->recipients_max;

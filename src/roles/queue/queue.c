@@ -12,7 +12,7 @@
 #include "service/dir/dir.h"
 #include "sys/clock.h"
 #include "sys/log.h"
-#include <stdio.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -21,7 +21,44 @@
 
 struct queue queue;
 
+#define OPEN_NOTED 4096u
+static VEC(struct spool_body_id) open_bodies;
+static pthread_mutex_t open_lock = PTHREAD_MUTEX_INITIALIZER;
+
 /* --- taking messages in --------------------------------------------------------------------------------------------- */
+
+/*
+ * Bodies that mta has open: when it dies, nobody else will drop them. An entry whose body was
+ * submitted or dropped meanwhile is harmless (the spool does not know the id any more).
+ */
+static void note_open(struct spool_body_id id)
+{
+	pthread_mutex_lock(&open_lock);
+	if (open_bodies.n >= OPEN_NOTED)
+		vec_remove(&open_bodies, 0);
+	*vec_push(&open_bodies) = id;
+	pthread_mutex_unlock(&open_lock);
+}
+
+static void forget_open(struct spool_body_id id)
+{
+	pthread_mutex_lock(&open_lock);
+	for (size_t i = 0; i < open_bodies.n; i++)
+		if (memcmp(&open_bodies.p[i], &id, sizeof id) == 0) {
+			vec_remove(&open_bodies, i);
+			break;
+		}
+	pthread_mutex_unlock(&open_lock);
+}
+
+static void drop_open(void)
+{
+	pthread_mutex_lock(&open_lock);
+	for (size_t i = 0; i < open_bodies.n; i++)
+		spool_body_drop(queue.spool, open_bodies.p[i]);
+	vec_clear(&open_bodies);
+	pthread_mutex_unlock(&open_lock);
+}
 
 static void body_open(struct role *role, struct ipc_packet *p)
 {
@@ -35,6 +72,7 @@ static void body_open(struct role *role, struct ipc_packet *p)
 		(void)ipc_reply_fail(p, &why);
 		return;
 	}
+	note_open(id);
 	struct msg_body_file reply = {.body_id = {(const char *)id.b, sizeof id.b}, .file = fd};
 	(void)ipc_reply(p, IPC_BODY_FILE, &reply);
 }
@@ -71,8 +109,10 @@ static void body_drop(struct ipc_packet *p)
 {
 	struct msg_body_drop m;
 	struct spool_body_id id;
-	if (msg_body_drop_read(p, &m) == 0 && read_id(m.body_id, &id))
+	if (msg_body_drop_read(p, &m) == 0 && read_id(m.body_id, &id)) {
+		forget_open(id);
 		spool_body_drop(queue.spool, id);
+	}
 }
 
 /* A message on its way into the spool: its texts live in the packet. */
@@ -118,7 +158,8 @@ static void fill(struct incoming *in, const struct msg_submit *m)
 				       .n_rcpts = m->recipients_n,
 				       .done = submitted};
 	memcpy(in->m.sha256, m->sha256.p, sizeof in->m.sha256);
-	(void)read_id(m->body_id, &in->m.body_id);
+	if (read_id(m->body_id, &in->m.body_id))
+		forget_open(in->m.body_id); /* the spool's from now on */
 	for (size_t i = 0; i < m->recipients_n; i++) {
 		const struct msg_recipient *from = &m->recipients[i];
 		in->rcpts[i] = (struct spool_rcpt){.to = {.account = {from->to.account},
@@ -255,6 +296,8 @@ static void peer_down(struct role *role, struct ipc_channel *peer)
 	(void)role;
 	if (strcmp(ipc_channel_name(peer), "user") == 0)
 		deliver_lane_down(ipc_channel_index(peer));
+	if (strcmp(ipc_channel_name(peer), "mta") == 0)
+		drop_open();
 }
 
 static void admin(struct role *role, struct ipc_packet *p)

@@ -174,8 +174,7 @@ static void enter_sandbox(struct role *role, char *report, size_t size)
 	if (fchdir(role->state_fd) < 0)
 		give_up(role, (fail_errno(&why, FAIL_IO, "cannot enter the state folder"), &why));
 	(void)close(role->state_fd);
-	if (proc_limit(&limits, &why) < 0 || sandbox_enter(&profile, &done, &why) < 0 ||
-	    proc_not_dumpable(&why) < 0)
+	if (proc_limit(&limits, &why) < 0 || sandbox_enter(&profile, &done, &why) < 0)
 		give_up(role, &why);
 	(void)snprintf(report, size, "landlock %d (kernel %d), seccomp %s, user %s", done.landlock_abi, done.kernel_abi,
 		       done.seccomp ? "on" : "off", done.user_changed ? "own" : "shared");

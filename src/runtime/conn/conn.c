@@ -244,6 +244,10 @@ static bool offer(struct conn *c, struct str fresh)
 	c->ops->input(c, &in);
 	if (!leave(c))
 		return false;
+	if (c->handshaking) { /* STARTTLS: what came before it in plain text is void (RFC 3207 6) */
+		buf_clear(&c->kept);
+		return true;
+	}
 	if (c->kept.n) {
 		buf_drop(&c->kept, had - MIN(in.n, had));
 		if (in.n == 0)
@@ -261,13 +265,15 @@ static void read_input(struct conn *c)
 	enum io io = IO_OK;
 	c->tls_wants_out = false;
 	enter(c);
-	for (int i = 0; i < READ_ROUNDS && io == IO_OK && !c->paused && !c->finishing && !c->closing; i++) {
+	for (int i = 0; i < READ_ROUNDS && io == IO_OK && !c->paused && !c->finishing && !c->closing && !c->handshaking; i++) {
 		size_t n = 0;
 		io = read_some(c, piece, sizeof piece, &n, &why);
 		if (io == IO_OK && !offer(c, (struct str){piece, n}))
 			break;
 	}
 	if (!leave(c))
+		return;
+	if (c->handshaking)
 		return;
 	if (io == IO_EOF || io == IO_ERROR) {
 		end(c, io == IO_ERROR && c->tls ? CONN_END_TLS : CONN_END_PEER, &why);
@@ -329,7 +335,7 @@ static void run_again(struct loop_task *task)
 	}
 	if (c->paused || c->finishing || c->handshaking)
 		return;
-	if (c->kept.n && (!offer(c, STR("")) || c->paused || c->closing))
+	if (c->kept.n && (!offer(c, STR("")) || c->paused || c->closing || c->handshaking))
 		return;
 	read_input(c);
 }
@@ -389,7 +395,8 @@ void conn_start_tls(struct conn *c, struct tls_ctx *ctx)
 	conn_flush(c);
 	if (c->closing)
 		return;
-	buf_clear(&c->kept);
+	if (!c->busy) /* else the callback's caller still looks at it, and drops it */
+		buf_clear(&c->kept);
 	c->tls = tls_stream_new(ctx, c->io.fd);
 	c->handshaking = true;
 	loop_want(c->loop, &c->io, EPOLLIN);

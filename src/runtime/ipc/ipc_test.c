@@ -37,8 +37,8 @@ static void serve(struct ipc_channel *ch, struct ipc_packet *p)
 			(void)fail_set(&why, FAIL_QUOTA, "Full.", "inside");
 			(void)ipc_reply_fail(p, &why);
 		} else {
-			struct msg_dest d = {.kind = 1, .account = m.session, .address = m.address};
-			struct msg_route_reply reply = {.text = m.sender, .dests = &d, .dests_n = 1};
+			struct msg_dest d = {.account = m.session, .address = m.address};
+			struct msg_route_reply reply = {.note = m.sender, .dests = &d, .dests_n = 1};
 			(void)ipc_reply(p, IPC_ROUTE_REPLY, &reply);
 		}
 	}
@@ -117,7 +117,7 @@ static int ask(struct str address, struct str sender, unsigned deadline_ms, stru
 		return r;
 	struct msg_route_reply reply;
 	r = msg_route_reply_read(p, &reply);
-	if (r == 0 && (!str_eq(reply.text, sender) || reply.dests_n != 1 || reply.dests[0].account != 7 ||
+	if (r == 0 && (!str_eq(reply.note, sender) || reply.dests_n != 1 || reply.dests[0].account != 7 ||
 		       !str_eq(reply.dests[0].address, address)))
 		r = -FAIL_CORRUPT;
 	ipc_packet_free(p);

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tools/barid/cli.h"
+#include "base/check.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const struct {
+	const char *name, *usage, *what;
+} commands[] = {
+	{"serve", "barid serve [-c FILE]", "run the server with a configuration"},
+	{"demo", "barid demo --dir DIR [--port-offset N] [--users N] [--password P]",
+	 "run a demonstration server on high ports, with sample accounts"},
+	{"check", "barid check [-c FILE]", "check a configuration and say what is wrong"},
+	{"status", "barid status", "the processes of the running server"},
+	{"ports", "barid ports", "the addresses it listens on"},
+	{"domain",
+	 "barid domain add D [--KEY V ...] | del D [--force] | list | show D | set D --KEY V ...\n"
+	 "       barid domain alias-add D TARGET | alias-del D | catch-all D [ADDRESS ...]",
+	 "manage mail domains"},
+	{"user",
+	 "barid user add A [--password P] [--KEY V ...] | del A | list [D] | show A | set A --KEY V ...\n"
+	 "       barid user passwd A [P]",
+	 "manage mailboxes"},
+	{"alias", "barid alias add A MEMBER ... | del A | list [D] | show A | set A [--KEY V ...] [MEMBER ...]",
+	 "manage aliases"},
+	{"queue", "barid queue list [ADDRESS] | show N | delete N|all | flush [N] | hold N | release N|all",
+	 "see and change what waits for delivery"},
+	{"stop", "barid stop", "stop the running server"},
+	{"debug", "barid debug clock MICROSECONDS | crash-point ROLE NAME", "for tests"},
+	{"help", "barid help [COMMAND]", "this text, or one command's"},
+	{"version", "barid version", "the version of this program"},
+};
+
+int cli_usage(const char *command)
+{
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+		if (command && strcmp(commands[i].name, command) == 0) {
+			(void)fprintf(stderr, "Usage: %s\n", commands[i].usage);
+			return EXIT_USAGE;
+		}
+	(void)fprintf(stderr, "Unknown command%s%s. See: barid help\n", command ? " " : "", command ? command : "");
+	return EXIT_USAGE;
+}
+
+int cli_help(const struct cli *c)
+{
+	for (size_t i = 0; c->n > 1 && i < ARRAY_LEN(commands); i++)
+		if (strcmp(commands[i].name, c->args[1]) == 0) {
+			(void)printf("Usage: %s\n\n%s.\n", commands[i].usage, commands[i].what);
+			return EXIT_DONE;
+		}
+	if (c->n > 1)
+		return cli_usage(c->args[1]);
+	(void)puts("barid - a complete mail server\n\nUsage: barid COMMAND [OPTIONS]\n");
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+		(void)printf("  %-8s  %s\n", commands[i].name, commands[i].what);
+	(void)puts("\nOptions of every command:\n"
+		   "  -c FILE     configuration (default " CLI_CONF_DEFAULT ")\n"
+		   "  --dir DIR   state folder of the server meant (default: of the configuration, or $BARID_DIR)\n"
+		   "  --json      answers for programs");
+	return EXIT_DONE;
+}
+
+static bool take_value(int argc, char **argv, int *i, const char **ret)
+{
+	if (*i + 1 >= argc) {
+		(void)fprintf(stderr, "%s needs a value.\n", argv[*i]);
+		return false;
+	}
+	*ret = argv[++*i];
+	return true;
+}
+
+bool cli_parse(int argc, char **argv, struct cli *ret)
+{
+	*ret = (struct cli){.dir = getenv("BARID_DIR"), .conf = CLI_CONF_DEFAULT};
+	ret->args = xcalloc((size_t)argc + 1, sizeof *ret->args);
+	for (int i = 1; i < argc; i++) {
+		bool ok = true;
+		if (strcmp(argv[i], "--dir") == 0)
+			ok = take_value(argc, argv, &i, &ret->dir);
+		else if (strcmp(argv[i], "-c") == 0)
+			ok = take_value(argc, argv, &i, &ret->conf);
+		else if (strcmp(argv[i], "--json") == 0)
+			ret->json = true;
+		else
+			ret->args[ret->n++] = argv[i];
+		if (!ok)
+			return false;
+	}
+	return true;
+}
+
+const char *cli_state_dir(const struct cli *c)
+{
+	if (c->dir)
+		return c->dir;
+	struct conf *conf = NULL;
+	AUTO(buf) struct buf errors = BUF_INIT(KIB(64));
+	if (conf_load(c->conf, &conf, &errors) < 0) {
+		(void)fprintf(stderr, "%sWhich server is meant? Give --dir DIR, or -c FILE.\n", buf_c(&errors));
+		return NULL;
+	}
+	char *dir = xstrdup(conf->state_dir);
+	conf_free(conf);
+	return dir;
+}
+
+int cli_serve(const struct cli *c, struct conf **ret)
+{
+	AUTO(buf) struct buf errors = BUF_INIT(KIB(64));
+	if (conf_load(c->conf, ret, &errors) < 0) {
+		(void)fputs(buf_c(&errors), stderr);
+		return EXIT_FAILED;
+	}
+	return EXIT_DONE;
+}
+
+static bool readable(const char *path, const char *what)
+{
+	if (access(path, R_OK) == 0)
+		return true;
+	(void)fprintf(stderr, "%s %s: %s\n", what, path, strerror(errno));
+	return false;
+}
+
+int cli_check(const struct cli *c)
+{
+	struct conf *conf = NULL;
+	AUTO(buf) struct buf errors = BUF_INIT(KIB(64));
+	if (conf_load(c->conf, &conf, &errors) < 0) {
+		(void)fputs(buf_c(&errors), stderr);
+		return EXIT_FAILED;
+	}
+	bool good = readable(conf->tls_certificate, "certificate") && readable(conf->tls_key, "key");
+	if (getuid() != 0)
+		(void)puts("Note: not root. Roles would share one user: their memory is apart, their files are not.");
+	if (good)
+		(void)printf("%s is good.\n", c->conf);
+	conf_free(conf);
+	return good ? EXIT_DONE : EXIT_FAILED;
+}
+
+const char *cli_libexec(void)
+{
+	static char path[4096];
+	const char *given = getenv("BARID_LIBEXEC");
+	if (given)
+		return given;
+	ssize_t n = readlink("/proc/self/exe", path, sizeof path - 64);
+	if (n > 0) {
+		path[n] = '\0';
+		char *slash = strrchr(path, '/');
+		if (slash) {
+			(void)snprintf(slash, 32, "/libexec/barid-edge");
+			if (access(path, X_OK) == 0) {
+				slash[8] = '\0';
+				return path;
+			}
+		}
+	}
+	return BARID_LIBEXEC_DIR;
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cli.h - the command line: parts that its commands share.                            [tools]
+ *
+ * Exit codes: 0 done, 1 refused or failed (the reason is on standard error), 2 wrong usage,
+ * 3 the server is not running (where it has to).
+ */
+#ifndef BARID_TOOLS_BARID_CLI_H
+#define BARID_TOOLS_BARID_CLI_H
+
+#include "base/fail.h"
+#include "base/str.h"
+#include "runtime/conf.h"
+
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_NOT_RUNNING = 3 };
+
+#define CLI_CONF_DEFAULT "/etc/barid/barid.conf"
+
+struct cli {
+	const char *dir;  /* --dir or BARID_DIR; NULL: state_dir of the configuration */
+	const char *conf; /* -c */
+	bool json;
+	/* The words that are left, the command first. */
+	char **args;
+	size_t n;
+};
+
+/* Take the options that every command has out of argv. False (and a message) when one is incomplete. */
+bool cli_parse(int argc, char **argv, struct cli *ret);
+/* The state folder, from --dir or the configuration. NULL (and a message) when there is none. */
+const char *cli_state_dir(const struct cli *c);
+int cli_usage(const char *command);
+int cli_help(const struct cli *c);
+
+/* A finished order: what to print. Columns and cells are borrowed. */
+struct cli_table {
+	const char *name; /* key of the rows in JSON */
+	const struct str *columns;
+	size_t n_columns;
+	const struct str *cells;
+	size_t n_cells;
+	struct str message;
+};
+void cli_print(const struct cli *c, const struct cli_table *t);
+
+/* Commands. Each returns an exit code. */
+int cli_admin(const struct cli *c);  /* everything that a running server (or the accounts database) answers */
+int cli_check(const struct cli *c);
+int cli_serve(const struct cli *c, struct conf **ret);		   /* loads the configuration; EXIT_DONE to go on */
+int cli_demo(const struct cli *c, struct conf **ret);		   /* prepares the demo; EXIT_DONE to go on */
+/* Folder of the role executables: BARID_LIBEXEC, libexec beside this program, or where it is installed. */
+const char *cli_libexec(void);
+
+/* A self-signed certificate for `name`, P-256, ten years, as two files. */
+MUST_CHECK int cert_make(const char *name, const char *cert_path, const char *key_path, struct fail *why);
+
+#endif
