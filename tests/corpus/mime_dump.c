@@ -52,7 +52,8 @@ static void part_print(struct buf *out, const struct mime_map *map, uint32_t i, 
 	(void)buf_addc(out, '}');
 }
 
-static void map_print(struct buf *out, const char *path, const struct mime_map *map, struct str message)
+static void map_print(struct buf *out, const char *path, const struct mime_map *map,
+		      struct str message)
 {
 	(void)buf_addf(out, "{\"file\":\"%s\"", path);
 	number(out, "size", map->size);

@@ -11,6 +11,7 @@ Every message is converted to CRLF line ends and indexed. Compared are the tree 
 the bytes of each leaf after transfer decoding, subject and filenames; BODYSTRUCTURE is parsed
 and compared with the tree. Differences that are meant to be there are listed in ACCEPTED, with the
 reason; each message that shows one is counted under it. Anything else fails the test.
+Exit status 77 when there is no message to compare.
 """
 
 import argparse
@@ -303,6 +304,8 @@ def main():
                 print(f"{kind or 'UNEXPLAINED'}: {source.name}: {why}")
     for kind, n in counts.most_common():
         print(f"{n:6} {kind}{': ' + ACCEPTED[kind] if kind in ACCEPTED else ''}")
+    if not counts:
+        return 77
     return 1 if counts["UNEXPLAINED"] else 0
 
 

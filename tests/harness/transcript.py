@@ -11,6 +11,7 @@ import itertools
 import os
 import re
 import shlex
+import signal
 import string
 import threading
 import time
@@ -30,7 +31,7 @@ MESSAGE = re.compile(
     r"^message (?P<index>\d+) in (?P<mailbox>\"[^\"]*\"|\S+?)(?: of (?P<who>\w+))?(?: with flags (?P<flags>[^\"]*?))?"
     r"(?: dated \"(?P<date>[^\"]*)\")?(?: from (?P<file>\S+)|:)?$"
 )
-OWN = re.compile(r"^(!kill|!restart|!advance|\$!? barid)")
+OWN = re.compile(r"^(!kill|!freeze|!restart|!advance|\$!? barid)")
 
 
 class Wrong(Exception):
@@ -205,6 +206,9 @@ class Client:
         self.closed = False
 
     def send(self, data):
+        if self.loose and not self.imap:  # the rest of a reply whose interesting lines were seen
+            while not self.final(self.read(self.wire.timeout)):
+                pass
         self.loose, self.finished, self.passed = False, False, []
         self.trace.append("C: " + repr(data)[2:-1])
         self.wire.send(data)
@@ -338,7 +342,7 @@ class Play:
         name = getattr(step, "file", None)
         if name:
             return self.file(name)
-        text = wire_text(self.rename("\r\n".join(step.block) + "\r\n"))
+        text = wire_text(self.functions(self.rename("\r\n".join(step.block) + "\r\n")))
         return text.encode("latin-1")
 
     @staticmethod
@@ -527,6 +531,12 @@ class Play:
         else:
             self.server.kill(m[1])
 
+    def verb_freeze(self, rest, _):
+        self.server.freeze(rest)
+
+    def verb_thaw(self, rest, _):
+        self.server.freeze(rest, signal.SIGCONT)
+
     def verb_back(self, rest, _):
         self.server.await_role(rest)
 
@@ -534,8 +544,7 @@ class Play:
         self.server.restart(hard=rest == "hard")
 
     def verb_advance(self, rest, _):
-        duration(rest)
-        self.server.advance_clock(rest)
+        self.server.advance_clock(duration(rest))
 
     def verb_disconnect(self, _rest, _step):
         self.current.wire.close()
