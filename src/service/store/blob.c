@@ -34,25 +34,12 @@ int blob_path(struct store *s, const struct body_name *n, char *buf, struct fail
 	return 0;
 }
 
-int blob_make_folders(struct store *s, struct fail *why)
+/* Folders are made when a body first needs them. */
+static int make_folder(struct store *s, unsigned n, struct fail *why)
 {
 	char path[BLOB_PATH_MAX];
-	struct fs_stat st;
-	int r = folder_path(s, 255, path, why);
-	if (r < 0)
-		return r;
-	if (fs_stat(s->fs, path, &st, NULL) == 0) /* the last one that is made */
-		return 0;
-	r = fs_mkdir_all(s->fs, s->o.blobs, 0770, why);
-	for (unsigned i = 0; r >= 0 && i < 256; i++) {
-		r = folder_path(s, i, path, why);
-		if (r < 0)
-			return r;
-		r = fs_mkdir(s->fs, path, 0770, why);
-		if (r == -FAIL_EXISTS)
-			r = 0;
-	}
-	return r < 0 ? r : fs_sync_dir(s->fs, s->o.blobs, why);
+	int r = folder_path(s, n, path, why);
+	return r < 0 ? r : fs_mkdir_all(s->fs, path, 0770, why);
 }
 
 /* ---- making a body ------------------------------------------------------------------------- */
@@ -85,6 +72,8 @@ int store_body_create(struct store *s, uint64_t size_hint, struct store_body *re
 		return r;
 	AUTO(fs_file) struct fs_file *f = NULL;
 	r = fs_open(s->fs, path, FS_READ | FS_WRITE | FS_NAMELESS, 0660, &f, why);
+	if (r == -FAIL_NOTFOUND && (r = make_folder(s, b.id[0], why)) == 0)
+		r = fs_open(s->fs, path, FS_READ | FS_WRITE | FS_NAMELESS, 0660, &f, why);
 	if (r < 0 || (r = own_fd(f, &b.fd, why)) < 0)
 		return r;
 	*ret = b;
@@ -136,6 +125,8 @@ static int link_body(struct store *s, struct store_job *job, const struct store_
 	    (r = fs_datasync(&f, why)) < 0)
 		return r;
 	r = fs_link(&f, path, why);
+	if (r == -FAIL_NOTFOUND && (r = make_folder(s, name.id[0], why)) == 0)
+		r = fs_link(&f, path, why);
 	return r == -FAIL_EXISTS ? 0 : r; /* another recipient of the same account */
 }
 
@@ -279,6 +270,8 @@ int blob_sweep(struct store *s, struct fail *why)
 	int r = folder_path(s, at, path, why);
 	if (r == 0)
 		r = fs_list(s->fs, path, take_name, &w, why);
+	if (r == -FAIL_NOTFOUND)
+		r = 0;
 	if (r >= 0 && w.names.n > 0)
 		r = part_every(s, sweep_part, &w, why);
 	vec_clear(&w.names);

@@ -98,7 +98,7 @@ static int make_folders(struct store *s, struct fail *why)
 		return r;
 	if (s->ops->on_disk && (r = read_meta(s, why)) < 0)
 		return r;
-	return blob_make_folders(s, why);
+	return fs_mkdir_all(s->fs, s->o.blobs, 0770, why);
 }
 
 /* ---- threads ------------------------------------------------------------------------------ */

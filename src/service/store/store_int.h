@@ -244,7 +244,6 @@ bool name_below(struct str name, struct str parent); /* an inferior */
 /* ---- body files -------------------------------------------------------------------------- */
 
 #define BLOB_PATH_MAX 4200
-MUST_CHECK int blob_make_folders(struct store *s, struct fail *why);
 MUST_CHECK int blob_path(struct store *s, const struct body_name *n, char *buf, struct fail *why);
 /* Verify, sync and link; job->linked tells. Folders to sync go into `folders` (256 flags). */
 MUST_CHECK int blob_prepare(struct store *s, struct store_job *job, bool folders[256],

@@ -179,4 +179,22 @@ static inline struct store_body body_of(struct world *w, size_t n, char c)
 	return b;
 }
 
+static unsigned counted_files_ UNUSED;
+static inline int count_file_(const char *path, const struct stat *st, int flag, struct FTW *ftw)
+{
+	(void)path;
+	(void)st;
+	(void)ftw;
+	counted_files_ += flag == FTW_F;
+	return 0;
+}
+
+/* Files below the blob tree. */
+static inline unsigned count_names(struct world *w)
+{
+	counted_files_ = 0;
+	(void)nftw(w->blobs, count_file_, 16, FTW_PHYS);
+	return counted_files_;
+}
+
 #endif
