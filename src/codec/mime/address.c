@@ -190,7 +190,8 @@ static bool separator_take(struct addr_parser *p, struct addr *ret)
 		return true;
 	case ':':
 		p->x.at++;
-		return !p->in_group && p->phrase.n > 0 && !p->complete && group_set(p, ret, ADDR_GROUP);
+		return !p->in_group && p->phrase.n > 0 && !p->complete &&
+		       group_set(p, ret, ADDR_GROUP);
 	case ';':
 		if (rest_set(p, ret))
 			return true;

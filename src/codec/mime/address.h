@@ -30,7 +30,8 @@ struct addr {
 	bool broken;
 };
 
-/* Longest name, route, local part or host that is returned; what is longer is cut. */
+/* Longest name, route, local part or host that is returned. */
+/* A word that would make it longer is left out. */
 #define ADDR_TEXT_MAX 4096
 
 struct addr_parser {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * address_fuzz.c - any text is an address list; groups are closed, there are no more addresses than bytes.
- * The same text is also read as a date and as parameters.
+ * address_fuzz.c - any text is an address list; groups are closed, there are no more addresses than
+ * bytes. The same text is also read as a date and as parameters.
  */
 #include "base/check.h"
 #include "codec/mime/address.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "codec/mime/address.h"
 #include "base/test.h"
+#include "codec/mime/address.h"
 
 /* One line an address: name|route|mailbox|host, "!" when broken; "name:" and ";" for groups. */
 static void list_put(struct buf *out, struct str value)
@@ -14,8 +14,9 @@ static void list_put(struct buf *out, struct str value)
 		else if (a.kind == ADDR_GROUP)
 			(void)buf_addf(out, "%.*s:\n", STR_ARG(a.name));
 		else
-			(void)buf_addf(out, "%.*s|%.*s|%.*s|%.*s%s\n", STR_ARG(a.name), STR_ARG(a.route),
-				       STR_ARG(a.mailbox), STR_ARG(a.host), a.broken ? "!" : "");
+			(void)buf_addf(out, "%.*s|%.*s|%.*s|%.*s%s\n", STR_ARG(a.name),
+				       STR_ARG(a.route), STR_ARG(a.mailbox), STR_ARG(a.host),
+				       a.broken ? "!" : "");
 	}
 }
 
@@ -94,7 +95,8 @@ static void test_cuts(void **state)
 static void test_long(void **state)
 {
 	(void)state;
-	static const char *const units[] = {"(", "\"", "<", "@", ":", ";", ",", ".", "a ", "a@b ", "<@", "\\", "[", "g:;"};
+	static const char *const units[] = {"(", "\"", "<",    "@",  ":",  ";", ",",
+					    ".", "a ", "a@b ", "<@", "\\", "[", "g:;"};
 	for (size_t i = 0; i < ARRAY_LEN(units); i++) {
 		AUTO(buf) struct buf in = BUF_INIT(MIB(4));
 		AUTO(buf) struct buf got = BUF_INIT(MIB(64));

@@ -40,8 +40,9 @@ static const struct {
 	{"UTF-8", "utf-8 utf8 unicode-1-1-utf-8 unicode11utf8 unicode20utf8 x-unicode20utf8 "},
 	{"guess", "us-ascii ascii ansi_x3.4-1968 iso-ir-6 646 iso646-us unknown-8bit x-unknown "
 		  "unknown default default_charset _autodetect_all "},
-	{"windows-1252", "windows-1252 iso-8859-1 latin1 cp1252 cp819 csisolatin1 ibm819 iso-ir-100 "
-			 "iso8859-1 iso88591 iso_8859-1 iso_8859-1:1987 l1 x-cp1252 latin-1 ansi "},
+	{"windows-1252",
+	 "windows-1252 iso-8859-1 latin1 cp1252 cp819 csisolatin1 ibm819 iso-ir-100 "
+	 "iso8859-1 iso88591 iso_8859-1 iso_8859-1:1987 l1 x-cp1252 latin-1 ansi "},
 	{"ibm-866_P100-1995", "866 cp866 csibm866 ibm866 "},
 	{"ISO-8859-2", "csisolatin2 iso-8859-2 iso-ir-101 iso8859-2 iso88592 iso_8859-2 "
 		       "iso_8859-2:1987 l2 latin2 latin-2 "},
@@ -51,18 +52,21 @@ static const struct {
 		       "iso_8859-4:1988 l4 latin4 "},
 	{"ISO-8859-5", "csisolatincyrillic cyrillic iso-8859-5 iso-ir-144 iso8859-5 iso88595 "
 		       "iso_8859-5 iso_8859-5:1988 "},
-	{"ISO-8859-6", "arabic asmo-708 csiso88596e csiso88596i csisolatinarabic ecma-114 iso-8859-6 "
-		       "iso-8859-6-e iso-8859-6-i iso-ir-127 iso8859-6 iso88596 iso_8859-6 "
-		       "iso_8859-6:1987 "},
+	{"ISO-8859-6",
+	 "arabic asmo-708 csiso88596e csiso88596i csisolatinarabic ecma-114 iso-8859-6 "
+	 "iso-8859-6-e iso-8859-6-i iso-ir-127 iso8859-6 iso88596 iso_8859-6 "
+	 "iso_8859-6:1987 "},
 	{"ISO-8859-7", "csisolatingreek ecma-118 elot_928 greek greek8 iso-8859-7 iso-ir-126 "
 		       "iso8859-7 iso88597 iso_8859-7 iso_8859-7:1987 sun_eu_greek "},
-	{"ISO-8859-8", "csiso88598e csiso88598i csisolatinhebrew hebrew iso-8859-8 iso-8859-8-e "
-		       "iso-8859-8-i iso-ir-138 iso8859-8 iso88598 iso_8859-8 iso_8859-8:1988 logical "
-		       "visual "},
+	{"ISO-8859-8",
+	 "csiso88598e csiso88598i csisolatinhebrew hebrew iso-8859-8 iso-8859-8-e "
+	 "iso-8859-8-i iso-ir-138 iso8859-8 iso88598 iso_8859-8 iso_8859-8:1988 logical "
+	 "visual "},
 	{"iso-8859_10-1998", "csisolatin6 iso-8859-10 iso-ir-157 iso8859-10 iso885910 l6 latin6 "},
 	{"ISO-8859-13", "iso-8859-13 iso8859-13 iso885913 "},
 	{"iso-8859_14-1998", "iso-8859-14 iso8859-14 iso885914 "},
-	{"ISO-8859-15", "csisolatin9 iso-8859-15 iso8859-15 iso885915 iso_8859-15 l9 latin9 latin-9 "},
+	{"ISO-8859-15",
+	 "csisolatin9 iso-8859-15 iso8859-15 iso885915 iso_8859-15 l9 latin9 latin-9 "},
 	{"KOI8-R", "cskoi8r koi koi8 koi8-r koi8_r "},
 	{"KOI8-U", "koi8-ru koi8-u "},
 	{"macintosh", "csmacintosh mac macintosh x-mac-roman "},
@@ -77,13 +81,15 @@ static const struct {
 	{"windows-1257", "cp1257 windows-1257 x-cp1257 "},
 	{"windows-1258", "cp1258 windows-1258 x-cp1258 "},
 	{"x-mac-cyrillic", "x-mac-cyrillic x-mac-ukrainian "},
-	{"gb18030", "gb18030 gbk chinese csgb2312 csiso58gb231280 gb2312 gb_2312 gb_2312-80 iso-ir-58 "
-		    "x-gbk cp936 "},
+	{"gb18030",
+	 "gb18030 gbk chinese csgb2312 csiso58gb231280 gb2312 gb_2312 gb_2312-80 iso-ir-58 "
+	 "x-gbk cp936 "},
 	{"Big5-HKSCS", "big5 big5-hkscs cn-big5 csbig5 x-x-big5 "},
 	{"EUC-JP", "cseucpkdfmtjapanese euc-jp x-euc-jp "},
 	{"ISO-2022-JP", "csiso2022jp iso-2022-jp iso-2022-jp-1 iso-2022-jp-2 "},
-	{"ibm-943_P15A-2003", "csshiftjis ms932 ms_kanji shift-jis shift_jis sjis windows-31j x-sjis "
-			      "cp932 "},
+	{"ibm-943_P15A-2003",
+	 "csshiftjis ms932 ms_kanji shift-jis shift_jis sjis windows-31j x-sjis "
+	 "cp932 "},
 	{"windows-949-2000", "cseuckr csksc56011987 euc-kr iso-ir-149 korean ks_c_5601-1987 "
 			     "ks_c_5601-1989 ksc5601 ksc_5601 windows-949 cp949 "},
 	{"ISO-2022-KR", "iso-2022-kr csiso2022kr "},
@@ -152,7 +158,10 @@ void charset_free(struct charset *c)
 	free(c);
 }
 
-static uint32_t from_1252(unsigned char b) { return b >= 0x80 && b < 0xa0 ? c1_of_1252[b - 0x80] : b; }
+static uint32_t from_1252(unsigned char b)
+{
+	return b >= 0x80 && b < 0xa0 ? c1_of_1252[b - 0x80] : b;
+}
 
 static void byte_put(const struct charset *c, unsigned char b, struct buf *out)
 {
@@ -165,7 +174,10 @@ static int sequence_length(const unsigned char *p, size_t n)
 	unsigned char b = p[0];
 	if (b < 0x80)
 		return 1;
-	int need = b >= 0xc2 && b <= 0xdf ? 2 : b >= 0xe0 && b <= 0xef ? 3 : b >= 0xf0 && b <= 0xf4 ? 4 : -1;
+	int need = b >= 0xc2 && b <= 0xdf   ? 2
+		   : b >= 0xe0 && b <= 0xef ? 3
+		   : b >= 0xf0 && b <= 0xf4 ? 4
+					    : -1;
 	if (need < 0)
 		return -1;
 	/* Overlong forms, surrogates and values above U+10FFFF show in the second byte. */
@@ -346,7 +358,8 @@ size_t charset_fold(uint32_t cp, uint32_t out[CHARSET_FOLD_MAX])
 		uint32_t c = units[i++];
 		if (c >= 0xd800 && c < 0xdc00 && i < n)
 			c = 0x10000 + ((c - 0xd800) << 10) + (units[i++] - 0xdc00u);
-		out[count++] = (uint32_t)u_totitle((UChar32)c); /* so that a ligature is its letters */
+		out[count++] =
+			(uint32_t)u_totitle((UChar32)c); /* so that a ligature is its letters */
 	}
 	return count;
 }

@@ -11,7 +11,10 @@ struct found {
 	int zone_min;
 };
 
-static bool is_word(char c) { return ascii_alpha(c) || ascii_digit(c) || c == ':' || c == '+' || c == '.'; }
+static bool is_word(char c)
+{
+	return ascii_alpha(c) || ascii_digit(c) || c == ':' || c == '+' || c == '.';
+}
 
 /* "12:34", "12:34:56", also "12.34.56"; a fraction of a second is dropped. */
 static bool time_parse(struct str s, struct civil *c)
@@ -52,8 +55,9 @@ static int zone_name(struct str s)
 	static const struct {
 		char name[4];
 		int hours;
-	} zones[] = {{"EST", -5}, {"EDT", -4}, {"CST", -6}, {"CDT", -5}, {"MST", -7}, {"MDT", -6},
-		     {"PST", -8}, {"PDT", -7}, {"CET", 1}, {"MET", 1}, {"BST", 1}, {"EET", 2}, {"JST", 9}};
+	} zones[] = {{"EST", -5}, {"EDT", -4}, {"CST", -6}, {"CDT", -5}, {"MST", -7},
+		     {"MDT", -6}, {"PST", -8}, {"PDT", -7}, {"CET", 1},	 {"MET", 1},
+		     {"BST", 1},  {"EET", 2},  {"JST", 9}};
 	for (size_t i = 0; i < ARRAY_LEN(zones); i++)
 		if (str_eqi(s, str_c(zones[i].name)))
 			return zones[i].hours * 60;
@@ -137,7 +141,8 @@ int date_write(struct buf *out, struct wall_us t, int zone_min)
 	struct civil c;
 	int abs_min = zone_min < 0 ? -zone_min : zone_min;
 	civil_from_us((struct wall_us){t.v + (int64_t)zone_min * 60 * SEC_US}, &c);
-	return buf_addf(out, "%s, %u %s %04d %02u:%02u:%02u %c%02d%02d", civil_weekday_name(c.weekday),
-			c.day, civil_month_name(c.month), c.year, c.hour, c.minute, c.second,
-			zone_min < 0 ? '-' : '+', abs_min / 60, abs_min % 60);
+	return buf_addf(out, "%s, %u %s %04d %02u:%02u:%02u %c%02d%02d",
+			civil_weekday_name(c.weekday), c.day, civil_month_name(c.month), c.year,
+			c.hour, c.minute, c.second, zone_min < 0 ? '-' : '+', abs_min / 60,
+			abs_min % 60);
 }

@@ -7,10 +7,10 @@
 #include "codec/mime/header.h"
 #include "codec/mime/word.h"
 
-#define TYPE_MAX     128
-#define CHARSET_MAX  64
+#define TYPE_MAX       128
+#define CHARSET_MAX    64
 #define NAME_MAX_BYTES 1024 /* of a filename or display name */
-#define ENVELOPE_MAX KIB(512)
+#define ENVELOPE_MAX   KIB(512)
 
 static struct str lower_copy(struct arena *arena, struct str s, size_t max)
 {
@@ -110,10 +110,12 @@ static void disposition_fill(struct describe *d, const struct head *h, const str
 }
 
 /* Decide what the part is: its flags, and whether its body is descended into. */
-static enum describe_kind kind_of(struct describe *d, struct mime_part *part, const struct params *type)
+static enum describe_kind kind_of(struct describe *d, struct mime_part *part,
+				  const struct params *type)
 {
-	bool message = str_eq(part->type, STR("message")) &&
-		       (str_eq(part->subtype, STR("rfc822")) || str_eq(part->subtype, STR("global")));
+	bool message =
+		str_eq(part->type, STR("message")) &&
+		(str_eq(part->subtype, STR("rfc822")) || str_eq(part->subtype, STR("global")));
 	if (str_eq(part->type, STR("multipart"))) {
 		struct str boundary = params_find(type, STR("boundary"));
 		bool usable = boundary.n > 0 && boundary.n <= BOUNDARY_MAX && !d->closed;
@@ -251,7 +253,8 @@ static void date_fill(const struct head *h, struct str fallback, struct mime_map
 	bool present = head_line(h, HEAD_DATE, 1000, &line);
 	struct str text = present ? buf_str(&line) : fallback;
 	if (!present)
-		map->flags |= fallback.n > 0 ? MIME_MISSING_DATE | MIME_DEFAULT_DATE : MIME_MISSING_DATE;
+		map->flags |=
+			fallback.n > 0 ? MIME_MISSING_DATE | MIME_DEFAULT_DATE : MIME_MISSING_DATE;
 	if (text.n > 0 && !date_parse(text, &map->sent, &map->zone_min))
 		map->flags |= MIME_BAD_DATE;
 }

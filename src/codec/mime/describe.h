@@ -26,15 +26,16 @@ struct describe {
 #define BOUNDARY_MAX 1024
 
 /*
- * Fill in type, flags, encoding and so on of @part and its rendered pieces. Returns -FAIL_LIMIT when
- * these need more than `room`: the part is then described as application/octet-stream, in fewer
- * than DESCRIBE_LEAST bytes, and the caller opens no further part.
+ * Fill in type, flags, encoding and so on of @part and its rendered pieces. Returns -FAIL_LIMIT
+ * when these need more than `room`: the part is then described as application/octet-stream, in
+ * fewer than DESCRIBE_LEAST bytes, and the caller opens no further part.
  */
 #define DESCRIBE_LEAST 200
 MUST_CHECK int describe_part(struct describe *d, const struct head *h, struct mime_part *part,
 			     struct part_text *text, enum describe_kind *ret_kind);
 
-/* The ENVELOPE of a message's header block, in at most `room` bytes (41 do); true when shortened. */
+/* The ENVELOPE of a message's header block, in at most `room` bytes (41 do); true when shortened.
+ */
 bool describe_envelope(struct arena *arena, const struct head *h,
 		       const struct mime_index_defaults *defaults, size_t room, struct str *ret);
 

@@ -2,11 +2,11 @@
 /*
  * fields_test.c - header blocks, dates, encoded words and parameters.
  */
+#include "base/test.h"
 #include "codec/mime/date.h"
 #include "codec/mime/header.h"
 #include "codec/mime/param.h"
 #include "codec/mime/word.h"
-#include "base/test.h"
 
 static void test_header(void **state)
 {
@@ -62,7 +62,8 @@ static void test_dates(void **state)
 		bool ok = date_parse(str_c(dates[i].text), &t, &zone);
 		if (ok != (dates[i].seconds != INT64_MIN) ||
 		    (ok && (t.v != dates[i].seconds * SEC_US || zone != dates[i].zone_min)))
-			fail_msg("%s: %d %lld %d", dates[i].text, ok, (long long)(t.v / SEC_US), zone);
+			fail_msg("%s: %d %lld %d", dates[i].text, ok, (long long)(t.v / SEC_US),
+				 zone);
 		for (size_t n = 0; n < strlen(dates[i].text); n++)
 			(void)date_parse(str_make(dates[i].text, n), &t, &zone);
 	}
@@ -128,7 +129,9 @@ static void test_word_encode(void **state)
 		AUTO(buf) struct buf coded = BUF_INIT(10000);
 		AUTO(buf) struct buf line = BUF_INIT(10000);
 		AUTO(buf) struct buf back = BUF_INIT(10000);
-		(void)buf_add_c(&text, i % 3 == 0 ? "\xe2\x82\xac" : i % 3 == 1 ? " a" : "\xf0\x9f\x93\xa7");
+		(void)buf_add_c(&text, i % 3 == 0   ? "\xe2\x82\xac"
+				       : i % 3 == 1 ? " a"
+						    : "\xf0\x9f\x93\xa7");
 		assert_int_equal(word_encode(&coded, buf_str(&text), 9), 0);
 		struct str rest = buf_str(&coded);
 		struct str one;
@@ -177,8 +180,10 @@ static void test_params(void **state)
 			struct params p;
 			params_parse(&x, &arena, &p);
 			for (size_t k = 0; k < p.n; k++)
-				(void)buf_addf(&got, "%.*s=%.*s|", STR_ARG(p.p[k].name), STR_ARG(p.p[k].value));
-			if (n == strlen(params[i].in) && !str_eq(buf_str(&got), str_c(params[i].want)))
+				(void)buf_addf(&got, "%.*s=%.*s|", STR_ARG(p.p[k].name),
+					       STR_ARG(p.p[k].value));
+			if (n == strlen(params[i].in) &&
+			    !str_eq(buf_str(&got), str_c(params[i].want)))
 				fail_msg("%s: %s", params[i].in, buf_c(&got));
 		}
 	}
@@ -187,8 +192,8 @@ static void test_params(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_header), cmocka_unit_test(test_dates),
-		cmocka_unit_test(test_date_write), cmocka_unit_test(test_words),
+		cmocka_unit_test(test_header),	    cmocka_unit_test(test_dates),
+		cmocka_unit_test(test_date_write),  cmocka_unit_test(test_words),
 		cmocka_unit_test(test_word_encode), cmocka_unit_test(test_params),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -80,7 +80,10 @@ void head_add(struct head *h, struct str bytes)
 	v->n += bytes.n;
 }
 
-void head_end(struct head *h) { h->open = false; }
+void head_end(struct head *h)
+{
+	h->open = false;
+}
 
 bool head_next(const struct head *h, enum head_id id, size_t *at, struct str *ret)
 {

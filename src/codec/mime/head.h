@@ -59,7 +59,8 @@ void head_begin(struct head *h, struct str name);
 void head_add(struct head *h, struct str bytes);
 void head_end(struct head *h);
 
-/* The next raw value of a field at or after *at, which moves behind it; false when there is none. */
+/* The next raw value of a field at or after *at, which moves behind it; false when there is none.
+ */
 bool head_next(const struct head *h, enum head_id id, size_t *at, struct str *ret);
 
 /*

@@ -61,11 +61,15 @@ bool header_next(struct str *rest, struct header_field *ret)
 void header_unfold(struct buf *out, struct str value)
 {
 	value = str_trim(value);
-	for (size_t i = 0; i < value.n; i++) {
-		char c = value.p[i];
+	for (size_t from = 0, i = 0; i <= value.n; i++) {
+		char c = i < value.n ? value.p[i] : '\n';
+		if (c != '\0' && c != '\r' && c != '\n' && c != '\t')
+			continue;
+		(void)buf_add(out, str_sub(value, from, i));
 		if (c == '\0')
 			(void)buf_add(out, STR("\xef\xbf\xbd"));
-		else if (c != '\r' && c != '\n')
-			(void)buf_addc(out, c == '\t' ? ' ' : c);
+		if (c == '\t')
+			(void)buf_addc(out, ' ');
+		from = i + 1;
 	}
 }

@@ -3,8 +3,8 @@
  * Lines and states.
  *
  *   bytes ─▶ feed ─▶ body_skip      plain lines of a body: counted, never looked at again
- *                 └▶ line_feed ─▶ line_begin   the first LINE_HEAD bytes of a line decide what it is
- *                              └▶ line_rest    the rest of a longer line
+ *                 └▶ line_feed ─▶ line_begin   the first LINE_HEAD bytes of a line decide what it
+ * is └▶ line_rest    the rest of a longer line
  *
  * In state HEADER a line adds to the header block of the part `cur`; in state BODY it is nothing
  * or a delimiter. `cur` is the innermost part that is not closed; its ancestors are open too.
@@ -28,13 +28,6 @@ struct level {
 	size_t n;
 };
 
-/* A part while its body goes on. */
-struct open_part {
-	struct render_part r;
-	uint64_t lines_before; /* LFs before the body */
-	uint32_t depth;
-};
-
 /* A place in the message. */
 struct place {
 	uint64_t off;
@@ -50,7 +43,7 @@ struct mime_index {
 	struct head head;
 	struct mime_map map; /* what is known of it so far */
 
-	VEC(struct open_part) parts;
+	VEC(struct render_part) parts;
 	VEC(struct mime_field) fields;
 	struct level levels[MIME_MAP_DEPTH_MAX];
 	size_t n_levels;
@@ -66,26 +59,29 @@ struct mime_index {
 	bool sealed;
 	bool failed; /* the arena is full */
 
-	struct place at;       /* next byte to be looked at */
-	struct place line;     /* start of its line */
-	unsigned line_break;   /* bytes of the line break before `line` */
-	unsigned char last;    /* byte before `at` */
-	bool in_line;	       /* the head of the line has been looked at */
-	struct buf carry;      /* a line's first bytes, when they came in pieces */
+	struct place at;     /* next byte to be looked at */
+	struct place line;   /* start of its line */
+	unsigned line_break; /* bytes of the line break before `line` */
+	unsigned char last;  /* byte before `at` */
+	bool in_line;	     /* the head of the line has been looked at */
+	struct buf carry;    /* a line's first bytes, when they came in pieces */
 };
 
-static struct mime_part *part_at(struct mime_index *ix, uint32_t i) { return &ix->parts.p[i].r.part; }
+static struct mime_part *part_at(struct mime_index *ix, uint32_t i)
+{
+	return &ix->parts.p[i].part;
+}
 
 /* --- parts ------------------------------------------------------------------------------- */
 
 static void part_open(struct mime_index *ix, uint32_t parent, uint64_t off)
 {
-	struct open_part *o = vec_push(&ix->parts);
+	struct render_part *o = vec_push(&ix->parts);
 	o->depth = parent == MIME_NO_PARENT ? 1 : ix->parts.p[parent].depth + 1;
-	o->r.part.parent = parent;
-	o->r.part.header_off = off;
+	o->part.parent = parent;
+	o->part.header_off = off;
 	if (parent == MIME_NO_PARENT || part_at(ix, parent)->flags & MIME_PART_MESSAGE)
-		o->r.part.flags = MIME_PART_IS_MESSAGE;
+		o->part.flags = MIME_PART_IS_MESSAGE;
 	if (parent != MIME_NO_PARENT)
 		part_at(ix, parent)->children++;
 	ix->cur = (uint32_t)ix->parts.n - 1;
@@ -117,13 +113,14 @@ static void field_close(struct mime_index *ix, uint64_t off)
 	head_end(&ix->head);
 }
 
-static void message_describe(struct mime_index *ix, struct open_part *o)
+static void message_describe(struct mime_index *ix, struct render_part *o)
 {
 	static const struct mime_index_defaults none;
-	bool top = o->r.part.parent == MIME_NO_PARENT;
+	bool top = o->part.parent == MIME_NO_PARENT;
 	size_t room = top ? ix->lim.output_bytes / 2 : ix->describe.room;
-	struct str *envelope = top ? &ix->map.envelope : &o->r.text.envelope;
-	bool cut = describe_envelope(ix->arena, &ix->head, top ? &ix->defaults : &none, room, envelope);
+	struct str *envelope = top ? &ix->map.envelope : &o->text.envelope;
+	bool cut = describe_envelope(ix->arena, &ix->head, top ? &ix->defaults : &none, room,
+				     envelope);
 	if (top)
 		cut |= describe_message(ix->arena, &ix->head, &ix->defaults,
 					ix->lim.output_bytes / 64, &ix->map);
@@ -137,8 +134,8 @@ static void message_describe(struct mime_index *ix, struct open_part *o)
 /* What the header block of `cur` says goes into the part; the body begins at `body`. */
 static enum describe_kind header_describe(struct mime_index *ix)
 {
-	struct open_part *o = &ix->parts.p[ix->cur];
-	struct mime_part *p = &o->r.part;
+	struct render_part *o = &ix->parts.p[ix->cur];
+	struct mime_part *p = &o->part;
 	struct describe *d = &ix->describe;
 	enum describe_kind kind;
 	size_t spent = ix->output + DESCRIBE_LEAST;
@@ -151,15 +148,15 @@ static enum describe_kind header_describe(struct mime_index *ix)
 	d->closed = ix->sealed || parts_full || o->depth >= ix->lim.depth;
 	if (p->flags & MIME_PART_IS_MESSAGE)
 		message_describe(ix, o);
-	if (describe_part(d, &ix->head, p, &o->r.text, &kind) < 0) {
+	if (describe_part(d, &ix->head, p, &o->text, &kind) < 0) {
 		ix->flags |= MIME_CUT_OUTPUT;
 		ix->sealed = true;
 	}
-	/* Sizes, line counts and parentheses of a part take less than 64 bytes. */
-	ix->output += room - d->room + o->r.text.front.n + o->r.text.back.n + 64;
+	/* Parentheses, spaces, and size and line count of up to ten digits. */
+	ix->output += room - d->room + o->text.front.n + o->text.back.n + 24;
 	if (d->closed && p->flags & MIME_PART_OPAQUE && !ix->sealed)
 		ix->flags |= parts_full ? MIME_CUT_PARTS : MIME_CUT_DEPTH;
-	ix->failed |= !o->r.text.front.p || !o->r.text.back.p || !p->type.p;
+	ix->failed |= !o->text.front.p || !o->text.back.p || !p->type.p;
 	return kind;
 }
 
@@ -171,9 +168,9 @@ static void header_end(struct mime_index *ix, struct place body)
 		ix->flags |= MIME_CUT_HEADER;
 	ix->head.cut = false;
 	enum describe_kind kind = header_describe(ix);
-	struct open_part *o = &ix->parts.p[ix->cur];
-	o->r.part.header_len = body.off - o->r.part.header_off;
-	o->r.part.body_off = body.off;
+	struct render_part *o = &ix->parts.p[ix->cur];
+	o->part.header_len = body.off - o->part.header_off;
+	o->part.body_off = body.off;
 	o->lines_before = body.lines;
 	ix->state = BODY;
 	if (kind == DESCRIBE_MULTIPART)
@@ -189,8 +186,8 @@ static void header_end(struct mime_index *ix, struct place body)
 static void parts_close(struct mime_index *ix, uint32_t stop, struct place end)
 {
 	while (ix->cur != stop) {
-		struct open_part *o = &ix->parts.p[ix->cur];
-		struct mime_part *p = &o->r.part;
+		struct render_part *o = &ix->parts.p[ix->cur];
+		struct mime_part *p = &o->part;
 		if (end.off < p->body_off)
 			end = (struct place){p->body_off, o->lines_before};
 		p->body_len = end.off - p->body_off;
@@ -231,7 +228,8 @@ static size_t delimiter_match(const struct mime_index *ix, struct str head, bool
 	/* A boundary may itself end in blanks that the line then lacks, or in "--". */
 	for (size_t i = ix->n_levels; i > 0; i--) {
 		const struct level *l = &ix->levels[i - 1];
-		struct str b = without_blanks(str_sub(buf_str(&ix->boundaries), l->off, l->off + l->n));
+		struct str b =
+			without_blanks(str_sub(buf_str(&ix->boundaries), l->off, l->off + l->n));
 		if (line.n != b.n && line.n != b.n + 2)
 			continue;
 		*ret_close = line.n == b.n + 2;
@@ -329,7 +327,8 @@ static bool has_8bit(struct str s)
 
 static void bytes_note(struct mime_index *ix, struct str s, bool header)
 {
-	uint32_t eight = (header ? MIME_HEADER_8BIT : 0) | (!header || ix->cur != 0 ? MIME_BODY_8BIT : 0);
+	uint32_t eight =
+		(header ? MIME_HEADER_8BIT : 0) | (!header || ix->cur != 0 ? MIME_BODY_8BIT : 0);
 	if ((ix->flags & eight) != eight && has_8bit(s))
 		ix->flags |= eight;
 	if (!(ix->flags & MIME_HAS_NUL) && s.n > 0 && memchr(s.p, '\0', s.n))
@@ -499,13 +498,9 @@ void mime_index_feed(struct mime_index *ix, struct str bytes)
 static void structure_render(struct mime_index *ix, bool extended, struct str *ret)
 {
 	AUTO(buf) struct buf out = BUF_INIT(ix->lim.output_bytes + MIB(1));
-	struct render_part *parts = arena_array(&ix->scratch, struct render_part, ix->parts.n);
-	for (size_t i = 0; parts && i < ix->parts.n; i++)
-		parts[i] = ix->parts.p[i].r;
-	if (parts)
-		render_structure(&out, parts, extended);
+	render_structure(&out, ix->parts.p, extended);
 	*ret = arena_str(ix->arena, buf_str(&out));
-	ix->failed |= !ret->p || out.failed || !parts;
+	ix->failed |= !ret->p || out.failed;
 }
 
 int mime_index_finish(struct mime_index *ix, struct mime_map **ret, struct fail *why)
@@ -532,7 +527,7 @@ int mime_index_finish(struct mime_index *ix, struct mime_map **ret, struct fail 
 		return fail_set(why, FAIL_LIMIT, NULL, "message map larger than its arena (%zu)",
 				ix->arena->max);
 	for (size_t i = 0; i < ix->parts.n; i++)
-		ix->map.parts[i] = ix->parts.p[i].r.part;
+		ix->map.parts[i] = ix->parts.p[i].part;
 	if (ix->fields.n > 0)
 		memcpy(ix->map.fields, ix->fields.p, ix->fields.n * sizeof *ix->fields.p);
 	*map = ix->map;

@@ -42,8 +42,12 @@ static void search_run(struct str m, struct str map_bytes)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct mime_limits lim = MIME_LIMITS_DEFAULT;
-	struct mime_limits small = {
-		.depth = 4, .parts = 6, .fields = 5, .header_bytes = 300, .field_bytes = 100, .output_bytes = 2000};
+	struct mime_limits small = {.depth = 4,
+				    .parts = 6,
+				    .fields = 5,
+				    .header_bytes = 300,
+				    .field_bytes = 100,
+				    .output_bytes = 2000};
 	AUTO(buf) struct buf whole = BUF_INIT(MIB(64));
 	AUTO(buf) struct buf pieces = BUF_INIT(MIB(64));
 	if (size == 0)

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "codec/mime/lex.h"
 
-bool lex_is_blank(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
+bool lex_is_blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
 
 bool lex_is_atext(char c)
 {
@@ -13,16 +16,25 @@ bool lex_is_token(char c)
 	return (unsigned char)c > 32 && c != 127 && !strchr("()<>@,;:\\\"/[]?=", c);
 }
 
-/* The byte at the position as text: a quoted pair is its second byte, folding is nothing. */
-static void text_byte(struct lex *x, struct buf *out)
+/*
+ * Append text up to, not including, one of `stop`: a quoted pair is its second byte, folding is
+ * nothing.
+ */
+static void text_run(struct lex *x, const char *stop, struct buf *out)
 {
-	char c = x->s.p[x->at++];
-	if (c == '\\' && !lex_end(x) && !lex_is_blank(lex_peek(x)))
-		c = x->s.p[x->at++];
-	else if (c == '\r' || c == '\n')
-		return;
+	size_t from = x->at;
+	for (; !lex_end(x) && !lex_at(x, stop); x->at++) {
+		char c = x->s.p[x->at];
+		bool pair = c == '\\' && x->at + 1 < x->s.n && !lex_is_blank(x->s.p[x->at + 1]);
+		if (!pair && c != '\r' && c != '\n')
+			continue;
+		if (out)
+			(void)buf_add(out, str_sub(x->s, from, x->at));
+		x->at += pair; /* its second byte is not looked at */
+		from = x->at + !pair;
+	}
 	if (out)
-		(void)buf_addc(out, c);
+		(void)buf_add(out, str_sub(x->s, from, x->at));
 }
 
 static void comment_skip(struct lex *x, struct buf *out)
@@ -31,15 +43,14 @@ static void comment_skip(struct lex *x, struct buf *out)
 	if (out)
 		buf_reset(out);
 	x->at++;
-	while (!lex_end(x)) {
-		char c = lex_peek(x);
-		if (c == '(')
-			depth++;
-		if (c == ')' && --depth == 0) {
-			x->at++;
+	while (depth > 0) {
+		text_run(x, "()", out);
+		if (lex_end(x))
 			return;
-		}
-		text_byte(x, out);
+		char c = x->s.p[x->at++];
+		depth = c == '(' ? depth + 1 : depth - 1;
+		if (out && depth > 0)
+			(void)buf_addc(out, c);
 	}
 }
 
@@ -60,13 +71,8 @@ bool lex_cfws(struct lex *x, struct buf *comment)
 void lex_quoted(struct lex *x, struct buf *out)
 {
 	x->at++;
-	while (!lex_end(x)) {
-		if (lex_peek(x) == '"') {
-			x->at++;
-			return;
-		}
-		text_byte(x, out);
-	}
+	text_run(x, "\"", out);
+	x->at += !lex_end(x);
 }
 
 void lex_domain_literal(struct lex *x, struct buf *out)

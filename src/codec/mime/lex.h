@@ -18,9 +18,15 @@ struct lex {
 	size_t at;
 };
 
-static inline bool lex_end(const struct lex *x) { return x->at >= x->s.n; }
+static inline bool lex_end(const struct lex *x)
+{
+	return x->at >= x->s.n;
+}
 /* The next byte, 0 at the end. */
-static inline char lex_peek(const struct lex *x) { return lex_end(x) ? '\0' : x->s.p[x->at]; }
+static inline char lex_peek(const struct lex *x)
+{
+	return lex_end(x) ? '\0' : x->s.p[x->at];
+}
 
 /* The next byte is one of `set`. */
 static inline bool lex_at(const struct lex *x, const char *set)

@@ -6,7 +6,8 @@
 
 /* --- sections ---------------------------------------------------------------------------- */
 
-static const struct mime_part *child_find(const struct mime_map *map, const struct mime_part *p, uint32_t k)
+static const struct mime_part *child_find(const struct mime_map *map, const struct mime_part *p,
+					  uint32_t k)
 {
 	uint32_t c = (uint32_t)(p - map->parts) + 1;
 	for (; c < p->end; c = map->parts[c].end)
@@ -165,20 +166,35 @@ static void put_str(struct buf *out, struct str s)
 }
 
 /* Small absolute values are short: 0, -1, 1, -2, ... */
-static void put_signed(struct buf *out, int64_t v) { put_num(out, ((uint64_t)v << 1) ^ (uint64_t)(v >> 63)); }
+static void put_signed(struct buf *out, int64_t v)
+{
+	put_num(out, ((uint64_t)v << 1) ^ (uint64_t)(v >> 63));
+}
 
 /* The strings of a map in their order in the binary form. */
-#define MAP_TEXTS 3
+#define MAP_TEXTS   3
 #define MAP_STRINGS 18
 static void strings_of(struct mime_map *m, struct str *ret[MAP_STRINGS])
 {
 	struct str *all[MAP_STRINGS] = {
-		&m->envelope,	   &m->body,		     &m->bodystructure,
-		&m->subject,	   &m->from,		     &m->sender,
-		&m->to,		   &m->cc,		     &m->bcc,
-		&m->message_id,	   &m->in_reply_to,	     &m->references,
-		&m->first_from.mailbox, &m->first_from.display, &m->first_to.mailbox,
-		&m->first_to.display,   &m->first_cc.mailbox,   &m->first_cc.display,
+		&m->envelope,
+		&m->body,
+		&m->bodystructure,
+		&m->subject,
+		&m->from,
+		&m->sender,
+		&m->to,
+		&m->cc,
+		&m->bcc,
+		&m->message_id,
+		&m->in_reply_to,
+		&m->references,
+		&m->first_from.mailbox,
+		&m->first_from.display,
+		&m->first_to.mailbox,
+		&m->first_to.display,
+		&m->first_cc.mailbox,
+		&m->first_cc.display,
 	};
 	memcpy(ret, all, sizeof all);
 }
@@ -259,7 +275,10 @@ static struct str get_str(struct cursor *c)
 	return cursor_bytes(c, n);
 }
 
-static bool text_valid(struct str s) { return utf8_valid(s) && (s.n == 0 || !memchr(s.p, '\0', s.n)); }
+static bool text_valid(struct str s)
+{
+	return utf8_valid(s) && (s.n == 0 || !memchr(s.p, '\0', s.n));
+}
 
 static bool name_valid(struct str s)
 {
@@ -289,7 +308,8 @@ static bool part_attach(struct mime_part *parts, uint32_t i, uint64_t *ret_from,
 			return false;
 	}
 	parent->children++;
-	if (!(parent->flags & (MIME_PART_MESSAGE | MIME_PART_MULTIPART)) || (message && parent->children > 1))
+	if (!(parent->flags & (MIME_PART_MESSAGE | MIME_PART_MULTIPART)) ||
+	    (message && parent->children > 1))
 		return false;
 	return message == (bool)(p->flags & MIME_PART_IS_MESSAGE) &&
 	       (!message || p->header_off == *ret_from);
@@ -297,7 +317,8 @@ static bool part_attach(struct mime_part *parts, uint32_t i, uint64_t *ret_from,
 
 static bool part_flags_ok(uint32_t i, uint32_t flags)
 {
-	uint32_t kinds = flags & (MIME_PART_MULTIPART | MIME_PART_MESSAGE | MIME_PART_TEXT | MIME_PART_OPAQUE);
+	uint32_t kinds = flags & (MIME_PART_MULTIPART | MIME_PART_MESSAGE | MIME_PART_TEXT |
+				  MIME_PART_OPAQUE);
 	return (kinds & (kinds - 1)) == 0 && (i > 0 || flags & MIME_PART_IS_MESSAGE);
 }
 
@@ -319,7 +340,8 @@ static bool part_read(struct cursor *c, struct mime_map *map, uint32_t i)
 	p->subtype = get_str(c);
 	p->charset = get_str(c);
 	p->filename = get_str(c);
-	if (c->bad || (i > 0) != (back > 0) || !text_valid(p->filename) || !part_flags_ok(i, p->flags))
+	if (c->bad || (i > 0) != (back > 0) || !text_valid(p->filename) ||
+	    !part_flags_ok(i, p->flags))
 		return false;
 	/* Each term is at most size, which is below 2^62: no sum overflows. */
 	p->header_off = (i > 0 ? map->parts[p->parent].body_off : 0) + off;
@@ -365,7 +387,8 @@ static bool strings_read(struct cursor *c, struct mime_map *map)
 	strings_of(map, strings);
 	for (size_t i = 0; i < MAP_STRINGS; i++) {
 		*strings[i] = get_str(c);
-		if (c->bad || !(i < MAP_TEXTS ? mime_map_text_ok(*strings[i]) : text_valid(*strings[i])))
+		if (c->bad ||
+		    !(i < MAP_TEXTS ? mime_map_text_ok(*strings[i]) : text_valid(*strings[i])))
 			return false;
 	}
 	return true;
@@ -403,7 +426,8 @@ int mime_map_read(struct str in, uint64_t size, struct arena *arena, struct mime
 	map->fields = arena_array(arena, struct mime_field, MAX(map->n_fields, 1));
 	if (!map->fields)
 		return fail_set(why, FAIL_LIMIT, NULL, "no room for a message map");
-	if (!parts_finish(map) || !fields_read(&c, map) || !strings_read(&c, map) || cursor_left(&c) > 0)
+	if (!parts_finish(map) || !fields_read(&c, map) || !strings_read(&c, map) ||
+	    cursor_left(&c) > 0)
 		return fail_set(why, FAIL_CORRUPT, NULL, "message map of %zu bytes", in.n);
 	*ret = map;
 	return 0;

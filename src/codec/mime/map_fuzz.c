@@ -33,7 +33,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size < 2)
 		return 0;
 	uint64_t message = data[0] | (uint64_t)data[1] << 8;
-	if (mime_map_read(str_make((const char *)data + 2, size - 2), message, &arena, &map, NULL) < 0)
+	if (mime_map_read(str_make((const char *)data + 2, size - 2), message, &arena, &map, NULL) <
+	    0)
 		return 0;
 	map_check(map, message);
 	CHECK(mime_map_write(map, &out) == 0);

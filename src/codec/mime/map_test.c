@@ -31,7 +31,10 @@ static const struct {
 	{{2}, 1, MIME_SECTION_MIME, "Content-Type: application/octet-stream\r\n\r\n"},
 	{{3}, 1, MIME_SECTION_ALL, "Subject: three\r\n"},
 	{{3}, 1, MIME_SECTION_MIME, "Content-Type: message/rfc822\r\n\r\n"},
-	{{3}, 1, MIME_SECTION_HEADER, "Subject: three\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"},
+	{{3},
+	 1,
+	 MIME_SECTION_HEADER,
+	 "Subject: three\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"},
 	{{3}, 1, MIME_SECTION_TEXT, "--b\r\n"},
 	{{3, 1}, 2, MIME_SECTION_ALL, "part 3.1"},
 	{{3, 2}, 2, MIME_SECTION_MIME, "Content-Type: image/gif\r\n\r\n"},
@@ -54,8 +57,10 @@ static void test_sections(void **state)
 	struct mime_map *map = index_whole(&arena, str_c(example));
 	for (size_t i = 0; i < ARRAY_LEN(sections); i++) {
 		struct mime_range range;
-		int r = mime_map_section(map, sections[i].path, sections[i].n, sections[i].kind, &range);
-		struct str got = r < 0 ? STR_NULL : str_sub(str_c(example), range.off, range.off + range.len);
+		int r = mime_map_section(map, sections[i].path, sections[i].n, sections[i].kind,
+					 &range);
+		struct str got = r < 0 ? STR_NULL
+				       : str_sub(str_c(example), range.off, range.off + range.len);
 		if (r < 0 ? sections[i].want != NULL
 			  : !sections[i].want || !str_starts(got, str_c(sections[i].want)))
 			fail_msg("section %zu: %d, \"%.*s\"", i, r, STR_ARG(got));
@@ -72,7 +77,8 @@ static void test_sections_of_plain(void **state)
 	assert_int_equal(mime_map_section(map, (uint32_t[]){1}, 1, MIME_SECTION_ALL, &range), 0);
 	assert_int_equal(range.off, 8);
 	assert_int_equal(range.len, 4);
-	assert_int_equal(mime_map_section(map, (uint32_t[]){1, 1}, 2, MIME_SECTION_ALL, &range), -FAIL_NOTFOUND);
+	assert_int_equal(mime_map_section(map, (uint32_t[]){1, 1}, 2, MIME_SECTION_ALL, &range),
+			 -FAIL_NOTFOUND);
 	map = index_whole(&arena, STR("Content-Type: message/rfc822\r\n\r\nA: b\r\n\r\nbody"));
 	assert_int_equal(mime_map_section(map, (uint32_t[]){1}, 1, MIME_SECTION_HEADER, &range), 0);
 	assert_int_equal(range.off, 32);
@@ -91,7 +97,8 @@ static void invariants_check(const struct mime_map *map, uint64_t size)
 		const struct mime_part *p = &map->parts[i];
 		const struct mime_part *parent = &map->parts[p->parent];
 		assert_true(p->parent < i && p->end > i && p->end <= parent->end);
-		assert_true(p->header_off >= parent->body_off && p->body_off == p->header_off + p->header_len);
+		assert_true(p->header_off >= parent->body_off &&
+			    p->body_off == p->header_off + p->header_len);
 		assert_true(p->body_off + p->body_len <= parent->body_off + parent->body_len);
 	}
 	for (uint32_t i = 0; i < map->n_fields; i++)
@@ -111,9 +118,11 @@ static void test_damage(void **state)
 	struct mime_map *got;
 	size_t refused = 0;
 	map_bytes(map, &b);
-	assert_int_equal(mime_map_read(buf_str(&b), map->size + 1, &scratch, &got, NULL), -FAIL_CORRUPT);
+	assert_int_equal(mime_map_read(buf_str(&b), map->size + 1, &scratch, &got, NULL),
+			 -FAIL_CORRUPT);
 	for (size_t n = 0; n < b.n; n++)
-		assert_int_equal(mime_map_read(str_make(b.p, n), map->size, &scratch, &got, NULL), -FAIL_CORRUPT);
+		assert_int_equal(mime_map_read(str_make(b.p, n), map->size, &scratch, &got, NULL),
+				 -FAIL_CORRUPT);
 	for (size_t at = 0; at < b.n; at++) {
 		for (unsigned change = 1; change < 256; change++) {
 			b.p[at] = (char)((unsigned char)b.p[at] ^ change);
@@ -127,15 +136,23 @@ static void test_damage(void **state)
 	}
 	assert_true(refused > 0);
 	b.p[1] = 2;
-	assert_int_equal(mime_map_read(buf_str(&b), map->size, &scratch, &got, NULL), -FAIL_UNSUPPORTED);
+	assert_int_equal(mime_map_read(buf_str(&b), map->size, &scratch, &got, NULL),
+			 -FAIL_UNSUPPORTED);
 }
 
 static void test_text_ok(void **state)
 {
 	(void)state;
-	static const char *const good[] = {"()", "(NIL 1 \"a\\\"\" (\"b\"))", "({3}\r\na\") NIL)", "(\"a\"(1)\"\")"};
-	static const char *const bad[] = {"", "NIL", "(", "())", "() ", "(\"a\r\n\")", "(\"a)", "({9}\r\nabc)", "({3}\nabc)",
-					  "(x)", "(\"\\a\")", "(\"\xe9\")", "(NI)", "({99999999999999999999}\r\n)", "(\r\n)"};
+	static const char *const good[] = {"()", "(NIL 1 \"a\\\"\" (\"b\"))", "({3}\r\na\") NIL)",
+					   "(\"a\"(1)\"\")"};
+	static const char *const bad[] = {"",		"NIL",
+					  "(",		"())",
+					  "() ",	"(\"a\r\n\")",
+					  "(\"a)",	"({9}\r\nabc)",
+					  "({3}\nabc)", "(x)",
+					  "(\"\\a\")",	"(\"\xe9\")",
+					  "(NI)",	"({99999999999999999999}\r\n)",
+					  "(\r\n)"};
 	for (size_t i = 0; i < ARRAY_LEN(good); i++)
 		assert_true(mime_map_text_ok(str_c(good[i])));
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)

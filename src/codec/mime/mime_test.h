@@ -5,8 +5,8 @@
 #ifndef BARID_CODEC_MIME_TEST_H
 #define BARID_CODEC_MIME_TEST_H
 
-#include "codec/mime/index.h"
 #include "base/test.h"
+#include "codec/mime/index.h"
 
 /* The map of a message that is fed in pieces of `step` bytes, the first one of `first`. */
 static inline struct mime_map *index_pieces(struct arena *arena, struct str message, size_t first,

@@ -3,7 +3,10 @@
 #include "base/num.h"
 #include "codec/mime/charset.h"
 
-static bool not_semicolon(char c) { return c != ';'; }
+static bool not_semicolon(char c)
+{
+	return c != ';';
+}
 
 /* value = token / quoted-string; what is neither reaches to the semicolon ("name=my file.txt"). */
 static void value_take(struct lex *x, struct buf *out)
@@ -144,8 +147,7 @@ void params_parse(struct lex *x, struct arena *arena, struct params *ret)
 			raw.n++;
 	/* Plain ones first: they win over RFC 2231 forms of the same name. */
 	for (size_t i = 0; i < raw.n; i++)
-		if (!raw.p[i].extended && !raw.p[i].numbered &&
-		    !params_find(ret, raw.p[i].name).p)
+		if (!raw.p[i].extended && !raw.p[i].numbered && !params_find(ret, raw.p[i].name).p)
 			ret->p[ret->n++] = raw.p[i];
 	for (size_t i = 0; i < raw.n; i++) {
 		const struct param *p = &raw.p[i];

@@ -13,17 +13,22 @@ void render_string(struct buf *out, struct str s)
 		escapes += c == '"' || c == '\\';
 		literal |= c >= 0x80 || c == '\r' || c == '\n';
 	}
-	if (literal || escapes > 4)
+	literal |= escapes > 4; /* shorter, and easier on clients */
+	if (literal)
 		(void)buf_addf(out, "{%zu}\r\n", s.n);
 	else
 		(void)buf_addc(out, '"');
+	size_t from = 0;
 	for (size_t i = 0; i < s.n; i++) {
-		char c = s.p[i] ? s.p[i] : '?';
-		if (!literal && escapes <= 4 && (c == '"' || c == '\\'))
-			(void)buf_addc(out, '\\');
-		(void)buf_addc(out, c);
+		bool escape = !literal && (s.p[i] == '"' || s.p[i] == '\\');
+		if (!escape && s.p[i] != '\0')
+			continue;
+		(void)buf_add(out, str_sub(s, from, i));
+		(void)buf_addc(out, escape ? '\\' : '?');
+		from = i + !escape;
 	}
-	if (!literal && escapes <= 4)
+	(void)buf_add(out, str_skip(s, from));
+	if (!literal)
 		(void)buf_addc(out, '"');
 }
 
@@ -88,8 +93,8 @@ static bool addresses_put(struct buf *out, const struct head *h, enum head_id id
 }
 
 /* Sender and Reply-To: what From says when they are absent or empty (RFC 3501 7.4.2). */
-static bool addresses_or_from(struct buf *out, const struct head *h, enum head_id id, struct str from,
-			      size_t max)
+static bool addresses_or_from(struct buf *out, const struct head *h, enum head_id id,
+			      struct str from, size_t max)
 {
 	size_t start = out->n;
 	bool cut = addresses_put(out, h, id, max);
@@ -253,7 +258,8 @@ void render_back(struct buf *out, const struct mime_part *part, const struct hea
 	line_put(out, h, HEAD_LOCATION);
 }
 
-static void structure_put(struct buf *out, const struct render_part *parts, uint32_t i, bool extended)
+static void structure_put(struct buf *out, const struct render_part *parts, uint32_t i,
+			  bool extended)
 {
 	const struct mime_part *p = &parts[i].part;
 	const struct part_text *t = &parts[i].text;
@@ -271,7 +277,9 @@ static void structure_put(struct buf *out, const struct render_part *parts, uint
 	for (uint32_t c = i + 1; c < p->end; c = parts[c].part.end)
 		structure_put(out, parts, c, extended);
 	if (multipart && p->children == 0) /* the grammar wants at least one */
-		(void)buf_add(out, STR("(\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 0 0"));
+		(void)buf_add(
+			out,
+			STR("(\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 0 0"));
 	if (multipart && p->children == 0)
 		(void)buf_add(out, extended ? STR(" NIL NIL NIL NIL)") : STR(")"));
 	if (multipart) {

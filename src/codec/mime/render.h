@@ -40,6 +40,8 @@ void render_back(struct buf *out, const struct mime_part *part, const struct hea
 struct render_part {
 	struct mime_part part;
 	struct part_text text;
+	uint64_t lines_before; /* for the indexer: LFs before the body */
+	uint32_t depth;	       /* likewise: of the part; parts[0] has 1 */
 };
 
 /* Append the structure of parts[0], with extension data when `extended`. */

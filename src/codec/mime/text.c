@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The needle is folded to code points once; text is folded as it comes and run through Knuth, Morris
- * and Pratt's automaton, so that a match may begin in one piece of text and end in another.
+ * The needle is folded to code points once; text is folded as it comes and run through Knuth,
+ * Morris and Pratt's automaton, so that a match may begin in one piece of text and end in another.
  */
 #include "codec/mime/text.h"
 #include "base/check.h"
@@ -13,7 +13,7 @@
 #include "codec/mime/transfer.h"
 #include "codec/mime/word.h"
 
-#define PIECE KIB(32)
+#define PIECE		  KIB(32)
 #define HEADER_SEARCH_MAX MIB(1) /* of one header block */
 
 struct text_needle {

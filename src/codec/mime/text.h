@@ -4,8 +4,9 @@
  *
  * Comparison is i;unicode-casemap (RFC 5051): title case and decomposition, then substring. So case
  * does not matter in any script, and "cafe" is found in "café". Headers are unfolded and decoded
- * (RFC 2047), bodies are decoded from transfer encoding and charset. HTML is searched with its tags.
- * Memory does not depend on the size of the message; of a header block the first MiB is searched.
+ * (RFC 2047), bodies are decoded from transfer encoding and charset. HTML is searched with its
+ * tags. Memory does not depend on the size of the message; of a header block the first MiB is
+ * searched.
  */
 #ifndef BARID_CODEC_MIME_TEXT_H
 #define BARID_CODEC_MIME_TEXT_H
@@ -14,7 +15,8 @@
 
 struct text_needle;
 
-/* Prepare a needle (UTF-8; what is malformed counts as U+FFFD). Never NULL. Immutable: any thread. */
+/* Prepare a needle (UTF-8; what is malformed counts as U+FFFD). Never NULL. Immutable: any thread.
+ */
 struct text_needle *text_needle_new(struct str utf8);
 void text_needle_free(struct text_needle *n);
 DEFINE_AUTO_PTR(text_needle, struct text_needle, text_needle_free);
@@ -28,8 +30,8 @@ enum text_scope {
 };
 
 /*
- * Where the bytes of a message come from: copy up to `n` bytes at `off` (within the message) to `to`.
- * Returns how many (at least 1), or a negative fail code.
+ * Where the bytes of a message come from: copy up to `n` bytes at `off` (within the message) to
+ * `to`. Returns how many (at least 1), or a negative fail code.
  */
 struct text_source {
 	int64_t (*read)(void *ctx, uint64_t off, char *to, size_t n);

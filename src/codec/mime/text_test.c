@@ -85,7 +85,8 @@ static const struct {
 } charsets[] = {
 	{"utf-8", "a\xc3\xa9\xe2\x82\xac\xf0\x9f\x93\xa7", "a\xc3\xa9\xe2\x82\xac\xf0\x9f\x93\xa7"},
 	{"UTF-8", "\xc3(\xe2\x82", "\xef\xbf\xbd(\xef\xbf\xbd"},
-	{"utf-8", "\xed\xa0\x80\xc0\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"},
+	{"utf-8", "\xed\xa0\x80\xc0\x80",
+	 "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"},
 	{"iso-8859-1", "\xe9\x80", "\xc3\xa9\xe2\x82\xac"},
 	{"us-ascii", "\xe9 \xc3\xa9", "\xc3\xa9 \xc3\xa9"},
 	{"", "\xc3\xa9\xc3", "\xc3\xa9\xc3\x83"},
@@ -125,12 +126,13 @@ static void test_charset_table(void **state)
 {
 	(void)state;
 	static const char *const labels[] = {
-		"866",	       "iso-8859-2",  "iso-8859-3",   "iso-8859-4",   "iso-8859-5",   "iso-8859-6",
-		"iso-8859-7",  "iso-8859-8",  "iso-8859-10",  "iso-8859-13",  "iso-8859-14",  "iso-8859-15",
-		"koi8-r",      "koi8-u",      "macintosh",    "windows-874",  "windows-1250", "windows-1251",
-		"windows-1253", "windows-1254", "windows-1255", "windows-1256", "windows-1257", "windows-1258",
-		"x-mac-cyrillic", "gb18030",  "big5",	      "euc-jp",	      "sjis",	      "euc-kr",
-		"cp437",       "cp850",	      "cp852",
+		"866",		"iso-8859-2",	"iso-8859-3",	"iso-8859-4",	"iso-8859-5",
+		"iso-8859-6",	"iso-8859-7",	"iso-8859-8",	"iso-8859-10",	"iso-8859-13",
+		"iso-8859-14",	"iso-8859-15",	"koi8-r",	"koi8-u",	"macintosh",
+		"windows-874",	"windows-1250", "windows-1251", "windows-1253", "windows-1254",
+		"windows-1255", "windows-1256", "windows-1257", "windows-1258", "x-mac-cyrillic",
+		"gb18030",	"big5",		"euc-jp",	"sjis",		"euc-kr",
+		"cp437",	"cp850",	"cp852",
 	};
 	for (size_t i = 0; i < ARRAY_LEN(labels); i++) {
 		AUTO(buf) struct buf known = BUF_INIT(1000);
@@ -141,7 +143,8 @@ static void test_charset_table(void **state)
 		if (str_eq(buf_str(&known), buf_str(&guess)))
 			fail_msg("%s is not known", labels[i]);
 	}
-	static const char *const escapes[] = {"iso-2022-jp", "iso-2022-kr", "iso-2022-cn", "hz", "utf-7"};
+	static const char *const escapes[] = {"iso-2022-jp", "iso-2022-kr", "iso-2022-cn", "hz",
+					      "utf-7"};
 	for (size_t i = 0; i < ARRAY_LEN(escapes); i++) {
 		AUTO(buf) struct buf out = BUF_INIT(1000);
 		charset_to_utf8(&out, str_c(escapes[i]), STR("\x1b$BVP\x1b(B ~{VP~} +IKw- \xff"));
@@ -166,7 +169,8 @@ static void test_contains(void **state)
 	assert_true(contains("caf\xc3\xa9", "CAF\xc3\x89"));
 	assert_true(contains("cafe", "caf\xc3\xa9"));
 	assert_false(contains("caf\xc3\xa9", "cafe"));
-	assert_true(contains("\xd0\xbf\xd1\x80\xd0\xb8", "\xd0\x9f\xd0\xa0\xd0\x98\xd0\x92\xd0\x95\xd0\xa2"));
+	assert_true(contains("\xd0\xbf\xd1\x80\xd0\xb8",
+			     "\xd0\x9f\xd0\xa0\xd0\x98\xd0\x92\xd0\x95\xd0\xa2"));
 	assert_true(contains("\xcf\x83", "\xce\xa3"));
 	assert_true(contains("\xcf\x82", "\xce\xa3"));
 	assert_true(contains("\xef\xac\x81", "fine")); /* the ligature fi */
@@ -199,8 +203,10 @@ static int search(struct str message, const char *needle, enum text_scope scope)
 }
 
 static const char mail[] =
-	"Subject: =?utf-8?q?T=C3=B6pfe?=\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\npreamble\r\n"
-	"--b\r\nContent-Type: text/plain; charset=iso-8859-1\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
+	"Subject: =?utf-8?q?T=C3=B6pfe?=\r\nContent-Type: multipart/mixed; "
+	"boundary=b\r\n\r\npreamble\r\n"
+	"--b\r\nContent-Type: text/plain; charset=iso-8859-1\r\nContent-Transfer-Encoding: "
+	"quoted-printable\r\n\r\n"
 	"Gr=FC=DFe aus M=\r\n=FCnchen\r\n"
 	"--b\r\nContent-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n"
 	"PGI+SGVsbG8g\r\nV29ybGQ8L2I+\r\n"
@@ -215,9 +221,10 @@ static void test_search(void **state)
 		const char *needle;
 		int body, all;
 	} wants[] = {
-		{"m\xc3\xbcnchen", 1, 1}, {"GR\xc3\x9c", 1, 1},	{"hello world", 1, 1}, {"hidden", 0, 0},
-		{"preamble", 0, 0},	  {"t\xc3\xb6pfe", 0, 1}, {"subject: t", 0, 1},	 {"picture", 0, 1},
-		{"inner", 1, 1},	  {"letter", 1, 1},	{"nothing", 0, 0},     {"", 1, 1},
+		{"m\xc3\xbcnchen", 1, 1}, {"GR\xc3\x9c", 1, 1}, {"hello world", 1, 1},
+		{"hidden", 0, 0},	  {"preamble", 0, 0},	{"t\xc3\xb6pfe", 0, 1},
+		{"subject: t", 0, 1},	  {"picture", 0, 1},	{"inner", 1, 1},
+		{"letter", 1, 1},	  {"nothing", 0, 0},	{"", 1, 1},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(wants); i++) {
 		assert_int_equal(search(str_c(mail), wants[i].needle, TEXT_BODY), wants[i].body);

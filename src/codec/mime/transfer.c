@@ -136,7 +136,8 @@ void transfer_decode_end(struct transfer *t, struct buf *out)
 
 static void base64_quantum(struct transfer *t, struct buf *out)
 {
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	static const char digits[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 	const unsigned char *h = t->held;
 	char q[4] = {
 		digits[h[0] >> 2],

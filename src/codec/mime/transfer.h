@@ -3,8 +3,8 @@
  * transfer.h - content transfer encodings, streaming.                          [codec, pure]
  *
  * RFC 2045 sections 6.7 and 6.8. Decoders take anything: base64 skips bytes outside its alphabet
- * and ends at its padding (mailing lists put plain text behind it), quoted-printable leaves a "=" that makes
- * no sense in place. Other encodings pass through.
+ * and ends at its padding (mailing lists put plain text behind it), quoted-printable leaves a "="
+ * that makes no sense in place. Other encodings pass through.
  */
 #ifndef BARID_CODEC_MIME_TRANSFER_H
 #define BARID_CODEC_MIME_TRANSFER_H
@@ -23,7 +23,10 @@ struct transfer {
 	size_t column; /* encoder: used of this line */
 };
 
-static inline struct transfer transfer_of(enum mime_encoding e) { return (struct transfer){.encoding = e}; }
+static inline struct transfer transfer_of(enum mime_encoding e)
+{
+	return (struct transfer){.encoding = e};
+}
 
 /* Append the decoded form of the next bytes, cut anywhere; then of the end. */
 void transfer_decode(struct transfer *t, struct str in, struct buf *out);
