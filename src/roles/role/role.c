@@ -33,14 +33,14 @@ static void peer_message(struct ipc_channel *ch, struct ipc_packet *p)
 static void peer_up(struct ipc_channel *ch)
 {
 	struct role *role = ipc_channel_context(ch);
-	if (role->ops->peer_up && role->started)
+	if (role->ops->peer_up)
 		role->ops->peer_up(role, ch);
 }
 
 static void peer_down(struct ipc_channel *ch)
 {
 	struct role *role = ipc_channel_context(ch);
-	if (role->ops->peer_down && role->started)
+	if (role->ops->peer_down)
 		role->ops->peer_down(role, ch);
 }
 
@@ -190,10 +190,9 @@ static void start(struct role *role)
 	role->started = true;
 	struct msg_ready m = {.sandbox = str_c(report)};
 	(void)ipc_send(role->control, (struct trace_id){0}, IPC_READY, &m);
-	if (role->ops->peer_up)
-		for (size_t i = 0; i < role->peers.n; i++)
-			if (ipc_channel_is_up(role->peers.p[i]))
-				role->ops->peer_up(role, role->peers.p[i]);
+	for (size_t i = 0; i < role->early.n; i++)
+		ipc_channel_attach(role->early.p[i].ch, role->early.p[i].fd);
+	vec_clear(&role->early);
 }
 
 static void debug(struct ipc_packet *p)
@@ -232,6 +231,7 @@ static void reply_stats(struct ipc_packet *p)
 	free(all);
 }
 
+/* Until the role has opened, nobody may ask it anything: sockets that come before are kept. */
 static void attach_peer(struct role *role, struct ipc_packet *p)
 {
 	struct msg_channel m;
@@ -239,7 +239,12 @@ static void attach_peer(struct role *role, struct ipc_packet *p)
 	if (msg_channel_read(p, &m) < 0)
 		return;
 	(void)snprintf(name, sizeof name, "%.*s", STR_ARG(m.role));
-	ipc_channel_attach(role_peer(role, name, m.index), ipc_packet_take_fd(p, m.socket));
+	struct ipc_channel *ch = role_peer(role, name, m.index);
+	int fd = ipc_packet_take_fd(p, m.socket);
+	if (role->started)
+		ipc_channel_attach(ch, fd);
+	else
+		*vec_push(&role->early) = (struct early_peer){ch, fd};
 }
 
 static void take_listener(struct role *role, struct ipc_packet *p)

@@ -45,6 +45,11 @@ struct role_ops {
 	void (*stop)(struct role *role);
 };
 
+struct early_peer {
+	struct ipc_channel *ch;
+	int fd;
+};
+
 struct role {
 	const struct role_ops *ops;
 	unsigned index;
@@ -54,6 +59,7 @@ struct role {
 	unsigned char seal_key[SEAL_KEY_SIZE];
 	struct ipc_channel *control;
 	VEC(struct ipc_channel *) peers; /* fixed once configured */
+	VEC(struct early_peer) early;	 /* before start */
 	bool started;
 	void *self; /* the role's own data, set by ops->open or earlier */
 	/* start-up only */
