@@ -196,13 +196,15 @@ static void describe(struct world *w, struct buf *out)
 	OK(store_check(w->s, ALICE, &w->why));
 }
 
-/* After a sweep: names in the blob tree are those that rows have. */
-static void check_names(struct world *w, unsigned want)
+/* After a sweep: names in the blob tree are those that rows have. Two numbers, because a step like
+ * purge shows in nothing else. */
+static void check_names(struct world *w, unsigned want, unsigned or_this)
 {
 	int more = 1;
 	for (unsigned i = 0; i < 400 && more > 0; i++)
 		OK(more = store_maintain(w->s, &w->why));
-	assert_int_equal(count_names(w), want);
+	unsigned n = count_names(w);
+	assert_true(n == want || n == or_this);
 }
 
 /* ---- beginnings ---------------------------------------------------------------------------- */
@@ -351,12 +353,14 @@ static void check_after_cut(uint64_t nth, size_t done)
 		fail_msg("cut at call %llu: %s", (unsigned long long)nth, x.w.why.detail);
 	assert_int_equal(store_view_get_info(x.v)->uidvalidity, inbox_uidvalidity);
 	describe(&x.w, &now);
-	bool whole = done < ARRAY_LEN(steps) && str_eq(buf_str(&now), buf_str(&states[done + 1]));
-	if (!whole && !str_eq(buf_str(&now), buf_str(&states[done])))
+	size_t next = MIN(done + 1, ARRAY_LEN(steps));
+	bool whole = str_eq(buf_str(&now), buf_str(&states[next]));
+	bool before = str_eq(buf_str(&now), buf_str(&states[done]));
+	if (!whole && !before)
 		fail_msg("cut at call %llu, after step %zu:\n%s\nis neither\n%s\nnor\n%s",
 			 (unsigned long long)nth, done, buf_c(&now), buf_c(&states[done]),
-			 done < ARRAY_LEN(steps) ? buf_c(&states[done + 1]) : "");
-	check_names(&x.w, names_after[done + whole]);
+			 buf_c(&states[next]));
+	check_names(&x.w, names_after[before ? done : next], names_after[whole ? next : done]);
 	/* and the next message gets a UID that nobody was told before */
 	assert_ok(append_inline(&x), &x.w.why);
 	finish(&x);
@@ -421,7 +425,8 @@ static bool run_with_error(uint64_t nth, enum fs_fault_what what)
 				break; /* it had happened: nobody knew */
 			assert_string_equal(buf_c(&now), buf_c(&states[i]));
 		}
-		/* what the session sees, and what is stored */
+		if (!fs_fault_fired(f))
+			continue; /* looking would meet the fault */
 		describe(&x.w, &now);
 		if (!str_eq(buf_str(&now), buf_str(&states[i + 1])))
 			fail_msg("error at call %llu, step %zu:\n%s\nis not\n%s",
@@ -434,7 +439,7 @@ static bool run_with_error(uint64_t nth, enum fs_fault_what what)
 	assert_ok(open_run(&x), &x.w.why);
 	describe(&x.w, &now);
 	assert_string_equal(buf_c(&now), buf_c(&states[ARRAY_LEN(steps)]));
-	check_names(&x.w, names_after[ARRAY_LEN(steps)]);
+	check_names(&x.w, names_after[ARRAY_LEN(steps)], names_after[ARRAY_LEN(steps)]);
 	finish(&x);
 	return fired;
 }

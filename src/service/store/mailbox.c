@@ -9,6 +9,7 @@ struct listing {
 	VEC(struct store_mailbox) v;
 	VEC(struct row_mailbox) rows; /* beside v */
 	VEC(struct str) subscribed;
+	bool full; /* the arena was */
 };
 
 static void listing_clear(struct listing *l)
@@ -47,7 +48,8 @@ static int take_mailbox(void *arg, struct account_id a, const struct row_mailbox
 	struct store_mailbox *m = vec_push(&l->v);
 	*vec_push(&l->rows) = *row;
 	m->name = arena_str(l->arena, name);
-	return m->name.p ? 0 : -FAIL_LIMIT;
+	l->full = !m->name.p;
+	return l->full ? -FAIL_LIMIT : 0;
 }
 
 static int take_subscription(void *arg, struct str name)
@@ -55,7 +57,8 @@ static int take_subscription(void *arg, struct str name)
 	struct listing *l = arg;
 	struct str *copy = vec_push(&l->subscribed);
 	*copy = arena_str(l->arena, name);
-	return copy->p ? 0 : -FAIL_LIMIT;
+	l->full = !copy->p;
+	return l->full ? -FAIL_LIMIT : 0;
 }
 
 static int read_listing(struct part *p, struct account_id a, struct listing *l, struct fail *why)
@@ -123,7 +126,7 @@ int store_mailbox_list(struct store *s, struct account_id account, struct arena 
 		return r;
 	r = read_listing(p, account, &l, why);
 	part_leave(p);
-	if (r == -FAIL_LIMIT)
+	if (l.full)
 		return fail_set(why, FAIL_LIMIT, NULL, "the list of mailboxes is too long");
 	if (r < 0)
 		return r;
