@@ -98,6 +98,11 @@ static void published_vectors(void **state)
 		assert_int_equal(password_verify(str_c(pencil[i]), STR("pencil"), &why), 1);
 		assert_int_equal(password_verify(str_c(pencil[i]), STR("pencils"), &why), 0);
 	}
+	/* From the Argon2 reference implementation's test. */
+	struct str argon2id = STR("{ARGON2ID}$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$"
+				  "CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc");
+	assert_int_equal(password_verify(argon2id, STR("password"), NULL), 1);
+	assert_int_equal(password_verify(argon2id, STR("passwore"), NULL), 0);
 	struct str ntlm = STR("{NTLM}8846f7eaee8fb117ad06bdd830b7586c");
 	assert_int_equal(password_verify(ntlm, STR("password"), NULL), 1);
 	assert_int_equal(password_verify(ntlm, STR("Password"), NULL), 0);

@@ -445,7 +445,6 @@ static void other_servers_wait_for_a_relay(void **state)
 
 static void killers_are_held(void **state)
 {
-	AUTO(arena) struct arena a = ARENA_INIT(MIB(1));
 	struct bench b;
 	struct fail why = FAIL_INIT;
 	struct spool_result ok = {.outcome = SPOOL_DELIVERED};
