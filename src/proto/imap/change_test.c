@@ -204,6 +204,42 @@ static void idle(void **state)
 	dialogue(rows);
 }
 
+/* What happens while the news of a parked session wait for the window is told in the end. */
+static void idle_with_a_full_window(void **state)
+{
+	(void)state;
+	struct world w;
+	world_open(&w, MODE_TINY);
+	static const char *const before[] = {
+		THREE,	     SELECT_SEEN("A", 3, 3), SELECT_SEEN("B", 3, 0),
+		"A: i IDLE", "A= + idling",	     NULL};
+	for (size_t i = 0; before[i]; i++)
+		world_row(&w, before[i]);
+	struct player *a = &w.player[0], *b = &w.player[1];
+	struct imap_session_input in = {
+		.cmd = {.text = STR("x STORE 1:3 +FLAGS.SILENT (\\Draft)")}};
+	assert_int_equal(imap_session_command(b->session, &in, &b->out), IMAP_DONE);
+	assert_int_equal(imap_session_wake(a->session, &a->out), IMAP_MORE);
+	player_drain(b);
+	in.cmd.text = STR("y STORE 1 +FLAGS.SILENT (\\Flagged)");
+	assert_int_equal(imap_session_command(b->session, &in, &b->out), IMAP_DONE);
+	assert_int_equal(imap_session_wake(a->session, &a->out), IMAP_MORE); /* changes nothing */
+	player_settle(a, imap_session_resume(a->session, &a->out));
+	player_drain(b);
+	static const char *const after[] = {
+		"A= * 1 FETCH (FLAGS (\\Seen \\Draft \\Recent))",
+		"A= * 2 FETCH (FLAGS (\\Seen \\Draft \\Recent))",
+		"A= * 3 FETCH (FLAGS (\\Seen \\Draft \\Recent))",
+		"A= * 1 FETCH (FLAGS (\\Flagged \\Seen \\Draft \\Recent))",
+		"B= x OK ~",
+		"B= y OK ~",
+		NULL};
+	for (size_t i = 0; after[i]; i++)
+		world_row(&w, after[i]);
+	expect_silence(&w);
+	world_close(&w);
+}
+
 /* The store's watch calls the hook of a session that sleeps, and of no other. */
 static void idle_is_waked(void **state)
 {
@@ -405,6 +441,7 @@ int main(void)
 		cmocka_unit_test(expunge),
 		cmocka_unit_test(news_between_sessions),
 		cmocka_unit_test(idle),
+		cmocka_unit_test(idle_with_a_full_window),
 		cmocka_unit_test(idle_is_waked),
 		cmocka_unit_test(append),
 		cmocka_unit_test(append_is_refused),

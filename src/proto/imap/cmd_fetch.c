@@ -52,7 +52,8 @@ static struct modseq since_of(const struct imap_session *s)
 	return (struct modseq){cmd->has_changedsince ? cmd->changedsince : 0};
 }
 
-/* Narrow st->set to CHANGEDSINCE and find those without \Seen: cheap, flags are in memory. */
+/* Narrow st->set to CHANGEDSINCE, before \Seen gives new MODSEQs, and find those without \Seen:
+ * cheap, flags are in memory. */
 static int look_ahead(struct imap_session *s, struct fetch_state *st, struct fail *why)
 {
 	struct set_builder chosen = {.arena = &s->run.arena};
@@ -108,9 +109,7 @@ static int begin(struct imap_session *s, struct imap_out *out, struct fetch_stat
 		r = set_seen(s, st, why);
 	if (r < 0 || st->set.count == 0)
 		return r;
-	/* What look_ahead chose has a new MODSEQ by now: choose only once. */
-	struct modseq since = st->seen.runs ? (struct modseq){0} : since_of(s);
-	return store_read_begin(s->view, &st->set, st->columns, since, &st->reader, why);
+	return store_read_begin(s->view, &st->set, st->columns, since_of(s), &st->reader, why);
 }
 
 /* "(item item ...)": what was asked for, and what the command adds by itself. */

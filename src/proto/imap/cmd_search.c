@@ -9,27 +9,40 @@
 #include "proto/imap/search_int.h"
 #include "sys/log.h"
 
+/* After so many messages of the second pass the thread is given back for a moment. */
+#define ROWS_AT_ONCE 256
+
 struct hit {
 	uint32_t seq;
 	struct uid uid;
 	struct modseq modseq;
 };
 
-struct search {
+struct search_state {
 	struct imap_session *s;
 	struct search_tree tree;
-	struct set_builder open; /* not decided by the first pass */
+	struct set_builder open;     /* not decided by the first pass */
+	struct store_reader *reader; /* of the second pass */
 	VEC(struct hit) hits;
 };
 
-static void add_hit(struct search *x, const struct store_message *row)
+static void state_clear(void *p)
 {
-	*vec_push(&x->hits) = (struct hit){row->seq, row->uid, row->modseq};
+	struct search_state *st = p;
+	store_read_end(st->reader);
+	st->reader = NULL;
+	search_tree_clear(&st->tree);
+	vec_clear(&st->hits);
 }
 
-static int look_in_memory(struct search *x, struct fail *why)
+static void add_hit(struct search_state *st, const struct store_message *row)
 {
-	struct imap_session *s = x->s;
+	*vec_push(&st->hits) = (struct hit){row->seq, row->uid, row->modseq};
+}
+
+static int look_in_memory(struct search_state *st, struct fail *why)
+{
+	struct imap_session *s = st->s;
 	AUTO(store_reader) struct store_reader *reader = NULL;
 	struct store_message row;
 	struct store_set all;
@@ -40,53 +53,72 @@ static int look_in_memory(struct search *x, struct fail *why)
 	while (r >= 0 && (r = store_read_next(reader, &row, why)) > 0) {
 		enum search_verdict verdict = SEARCH_NO;
 		struct msg m = {.s = s, .row = &row, .body = STORE_SOURCE_INIT};
-		r = search_eval(&x->tree, &m, x->tree.key, SEARCH_MEMORY, &verdict, why);
+		r = search_eval(&st->tree, &m, st->tree.key, SEARCH_MEMORY, &verdict, why);
 		if (verdict == SEARCH_YES)
-			add_hit(x, &row);
+			add_hit(st, &row);
 		else if (verdict == SEARCH_OPEN)
-			r = set_builder_add(&x->open, row.seq, row.uid, why);
+			r = set_builder_add(&st->open, row.seq, row.uid, why);
 	}
 	return r;
 }
 
+static int begin(struct search_state *st, struct imap_out *out, struct fail *why)
+{
+	const struct imap_search *cmd = &st->s->run.cmd.search;
+	if (cmd->uses_modseq)
+		condstore_enable(st->s, out);
+	int r = search_tree_init(&st->tree, st->s, cmd->key, why);
+	if (r == 0)
+		r = look_in_memory(st, why);
+	if (r < 0 || st->open.set.count == 0)
+		return r;
+	return store_read_begin(st->s->view, &st->open.set, st->tree.columns, (struct modseq){0},
+				&st->reader, why);
+}
+
 /* A message that cannot be read matches nothing; a store that does not work fails the command. */
-static int is_unreadable(const struct search *x, const struct store_message *row, int r,
-			 const struct fail *why)
+static int skip_unreadable(const struct search_state *st, const struct store_message *row, int r,
+			   const struct fail *why)
 {
 	if (r != -FAIL_GONE && r != -FAIL_NOTFOUND && r != -FAIL_CORRUPT && r != -FAIL_UNSUPPORTED)
 		return r;
-	log_event(LOG_WARN, "imap.search_skipped", log_c("user", x->s->address),
+	log_event(LOG_WARN, "imap.search_skipped", log_c("user", st->s->address),
 		  log_u64("uid", row->uid.v), log_fail(why));
 	return 0;
 }
 
-static int look_at(struct search *x, const struct store_message *row, struct fail *why)
+static int look_at(struct search_state *st, const struct store_message *row, struct fail *why)
 {
+	const struct search_tree *tree = &st->tree;
 	enum search_verdict verdict = SEARCH_OPEN;
 	struct msg m;
-	msg_begin(&m, x->s, row);
-	int r = search_eval(&x->tree, &m, x->tree.key, SEARCH_ROW, &verdict, why);
+	msg_begin(&m, st->s, row);
+	int r = search_eval(tree, &m, tree->key, SEARCH_ROW, &verdict, why);
 	if (r == 0 && verdict == SEARCH_OPEN)
-		r = search_eval(&x->tree, &m, x->tree.key, SEARCH_BYTES, &verdict, why);
+		r = search_eval(tree, &m, tree->key, SEARCH_BYTES, &verdict, why);
 	msg_end(&m);
 	if (r < 0)
-		return is_unreadable(x, row, r, why);
+		return skip_unreadable(st, row, r, why);
 	if (verdict == SEARCH_YES)
-		add_hit(x, row);
+		add_hit(st, row);
 	return 0;
 }
 
-static int look_at_rows(struct search *x, struct fail *why)
+static int look_at_rows(struct search_state *st, struct fail *why)
 {
-	AUTO(store_reader) struct store_reader *reader = NULL;
 	struct store_message row;
-	if (x->open.set.count == 0)
-		return 0;
-	int r = store_read_begin(x->s->view, &x->open.set, x->tree.columns, (struct modseq){0},
-				 &reader, why);
-	while (r >= 0 && (r = store_read_next(reader, &row, why)) > 0)
-		r = look_at(x, &row, why);
-	return r;
+	if (!st->reader)
+		return RUN_DONE;
+	for (unsigned i = 0; i < ROWS_AT_ONCE; i++) {
+		int r = store_read_next(st->reader, &row, why);
+		if (r == 0)
+			return RUN_DONE;
+		if (r > 0)
+			r = look_at(st, &row, why);
+		if (r < 0)
+			return r;
+	}
+	return RUN_MORE;
 }
 
 static int by_seq(const void *a, const void *b)
@@ -95,19 +127,19 @@ static int by_seq(const void *a, const void *b)
 	return (x->seq > y->seq) - (x->seq < y->seq);
 }
 
-static void write_hits(struct search *x, struct imap_out *out)
+static void write_hits(struct search_state *st, struct imap_out *out)
 {
 	struct modseq highest = {0};
-	if (x->hits.n)
-		qsort(x->hits.p, x->hits.n, sizeof *x->hits.p, by_seq);
+	if (st->hits.n)
+		qsort(st->hits.p, st->hits.n, sizeof *st->hits.p, by_seq);
 	buf_add(&out->text, STR("* SEARCH"));
-	for (size_t i = 0; i < x->hits.n; i++) {
-		const struct hit *hit = &x->hits.p[i];
+	for (size_t i = 0; i < st->hits.n; i++) {
+		const struct hit *hit = &st->hits.p[i];
 		buf_addc(&out->text, ' ');
-		buf_add_u64(&out->text, x->s->run.cmd.uid ? hit->uid.v : hit->seq);
+		buf_add_u64(&out->text, st->s->run.cmd.uid ? hit->uid.v : hit->seq);
 		highest.v = MAX(highest.v, hit->modseq.v);
 	}
-	if (x->s->run.cmd.search.uses_modseq && x->hits.n)
+	if (st->s->run.cmd.search.uses_modseq && st->hits.n)
 		buf_addf(&out->text, " (MODSEQ %llu)", (unsigned long long)highest.v);
 	buf_add(&out->text, STR("\r\n"));
 }
@@ -120,22 +152,26 @@ static bool charset_is_known(struct str charset)
 
 int cmd_search(struct imap_session *s, struct imap_out *out, struct fail *why)
 {
-	const struct imap_search *cmd = &s->run.cmd.search;
-	struct search x = {.s = s, .open = {.arena = &s->run.arena}};
-	if (!charset_is_known(cmd->charset)) {
+	struct search_state *st = s->run.state;
+	int r = 0;
+	if (!charset_is_known(s->run.cmd.search.charset)) {
 		reply_no(s, "BADCHARSET (US-ASCII UTF-8)", "Unknown charset.");
 		return RUN_DONE;
 	}
-	if (cmd->uses_modseq)
-		condstore_enable(s, out);
-	int r = search_tree_init(&x.tree, s, cmd->key, why);
+	if (!st) {
+		st = arena_new(&s->run.arena, struct search_state);
+		if (!st)
+			return fail_set(why, FAIL_LIMIT, NULL, "arena full");
+		*st = (struct search_state){.s = s, .open = {.arena = &s->run.arena}};
+		s->run.state = st;
+		s->run.state_clear = state_clear;
+		r = begin(st, out, why);
+	}
 	if (r == 0)
-		r = look_in_memory(&x, why);
-	if (r == 0)
-		r = look_at_rows(&x, why);
-	if (r == 0)
-		write_hits(&x, out);
-	search_tree_clear(&x.tree);
-	vec_clear(&x.hits);
+		r = look_at_rows(st, why);
+	if (r == RUN_DONE)
+		write_hits(st, out);
+	if (r != RUN_MORE)
+		state_clear(st); /* before the sync that may tell expunges */
 	return r;
 }

@@ -241,7 +241,9 @@ static bool player_event(struct player *p, const struct frame_imap_event *e)
 	case FRAME_IMAP_MORE:
 		return false;
 	case FRAME_IMAP_LITERAL:
-		if (e->external)
+		if (p->n_body == ARRAY_LEN(p->body))
+			r = fail_set(&why, FAIL_LIMIT, NULL, "test bodies");
+		else if (e->external)
 			r = imap_session_literal(p->session, e->input.text, e->size,
 						 &p->body[p->n_body], &why);
 		if (r < 0) {

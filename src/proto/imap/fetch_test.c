@@ -225,6 +225,9 @@ static void prefix_is_part_of_the_message(void **state)
 		"A= ",
 		"A= )",
 		"A= c OK FETCH completed.",
+		"A: s SEARCH HEADER Return-Path x@y TEXT x@y",
+		"A= * SEARCH 1",
+		"A= s OK SEARCH completed.",
 		/* A partial that starts in the prefix and ends in the body. */
 		"A: d FETCH 1 BODY[]<13.15>",
 		"A= * 1 FETCH (BODY[]<13> {15}",

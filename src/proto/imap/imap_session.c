@@ -156,6 +156,10 @@ static enum imap_next step_sync(struct imap_session *s, struct imap_out *out)
 	} else if (r < 0) {
 		/* The command itself stands; the news come with a later one. */
 		log_event(LOG_ERROR, "imap.sync", log_c("user", s->address), log_fail(&why));
+	} else if (s->parked && s->run.sync.changes) {
+		/* A wake may have come while the window was full: look until nothing is new. */
+		s->run.sync = (struct sync_cursor){0};
+		return step_sync(s, out);
 	}
 	return finish(s, out);
 }

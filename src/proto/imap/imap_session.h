@@ -34,7 +34,8 @@ struct imap_session;
 
 enum imap_next {
 	IMAP_DONE,  /* the command is answered; send, then give the next one */
-	IMAP_MORE,  /* send, then imap_session_resume; `in` must stay valid until then */
+	IMAP_MORE,  /* send (perhaps nothing: a long SEARCH gives the thread back now and then),
+		     * then imap_session_resume; `in` must stay valid until then */
 	IMAP_PARK,  /* in IDLE: send; next is imap_session_wake, or one raw line ("DONE") */
 	IMAP_CLOSE, /* send, then close the connection and free the session */
 };

@@ -368,9 +368,16 @@ static void too_many_bad_commands(void **state)
 		world_row(&w, "A: a NONSENSE");
 		world_row(&w, "A= a BAD ~");
 	}
+	world_row(&w, "A: a NOOP"); /* a good one starts the count again */
+	world_row(&w, "A= a OK ~");
+	for (unsigned i = 1; i < w.config.bad_commands_max; i++) {
+		world_row(&w, "A: a NONSENSE");
+		world_row(&w, "A= a BAD ~");
+	}
+	assert_false(w.player[0].closed);
 	world_row(&w, "A: a NONSENSE");
-	world_row(&w, "A= ~");
-	world_row(&w, "A= ~");
+	world_row(&w, "A= a BAD ~");
+	world_row(&w, "A= * BYE ~");
 	assert_true(w.player[0].closed);
 	world_close(&w);
 }

@@ -104,6 +104,7 @@ static const struct query queries[] = {
 	{"NOT (SEEN FROM foobar)", " 2 3 4"},
 	{"OR (SEEN BODY hello) (FLAGGED BODY nothing)", " 1"},
 	{"2:3 NOT BODY hidden", " 3"},
+	{"OR FLAGGED TEXT hello", " 1 2"}, /* 2 is known before 1 */
 	{"MODSEQ 1 SEEN", " 1 (MODSEQ ~)"},
 };
 

@@ -114,9 +114,11 @@ int sync_step(struct imap_session *s, struct imap_out *out, enum sync_how how, s
 		return 0;
 	if (!c->changes) {
 		unsigned bits = how == SYNC_ALL ? STORE_SYNC_EXPUNGE : 0;
-		int r = store_view_sync(s->view, bits, &c->changes, why);
+		const struct store_changes *changes;
+		int r = store_view_sync(s->view, bits, &changes, why);
 		if (r <= 0)
 			return r;
+		c->changes = changes;
 	}
 	if (write_expunges(c, out) == RUN_MORE)
 		return RUN_MORE;
