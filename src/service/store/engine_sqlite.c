@@ -202,8 +202,8 @@ static int sqlite_account_put(struct engine *e, const struct row_account *a, str
 static int sqlite_account_wipe(struct engine *e, struct account_id a, struct fail *why)
 {
 	static const char *const all[] = {
-		"DELETE FROM body WHERE id IN (SELECT m.body FROM entry e JOIN message m"
-		" ON m.id = e.message WHERE e.account = ?1)",
+		("DELETE FROM body WHERE id IN (SELECT m.body FROM entry e JOIN message m"
+		 " ON m.id = e.message WHERE e.account = ?1)"),
 		"DELETE FROM shared WHERE message IN (SELECT message FROM entry WHERE account = ?1)",
 		"DELETE FROM message WHERE id IN (SELECT message FROM entry WHERE account = ?1)",
 		"DELETE FROM entry WHERE account = ?1",
