@@ -31,7 +31,8 @@ int main(int argc, char **argv)
 		int r = demo ? cli_demo(&c, &conf) : cli_serve(&c, &conf);
 		return r == EXIT_DONE ? run_master(conf, true) : r;
 	}
-	static const char *const orders[] = {"status", "ports", "domain", "user", "alias", "queue", "stop", "debug"};
+	static const char *const orders[] = {"status", "ports",	   "domain", "user", "alias",
+					     "queue",  "counters", "reload", "stop", "debug"};
 	for (size_t i = 0; i < ARRAY_LEN(orders); i++)
 		if (strcmp(command, orders[i]) == 0)
 			return cli_admin(&c);

@@ -57,6 +57,13 @@ void buf_cut(struct buf *b, size_t n);
 static inline struct str buf_str(const struct buf *b) { return (struct str){b->p, b->n}; }
 /* NUL-terminated content, "" when empty. Borrowed until the next change. */
 static inline const char *buf_c(const struct buf *b) { return b->p ? b->p : ""; }
+/* Move the content out; b is empty afterwards, with the same maximum. */
+static inline struct buf buf_move(struct buf *b)
+{
+	struct buf moved = *b;
+	*b = BUF_INIT(moved.max);
+	return moved;
+}
 /* Hand the memory (NUL-terminated, to be freed by the caller) over; b is empty afterwards. Never NULL. */
 char *buf_take(struct buf *b);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The control socket: `barid` commands against the running server. Open to root and to master's
- * own user. Master answers what it knows itself (status, ports, debug, stop) and passes the
+ * own user. Master answers what it knows itself (status, ports, counters, reload, debug, stop) and passes the
  * rest to the role whose data it is.
  */
 #include "base/arena.h"
@@ -11,6 +11,7 @@
 #include "sys/clock.h"
 #include "sys/crash.h"
 #include "sys/log.h"
+#include "sys/sock.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -127,14 +128,92 @@ static void status(struct master *m, struct ipc_packet *p)
 static void ports(struct master *m, struct ipc_packet *p)
 {
 	struct table *t = table_new();
-	static const char *const names[] = {"service", "address"};
+	static const char *const names[] = {"port", "service", "address", "reach", "state"};
+	const struct child *edge = master_child(m, "edge", 0);
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		column(t, names[i]);
 	for (size_t i = 0; i < m->listeners.n; i++) {
+		struct netaddr a = {0};
+		char text[NETADDR_TEXT_MAX];
+		if (sock_local(m->listeners.p[i].fd, &a, NULL) < 0)
+			continue;
+		cell(t, "%u", a.port);
 		cell(t, "%s", m->listeners.p[i].service);
-		cell(t, "%s", m->listeners.p[i].address);
+		cell(t, "%.*s", STR_ARG(netaddr_text(&a, false, text)));
+		cell(t, "%s", netaddr_is_loopback(&a) ? "this machine" : "public");
+		cell(t, "%s", edge->state == CHILD_READY ? "serving" : "waiting for its role");
 	}
 	reply_table(p, t);
+}
+
+/* --- counters: every role is asked, the sums are the answer ------------------------------------------------------------- */
+
+struct count {
+	struct ipc_packet *request;
+	size_t open; /* roles that have not answered */
+	struct arena arena;
+	VEC(struct msg_counter) sums;
+};
+struct count_ask {
+	struct ipc_ask ask;
+	struct count *count;
+};
+
+static void add_counter(struct count *c, const struct msg_counter *one)
+{
+	for (size_t i = 0; i < c->sums.n; i++)
+		if (str_eq(c->sums.p[i].name, one->name)) {
+			c->sums.p[i].value += one->value;
+			return;
+		}
+	*vec_push(&c->sums) = (struct msg_counter){.name = arena_str(&c->arena, one->name), .value = one->value};
+}
+
+static void reply_counters(struct count *c)
+{
+	struct table *t = table_new();
+	column(t, "counter");
+	column(t, "value");
+	for (size_t i = 0; i < c->sums.n; i++) {
+		cell(t, "%.*s", STR_ARG(c->sums.p[i].name));
+		cell(t, "%llu", (unsigned long long)c->sums.p[i].value);
+	}
+	reply_table(c->request, t);
+	ipc_packet_free(c->request);
+	vec_clear(&c->sums);
+	arena_clear(&c->arena);
+	free(c);
+}
+
+static void counted(struct ipc_ask *a, int r, struct ipc_packet *p, const struct fail *why)
+{
+	struct count_ask *one = CONTAINER_OF(a, struct count_ask, ask);
+	struct count *c = one->count;
+	struct msg_stats_reply m;
+	(void)why; /* a role that is down has nothing to add */
+	if (r == 0 && msg_stats_reply_read(p, &m) == 0)
+		for (size_t i = 0; i < m.counters_n; i++)
+			add_counter(c, &m.counters[i]);
+	ipc_packet_free(p);
+	free(one);
+	if (--c->open == 0)
+		reply_counters(c);
+}
+
+static void counters(struct master *m, struct ipc_packet *p)
+{
+	static const struct msg_stats nothing = {0};
+	struct count *c = xcalloc(1, sizeof *c);
+	c->request = p;
+	c->arena = ARENA_INIT(MIB(1));
+	c->open = m->children_n;
+	struct ipc_question q = {.type = IPC_STATS, .msg = &nothing, .want = IPC_STATS_REPLY, .deadline_ms = 2000};
+	for (size_t i = 0; i < m->children_n; i++) {
+		struct count_ask *one = xcalloc(1, sizeof *one);
+		one->ask.done = counted;
+		one->count = c;
+		ipc_ask(m->children[i].control, &q, &one->ask);
+	}
 }
 
 static void reply_done(struct ipc_packet *p)
@@ -196,6 +275,14 @@ static void admin_message(struct ipc_channel *ch, struct ipc_packet *p)
 	if (owner) {
 		forward_to(owner, p, &a);
 		return; /* the packet lives until the answer */
+	}
+	if (str_eq(verb, STR("counters"))) {
+		counters(m, p);
+		return;
+	}
+	if (str_eq(verb, STR("reload"))) {
+		certificate_reload(m, p);
+		return;
 	}
 	if (str_eq(verb, STR("status")))
 		status(m, p);

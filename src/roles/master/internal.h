@@ -81,6 +81,8 @@ const char *child_state_name(enum child_state s);
 void wire_child(struct child *c);
 MUST_CHECK int listeners_open(struct master *m, struct fail *why);
 MUST_CHECK int certificate_read(struct master *m, struct fail *why);
+/* Read it again and hand it to edge; when it is no good the old one stays. Answers and frees `request` (may be NULL). */
+void certificate_reload(struct master *m, struct ipc_packet *request);
 
 /* folders.c: the state folder, its owners, and the lock that keeps a second master out */
 MUST_CHECK int folders_prepare(struct master *m, struct fail *why);

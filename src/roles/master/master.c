@@ -156,8 +156,12 @@ static void on_signal(struct loop_io *io, uint32_t events)
 	struct master *m = CONTAINER_OF(io, struct master, signals);
 	struct signalfd_siginfo info;
 	(void)events;
-	while (read(io->fd, &info, sizeof info) == sizeof info)
-		stop(m);
+	while (read(io->fd, &info, sizeof info) == sizeof info) {
+		if (info.ssi_signo == SIGHUP)
+			certificate_reload(m, NULL);
+		else
+			stop(m);
+	}
 }
 
 static void watch_signals(struct master *m)
@@ -166,6 +170,7 @@ static void watch_signals(struct master *m)
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
 	CHECK(sigprocmask(SIG_BLOCK, &set, NULL) == 0);
 	int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	CHECK(fd >= 0);

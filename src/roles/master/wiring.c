@@ -10,6 +10,8 @@
 #include "sys/sock.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -70,11 +72,17 @@ static void give_configuration(struct child *c)
 	(void)ipc_send(c->control, (struct trace_id){0}, IPC_CONFIGURE, &configure);
 }
 
-static void give_edge_its_sockets(struct child *c)
+static void give_certificate(struct child *c)
 {
 	struct master *m = c->master;
 	struct msg_certificate cert = {.chain = buf_str(&m->certificate), .key = buf_str(&m->key)};
 	(void)ipc_send(c->control, (struct trace_id){0}, IPC_CERTIFICATE, &cert);
+}
+
+static void give_edge_its_sockets(struct child *c)
+{
+	struct master *m = c->master;
+	give_certificate(c);
 	for (size_t i = 0; i < m->listeners.n; i++) {
 		struct listener *l = &m->listeners.p[i];
 		struct msg_listener msg = {.service = str_c(l->service), .address = str_c(l->address), .socket = l->fd};
@@ -141,10 +149,70 @@ static int read_pem(const char *path, struct buf *out, struct fail *why)
 	return n < 0 ? fail_errno(why, FAIL_IO, "cannot read %s", path) : 0;
 }
 
+static int read_pair(const struct conf *c, struct buf *chain, struct buf *key, struct fail *why)
+{
+	int r = read_pem(c->tls_certificate, chain, why);
+	return r < 0 ? r : read_pem(c->tls_key, key, why);
+}
+
 int certificate_read(struct master *m, struct fail *why)
 {
-	int r = read_pem(m->o->conf->tls_certificate, &m->certificate, why);
-	if (r == 0)
-		r = read_pem(m->o->conf->tls_key, &m->key, why);
-	return r;
+	return read_pair(m->o->conf, &m->certificate, &m->key, why);
+}
+
+/* A new certificate is on trial until edge has said that it is good. */
+struct trial {
+	struct ipc_ask ask;
+	struct master *m;
+	struct ipc_packet *request; /* of `barid reload`; NULL after SIGHUP */
+	struct buf chain, key;
+};
+
+static void trial_end(struct trial *t, int r, struct fail *why)
+{
+	static const struct msg_admin_reply done = {.text = {"The certificate was read again.", 31}};
+	log_event(r < 0 ? LOG_ERROR : LOG_INFO, "master.reload", log_c("result", r < 0 ? "the old certificate stays" : "ok"),
+		  log_c("why", r < 0 ? why->detail : ""));
+	if (t->request && r == 0)
+		(void)ipc_reply(t->request, IPC_ADMIN_REPLY, &done);
+	if (t->request && r < 0) {
+		(void)snprintf(why->public, sizeof why->public, "%.150s", why->detail); /* the operator may know */
+		(void)ipc_reply_fail(t->request, why);
+	}
+	ipc_packet_free(t->request);
+	if (t->key.p)
+		explicit_bzero(t->key.p, t->key.n);
+	buf_clear(&t->chain);
+	buf_clear(&t->key);
+	free(t);
+}
+
+static void trial_judged(struct ipc_ask *a, int r, struct ipc_packet *p, const struct fail *why)
+{
+	struct trial *t = CONTAINER_OF(a, struct trial, ask);
+	struct fail copy = *why;
+	ipc_packet_free(p);
+	if (r == 0) {
+		struct buf chain = t->m->certificate, key = t->m->key;
+		t->m->certificate = t->chain;
+		t->m->key = t->key;
+		t->chain = chain;
+		t->key = key;
+	}
+	trial_end(t, r, &copy);
+}
+
+void certificate_reload(struct master *m, struct ipc_packet *request)
+{
+	struct fail why = FAIL_INIT;
+	struct trial *t = xcalloc(1, sizeof *t);
+	*t = (struct trial){.ask.done = trial_judged, .m = m, .request = request, .chain = BUF_INIT(KIB(64)), .key = BUF_INIT(KIB(64))};
+	int r = read_pair(m->o->conf, &t->chain, &t->key, &why);
+	if (r < 0) {
+		trial_end(t, r, &why);
+		return;
+	}
+	struct msg_certificate cert = {.chain = buf_str(&t->chain), .key = buf_str(&t->key)};
+	struct ipc_question q = {.type = IPC_CERTIFICATE, .msg = &cert, .want = IPC_OK, .deadline_ms = 5000};
+	ipc_ask(master_child(m, "edge", 0)->control, &q, &t->ask);
 }

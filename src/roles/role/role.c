@@ -260,11 +260,14 @@ static void take_certificate(struct role *role, struct ipc_packet *p)
 	struct fail why = FAIL_INIT;
 	if (msg_certificate_read(p, &m) < 0 || !role->ops->certificate)
 		return;
-	if (role->ops->certificate(role, m.chain, m.key, &why) < 0) {
-		if (!role->started)
-			give_up(role, &why);
-		log_event(LOG_ERROR, "tls.reload-failed", log_fail(&why));
-	}
+	static const struct msg_ok ok = {0};
+	int r = role->ops->certificate(role, m.chain, m.key, &why);
+	if (r < 0 && !role->started)
+		give_up(role, &why);
+	if (r < 0)
+		(void)ipc_reply_fail(p, &why);
+	else if (ipc_packet_wants_reply(p))
+		(void)ipc_reply(p, IPC_OK, &ok);
 }
 
 static void control_message(struct ipc_channel *ch, struct ipc_packet *p)

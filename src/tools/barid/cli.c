@@ -28,6 +28,8 @@ static const struct {
 	 "manage aliases"},
 	{"queue", "barid queue list [ADDRESS] | show N | delete N|all | flush [N] | hold N | release N|all",
 	 "see and change what waits for delivery"},
+	{"counters", "barid counters", "what the processes have counted since they started"},
+	{"reload", "barid reload", "read the TLS certificate again, without a restart (as SIGHUP does)"},
 	{"stop", "barid stop", "stop the running server"},
 	{"debug", "barid debug clock MICROSECONDS | crash-point ROLE NAME", "for tests"},
 	{"help", "barid help [COMMAND]", "this text, or one command's"},

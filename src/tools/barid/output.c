@@ -9,7 +9,7 @@
 #include <stdio.h>
 
 /* Columns whose cells are numbers in JSON. */
-static const char *const numeric[] = {"index", "pid", "restarts", "number", "size", "tries", "port",
+static const char *const numeric[] = {"index", "pid", "restarts", "number", "size", "tries", "port", "value",
 				      "quota_bytes", "used_bytes", "used_messages", "users", "aliases"};
 
 static bool is_numeric(struct str column)
