@@ -26,7 +26,7 @@ struct db_stmt {
 
 struct db {
 	sqlite3 *h;
-	struct vfs *vfs; /* NULL: SQLite's own */
+	struct vfs *vfs; /* NULL: the shared one */
 	char *path;
 	struct map by_pointer; /* address of a text (to be compared) to its db_stmt */
 	struct strmap by_text; /* owns the statements; keys are SQLite's copies of the texts */
@@ -191,7 +191,7 @@ int db_open(const struct db_options *o, struct db **ret, struct fail *why)
 	db->wal_frames = frames_on_disk(fs, o->path);
 	int flags = o->read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
 	flags |= SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
-	int rc = sqlite3_open_v2(o->path, &db->h, flags, db->vfs ? vfs_name(db->vfs) : "unix");
+	int rc = sqlite3_open_v2(o->path, &db->h, flags, db->vfs ? vfs_name(db->vfs) : vfs_shared_name());
 	if (rc != SQLITE_OK)
 		return failed(db, rc, "open", why);
 	r = set_up(db, o, why);

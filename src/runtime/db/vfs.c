@@ -370,3 +370,25 @@ const char *vfs_name(const struct vfs *v)
 {
 	return v->name;
 }
+
+/* --- the shared one ---------------------------------------------------------------------------- */
+
+static sqlite3_vfs shared_vfs;
+
+static void register_shared(void)
+{
+	const sqlite3_vfs *own = sqlite3_vfs_find("unix");
+	CHECK(own);
+	shared_vfs = *own;
+	shared_vfs.pNext = NULL;
+	shared_vfs.zName = "barid-unix";
+	shared_vfs.xFullPathname = vfs_full_path;
+	CHECK(sqlite3_vfs_register(&shared_vfs, 0) == SQLITE_OK);
+}
+
+const char *vfs_shared_name(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	(void)pthread_once(&once, register_shared);
+	return shared_vfs.zName;
+}

@@ -17,4 +17,11 @@ struct vfs *vfs_ref(struct fs *fs);
 void vfs_unref(struct vfs *v); /* NULL is fine */
 const char *vfs_name(const struct vfs *v);
 
+/*
+ * For files that other programs may open too: the name of SQLite's "unix" VFS, but with names taken
+ * as they are. SQLite would make them absolute, and a role that was put into its state folder may
+ * have no right to walk there from the root. Registered on first use. Thread-safe.
+ */
+const char *vfs_shared_name(void);
+
 #endif

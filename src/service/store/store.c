@@ -61,7 +61,8 @@ static int write_meta(struct store *s, const char *path, struct fail *why)
 {
 	AUTO(buf) struct buf new_path = BUF_INIT(META_MAX);
 	AUTO(buf) struct buf text = BUF_INIT(META_MAX);
-	buf_addf(&new_path, "%s.new", path);
+	/* Several shards may find the folder fresh at once: all write the same, each its own file. */
+	buf_addf(&new_path, "%s.new%u", path, s->o.shard);
 	buf_addf(&text, "barid-store 1\npartitions %u\n", store_partitions(s));
 	AUTO(fs_file) struct fs_file *f = NULL;
 	int r = fs_open(s->fs, buf_c(&new_path), FS_WRITE | FS_CREATE, 0640, &f, why);
