@@ -37,10 +37,25 @@ static void body_free(struct body *b)
 	free(b);
 }
 
-static struct body *body_find(struct spool *sp, struct spool_body_id id)
+/* NULL when there is none; else to be given back with body_put. */
+static struct body *body_get(struct spool *sp, struct spool_body_id id)
 {
 	LOCKED(&sp->bodies.lock);
-	return strmap_get(&sp->bodies.by_id, id_str(&id));
+	struct body *b = strmap_get(&sp->bodies.by_id, id_str(&id));
+	if (b)
+		b->refs++;
+	return b;
+}
+
+static void body_put(struct spool *sp, struct body *b)
+{
+	if (!b)
+		return;
+	(void)pthread_mutex_lock(&sp->bodies.lock);
+	bool last = --b->refs == 0;
+	(void)pthread_mutex_unlock(&sp->bodies.lock);
+	if (last)
+		body_free(b);
 }
 
 static int body_register(struct spool *sp, struct body *b, struct fail *why)
@@ -59,6 +74,7 @@ int spool_body_create(struct spool *sp, uint64_t size_hint, struct spool_body_id
 	struct body *b = xcalloc(1, sizeof *b);
 
 	(void)size_hint; /* room is not reserved: a full disk shows at the write or the sync */
+	b->refs = 1;
 	rand_bytes(b->id.b, SPOOL_BODY_LEN);
 	body_path(sp, b->id, false, folder);
 	int r = fs_mkdir_all(sp->fs, folder, BLOB_FOLDER_MODE, why);
@@ -82,15 +98,10 @@ int spool_body_create(struct spool *sp, uint64_t size_hint, struct spool_body_id
 	return 0;
 }
 
-int spool_body_seal(struct spool *sp, struct spool_body_id id, struct spool_sealed *ret,
-		    struct fail *why)
+static int seal(struct spool *sp, struct body *b, struct spool_sealed *ret, struct fail *why)
 {
-	struct body *b = body_find(sp, id);
 	struct spool_sealed out = {.fd = -1};
 	AUTO(fs_file) struct fs_file *view = NULL;
-
-	if (!b)
-		return fail_set(why, FAIL_NOTFOUND, NULL, "no such body is being written");
 	int r = sha256_of_file(b->file, out.sha256, &out.size, why);
 	if (r == 0)
 		r = fs_reopen_readonly(b->file, &view, why);
@@ -99,6 +110,11 @@ int spool_body_seal(struct spool *sp, struct spool_body_id id, struct spool_seal
 	out.fd = fcntl(fs_file_fd(view), F_DUPFD_CLOEXEC, 0);
 	if (out.fd < 0)
 		return fail_errno(why, FAIL_LIMIT, "duplicating a body's descriptor");
+	LOCKED(&sp->bodies.lock);
+	if (b->claimed) {
+		(void)close(out.fd);
+		return fail_set(why, FAIL_CONFLICT, NULL, "the body was submitted already");
+	}
 	b->size = out.size;
 	memcpy(b->sha256, out.sha256, SPOOL_HASH_LEN);
 	b->sealed = true;
@@ -106,18 +122,57 @@ int spool_body_seal(struct spool *sp, struct spool_body_id id, struct spool_seal
 	return 0;
 }
 
+int spool_body_seal(struct spool *sp, struct spool_body_id id, struct spool_sealed *ret,
+		    struct fail *why)
+{
+	struct body *b = body_get(sp, id);
+
+	if (!b)
+		return fail_set(why, FAIL_NOTFOUND, NULL, "no such body is being written");
+	int r = seal(sp, b, ret, why);
+	body_put(sp, b);
+	return r;
+}
+
+static struct body *unregister(struct spool *sp, struct spool_body_id id, bool even_claimed)
+{
+	LOCKED(&sp->bodies.lock);
+	struct body *b = strmap_get(&sp->bodies.by_id, id_str(&id));
+	if (!b || (b->claimed && !even_claimed))
+		return NULL;
+	(void)strmap_remove(&sp->bodies.by_id, id_str(&id));
+	return b;
+}
+
 void body_forget(struct spool *sp, struct spool_body_id id)
 {
-	(void)pthread_mutex_lock(&sp->bodies.lock);
-	struct body *b = strmap_remove(&sp->bodies.by_id, id_str(&id));
-	(void)pthread_mutex_unlock(&sp->bodies.lock);
-	if (b)
-		body_free(b);
+	body_put(sp, unregister(sp, id, true));
 }
 
 void spool_body_drop(struct spool *sp, struct spool_body_id id)
 {
-	body_forget(sp, id);
+	body_put(sp, unregister(sp, id, false));
+}
+
+static int claim(struct spool *sp, const struct spool_message *m, struct fail *why)
+{
+	LOCKED(&sp->bodies.lock);
+	struct body *b = strmap_get(&sp->bodies.by_id, id_str(&m->body_id));
+	if (!b || !b->sealed || b->claimed)
+		return fail_set(why, FAIL_NOTFOUND, NULL, "no such body was sealed");
+	b->claimed = true;
+	if (m->body_size != b->size || memcmp(m->sha256, b->sha256, SPOOL_HASH_LEN) != 0)
+		return fail_set(why, FAIL_CORRUPT, NULL, "the body is not what was sealed");
+	return 0;
+}
+
+int body_claim(struct spool *sp, const struct spool_message *m, struct fail *why)
+{
+	int r = claim(sp, m, why);
+
+	if (r == -FAIL_CORRUPT)
+		body_forget(sp, m->body_id);
+	return r;
 }
 
 void bodies_clear(struct spool *sp)
@@ -127,16 +182,13 @@ void bodies_clear(struct spool *sp)
 	strmap_clear(&sp->bodies.by_id);
 }
 
-int body_keep(struct spool *sp, struct spool_body_id id, struct fail *why)
+static int keep(struct spool *sp, const struct body *b, struct fail *why)
 {
 	char path[BODY_PATH_MAX];
 	uint8_t hash[SPOOL_HASH_LEN];
 	uint64_t size = 0;
-	struct body *b = body_find(sp, id);
-
-	if (!b || !b->sealed)
-		return fail_set(why, FAIL_NOTFOUND, NULL, "the body was not sealed");
 	int r = sha256_of_file(b->file, hash, &size, why);
+
 	if (r < 0)
 		return r;
 	/* The writer still has its descriptor: what counts is what goes to disk now. */
@@ -146,15 +198,26 @@ int body_keep(struct spool *sp, struct spool_body_id id, struct fail *why)
 	if (r < 0)
 		return r;
 	CRASH_POINT("spool.body-synced");
-	body_path(sp, id, true, path);
+	body_path(sp, b->id, true, path);
 	r = fs_link(b->file, path, why);
 	if (r < 0)
 		return r;
 	CRASH_POINT("spool.body-linked");
-	body_path(sp, id, false, path);
+	body_path(sp, b->id, false, path);
 	r = fs_sync_dir(sp->fs, path, why);
 	if (r < 0)
-		body_unlink(sp, id);
+		body_unlink(sp, b->id);
+	return r;
+}
+
+int body_keep(struct spool *sp, struct spool_body_id id, struct fail *why)
+{
+	struct body *b = body_get(sp, id);
+
+	if (!b)
+		return fail_set(why, FAIL_NOTFOUND, NULL, "no such body was sealed");
+	int r = keep(sp, b, why);
+	body_put(sp, b);
 	return r;
 }
 
@@ -194,7 +257,9 @@ static int sweep_name(void *arg, const char *name, enum fs_kind kind)
 		return 0;
 	memcpy(id.b, raw.p, SPOOL_BODY_LEN);
 	/* Being submitted: it leaves the table only after its row is there. */
-	if (body_find(w->sp, id))
+	struct body *b = body_get(w->sp, id);
+	body_put(w->sp, b);
+	if (b)
 		return 0;
 	SPOOL_DB(w->sp);
 	int r = rows_body_known(w->sp, id, NULL);

@@ -19,7 +19,7 @@ static int check(const struct spool *sp, const struct spool_message *m, struct f
 	if (m->n_rcpts == 0 || m->n_rcpts > SPOOL_RCPTS_MAX)
 		return fail_set(why, FAIL_LIMIT, NULL, "%zu recipients", m->n_rcpts);
 	if (body_id_is_set(m->body_id))
-		return 0;
+		return 0; /* compared when it was claimed */
 	if (m->body.n > sp->c.inline_max)
 		return fail_set(why, FAIL_TOOBIG, NULL, "an inline body of %zu bytes", m->body.n);
 	sha256_of(m->body, hash);
@@ -32,11 +32,14 @@ void spool_submit(struct spool *sp, struct spool_message *m)
 {
 	struct fail why = FAIL_INIT;
 	bool is_file = body_id_is_set(m->body_id);
-	int r = check(sp, m, &why);
+	int r = is_file ? body_claim(sp, m, &why) : 0;
 
-	if (r < 0) {
-		if (is_file)
+	if (r == 0) {
+		r = check(sp, m, &why);
+		if (r < 0 && is_file)
 			body_forget(sp, m->body_id);
+	}
+	if (r < 0) {
 		refuse(m, r, &why);
 		return;
 	}

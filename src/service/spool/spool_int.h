@@ -35,7 +35,9 @@ void turn_give(struct turn *t);
 struct body {
 	struct spool_body_id id;
 	struct fs_file *file;
+	unsigned refs; /* the table's and those of calls at work; under bodies.lock */
 	bool sealed;
+	bool claimed; /* submitted: the spool's, no longer the caller's to drop */
 	uint64_t size;
 	uint8_t sha256[SPOOL_HASH_LEN];
 };
@@ -203,6 +205,9 @@ MUST_CHECK int rows_run(struct spool *sp, const char *sql, const int64_t *params
 
 /* body.c */
 void bodies_clear(struct spool *sp);
+/* A message's sealed body becomes the spool's. FAIL_NOTFOUND: unknown, not sealed, or submitted
+ * already. FAIL_CORRUPT: the message's size or hash is not what sealing found; the body is gone then. */
+MUST_CHECK int body_claim(struct spool *sp, const struct spool_message *m, struct fail *why);
 /* Verify, sync, name; the descriptor stays with the table until body_forget. */
 MUST_CHECK int body_keep(struct spool *sp, struct spool_body_id id, struct fail *why);
 void body_forget(struct spool *sp, struct spool_body_id id); /* close, leave its name */

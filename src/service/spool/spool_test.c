@@ -118,8 +118,18 @@ static void bodies_are_files(void **state)
 	(void)close(s.fd);
 	assert_int_equal(pwrite(fd, "evil", 4, 0), 4);
 	forged.m.rcpts = forged.rcpts;
+	forged.m.body_size = s.size;
+	memcpy(forged.m.sha256, s.sha256, SPOOL_HASH_LEN);
 	assert_int_equal(spool_submit_wait(b.sp, &forged.m, &number, &why), -FAIL_CORRUPT);
 	assert_int_equal(body_names(&b), 0);
+	/* Another size or hash than was sealed; and once is enough. */
+	struct letter lying = letter("s@x.test", "", 1);
+	bench_body(&b, &lying, 'l', 70000);
+	lying.m.rcpts = lying.rcpts;
+	lying.m.body_size = UINT64_MAX;
+	assert_int_equal(spool_submit_wait(b.sp, &lying.m, &number, &why), -FAIL_CORRUPT);
+	assert_int_equal(spool_submit_wait(b.sp, &lying.m, &number, &why), -FAIL_NOTFOUND);
+	spool_body_drop(b.sp, lying.m.body_id);
 	/* A name without a row is swept at the next opening. */
 	char orphan[400];
 	(void)snprintf(orphan, sizeof orphan, "%s/ab", b.blob_folder);
