@@ -118,6 +118,8 @@ static enum describe_kind kind_of(struct describe *d, struct mime_part *part,
 		(str_eq(part->subtype, STR("rfc822")) || str_eq(part->subtype, STR("global")));
 	if (str_eq(part->type, STR("multipart"))) {
 		struct str boundary = params_find(type, STR("boundary"));
+		while (boundary.n > 0 && lex_is_blank(boundary.p[boundary.n - 1]))
+			boundary.n--; /* RFC 2046 5.1.1: a boundary does not end in blanks */
 		bool usable = boundary.n > 0 && boundary.n <= BOUNDARY_MAX && !d->closed;
 		part->flags |= usable ? MIME_PART_MULTIPART : MIME_PART_OPAQUE;
 		buf_reset(&d->boundary);

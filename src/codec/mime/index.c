@@ -24,7 +24,8 @@ enum state { HEADER, BODY };
 
 struct level {
 	uint32_t part;
-	size_t off; /* the boundary in mime_index.boundaries */
+	uint64_t hash; /* of its boundary */
+	size_t off;    /* the boundary in mime_index.boundaries */
 	size_t n;
 };
 
@@ -90,10 +91,18 @@ static void part_open(struct mime_index *ix, uint32_t parent, uint64_t off)
 	head_reset(&ix->head);
 }
 
+static struct str without_blanks(struct str s)
+{
+	while (s.n > 0 && (s.p[s.n - 1] == ' ' || s.p[s.n - 1] == '\t' || s.p[s.n - 1] == '\r' ||
+			   s.p[s.n - 1] == '\n'))
+		s.n--;
+	return s;
+}
+
 static void level_push(struct mime_index *ix, struct str boundary)
 {
 	struct level *l = &ix->levels[ix->n_levels++];
-	*l = (struct level){.part = ix->cur, .off = ix->boundaries.n, .n = boundary.n};
+	*l = (struct level){ix->cur, str_hash(boundary), ix->boundaries.n, boundary.n};
 	(void)buf_add(&ix->boundaries, boundary);
 }
 
@@ -208,32 +217,27 @@ static void headers_end(struct mime_index *ix, struct place where)
 
 /* --- lines ------------------------------------------------------------------------------- */
 
-static struct str without_blanks(struct str s)
-{
-	while (s.n > 0 && (s.p[s.n - 1] == ' ' || s.p[s.n - 1] == '\t' || s.p[s.n - 1] == '\r' ||
-			   s.p[s.n - 1] == '\n'))
-		s.n--;
-	return s;
-}
-
 /*
  * Is the line a delimiter? Returns the number of the innermost level that it fits plus one, 0 when
- * none. RFC 2046 5.1.1: "--" boundary ["--"] and transport padding.
+ * none. RFC 2046 5.1.1: "--" boundary ["--"] and transport padding. Hashes keep a body of lines
+ * that are nearly delimiters from costing a comparison per line and level.
  */
 static size_t delimiter_match(const struct mime_index *ix, struct str head, bool *ret_close)
 {
-	if (!str_starts(head, STR("--")))
+	if (ix->n_levels == 0 || !str_starts(head, STR("--")))
 		return 0;
 	struct str line = str_skip(without_blanks(head), 2);
-	/* A boundary may itself end in blanks that the line then lacks, or in "--". */
+	bool dashes = str_ends(line, STR("--")); /* which may also be part of a boundary */
+	struct str inner = str_sub(line, 0, line.n - (dashes ? 2 : 0));
+	uint64_t line_hash = str_hash(line);
+	uint64_t inner_hash = dashes ? str_hash(inner) : line_hash;
 	for (size_t i = ix->n_levels; i > 0; i--) {
 		const struct level *l = &ix->levels[i - 1];
-		struct str b =
-			without_blanks(str_sub(buf_str(&ix->boundaries), l->off, l->off + l->n));
-		if (line.n != b.n && line.n != b.n + 2)
+		if (l->hash != line_hash && l->hash != inner_hash)
 			continue;
-		*ret_close = line.n == b.n + 2;
-		if (str_starts(line, b) && (!*ret_close || str_ends(line, STR("--"))))
+		struct str boundary = str_sub(buf_str(&ix->boundaries), l->off, l->off + l->n);
+		*ret_close = dashes && str_eq(boundary, inner);
+		if (*ret_close || str_eq(boundary, line))
 			return i;
 	}
 	return 0;

@@ -77,6 +77,8 @@ static const struct {
 	{"no delimiter", "Content-Type: multipart/mixed; boundary=a\r\n\r\nx\r\n", "mixed()",
 	 MIME_UNCLOSED},
 	{"no boundary", "Content-Type: multipart/mixed\r\n\r\nx\r\n", "mixed![3]", 0},
+	{"boundary of blanks", "Content-Type: multipart/mixed; boundary=\" \"\r\n\r\n-- \r\nx\r\n",
+	 "mixed![8]", 0},
 	{"delimiter without blank line before it",
 	 "Content-Type: multipart/mixed; boundary=a\r\n--a\r\n\r\n1\r\n--a--\r\n",
 	 "mixed(plain[1])", MIME_NO_BLANK_LINE},
