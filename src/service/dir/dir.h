@@ -101,7 +101,7 @@ enum dir_verdict {
 	DIR_NOT_OURS, /* the domain is not ours: dests holds the one remote address; relay or refuse
 		       */
 	DIR_UNKNOWN,  /* 550 5.1.1: no such recipient, or disabled */
-	DIR_OVER_QUOTA,	 /* 552 5.2.2: every destination is a full mailbox */
+	DIR_OVER_QUOTA,	 /* 552 5.2.2: every destination is a full mailbox (dests says which) */
 	DIR_BAD_ADDRESS, /* 553 5.1.3: not an address */
 	DIR_LOOPS,	 /* 451 4.6.0: the expansion is too large; nothing is delivered */
 };

@@ -380,10 +380,8 @@ static int judge(struct dir *d, struct expansion *e, struct dir_route *out, stru
 	int r = all_full(d, e, why);
 	if (r < 0)
 		return r;
-	if (r == 1) {
+	if (r == 1)
 		out->verdict = DIR_OVER_QUOTA;
-		return 0;
-	}
 	out->n = e->dests.n;
 	out->dests = e->dests.p;
 	return 0;

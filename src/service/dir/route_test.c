@@ -218,7 +218,7 @@ static void quota_closes_the_door(void **state)
 	assert_ok(dir_usage(h.d, x.id, (2 << 20) - 1, 7, &h.why), &h.why);
 	assert_str(routed(&h, "a@d.test"), "ok a@d.test");
 	assert_ok(dir_usage(h.d, x.id, 2 << 20, 8, &h.why), &h.why);
-	assert_str(routed(&h, "a@d.test"), "over-quota");
+	assert_str(routed(&h, "a@d.test"), "over-quota a@d.test");
 	assert_str(routed(&h, "both@d.test"), "ok a@d.test b@d.test");
 	assert_str(look(&h, "SELECT bytes FROM used_quota"), "");
 	assert_ok(dir_flush(h.d, &h.why), &h.why);
@@ -226,7 +226,7 @@ static void quota_closes_the_door(void **state)
 		   "2097152 8 d.test");
 	dir_close(h.d);
 	home_open(&h);
-	assert_str(routed(&h, "a@d.test"), "over-quota");
+	assert_str(routed(&h, "a@d.test"), "over-quota a@d.test");
 	ORDER(&h, "user set a@d.test --quota 1g");
 	assert_str(routed(&h, "a@d.test"), "ok a@d.test");
 	home_free(&h);

@@ -122,8 +122,12 @@ static void detach(struct schedule *s, struct entry *e)
 	heap_remove(s, e);
 	list_remove(&e->link);
 	if (e->in_flight) {
-		s->lanes[e->lane].n_flying--;
+		struct lane *l = &s->lanes[e->lane];
+		l->n_flying--;
 		s->counts.in_flight--;
+		/* Suspects, and what waits behind one, may go now that the lane is empty. */
+		if (l->n_flying == 0 && (!list_empty(&l->ready) || !list_empty(&l->suspects)))
+			l->woken = true;
 	}
 	e->in_flight = false;
 	e->settling = false;

@@ -87,7 +87,10 @@ struct spool_config {
 	void (*ready)(void *ctx, unsigned lane);
 	/* These are finished on disk; drop their receipts, then call spool_receipts_dropped. */
 	void (*delivered)(void *ctx, const struct spool_receipt *r, size_t n);
-	/* For the operator and the log: a message was held, a body is damaged, a commit failed. */
+	/*
+	 * For the operator and the log: a message was held, a body is damaged, a commit failed.
+	 * Must not call the spool.
+	 */
 	void (*alert)(void *ctx, const char *text);
 };
 

@@ -206,7 +206,8 @@ MUST_CHECK int rows_run(struct spool *sp, const char *sql, const int64_t *params
 /* body.c */
 void bodies_clear(struct spool *sp);
 /* A message's sealed body becomes the spool's. FAIL_NOTFOUND: unknown, not sealed, or submitted
- * already. FAIL_CORRUPT: the message's size or hash is not what sealing found; the body is gone then. */
+ * already. FAIL_CORRUPT: the message's size or hash is not what sealing found; the body is gone
+ * then. */
 MUST_CHECK int body_claim(struct spool *sp, const struct spool_message *m, struct fail *why);
 /* Verify, sync, name; the descriptor stays with the table until body_forget. */
 MUST_CHECK int body_keep(struct spool *sp, struct spool_body_id id, struct fail *why);

@@ -50,6 +50,15 @@ static inline void bench_delivered(void *ctx, const struct spool_receipt *r, siz
 	(void)pthread_mutex_unlock(&b->lock);
 }
 
+static inline void bench_ready(void *ctx, unsigned lane)
+{
+	struct bench *b = ctx;
+	(void)lane;
+	(void)pthread_mutex_lock(&b->lock);
+	b->readies++;
+	(void)pthread_mutex_unlock(&b->lock);
+}
+
 static inline int bench_route(void *ctx, struct str address, struct arena *a,
 			      struct spool_route *ret, struct fail *why)
 {
@@ -80,6 +89,7 @@ static inline void bench_init(struct bench *b)
 	b->c.ctx = b;
 	b->c.alert = bench_alert;
 	b->c.delivered = bench_delivered;
+	b->c.ready = bench_ready;
 	b->c.route = bench_route;
 }
 
