@@ -94,6 +94,14 @@ MUST_CHECK int db_checkpoint(struct db *db, struct fail *why);
 /* Give back memory of an idle connection: all statements (they become invalid), cached pages. */
 void db_shrink(struct db *db);
 
+/*
+ * All reads until db_snapshot_end see one state, and the file's lock is taken once for all of them:
+ * for a look-up of many small statements. A write inside may fail with FAIL_BUSY when another
+ * connection has written since: end the snapshot and do it again.
+ */
+MUST_CHECK int db_snapshot(struct db *db, struct fail *why);
+void db_snapshot_end(struct db *db); /* what was written inside is committed */
+
 /* Changes whenever another connection committed to the file: cheap test for cached rows. */
 uint64_t db_data_version(struct db *db);
 

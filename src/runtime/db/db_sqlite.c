@@ -405,6 +405,17 @@ void db_rollback(struct db *db)
 		(void)!run_text(db, "ROLLBACK", NULL);
 }
 
+int db_snapshot(struct db *db, struct fail *why)
+{
+	return run_text(db, "BEGIN DEFERRED", why);
+}
+
+void db_snapshot_end(struct db *db)
+{
+	if (db_in_transaction(db) && run_text(db, "COMMIT", NULL) < 0)
+		db_rollback(db);
+}
+
 bool db_in_transaction(struct db *db)
 {
 	return !sqlite3_get_autocommit(db->h);

@@ -471,7 +471,14 @@ int dir_route(struct dir *d, struct str address, struct arena *a, struct dir_rou
 	      struct fail *why)
 {
 	DIR_LOCKED(d);
-	return route(d, address, a, ret, why);
+	/* Many small statements: one snapshot takes the file's lock once for all of them. */
+	int r = db_snapshot(d->db, why);
+	if (r == 0) {
+		r = route(d, address, a, ret, why);
+		db_snapshot_end(d->db);
+	}
+	/* An id had to be made while another program wrote: the next look sees both. */
+	return r == -FAIL_BUSY ? route(d, address, a, ret, why) : r;
 }
 
 /* ---- who may send as whom ---- */
