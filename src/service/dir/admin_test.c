@@ -46,6 +46,11 @@ static void users(void **state)
 	assert_refused(&h, "user add x+y@example.net", FAIL_SYNTAX, "holds no '+'");
 	assert_refused(&h, "user add nonsense", FAIL_SYNTAX, "not a mail address");
 	assert_refused(&h, "user add z@example.net --colour red", FAIL_SYNTAX, "no key colour");
+	ORDER(&h, "user add h@example.net --password-hash {PLAIN}x");
+	assert_look(&h, "SELECT password FROM mailbox WHERE username = 'h@example.net'",
+		    "{PLAIN}x");
+	ORDER(&h, "user del h@example.net");
+	assert_refused(&h, "domain set example.net --password x", FAIL_SYNTAX, "only a user");
 	assert_refused(&h, "user show z@example.net", FAIL_NOTFOUND, "no such user");
 	ORDER(&h, "user show bo.b@example.net");
 	assert_str(shown(&h, "name"), "Bob");

@@ -390,10 +390,11 @@ static int hash_password(struct order *o, const struct order_kind *k, struct fai
 		if (str_eq(o->options.p[i].key, STR("password-hash")))
 			o->hash = o->options.p[i].value; /* from another server, or hashed before */
 	}
+	if ((password.p || o->hash.p) && k->fn != user_passwd && k->fn != user_add &&
+	    k->fn != user_set)
+		return refuse(why, FAIL_SYNTAX, "only a user has a password");
 	if (!password.p)
 		return 0;
-	if (k->fn != user_passwd && k->fn != user_add && k->fn != user_set)
-		return refuse(why, FAIL_SYNTAX, "only a user has a password");
 	if (password.n == 0)
 		return refuse(why, FAIL_SYNTAX, "The password is empty.");
 	int r = password_make(password, &hash, why);

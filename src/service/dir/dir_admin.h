@@ -6,7 +6,8 @@
  *
  *   domain add D [--KEY V ...] | del D [--force] | list | show D | set D --KEY V ...
  *   domain alias-add D TARGET | alias-del D | catch-all D [ADDRESS ...]      (none: remove)
- *   user   add A [--password P | --password-hash {SCHEME}...] [--KEY V ...] | del A | list [D] | show A | set A --KEY V ...
+ *   user   add A [--password P | --password-hash {SCHEME}...] [--KEY V ...] | del A | list [D]
+ *   user   show A | set A --KEY V ...
  *   user   passwd A P
  *   alias  add A MEMBER ... | del A | list [D] | show A | set A [--KEY V ...] [MEMBER ...]
  *

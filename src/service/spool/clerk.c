@@ -59,10 +59,22 @@ static void again_later(struct spool *sp, struct spool_key key)
 			       (struct wall_us){clock_wall().v + ROUTE_AGAIN_S * SEC_US});
 }
 
+static int write_map(struct spool *sp, uint64_t number, struct str map, struct fail *why)
+{
+	struct db_stmt *st = NULL;
+	int r = db_stmt(sp->db, "UPDATE message SET map = ?2 WHERE number = ?1", &st, why);
+
+	if (r < 0)
+		return r;
+	db_bind_u64(st, 1, number);
+	db_bind_blob(st, 2, map);
+	return db_run(st, why);
+}
+
 /* Replace the recipient that waited for its route by where the route leads. */
 static int write_route(struct spool *sp, const struct rcpt_row *row,
-		       const struct spool_route *route, struct spool_body_id *ret_body,
-		       struct fail *why)
+		       const struct spool_route *route, struct str map,
+		       struct spool_body_id *ret_body, struct fail *why)
 {
 	int r = db_begin(sp->db, why);
 
@@ -77,6 +89,8 @@ static int write_route(struct spool *sp, const struct rcpt_row *row,
 		to.due = clock_wall();
 		r = rows_insert_rcpt(sp, &to, why);
 	}
+	if (r == 0 && map.n > 0)
+		r = write_map(sp, row->key.number, map, why);
 	if (r == 0)
 		r = rows_delete_empty(sp, row->key.number, ret_body, why);
 	if (r >= 0)
@@ -98,42 +112,57 @@ static void reschedule(struct spool *sp, const struct rcpt_row *row,
 				   route->dests[i].account, SPOOL_QUEUED, clock_wall(), 0);
 }
 
+/* What waits: its recipient, and the body of the report. 1, or 0: it is gone. */
+static int read_report(struct spool *sp, struct spool_key key, struct arena *a,
+		       struct rcpt_row *row, struct message_row *m, struct fail *why)
+{
+	SPOOL_DB(sp);
+	int r = rows_rcpt(sp, key, a, row, why);
+	return r == 1 ? rows_message(sp, key.number, true, a, m, why) : r;
+}
+
+/* Ask the directory, and scan; both may take their time. */
+static int ask(struct spool *sp, const struct rcpt_row *row, const struct message_row *m,
+	       struct arena *a, struct spool_route *route, struct str *map, struct fail *why)
+{
+	int r = sp->c.route(sp->c.ctx, row->to.address, a, route, why);
+
+	if (r < 0)
+		return r;
+	if (route->kind == SPOOL_ROUTE_REFUSED) {
+		/* A report that cannot be delivered ends here: RFC 3464 1, RFC 5321 6.1. */
+		route->n = 0;
+		spool_alert(sp, "spool: report %llu to %.*s dropped: %.*s",
+			    (unsigned long long)row->key.number, STR_ARG(row->to.address),
+			    STR_ARG(route->note));
+		return 0;
+	}
+	*map = m->map;
+	return sp->c.map && m->map.n == 0 ? sp->c.map(sp->c.ctx, m->body, a, map, why) : 0;
+}
+
 /* 0 = settled one way or the other, negative = try again later. */
 static int route_one(struct spool *sp, struct spool_key key, struct fail *why)
 {
 	AUTO(arena) struct arena a = ARENA_INIT(MIB(4));
-	struct rcpt_row row;
+	struct rcpt_row row = {.key = key};
+	struct message_row m = {0};
 	struct spool_route route = {0};
 	struct spool_body_id body = {0};
-	int r = 0;
+	struct str map = STR_NULL;
+	int r = read_report(sp, key, &a, &row, &m, why);
 
-	{
+	if (r < 0)
+		return r;
+	if (r == 1) {
+		r = ask(sp, &row, &m, &a, &route, &map, why);
+		if (r < 0)
+			return r;
 		SPOOL_DB(sp);
-		r = rows_rcpt(sp, key, &a, &row, why);
+		r = write_route(sp, &row, &route, map, &body, why);
+		if (r < 0)
+			return r;
 	}
-	if (r < 0)
-		return r;
-	if (r == 0) {
-		row.key = key;
-		reschedule(sp, &row, &route);
-		return 0;
-	}
-	r = sp->c.route(sp->c.ctx, row.to.address, &a, &route, why);
-	if (r < 0)
-		return r;
-	if (route.kind == SPOOL_ROUTE_REFUSED) {
-		/* A report that cannot be delivered ends here: RFC 3464 1, RFC 5321 6.1. */
-		route.n = 0;
-		spool_alert(sp, "spool: report %llu to %.*s dropped: %.*s",
-			    (unsigned long long)key.number, STR_ARG(row.to.address),
-			    STR_ARG(route.note));
-	}
-	{
-		SPOOL_DB(sp);
-		r = write_route(sp, &row, &route, &body, why);
-	}
-	if (r < 0)
-		return r;
 	if (body_id_is_set(body))
 		body_unlink(sp, body);
 	reschedule(sp, &row, &route);

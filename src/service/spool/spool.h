@@ -83,6 +83,12 @@ struct spool_config {
 	/* Where does this address lead? Blocking; FAIL_* means: ask again later. */
 	int (*route)(void *ctx, struct str address, struct arena *a, struct spool_route *ret,
 		     struct fail *why);
+	/*
+	 * The message map (scan's answer) of a report that the spool composed, into the arena.
+	 * Called when the report is routed. Blocking; FAIL_* means: ask again later. NULL: the map
+	 * stays empty.
+	 */
+	int (*map)(void *ctx, struct str body, struct arena *a, struct str *ret, struct fail *why);
 	/* Something became due in this lane: spool_take will find it. */
 	void (*ready)(void *ctx, unsigned lane);
 	/* These are finished on disk; drop their receipts, then call spool_receipts_dropped. */
@@ -208,7 +214,7 @@ struct spool_delivery {
 	int body_fd; /* read-only, the batch's; -1 when inline */
 	uint64_t body_size;
 	uint8_t sha256[SPOOL_HASH_LEN];
-	struct str map; /* empty: a report that the spool composed; ask scan before delivering it */
+	struct str map; /* empty only for the spool's own reports, when spool_config.map is NULL */
 	struct wall_us arrival;
 	struct spool_due *due;
 	size_t n_due;

@@ -290,6 +290,7 @@ static struct str take_report(struct bench *b, struct arena *a)
 	assert_int_equal(batch.v[0].n_due, 1);
 	assert_true(batch.v[0].due[0].to.account.v == 77);
 	assert_int_equal(batch.v[0].sender.n, 0);
+	assert_true(str_starts(batch.v[0].map, STR("map of ")));
 	spool_done(b->sp, (struct spool_key){batch.v[0].number, batch.v[0].due[0].rcpt}, &ok);
 	spool_drain(b->sp);
 	return arena_str(a, batch.v[0].body);

@@ -72,6 +72,15 @@ static inline int bench_route(void *ctx, struct str address, struct arena *a,
 	return 0;
 }
 
+static inline int bench_map(void *ctx, struct str body, struct arena *a, struct str *ret,
+			    struct fail *why)
+{
+	(void)ctx;
+	(void)why;
+	*ret = arena_printf(a, "map of %zu", body.n);
+	return 0;
+}
+
 static inline void bench_init(struct bench *b)
 {
 	struct fail why = FAIL_INIT;
@@ -91,6 +100,7 @@ static inline void bench_init(struct bench *b)
 	b->c.delivered = bench_delivered;
 	b->c.ready = bench_ready;
 	b->c.route = bench_route;
+	b->c.map = bench_map;
 }
 
 static inline void bench_open(struct bench *b)
