@@ -28,9 +28,9 @@ struct loop {
 	VEC(struct slot) slots;
 	VEC(uint32_t) free_slots;
 	VEC(struct loop_timer *) heap; /* earliest first */
-	pthread_mutex_t lock;	       /* guards posted and woken */
+	pthread_mutex_t lock;	       /* guards posted and asleep */
 	struct list posted;
-	bool woken;
+	bool asleep; /* whoever posts must wake it; awake, it looks at `posted` before it sleeps */
 };
 
 struct loop *loop_new(void)
@@ -176,8 +176,8 @@ void loop_post(struct loop *l, struct loop_task *task)
 {
 	pthread_mutex_lock(&l->lock);
 	list_append(&l->posted, &task->link);
-	bool must_wake = !l->woken;
-	l->woken = true;
+	bool must_wake = l->asleep;
+	l->asleep = false;
 	pthread_mutex_unlock(&l->lock);
 	if (must_wake)
 		wake(l);
@@ -199,15 +199,24 @@ struct mono_ns loop_now(const struct loop *l)
 	return l->now;
 }
 
+/* True when nothing is posted: from now on, who posts wakes us. */
+static bool may_sleep(struct loop *l)
+{
+	pthread_mutex_lock(&l->lock);
+	l->asleep = list_empty(&l->posted);
+	bool asleep = l->asleep;
+	pthread_mutex_unlock(&l->lock);
+	return asleep;
+}
+
+/* What a task posts runs in the next round, so that sockets and timers have their turn. */
 static void run_posted(struct loop *l)
 {
-	uint64_t count;
-	(void)!read(l->wake_fd, &count, sizeof count);
-	pthread_mutex_lock(&l->lock);
 	struct list batch = LIST_INIT(batch);
+	pthread_mutex_lock(&l->lock);
+	l->asleep = false;
 	for (struct list *n; (n = list_pop(&l->posted));)
 		list_append(&batch, n);
-	l->woken = false;
 	pthread_mutex_unlock(&l->lock);
 	for (struct list *n; (n = list_pop(&batch));) {
 		struct loop_task *task = CONTAINER_OF(n, struct loop_task, link);
@@ -237,23 +246,23 @@ static int sleep_ms(struct loop *l, int max_ms)
 void loop_step(struct loop *l, int max_ms)
 {
 	struct epoll_event events[128];
-	int n = epoll_wait(l->epoll_fd, events, (int)ARRAY_LEN(events), sleep_ms(l, max_ms));
+	int ms = may_sleep(l) ? sleep_ms(l, max_ms) : 0;
+	int n = epoll_wait(l->epoll_fd, events, (int)ARRAY_LEN(events), ms);
 	CHECK(n >= 0 || errno == EINTR);
 	l->now = clock_mono();
-	bool posted = false;
 	for (int i = 0; i < n; i++) {
 		uint32_t slot = (uint32_t)events[i].data.u64;
 		uint32_t generation = (uint32_t)(events[i].data.u64 >> 32);
 		if (slot == 0) {
-			posted = true;
+			uint64_t count;
+			(void)!read(l->wake_fd, &count, sizeof count);
 			continue;
 		}
 		struct slot *s = &l->slots.p[slot - 1];
 		if (s->io && s->generation == generation)
 			s->io->ready(s->io, events[i].events);
 	}
-	if (posted)
-		run_posted(l);
+	run_posted(l);
 	run_timers(l);
 }
 

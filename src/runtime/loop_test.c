@@ -129,12 +129,43 @@ static void posted_tasks_run_in_order_on_the_loop(void **state)
 	loop_free(shared);
 }
 
+/* A task that posts another lets timers and sockets have their turn in between, and no post is lost. */
+static struct numbered chain[3];
+static void post_next(struct loop_task *task)
+{
+	struct numbered *t = CONTAINER_OF(task, struct numbered, task);
+	order[order_n++] = t->number;
+	if (t->number < 2)
+		loop_post(shared, &chain[t->number + 1].task);
+}
+
+static void a_task_may_post(void **state)
+{
+	(void)state;
+	struct numbered timer = {.timer.fire = note_timer, .number = 50};
+	shared = loop_new();
+	order_n = 0;
+	for (int i = 0; i < 3; i++)
+		chain[i] = (struct numbered){.number = i, .task.run = post_next};
+	loop_timer_in(shared, &timer.timer, 0);
+	loop_post(shared, &chain[0].task);
+	for (int i = 0; i < 3; i++)
+		loop_step(shared, 10000); /* never sleeps while something is posted */
+	assert_int_equal(order_n, 4);
+	assert_int_equal(order[0], 0);
+	assert_int_equal(order[1], 50);
+	assert_int_equal(order[2], 1);
+	assert_int_equal(order[3], 2);
+	loop_free(shared);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(timers_fire_in_order_and_can_be_cleared),
 		cmocka_unit_test(events_of_a_removed_descriptor_are_dropped),
 		cmocka_unit_test(posted_tasks_run_in_order_on_the_loop),
+		cmocka_unit_test(a_task_may_post),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

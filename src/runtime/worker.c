@@ -64,10 +64,13 @@ static void *work(void *arg)
 	pthread_mutex_lock(&p->lock);
 	for (struct lane *lane; (lane = next_lane(p));) {
 		struct job *job = CONTAINER_OF(list_take(&lane->jobs), struct job, link);
+		bool once = lane->once;
 		lane->running = true;
 		pthread_mutex_unlock(&p->lock);
 		job->run(job);
 		pthread_mutex_lock(&p->lock);
+		if (once)
+			continue; /* the lane may be gone, with its job */
 		lane->running = false;
 		if (!list_empty(&lane->jobs)) {
 			list_append(&p->ready, &lane->ready);
@@ -114,6 +117,13 @@ void lane_submit(struct lane *lane, struct job *job)
 		pthread_cond_signal(&p->work);
 	}
 	pthread_mutex_unlock(&p->lock);
+}
+
+void pool_submit(struct pool *p, struct pool_job *j)
+{
+	lane_init(&j->lane, p);
+	j->lane.once = true;
+	lane_submit(&j->lane, &j->job);
 }
 
 bool lane_idle(struct lane *lane)

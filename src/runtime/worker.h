@@ -18,10 +18,16 @@ struct lane {
 	struct list jobs;  /* waiting, in order */
 	struct list ready; /* link in the pool's list of lanes that may run */
 	bool running;
+	bool once; /* private: of a struct pool_job */
 };
 struct job {
 	struct list link;
 	void (*run)(struct job *job);
+};
+/* A job that needs no order: it is its own lane. */
+struct pool_job {
+	struct job job;
+	struct lane lane; /* private */
 };
 
 /* stack_kib: per thread (0 = 256). Threads start on demand; call after the sandbox is entered. */
@@ -29,6 +35,9 @@ struct pool *pool_new(const char *name, unsigned max_threads, unsigned stack_kib
 /* Finish what runs and what waits, then end the threads. */
 void pool_free(struct pool *p);
 unsigned pool_threads(struct pool *p);
+
+/* Run j->job.run, which may free j, alone and in no particular order. */
+void pool_submit(struct pool *p, struct pool_job *j);
 
 void lane_init(struct lane *lane, struct pool *pool);
 void lane_submit(struct lane *lane, struct job *job);

@@ -46,8 +46,31 @@ static void lanes_keep_their_order(void **state)
 		assert_int_equal(next_of[l], JOBS);
 }
 
+static void count_and_free(struct job *job)
+{
+	free(CONTAINER_OF(job, struct pool_job, job));
+	atomic_fetch_add(&done, 1);
+}
+
+static void a_job_of_its_own_may_free_itself(void **state)
+{
+	(void)state;
+	struct pool *p = pool_new("test", 4, 0);
+	atomic_store(&done, 0);
+	for (int i = 0; i < 2000; i++) {
+		struct pool_job *j = xcalloc(1, sizeof *j);
+		j->job.run = count_and_free;
+		pool_submit(p, j);
+	}
+	pool_free(p);
+	assert_int_equal(atomic_load(&done), 2000);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(lanes_keep_their_order)};
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(lanes_keep_their_order),
+		cmocka_unit_test(a_job_of_its_own_may_free_itself),
+	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -35,29 +35,18 @@ static void incoming_free(struct incoming *in)
 	free(in);
 }
 
-
 /* The account is new to the store: make it, then deliver again. */
 struct again {
-	struct job job;
-	struct lane lane;
+	struct pool_job job;
 	struct incoming *in;
-	struct loop_task reap;
 };
-
-static void again_reap(struct loop_task *t)
-{
-	struct again *a = CONTAINER_OF(t, struct again, reap);
-	if (lane_idle(&a->lane))
-		free(a);
-	else
-		loop_post(user.role->loop, t);
-}
 
 static void again_run(struct job *job)
 {
-	struct again *a = CONTAINER_OF(job, struct again, job);
+	struct again *a = CONTAINER_OF(job, struct again, job.job);
 	struct incoming *in = a->in;
 	struct fail why = FAIL_INIT;
+	free(a);
 	in->ensured = true;
 	if (store_account_ensure(user.store, in->d.account, store_default_folders, &why) < 0) {
 		(void)ipc_reply_fail(in->p, &why);
@@ -65,7 +54,6 @@ static void again_run(struct job *job)
 	} else {
 		store_deliver(user.store, &in->d);
 	}
-	loop_post(user.role->loop, &a->reap);
 }
 
 static void finished(struct store_delivery *d, int r, const struct fail *why)
@@ -74,9 +62,8 @@ static void finished(struct store_delivery *d, int r, const struct fail *why)
 	struct incoming *in = CONTAINER_OF(d, struct incoming, d);
 	if (r == -FAIL_NOTFOUND && !in->ensured) {
 		struct again *a = xcalloc(1, sizeof *a);
-		*a = (struct again){.job.run = again_run, .in = in, .reap.run = again_reap};
-		lane_init(&a->lane, user.upkeep);
-		lane_submit(&a->lane, &a->job);
+		*a = (struct again){.job.job.run = again_run, .in = in};
+		pool_submit(user.upkeep, &a->job);
 		return;
 	}
 	log_context(ipc_packet_trace(in->p), (struct session_id){0});
