@@ -18,7 +18,7 @@
 
 static const char *const edge_peers[] = {"mta", "dir", "user", NULL};
 static const char *const mta_peers[] = {"dir", "scan", "queue", NULL};
-static const char *const queue_peers[] = {"user", "dir", NULL};
+static const char *const queue_peers[] = {"user", "dir", "scan", NULL};
 static const char *const user_peers[] = {"scan", "dir", NULL};
 static const char *const none[] = {NULL};
 

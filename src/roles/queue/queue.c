@@ -222,6 +222,26 @@ static int route(void *ctx, struct str address, struct arena *a, struct spool_ro
 	return r;
 }
 
+/* A report that the spool wrote is analysed like any other message. Runs on the spool's clerk. */
+static int map_report(void *ctx, struct str body, struct arena *a, struct str *ret, struct fail *why)
+{
+	struct role *role = ctx;
+	struct msg_scan m = {.body = body, .file = -1, .size = body.n};
+	struct ipc_question q = {.type = IPC_SCAN, .msg = &m, .want = IPC_SCAN_REPLY};
+	struct msg_scan_reply reply;
+	struct ipc_packet *p = NULL;
+	int r = ipc_call(role_peer_idlest(role, "scan"), &q, &p, why);
+	if (r == 0 && msg_scan_reply_read(p, &reply) < 0)
+		r = fail_set(why, FAIL_PEER, NULL, "bad answer of scan");
+	if (r == 0) {
+		*ret = arena_str(a, reply.map);
+		if (!ret->p)
+			r = fail_set(why, FAIL_LIMIT, NULL, "the message map is too large");
+	}
+	ipc_packet_free(p);
+	return r;
+}
+
 static unsigned lane_of(void *ctx, struct account_id account)
 {
 	return role_shard(ctx, account);
@@ -260,6 +280,7 @@ static int open_queue(struct role *role, struct fail *why)
 	s.ctx = role;
 	s.lane_of = lane_of;
 	s.route = route;
+	s.map = map_report;
 	s.ready = lane_is_ready;
 	s.delivered = receipts_finished;
 	s.alert = alert;
@@ -312,7 +333,7 @@ static void stop(struct role *role)
 	role_end(role);
 }
 
-static const char *const peers[] = {"mta", "user", "dir", NULL};
+static const char *const peers[] = {"mta", "user", "dir", "scan", NULL};
 static const struct sandbox_path paths[] = {{"spool", SANDBOX_WRITE}, {"blob", SANDBOX_WRITE}};
 static const struct role_ops ops = {.name = "queue",
 				    .sandbox_flags = SANDBOX_FILES | SANDBOX_THREADS,

@@ -2,7 +2,7 @@
 /*
  * scan - the only role that parses messages: bytes (or a read-only file) in, message map out.
  *
- * It has no file, no socket but those to mta and user, and no thread: one message at a time, so
+ * It has no file, no socket but those to mta, queue and user, and no thread: one message at a time, so
  * that a crash costs that message's attempt and nothing else. What it returns is checked by
  * whoever uses it (mime_map_read).
  */
@@ -99,7 +99,7 @@ static void message(struct role *role, struct ipc_channel *from, struct ipc_pack
 	ipc_packet_free(p);
 }
 
-static const char *const peers[] = {"mta", "user", NULL};
+static const char *const peers[] = {"mta", "queue", "user", NULL};
 static const struct role_ops ops = {.name = "scan", .peers = peers, .open = scan_open, .message = message};
 
 int main(int argc, char **argv)
