@@ -2,15 +2,17 @@
 /*
  * placement.c - where should the rows of an account live? (docs/adr/0004-store-placement.md)
  *
- *     bench_placement FOLDER PARTITIONS|0 [ACCOUNTS [SECONDS [INFLIGHT [OPEN_MAX]]]]
+ *     bench_placement FOLDER PARTITIONS|0 [ACCOUNTS [SECONDS [INFLIGHT [OPEN_MAX [SYNC_US]]]]]
  *
  * Makes ACCOUNTS accounts (10,000) in a new store below FOLDER, then delivers messages of 4 KiB to
  * random ones for SECONDS, INFLIGHT deliveries at a time, each durable before it counts. PARTITIONS
- * 0 is a file per account. Prints one line of figures and one JSON object.
+ * 0 is a file per account. SYNC_US is added to every sync while delivering, to be the disk that this
+ * machine may not have. Prints one line of figures and one JSON object.
  */
 #include "base/check.h"
 #include "service/store/store.h"
 #include "sys/clock.h"
+#include "sys/fs.h"
 #include <ftw.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -40,6 +42,21 @@ struct shot {
 };
 
 static uint64_t latency_us[64]; /* by power of two */
+
+/* ---- a disk whose syncs take their time ------------------------------------------------------ */
+
+static _Atomic unsigned sync_us;
+
+static int slow_call(struct fs *fs, struct fs_call *c, struct fail *why)
+{
+	(void)fs;
+	bool sync = c->op == FS_OP_DATASYNC || c->op == FS_OP_SYNC || c->op == FS_OP_SYNC_DIR;
+	if (sync && sync_us > 0)
+		(void)usleep(sync_us);
+	return fs_real()->call(fs_real(), c, why);
+}
+
+static struct fs slow = {.call = slow_call};
 
 static double seconds(struct mono_ns from, struct mono_ns to)
 {
@@ -183,7 +200,7 @@ int main(int argc, char **argv)
 {
 	if (argc < 3) {
 		(void)fprintf(stderr, "usage: %s FOLDER PARTITIONS|0 [ACCOUNTS [SECONDS [INFLIGHT"
-				      " [OPEN_MAX]]]]\n", argv[0]);
+				      " [OPEN_MAX [SYNC_US]]]]]\n", argv[0]);
 		return 2;
 	}
 	static struct bench b = {.lock = PTHREAD_MUTEX_INITIALIZER,
@@ -198,7 +215,8 @@ int main(int argc, char **argv)
 	char root[1000], blobs[1000];
 	(void)snprintf(root, sizeof root, "%s/store", argv[1]);
 	(void)snprintf(blobs, sizeof blobs, "%s/blob", argv[1]);
-	struct store_options o = {.root = root, .blobs = blobs, .partitions = partitions};
+	struct store_options o = {.root = root, .blobs = blobs, .partitions = partitions,
+				  .fs = &slow};
 	o.per_account = partitions == 0;
 	o.open_max = argc > 6 ? (unsigned)strtoul(argv[6], NULL, 10) : 0;
 	struct fail why = FAIL_INIT;
@@ -219,6 +237,7 @@ int main(int argc, char **argv)
 	uint64_t empty_bytes = file_bytes;
 	struct store_stats before, after;
 	store_get_stats(b.s, &before);
+	sync_us = argc > 7 ? (unsigned)strtoul(argv[7], NULL, 10) : 0;
 	double cpu = cpu_seconds();
 	run(&b, duration);
 	double took = seconds(t1, clock_mono());
@@ -226,6 +245,7 @@ int main(int argc, char **argv)
 	store_get_stats(b.s, &after);
 	uint64_t resident = resident_kib();
 	struct mono_ns t2 = clock_mono();
+	sync_us = 0;
 	store_close(b.s);
 	double closing = seconds(t2, clock_mono());
 	measure_files(argv[1]);

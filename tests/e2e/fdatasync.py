@@ -8,7 +8,7 @@ from harness.server import Server
 
 CALLS = "pwrite64,write,writev,pwritev,pwritev2,sendto,sendmsg,sendmmsg,fdatasync,fsync,msync"
 LINE = re.compile(r"^(\d+) +(?:<\.\.\. (\w+) resumed>|(\w+)\()(.*)$")
-DESCRIPTOR = re.compile(r"^(\d+)<((?:[^<>]|<[^<>]*>)*)>")
+DESCRIPTOR = re.compile(r"^(\d+)<(.*?)>(?=[,() ]|$)")
 
 
 class Trace:
@@ -53,15 +53,16 @@ def judge(events, marker, begin):
         raise AssertionError(f"{marker}: {what} is not in the trace")
 
     def to_client(event, code):
-        return event[0] == "write" and event[1].startswith("TCP") and f'"{code}' in event[2]
+        return event[0] == "write" and event[1].startswith("TCP") and re.search(rf'("|\\r\\n){code}', event[2])
 
     go = find(lambda e: to_client(e, "354"), begin, "the 354")
     reply = find(lambda e: to_client(e, "250 "), go + 1, "the 250")
     held = {e[1] for e in events[go:reply] if e[0] == "write" and e[1].startswith("/") and marker in e[2]}
     assert held, f"{marker}: no file had the message before the 250"
     for path in sorted(held):
-        last = max(i for i in range(go, reply) if events[i][0] == "write" and events[i][1] == path and marker in events[i][2])
-        if any(e[0] == "sync" and e[1].split(" ")[0] == path.split(" ")[0] for e in events[last:reply]):
+        # The first write: the queue may already touch the page again, to mark the message as delivered.
+        first = next(i for i in range(go, reply) if events[i][:2] == ("write", path) and marker in events[i][2])
+        if any(e[0] == "sync" and e[1] == path for e in events[first:reply]):
             return reply + 1, path
     raise AssertionError(f"{marker}: 250 before an fdatasync of {', '.join(sorted(held))}")
 

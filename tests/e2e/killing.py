@@ -169,9 +169,10 @@ def settle(storm):
         try:
             if "example.test" not in storm.server.cli("queue", "list"):
                 break
+            storm.server.cli("queue", "flush")
         except (RuntimeError, OSError):
             pass
-        time.sleep(0.3)
+        time.sleep(1)
     else:
         storm.problem("the queue does not become empty:\n" + storm.server.cli("queue", "list")[:2000])
     time.sleep(1)

@@ -157,4 +157,4 @@ def libraries(pid):
             m = re.search(r"/(lib[^/]+?)(?:-\d[\d.]*)?\.so(?:\.[\d.]+)?$", line.strip())
             if m:
                 found.add(m.group(1))
-    return found - {"libasan", "libubsan", "libtsan"}
+    return {name for name in found if not re.match(r"lib(nss_|cap$|asan|ubsan|tsan)", name)}

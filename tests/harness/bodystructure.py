@@ -119,7 +119,7 @@ class Comparison:
     def multipart(self, shown, part, where, strict, defects, depth, is_multipart):
         children = part.get_payload()
         if defects & {"NoBoundaryInMultipartDefect", "StartBoundaryNotFoundDefect", "MultipartInvariantViolationDefect"} \
-                or not isinstance(children, list):
+                or not isinstance(children, list) or not parameters(strict[3]).get("boundary"):
             self.accepted.add("no-boundary")
             return
         if not children:

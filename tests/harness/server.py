@@ -84,6 +84,7 @@ class Server:
         self.proc = None
         self.judge_restarts = True
         self.bent_us = 0
+        self.prefixed = False
         self.caused = {}   # restarts that a test asked for, by role
         self.allowed = {}  # restarts that may come of it: a crash point waits in each process of the role
         self.found = []
@@ -112,6 +113,7 @@ class Server:
 
     def start(self, prefix=(), timeout=None):
         """Start and wait for the line `ready`; the seconds that it took."""
+        self.prefixed = bool(prefix)
         with open(self.log, "ab") as log:
             begin = log.tell()
             started = time.monotonic()
@@ -136,7 +138,7 @@ class Server:
         self.check_restarts()
         pids = self.role_pids()
         begun = time.monotonic()
-        self.proc.send_signal(signal.SIGTERM)
+        os.kill(self.master_pid(), signal.SIGTERM)
         try:
             self.proc.wait(5 * self.slow)
             if self.proc.returncode != 0:
@@ -148,6 +150,14 @@ class Server:
         took = time.monotonic() - begun
         self.await_gone(pids)
         return took
+
+    def master_pid(self):
+        """The process of `barid demo`; a child of ours, or of the program that it was started under."""
+        pid = self.proc.pid
+        if self.prefixed:
+            with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as f:
+                pid = int(f.read().split()[0])
+        return pid
 
     def kill_all(self):
         """SIGKILL master; its roles must end by themselves."""
