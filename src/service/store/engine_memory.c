@@ -28,8 +28,7 @@ size_t mem_lower(const struct engine *e, enum table t, const struct key *k)
 struct record *mem_find(const struct engine *e, enum table t, struct key k)
 {
 	size_t i = mem_lower(e, t, &k);
-	struct record *r = &e->t[t].p[i];
-	return i < e->t[t].n && key_cmp(&r->key, &k) == 0 ? r : NULL;
+	return i < e->t[t].n && key_cmp(&e->t[t].p[i].key, &k) == 0 ? &e->t[t].p[i] : NULL;
 }
 
 /* p NULL removes. Takes p; returns what was there. */

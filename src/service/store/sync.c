@@ -11,12 +11,13 @@ static bool nothing_new(const struct store_view *v, const struct row_mailbox *ro
 	       (!expunge || row->expunge_modseq <= v->expunge_modseq);
 }
 
-/* New messages alone are counted by the row; for the rest one must look at each. */
+/* New messages alone, recent for us all or none, are counted by the row; else one must look. */
 static bool needs_map(const struct store_view *v, const struct row_mailbox *row)
 {
+	uint32_t claimed = v->box->claimed;
 	return row->flags_modseq > v->info.highestmodseq.v ||
 	       row->expunge_modseq > v->expunge_modseq ||
-	       (row->uidnext > v->info.uidnext.v && v->box->claimed != v->info.uidnext.v);
+	       (claimed > v->info.uidnext.v && claimed < row->uidnext);
 }
 
 /* ---- expunges ------------------------------------------------------------------------------ */
