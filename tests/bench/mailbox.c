@@ -46,10 +46,8 @@ static void fill(struct store *s, size_t n)
 	for (size_t done = 0; done < n; done += ARRAY_LEN(m)) {
 		if (done + ARRAY_LEN(m) >= n)
 			m[ARRAY_LEN(m) - 10].flags.bits = 0;
-		struct store_append a = {.account = ME,
-					 .mailbox = STR("INBOX"),
-					 .messages = m,
-					 .n = ARRAY_LEN(m)};
+		struct store_append a = {
+			.account = ME, .mailbox = STR("INBOX"), .messages = m, .n = ARRAY_LEN(m)};
 		struct store_append_result res;
 		must(store_append(s, &a, &res, &why), "append");
 	}

@@ -6,8 +6,8 @@
  *
  * Makes ACCOUNTS accounts (10,000) in a new store below FOLDER, then delivers messages of 4 KiB to
  * random ones for SECONDS, INFLIGHT deliveries at a time, each durable before it counts. PARTITIONS
- * 0 is a file per account. SYNC_US is added to every sync while delivering, to be the disk that this
- * machine may not have. Prints one line of figures and one JSON object.
+ * 0 is a file per account. SYNC_US is added to every sync while delivering, to be the disk that
+ * this machine may not have. Prints one line of figures and one JSON object.
  */
 #include "base/check.h"
 #include "service/store/store.h"
@@ -199,13 +199,14 @@ static void run(struct bench *b, double duration)
 int main(int argc, char **argv)
 {
 	if (argc < 3) {
-		(void)fprintf(stderr, "usage: %s FOLDER PARTITIONS|0 [ACCOUNTS [SECONDS [INFLIGHT"
-				      " [OPEN_MAX [SYNC_US]]]]]\n", argv[0]);
+		(void)fprintf(stderr,
+			      "usage: %s FOLDER PARTITIONS|0 [ACCOUNTS [SECONDS [INFLIGHT"
+			      " [OPEN_MAX [SYNC_US]]]]]\n",
+			      argv[0]);
 		return 2;
 	}
-	static struct bench b = {.lock = PTHREAD_MUTEX_INITIALIZER,
-				 .idle = PTHREAD_COND_INITIALIZER,
-				 .random = 1};
+	static struct bench b = {
+		.lock = PTHREAD_MUTEX_INITIALIZER, .idle = PTHREAD_COND_INITIALIZER, .random = 1};
 	unsigned partitions = (unsigned)strtoul(argv[2], NULL, 10);
 	b.accounts = argc > 3 ? strtoull(argv[3], NULL, 10) : 10000;
 	double duration = argc > 4 ? strtod(argv[4], NULL) : 20;
@@ -215,8 +216,8 @@ int main(int argc, char **argv)
 	char root[1000], blobs[1000];
 	(void)snprintf(root, sizeof root, "%s/store", argv[1]);
 	(void)snprintf(blobs, sizeof blobs, "%s/blob", argv[1]);
-	struct store_options o = {.root = root, .blobs = blobs, .partitions = partitions,
-				  .fs = &slow};
+	struct store_options o = {
+		.root = root, .blobs = blobs, .partitions = partitions, .fs = &slow};
 	o.per_account = partitions == 0;
 	o.open_max = argc > 6 ? (unsigned)strtoul(argv[6], NULL, 10) : 0;
 	struct fail why = FAIL_INIT;
@@ -258,8 +259,7 @@ int main(int argc, char **argv)
 		     1000 * cpu / (double)b.done, batch, (unsigned long long)percentile(0.5),
 		     (unsigned long long)percentile(0.99), (unsigned long long)resident / 1024,
 		     (unsigned long long)files, (unsigned long long)empty_bytes >> 20,
-		     (unsigned long long)file_bytes >> 20, closing,
-		     (unsigned long long)b.failed);
+		     (unsigned long long)file_bytes >> 20, closing, (unsigned long long)b.failed);
 	(void)printf("{\"partitions\": %u, \"accounts\": %llu, \"inflight\": %u, \"rate\": %.1f, "
 		     "\"cpu_ms\": %.4f, \"batch\": %.2f, \"p99_us\": %llu, \"resident_kib\": %llu, "
 		     "\"files\": %llu, \"bytes\": %llu}\n",

@@ -129,8 +129,7 @@ static int apply_delivery(struct tx *tx, struct store_job *job, struct fail *why
 	struct row_account acc;
 	d->uid.v = 0;
 	int r = tx_account(tx, job->account, &acc, why);
-	if (r < 0 ||
-	    (r = tx->ops->receipt_find(tx->e, job->account, &d->receipt, why)) < 0)
+	if (r < 0 || (r = tx->ops->receipt_find(tx->e, job->account, &d->receipt, why)) < 0)
 		return r;
 	d->repeated = r > 0;
 	if (d->repeated)
@@ -208,8 +207,8 @@ int store_receipt_drop(struct store *s, struct account_id account,
 	if (r < 0 || n == 0)
 		return r;
 	struct drop_job *dj = xcalloc(1, sizeof *dj + n * sizeof *receipts);
-	dj->job = (struct store_job){
-		.account = account, .apply = apply_drop, .finish = finish_drop};
+	dj->job =
+		(struct store_job){.account = account, .apply = apply_drop, .finish = finish_drop};
 	dj->n = n;
 	memcpy(dj->receipts, receipts, n * sizeof *receipts);
 	job_submit(p, &dj->job, true);

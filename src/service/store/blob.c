@@ -27,8 +27,8 @@ int blob_path(struct store *s, const struct body_name *n, char *buf, struct fail
 {
 	AUTO(buf) struct buf hex = BUF_INIT(64);
 	hex_encode(&hex, str_make((const char *)n->id, sizeof n->id));
-	int len = snprintf(buf, BLOB_PATH_MAX, "%s/%02x/%s.%llx", s->o.blobs, n->id[0],
-			   buf_c(&hex), (unsigned long long)n->account.v);
+	int len = snprintf(buf, BLOB_PATH_MAX, "%s/%02x/%s.%llx", s->o.blobs, n->id[0], buf_c(&hex),
+			   (unsigned long long)n->account.v);
 	if (len < 0 || len >= BLOB_PATH_MAX)
 		return fail_set(why, FAIL_LIMIT, NULL, "path of the blob tree is too long");
 	return 0;
@@ -60,8 +60,7 @@ static int own_fd(const struct fs_file *f, int *ret, struct fail *why)
 	return 0;
 }
 
-int store_body_create(struct store *s, uint64_t size_hint, struct store_body *ret,
-		      struct fail *why)
+int store_body_create(struct store *s, uint64_t size_hint, struct store_body *ret, struct fail *why)
 {
 	(void)size_hint;
 	struct store_body b = STORE_BODY_INIT;
@@ -214,9 +213,8 @@ static bool parse_name(struct str text, struct body_name *ret)
 {
 	AUTO(buf) struct buf id = BUF_INIT(16);
 	uint64_t account;
-	if (text.n < 34 || text.p[32] != '.' ||
-	    hex_decode(&id, str_sub(text, 0, 32)) < 0 || id.n != 16 ||
-	    !num_parse_hex_u64(str_skip(text, 33), &account))
+	if (text.n < 34 || text.p[32] != '.' || hex_decode(&id, str_sub(text, 0, 32)) < 0 ||
+	    id.n != 16 || !num_parse_hex_u64(str_skip(text, 33), &account))
 		return false;
 	memcpy(ret->id, id.p, 16);
 	ret->account.v = account;

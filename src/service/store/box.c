@@ -162,9 +162,8 @@ int box_load_map(struct mbox *b, struct fail *why)
 		b->store->counts.maps--;
 	uid_map_clear(m);
 	vec_reserve(&m->e, b->row.exists + 16);
-	int r = b->store->ops->entry_each(b->part->e, (struct account_id){b->key.account},
-					  (struct mailbox_id){b->key.mailbox}, 1, UINT32_MAX,
-					  take_entry, &l, why);
+	struct uid_range all = {{b->key.account}, {b->key.mailbox}, 1, UINT32_MAX};
+	int r = b->store->ops->entry_each(b->part->e, &all, take_entry, &l, why);
 	if (r < 0) {
 		uid_map_clear(m);
 		count_map(b, before);
@@ -234,7 +233,8 @@ int box_recent(struct part *p, struct account_id a, const struct row_mailbox *ro
 	*ret = 0;
 	if (claimed >= row->uidnext)
 		return 0;
-	return p->store->ops->entry_count_live(p->e, a, row->id, claimed, UINT32_MAX, ret, why);
+	struct uid_range rest = {a, row->id, claimed, UINT32_MAX};
+	return p->store->ops->entry_count_live(p->e, &rest, ret, why);
 }
 
 /* ---- after a commit ------------------------------------------------------------------------ */
@@ -249,8 +249,11 @@ static void publish_row(struct mbox *b, const struct changed_row *c)
 
 static void publish_one(struct mbox *b, const struct tx *tx, const struct change *c)
 {
-	struct row_entry e = {.uid = c->uid, .size = c->size, .message = c->message,
-			      .flags = c->flags, .modseq = c->modseq};
+	struct row_entry e = {.uid = c->uid,
+			      .size = c->size,
+			      .message = c->message,
+			      .flags = c->flags,
+			      .modseq = c->modseq};
 	switch (c->kind) {
 	case CHANGE_ADDED:
 		if (b->map.loaded)

@@ -24,6 +24,7 @@ struct change_job {
 	/* STORE */
 	enum store_flags_how how;
 	const struct store_flagset *flags;
+	uint64_t bits; /* what they are in this mailbox */
 	const struct modseq *unchanged_since;
 	struct store_flags_result *store;
 	/* COPY and MOVE */
@@ -76,8 +77,8 @@ static int read_runs(struct tx *tx, struct change_job *cj, struct fail *why)
 	for (size_t i = 0; i < cj->n_runs; i++) {
 		const struct store_run *run = &cj->runs[i];
 		cj->next_seq = run->seq;
-		int r = tx->ops->entry_each(tx->e, cj->job.account, cj->mailbox, run->first.v,
-					    run->last.v, take_entry, cj, why);
+		struct uid_range range = {cj->job.account, cj->mailbox, run->first.v, run->last.v};
+		int r = tx->ops->entry_each(tx->e, &range, take_entry, cj, why);
 		if (r < 0)
 			return r;
 	}
@@ -124,7 +125,7 @@ static bool is_own(const struct store_view *v, uint64_t modseq)
 }
 
 static int store_one(struct tx *tx, struct change_job *cj, struct tx_box *b, struct selected *s,
-		     uint64_t flags, uint64_t modseq, struct fail *why)
+		     uint64_t modseq, struct fail *why)
 {
 	struct store_flags_result *res = cj->store;
 	if (cj->unchanged_since && s->e.modseq > cj->unchanged_since->v) {
@@ -133,17 +134,15 @@ static int store_one(struct tx *tx, struct change_job *cj, struct tx_box *b, str
 	}
 	struct store_flag_row *row = &res->rows[res->n++];
 	row->unexpected = s->e.modseq > cj->told_modseq && !is_own(cj->v, s->e.modseq);
-	flags = new_flags(cj->how, s->e.flags, flags);
+	uint64_t flags = new_flags(cj->how, s->e.flags, cj->bits);
 	if (flags != s->e.flags) {
 		int r = tx_entry_flags(tx, b, &s->e, flags, modseq, why);
 		if (r < 0)
 			return r;
 		res->modseq.v = modseq;
 	}
-	row->now = (struct store_flag_change){.seq = s->seq,
-					      .uid = {s->e.uid},
-					      .flags = s->e.flags,
-					      .modseq = {s->e.modseq}};
+	row->now = (struct store_flag_change){
+		.seq = s->seq, .uid = {s->e.uid}, .flags = s->e.flags, .modseq = {s->e.modseq}};
 	return 0;
 }
 
@@ -153,17 +152,16 @@ static int apply_store(struct tx *tx, struct store_job *job, struct fail *why)
 	struct store_flags_result *res = cj->store;
 	struct row_account acc;
 	AUTO(tx_box) struct tx_box b = {0};
-	uint64_t flags;
 	int r = begin(tx, cj, &acc, &b, why);
 	if (r < 0 ||
-	    (r = tx_flags(tx, &b, cj->flags, cj->how != STORE_FLAGS_REMOVE, &flags, why)) < 0 ||
+	    (r = tx_flags(tx, &b, cj->flags, cj->how != STORE_FLAGS_REMOVE, &cj->bits, why)) < 0 ||
 	    (r = read_runs(tx, cj, why)) < 0)
 		return r;
 	store_flags_result_clear(res);
 	res->rows = xcalloc(cj->rows.n + 1, sizeof *res->rows);
 	res->modified = xcalloc(cj->rows.n + 1, sizeof *res->modified);
 	for (size_t i = 0; i < cj->rows.n; i++) {
-		r = store_one(tx, cj, &b, &cj->rows.p[i], flags, acc.modseq + 1, why);
+		r = store_one(tx, cj, &b, &cj->rows.p[i], acc.modseq + 1, why);
 		if (r < 0)
 			return r;
 	}

@@ -112,8 +112,8 @@ static int take_entry(void *arg, const struct row_entry *e)
 	n->deleted += (e->flags & STORE_DELETED) != 0;
 	n->recent += e->uid >= m->row.first_recent;
 	if (!(e->flags & STORE_SEEN) && e->uid < m->row.unseen_hint)
-		return WRONG(c, "mailbox %llu: UID %u is unseen, hint %u", LLU(m->row.id.v),
-			     e->uid, m->row.unseen_hint);
+		return WRONG(c, "mailbox %llu: UID %u is unseen, hint %u", LLU(m->row.id.v), e->uid,
+			     m->row.unseen_hint);
 	return 0;
 }
 
@@ -122,7 +122,8 @@ static int check_mailbox(struct checking *c, struct seen_mailbox *m)
 	const struct engine_ops *ops = c->p->store->ops;
 	const struct row_mailbox *r = &m->row, *n = &m->count;
 	c->now = m;
-	int res = ops->entry_each(c->p->e, c->account, r->id, 1, UINT32_MAX, take_entry, c, c->why);
+	struct uid_range all = {c->account, r->id, 1, UINT32_MAX};
+	int res = ops->entry_each(c->p->e, &all, take_entry, c, c->why);
 	if (res < 0)
 		return res;
 	if (r->exists != n->exists || r->size != n->size || r->digest != n->digest ||
@@ -162,9 +163,9 @@ static int check_messages(struct checking *c)
 		if (b->messages != b->row.refs)
 			return WRONG(c, "body %llu has %llu messages, %llu recorded",
 				     LLU(b->row.id), LLU(b->messages), LLU(b->row.refs));
-		int r = b->row.is_file ? blob_verify_size(c->p->store, &n, b->row.stored_size,
-							  c->why)
-				       : 0;
+		int r = b->row.is_file
+				? blob_verify_size(c->p->store, &n, b->row.stored_size, c->why)
+				: 0;
 		if (r < 0)
 			return r;
 	}
@@ -210,8 +211,7 @@ static int check_account(struct checking *c)
 	}
 	if (r == 0 && (c->bytes != c->acc.bytes || c->count != c->acc.messages))
 		return WRONG(c, "usage %llu bytes in %llu messages, counted %llu in %llu",
-			     LLU(c->acc.bytes), LLU(c->acc.messages), LLU(c->bytes),
-			     LLU(c->count));
+			     LLU(c->acc.bytes), LLU(c->acc.messages), LLU(c->bytes), LLU(c->count));
 	return r < 0 ? r : check_messages(c);
 }
 

@@ -173,9 +173,8 @@ static void unlink_failed(struct tx *tx, struct batch *b)
 	for (size_t i = 0; i < b->n; i++) {
 		const struct store_job *job = b->jobs[i];
 		for (size_t k = 0; job->r < 0 && job->linked && k < job->n_contents; k++) {
-			const struct store_content *c =
-				(const void *)((const char *)job->contents +
-					       k * job->content_stride);
+			const struct store_content *c = (const void *)((const char *)job->contents +
+								       k * job->content_stride);
 			if (!c->file)
 				continue;
 			struct body_name *n = vec_push(&tx->unlinks);

@@ -343,8 +343,8 @@ static int mem_keyword_each(struct engine *e, struct account_id a, struct mailbo
 	return 0;
 }
 
-static int mem_keyword_add(struct engine *e, struct account_id a, struct mailbox_id m,
-			   unsigned bit, struct str name, struct fail *why)
+static int mem_keyword_add(struct engine *e, struct account_id a, struct mailbox_id m, unsigned bit,
+			   struct str name, struct fail *why)
 {
 	(void)why;
 	mem_put(e, KEYWORD, KEY(a.v, m.v, bit), name, STR_NULL);

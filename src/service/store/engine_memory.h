@@ -35,7 +35,7 @@ struct engine {
 	uint64_t next_id;
 };
 
-#define ROW(x) str_make((const char *)&(x), sizeof(x))
+#define ROW(x)	 str_make((const char *)&(x), sizeof(x))
 #define KEY(...) ((struct key){{__VA_ARGS__}})
 
 /* The first record at or after k; the record of k or NULL; the next of an account. */
@@ -46,43 +46,42 @@ void mem_drop(struct engine *e, enum table t, struct key k);
 struct record *mem_next(const struct engine *e, enum table t, struct account_id a, size_t *i);
 
 int mem_entry_put(struct engine *e, struct account_id a, struct mailbox_id m,
-		     const struct row_entry *row, struct fail *why);
-int mem_entry_remove(struct engine *e, struct account_id a, struct mailbox_id m,
-			    uint32_t uid, struct fail *why);
-int mem_entry_each(struct engine *e, struct account_id a, struct mailbox_id m, uint32_t lo,
-			  uint32_t hi, entry_fn fn, void *arg, struct fail *why);
-int mem_entry_count_live(struct engine *e, struct account_id a, struct mailbox_id m,
-				uint32_t lo, uint32_t hi, uint32_t *ret, struct fail *why);
-int mem_entry_first_unseen(struct engine *e, struct account_id a, struct mailbox_id m,
-				  uint32_t from, uint32_t *ret, struct fail *why);
-int mem_entry_expired(struct engine *e, struct account_id a, struct wall_us before,
-			     size_t max, expired_fn fn, void *arg, struct fail *why);
-int mem_message_add(struct engine *e, struct account_id a, const struct row_message *row,
-			   uint64_t *ret_id, struct fail *why);
-int mem_message_get(struct engine *e, struct account_id a, uint64_t id, unsigned columns,
-			   struct row_message *ret, struct fail *why);
-int mem_message_ref(struct engine *e, struct account_id a, uint64_t id, int by,
-			   uint64_t *ret_left, struct fail *why);
-int mem_message_remove(struct engine *e, struct account_id a, uint64_t id,
-			      struct fail *why);
-int mem_message_each(struct engine *e, struct account_id a, message_fn fn, void *arg,
-			    struct fail *why);
-int mem_body_add(struct engine *e, struct account_id a, const struct row_body *row,
-			uint64_t *ret_id, struct fail *why);
-int mem_body_get(struct engine *e, struct account_id a, uint64_t id, struct row_body *ret,
-			struct fail *why);
-int mem_body_find_file(struct engine *e, struct account_id a, const unsigned char file[16],
-			      struct row_body *ret, struct fail *why);
-int mem_body_set_refs(struct engine *e, struct account_id a, uint64_t id, uint64_t refs,
-			     struct fail *why);
-int mem_body_remove(struct engine *e, struct account_id a, uint64_t id, struct fail *why);
-int mem_body_each(struct engine *e, struct account_id a, bool files_only, body_fn fn,
-			 void *arg, struct fail *why);
-int mem_receipt_find(struct engine *e, struct account_id a, const struct store_receipt *r,
-			    struct fail *why);
-int mem_receipt_add(struct engine *e, struct account_id a, const struct store_receipt *r,
+		  const struct row_entry *row, struct fail *why);
+int mem_entry_remove(struct engine *e, struct account_id a, struct mailbox_id m, uint32_t uid,
+		     struct fail *why);
+int mem_entry_each(struct engine *e, const struct uid_range *range, entry_fn fn, void *arg,
+		   struct fail *why);
+int mem_entry_count_live(struct engine *e, const struct uid_range *range, uint32_t *ret,
+			 struct fail *why);
+int mem_entry_first_unseen(struct engine *e, const struct uid_range *range, uint32_t *ret,
 			   struct fail *why);
-int mem_receipt_remove(struct engine *e, struct account_id a,
-			      const struct store_receipt *r, struct fail *why);
+int mem_entry_expired(struct engine *e, const struct expired_range *range, expired_fn fn, void *arg,
+		      struct fail *why);
+int mem_message_add(struct engine *e, struct account_id a, const struct row_message *row,
+		    uint64_t *ret_id, struct fail *why);
+int mem_message_get(struct engine *e, struct account_id a, uint64_t id, unsigned columns,
+		    struct row_message *ret, struct fail *why);
+int mem_message_ref(struct engine *e, struct account_id a, uint64_t id, int by, uint64_t *ret_left,
+		    struct fail *why);
+int mem_message_remove(struct engine *e, struct account_id a, uint64_t id, struct fail *why);
+int mem_message_each(struct engine *e, struct account_id a, message_fn fn, void *arg,
+		     struct fail *why);
+int mem_body_add(struct engine *e, struct account_id a, const struct row_body *row,
+		 uint64_t *ret_id, struct fail *why);
+int mem_body_get(struct engine *e, struct account_id a, uint64_t id, struct row_body *ret,
+		 struct fail *why);
+int mem_body_find_file(struct engine *e, struct account_id a, const unsigned char file[16],
+		       struct row_body *ret, struct fail *why);
+int mem_body_set_refs(struct engine *e, struct account_id a, uint64_t id, uint64_t refs,
+		      struct fail *why);
+int mem_body_remove(struct engine *e, struct account_id a, uint64_t id, struct fail *why);
+int mem_body_each(struct engine *e, struct account_id a, bool files_only, body_fn fn, void *arg,
+		  struct fail *why);
+int mem_receipt_find(struct engine *e, struct account_id a, const struct store_receipt *r,
+		     struct fail *why);
+int mem_receipt_add(struct engine *e, struct account_id a, const struct store_receipt *r,
+		    struct fail *why);
+int mem_receipt_remove(struct engine *e, struct account_id a, const struct store_receipt *r,
+		       struct fail *why);
 
 #endif

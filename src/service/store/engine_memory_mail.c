@@ -2,36 +2,38 @@
 /*
  * engine_memory_mail.c - entries, messages, bodies and receipts of the in-memory engine.
  */
-#include "service/store/engine_memory.h"
 #include "base/buf.h"
+#include "service/store/engine_memory.h"
 
 /* ---- entries ------------------------------------------------------------------------------- */
 
 int mem_entry_put(struct engine *e, struct account_id a, struct mailbox_id m,
-		     const struct row_entry *row, struct fail *why)
+		  const struct row_entry *row, struct fail *why)
 {
 	(void)why;
 	mem_put(e, ENTRY, KEY(a.v, m.v, row->uid), ROW(*row), STR_NULL);
 	return 0;
 }
 
-int mem_entry_remove(struct engine *e, struct account_id a, struct mailbox_id m,
-			    uint32_t uid, struct fail *why)
+int mem_entry_remove(struct engine *e, struct account_id a, struct mailbox_id m, uint32_t uid,
+		     struct fail *why)
 {
 	(void)why;
 	mem_drop(e, ENTRY, KEY(a.v, m.v, uid));
 	return 0;
 }
 
-int mem_entry_each(struct engine *e, struct account_id a, struct mailbox_id m, uint32_t lo,
-			  uint32_t hi, entry_fn fn, void *arg, struct fail *why)
+int mem_entry_each(struct engine *e, const struct uid_range *range, entry_fn fn, void *arg,
+		   struct fail *why)
 {
 	(void)why;
-	size_t i = mem_lower(e, ENTRY, &KEY(a.v, m.v, lo));
-	for (const struct record *r; (r = mem_next(e, ENTRY, a, &i)) && r->key.v[1] == m.v;) {
+	uint64_t mailbox = range->mailbox.v;
+	size_t i = mem_lower(e, ENTRY, &KEY(range->account.v, mailbox, range->lo));
+	for (const struct record *r;
+	     (r = mem_next(e, ENTRY, range->account, &i)) && r->key.v[1] == mailbox;) {
 		struct row_entry row;
 		memcpy(&row, r->p, sizeof row);
-		int res = row.uid > hi ? 1 : fn(arg, &row);
+		int res = row.uid > range->hi ? 1 : fn(arg, &row);
 		if (res != 0)
 			return res < 0 ? res : 0;
 	}
@@ -54,33 +56,36 @@ static int tally_entry(void *arg, const struct row_entry *row)
 	return 0;
 }
 
-int mem_entry_count_live(struct engine *e, struct account_id a, struct mailbox_id m,
-				uint32_t lo, uint32_t hi, uint32_t *ret, struct fail *why)
+int mem_entry_count_live(struct engine *e, const struct uid_range *range, uint32_t *ret,
+			 struct fail *why)
 {
 	struct tally t = {0};
-	int r = mem_entry_each(e, a, m, lo, hi, tally_entry, &t, why);
+	int r = mem_entry_each(e, range, tally_entry, &t, why);
 	*ret = t.n;
 	return r;
 }
 
-int mem_entry_first_unseen(struct engine *e, struct account_id a, struct mailbox_id m,
-				  uint32_t from, uint32_t *ret, struct fail *why)
+int mem_entry_first_unseen(struct engine *e, const struct uid_range *range, uint32_t *ret,
+			   struct fail *why)
 {
 	struct tally t = {0};
-	int r = mem_entry_each(e, a, m, from, UINT32_MAX, tally_entry, &t, why);
+	int r = mem_entry_each(e, range, tally_entry, &t, why);
 	*ret = t.first_unseen;
 	return r;
 }
 
-int mem_entry_expired(struct engine *e, struct account_id a, struct wall_us before,
-			     size_t max, expired_fn fn, void *arg, struct fail *why)
+int mem_entry_expired(struct engine *e, const struct expired_range *range, expired_fn fn, void *arg,
+		      struct fail *why)
 {
+	uint64_t a = range->account.v;
+	size_t max = range->max;
 	(void)why;
 	for (size_t i = 0; max > 0 && i < e->t[ENTRY].n; i++) {
 		const struct record *r = &e->t[ENTRY].p[i];
 		struct row_entry row;
 		memcpy(&row, r->p, sizeof row);
-		if (!row.expunged || row.expunged_at.v >= before.v || (a.v && r->key.v[0] != a.v))
+		if (!row.expunged || row.expunged_at.v >= range->before.v ||
+		    (a && r->key.v[0] != a))
 			continue;
 		int res = fn(arg, (struct account_id){r->key.v[0]},
 			     (struct mailbox_id){r->key.v[1]}, &row);
@@ -109,7 +114,7 @@ static struct memory_message message_of(const struct record *r)
 }
 
 int mem_message_add(struct engine *e, struct account_id a, const struct row_message *row,
-			   uint64_t *ret_id, struct fail *why)
+		    uint64_t *ret_id, struct fail *why)
 {
 	(void)why;
 	struct memory_message m = {*row, 1};
@@ -123,7 +128,7 @@ int mem_message_add(struct engine *e, struct account_id a, const struct row_mess
 }
 
 int mem_message_get(struct engine *e, struct account_id a, uint64_t id, unsigned columns,
-			   struct row_message *ret, struct fail *why)
+		    struct row_message *ret, struct fail *why)
 {
 	(void)columns;
 	(void)why;
@@ -133,8 +138,8 @@ int mem_message_get(struct engine *e, struct account_id a, uint64_t id, unsigned
 	return r != NULL;
 }
 
-int mem_message_ref(struct engine *e, struct account_id a, uint64_t id, int by,
-			   uint64_t *ret_left, struct fail *why)
+int mem_message_ref(struct engine *e, struct account_id a, uint64_t id, int by, uint64_t *ret_left,
+		    struct fail *why)
 {
 	const struct record *r = mem_find(e, MESSAGE, KEY(a.v, id));
 	if (!r)
@@ -146,8 +151,7 @@ int mem_message_ref(struct engine *e, struct account_id a, uint64_t id, int by,
 	return 0;
 }
 
-int mem_message_remove(struct engine *e, struct account_id a, uint64_t id,
-			      struct fail *why)
+int mem_message_remove(struct engine *e, struct account_id a, uint64_t id, struct fail *why)
 {
 	(void)why;
 	mem_drop(e, MESSAGE, KEY(a.v, id));
@@ -155,7 +159,7 @@ int mem_message_remove(struct engine *e, struct account_id a, uint64_t id,
 }
 
 int mem_message_each(struct engine *e, struct account_id a, message_fn fn, void *arg,
-			    struct fail *why)
+		     struct fail *why)
 {
 	(void)why;
 	size_t i = mem_lower(e, MESSAGE, &KEY(a.v));
@@ -180,7 +184,7 @@ static struct row_body body_of(const struct record *r)
 }
 
 int mem_body_add(struct engine *e, struct account_id a, const struct row_body *row,
-			uint64_t *ret_id, struct fail *why)
+		 uint64_t *ret_id, struct fail *why)
 {
 	(void)why;
 	*ret_id = e->next_id++;
@@ -189,7 +193,7 @@ int mem_body_add(struct engine *e, struct account_id a, const struct row_body *r
 }
 
 int mem_body_get(struct engine *e, struct account_id a, uint64_t id, struct row_body *ret,
-			struct fail *why)
+		 struct fail *why)
 {
 	(void)why;
 	const struct record *r = mem_find(e, BODY, KEY(a.v, id));
@@ -199,7 +203,7 @@ int mem_body_get(struct engine *e, struct account_id a, uint64_t id, struct row_
 }
 
 int mem_body_find_file(struct engine *e, struct account_id a, const unsigned char file[16],
-			      struct row_body *ret, struct fail *why)
+		       struct row_body *ret, struct fail *why)
 {
 	(void)why;
 	size_t i = mem_lower(e, BODY, &KEY(a.v));
@@ -214,7 +218,7 @@ int mem_body_find_file(struct engine *e, struct account_id a, const unsigned cha
 }
 
 int mem_body_set_refs(struct engine *e, struct account_id a, uint64_t id, uint64_t refs,
-			     struct fail *why)
+		      struct fail *why)
 {
 	const struct record *r = mem_find(e, BODY, KEY(a.v, id));
 	if (!r)
@@ -232,8 +236,8 @@ int mem_body_remove(struct engine *e, struct account_id a, uint64_t id, struct f
 	return 0;
 }
 
-int mem_body_each(struct engine *e, struct account_id a, bool files_only, body_fn fn,
-			 void *arg, struct fail *why)
+int mem_body_each(struct engine *e, struct account_id a, bool files_only, body_fn fn, void *arg,
+		  struct fail *why)
 {
 	(void)why;
 	size_t i = mem_lower(e, BODY, &KEY(a.v));
@@ -259,22 +263,22 @@ static const struct record *find_receipt(const struct engine *e, struct account_
 }
 
 int mem_receipt_find(struct engine *e, struct account_id a, const struct store_receipt *r,
-			    struct fail *why)
+		     struct fail *why)
 {
 	(void)why;
 	return find_receipt(e, a, r) != NULL;
 }
 
 int mem_receipt_add(struct engine *e, struct account_id a, const struct store_receipt *r,
-			   struct fail *why)
+		    struct fail *why)
 {
 	(void)why;
 	mem_put(e, RECEIPT, KEY(a.v, e->next_id++), ROW(*r), STR_NULL);
 	return 0;
 }
 
-int mem_receipt_remove(struct engine *e, struct account_id a,
-			      const struct store_receipt *r, struct fail *why)
+int mem_receipt_remove(struct engine *e, struct account_id a, const struct store_receipt *r,
+		       struct fail *why)
 {
 	(void)why;
 	const struct record *old = find_receipt(e, a, r);

@@ -204,7 +204,8 @@ static int sqlite_account_wipe(struct engine *e, struct account_id a, struct fai
 	static const char *const all[] = {
 		("DELETE FROM body WHERE id IN (SELECT m.body FROM entry e JOIN message m"
 		 " ON m.id = e.message WHERE e.account = ?1)"),
-		"DELETE FROM shared WHERE message IN (SELECT message FROM entry WHERE account = ?1)",
+		"DELETE FROM shared WHERE message IN (SELECT message FROM entry WHERE account = "
+		"?1)",
 		"DELETE FROM message WHERE id IN (SELECT message FROM entry WHERE account = ?1)",
 		"DELETE FROM entry WHERE account = ?1",
 		"DELETE FROM overlay WHERE account = ?1",
@@ -294,8 +295,8 @@ static int sqlite_mailbox_find(struct engine *e, struct account_id a, struct str
 	return take_mailbox(st, ret, why);
 }
 
-static int sqlite_mailbox_add(struct engine *e, struct account_id a,
-			      const struct row_mailbox *row, struct str name, struct fail *why)
+static int sqlite_mailbox_add(struct engine *e, struct account_id a, const struct row_mailbox *row,
+			      struct str name, struct fail *why)
 {
 	struct db_stmt *st;
 	int r = db_stmt(e->db,
@@ -305,18 +306,18 @@ static int sqlite_mailbox_add(struct engine *e, struct account_id a,
 			&st, why);
 	if (r < 0)
 		return r;
-	BIND(st, I64(a.v), I64(row->id.v), row->uidvalidity, row->uidnext, row->exists,
-	     row->unseen, row->deleted, row->recent, I64(row->size), I64(row->digest),
-	     I64(row->highestmodseq), I64(row->flags_modseq), I64(row->expunge_modseq),
-	     I64(row->floor_modseq), row->first_recent, row->unseen_hint, row->use, row->noselect,
-	     I64(row->created_modseq), I64(row->deleted_modseq), row->deleted_at.v);
+	BIND(st, I64(a.v), I64(row->id.v), row->uidvalidity, row->uidnext, row->exists, row->unseen,
+	     row->deleted, row->recent, I64(row->size), I64(row->digest), I64(row->highestmodseq),
+	     I64(row->flags_modseq), I64(row->expunge_modseq), I64(row->floor_modseq),
+	     row->first_recent, row->unseen_hint, row->use, row->noselect, I64(row->created_modseq),
+	     I64(row->deleted_modseq), row->deleted_at.v);
 	db_bind_text(st, 22, name);
 	return db_run(st, why);
 }
 
 /* Columns of indexes are left alone unless the mailbox goes, so that no index page is touched. */
-static int sqlite_mailbox_set(struct engine *e, struct account_id a,
-			      const struct row_mailbox *row, struct fail *why)
+static int sqlite_mailbox_set(struct engine *e, struct account_id a, const struct row_mailbox *row,
+			      struct fail *why)
 {
 	int r = RUN(e,
 		    "UPDATE mailbox SET uidnext = ?3, num_exists = ?4, unseen = ?5, deleted = ?6,"

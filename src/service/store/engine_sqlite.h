@@ -33,14 +33,14 @@ int sqlite_entry_set(struct engine *e, struct account_id a, struct mailbox_id m,
 		     const struct row_entry *row, struct fail *why);
 int sqlite_entry_remove(struct engine *e, struct account_id a, struct mailbox_id m, uint32_t uid,
 			struct fail *why);
-int sqlite_entry_each(struct engine *e, struct account_id a, struct mailbox_id m, uint32_t lo,
-		      uint32_t hi, entry_fn fn, void *arg, struct fail *why);
-int sqlite_entry_count_live(struct engine *e, struct account_id a, struct mailbox_id m,
-			    uint32_t lo, uint32_t hi, uint32_t *ret, struct fail *why);
-int sqlite_entry_first_unseen(struct engine *e, struct account_id a, struct mailbox_id m,
-			      uint32_t from, uint32_t *ret, struct fail *why);
-int sqlite_entry_expired(struct engine *e, struct account_id a, struct wall_us before, size_t max,
-			 expired_fn fn, void *arg, struct fail *why);
+int sqlite_entry_each(struct engine *e, const struct uid_range *range, entry_fn fn, void *arg,
+		      struct fail *why);
+int sqlite_entry_count_live(struct engine *e, const struct uid_range *range, uint32_t *ret,
+			    struct fail *why);
+int sqlite_entry_first_unseen(struct engine *e, const struct uid_range *range, uint32_t *ret,
+			      struct fail *why);
+int sqlite_entry_expired(struct engine *e, const struct expired_range *range, expired_fn fn,
+			 void *arg, struct fail *why);
 int sqlite_message_add(struct engine *e, struct account_id a, const struct row_message *row,
 		       uint64_t *ret_id, struct fail *why);
 int sqlite_message_get(struct engine *e, struct account_id a, uint64_t id, unsigned columns,

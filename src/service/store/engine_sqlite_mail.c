@@ -53,8 +53,13 @@ static struct row_entry entry_row(struct db_stmt *st)
 	};
 }
 
-int sqlite_entry_each(struct engine *e, struct account_id a, struct mailbox_id m, uint32_t lo,
-		      uint32_t hi, entry_fn fn, void *arg, struct fail *why)
+static void bind_range(struct db_stmt *st, const struct uid_range *range)
+{
+	BIND(st, I64(range->account.v), I64(range->mailbox.v), range->lo, range->hi);
+}
+
+int sqlite_entry_each(struct engine *e, const struct uid_range *range, entry_fn fn, void *arg,
+		      struct fail *why)
 {
 	struct db_stmt *st;
 	int r = db_stmt(e->db,
@@ -63,7 +68,7 @@ int sqlite_entry_each(struct engine *e, struct account_id a, struct mailbox_id m
 			&st, why);
 	if (r < 0)
 		return r;
-	BIND(st, I64(a.v), I64(m.v), lo, hi);
+	bind_range(st, range);
 	while ((r = db_step(st, why)) > 0) {
 		struct row_entry row = entry_row(st);
 		r = fn(arg, &row);
@@ -85,8 +90,8 @@ static int number(struct db_stmt *st, uint32_t *ret, struct fail *why)
 	return 0;
 }
 
-int sqlite_entry_count_live(struct engine *e, struct account_id a, struct mailbox_id m,
-			    uint32_t lo, uint32_t hi, uint32_t *ret, struct fail *why)
+int sqlite_entry_count_live(struct engine *e, const struct uid_range *range, uint32_t *ret,
+			    struct fail *why)
 {
 	struct db_stmt *st;
 	int r = db_stmt(e->db,
@@ -95,26 +100,28 @@ int sqlite_entry_count_live(struct engine *e, struct account_id a, struct mailbo
 			&st, why);
 	if (r < 0)
 		return r;
-	BIND(st, I64(a.v), I64(m.v), lo, hi);
+	bind_range(st, range);
 	return number(st, ret, why);
 }
 
-int sqlite_entry_first_unseen(struct engine *e, struct account_id a, struct mailbox_id m,
-			      uint32_t from, uint32_t *ret, struct fail *why)
+int sqlite_entry_first_unseen(struct engine *e, const struct uid_range *range, uint32_t *ret,
+			      struct fail *why)
 {
 	struct db_stmt *st;
-	int r = db_stmt(e->db,
-			"SELECT uid FROM entry WHERE account = ?1 AND mailbox = ?2 AND uid >= ?3"
-			" AND (flags & ?4) = 0 AND expunged = 0 ORDER BY uid LIMIT 1",
-			&st, why);
+	int r = db_stmt(
+		e->db,
+		"SELECT uid FROM entry WHERE account = ?1 AND mailbox = ?2 AND uid"
+		" BETWEEN ?3 AND ?4 AND (flags & ?5) = 0 AND expunged = 0 ORDER BY uid LIMIT 1",
+		&st, why);
 	if (r < 0)
 		return r;
-	BIND(st, I64(a.v), I64(m.v), from, STORE_SEEN);
+	bind_range(st, range);
+	db_bind_i64(st, 5, STORE_SEEN);
 	return number(st, ret, why);
 }
 
-int sqlite_entry_expired(struct engine *e, struct account_id a, struct wall_us before, size_t max,
-			 expired_fn fn, void *arg, struct fail *why)
+int sqlite_entry_expired(struct engine *e, const struct expired_range *range, expired_fn fn,
+			 void *arg, struct fail *why)
 {
 	struct db_stmt *st;
 	int r = db_stmt(e->db,
@@ -124,7 +131,7 @@ int sqlite_entry_expired(struct engine *e, struct account_id a, struct wall_us b
 			&st, why);
 	if (r < 0)
 		return r;
-	BIND(st, before.v, I64(a.v), I64(max));
+	BIND(st, range->before.v, I64(range->account.v), I64(range->max));
 	while ((r = db_step(st, why)) > 0) {
 		struct row_entry row = entry_row(st);
 		r = fn(arg, (struct account_id){db_col_u64(st, 8)},
@@ -263,8 +270,8 @@ int sqlite_body_add(struct engine *e, struct account_id a, const struct row_body
 			&st, why);
 	if (r < 0)
 		return r;
-	BIND(st, I64(a.v), row->codec, row->encryption, I64(row->stored_size),
-	     I64(row->real_size), I64(row->refs));
+	BIND(st, I64(a.v), row->codec, row->encryption, I64(row->stored_size), I64(row->real_size),
+	     I64(row->refs));
 	if (row->is_file)
 		db_bind_blob(st, 7, str_make((const char *)row->file, sizeof row->file));
 	else
@@ -318,9 +325,8 @@ int sqlite_body_find_file(struct engine *e, struct account_id a, const unsigned 
 			  struct row_body *ret, struct fail *why)
 {
 	struct db_stmt *st;
-	int r = db_stmt(e->db,
-			"SELECT " BODY_COLUMNS " FROM body WHERE account = ?1 AND file = ?2", &st,
-			why);
+	int r = db_stmt(e->db, "SELECT " BODY_COLUMNS " FROM body WHERE account = ?1 AND file = ?2",
+			&st, why);
 	if (r < 0)
 		return r;
 	BIND(st, I64(a.v));

@@ -71,8 +71,7 @@ static int parse(struct str in, struct store_view *v, struct fail *why)
 	v->info.highestmodseq.v = cursor_u64(&c);
 	v->digest = cursor_u64(&c);
 	read_spans(&c, v);
-	if (c.bad || cursor_left(&c) > 0 || v->info.mailbox.v > INT64_MAX ||
-	    v->info.uidnext.v == 0)
+	if (c.bad || cursor_left(&c) > 0 || v->info.mailbox.v > INT64_MAX || v->info.uidnext.v == 0)
 		return fail_set(why, FAIL_SYNTAX, NULL, "an exported view is damaged");
 	return 0;
 }
@@ -125,9 +124,8 @@ static int check_members(struct store_view *v, const struct row_mailbox *row, st
 	bool by_row = row->expunge_modseq <= v->expunge_modseq;
 	uint32_t lo = by_row ? v->info.uidnext.v : 1;
 	uint32_t hi = by_row ? UINT32_MAX : v->info.uidnext.v - 1;
-	int r = lo > hi ? 0
-			: v->s->ops->entry_each(p->e, v->info.account, v->info.mailbox, lo, hi,
-						take_member, &t, why);
+	struct uid_range range = {v->info.account, v->info.mailbox, lo, hi};
+	int r = lo > hi ? 0 : v->s->ops->entry_each(p->e, &range, take_member, &t, why);
 	if (r < 0)
 		return r;
 	if (by_row) {

@@ -13,7 +13,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#define MAX_STEPS 20
+#define MAX_STEPS  20
 #define MANY_CALLS 200 /* that the series makes at least: the test does test something */
 
 struct run {
@@ -26,19 +26,17 @@ struct run {
 static int try_append(struct run *x, const char *box, const struct store_content *c)
 {
 	struct str word = STR("$Work");
-	struct store_append_message m = {.content = *c,
-					 .flags = {.keywords = &word, .n_keywords = 1},
-					 .internaldate = {5}};
-	struct store_append a = {
-		.account = ALICE, .mailbox = str_c(box), .messages = &m, .n = 1};
+	struct store_append_message m = {
+		.content = *c, .flags = {.keywords = &word, .n_keywords = 1}, .internaldate = {5}};
+	struct store_append a = {.account = ALICE, .mailbox = str_c(box), .messages = &m, .n = 1};
 	struct store_append_result res;
 	return store_append(x->w.s, &a, &res, &x->w.why);
 }
 
 static int append_inline(struct run *x)
 {
-	return try_append(x, "INBOX", &(struct store_content){.bytes = STR("small"),
-							      .map = STR("map")});
+	return try_append(x, "INBOX",
+			  &(struct store_content){.bytes = STR("small"), .map = STR("map")});
 }
 
 static int make_body(struct run *x, struct store_body *b, char c)
@@ -58,8 +56,7 @@ static int append_file(struct run *x)
 	AUTO(store_body) struct store_body b = STORE_BODY_INIT;
 	int r = make_body(x, &b, 'f');
 	return r < 0 ? r
-		     : try_append(x, "INBOX",
-				  &(struct store_content){.file = &b, .verify = true});
+		     : try_append(x, "INBOX", &(struct store_content){.file = &b, .verify = true});
 }
 
 static int deliver_small(struct run *x)
@@ -82,9 +79,8 @@ static int deliver_file(struct run *x)
 {
 	AUTO(store_body) struct store_body b = STORE_BODY_INIT;
 	int r = make_body(x, &b, 'g');
-	struct waiting d = {.d = {.content = {.file = &b},
-				  .folder = STR("new/folder"),
-				  .folder_create = true}};
+	struct waiting d = {
+		.d = {.content = {.file = &b}, .folder = STR("new/folder"), .folder_create = true}};
 	return r < 0 ? r : deliver_one(x->w.s, 101, &d);
 }
 
@@ -101,8 +97,7 @@ static int flags(struct run *x, uint32_t lo, uint32_t hi, uint32_t bits)
 	struct store_flagset f = {.bits = bits, .keywords = &word, .n_keywords = 1};
 	AUTO(store_flags_result) struct store_flags_result res = STORE_FLAGS_RESULT_INIT;
 	int r = resolve(x, lo, hi, &set);
-	return r < 0 ? r
-		     : store_view_store(x->v, &set, STORE_FLAGS_ADD, &f, NULL, &res, &x->w.why);
+	return r < 0 ? r : store_view_store(x->v, &set, STORE_FLAGS_ADD, &f, NULL, &res, &x->w.why);
 }
 
 static int flag_some(struct run *x)
@@ -161,9 +156,9 @@ static int purge(struct run *x)
 }
 
 static int (*const steps[])(struct run *x) = {
-	sync_now,     append_inline, deliver_small, deliver_again, append_file,	 sync_now,
-	flag_some,    copy_some,     deliver_file,  checkpoint,	   mark_deleted, expunge,
-	sync_now,     move_one,	     drop_mailbox,  append_inline, sync_now,	 purge,
+	sync_now,  append_inline, deliver_small, deliver_again, append_file,  sync_now,
+	flag_some, copy_some,	  deliver_file,	 checkpoint,	mark_deleted, expunge,
+	sync_now,  move_one,	  drop_mailbox,	 append_inline, sync_now,     purge,
 };
 
 /* ---- what the account looks like ----------------------------------------------------------- */
@@ -275,16 +270,14 @@ static void finish(struct run *x)
 static int open_run(struct run *x)
 {
 	int r = store_open(&x->w.o, &x->w.s, &x->w.why);
-	return r < 0 ? r
-		     : store_view_open(x->w.s, ALICE, STR("INBOX"), true, &x->v, &x->w.why);
+	return r < 0 ? r : store_view_open(x->w.s, ALICE, STR("INBOX"), true, &x->v, &x->w.why);
 }
 
 /* The session that makes the changes may write. */
 static int open_session(struct run *x)
 {
 	int r = x->w.s ? 0 : store_open(&x->w.o, &x->w.s, &x->w.why);
-	return r < 0 ? r
-		     : store_view_open(x->w.s, ALICE, STR("INBOX"), false, &x->v, &x->w.why);
+	return r < 0 ? r : store_view_open(x->w.s, ALICE, STR("INBOX"), false, &x->v, &x->w.why);
 }
 
 static int make_template(void **state)

@@ -139,8 +139,7 @@ static void test_file_per_account(void **state)
 	for (uint64_t round = 0; round < 2; round++) {
 		for (uint64_t i = 1; i <= 10; i++) {
 			struct waiting x = {.d = {.account = {i}}};
-			OK(store_account_ensure(w->s, x.d.account, store_default_folders,
-						&w->why));
+			OK(store_account_ensure(w->s, x.d.account, store_default_folders, &w->why));
 			OK(deliver_one(w->s, round, &x));
 			struct store_stats st;
 			store_get_stats(w->s, &st);

@@ -177,8 +177,8 @@ static void inferiors_clear(struct inferiors *w)
 }
 DEFINE_AUTO(inferiors, struct inferiors, inferiors_clear);
 
-static int find_inferiors(struct tx *tx, struct account_id a, struct str of,
-			  struct inferiors *ret, struct fail *why)
+static int find_inferiors(struct tx *tx, struct account_id a, struct str of, struct inferiors *ret,
+			  struct fail *why)
 {
 	*ret = (struct inferiors){.of = of, .arena = ARENA_INIT(MIB(16))};
 	return tx->ops->mailbox_each(tx->e, a, take_inferior, ret, why);
@@ -197,8 +197,7 @@ static int bury(struct tx *tx, struct row_account *acc, struct tx_box *b, struct
 	return tx_box_end(tx, b, acc, why);
 }
 
-static int leave_noselect(struct tx *tx, struct row_account *acc, struct str name,
-			  struct fail *why)
+static int leave_noselect(struct tx *tx, struct row_account *acc, struct str name, struct fail *why)
 {
 	struct row_mailbox row = {.id = {acc->next_mailbox++},
 				  .noselect = true,
@@ -283,8 +282,7 @@ static int rename_inferiors(struct tx *tx, struct account_id a, struct inferiors
 		char buf[STORE_NAME_MAX + 1];
 		struct str name;
 		int r = name_normal(str_make(text, (size_t)n), buf, &name, why);
-		if (r < 0 ||
-		    (r = tx->ops->mailbox_rename(tx->e, a, c->id, name, why)) < 0)
+		if (r < 0 || (r = tx->ops->mailbox_rename(tx->e, a, c->id, name, why)) < 0)
 			return r;
 	}
 	return 0;
@@ -331,8 +329,8 @@ static int apply_rename(struct tx *tx, struct store_job *job, struct fail *why)
 	return r < 0 ? r : end_change(tx, &acc, why);
 }
 
-int store_mailbox_rename(struct store *s, struct account_id account, struct str from,
-			 struct str to, struct fail *why)
+int store_mailbox_rename(struct store *s, struct account_id account, struct str from, struct str to,
+			 struct fail *why)
 {
 	struct mailbox_job mj = {
 		.job = {.account = account, .apply = apply_rename}, .name = from, .to = to};

@@ -4,7 +4,7 @@
  */
 #include "service/store/store_int.h"
 
-#define LOG_MAX		4096
+#define LOG_MAX		 4096
 #define COMPACT_AT_LEAST 64
 
 size_t uid_map_lower(const struct uid_map *m, uint32_t uid)
@@ -125,5 +125,6 @@ void uid_map_clear(struct uid_map *m)
 
 size_t uid_map_bytes(const struct uid_map *m)
 {
-	return m->e.cap * sizeof *m->e.p + m->t.cap * sizeof *m->t.p + m->log.cap * sizeof *m->log.p;
+	return m->e.cap * sizeof *m->e.p + m->t.cap * sizeof *m->t.p +
+	       m->log.cap * sizeof *m->log.p;
 }

@@ -12,8 +12,8 @@ static int check_level(struct str level, struct fail *why)
 				"empty level");
 	for (size_t i = 0; i < level.n; i++)
 		if ((unsigned char)level.p[i] < 0x20 || level.p[i] == 0x7f)
-			return fail_set(why, FAIL_SYNTAX,
-					"A mailbox name has a control character.", "control");
+			return fail_set(why, FAIL_SYNTAX, "A mailbox name has a control character.",
+					"control");
 	return 0;
 }
 

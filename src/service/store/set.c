@@ -72,15 +72,15 @@ static int make_runs(struct store_view *v, const struct store_range *seqs, size_
 	return 0;
 }
 
-static int resolve_locked(struct store_view *v, const struct store_range *ranges, size_t n,
-			  bool by_uid, struct store_range *seqs, size_t *ret_n, struct fail *why)
+static int resolve_locked(struct store_view *v, struct store_ranges in, bool by_uid,
+			  struct store_range *seqs, size_t *ret_n, struct fail *why)
 {
 	size_t kept = 0;
 	uint32_t last_uid = 0;
 	if (by_uid && v->info.exists > 0)
 		last_uid = v->box->map.e.p[view_nth(v, v->info.exists)].uid;
-	for (size_t i = 0; i < n; i++) {
-		int r = to_seqs(v, ranges[i], by_uid, last_uid, &seqs[kept], why);
+	for (size_t i = 0; i < in.n; i++) {
+		int r = to_seqs(v, in.p[i], by_uid, last_uid, &seqs[kept], why);
 		if (r < 0)
 			return r;
 		if (seqs[kept].first <= seqs[kept].last)
@@ -99,7 +99,7 @@ int store_view_resolve(struct store_view *v, const struct store_range *ranges, s
 		return r;
 	size_t kept = 0;
 	if (!by_uid || v->info.exists > 0)
-		r = resolve_locked(v, ranges, n, by_uid, seqs, &kept, why);
+		r = resolve_locked(v, (struct store_ranges){ranges, n}, by_uid, seqs, &kept, why);
 	if (r == 0)
 		r = make_runs(v, seqs, kept, arena, ret, why);
 	view_unlock(v);
@@ -140,7 +140,7 @@ int store_view_seq(struct store_view *v, struct uid uid, uint32_t *ret, struct f
 struct vanished {
 	const struct store_view *v;
 	uint64_t since;
-	bool all; /* history is too short: everything that is not there */
+	bool all;      /* history is too short: everything that is not there */
 	uint32_t next; /* all: first UID not looked at */
 	VEC(struct store_range) out;
 };
@@ -171,23 +171,22 @@ static int take_vanished(void *arg, const struct row_entry *row)
 }
 
 /* out is ascending, known is merged: the parts of out that are known, in the arena. */
-static int intersect(const struct vanished *w, const struct store_range *known, size_t n,
-		     struct arena *arena, struct store_range **ret, size_t *ret_n)
+static int intersect(const struct vanished *w, struct store_ranges known, struct arena *arena,
+		     struct store_ranges *ret)
 {
-	struct store_range *p = arena_array(arena, struct store_range, w->out.n + n + 1);
+	struct store_range *p = arena_array(arena, struct store_range, w->out.n + known.n + 1);
 	size_t kept = 0, k = 0;
 	if (!p)
 		return -FAIL_LIMIT;
 	for (size_t i = 0; i < w->out.n; i++) {
 		struct store_range o = w->out.p[i];
-		while (k < n && known[k].last < o.first)
+		while (k < known.n && known.p[k].last < o.first)
 			k++;
-		for (size_t j = k; j < n && known[j].first <= o.last; j++)
-			p[kept++] = (struct store_range){MAX(o.first, known[j].first),
-							 MIN(o.last, known[j].last)};
+		for (size_t j = k; j < known.n && known.p[j].first <= o.last; j++)
+			p[kept++] = (struct store_range){MAX(o.first, known.p[j].first),
+							 MIN(o.last, known.p[j].last)};
 	}
-	*ret = p;
-	*ret_n = kept;
+	*ret = (struct store_ranges){p, kept};
 	return 0;
 }
 
@@ -201,10 +200,8 @@ static int read_vanished(struct store_view *v, struct vanished *w, struct fail *
 	r = v->s->ops->mailbox_get(p->e, v->info.account, v->info.mailbox, &row, why);
 	if (r > 0) {
 		w->all = row.floor_modseq > w->since;
-		r = v->info.uidnext.v < 2
-			    ? 0
-			    : v->s->ops->entry_each(p->e, v->info.account, v->info.mailbox, 1,
-						    v->info.uidnext.v - 1, take_vanished, w, why);
+		struct uid_range all = {v->info.account, v->info.mailbox, 1, v->info.uidnext.v - 1};
+		r = v->s->ops->entry_each(p->e, &all, take_vanished, w, why);
 	} else if (r == 0) {
 		r = fail_set(why, FAIL_GONE, "The mailbox was deleted.", "vanished");
 	}
@@ -212,23 +209,21 @@ static int read_vanished(struct store_view *v, struct vanished *w, struct fail *
 	return r;
 }
 
-int store_view_vanished(struct store_view *v, struct modseq since, const struct store_range *known,
-			size_t n, struct arena *arena, struct store_range **ret, size_t *ret_n,
-			struct fail *why)
+int store_view_vanished(struct store_view *v, struct modseq since, struct store_ranges known,
+			struct arena *arena, struct store_ranges *ret, struct fail *why)
 {
 	struct vanished w = {.v = v, .since = since.v, .next = 1};
 	uint32_t last = MAX(v->info.uidnext.v, 2u) - 1;
-	size_t kept = MAX(n, 1u);
-	AUTO_MEM struct store_range *k = xcalloc(kept, sizeof *k);
+	AUTO_MEM struct store_range *k = xcalloc(known.n + 1, sizeof *k);
 	k[0] = (struct store_range){1, last};
-	for (size_t i = 0; i < n; i++)
-		k[i] = ordered(known[i], last);
-	kept = merge(k, kept);
+	for (size_t i = 0; i < known.n; i++)
+		k[i] = ordered(known.p[i], last);
+	struct store_ranges merged = {k, merge(k, MAX(known.n, 1u))};
 	int r = read_vanished(v, &w, why);
 	if (r == 0 && w.all && w.next < v->info.uidnext.v)
 		add_vanished(&w, w.next, v->info.uidnext.v - 1);
 	if (r == 0)
-		r = intersect(&w, k, kept, arena, ret, ret_n);
+		r = intersect(&w, merged, arena, ret);
 	vec_clear(&w.out);
 	if (r == -FAIL_LIMIT)
 		return fail_set(why, FAIL_LIMIT, NULL, "too many vanished messages");

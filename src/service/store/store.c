@@ -31,7 +31,8 @@ static void fill_defaults(struct store_options *o)
 		o->retention_us = 7 * 24 * 3600 * SEC_US;
 }
 
-/* splitmix64's finaliser: neighbouring account ids land in different partitions. Never change it. */
+/* splitmix64's finaliser: neighbouring account ids land in different partitions. Never change it.
+ */
 unsigned store_partitions(const struct store *s)
 {
 	return s->o.per_account ? STORE_PER_ACCOUNT : s->o.partitions;
@@ -61,7 +62,8 @@ static int write_meta(struct store *s, const char *path, struct fail *why)
 {
 	AUTO(buf) struct buf new_path = BUF_INIT(META_MAX);
 	AUTO(buf) struct buf text = BUF_INIT(META_MAX);
-	/* Several shards may find the folder fresh at once: all write the same, each its own file. */
+	/* Several shards may find the folder fresh at once: all write the same, each its own file.
+	 */
 	buf_addf(&new_path, "%s.new%u", path, s->o.shard);
 	buf_addf(&text, "barid-store 1\npartitions %u\n", store_partitions(s));
 	AUTO(fs_file) struct fs_file *f = NULL;
@@ -138,8 +140,8 @@ static void stop_threads(struct store *s)
 
 static void init_locks(struct store *s)
 {
-	pthread_mutex_t *locks[] = {&s->part_lock, &s->lru_lock, &s->queue_lock, &s->box_lock,
-				    &s->watch_lock, &s->upkeep_lock};
+	pthread_mutex_t *locks[] = {&s->part_lock, &s->lru_lock,   &s->queue_lock,
+				    &s->box_lock,  &s->watch_lock, &s->upkeep_lock};
 	for (size_t i = 0; i < ARRAY_LEN(locks); i++)
 		pthread_mutex_init(locks[i], NULL);
 	pthread_cond_init(&s->queue_cond, NULL);
@@ -191,8 +193,8 @@ void store_close(struct store *s)
 	map_clear(&s->by_account);
 	strmap_clear(&s->boxes);
 	map_clear(&s->watches);
-	pthread_mutex_t *locks[] = {&s->part_lock, &s->lru_lock, &s->queue_lock, &s->box_lock,
-				    &s->watch_lock, &s->upkeep_lock};
+	pthread_mutex_t *locks[] = {&s->part_lock, &s->lru_lock,   &s->queue_lock,
+				    &s->box_lock,  &s->watch_lock, &s->upkeep_lock};
 	for (size_t i = 0; i < ARRAY_LEN(locks); i++)
 		pthread_mutex_destroy(locks[i]);
 	pthread_cond_destroy(&s->queue_cond);

@@ -51,23 +51,24 @@ struct store_options {
 	const char *blobs; /* the blob tree, on the file system of the queue's bodies */
 	struct fs *fs;	   /* NULL: the real one */
 
-	/* Where rows live. Chosen when the folder is made and kept there; later values are ignored. */
+	/* Where rows live. Chosen when the folder is made and kept there; later values are ignored.
+	 */
 	unsigned partitions; /* default 16 */
-	bool per_account;    /* a file per account; `partitions` is then ignored (benchmark, tests) */
+	bool per_account; /* a file per account; `partitions` is then ignored (benchmark, tests) */
 
 	/* This process is number `shard` of `shards`: it may act for accounts with
 	 * store_place() % shards == shard. */
 	unsigned shard;
 	unsigned shards; /* default 1 */
 
-	unsigned open_max;	   /* open partitions, default 64 */
-	unsigned committers;	   /* threads that commit, default 4 */
-	unsigned batch_max;	   /* writes in one transaction, default 256 */
-	uint64_t wal_bytes;	   /* checkpoint a partition above this, default 4 MiB */
-	uint64_t wal_bytes_total;  /* and the largest above this sum, default 32 MiB */
-	unsigned cache_kib;	   /* page cache of a partition, default 1024 */
-	int64_t retention_us;	   /* expunged messages stay restorable this long, default 7 days */
-	bool no_background;	   /* no maintenance thread: tests call store_maintain themselves */
+	unsigned open_max;	  /* open partitions, default 64 */
+	unsigned committers;	  /* threads that commit, default 4 */
+	unsigned batch_max;	  /* writes in one transaction, default 256 */
+	uint64_t wal_bytes;	  /* checkpoint a partition above this, default 4 MiB */
+	uint64_t wal_bytes_total; /* and the largest above this sum, default 32 MiB */
+	unsigned cache_kib;	  /* page cache of a partition, default 1024 */
+	int64_t retention_us;	  /* expunged messages stay restorable this long, default 7 days */
+	bool no_background;	  /* no maintenance thread: tests call store_maintain themselves */
 };
 
 /*
@@ -113,13 +114,13 @@ void store_get_stats(struct store *s, struct store_stats *ret);
 /* ---- accounts ---------------------------------------------------------------------------- */
 
 enum store_use { /* RFC 6154 */
-	STORE_USE_ARCHIVE = 1u << 0,
-	STORE_USE_DRAFTS = 1u << 1,
-	STORE_USE_FLAGGED = 1u << 2,
-	STORE_USE_JUNK = 1u << 3,
-	STORE_USE_SENT = 1u << 4,
-	STORE_USE_TRASH = 1u << 5,
-	STORE_USE_ALL = 1u << 6,
+		 STORE_USE_ARCHIVE = 1u << 0,
+		 STORE_USE_DRAFTS = 1u << 1,
+		 STORE_USE_FLAGGED = 1u << 2,
+		 STORE_USE_JUNK = 1u << 3,
+		 STORE_USE_SENT = 1u << 4,
+		 STORE_USE_TRASH = 1u << 5,
+		 STORE_USE_ALL = 1u << 6,
 };
 
 struct store_folder {
@@ -140,9 +141,9 @@ MUST_CHECK int store_account_ensure(struct store *s, struct account_id account,
 MUST_CHECK int store_account_delete(struct store *s, struct account_id account, struct fail *why);
 
 struct store_usage {
-	uint64_t bytes;	   /* sum of sizes of all messages in all mailboxes; a copy counts again */
+	uint64_t bytes; /* sum of sizes of all messages in all mailboxes; a copy counts again */
 	uint64_t messages;
-	uint64_t epoch;	   /* raised by a restore: sync states of other epochs are void */
+	uint64_t epoch; /* raised by a restore: sync states of other epochs are void */
 	struct modseq modseq;
 	struct wall_us created;
 };
@@ -166,10 +167,10 @@ struct store_quota {
 
 struct store_counters {
 	uint32_t exists;
-	uint32_t recent; /* what a session that selects now would see as recent */
-	uint32_t unseen; /* messages without \Seen */
+	uint32_t recent;  /* what a session that selects now would see as recent */
+	uint32_t unseen;  /* messages without \Seen */
 	uint32_t deleted; /* messages with \Deleted */
-	uint64_t size;	 /* sum of message sizes */
+	uint64_t size;	  /* sum of message sizes */
 	struct uid uidnext;
 	uint32_t uidvalidity;
 	struct modseq highestmodseq;
@@ -196,8 +197,7 @@ MUST_CHECK int store_mailbox_list(struct store *s, struct account_id account, st
 /* One mailbox, without has_children and subscribed; name is borrowed from `arena`.
  * -FAIL_NOTFOUND also for a bad name. */
 MUST_CHECK int store_mailbox_find(struct store *s, struct account_id account, struct str name,
-				  struct arena *arena, struct store_mailbox *ret,
-				  struct fail *why);
+				  struct arena *arena, struct store_mailbox *ret, struct fail *why);
 
 /*
  * CREATE (RFC 3501 6.3.3, RFC 6154 use): missing parents are made as ordinary mailboxes, not
@@ -224,8 +224,8 @@ MUST_CHECK int store_mailbox_delete(struct store *s, struct account_id account, 
 MUST_CHECK int store_mailbox_rename(struct store *s, struct account_id account, struct str from,
 				    struct str to, struct fail *why);
 /* SUBSCRIBE and UNSUBSCRIBE; the name need not exist. Both are fine when nothing changes. */
-MUST_CHECK int store_subscribe(struct store *s, struct account_id account, struct str name,
-			       bool on, struct fail *why);
+MUST_CHECK int store_subscribe(struct store *s, struct account_id account, struct str name, bool on,
+			       struct fail *why);
 
 /* ---- bodies ------------------------------------------------------------------------------ */
 /*
@@ -263,9 +263,9 @@ MUST_CHECK int store_body_seal(struct store *s, struct store_body *b, struct fai
  */
 struct store_content {
 	struct str prefix;
-	struct str bytes;		 /* the body, when file is NULL */
+	struct str bytes; /* the body, when file is NULL */
 	const struct store_body *file;
-	struct str map;			 /* message map of scan (codec/mime/map.h), of the body */
+	struct str map; /* message map of scan (codec/mime/map.h), of the body */
 	bool verify;
 };
 
@@ -286,8 +286,8 @@ enum store_flag_bits {
 /* Flags by name, as a command or a rule gives them. Keywords compare ASCII case-insensitively;
  * the first spelling stays. */
 struct store_flagset {
-	uint32_t bits;		     /* STORE_ANSWERED ... STORE_DRAFT */
-	const struct str *keywords;  /* atoms */
+	uint32_t bits;		    /* STORE_ANSWERED ... STORE_DRAFT */
+	const struct str *keywords; /* atoms */
 	size_t n_keywords;
 };
 
@@ -333,8 +333,8 @@ struct store_delivery {
 	/* in: borrowed, with what it points to, until done */
 	struct account_id account;
 	struct store_receipt receipt;
-	struct str folder;	   /* "" = INBOX; a bad or missing one falls back to INBOX */
-	bool folder_create;	   /* make it (subscribed) when missing */
+	struct str folder;  /* "" = INBOX; a bad or missing one falls back to INBOX */
+	bool folder_create; /* make it (subscribed) when missing */
 	struct store_content content;
 	struct store_flagset flags;
 	struct wall_us internaldate; /* {0} = now */
@@ -350,8 +350,8 @@ struct store_delivery {
 	/* out, when done says 0 */
 	struct mailbox_id mailbox;
 	uint32_t uidvalidity;
-	struct uid uid;	  /* {0} when repeated */
-	bool repeated;	  /* the receipt was there: delivered before, nothing done */
+	struct uid uid; /* {0} when repeated */
+	bool repeated;	/* the receipt was there: delivered before, nothing done */
 
 	/* the store's own */
 	struct store *store_;
@@ -369,8 +369,7 @@ void store_deliver(struct store *s, struct store_delivery *d);
 
 /* queue has confirmed n receipts (it will never send them again): forget them. Lazily written. */
 MUST_CHECK int store_receipt_drop(struct store *s, struct account_id account,
-				  const struct store_receipt *receipts, size_t n,
-				  struct fail *why);
+				  const struct store_receipt *receipts, size_t n, struct fail *why);
 
 /* ---- upkeep ------------------------------------------------------------------------------ */
 

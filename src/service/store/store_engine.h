@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * store_engine.h - rows of one partition: what an engine keeps for the store.  [service/store, private]
+ * store_engine.h - rows of one partition: what an engine keeps for the store.  [service/store,
+ * private]
  *
  * The store above decides everything (names, numbers, counters, views, who may wait for whom); an
  * engine keeps rows, finds them by their keys and makes a transaction durable. engine_sqlite*.c
@@ -81,6 +82,19 @@ struct row_entry {
 	struct wall_us expunged_at;
 };
 
+/* UIDs [lo, hi] of a mailbox. */
+struct uid_range {
+	struct account_id account;
+	struct mailbox_id mailbox;
+	uint32_t lo, hi;
+};
+/* Entries expunged before a moment, of one account or ({0}) all, at most max. */
+struct expired_range {
+	struct account_id account;
+	struct wall_us before;
+	size_t max;
+};
+
 typedef int (*entry_fn)(void *arg, const struct row_entry *row);
 typedef int (*mailbox_fn)(void *arg, struct account_id a, const struct row_mailbox *row,
 			  struct str name);
@@ -142,8 +156,8 @@ struct engine_ops {
 
 	int (*keyword_each)(struct engine *e, struct account_id a, struct mailbox_id m,
 			    keyword_fn fn, void *arg, struct fail *why); /* by bit */
-	int (*keyword_add)(struct engine *e, struct account_id a, struct mailbox_id m,
-			   unsigned bit, struct str name, struct fail *why);
+	int (*keyword_add)(struct engine *e, struct account_id a, struct mailbox_id m, unsigned bit,
+			   struct str name, struct fail *why);
 
 	int (*subscription_each)(struct engine *e, struct account_id a, name_fn fn, void *arg,
 				 struct fail *why); /* by name */
@@ -158,17 +172,17 @@ struct engine_ops {
 			 const struct row_entry *row, struct fail *why);
 	int (*entry_remove)(struct engine *e, struct account_id a, struct mailbox_id m,
 			    uint32_t uid, struct fail *why);
-	/* uid in [lo, hi], expunged ones too, ascending. */
-	int (*entry_each)(struct engine *e, struct account_id a, struct mailbox_id m, uint32_t lo,
-			  uint32_t hi, entry_fn fn, void *arg, struct fail *why);
-	int (*entry_count_live)(struct engine *e, struct account_id a, struct mailbox_id m,
-				uint32_t lo, uint32_t hi, uint32_t *ret, struct fail *why);
-	/* The lowest live UID >= from without \Seen; 0 when none. */
-	int (*entry_first_unseen)(struct engine *e, struct account_id a, struct mailbox_id m,
-				  uint32_t from, uint32_t *ret, struct fail *why);
-	/* Expunged before `before`, of one account or ({0}) all, at most max. */
-	int (*entry_expired)(struct engine *e, struct account_id a, struct wall_us before,
-			     size_t max, expired_fn fn, void *arg, struct fail *why);
+	/* Expunged ones too, ascending. */
+	int (*entry_each)(struct engine *e, const struct uid_range *range, entry_fn fn, void *arg,
+			  struct fail *why);
+	int (*entry_count_live)(struct engine *e, const struct uid_range *range, uint32_t *ret,
+				struct fail *why);
+	/* The lowest live UID of the range without \Seen; 0 when none. */
+	int (*entry_first_unseen)(struct engine *e, const struct uid_range *range, uint32_t *ret,
+				  struct fail *why);
+	/* The oldest first. */
+	int (*entry_expired)(struct engine *e, const struct expired_range *range, expired_fn fn,
+			     void *arg, struct fail *why);
 
 	int (*message_add)(struct engine *e, struct account_id a, const struct row_message *row,
 			   uint64_t *ret_id, struct fail *why);
@@ -178,8 +192,7 @@ struct engine_ops {
 	/* Entries that use it: one at birth. Returns what is left. */
 	int (*message_ref)(struct engine *e, struct account_id a, uint64_t id, int by,
 			   uint64_t *ret_left, struct fail *why);
-	int (*message_remove)(struct engine *e, struct account_id a, uint64_t id,
-			      struct fail *why);
+	int (*message_remove)(struct engine *e, struct account_id a, uint64_t id, struct fail *why);
 	int (*message_each)(struct engine *e, struct account_id a, message_fn fn, void *arg,
 			    struct fail *why);
 

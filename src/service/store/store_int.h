@@ -4,11 +4,10 @@
  *
  * A write is a job in its partition's queue. A committer thread takes what waits (commit.c):
  *
- *     prepare   body files are verified, synced and linked        no lock, one committer a partition
- *     apply     rows, each job in a savepoint                     part->lock
- *     commit    one sync for all                                  part->lock
- *     publish   shared mailboxes (box.c) learn what changed       part->lock, box->lock
- *     finish    watches, then the jobs' owners                    no lock
+ *     prepare   body files are verified, synced and linked        no lock, one committer a
+ * partition apply     rows, each job in a savepoint                     part->lock commit    one
+ * sync for all                                  part->lock publish   shared mailboxes (box.c) learn
+ * what changed       part->lock, box->lock finish    watches, then the jobs' owners no lock
  *
  * Lock order: part->lock, box->lock; store->queue_lock, box_lock, lru_lock, watch_lock are leaves
  * (watch_lock is held over callbacks). What is in memory about a mailbox changes in publish only,
@@ -82,7 +81,7 @@ struct store {
 	pthread_cond_t upkeep_cond;
 	bool upkeep_stop;
 	_Atomic unsigned sweep_at; /* next blob folder, 256 = done */
-	int64_t purge_at;  /* mono ns */
+	int64_t purge_at;	   /* mono ns */
 };
 
 /* The account's partition; -FAIL_PERM when another process has it. */
@@ -203,8 +202,8 @@ MUST_CHECK int tx_entry_add(struct tx *tx, struct row_account *acc, struct tx_bo
 			    const struct row_entry *e, struct fail *why);
 MUST_CHECK int tx_entry_expunge(struct tx *tx, struct row_account *acc, struct tx_box *b,
 				struct row_entry *e, struct fail *why);
-MUST_CHECK int tx_entry_flags(struct tx *tx, struct tx_box *b, struct row_entry *e,
-			      uint64_t flags, uint64_t modseq, struct fail *why);
+MUST_CHECK int tx_entry_flags(struct tx *tx, struct tx_box *b, struct row_entry *e, uint64_t flags,
+			      uint64_t modseq, struct fail *why);
 /* Make a body, a message and an entry of it. */
 MUST_CHECK int tx_put(struct tx *tx, struct row_account *acc, struct tx_box *b,
 		      const struct store_append_message *m, uint64_t modseq, struct fail *why);
@@ -253,8 +252,7 @@ MUST_CHECK int blob_sync_folders(struct store *s, const bool folders[256], struc
 void blob_unlink_unused(struct tx *tx);
 /* One folder of the sweep: 1 = more to do. */
 MUST_CHECK int blob_sweep(struct store *s, struct fail *why);
-MUST_CHECK int blob_open(struct store *s, const struct body_name *n, int *ret_fd,
-			 struct fail *why);
+MUST_CHECK int blob_open(struct store *s, const struct body_name *n, int *ret_fd, struct fail *why);
 MUST_CHECK int blob_verify_size(struct store *s, const struct body_name *n, uint64_t size,
 				struct fail *why);
 
@@ -283,7 +281,7 @@ struct uid_map {
 	bool loaded;
 	unsigned users; /* views that rely on it */
 	VEC(struct map_entry) e;
-	VEC(struct map_tomb) t; /* by uid; each has its entry in e */
+	VEC(struct map_tomb) t;	 /* by uid; each has its entry in e */
 	VEC(struct map_log) log; /* flag changes with modseq > log_floor, in order */
 	uint64_t log_floor;
 	uint64_t floor; /* tombstones up to this modseq are gone */
@@ -297,7 +295,7 @@ void uid_map_add(struct uid_map *m, const struct row_entry *row);
 void uid_map_set_flags(struct uid_map *m, uint32_t uid, uint64_t flags, uint64_t modseq);
 void uid_map_expunge(struct uid_map *m, uint32_t uid, uint64_t modseq);
 void uid_map_compact(struct uid_map *m, uint64_t floor); /* when worth it */
-void uid_map_clear(struct uid_map *m); /* not loaded, users stay */
+void uid_map_clear(struct uid_map *m);			 /* not loaded, users stay */
 size_t uid_map_bytes(const struct uid_map *m);
 
 struct box_key {
@@ -313,7 +311,7 @@ struct mbox {
 	bool stale; /* a commit failed: what is here may not be what is on disk */
 	bool gone;
 	struct row_mailbox row;
-	_Atomic unsigned n_keywords; /* grows only; names never move */
+	_Atomic unsigned n_keywords;		 /* grows only; names never move */
 	struct str keywords[STORE_KEYWORDS_MAX]; /* by bit - STORE_KEYWORD_FIRST */
 	struct uid_map map;
 	struct list views;
@@ -331,8 +329,8 @@ struct mbox *box_ref(struct mbox *b);
 /* Inside the partition, box->lock held for writing: read the row (and the map) again. */
 MUST_CHECK int box_reload(struct mbox *b, struct fail *why);
 MUST_CHECK int box_load_map(struct mbox *b, struct fail *why);
-void box_publish(struct tx *tx); /* after a commit, inside the partition */
-void box_all_stale(struct part *p); /* after a failed commit */
+void box_publish(struct tx *tx);	  /* after a commit, inside the partition */
+void box_all_stale(struct part *p);	  /* after a failed commit */
 uint64_t box_floor(const struct mbox *b); /* lowest expunge modseq of its views; lock held */
 /* The lowest modseq that a view of this mailbox needs, UINT64_MAX when none. */
 uint64_t box_needed(struct store *s, struct account_id a, struct mailbox_id m);
@@ -377,7 +375,8 @@ void view_unlock(struct store_view *v);
 void view_find_hidden(struct store_view *v); /* when expunge_modseq, uidnext or the map moved */
 bool view_hides(const struct store_view *v, uint32_t uid);
 uint32_t view_rank(const struct store_view *v, uint32_t uid); /* its messages below uid */
-size_t view_nth(const struct store_view *v, uint32_t seq); /* index in the map; 1 <= seq <= exists */
+size_t view_nth(const struct store_view *v,
+		uint32_t seq); /* index in the map; 1 <= seq <= exists */
 /* Any time. */
 bool view_recent(const struct store_view *v, uint32_t uid);
 void view_add_recent(struct store_view *v, uint32_t from, uint32_t to);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * store_testing.h - what the store's tests share: a store in a new folder, short calls. [tests only]
+ * store_testing.h - what the store's tests share: a store in a new folder, short calls. [tests
+ * only]
  */
 #ifndef BARID_SERVICE_STORE_STORE_TESTING_H
 #define BARID_SERVICE_STORE_STORE_TESTING_H
@@ -53,7 +54,7 @@ static inline void world_free(struct world *w)
 	free(w);
 }
 
-#define OK(call)	assert_ok((call), &w->why)
+#define OK(call)	  assert_ok((call), &w->why)
 #define FAILS(call, code) assert_int_equal((call), -(int)(code))
 
 /* APPEND a small message; its UID. */

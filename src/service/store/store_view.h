@@ -29,7 +29,7 @@ struct store_view_info {
 	uint32_t uidvalidity;
 	struct uid uidnext;
 	uint32_t exists;
-	uint32_t recent; /* messages of this view that are \Recent */
+	uint32_t recent;       /* messages of this view that are \Recent */
 	uint32_t first_unseen; /* sequence number as of opening, 0 = none; not kept up to date */
 	struct modseq highestmodseq; /* the flags modseq: everything up to it was told (pending
 				      * expunges apart) */
@@ -100,8 +100,8 @@ enum store_sync_how {
  * itself changed by store_view_store is not reported as a flag change; its own expunges are, as
  * all others. *ret is borrowed until the next sync, park or close.
  */
-MUST_CHECK int store_view_sync(struct store_view *v, unsigned how,
-			       const struct store_changes **ret, struct fail *why);
+MUST_CHECK int store_view_sync(struct store_view *v, unsigned how, const struct store_changes **ret,
+			       struct fail *why);
 
 /* ---- sets of messages -------------------------------------------------------------------- */
 
@@ -175,12 +175,10 @@ struct store_message {
  * The set must stay valid (no telling of expunges) until store_read_end.
  */
 struct store_reader;
-MUST_CHECK int store_read_begin(struct store_view *v, const struct store_set *set,
-				unsigned columns, struct modseq since, struct store_reader **ret,
-				struct fail *why);
+MUST_CHECK int store_read_begin(struct store_view *v, const struct store_set *set, unsigned columns,
+				struct modseq since, struct store_reader **ret, struct fail *why);
 /* 1 = *ret is filled, 0 = the end. */
-MUST_CHECK int store_read_next(struct store_reader *r, struct store_message *ret,
-			       struct fail *why);
+MUST_CHECK int store_read_next(struct store_reader *r, struct store_message *ret, struct fail *why);
 void store_read_end(struct store_reader *r); /* NULL is fine */
 DEFINE_AUTO_PTR(store_reader, struct store_reader, store_read_end);
 
@@ -199,13 +197,17 @@ DEFINE_AUTO(store_source, struct store_source, store_source_clear);
 MUST_CHECK int store_body_open(struct store_view *v, struct message_id id, struct arena *arena,
 			       struct store_source *ret, struct fail *why);
 
-/* UIDs below uidnext, within `known` (n ranges, STORE_STAR allowed; NULL = all), that were
- * expunged after `since` (VANISHED (EARLIER), RFC 7162 3.2.10), as ascending ranges in `arena`.
- * Returns 1 when history reaches back to `since`, 0 when it does not and every UID that is not
- * in the mailbox was put in. */
+struct store_ranges {
+	const struct store_range *p;
+	size_t n;
+};
+/* UIDs below uidnext, within `known` (STORE_STAR allowed; n = 0: all), that were expunged after
+ * `since` (VANISHED (EARLIER), RFC 7162 3.2.10), as ascending ranges in `arena`. Returns 1 when
+ * history reaches back to `since`, 0 when it does not and every UID that is not in the mailbox
+ * was put in. */
 MUST_CHECK int store_view_vanished(struct store_view *v, struct modseq since,
-				   const struct store_range *known, size_t n, struct arena *arena,
-				   struct store_range **ret, size_t *ret_n, struct fail *why);
+				   struct store_ranges known, struct arena *arena,
+				   struct store_ranges *ret, struct fail *why);
 
 /* ---- changing ---------------------------------------------------------------------------- */
 /*
@@ -226,7 +228,7 @@ struct store_flags_result {
 	size_t n;
 	struct uid *modified; /* not touched: changed after `unchanged_since` (RFC 7162 3.1.3) */
 	size_t n_modified;
-	uint32_t gone; /* expunged by others: RFC 2180 4.2, NO [EXPUNGEISSUED] or silence */
+	uint32_t gone;	      /* expunged by others: RFC 2180 4.2, NO [EXPUNGEISSUED] or silence */
 	struct modseq modseq; /* {0} when no row changed */
 };
 #define STORE_FLAGS_RESULT_INIT ((struct store_flags_result){0})
@@ -247,7 +249,7 @@ struct store_copy_result {
 	uint32_t uidvalidity; /* of the target */
 	struct uid *from;     /* ascending; COPYUID's first set. With MOVE also what was expunged */
 	size_t n;
-	struct uid first;     /* from[i] became first + i */
+	struct uid first; /* from[i] became first + i */
 	uint32_t gone;
 };
 #define STORE_COPY_RESULT_INIT ((struct store_copy_result){0})

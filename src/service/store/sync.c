@@ -6,8 +6,8 @@
 
 static bool nothing_new(const struct store_view *v, const struct row_mailbox *row, bool expunge)
 {
-	return row->highestmodseq == v->info.highestmodseq.v &&
-	       row->uidnext == v->info.uidnext.v && v->box->n_keywords == v->n_keywords &&
+	return row->highestmodseq == v->info.highestmodseq.v && row->uidnext == v->info.uidnext.v &&
+	       v->box->n_keywords == v->n_keywords &&
 	       (!expunge || row->expunge_modseq <= v->expunge_modseq);
 }
 

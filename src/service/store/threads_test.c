@@ -38,8 +38,8 @@ static void read_all(struct session *x)
 	struct store_reader *r;
 	uint32_t n = 0;
 	MUST(store_view_all(x->v, &x->arena, &set, NULL) == 0);
-	MUST(store_read_begin(x->v, &set, chance(x, 2) ? STORE_COL_MAP : 0, (struct modseq){0},
-			      &r, NULL) == 0);
+	MUST(store_read_begin(x->v, &set, chance(x, 2) ? STORE_COL_MAP : 0, (struct modseq){0}, &r,
+			      NULL) == 0);
 	int res;
 	while ((res = store_read_next(r, &m, NULL)) > 0) {
 		MUST(n >= x->n || x->uid[n] == m.uid.v);
@@ -62,8 +62,7 @@ static void sync_session(struct session *x, bool expunge)
 		x->n--;
 	}
 	for (size_t i = 0; i < c->n_flags; i++)
-		MUST(c->flags[i].seq <= x->n &&
-		     x->uid[c->flags[i].seq - 1] == c->flags[i].uid.v);
+		MUST(c->flags[i].seq <= x->n && x->uid[c->flags[i].seq - 1] == c->flags[i].uid.v);
 	read_all(x);
 }
 

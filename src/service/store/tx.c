@@ -27,8 +27,8 @@ static int fold_claim(struct tx *tx, struct tx_box *b, struct fail *why)
 	row->recent = 0;
 	if (claimed >= row->uidnext)
 		return 0;
-	return tx->ops->entry_count_live(tx->e, b->account, row->id, claimed, UINT32_MAX,
-					 &row->recent, why);
+	struct uid_range rest = {b->account, row->id, claimed, UINT32_MAX};
+	return tx->ops->entry_count_live(tx->e, &rest, &row->recent, why);
 }
 
 static int begin_box(struct tx *tx, struct account_id a, struct tx_box *b, struct fail *why)
@@ -290,9 +290,9 @@ int content_check(const struct store_content *c, struct fail *why)
 int quota_check(const struct row_account *acc, const struct store_quota *q, uint64_t bytes,
 		uint64_t messages, struct fail *why)
 {
-	bool over = (q->bytes && (bytes > q->bytes || acc->bytes > q->bytes - bytes)) ||
-		    (q->messages && (messages > q->messages ||
-				     acc->messages > q->messages - messages));
+	bool over =
+		(q->bytes && (bytes > q->bytes || acc->bytes > q->bytes - bytes)) ||
+		(q->messages && (messages > q->messages || acc->messages > q->messages - messages));
 	if (!over)
 		return 0;
 	return fail_set(why, FAIL_QUOTA, NULL, "account %llu: %llu bytes in %llu messages",
@@ -346,8 +346,8 @@ int tx_put(struct tx *tx, struct row_account *acc, struct tx_box *b,
 	return tx_entry_add(tx, acc, b, &e, why);
 }
 
-static int drop_body(struct tx *tx, struct account_id a, uint64_t id,
-		     struct store_purge_result *n, struct fail *why)
+static int drop_body(struct tx *tx, struct account_id a, uint64_t id, struct store_purge_result *n,
+		     struct fail *why)
 {
 	struct row_body body;
 	int r = tx->ops->body_get(tx->e, a, id, &body, why);

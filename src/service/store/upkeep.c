@@ -38,8 +38,7 @@ static int take_expired(void *arg, struct account_id a, struct mailbox_id m,
 	return 0;
 }
 
-static int take_dead(void *arg, struct account_id a, const struct row_mailbox *row,
-		     struct str name)
+static int take_dead(void *arg, struct account_id a, const struct row_mailbox *row, struct str name)
 {
 	struct purge_job *pj = arg;
 	(void)name;
@@ -48,7 +47,7 @@ static int take_dead(void *arg, struct account_id a, const struct row_mailbox *r
 	return 0;
 }
 
-/* Positive ends the scan: the bound is reached. */
+/* No more than the bound. */
 static int take_buried(void *arg, const struct row_entry *row)
 {
 	struct purge_job *pj = arg;
@@ -80,8 +79,8 @@ static int raise_floor(struct tx *tx, const struct expired *x, struct fail *why)
 
 static int purge_expunged(struct tx *tx, struct purge_job *pj, struct fail *why)
 {
-	int r = tx->ops->entry_expired(tx->e, pj->job.account, pj->before, pj->max, take_expired,
-				       pj, why);
+	struct expired_range range = {pj->job.account, pj->before, pj->max};
+	int r = tx->ops->entry_expired(tx->e, &range, take_expired, pj, why);
 	for (size_t i = 0; r >= 0 && i < pj->v.n; i++) {
 		const struct expired *x = &pj->v.p[i];
 		if (x->expunged > box_needed(tx->s, x->account, x->mailbox))
@@ -104,8 +103,8 @@ static int purge_mailbox(struct tx *tx, struct purge_job *pj, const struct expir
 	if (left == 0)
 		return 0;
 	pj->max = left;
-	int r = tx->ops->entry_each(tx->e, dead->account, dead->mailbox, 1, UINT32_MAX,
-				    take_buried, pj, why);
+	struct uid_range all = {dead->account, dead->mailbox, 1, UINT32_MAX};
+	int r = tx->ops->entry_each(tx->e, &all, take_buried, pj, why);
 	pj->max = max;
 	for (size_t i = 0; r >= 0 && i < pj->v.n; i++)
 		r = forget(tx, pj, &pj->v.p[i], why);

@@ -55,19 +55,19 @@ static int first_unseen(struct mbox *b, struct fail *why)
 {
 	const struct engine_ops *ops = b->store->ops;
 	const struct row_mailbox *row = &b->row;
-	struct account_id a = {b->key.account};
+	struct uid_range range = {{b->key.account}, row->id, row->unseen_hint, UINT32_MAX};
 	uint32_t uid, n;
 	if (b->unseen_modseq == row->highestmodseq)
 		return 0;
 	b->unseen_seq = 0;
 	if (row->unseen > 0) {
-		int r = ops->entry_first_unseen(b->part->e, a, row->id, row->unseen_hint, &uid,
-						why);
+		int r = ops->entry_first_unseen(b->part->e, &range, &uid, why);
 		if (r < 0)
 			return r;
 		bool below = uid - 1 < row->uidnext - uid;
-		r = ops->entry_count_live(b->part->e, a, row->id, below ? 1 : uid,
-					  below ? uid - 1 : UINT32_MAX, &n, why);
+		range.lo = below ? 1 : uid;
+		range.hi = below ? uid - 1 : UINT32_MAX;
+		r = ops->entry_count_live(b->part->e, &range, &n, why);
 		if (r < 0)
 			return r;
 		b->unseen_seq = uid == 0 ? 0 : below ? n + 1 : row->exists - n + 1;
@@ -240,8 +240,7 @@ static int check_membership(struct store_view *v, struct fail *why)
 	if (below - v->hidden.n == v->info.exists)
 		return 0;
 	return fail_set(why, FAIL_BUG, NULL, "mailbox %llu: the view has %u messages, the map %zu",
-			(unsigned long long)v->info.mailbox.v, v->info.exists,
-			below - v->hidden.n);
+			(unsigned long long)v->info.mailbox.v, v->info.exists, below - v->hidden.n);
 }
 
 int view_lock(struct store_view *v, bool with_map, struct fail *why)
@@ -251,8 +250,8 @@ int view_lock(struct store_view *v, bool with_map, struct fail *why)
 		pthread_rwlock_rdlock(&b->lock);
 		if (b->gone) {
 			pthread_rwlock_unlock(&b->lock);
-			return fail_set(why, FAIL_GONE, "The mailbox was deleted.",
-					"mailbox %llu", (unsigned long long)b->key.mailbox);
+			return fail_set(why, FAIL_GONE, "The mailbox was deleted.", "mailbox %llu",
+					(unsigned long long)b->key.mailbox);
 		}
 		if (!b->stale && (!with_map || map_ready(v)))
 			break;
