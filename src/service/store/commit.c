@@ -8,7 +8,7 @@
 
 struct batch {
 	struct part *part;
-	struct store_job *jobs[1024];
+	struct store_job *jobs[BATCH_LIMIT];
 	size_t n;
 };
 
@@ -80,7 +80,7 @@ void commit_kick_lazy(struct store *s, int64_t older_than)
 /* queue_lock held: everything that waits in p, up to the bound. */
 static void take_batch(struct part *p, struct batch *b)
 {
-	size_t max = MIN(p->store->o.batch_max, ARRAY_LEN(b->jobs));
+	size_t max = p->store->o.batch_max;
 	b->part = p;
 	b->n = 0;
 	struct list *queues[] = {&p->queue, &p->lazy};
@@ -250,7 +250,8 @@ void *committer_main(void *arg)
 		run_batch(b);
 		pthread_mutex_lock(&s->queue_lock);
 		p->busy = false;
-		if (!list_empty(&p->queue) || (s->closing && !list_empty(&p->lazy)))
+		bool full = b->n >= s->o.batch_max; /* lazy ones may have had no room */
+		if (!list_empty(&p->queue) || ((full || s->closing) && !list_empty(&p->lazy)))
 			make_ready(p);
 	}
 	pthread_mutex_unlock(&s->queue_lock);

@@ -21,6 +21,7 @@ static void fill_defaults(struct store_options *o)
 		o->committers = 4;
 	if (o->batch_max == 0)
 		o->batch_max = 256;
+	o->batch_max = MIN(o->batch_max, BATCH_LIMIT);
 	if (o->wal_bytes == 0)
 		o->wal_bytes = MIB(4);
 	if (o->wal_bytes_total == 0)

@@ -19,8 +19,8 @@
  *  4. Bodies are never changed and never copied inside an account.
  *  5. Text that goes in is checked: names are UTF-8 with '/' between levels.
  *
- * Errors common to all calls: FAIL_IO, FAIL_LIMIT (disk full), FAIL_CORRUPT, FAIL_BUSY (too many
- * open partitions), FAIL_NOTFOUND (no such account), FAIL_PERM (not an account of this process).
+ * Errors common to all calls: FAIL_IO, FAIL_LIMIT (disk full), FAIL_CORRUPT, FAIL_NOTFOUND (no such
+ * account), FAIL_PERM (not an account of this process), FAIL_UNSUPPORTED (a newer file).
  */
 #ifndef BARID_SERVICE_STORE_STORE_H
 #define BARID_SERVICE_STORE_STORE_H
@@ -63,7 +63,7 @@ struct store_options {
 
 	unsigned open_max;	  /* open partitions, default 64 */
 	unsigned committers;	  /* threads that commit, default 4 */
-	unsigned batch_max;	  /* writes in one transaction, default 256 */
+	unsigned batch_max;	  /* writes in one transaction, default 256, at most 1024 */
 	uint64_t wal_bytes;	  /* checkpoint a partition above this, default 4 MiB */
 	uint64_t wal_bytes_total; /* and the largest above this sum, default 32 MiB */
 	unsigned cache_kib;	  /* page cache of a partition, default 1024 */

@@ -27,6 +27,8 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
+#define BATCH_LIMIT 1024 /* for store_options.batch_max */
+
 /* ---- partitions -------------------------------------------------------------------------- */
 
 struct part {

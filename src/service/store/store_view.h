@@ -304,8 +304,8 @@ struct store_watch;
 /*
  * Call fn after every commit that changed the mailbox ({0}: any mailbox, and their list), from
  * whatever session or delivery, this one included: on any thread, must not block and must not
- * call the store. Several changes of one commit may come as one event. To miss nothing: watch
- * first, then sync.
+ * call the store. A call's own event has been told when the call returns. Several changes of one
+ * commit may come as one event. To miss nothing: watch first, then sync.
  */
 MUST_CHECK int store_watch_add(struct store *s, struct account_id account,
 			       struct mailbox_id mailbox,
