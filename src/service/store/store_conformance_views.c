@@ -524,7 +524,6 @@ static void test_deliver_batch(void **state)
 		if (i % 10 == 5)
 			x[i].d.content.file = &b;
 		deliver_start(w->s, &x[i], i / 2);
-		x[i].d.user = &x[i];
 	}
 	unsigned stored = 0, repeated = 0, failed = 0;
 	for (unsigned i = 0; i < N; i++) {
