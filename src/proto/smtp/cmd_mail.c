@@ -45,7 +45,7 @@ static int check_listed(struct smtp_turn *t, struct str from, struct smtp_status
 	const struct smtp_backend *b = t->s->backend;
 	AUTO(arena) struct arena a = ARENA_INIT(MIB(4));
 	struct dir_route route = {0};
-	int r = b->route(b->ctx, from, STR_NULL, &a, &route, why);
+	int r = b->route(b->ctx, &(struct dir_rcpt){.address = from}, &a, &route, why);
 	if (r < 0 || route.verdict != DIR_UNKNOWN)
 		return r;
 	*ret = (struct smtp_status){550, "5.1.0", "Sender address rejected: user unknown"};

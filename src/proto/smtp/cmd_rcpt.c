@@ -142,7 +142,8 @@ void smtp_cmd_rcpt(struct smtp_turn *t, const struct smtp_cmd *cmd)
 		return;
 	}
 	if (r == 0)
-		r = b->route(b->ctx, to, s->t.from, &a, &route, &why);
+		r = b->route(b->ctx, &(struct dir_rcpt){.address = to, .size = s->t.size}, &a,
+			     &route, &why);
 	if (r == 0) {
 		refusal = verdict_reply(s, &route);
 		if (refusal.code) {

@@ -38,12 +38,12 @@ static inline void fake_dest(struct arena *a, struct dir_route *r, uint64_t acco
 		.account = {account}, .address = str_c(address), .detail = arena_str(a, detail)};
 }
 
-static inline int fake_route(void *ctx, struct str address, struct str sender, struct arena *a,
+static inline int fake_route(void *ctx, const struct dir_rcpt *rcpt, struct arena *a,
 			     struct dir_route *ret, struct fail *why)
 {
+	struct str address = rcpt->address;
 	struct str detail, local = fake_local(address, &detail);
 	(void)ctx;
-	(void)sender;
 	if (!str_endsi(address, STR("@example.test"))) {
 		ret->verdict = DIR_NOT_OURS;
 		fake_dest(a, ret, 0, arena_c(a, address), STR_NULL);

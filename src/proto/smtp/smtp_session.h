@@ -102,9 +102,9 @@ struct smtp_scan_defaults {
  */
 struct smtp_backend {
 	void *ctx;
-	/* dir_route. `sender` is the transaction's, empty while MAIL is checked. */
-	int (*route)(void *ctx, struct str address, struct str sender, struct arena *a,
-		     struct dir_route *ret, struct fail *why);
+	/* dir_route. */
+	int (*route)(void *ctx, const struct dir_rcpt *rcpt, struct arena *a, struct dir_route *ret,
+		     struct fail *why);
 	/* dir_sender_allowed: 1 yes, 0 no. */
 	int (*sender_allowed)(void *ctx, struct account_id account, struct str address,
 			      struct fail *why);

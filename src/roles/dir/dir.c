@@ -43,7 +43,7 @@ static void route(struct role *role, struct ipc_packet *p)
 	struct dir_route found = {0};
 	AUTO(arena) struct arena a = ARENA_INIT(ARENA_BYTES);
 	(void)role;
-	if (msg_route_read(p, &m) < 0 || dir_route(self.dir, m.address, &a, &found, &why) < 0) {
+	if (msg_route_read(p, &m) < 0 || dir_route(self.dir, &(struct dir_rcpt){.address = m.address, .size = m.size}, &a, &found, &why) < 0) {
 		log_event(LOG_WARN, "dir.route-failed", log_fail(&why));
 		(void)ipc_reply_fail(p, &why);
 		return;

@@ -43,11 +43,10 @@ static int copy_dests(const struct msg_route_reply *m, struct arena *a, struct d
 	return 0;
 }
 
-static int route(void *ctx, struct str address, struct str sender, struct arena *a, struct dir_route *ret,
-		 struct fail *why)
+static int route(void *ctx, const struct dir_rcpt *rcpt, struct arena *a, struct dir_route *ret, struct fail *why)
 {
 	struct mta_session *s = ctx;
-	struct msg_route m = {.address = address, .sender = sender, .session = s->id.v};
+	struct msg_route m = {.address = rcpt->address, .size = rcpt->size, .session = s->id.v};
 	struct ipc_question q = {.type = IPC_ROUTE, .msg = &m, .want = IPC_ROUTE_REPLY, .trace = s->trace};
 	struct msg_route_reply reply;
 	struct ipc_packet *p = NULL;

@@ -67,8 +67,7 @@ struct ipc_channel *role_peer(struct role *role, const char *name, unsigned inde
 		if (ipc_channel_index(ch) == index && strcmp(ipc_channel_name(ch), name) == 0)
 			return ch;
 	}
-	CHECK(!"a peer that the role declared");
-	return NULL;
+	check_failed("a peer that the role declared", __FILE__, __LINE__);
 }
 
 struct ipc_channel *role_peer_idlest(struct role *role, const char *name)

@@ -8,7 +8,6 @@
 
 #define COMMAND_THREADS 32
 #define UPKEEP_THREADS 4
-#define USAGE_MS 2000
 
 struct user user;
 
@@ -42,15 +41,32 @@ int user_scan(void *arg, const struct store_content *content, struct buf *ret_ma
 
 /* --- usage for dir -------------------------------------------------------------------------------------------------------- */
 
+#define USAGE_PAUSE_US 5000 /* between two rounds: under load many changes become one message */
+#define USAGE_RETRY_MS 1000
+
 static struct loop_timer usage_timer;
 static struct lane usage_lane;
 static struct job usage_job;
+static bool usage_posted; /* guarded by user.lock, as user.dirty */
 
 void user_usage_changed(struct account_id account)
 {
 	pthread_mutex_lock(&user.lock);
 	(void)map_put(&user.dirty, account.v, (void *)1);
+	bool post = !usage_posted;
+	usage_posted = true;
 	pthread_mutex_unlock(&user.lock);
+	if (post)
+		lane_submit(&usage_lane, &usage_job);
+}
+
+static bool tell_one(struct account_id account)
+{
+	struct store_usage u;
+	if (store_account_usage(user.store, account, &u, NULL) < 0)
+		return true; /* deleted meanwhile */
+	struct msg_usage m = {.account = account.v, .bytes = u.bytes, .messages = u.messages};
+	return ipc_send(role_peer(user.role, "dir", 0), (struct trace_id){0}, IPC_USAGE, &m) == 0;
 }
 
 static void tell_usage(struct job *job)
@@ -59,24 +75,29 @@ static void tell_usage(struct job *job)
 	pthread_mutex_lock(&user.lock);
 	struct map dirty = user.dirty;
 	user.dirty = (struct map){0};
+	usage_posted = false;
 	pthread_mutex_unlock(&user.lock);
 	MAP_EACH (&dirty, i) {
-		struct store_usage u;
-		struct account_id account = {dirty.slots[i].key};
-		if (store_account_usage(user.store, account, &u, NULL) < 0)
+		if (tell_one((struct account_id){dirty.slots[i].key}))
 			continue;
-		struct msg_usage m = {.account = account.v, .bytes = u.bytes, .messages = u.messages};
-		if (ipc_send(role_peer(user.role, "dir", 0), (struct trace_id){0}, IPC_USAGE, &m) < 0)
-			user_usage_changed(account); /* dir is restarting: tell it then */
+		/* dir is restarting: usage_due tells it later. */
+		pthread_mutex_lock(&user.lock);
+		(void)map_put(&user.dirty, dirty.slots[i].key, (void *)1);
+		pthread_mutex_unlock(&user.lock);
 	}
 	map_clear(&dirty);
+	(void)usleep(USAGE_PAUSE_US);
 }
 
 static void usage_due(struct loop_timer *t)
 {
-	if (lane_idle(&usage_lane))
+	pthread_mutex_lock(&user.lock);
+	bool post = user.dirty.n && !usage_posted;
+	usage_posted |= post;
+	pthread_mutex_unlock(&user.lock);
+	if (post)
 		lane_submit(&usage_lane, &usage_job);
-	loop_timer_in(user.role->loop, t, USAGE_MS);
+	loop_timer_in(user.role->loop, t, USAGE_RETRY_MS);
 }
 
 /* --- grants ------------------------------------------------------------------------------------------------------------------ */
@@ -141,7 +162,7 @@ static int open_user(struct role *role, struct fail *why)
 	lane_init(&usage_lane, user.upkeep);
 	usage_job.run = tell_usage;
 	usage_timer.fire = usage_due;
-	loop_timer_in(role->loop, &usage_timer, USAGE_MS);
+	loop_timer_in(role->loop, &usage_timer, USAGE_RETRY_MS);
 	return 0;
 }
 

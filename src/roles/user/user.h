@@ -48,7 +48,7 @@ void receipts_drop(struct role *role, struct ipc_packet *p);
 /* user.c */
 /* Index a message in a scan role. Blocking. */
 int user_scan(void *arg, const struct store_content *content, struct buf *ret_map, struct fail *why);
-/* This account's usage changed: dir will hear of it within two seconds. Any thread. */
+/* This account's usage changed: dir will hear of it at once. Any thread. */
 void user_usage_changed(struct account_id account);
 
 #endif

@@ -113,14 +113,19 @@ struct dir_route {
 	struct str note; /* for the log: which row decided, or why not */
 };
 
+struct dir_rcpt {
+	struct str address; /* without angle brackets */
+	uint64_t size;	    /* octets that the message will have (SIZE, RFC 1870); 0 = not known */
+};
+
 /*
- * Resolve an envelope recipient (without angle brackets). Order of keys and tables as the reference
+ * Resolve an envelope recipient. Order of keys and tables as the reference
  * has it: user+detail@domain, user@domain, @domain; for each, forwardings, then those of an alias
  * domain's target, then the catch-alls. A mailbox never falls to a catch-all, with or without its
  * own row. The text after the delimiter stays with a mailbox destination as its detail.
  */
-MUST_CHECK int dir_route(struct dir *d, struct str address, struct arena *a, struct dir_route *ret,
-			 struct fail *why);
+MUST_CHECK int dir_route(struct dir *d, const struct dir_rcpt *rcpt, struct arena *a,
+			 struct dir_route *ret, struct fail *why);
 
 /*
  * May this account send as `address`? 1: its own address, one of its aliases, either of these in

@@ -347,8 +347,8 @@ static int expand(struct expansion *e, struct fail *why)
 	return 0;
 }
 
-/* 1 when every destination is a mailbox of ours without room. */
-static int all_full(struct dir *d, const struct expansion *e, struct fail *why)
+/* 1 when every destination is a mailbox of ours without room for `size` more. */
+static int all_full(struct dir *d, const struct expansion *e, uint64_t size, struct fail *why)
 {
 	for (size_t i = 0; i < e->dests.n; i++) {
 		AUTO(arena) struct arena scratch = ARENA_INIT(KIB(64));
@@ -358,13 +358,15 @@ static int all_full(struct dir *d, const struct expansion *e, struct fail *why)
 		int r = dir_find_account(d, e->dests.p[i].address, &scratch, &acc, why);
 		if (r < 0)
 			return r == -FAIL_NOTFOUND ? 0 : r;
-		if (acc.quota_bytes == 0 || acc.used_bytes < acc.quota_bytes)
+		bool room = acc.used_bytes < acc.quota_bytes && size <= acc.quota_bytes - acc.used_bytes;
+		if (acc.quota_bytes == 0 || room)
 			return 0;
 	}
 	return 1;
 }
 
-static int judge(struct dir *d, struct expansion *e, struct dir_route *out, struct fail *why)
+static int judge(struct dir *d, struct expansion *e, uint64_t size, struct dir_route *out,
+		 struct fail *why)
 {
 	if (e->addresses.n > d->c.expand_max || (e->dests.n == 0 && e->unknown == 0)) {
 		out->verdict = DIR_LOOPS;
@@ -377,7 +379,7 @@ static int judge(struct dir *d, struct expansion *e, struct dir_route *out, stru
 		out->verdict = DIR_UNKNOWN;
 		return 0;
 	}
-	int r = all_full(d, e, why);
+	int r = all_full(d, e, size, why);
 	if (r < 0)
 		return r;
 	if (r == 1)
@@ -430,9 +432,10 @@ static int copy_out(const struct dir_route *from, struct arena *a, struct dir_ro
 	return 0;
 }
 
-static int route(struct dir *d, struct str address, struct arena *ret_arena, struct dir_route *ret,
-		 struct fail *why)
+static int route(struct dir *d, const struct dir_rcpt *rcpt, struct arena *ret_arena,
+		 struct dir_route *ret, struct fail *why)
 {
+	struct str address = rcpt->address;
 	AUTO(arena) struct arena scratch = ARENA_INIT(MIB(4));
 	struct arena *a = &scratch;
 	struct dir_route out = {.verdict = DIR_OK};
@@ -457,7 +460,7 @@ static int route(struct dir *d, struct str address, struct arena *ret_arena, str
 	expansion_add(&e, x.full);
 	r = expand(&e, why);
 	if (r == 0)
-		r = judge(d, &e, &out, why);
+		r = judge(d, &e, rcpt->size, &out, why);
 	if (dom.kind == DOMAIN_FOREIGN)
 		out.verdict = DIR_NOT_OURS;
 	if (r == 0)
@@ -467,18 +470,18 @@ static int route(struct dir *d, struct str address, struct arena *ret_arena, str
 	return r;
 }
 
-int dir_route(struct dir *d, struct str address, struct arena *a, struct dir_route *ret,
+int dir_route(struct dir *d, const struct dir_rcpt *rcpt, struct arena *a, struct dir_route *ret,
 	      struct fail *why)
 {
 	DIR_LOCKED(d);
 	/* Many small statements: one snapshot takes the file's lock once for all of them. */
 	int r = db_snapshot(d->db, why);
 	if (r == 0) {
-		r = route(d, address, a, ret, why);
+		r = route(d, rcpt, a, ret, why);
 		db_snapshot_end(d->db);
 	}
 	/* An id had to be made while another program wrote: the next look sees both. */
-	return r == -FAIL_BUSY ? route(d, address, a, ret, why) : r;
+	return r == -FAIL_BUSY ? route(d, rcpt, a, ret, why) : r;
 }
 
 /* ---- who may send as whom ---- */
