@@ -13,7 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 
-enum { BODIES_MAX = 4096, BLOB_MODE = 0640, BLOB_FOLDER_MODE = 0770 };
+enum { BODIES_MAX = 4096, BLOB_MODE = 0660, BLOB_FOLDER_MODE = 0770 };
 
 static struct str id_str(const struct spool_body_id *id)
 {
