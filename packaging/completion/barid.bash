@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+# bash completion for barid: commands, verbs, options. Install as /usr/share/bash-completion/completions/barid.
+
+_barid() {
+	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} words=() i
+	COMPREPLY=()
+	case $prev in
+	-c | --dir)
+		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		return
+		;;
+	esac
+	for ((i = 1; i < COMP_CWORD; i++)); do
+		case ${COMP_WORDS[i]} in
+		-c | --dir) ((i++)) ;;
+		-*) ;;
+		*) words+=("${COMP_WORDS[i]}") ;;
+		esac
+	done
+	local offer='' options='-c --dir --json'
+	case ${words[0]-}/${#words[@]} in
+	/0) offer='serve demo check status ports domain user alias queue counters reload stop debug help version' ;;
+	help/1) offer='serve demo check status ports domain user alias queue counters reload stop debug help version' ;;
+	domain/1) offer='add del list show set alias-add alias-del catch-all' ;;
+	user/1) offer='add del list show set passwd' ;;
+	alias/1) offer='add del list show set' ;;
+	queue/1) offer='list show delete flush hold release' ;;
+	debug/1) offer='clock crash-point' ;;
+	demo/*) options='--dir --port-offset --users --password' ;;
+	domain/*)
+		case ${words[1]} in
+		del) options+=' --force' ;;
+		add | set) options+=' --description --quota --users --aliases --transport --backupmx --active' ;;
+		esac
+		;;
+	user/*)
+		case ${words[1]} in
+		add | set)
+			options+=' --password --password-hash --name --quota --language --active --transport --forward --keep-copy'
+			options+=' --alias --allow-nets --smtp --imap --pop3 --sieve --web --dav --eas --deliver'
+			;;
+		esac
+		;;
+	alias/*)
+		case ${words[1]} in
+		add | set) options+=' --name --policy --active' ;;
+		esac
+		;;
+	queue/2)
+		case ${words[1]} in
+		delete | flush | hold | release) offer=all ;;
+		esac
+		;;
+	esac
+	[[ $cur != -* ]] || offer=$options
+	mapfile -t COMPREPLY < <(compgen -W "$offer" -- "$cur")
+}
+complete -F _barid barid

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+# fish completion for barid: commands, verbs, options. Install as /usr/share/fish/vendor_completions.d/barid.fish.
+
+set -l commands serve demo check status ports domain user alias queue counters reload stop debug help version
+set -l account add del list show set
+
+complete -c barid -f
+complete -c barid -s c -r -F -d 'Configuration'
+complete -c barid -l dir -r -F -d 'State folder'
+complete -c barid -l json -d 'Answers for programs'
+
+complete -c barid -n "not __fish_seen_subcommand_from $commands" -a serve -d 'Run the server'
+complete -c barid -n "not __fish_seen_subcommand_from $commands" -a demo -d 'Run a demonstration server'
+complete -c barid -n "not __fish_seen_subcommand_from $commands" -a check -d 'Check a configuration'
+complete -c barid -n "not __fish_seen_subcommand_from $commands" -a status -d 'Processes of the running server'
+complete -c barid -n "not __fish_seen_subcommand_from $commands" -a ports -d 'Addresses it listens on'
+complete -c barid -n "not __fish_seen_subcommand_from $commands" -a domain -d 'Manage mail domains'
+complete -c barid -n "not __fish_seen_subcommand_from $commands" -a user -d 'Manage mailboxes'
+complete -c barid -n "not __fish_seen_subcommand_from $commands" -a alias -d 'Manage aliases'
+complete -c barid -n "not __fish_seen_subcommand_from $commands" -a queue -d 'What waits for delivery'
+complete -c barid -n "not __fish_seen_subcommand_from $commands" -a counters -d 'What the processes have counted'
+complete -c barid -n "not __fish_seen_subcommand_from $commands" -a reload -d 'Read the certificate again'
+complete -c barid -n "not __fish_seen_subcommand_from $commands" -a stop -d 'Stop the running server'
+complete -c barid -n "not __fish_seen_subcommand_from $commands" -a debug -d 'For tests'
+complete -c barid -n "not __fish_seen_subcommand_from $commands" -a help -d Usage
+complete -c barid -n "not __fish_seen_subcommand_from $commands" -a version -d 'Version of this program'
+
+complete -c barid -n '__fish_seen_subcommand_from demo' -l port-offset -x -d 'Added to 25, 587, 143, 993'
+complete -c barid -n '__fish_seen_subcommand_from demo' -l users -x -d 'user1 to userN'
+complete -c barid -n '__fish_seen_subcommand_from demo' -l password -x -d 'Of all accounts'
+complete -c barid -n '__fish_seen_subcommand_from help' -a "$commands"
+
+complete -c barid -n '__fish_seen_subcommand_from domain' -a "$account alias-add alias-del catch-all"
+complete -c barid -n '__fish_seen_subcommand_from user' -a "$account passwd"
+complete -c barid -n '__fish_seen_subcommand_from alias' -a "$account"
+complete -c barid -n '__fish_seen_subcommand_from queue' -a 'list show delete flush hold release'
+complete -c barid -n '__fish_seen_subcommand_from debug' -a 'clock crash-point'
+
+for key in description quota users aliases transport backupmx active force
+	complete -c barid -n '__fish_seen_subcommand_from domain' -l $key -x
+end
+for key in password password-hash name quota language active transport forward keep-copy alias allow-nets smtp imap pop3 sieve web dav eas deliver
+	complete -c barid -n '__fish_seen_subcommand_from user' -l $key -x
+end
+for key in name policy active
+	complete -c barid -n '__fish_seen_subcommand_from alias' -l $key -x
+end
