@@ -13,12 +13,13 @@ COUNTER(refused_address, "edge.refused-address", "connections refused: too many 
 
 #define ACCEPT_BURST 64
 #define STOP_MS 800
+#define NO_DESCRIPTORS_MS 200
 
 const struct service edge_services[SERVICES] = {
-	[SERVICE_SMTP] = {"smtp", &edge_smtp_ops, false},
-	[SERVICE_SUBMISSION] = {"submission", &edge_smtp_ops, false},
-	[SERVICE_IMAP] = {"imap", &edge_imap_ops, false},
-	[SERVICE_IMAPS] = {"imaps", &edge_imap_ops, true},
+	[SERVICE_SMTP] = {"smtp", &edge_smtp_ops, false, NULL},
+	[SERVICE_SUBMISSION] = {"submission", &edge_smtp_ops, false, NULL},
+	[SERVICE_IMAP] = {"imap", &edge_imap_ops, false, "imap"},
+	[SERVICE_IMAPS] = {"imaps", &edge_imap_ops, true, "imap"},
 };
 
 struct accepting {
@@ -27,7 +28,7 @@ struct accepting {
 	const struct service *service;
 };
 
-static struct edge edge;
+struct edge edge;
 
 /* --- accepting --------------------------------------------------------------------------------------------- */
 
@@ -94,6 +95,25 @@ static bool admit(struct edge *e, const struct service *service, const struct ne
 	return true;
 }
 
+static void want_accepts(struct edge *e, uint32_t events)
+{
+	for (size_t i = 0; i < e->listeners.n; i++)
+		loop_want(e->role->loop, &e->listeners.p[i]->io, events);
+}
+
+static void accept_again(struct loop_timer *t)
+{
+	want_accepts(CONTAINER_OF(t, struct edge, accept_again), EPOLLIN);
+}
+
+/* Out of descriptors: who knocks stays in the kernel's queue, and the loop does not spin. */
+static void rest(struct edge *e)
+{
+	want_accepts(e, 0);
+	e->accept_again.fire = accept_again;
+	loop_timer_in(e->role->loop, &e->accept_again, NO_DESCRIPTORS_MS);
+}
+
 static void accept_some(struct loop_io *io, uint32_t events)
 {
 	struct accepting *a = CONTAINER_OF(io, struct accepting, io);
@@ -103,8 +123,10 @@ static void accept_some(struct loop_io *io, uint32_t events)
 		struct fail why = FAIL_INIT;
 		int fd;
 		int r = sock_accept(io->fd, &fd, &peer, &why);
-		if (r < 0)
+		if (r < 0) {
 			log_event(LOG_ERROR, "edge.accept", log_fail(&why));
+			rest(a->edge);
+		}
 		if (r <= 0)
 			return;
 		sock_nodelay(fd);
@@ -148,13 +170,13 @@ static int edge_open(struct role *role, struct fail *why)
 	struct edge *e = &edge;
 	(void)why;
 	e->role = role;
+	list_init(&e->all);
 	e->next_session = rand_u64() >> 16 << 16 | 1;
 	e->trusted = networks(&role->conf->trusted_networks);
 	e->trusted_n = role->conf->trusted_networks.n;
 	e->normalise = networks(&role->conf->normalise_clients);
 	e->normalise_n = role->conf->normalise_clients.n;
-	for (size_t i = 0; i < e->listeners.n; i++)
-		loop_want(role->loop, &e->listeners.p[i]->io, EPOLLIN);
+	want_accepts(e, EPOLLIN);
 	return 0;
 }
 
@@ -176,7 +198,7 @@ static int take_certificate(struct role *role, struct str chain, struct str key,
 static struct session *session_of(struct ipc_channel *from, uint64_t id)
 {
 	struct session *s = map_get(&edge.sessions, id);
-	return s && s->backend == from && s->opened && s->conn ? s : NULL;
+	return s && s->backend == from && s->opened && s->conn && s->phase != SESSION_ENDING ? s : NULL;
 }
 
 static void take_output(struct ipc_channel *from, struct ipc_packet *p)
@@ -187,6 +209,7 @@ static void take_output(struct ipc_channel *from, struct ipc_packet *p)
 	struct session *s = session_of(from, m.session);
 	if (!s)
 		return;
+	s->mid_answer = true;
 	conn_write(s->conn, m.text);
 	if (m.source >= 0)
 		conn_write_file(s->conn, ipc_packet_take_fd(p, m.source), m.offset, m.length);
@@ -205,6 +228,7 @@ static void take_done(struct ipc_channel *from, struct ipc_packet *p)
 		(void)buf_add(&s->state, m.state);
 	}
 	s->stateless = m.flags & DONE_STATELESS;
+	s->mid_answer = false;
 	conn_write(s->conn, m.out);
 	log_context(s->trace, s->id);
 	s->service->ops->done(s, p, &m);
@@ -257,6 +281,7 @@ static void stop_now(struct loop_timer *t)
 static void stop(struct role *role)
 {
 	edge.stopping = true;
+	loop_timer_clear(role->loop, &edge.accept_again);
 	for (size_t i = 0; i < edge.listeners.n; i++) {
 		int fd = edge.listeners.p[i]->io.fd;
 		loop_remove(role->loop, &edge.listeners.p[i]->io);
@@ -275,7 +300,7 @@ static void stop(struct role *role)
 }
 
 static const char *const peers[] = {"mta", "dir", "user", NULL};
-static const struct role_ops ops = {
+const struct role_ops edge_role_ops = {
 	.name = "edge",
 	.sandbox_flags = SANDBOX_ACCEPT,
 	.peers = peers,
@@ -287,10 +312,3 @@ static const struct role_ops ops = {
 	.certificate = take_certificate,
 	.stop = stop,
 };
-
-int main(int argc, char **argv)
-{
-	list_init(&edge.all);
-	tls_init();
-	return role_main(argc, argv, &ops);
-}

@@ -38,6 +38,7 @@ struct service {
 	const char *name;
 	const struct session_ops *ops;
 	bool tls_at_once;
+	const char *alpn; /* a client that offers protocols must offer this one; NULL = any */
 };
 extern const struct service edge_services[SERVICES];
 
@@ -48,6 +49,7 @@ struct session_ops {
 	void (*secured)(struct session *s); /* after STARTTLS */
 	void (*timeout)(struct session *s);
 	void (*drained)(struct session *s, size_t left);
+	void (*eof)(struct session *s); /* the client sends no more, but may still read; NULL = finish */
 	void (*done)(struct session *s, struct ipc_packet *p, const struct msg_session_done *m);
 	/* The backend is gone with something of this session under way; or it is back. */
 	void (*backend_lost)(struct session *s);
@@ -69,9 +71,11 @@ struct imap_edge {
 	unsigned in_flight;
 	bool idle_sent;	   /* IDLE is on its way: take nothing until it is parked or answered */
 	bool more;	   /* the backend waits for the output to drain */
-	bool writing_body; /* an external literal is arriving */
-	int body_fd;
+	bool eof;	   /* end when everything is answered */
+	int body_fd;	   /* an external literal is arriving; else -1 */
 	struct buf deferred; /* ours to say when no answer of the backend is under way */
+	struct buf again;  /* the command under way, when it is the only one and can be said again */
+	bool repeatable;   /* it changes nothing, or did not go out */
 	struct edge_literals *literals; /* of the command that is arriving; NULL = none */
 	struct ipc_ask ask;
 };
@@ -83,14 +87,14 @@ struct smtp_edge {
 	enum smtp_input input;
 	struct frame_data data;
 	struct frame_bdat bdat;
-	bool bdat_last, discard, greeted;
+	bool bdat_last, discard;
 	uint64_t octets_max;
 	uint64_t size;	     /* of the body so far */
 	unsigned body_flags; /* enum body_flag */
 	struct buf body;     /* while small */
 	unsigned char body_id[16];
 	int body_fd; /* -1: not a file (yet) */
-	struct login_sasl sasl;
+	struct login_sasl *sasl; /* NULL but during AUTH */
 	struct buf initial; /* of AUTH: never leaves edge but for dir */
 	bool has_initial;
 	struct buf last;      /* the command under way, to be said again to a fresh mta */
@@ -114,9 +118,11 @@ struct session {
 	uint32_t seq;		     /* of the last command sent */
 	struct buf state;	     /* sealed, to resume from */
 	bool stateless;		     /* the backend keeps what does not fit into `state` */
+	bool mid_answer;	     /* output came whose end (session_done) has not */
 	bool opened;		     /* the backend at hand knows the session */
-	bool detached;		     /* ended, but an answer of dir or a backend still comes */
+	bool detached;		     /* ended: goes when no answer is outstanding */
 	unsigned asks;		     /* answers outstanding */
+	struct loop_task reap;	     /* counts as an answer: whoever is on the stack may still look */
 	struct loop_timer hold;	     /* a reply that must not go out yet */
 	void (*held)(struct session *s);
 	struct ipc_ask login_ask;
@@ -142,7 +148,10 @@ struct edge {
 	size_t trusted_n, normalise_n;
 	bool stopping;
 	struct loop_timer stop_timer;
+	struct loop_timer accept_again; /* runs while there are no descriptors for connections */
 };
+extern struct edge edge;
+extern const struct role_ops edge_role_ops;
 
 /* edge.c: keep count */
 void edge_session_began(struct session *s);
@@ -153,8 +162,11 @@ struct session *session_accept(struct edge *e, const struct service *service, in
 /* The connection is closed (or finishing); the session goes when nothing is outstanding. */
 void session_finish(struct session *s);
 void session_write(struct session *s, struct str text);
-/* Send one message to the backend; opens the session there first when it is new to it. */
-void session_send(struct session *s, enum ipc_type type, const void *msg);
+/*
+ * Send one message to the backend; opens the session there first when it is new to it. -FAIL_PEER:
+ * it did not get it, backend_lost and backend_back are to come. Others: it takes no more.
+ */
+MUST_CHECK int session_send(struct session *s, enum ipc_type type, const void *msg);
 void session_open_at_backend(struct session *s);
 struct msg_peer session_peer(struct session *s, char ip[NETADDR_TEXT_MAX], char local[NETADDR_TEXT_MAX]);
 /* Ask dir; on its answer, not before it allows, `then` runs with s->verdict and s->shard set. */
@@ -162,7 +174,7 @@ void session_login(struct session *s, const struct sasl_credentials *c, void (*t
 /* Run `then` after ms (at once when 0, but never inside this call's caller for ms > 0). */
 void session_hold(struct session *s, uint32_t ms, void (*then)(struct session *s));
 void session_ask(struct session *s, struct ipc_channel *ch, const struct ipc_question *q, struct ipc_ask *a);
-/* To be called first in each answer: false when the session ended meanwhile (and is freed now). */
+/* To be called first in each answer: false when the session ended meanwhile (and may be freed now). */
 bool session_answered(struct session *s);
 
 extern const struct session_ops edge_imap_ops;

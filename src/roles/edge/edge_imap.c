@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #define IN_FLIGHT_MAX 16
+#define AGAIN_MAX KIB(16)
 #define PATIENCE MIB(256)     /* of a dropped command: a literal may claim any size */
 #define DRAINED_LOW KIB(256) /* a long command goes on when so little is left to send */
 
@@ -63,7 +64,7 @@ static void begin(struct session *s)
 					   .plain_allowed = s->trusted,
 					   .version = BARID_VERSION};
 	s->imap.body_fd = -1;
-	s->imap.login = calloc(1, sizeof *s->imap.login);
+	s->imap.login = xcalloc(1, sizeof *s->imap.login);
 	frame_imap_init(&s->imap.frame, &frame_imap_limits_login);
 	login_imap_init(s->imap.login, &config, s->service->tls_at_once);
 	login_imap_greet(s->imap.login, &out);
@@ -114,7 +115,7 @@ static void act(struct session *s, enum login_action action)
 	case LOGIN_ACTION_LINE: frame_imap_expect_raw(&s->imap.frame); break;
 	case LOGIN_ACTION_STARTTLS:
 		frame_imap_wipe(&s->imap.frame);
-		conn_start_tls(s->conn, s->edge->tls);
+		conn_start_tls(s->conn, s->edge->tls, s->service->alpn);
 		break;
 	case LOGIN_ACTION_VERIFY: verify(s); break;
 	case LOGIN_ACTION_DONE: logged_in(s); break;
@@ -125,14 +126,61 @@ static void act(struct session *s, enum login_action action)
 static void secured(struct session *s)
 {
 	login_imap_tls_started(s->imap.login);
+	conn_timeout(s->conn, s->edge->role->conf->login_timeout_ms);
 	conn_resume(s->conn);
+}
+
+/* What was under way may or may not have happened: say so by ending, never guess. */
+static void give_up(struct session *s)
+{
+	if (!s->mid_answer) /* else it would land inside of an answer */
+		session_write(s, STR("* BYE [UNAVAILABLE] The mailbox server restarted, please connect again.\r\n"));
+	session_finish(s);
 }
 
 /* --- after login: towards the user process ------------------------------------------------------------------ */
 
+/*
+ * When the user process dies, the one command under way is said again to its successor if it
+ * changes nothing, or never reached it. Once: a command that kills must not do so for ever.
+ */
+static void keep_command(struct session *s, struct str text)
+{
+	struct imap_edge *m = &s->imap;
+	buf_clear(&m->again);
+	if (m->in_flight || m->literals || text.n > AGAIN_MAX)
+		return;
+	m->again = BUF_INIT(AGAIN_MAX);
+	(void)buf_add(&m->again, text);
+	switch ((int)imap_cmd_peek(text)) {
+	case IMAP_CMD_NOOP:
+	case IMAP_CMD_CHECK:
+	case IMAP_CMD_SELECT:
+	case IMAP_CMD_EXAMINE:
+	case IMAP_CMD_UNSELECT:
+	case IMAP_CMD_LIST:
+	case IMAP_CMD_LSUB:
+	case IMAP_CMD_STATUS:
+	case IMAP_CMD_FETCH:
+	case IMAP_CMD_SEARCH:
+	case IMAP_CMD_IDLE: m->repeatable = true; break;
+	default: m->repeatable = s->phase == SESSION_PARKED; /* DONE */
+	}
+}
+
+static void say_again(struct session *s)
+{
+	struct imap_edge *m = &s->imap;
+	struct msg_session_command msg = {.session = s->id.v, .seq = s->seq, .input = buf_str(&m->again)};
+	m->repeatable = false;
+	if (session_send(s, IPC_SESSION_COMMAND, &msg) < 0)
+		give_up(s);
+}
+
 static void send_command(struct session *s, const struct imap_input *in)
 {
 	struct imap_edge *m = &s->imap;
+	keep_command(s, in->text);
 	struct msg_session_command msg = {.session = s->id.v, .seq = ++s->seq, .input = in->text};
 	if (m->literals) {
 		msg.literals = m->literals->msg;
@@ -145,9 +193,13 @@ static void send_command(struct session *s, const struct imap_input *in)
 	m->in_flight++;
 	m->idle_sent = s->phase != SESSION_PARKED && imap_cmd_peek(in->text) == IMAP_CMD_IDLE;
 	s->phase = SESSION_RUNNING;
-	session_send(s, IPC_SESSION_COMMAND, &msg);
+	int r = session_send(s, IPC_SESSION_COMMAND, &msg);
 	free(m->literals);
 	m->literals = NULL;
+	if (r == -FAIL_PEER && m->again.n)
+		m->repeatable = true; /* it waits for backend_back */
+	else if (r < 0)
+		give_up(s);
 }
 
 static void refuse_literal(struct session *s, int r, const char *text)
@@ -194,8 +246,8 @@ static void ask_for_file(struct session *s, const struct frame_imap_event *e)
 {
 	struct imap_edge *m = &s->imap;
 	if (!m->literals)
-		m->literals = calloc(1, sizeof *m->literals);
-	if (!m->literals || m->literals->n == EDGE_LITERALS_MAX) {
+		m->literals = xcalloc(1, sizeof *m->literals);
+	if (m->literals->n == EDGE_LITERALS_MAX) {
 		refuse_literal(s, -FAIL_LIMIT, "Too many literals in one command.");
 		return;
 	}
@@ -264,10 +316,11 @@ static void dropped(struct session *s, const struct frame_imap_event *e)
 static bool may_take(const struct session *s)
 {
 	const struct imap_edge *m = &s->imap;
-	if (s->phase == SESSION_LOGIN || s->phase == SESSION_PARKED)
+	if (s->phase == SESSION_LOGIN)
 		return true;
-	return s->phase == SESSION_RUNNING && m->in_flight < IN_FLIGHT_MAX && !m->idle_sent && !m->more &&
-	       !m->deferred.n && ipc_channel_is_up(s->backend);
+	if ((s->phase != SESSION_RUNNING && s->phase != SESSION_PARKED) || !s->opened)
+		return false; /* while the backend restarts, what comes waits for it */
+	return m->in_flight < IN_FLIGHT_MAX && !m->idle_sent && !m->more && !m->deferred.n;
 }
 
 static void before_login(struct session *s, const struct frame_imap_event *e)
@@ -286,8 +339,9 @@ static void before_login(struct session *s, const struct frame_imap_event *e)
 
 static void input(struct session *s, struct str *in)
 {
-	conn_timeout(s->conn, s->phase == SESSION_LOGIN ? s->edge->role->conf->login_timeout_ms
-							: s->edge->role->conf->imap_idle_timeout_ms);
+	/* The time for a login is one for all: chatting does not prolong it. */
+	if (s->phase != SESSION_LOGIN)
+		conn_timeout(s->conn, s->edge->role->conf->imap_idle_timeout_ms);
 	while (may_take(s)) {
 		struct frame_imap_event e = frame_imap_feed(&s->imap.frame, in);
 		if (s->imap.frame.dropped > PATIENCE) {
@@ -307,32 +361,54 @@ static void input(struct session *s, struct str *in)
 			send_command(s, &e.input);
 		else
 			dropped(s, &e);
-		if (!s->conn || s->conn->closing || s->conn->handshaking)
+		if (!s->conn || s->conn->handshaking)
 			return;
 	}
-	if (s->conn && !s->conn->closing)
+	if (s->conn)
 		conn_pause(s->conn);
 }
 
+/* `printf '...' | nc`: what was asked is still answered. */
+static void eof(struct session *s)
+{
+	struct imap_edge *m = &s->imap;
+	m->eof = true;
+	if (m->in_flight == 0 && !m->more)
+		session_finish(s);
+}
+
 /* --- after login: back from the user process ------------------------------------------------------------------ */
+
+static void drained(struct session *s, size_t left)
+{
+	if (!s->imap.more || left > DRAINED_LOW)
+		return;
+	struct msg_session_resume m = {.session = s->id.v};
+	s->imap.more = false;
+	if (session_send(s, IPC_SESSION_RESUME, &m) < 0)
+		give_up(s);
+}
 
 static void done(struct session *s, struct ipc_packet *p, const struct msg_session_done *m)
 {
 	struct imap_edge *im = &s->imap;
 	(void)p;
 	im->more = false;
+	if (m->seq)
+		buf_clear(&im->again); /* answered, if only in part */
 	if (m->next == NEXT_MORE) {
 		im->more = true;
 		flush_if_idle(s);
-		if (s->conn && s->service->ops->drained)
-			s->service->ops->drained(s, s->conn->out_bytes);
+		if (s->conn)
+			drained(s, s->conn->out_bytes);
 		return;
 	}
 	if (m->seq && im->in_flight)
 		im->in_flight--;
-	im->idle_sent = false;
+	if (m->seq == s->seq)
+		im->idle_sent = false; /* news of an earlier IDLE may cross this one */
 	say_deferred(s);
-	if (m->next == NEXT_CLOSE) {
+	if (m->next == NEXT_CLOSE || (im->eof && im->in_flight == 0)) {
 		session_finish(s);
 		return;
 	}
@@ -351,32 +427,21 @@ static void done(struct session *s, struct ipc_packet *p, const struct msg_sessi
 		conn_resume(s->conn);
 }
 
-static void drained(struct session *s, size_t left)
-{
-	if (!s->imap.more || left > DRAINED_LOW || !s->backend)
-		return;
-	struct msg_session_resume m = {.session = s->id.v};
-	s->imap.more = false;
-	(void)ipc_send(s->backend, s->trace, IPC_SESSION_RESUME, &m);
-}
-
-/* What was under way may or may not have happened: say so by ending, never guess. */
 static void backend_lost(struct session *s)
 {
+	const struct imap_edge *m = &s->imap;
+	bool again = m->in_flight == 1 && m->again.n && m->repeatable;
 	s->opened = false;
-	if (s->imap.in_flight || s->imap.more || s->imap.literals || s->phase == SESSION_WAITING || s->stateless ||
-	    s->state.n == 0) {
-		session_write(s, STR("* BYE [UNAVAILABLE] The mailbox server restarted, please connect again.\r\n"));
-		session_finish(s);
-		return;
-	}
-	if (s->phase == SESSION_RUNNING)
-		conn_pause(s->conn);
+	if ((m->in_flight && !again) || m->more || m->literals || s->phase == SESSION_WAITING || s->stateless ||
+	    s->mid_answer || s->state.n == 0)
+		give_up(s);
 }
 
 static void backend_back(struct session *s)
 {
 	session_open_at_backend(s);
+	if (s->imap.in_flight)
+		say_again(s);
 	if (may_take(s))
 		conn_resume(s->conn);
 }
@@ -385,7 +450,8 @@ static void timeout(struct session *s)
 {
 	AUTO(buf) struct buf out = BUF_INIT(KIB(1));
 	login_imap_bye_timeout(&out);
-	write_reply(s, &out);
+	if (!s->mid_answer)
+		write_reply(s, &out);
 	session_finish(s);
 }
 
@@ -393,7 +459,8 @@ static void say_goodbye(struct session *s)
 {
 	AUTO(buf) struct buf out = BUF_INIT(KIB(1));
 	login_imap_bye_shutdown(&out);
-	write_reply(s, &out);
+	if (!s->mid_answer && !(s->conn && s->conn->handshaking))
+		write_reply(s, &out);
 	session_finish(s);
 }
 
@@ -405,6 +472,7 @@ static void clear(struct session *s)
 	s->imap.login = NULL;
 	drop_literals(s);
 	buf_clear(&s->imap.deferred);
+	buf_clear(&s->imap.again);
 	frame_imap_clear(&s->imap.frame);
 }
 
@@ -413,6 +481,7 @@ const struct session_ops edge_imap_ops = {.begin = begin,
 					  .secured = secured,
 					  .timeout = timeout,
 					  .drained = drained,
+					  .eof = eof,
 					  .done = done,
 					  .backend_lost = backend_lost,
 					  .backend_back = backend_back,

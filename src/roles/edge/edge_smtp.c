@@ -18,17 +18,22 @@
 #define BATCH_MAX KIB(32)
 #define PATIENCE MIB(1)	   /* of one endless line */
 #define OUT_HIGH KIB(256)   /* a client that does not read its replies is not read either */
+#define OUT_LOW KIB(64)
 
 static const struct conf *conf_of(const struct session *s)
 {
 	return s->edge->role->conf;
 }
 
+static bool in_content(const struct session *s)
+{
+	return s->smtp.input == SMTP_INPUT_DATA || s->smtp.input == SMTP_INPUT_BDAT;
+}
+
+/* For the next command, or the next piece of a message. */
 static void arm_timeout(struct session *s)
 {
-	conn_timeout(s->conn, s->smtp.input == SMTP_INPUT_DATA || s->smtp.input == SMTP_INPUT_BDAT
-				      ? conf_of(s)->smtp_data_timeout_ms
-				      : conf_of(s)->smtp_command_timeout_ms);
+	conn_timeout(s->conn, in_content(s) ? conf_of(s)->smtp_data_timeout_ms : conf_of(s)->smtp_command_timeout_ms);
 }
 
 static void begin(struct session *s)
@@ -56,7 +61,25 @@ static void forget_initial(struct smtp_edge *m)
 
 /* --- lines ------------------------------------------------------------------------------------------------- */
 
-/* What is under way is kept in m->last: its type, then what it says. */
+static int send_now(struct session *s, enum ipc_type type, struct str content)
+{
+	if (type == IPC_SESSION_COMMAND) {
+		struct msg_session_command msg = {.session = s->id.v, .seq = ++s->seq, .input = content};
+		return session_send(s, type, &msg);
+	}
+	if (type == IPC_SESSION_TLS) {
+		struct msg_session_tls msg = {.session = s->id.v, .seq = ++s->seq, .tls_text = content};
+		return session_send(s, type, &msg);
+	}
+	CHECK(type == IPC_SESSION_AUTH);
+	struct msg_session_auth msg = {.session = s->id.v, .seq = ++s->seq, .outcome = (uint8_t)content.p[0]};
+	return session_send(s, type, &msg);
+}
+
+/*
+ * What is under way is kept in m->last: its type, then what it says. While mta is down it waits
+ * there for backend_back.
+ */
 static void say(struct session *s, enum ipc_type type, struct str content)
 {
 	struct smtp_edge *m = &s->smtp;
@@ -65,16 +88,9 @@ static void say(struct session *s, enum ipc_type type, struct str content)
 	(void)buf_add(&m->last, content);
 	m->busy = true;
 	conn_pause(s->conn);
-	if (type == IPC_SESSION_COMMAND) {
-		struct msg_session_command msg = {.session = s->id.v, .seq = ++s->seq, .input = content};
-		session_send(s, type, &msg);
-	} else if (type == IPC_SESSION_TLS) {
-		struct msg_session_tls msg = {.session = s->id.v, .seq = ++s->seq, .tls_text = content};
-		session_send(s, type, &msg);
-	} else if (type == IPC_SESSION_AUTH) {
-		struct msg_session_auth msg = {.session = s->id.v, .seq = ++s->seq, .outcome = (uint8_t)content.p[0]};
-		session_send(s, type, &msg);
-	}
+	int r = send_now(s, type, content);
+	if (r < 0 && r != -FAIL_PEER)
+		conn_close(s->conn); /* mta takes no more */
 }
 
 static void say_batch(struct session *s, bool more)
@@ -151,7 +167,8 @@ static void end_body(struct session *s)
 	m->body_under_way = true;
 	m->input = SMTP_INPUT_LINES;
 	conn_pause(s->conn);
-	session_send(s, IPC_SESSION_BODY, &msg);
+	if (session_send(s, IPC_SESSION_BODY, &msg) < 0)
+		conn_close(s->conn);
 	if (last)
 		buf_clear(&m->body);
 }
@@ -257,9 +274,17 @@ static void take_data(struct session *s, struct str *in)
 /* Numbers of enum smtp_auth (proto/smtp/smtp_session.h), which edge does not link. */
 enum { AUTH_GRANTED, AUTH_REFUSED, AUTH_MALFORMED, AUTH_CANCELLED, AUTH_UNKNOWN, AUTH_UNAVAILABLE };
 
+static void forget_sasl(struct smtp_edge *m)
+{
+	if (m->sasl)
+		login_sasl_clear(m->sasl);
+	free(m->sasl);
+	m->sasl = NULL;
+}
+
 static void auth_outcome(struct session *s, char outcome)
 {
-	login_sasl_clear(&s->smtp.sasl);
+	forget_sasl(&s->smtp);
 	frame_line_wipe(&s->smtp.frame);
 	s->smtp.input = SMTP_INPUT_LINES;
 	say(s, IPC_SESSION_AUTH, (struct str){&outcome, 1});
@@ -278,6 +303,7 @@ static void sasl_step(struct session *s, enum login_sasl_result r, struct buf *r
 	if (r == LOGIN_SASL_CONTINUE) {
 		session_write(s, buf_str(reply));
 		s->smtp.input = SMTP_INPUT_SASL;
+		arm_timeout(s);
 		conn_resume(s->conn);
 		conn_flush(s->conn);
 		return;
@@ -290,8 +316,8 @@ static void sasl_step(struct session *s, enum login_sasl_result r, struct buf *r
 	}
 	s->phase = SESSION_WAITING;
 	conn_pause(s->conn);
-	session_login(s, &s->smtp.sasl.credentials, verdict_is_in);
-	sasl_credentials_clear(&s->smtp.sasl.credentials);
+	session_login(s, &s->smtp.sasl->credentials, verdict_is_in);
+	sasl_credentials_clear(&s->smtp.sasl->credentials);
 }
 
 static void begin_auth(struct session *s, struct str mechanism)
@@ -299,7 +325,9 @@ static void begin_auth(struct session *s, struct str mechanism)
 	AUTO(buf) struct buf reply = BUF_INIT(KIB(4));
 	struct smtp_edge *m = &s->smtp;
 	struct str initial = m->has_initial ? (m->initial.n ? buf_str(&m->initial) : STR("")) : STR_NULL;
-	enum login_sasl_result r = login_sasl_begin(&m->sasl, LOGIN_SMTP, STR_NULL, mechanism, initial, &reply);
+	forget_sasl(m);
+	m->sasl = xcalloc(1, sizeof *m->sasl);
+	enum login_sasl_result r = login_sasl_begin(m->sasl, LOGIN_SMTP, STR_NULL, mechanism, initial, &reply);
 	forget_initial(m);
 	sasl_step(s, r, &reply);
 }
@@ -314,27 +342,38 @@ static void take_sasl(struct session *s, struct str *in)
 	s->smtp.input = SMTP_INPUT_LINES;
 	if (e != FRAME_LINE_READY)
 		line = STR("*not-base64*");
-	sasl_step(s, login_sasl_line(&s->smtp.sasl, line, &reply), &reply);
+	sasl_step(s, login_sasl_line(s->smtp.sasl, line, &reply), &reply);
 }
 
 /* --- input and answers ---------------------------------------------------------------------------------------------- */
 
+static bool may_take(const struct session *s)
+{
+	return s->conn && !s->smtp.busy && s->phase == SESSION_RUNNING && s->opened && s->conn->out_bytes <= OUT_HIGH;
+}
+
 static void input(struct session *s, struct str *in)
 {
 	struct smtp_edge *m = &s->smtp;
-	arm_timeout(s);
-	while (in->n && !m->busy && s->phase == SESSION_RUNNING && s->conn && !s->conn->closing) {
+	/* A line has its time, and a byte now and then does not prolong it. */
+	if (in_content(s))
+		arm_timeout(s);
+	while (in->n && may_take(s)) {
 		if (m->input == SMTP_INPUT_LINES)
 			take_lines(s, in);
 		else if (m->input == SMTP_INPUT_SASL)
 			take_sasl(s, in);
 		else
 			take_data(s, in);
-		if (s->conn && s->conn->out_bytes > OUT_HIGH)
-			break;
 	}
-	if (in->n && s->conn && !s->conn->closing)
+	if (s->conn && !may_take(s))
 		conn_pause(s->conn);
+}
+
+static void drained(struct session *s, size_t left)
+{
+	if (left <= OUT_LOW && s->conn->paused && may_take(s))
+		conn_resume(s->conn);
 }
 
 static void forget_body(struct smtp_edge *m)
@@ -364,22 +403,37 @@ static void begin_content(struct session *s, const struct msg_session_done *d)
 		frame_bdat_chunk(&m->bdat, d->arg);
 }
 
-static void go_on(struct session *s)
+static void say_goodbye(struct session *s)
 {
-	if (!s->conn || s->conn->closing || s->phase == SESSION_ENDING)
-		return;
-	s->smtp.busy = false;
-	conn_flush(s->conn);
-	if (!s->conn || s->conn->closing)
-		return;
-	arm_timeout(s);
+	if (s->smtp.body_under_way || s->mid_answer)
+		return; /* a reply is on the way: go_on says goodbye behind it */
+	session_write(s, STR("421 4.3.2 The server stops, please come back in a minute.\r\n"));
+	session_finish(s);
+}
+
+static void take_on(struct session *s)
+{
 	/* A chunk of size 0 is complete without any input. */
-	if (s->smtp.input == SMTP_INPUT_BDAT && s->smtp.bdat.left == 0) {
+	if (s->smtp.input == SMTP_INPUT_BDAT && s->smtp.bdat.left == 0 && may_take(s)) {
 		struct str none = STR("");
 		take_data(s, &none);
 	}
-	if (!s->smtp.busy && s->phase == SESSION_RUNNING)
+	if (may_take(s))
 		conn_resume(s->conn);
+}
+
+static void go_on(struct session *s)
+{
+	s->smtp.busy = false;
+	conn_flush(s->conn);
+	if (!s->conn)
+		return;
+	if (s->edge->stopping) {
+		say_goodbye(s);
+		return;
+	}
+	arm_timeout(s);
+	take_on(s);
 }
 
 static void done(struct session *s, struct ipc_packet *p, const struct msg_session_done *d)
@@ -387,7 +441,9 @@ static void done(struct session *s, struct ipc_packet *p, const struct msg_sessi
 	struct smtp_edge *m = &s->smtp;
 	(void)p;
 	m->body_under_way = false;
-	buf_reset(&m->last);
+	buf_clear(&m->last);
+	if (d->next != NEXT_AUTH)
+		forget_initial(m);
 	if (d->next == NEXT_CLOSE) {
 		session_finish(s);
 		return;
@@ -397,7 +453,7 @@ static void done(struct session *s, struct ipc_packet *p, const struct msg_sessi
 	} else if (d->next == NEXT_STARTTLS) {
 		frame_line_wipe(&m->frame);
 		forget_body(m);
-		conn_start_tls(s->conn, s->edge->tls);
+		conn_start_tls(s->conn, s->edge->tls, s->service->alpn);
 		return;
 	} else if (d->next == NEXT_AUTH) {
 		m->busy = false;
@@ -419,7 +475,7 @@ static void secured(struct session *s)
 static void backend_lost(struct session *s)
 {
 	s->opened = false;
-	if (s->smtp.body_under_way || s->phase == SESSION_WAITING || s->smtp.body_fd >= 0 || s->stateless) {
+	if (s->smtp.body_under_way || s->mid_answer || s->phase == SESSION_WAITING || s->smtp.body_fd >= 0 || s->stateless) {
 		/* No reply: the client knows as little as we do, and sends the message again. */
 		conn_close(s->conn);
 		return;
@@ -436,8 +492,8 @@ static void backend_back(struct session *s)
 		m->last = BUF_INIT(again.max);
 		struct str content = str_skip(buf_str(&again), 1);
 		say(s, (enum ipc_type)(unsigned char)again.p[0], content);
-	} else if (!m->busy) {
-		conn_resume(s->conn);
+	} else if (!s->conn->handshaking) {
+		take_on(s);
 	}
 }
 
@@ -447,19 +503,12 @@ static void timeout(struct session *s)
 	session_finish(s);
 }
 
-static void say_goodbye(struct session *s)
-{
-	if (s->smtp.body_under_way)
-		return; /* its reply is on the way: wait for it */
-	session_write(s, STR("421 4.3.2 The server stops, please come back in a minute.\r\n"));
-	session_finish(s);
-}
-
 static void clear(struct session *s)
 {
 	struct smtp_edge *m = &s->smtp;
-	login_sasl_clear(&m->sasl);
+	forget_sasl(m);
 	forget_initial(m);
+	frame_line_wipe(&m->frame);
 	frame_line_clear(&m->frame);
 	buf_clear(&m->batch);
 	buf_clear(&m->last);
@@ -470,6 +519,7 @@ const struct session_ops edge_smtp_ops = {.begin = begin,
 					  .input = input,
 					  .secured = secured,
 					  .timeout = timeout,
+					  .drained = drained,
 					  .done = done,
 					  .backend_lost = backend_lost,
 					  .backend_back = backend_back,

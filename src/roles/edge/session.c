@@ -20,6 +20,19 @@ static void session_free(struct session *s)
 	free(s);
 }
 
+/* One answer less to wait for. */
+static void release(struct session *s)
+{
+	CHECK(s->asks > 0);
+	if (--s->asks == 0 && s->detached)
+		session_free(s);
+}
+
+static void reap(struct loop_task *task)
+{
+	release(CONTAINER_OF(task, struct session, reap));
+}
+
 static void ended(struct conn *c, enum conn_end end, const struct fail *why)
 {
 	struct session *s = c->owner;
@@ -40,8 +53,10 @@ static void ended(struct conn *c, enum conn_end end, const struct fail *why)
 	s->phase = SESSION_ENDING;
 	s->detached = true;
 	loop_timer_clear(e->role->loop, &s->hold);
-	if (s->asks == 0)
-		session_free(s);
+	/* Never here: a connection may end under any call of ours, and the callers look at s. */
+	s->asks++;
+	s->reap.run = reap;
+	loop_post(e->role->loop, &s->reap);
 }
 
 void session_finish(struct session *s)
@@ -53,12 +68,9 @@ void session_finish(struct session *s)
 
 bool session_answered(struct session *s)
 {
-	s->asks--;
-	if (!s->detached)
-		return true;
-	if (s->asks == 0)
-		session_free(s);
-	return false;
+	bool alive = !s->detached;
+	release(s);
+	return alive;
 }
 
 void session_ask(struct session *s, struct ipc_channel *ch, const struct ipc_question *q, struct ipc_ask *a)
@@ -77,6 +89,17 @@ static void input(struct conn *c, struct str *in)
 	log_context((struct trace_id){0}, (struct session_id){0});
 	if (!c->closing)
 		conn_flush(c);
+}
+
+static void eof(struct conn *c)
+{
+	struct session *s = c->owner;
+	log_context(s->trace, s->id);
+	if (s->service->ops->eof)
+		s->service->ops->eof(s);
+	else
+		session_finish(s);
+	log_context((struct trace_id){0}, (struct session_id){0});
 }
 
 static void secured(struct conn *c)
@@ -102,7 +125,7 @@ static void drained(struct conn *c, size_t left)
 }
 
 static const struct conn_ops conn_ops = {
-	.input = input, .secured = secured, .drained = drained, .timeout = timeout, .ended = ended};
+	.input = input, .eof = eof, .secured = secured, .drained = drained, .timeout = timeout, .ended = ended};
 
 static bool within(const struct netcidr *nets, size_t n, const struct netaddr *a)
 {
@@ -136,7 +159,7 @@ struct session *session_accept(struct edge *e, const struct service *service, in
 	log_context((struct trace_id){0}, (struct session_id){0});
 	if (service->tls_at_once) {
 		conn_timeout(s->conn, e->role->conf->login_timeout_ms);
-		conn_start_tls(s->conn, e->tls);
+		conn_start_tls(s->conn, e->tls, service->alpn);
 	} else {
 		service->ops->begin(s);
 	}
@@ -174,13 +197,11 @@ void session_open_at_backend(struct session *s)
 		s->opened = true;
 }
 
-void session_send(struct session *s, enum ipc_type type, const void *msg)
+int session_send(struct session *s, enum ipc_type type, const void *msg)
 {
 	if (!s->opened)
 		session_open_at_backend(s);
-	/* When the backend is down, backend_back says everything again that it has to know. */
-	if (s->opened)
-		(void)ipc_send(s->backend, s->trace, type, msg);
+	return s->opened ? ipc_send(s->backend, s->trace, type, msg) : -FAIL_PEER;
 }
 
 /* --- login ------------------------------------------------------------------------------------------------------ */

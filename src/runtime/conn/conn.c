@@ -8,6 +8,9 @@
 #include <unistd.h>
 
 #define STALL_MS 120000
+#define FINISH_MS 600000   /* for all of the output after conn_finish */
+#define LINGER_MS 2000
+#define LINGER_BYTES MIB(1)
 #define MERGE_MAX KIB(16)  /* small texts join the item before them up to this size */
 #define READ_ROUNDS 8	   /* then others have their turn */
 
@@ -127,31 +130,46 @@ static bool leave(struct conn *c)
 	return alive;
 }
 
-static void update_interest(struct conn *c, bool want_out)
+static bool may_read(const struct conn *c)
 {
-	bool want_in = (!c->paused && !c->finishing) || c->handshaking;
-	if (c->closing)
-		return;
-	loop_want(c->loop, &c->io, (want_in ? EPOLLIN : 0u) | (want_out || c->tls_wants_out ? EPOLLOUT : 0u));
+	return !c->paused && !c->eof && !c->finishing && !c->closing && !c->handshaking;
+}
+
+static void update_interest(struct conn *c)
+{
+	if (c->closing || c->handshaking || c->lingering)
+		return; /* each watches for what it needs itself */
+	bool out = !list_empty(&c->out) || c->tls_wants_out;
+	loop_want(c->loop, &c->io, (may_read(c) ? EPOLLIN : 0u) | (out ? EPOLLOUT : 0u));
 }
 
 /* --- output --------------------------------------------------------------------------------------------- */
 
+/* The next bytes of the item: its text, or a piece of its file. */
+static int next_bytes(struct out_item *item, struct str *ret, struct fail *why)
+{
+	static char chunk[CONN_READ_SIZE]; /* one loop thread per process */
+	if (item->fd < 0) {
+		*ret = str_skip(buf_str(&item->text), item->written);
+		return 0;
+	}
+	ssize_t n = pread(item->fd, chunk, MIN(item->left, (uint64_t)sizeof chunk), (off_t)item->offset);
+	if (n < 0)
+		return fail_errno(why, FAIL_IO, "reading a body file");
+	if (n == 0)
+		return fail_set(why, FAIL_CORRUPT, NULL, "a body file is shorter than it was");
+	*ret = (struct str){chunk, (size_t)n};
+	return 0;
+}
+
 /* Write the front item further; IO_OK when it is done. */
 static enum io write_item(struct conn *c, struct out_item *item, struct fail *why)
 {
-	static char chunk[CONN_READ_SIZE]; /* one loop thread per process */
 	while (item->fd >= 0 ? item->left > 0 : item->written < item->text.n) {
-		struct str s = str_skip(buf_str(&item->text), item->written);
-		if (item->fd >= 0) {
-			ssize_t n = pread(item->fd, chunk, MIN(item->left, (uint64_t)sizeof chunk), (off_t)item->offset);
-			if (n <= 0) {
-				(void)fail_errno(why, FAIL_IO, "reading a body file");
-				return IO_ERROR;
-			}
-			s = (struct str){chunk, (size_t)n};
-		}
+		struct str s = STR_NULL;
 		size_t n = 0;
+		if (next_bytes(item, &s, why) < 0)
+			return IO_ERROR;
 		enum io io = write_some(c, s, &n, why);
 		if (io != IO_OK)
 			return io;
@@ -166,33 +184,75 @@ static enum io write_item(struct conn *c, struct out_item *item, struct fail *wh
 	return IO_OK;
 }
 
+static enum io write_queue(struct conn *c, struct fail *why)
+{
+	enum io io = IO_OK;
+	while (io == IO_OK && !list_empty(&c->out)) {
+		struct out_item *item = CONTAINER_OF(c->out.next, struct out_item, link);
+		io = write_item(c, item, why);
+		if (io == IO_OK)
+			item_free(item);
+	}
+	return io;
+}
+
+/* --- the last moments ------------------------------------------------------------------------------------- */
+
+/* Throw away what the client still sends, until it has seen our end. */
+static void discard(struct conn *c)
+{
+	static char bin[CONN_READ_SIZE];
+	for (;;) {
+		ssize_t n = recv(c->io.fd, bin, sizeof bin, 0);
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+			return;
+		c->discarded += n > 0 ? (size_t)n : 0;
+		if (n <= 0 || c->discarded > LINGER_BYTES) {
+			end(c, CONN_END_OURS, NULL);
+			return;
+		}
+	}
+}
+
+/* Everything is written. Closing on unread input would make the kernel reset the connection. */
+static void finished(struct conn *c)
+{
+	char one;
+	if (c->eof || (!c->kept.n && recv(c->io.fd, &one, 1, MSG_PEEK | MSG_DONTWAIT) <= 0)) {
+		end(c, CONN_END_OURS, NULL);
+		return;
+	}
+	if (c->tls)
+		tls_stream_close_notify(c->tls);
+	tls_stream_free(c->tls);
+	c->tls = NULL;
+	(void)shutdown(c->io.fd, SHUT_WR);
+	c->lingering = true;
+	loop_want(c->loop, &c->io, EPOLLIN);
+	loop_timer_in(c->loop, &c->stall, LINGER_MS);
+}
+
 void conn_flush(struct conn *c)
 {
 	struct fail why = FAIL_INIT;
 	size_t before = c->out_bytes;
-	enum io io = IO_OK;
-	if (c->closing || c->handshaking)
+	if (c->closing || c->handshaking || c->lingering)
 		return;
-	while (io == IO_OK && !list_empty(&c->out)) {
-		struct out_item *item = CONTAINER_OF(c->out.next, struct out_item, link);
-		io = write_item(c, item, &why);
-		if (io == IO_OK)
-			item_free(item);
-	}
+	enum io io = write_queue(c, &why);
 	if (io == IO_ERROR || io == IO_EOF) {
 		end(c, CONN_END_PEER, &why);
 		return;
 	}
 	if (list_empty(&c->out) && c->finishing) {
-		end(c, CONN_END_OURS, NULL);
+		finished(c);
 		return;
 	}
 	if (list_empty(&c->out))
 		loop_timer_clear(c->loop, &c->stall);
 	else if (!c->stall.pos || c->out_bytes < before)
 		loop_timer_in(c->loop, &c->stall, STALL_MS);
-	update_interest(c, !list_empty(&c->out));
-	if (c->ops->drained && c->out_bytes < before) {
+	update_interest(c);
+	if (c->ops->drained && c->out_bytes < before && !c->finishing) {
 		enter(c);
 		c->ops->drained(c, c->out_bytes);
 		(void)leave(c);
@@ -231,59 +291,73 @@ void conn_write_file(struct conn *c, int fd, uint64_t offset, uint64_t length)
 
 /* --- input ---------------------------------------------------------------------------------------------- */
 
-/* Offer what was kept, then keep what is left over. False when the connection is gone. */
-static bool offer(struct conn *c, struct str fresh)
+/* Offer what was kept, or what is fresh; keep what is left over. The caller has entered. */
+static void offer(struct conn *c, struct str fresh)
 {
-	struct str in = fresh;
-	if (c->kept.n) {
-		CHECK(buf_add(&c->kept, fresh) == 0);
-		in = buf_str(&c->kept);
-	}
+	CHECK(!c->kept.n || !fresh.n);
+	struct str in = c->kept.n ? buf_str(&c->kept) : fresh;
 	size_t had = in.n;
-	enter(c);
+	c->offering = true;
 	c->ops->input(c, &in);
-	if (!leave(c))
-		return false;
-	if (c->handshaking) { /* STARTTLS: what came before it in plain text is void (RFC 3207 6) */
+	c->offering = false;
+	if (c->closing)
+		return;
+	if (c->handshaking) { /* STARTTLS: what came behind it in plain text is void (RFC 3207 6) */
 		buf_clear(&c->kept);
-		return true;
+		return;
 	}
-	if (c->kept.n) {
+	if (c->kept.n)
 		buf_drop(&c->kept, had - MIN(in.n, had));
-		if (in.n == 0)
-			buf_clear(&c->kept);
-	} else if (in.n) {
+	else if (in.n)
 		CHECK(buf_add(&c->kept, in) == 0);
-	}
-	return true;
+	if (!c->kept.n)
+		buf_clear(&c->kept);
+	else if (!c->again_posted)
+		conn_pause(c);
 }
 
+/* The client sends no more. What it asked for may still be under way. */
+static void at_eof(struct conn *c)
+{
+	if (!c->ops->eof) {
+		end(c, CONN_END_PEER, NULL);
+		return;
+	}
+	c->eof = true;
+	update_interest(c);
+	c->ops->eof(c);
+}
+
+/* The caller has entered. */
 static void read_input(struct conn *c)
 {
 	static char piece[CONN_READ_SIZE];
 	struct fail why = FAIL_INIT;
 	enum io io = IO_OK;
 	c->tls_wants_out = false;
-	enter(c);
-	for (int i = 0; i < READ_ROUNDS && io == IO_OK && !c->paused && !c->finishing && !c->closing && !c->handshaking; i++) {
+	if (c->kept.n && may_read(c))
+		offer(c, STR(""));
+	for (int i = 0; i < READ_ROUNDS && io == IO_OK && may_read(c) && !c->kept.n; i++) {
 		size_t n = 0;
 		io = read_some(c, piece, sizeof piece, &n, &why);
-		if (io == IO_OK && !offer(c, (struct str){piece, n}))
-			break;
+		if (io == IO_OK)
+			offer(c, (struct str){piece, n});
 	}
-	if (!leave(c))
+	if (c->closing || c->handshaking)
 		return;
-	if (c->handshaking)
+	if (io == IO_ERROR) {
+		end(c, c->tls ? CONN_END_TLS : CONN_END_PEER, &why);
 		return;
-	if (io == IO_EOF || io == IO_ERROR) {
-		end(c, io == IO_ERROR && c->tls ? CONN_END_TLS : CONN_END_PEER, &why);
+	}
+	if (io == IO_EOF) {
+		at_eof(c);
 		return;
 	}
 	c->tls_wants_out = io == IO_WANT_OUT;
 	/* What TLS has decrypted already does not show in epoll. */
-	if (io == IO_OK && !c->paused && !c->finishing)
+	if (io == IO_OK && may_read(c))
 		conn_resume(c);
-	update_interest(c, !list_empty(&c->out));
+	update_interest(c);
 }
 
 static void handshake(struct conn *c)
@@ -299,26 +373,28 @@ static void handshake(struct conn *c)
 		return;
 	}
 	c->handshaking = false;
-	enter(c);
 	c->ops->secured(c);
-	if (!leave(c))
-		return;
 	conn_flush(c);
+	/* The client's first words may have come with the end of the handshake. */
+	if (may_read(c))
+		conn_resume(c);
 }
 
 static void ready(struct loop_io *io, uint32_t events)
 {
 	struct conn *c = CONTAINER_OF(io, struct conn, io);
 	enter(c);
-	if (c->handshaking)
-		handshake(c);
-	if (!c->closing && !c->handshaking && (events & EPOLLOUT) && !list_empty(&c->out))
-		conn_flush(c);
 	bool readable = (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) || ((events & EPOLLOUT) && c->tls_wants_out);
-	if (!c->closing && !c->handshaking && readable) {
-		if (!c->paused && !c->finishing)
+	if (c->handshaking) {
+		handshake(c);
+	} else if (c->lingering) {
+		discard(c);
+	} else {
+		if ((events & EPOLLOUT) && !list_empty(&c->out))
+			conn_flush(c);
+		if (readable && may_read(c))
 			read_input(c);
-		else if (events & (EPOLLHUP | EPOLLERR))
+		else if (!c->closing && !c->handshaking && !c->lingering && (events & (EPOLLHUP | EPOLLERR)))
 			end(c, CONN_END_PEER, NULL);
 	}
 	(void)leave(c);
@@ -333,17 +409,16 @@ static void run_again(struct loop_task *task)
 			free_now(c);
 		return;
 	}
-	if (c->paused || c->finishing || c->handshaking)
-		return;
-	if (c->kept.n && (!offer(c, STR("")) || c->paused || c->closing || c->handshaking))
-		return;
-	read_input(c);
+	enter(c);
+	if (may_read(c))
+		read_input(c);
+	(void)leave(c);
 }
 
 void conn_pause(struct conn *c)
 {
 	c->paused = true;
-	update_interest(c, !list_empty(&c->out));
+	update_interest(c);
 }
 
 void conn_resume(struct conn *c)
@@ -351,8 +426,8 @@ void conn_resume(struct conn *c)
 	if (c->closing)
 		return;
 	c->paused = false;
-	update_interest(c, !list_empty(&c->out));
-	if (!c->again_posted) {
+	update_interest(c);
+	if (!c->again_posted && may_read(c)) {
 		c->again_posted = true;
 		loop_post(c->loop, &c->again);
 	}
@@ -363,6 +438,10 @@ void conn_resume(struct conn *c)
 static void timer_fired(struct loop_timer *t)
 {
 	struct conn *c = CONTAINER_OF(t, struct conn, timer);
+	if (c->finishing) {
+		end(c, CONN_END_STALLED, NULL);
+		return;
+	}
 	enter(c);
 	c->ops->timeout(c);
 	(void)leave(c);
@@ -370,7 +449,8 @@ static void timer_fired(struct loop_timer *t)
 
 static void stalled(struct loop_timer *t)
 {
-	end(CONTAINER_OF(t, struct conn, stall), CONN_END_TIMEOUT, NULL);
+	struct conn *c = CONTAINER_OF(t, struct conn, stall);
+	end(c, c->lingering ? CONN_END_OURS : CONN_END_STALLED, NULL);
 }
 
 struct conn *conn_new(struct loop *loop, int fd, const struct conn_ops *ops, void *owner)
@@ -383,21 +463,26 @@ struct conn *conn_new(struct loop *loop, int fd, const struct conn_ops *ops, voi
 	c->timer.fire = timer_fired;
 	c->stall.fire = stalled;
 	c->again.run = run_again;
-	c->kept = BUF_INIT(CONN_READ_SIZE * 2);
+	c->kept = BUF_INIT(CONN_READ_SIZE);
 	c->paused = true;
 	list_init(&c->out);
 	loop_add(loop, &c->io, fd, 0);
 	return c;
 }
 
-void conn_start_tls(struct conn *c, struct tls_ctx *ctx)
+void conn_start_tls(struct conn *c, struct tls_ctx *ctx, const char *alpn)
 {
+	enter(c);
 	conn_flush(c);
-	if (c->closing)
+	if (!c->closing && !list_empty(&c->out))
+		end(c, CONN_END_STALLED, NULL); /* it must not go out encrypted, later */
+	if (!leave(c))
 		return;
-	if (!c->busy) /* else the callback's caller still looks at it, and drops it */
+	if (!c->offering) /* else offer() drops it when the callback has returned */
 		buf_clear(&c->kept);
 	c->tls = tls_stream_new(ctx, c->io.fd);
+	if (alpn)
+		tls_stream_expect_alpn(c->tls, alpn);
 	c->handshaking = true;
 	loop_want(c->loop, &c->io, EPOLLIN);
 }
@@ -409,7 +494,7 @@ struct str conn_tls_text(const struct conn *c)
 
 void conn_timeout(struct conn *c, uint64_t ms)
 {
-	if (c->closing)
+	if (c->closing || c->finishing)
 		return;
 	if (ms)
 		loop_timer_in(c->loop, &c->timer, (int64_t)ms);
@@ -425,9 +510,14 @@ void conn_park(struct conn *c)
 
 void conn_finish(struct conn *c)
 {
-	if (c->closing)
+	if (c->closing || c->finishing)
 		return;
+	if (c->handshaking) {
+		end(c, CONN_END_OURS, NULL);
+		return;
+	}
 	c->finishing = true;
+	loop_timer_in(c->loop, &c->timer, FINISH_MS);
 	conn_flush(c);
 }
 

@@ -3,9 +3,13 @@
  * conn.h - one client connection: input in pieces, output in a queue, TLS in between.    [runtime]
  *
  * Output is a queue of text and of ranges of files ("body sources"), written as the client takes
- * it. Input is handed to ops->input; what it leaves is kept and offered again by conn_resume, so
- * that a session that is busy with one command simply stops taking. While paused, nothing is
- * read: the client's own window fills and it waits.
+ * it. Input is handed to ops->input; what it leaves is kept, the connection pauses, and the rest is
+ * offered again after conn_resume: so a session that is busy with one command simply stops taking.
+ * While paused, nothing is read: the client's own window fills and it waits.
+ *
+ * A client may close its sending side and still wait for our answers: ops->eof hears of it once
+ * everything it has sent was taken. When we close first and the client has sent more, that is read
+ * and thrown away for a moment: closing on unread input would destroy our last words on their way.
  *
  * Lives on the loop's thread. Callbacks may call anything here, conn_close included: the
  * connection is then freed when the callback has returned.
@@ -27,14 +31,15 @@ struct tls_stream;
 enum conn_end {
 	CONN_END_PEER,	  /* the client closed or vanished */
 	CONN_END_TLS,	  /* handshake or record error */
-	CONN_END_TIMEOUT, /* the client does not take its output */
+	CONN_END_STALLED, /* the client does not take its output */
 	CONN_END_OURS,	  /* conn_close or conn_finish */
 };
 
 struct conn_ops {
-	/* New input, or kept input again. Take from the front of *in; leave what is not wanted now
-	 * and call conn_pause, or what is incomplete for ever must be taken. */
+	/* New input, or kept input again. Take from the front of *in; what is left pauses the connection. */
 	void (*input)(struct conn *c, struct str *in);
+	/* The client sends no more. NULL = end. Nothing is read any more, output goes on. */
+	void (*eof)(struct conn *c);
 	/* The TLS handshake succeeded. */
 	void (*secured)(struct conn *c);
 	/* Output shrank to this many bytes. May be NULL. */
@@ -53,11 +58,15 @@ struct conn {
 	struct tls_stream *tls;
 	bool handshaking;
 	bool paused;
+	bool eof;	 /* the client sends no more */
 	bool finishing;	 /* close when the output is written */
+	bool lingering;	 /* all is written; input is read and thrown away for a moment */
 	bool closing;	 /* being ended: no more callbacks but `ended` */
 	bool tls_wants_out; /* reading waits for the socket to take bytes */
+	bool offering;	 /* ops->input is running */
 	unsigned busy;	 /* callbacks on the stack */
-	struct buf kept; /* input that was not taken */
+	size_t discarded; /* bytes thrown away while lingering */
+	struct buf kept; /* input that was not taken: at most one piece; nothing is read before it is taken */
 	struct list out; /* struct out_item */
 	size_t out_bytes;
 	struct loop_timer timer;
@@ -68,8 +77,12 @@ struct conn {
 
 /* A connection over an accepted, non-blocking socket, which it owns. Nothing is read before conn_resume. */
 struct conn *conn_new(struct loop *loop, int fd, const struct conn_ops *ops, void *owner);
-/* Begin a TLS handshake as the server; input that was kept in plain text is dropped. */
-void conn_start_tls(struct conn *c, struct tls_ctx *ctx);
+/*
+ * Begin a TLS handshake as the server; input that was kept in plain text is dropped. The answer to
+ * STARTTLS is queued before: a client that does not take it is closed. `alpn`: as in
+ * tls_stream_expect_alpn, or NULL.
+ */
+void conn_start_tls(struct conn *c, struct tls_ctx *ctx, const char *alpn);
 /* "TLSv1.3 TLS_AES_256_GCM_SHA384", or empty; valid while the connection lives. */
 struct str conn_tls_text(const struct conn *c);
 
@@ -81,12 +94,12 @@ void conn_flush(struct conn *c);
 
 void conn_pause(struct conn *c);
 void conn_resume(struct conn *c);
-/* ops->timeout after so long without another conn_timeout call; 0 = none. */
+/* ops->timeout after so long without another conn_timeout call; 0 = none. Not after conn_finish. */
 void conn_timeout(struct conn *c, uint64_t ms);
 /* The session will be quiet for long: give back what TLS keeps for it. */
 void conn_park(struct conn *c);
 
-/* Write what is queued, then close. Input is no longer read. */
+/* Write what is queued, then close; at once while a handshake runs. Input is no longer offered. */
 void conn_finish(struct conn *c);
 /* Close at once. */
 void conn_close(struct conn *c);
