@@ -23,7 +23,7 @@ echo "starting Postfix + Dovecot and barid ..." >&2
 BENCH_BIN=$("$shared/load/build.sh")
 export BENCH_BIN
 USERS=$users "$shared/peers/classic-mail" up "$work/c" >"$work/c.log" 2>&1 </dev/null || { cat "$work/c.log" >&2; exit 1; }
-USERS=$users BARID=$PWD/build/barid "$shared/peers/barid" up "$work/b" >"$work/b.log" 2>&1 </dev/null || { cat "$work/b.log" >&2; exit 1; }
+USERS=$users BARID=${BARID:-$PWD/build/barid} "$shared/peers/barid" up "$work/b" >"$work/b.log" 2>&1 </dev/null || { cat "$work/b.log" >&2; exit 1; }
 
 value() { sed -n "s/.*\"$2\": *\([0-9.]*\).*/\1/p" <<<"$1"; }
 
