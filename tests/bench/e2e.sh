@@ -11,6 +11,7 @@ messages=${MESSAGES:-2000} size=${SIZE:-4096} connections=${CONNECTIONS:-20} use
 [ "$(id -u)" = 0 ] || { echo "e2e.sh: must be root (cgroups, the peers' users)" >&2; exit 1; }
 
 work=$(mktemp -d /tmp/bb.XXXXXX)
+chmod 755 "$work"
 results=$work/results
 cleanup() {
 	"$shared/peers/barid" down "$work/b" >/dev/null 2>&1 || true

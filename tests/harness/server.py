@@ -215,7 +215,8 @@ class Server:
         lines = self.log_text().splitlines()
         for i, line in enumerate(lines):
             if REPORT.search(line):
-                found.append("in the server's log:\n    " + "\n    ".join(lines[i:i + 25]))
+                report = [symbolized(x) for x in lines[i:i + 30] if "external symbolizer" not in x]
+                found.append("in the server's log:\n    " + "\n    ".join(report))
                 break
         for folder, _, names in os.walk(self.scratch):
             found += [f"core file {os.path.join(folder, n)}" for n in names if re.fullmatch(r"core(\.\d+)?", n)]
@@ -309,6 +310,16 @@ class Server:
 
     def address(self, name):
         return name if "@" in name else f"{name}@{DOMAIN}"
+
+
+def symbolized(line):
+    """A line of a sanitizer's stack with function, file and line: the roles themselves may not run the symbolizer."""
+    m = re.search(r"#\d+ 0x[0-9a-f]+ .*\((/\S+)\+(0x[0-9a-f]+)\)", line)
+    symbolizer = m and (shutil.which("llvm-symbolizer") or shutil.which("llvm-symbolizer-14"))
+    if not symbolizer or " in " in line:
+        return line
+    done = subprocess.run([symbolizer, "--obj=" + m.group(1), m.group(2)], capture_output=True, text=True, check=False)
+    return f"{line.split(' (')[0]} {' '.join(done.stdout.split()[:2])}"
 
 
 def alive(pid):
