@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define QUEUE_MESSAGES_MAX 8192u
+#define QUEUE_MESSAGES_MAX 65536u
 #define QUEUE_BYTES_MAX MIB(64)
 #define RECEIVE_BURST 64
 
@@ -35,6 +35,7 @@ struct outgoing {
 struct ipc_pending {
 	uint32_t request;
 	enum ipc_type want;
+	bool only_while_up;
 	bool sent;
 	bool finished;
 	int r;
@@ -59,6 +60,8 @@ struct ipc_channel {
 	char *input;		/* one datagram, loop thread */
 
 	pthread_mutex_t lock; /* guards everything below */
+	pthread_cond_t room;  /* the queue shrank, or the peer is gone */
+	unsigned wait_for_room;
 	int fd;		      /* -1 = down */
 	uint32_t generation;
 	uint32_t next_request;
@@ -82,6 +85,7 @@ static void channel_unref(struct ipc_channel *ch)
 	if (atomic_fetch_sub(&ch->refs, 1) != 1)
 		return;
 	map_clear(&ch->pending);
+	pthread_cond_destroy(&ch->room);
 	pthread_mutex_destroy(&ch->lock);
 	free(ch->input);
 	free(ch);
@@ -117,6 +121,8 @@ static void forget(struct ipc_channel *ch, struct outgoing *o)
 	ch->queued_bytes -= o->body.n;
 	if (o->pending)
 		o->pending->waiting = NULL;
+	if (ch->wait_for_room)
+		pthread_cond_broadcast(&ch->room);
 	outgoing_free(o);
 }
 
@@ -128,7 +134,7 @@ static bool drain(struct ipc_channel *ch, struct list *queue)
 		if (o->takes_credit && ch->unacked >= IPC_WINDOW)
 			return true;
 		int r = send_now(ch, &o->head, buf_str(&o->body), o->fds, o->nfds);
-		if (r == -FAIL_BUSY)
+		if (r == -FAIL_BUSY || r == -FAIL_LIMIT) /* LIMIT: others have too many descriptors in flight */
 			return false;
 		/* Any other error means a dead peer: the loop sees the hang-up and cleans up. */
 		if (r < 0)
@@ -162,7 +168,8 @@ static void flush(struct ipc_channel *ch)
 static int enqueue(struct ipc_channel *ch, const struct ipc_head *head, struct ipc_out *out, bool takes_credit,
 		   struct ipc_pending *pending)
 {
-	if (ch->queued >= QUEUE_MESSAGES_MAX || ch->queued_bytes + out->body.n > QUEUE_BYTES_MAX)
+	/* Replies and credits are bounded by what the peer has asked. */
+	if (takes_credit && (ch->queued >= QUEUE_MESSAGES_MAX || ch->queued_bytes + out->body.n > QUEUE_BYTES_MAX))
 		return -FAIL_BUSY;
 	struct outgoing *o = xcalloc(1, sizeof *o);
 	o->head = *head;
@@ -223,7 +230,7 @@ static int submit(struct ipc_channel *ch, struct ipc_head *head, struct ipc_out 
 				pending->sent = true;
 			return 0;
 		}
-		if (r != -FAIL_BUSY && !question)
+		if (r != -FAIL_BUSY && r != -FAIL_LIMIT && !question)
 			return -FAIL_PEER;
 	}
 	int r = enqueue(ch, head, out, takes_credit, pending);
@@ -232,9 +239,32 @@ static int submit(struct ipc_channel *ch, struct ipc_head *head, struct ipc_out 
 	return r;
 }
 
-static int send_message(struct ipc_channel *ch, struct ipc_head *head, const void *msg, struct ipc_pending *pending)
+/* What a message is sent for, beside its type and text. */
+struct sending {
+	struct ipc_pending *pending; /* the question that it carries, or NULL */
+	bool wait;		     /* for room in the queue */
+	uint32_t generation;	     /* a reply: of who asked; else 0 */
+};
+
+/* The lock is held. */
+static int submit_or_wait(struct ipc_channel *ch, struct ipc_head *head, struct ipc_out *out, const struct sending *how)
+{
+	for (;;) {
+		if (how->generation && how->generation != ch->generation)
+			return -FAIL_PEER; /* who asked is gone */
+		int r = submit(ch, head, out, how->pending);
+		if (r != -FAIL_BUSY || !how->wait)
+			return r;
+		ch->wait_for_room++;
+		pthread_cond_wait(&ch->room, &ch->lock);
+		ch->wait_for_room--;
+	}
+}
+
+static int send_message(struct ipc_channel *ch, struct ipc_head *head, const void *msg, const struct sending *how)
 {
 	struct ipc_out out = {.body = BUF_INIT(IPC_BODY_MAX)};
+	struct ipc_pending *pending = how->pending;
 	AUTO_FD int spill = -1;
 	int r = encode(head->type, msg, &out, head, &spill);
 	if (r == 0) {
@@ -245,7 +275,7 @@ static int send_message(struct ipc_channel *ch, struct ipc_head *head, const voi
 			head->request = pending->request = ch->next_request;
 			(void)map_put(&ch->pending, pending->request, pending);
 		}
-		r = submit(ch, head, &out, pending);
+		r = pending && pending->only_while_up && ch->fd < 0 ? -FAIL_PEER : submit_or_wait(ch, head, &out, how);
 		if (r < 0 && pending)
 			(void)map_remove(&ch->pending, pending->request);
 		pthread_mutex_unlock(&ch->lock);
@@ -257,7 +287,16 @@ static int send_message(struct ipc_channel *ch, struct ipc_head *head, const voi
 int ipc_send(struct ipc_channel *ch, struct trace_id trace, enum ipc_type type, const void *msg)
 {
 	struct ipc_head head = {.type = (uint16_t)type, .trace = trace.v};
-	return send_message(ch, &head, msg, NULL);
+	struct sending how = {0};
+	return send_message(ch, &head, msg, &how);
+}
+
+int ipc_send_wait(struct ipc_channel *ch, struct trace_id trace, enum ipc_type type, const void *msg)
+{
+	struct ipc_head head = {.type = (uint16_t)type, .trace = trace.v};
+	struct sending how = {.wait = true};
+	CHECK(!loop_is_own_thread(ch->loop));
+	return send_message(ch, &head, msg, &how);
 }
 
 int ipc_reply(struct ipc_packet *request, enum ipc_type type, const void *msg)
@@ -266,13 +305,17 @@ int ipc_reply(struct ipc_packet *request, enum ipc_type type, const void *msg)
 				.flags = IPC_REPLY,
 				.request = request->head.request,
 				.trace = request->head.trace};
-	struct ipc_channel *ch = request->from;
-	pthread_mutex_lock(&ch->lock);
-	bool same = ch->generation == request->generation;
-	pthread_mutex_unlock(&ch->lock);
-	if (!same || !head.request)
-		return -FAIL_PEER; /* who asked is gone */
-	return send_message(ch, &head, msg, NULL);
+	struct sending how = {.generation = request->generation};
+	if (!head.request)
+		return -FAIL_PEER; /* nobody asked */
+	int r = send_message(request->from, &head, msg, &how);
+	if (r == -FAIL_TOOBIG || r == -FAIL_LIMIT) { /* the asker must not wait for its deadline */
+		struct msg_fail m = {.code = (uint16_t)-r};
+		head.type = IPC_FAIL;
+		head.flags = IPC_REPLY;
+		(void)send_message(request->from, &head, &m, &how);
+	}
+	return r;
 }
 
 int ipc_reply_fail(struct ipc_packet *request, const struct fail *why)
@@ -291,13 +334,15 @@ static int judge(struct ipc_packet **reply, enum ipc_type want, struct fail *why
 	struct ipc_packet *p = *reply;
 	if (p->head.type == want)
 		return 0;
-	int r = fail_set(why, FAIL_PEER, NULL, "answer of type %s instead of %s", ipc_type_name(p->head.type),
+	int r = fail_set(why, FAIL_BUG, NULL, "answer of type %s instead of %s", ipc_type_name(p->head.type),
 			 ipc_type_name(want));
 	struct msg_fail m;
 	if (p->head.type == IPC_FAIL && msg_fail_read(p, &m) == 0 && m.code > 0 && m.code < FAIL_CODE_COUNT) {
 		char text[FAIL_PUBLIC_MAX];
+		/* FAIL_PEER is kept for "who was asked has ended"; this one lives, but somebody behind it does not. */
+		enum fail_code code = m.code == FAIL_PEER ? FAIL_TEMP : (enum fail_code)m.code;
 		(void)snprintf(text, sizeof text, "%.*s", STR_ARG(m.public));
-		r = fail_set(why, (enum fail_code)m.code, text, "%.*s", STR_ARG(m.detail));
+		r = fail_set(why, code, text, "%.*s", STR_ARG(m.detail));
 	}
 	ipc_packet_free(p);
 	*reply = NULL;
@@ -340,9 +385,11 @@ int ipc_call(struct ipc_channel *ch, const struct ipc_question *q, struct ipc_pa
 	unsigned ms = q->deadline_ms ? q->deadline_ms : IPC_DEADLINE_MS;
 	struct timespec until = deadline_after(ms);
 	struct ipc_head head = {.type = (uint16_t)q->type, .trace = q->trace.v, .deadline_ms = ms};
-	struct ipc_pending w = {.want = q->want};
+	struct ipc_pending w = {.want = q->want, .only_while_up = q->only_while_up};
+	struct sending how = {.pending = &w};
+	CHECK(!loop_is_own_thread(ch->loop)); /* it would wait for itself */
 	cond_init_mono(&w.answered);
-	int r = send_message(ch, &head, q->msg, &w);
+	int r = send_message(ch, &head, q->msg, &how);
 	if (r < 0) {
 		pthread_cond_destroy(&w.answered);
 		return fail_set(why, (enum fail_code) - r, NULL, "cannot ask %s %u for %s", ch->name, ch->index,
@@ -390,24 +437,30 @@ static void ask_timed_out(struct loop_timer *t)
 	finish_ask(w);
 }
 
+static void ask_was_refused(struct loop_timer *t)
+{
+	finish_ask(CONTAINER_OF(t, struct ipc_pending, timer));
+}
+
 void ipc_ask(struct ipc_channel *ch, const struct ipc_question *q, struct ipc_ask *a)
 {
 	unsigned ms = q->deadline_ms ? q->deadline_ms : IPC_DEADLINE_MS;
 	struct ipc_head head = {.type = (uint16_t)q->type, .trace = q->trace.v, .deadline_ms = ms};
 	struct ipc_pending *w = xcalloc(1, sizeof *w);
+	struct sending how = {.pending = w};
 	w->want = q->want;
+	w->only_while_up = q->only_while_up;
 	w->ch = ch;
 	w->ask = a;
 	w->timer.fire = ask_timed_out;
 	a->pending = w;
 	loop_timer_in(ch->loop, &w->timer, ms);
-	int r = send_message(ch, &head, q->msg, w);
+	int r = send_message(ch, &head, q->msg, &how);
 	if (r < 0) {
 		w->r = fail_set(&w->why, (enum fail_code) - r, NULL, "cannot ask %s %u", ch->name, ch->index);
-		/* Through the timer, so that `done` never runs inside ipc_ask. */
-		w->timer.fire = NULL;
-		loop_timer_clear(ch->loop, &w->timer);
-		finish_ask(w);
+		/* By the timer: `done` never runs inside ipc_ask. */
+		w->timer.fire = ask_was_refused;
+		loop_timer_in(ch->loop, &w->timer, 0);
 	}
 }
 
@@ -442,8 +495,8 @@ static void take_reply(struct ipc_channel *ch, struct ipc_packet *p)
 		finish_ask(w);
 }
 
-/* Fail every question that the dead peer had received. */
-static void fail_sent_questions(struct ipc_channel *ch)
+/* Fail every question that the dead peer had received, and those that may not wait for the next; or all. */
+static void fail_questions(struct ipc_channel *ch, bool all)
 {
 	for (bool again = true; again;) {
 		again = false;
@@ -451,7 +504,7 @@ static void fail_sent_questions(struct ipc_channel *ch)
 		struct ipc_pending *ask = NULL;
 		MAP_EACH (&ch->pending, i) {
 			struct ipc_pending *w = ch->pending.slots[i].value;
-			if (!w->sent)
+			if (!w->sent && !w->only_while_up && !all)
 				continue;
 			again = true;
 			w->r = fail_set(&w->why, FAIL_PEER, NULL, "%s %u ended", ch->name, ch->index);
@@ -473,7 +526,8 @@ static void go_down(struct ipc_channel *ch)
 	pthread_mutex_lock(&ch->lock);
 	int fd = ch->fd;
 	ch->fd = -1;
-	ch->generation++;
+	if (++ch->generation == 0) /* 0 = not a reply */
+		ch->generation = 1;
 	ch->unacked = 0;
 	ch->to_credit = 0;
 	LIST_EACH (&ch->urgent, n)
@@ -483,13 +537,14 @@ static void go_down(struct ipc_channel *ch)
 		if (!o->pending)
 			forget(ch, o); /* notices do not outlive the peer that they were for */
 	}
+	pthread_cond_broadcast(&ch->room);
 	pthread_mutex_unlock(&ch->lock);
 	if (fd < 0)
 		return;
 	loop_remove(ch->loop, &ch->io);
 	(void)close(fd);
 	channel_ref(ch);
-	fail_sent_questions(ch);
+	fail_questions(ch, false);
 	if (ch->ops->down)
 		ch->ops->down(ch);
 	channel_unref(ch);
@@ -568,7 +623,9 @@ struct ipc_channel *ipc_channel_new(struct loop *loop, const char *name, unsigne
 	ch->flush.run = run_flush;
 	ch->input = malloc(IPC_DATAGRAM_MAX);
 	CHECK(ch->input);
+	ch->generation = 1;
 	pthread_mutex_init(&ch->lock, NULL);
+	pthread_cond_init(&ch->room, NULL);
 	list_init(&ch->urgent);
 	list_init(&ch->questions);
 	return ch;
@@ -579,6 +636,7 @@ void ipc_channel_free(struct ipc_channel *ch)
 	if (!ch)
 		return;
 	go_down(ch);
+	fail_questions(ch, true);
 	channel_unref(ch);
 }
 
@@ -640,13 +698,22 @@ static void give_credit(struct ipc_channel *ch, uint32_t generation)
 	pthread_mutex_lock(&ch->lock);
 	if (ch->generation == generation && ch->fd >= 0) {
 		ch->to_credit++;
-		if (ch->to_credit >= IPC_WINDOW / 4) {
+		/* What waits to be sent will carry it. */
+		if (ch->to_credit >= IPC_WINDOW / 4 && list_empty(&ch->urgent)) {
 			struct ipc_head head = {.flags = IPC_CREDIT};
 			struct ipc_out out = {.body = BUF_INIT(0)};
 			(void)submit(ch, &head, &out, NULL);
 		}
 	}
 	pthread_mutex_unlock(&ch->lock);
+}
+
+void ipc_packet_accept(struct ipc_packet *p)
+{
+	if (!p->from || p->credited || (p->head.flags & IPC_REPLY))
+		return;
+	p->credited = true;
+	give_credit(p->from, p->generation);
 }
 
 void ipc_packet_free(struct ipc_packet *p)
@@ -659,8 +726,7 @@ void ipc_packet_free(struct ipc_packet *p)
 	memmap_clear(&p->spilled);
 	arena_clear(&p->arena);
 	if (p->from) {
-		if (!(p->head.flags & IPC_REPLY))
-			give_credit(p->from, p->generation);
+		ipc_packet_accept(p);
 		channel_unref(p->from);
 	}
 	free(p);

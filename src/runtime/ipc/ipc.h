@@ -5,7 +5,7 @@
  * A channel names a peer ("user 1"), not a socket: when the peer restarts, master sends a fresh
  * socket and the channel carries on. While it is down, requests wait (until their deadline) and
  * notices are refused with -FAIL_PEER. Requests that were sent when the peer died fail with
- * FAIL_PEER: the caller cannot know whether they took effect.
+ * FAIL_PEER: the caller cannot know whether they took effect. (A `fail` reply never has this code.)
  *
  * Flow: every message except a reply takes one credit of the receiver's window (IPC_WINDOW);
  * without credit it waits in a bounded queue here (-FAIL_BUSY when full). Sending never blocks.
@@ -50,6 +50,8 @@ unsigned ipc_channel_load(struct ipc_channel *ch);
 
 /* Send a notice. `msg` is the struct msg_* of `type`; descriptors in it stay the caller's. */
 int ipc_send(struct ipc_channel *ch, struct trace_id trace, enum ipc_type type, const void *msg);
+/* The same, but waits while the queue is full. Not on the loop. */
+int ipc_send_wait(struct ipc_channel *ch, struct trace_id trace, enum ipc_type type, const void *msg);
 
 /*
  * Ask and wait. On success *ret holds the reply (a packet of type `want`), to be freed by the
@@ -61,12 +63,13 @@ struct ipc_question {
 	enum ipc_type want;
 	struct trace_id trace;
 	unsigned deadline_ms; /* 0 = IPC_DEADLINE_MS */
+	bool only_while_up;   /* -FAIL_PEER instead of waiting for a peer that is down */
 };
 MUST_CHECK int ipc_call(struct ipc_channel *ch, const struct ipc_question *q, struct ipc_packet **ret,
 			struct fail *why);
 
 /*
- * Ask without waiting: `done` runs once on the loop, with r = 0 and the reply (owned by done), or
+ * Ask without waiting: `done` runs once on the loop, never inside of this call, with r = 0 and the reply (owned by done), or
  * a negative code and p = NULL. The owner keeps `a` alive until then. Loop thread only.
  */
 struct ipc_ask {
@@ -84,6 +87,11 @@ bool ipc_packet_wants_reply(const struct ipc_packet *p);
 struct trace_id ipc_packet_trace(const struct ipc_packet *p);
 /* Move descriptor number `fd` (a value that msg_*_read gave) out of the packet. -1 stays -1. */
 int ipc_packet_take_fd(struct ipc_packet *p, int fd);
+/*
+ * Give the credit back now, for a packet that is kept for long (behind others of its session): its
+ * keeper bounds how many it keeps.
+ */
+void ipc_packet_accept(struct ipc_packet *p);
 void ipc_packet_free(struct ipc_packet *p); /* gives the credit back; NULL is fine */
 const char *ipc_type_name(enum ipc_type type);
 

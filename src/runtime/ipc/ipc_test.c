@@ -261,6 +261,232 @@ static void broken_datagrams_are_refused(void **state)
 	buf_clear(&out.body);
 }
 
+/* --- on one thread: both ends step by hand --------------------------------------------------------- */
+
+struct pair {
+	struct loop *loop;
+	struct ipc_channel *a, *b;
+	struct ipc_packet *got[2000]; /* by b */
+	size_t n;
+};
+
+static void keep(struct ipc_channel *ch, struct ipc_packet *p)
+{
+	struct pair *x = ipc_channel_context(ch);
+	x->got[x->n++] = p;
+}
+static const struct ipc_channel_ops keeping = {.message = keep};
+
+static void pair_open(struct pair *x)
+{
+	int fds[2];
+	x->loop = loop_new();
+	x->a = ipc_channel_new(x->loop, "b", 0, &keeping, x);
+	x->b = ipc_channel_new(x->loop, "a", 0, &keeping, x);
+	assert_int_equal(fdpass_pair(fds, NULL), 0);
+	ipc_channel_attach(x->a, fds[0]);
+	ipc_channel_attach(x->b, fds[1]);
+}
+
+static void pair_step(struct pair *x)
+{
+	for (int i = 0; i < 50; i++)
+		loop_step(x->loop, 0);
+}
+
+static void pair_close(struct pair *x)
+{
+	for (size_t i = 0; i < x->n; i++)
+		ipc_packet_free(x->got[i]);
+	x->n = 0;
+	ipc_channel_free(x->a);
+	ipc_channel_free(x->b);
+	pair_step(x);
+	loop_free(x->loop);
+}
+
+struct noted {
+	struct ipc_ask ask;
+	int calls;
+	int r;
+};
+
+static void note_answer(struct ipc_ask *a, int r, struct ipc_packet *p, const struct fail *why)
+{
+	struct noted *n = CONTAINER_OF(a, struct noted, ask);
+	(void)why;
+	n->calls++;
+	n->r = r;
+	ipc_packet_free(p);
+}
+
+static void ask_route(struct ipc_channel *ch, struct noted *n, bool only_while_up)
+{
+	struct msg_route m = {.address = STR("a@b")};
+	struct ipc_question q = {
+		.type = IPC_ROUTE, .msg = &m, .want = IPC_ROUTE_REPLY, .deadline_ms = 5000, .only_while_up = only_while_up};
+	*n = (struct noted){.ask.done = note_answer};
+	ipc_ask(ch, &q, &n->ask);
+}
+
+/* The successor's questions have the same numbers as its predecessor's: an old answer must not reach it. */
+static void a_reply_to_a_dead_peer_does_not_reach_the_next(void **state)
+{
+	(void)state;
+	struct pair x = {0};
+	struct noted first, second;
+	struct msg_route_reply reply = {.note = STR("old")};
+	int fds[2];
+	pair_open(&x);
+	ask_route(x.a, &first, false);
+	pair_step(&x);
+	assert_int_equal(x.n, 1);
+	ipc_channel_free(x.a);
+	assert_int_equal(first.calls, 1);
+	assert_int_equal(first.r, -FAIL_PEER);
+	x.a = ipc_channel_new(x.loop, "b", 0, &keeping, &x);
+	assert_int_equal(fdpass_pair(fds, NULL), 0);
+	ipc_channel_attach(x.a, fds[0]);
+	ipc_channel_attach(x.b, fds[1]);
+	ask_route(x.a, &second, false);
+	assert_int_equal(ipc_reply(x.got[0], IPC_ROUTE_REPLY, &reply), -FAIL_PEER);
+	pair_step(&x);
+	assert_int_equal(second.calls, 0);
+	assert_int_equal(x.n, 2);
+	assert_int_equal(ipc_reply(x.got[1], IPC_ROUTE_REPLY, &reply), 0);
+	pair_step(&x);
+	assert_int_equal(second.calls, 1);
+	assert_int_equal(second.r, 0);
+	pair_close(&x);
+}
+
+static void a_question_may_refuse_to_wait(void **state)
+{
+	(void)state;
+	struct pair x = {0};
+	struct noted waits, refuses, full;
+	struct msg_session_close m = {.session = 1};
+	int fds[2];
+	pair_open(&x);
+	/* Behind a full window both stay here; the peer's death fails the one that refuses to wait. */
+	for (unsigned i = 0; i < IPC_WINDOW; i++)
+		assert_int_equal(ipc_send(x.a, (struct trace_id){0}, IPC_SESSION_CLOSE, &m), 0);
+	ask_route(x.a, &waits, false);
+	ask_route(x.a, &full, true);
+	ipc_channel_free(x.b);
+	pair_step(&x);
+	assert_int_equal(waits.calls, 0);
+	assert_int_equal(full.calls, 1);
+	assert_int_equal(full.r, -FAIL_PEER);
+	/* And while it is down: not inside of the call, but soon. */
+	ask_route(x.a, &refuses, true);
+	assert_int_equal(refuses.calls, 0);
+	pair_step(&x);
+	assert_int_equal(refuses.calls, 1);
+	assert_int_equal(refuses.r, -FAIL_PEER);
+	x.b = ipc_channel_new(x.loop, "a", 0, &keeping, &x);
+	assert_int_equal(fdpass_pair(fds, NULL), 0);
+	ipc_channel_attach(x.a, fds[0]);
+	ipc_channel_attach(x.b, fds[1]);
+	pair_step(&x);
+	assert_int_equal(ipc_packet_type(x.got[x.n - 1]), IPC_ROUTE);
+	pair_close(&x); /* fails what waits still */
+	assert_int_equal(waits.calls, 1);
+}
+
+static void what_is_kept_but_accepted_takes_no_credit(void **state)
+{
+	(void)state;
+	struct pair x = {0};
+	struct msg_session_close m = {.session = 1};
+	pair_open(&x);
+	for (unsigned i = 0; i < 2 * IPC_WINDOW; i++)
+		assert_int_equal(ipc_send(x.a, (struct trace_id){0}, IPC_SESSION_CLOSE, &m), 0);
+	pair_step(&x);
+	assert_int_equal(x.n, IPC_WINDOW);
+	for (size_t i = 0; i < IPC_WINDOW / 2; i++)
+		ipc_packet_accept(x.got[i]);
+	pair_step(&x);
+	assert_int_equal(x.n, IPC_WINDOW + IPC_WINDOW / 2);
+	ipc_packet_accept(x.got[0]); /* once is enough */
+	for (size_t i = 0; i < IPC_WINDOW; i++) {
+		ipc_packet_free(x.got[i]);
+		x.got[i] = NULL;
+	}
+	pair_step(&x);
+	assert_int_equal(x.n, 2 * IPC_WINDOW);
+	pair_close(&x);
+	for (size_t i = 0; i < ARRAY_LEN(x.got); i++)
+		x.got[i] = NULL;
+}
+
+static void an_answer_that_is_too_large_is_a_failure_at_once(void **state)
+{
+	(void)state;
+	struct pair x = {0};
+	struct noted asked;
+	char note[200];
+	memset(note, 'x', sizeof note);
+	struct msg_route_reply reply = {.note = str_make(note, sizeof note)}; /* at most 160 */
+	pair_open(&x);
+	ask_route(x.a, &asked, false);
+	pair_step(&x);
+	assert_int_equal(ipc_reply(x.got[0], IPC_ROUTE_REPLY, &reply), -FAIL_TOOBIG);
+	pair_step(&x);
+	assert_int_equal(asked.calls, 1);
+	assert_int_equal(asked.r, -FAIL_TOOBIG);
+	pair_close(&x);
+}
+
+struct sender {
+	struct pair *x;
+	_Atomic int sent;
+};
+
+static void *send_very_many(void *arg)
+{
+	struct sender *s = arg;
+	struct msg_session_close m = {.session = 1};
+	for (int i = 0; i < 70000 && ipc_send_wait(s->x->a, (struct trace_id){0}, IPC_SESSION_CLOSE, &m) == 0; i++)
+		atomic_fetch_add(&s->sent, 1);
+	return NULL;
+}
+
+static void drop(struct ipc_channel *ch, struct ipc_packet *p)
+{
+	struct pair *x = ipc_channel_context(ch);
+	x->n++;
+	ipc_packet_free(p);
+}
+static const struct ipc_channel_ops dropping = {.message = drop};
+
+/* The queue holds 65536: the rest waits for room, none is lost. */
+static void a_sender_may_wait_for_room(void **state)
+{
+	(void)state;
+	struct pair x = {0};
+	struct sender s = {.x = &x};
+	pthread_t t;
+	int fds[2];
+	x.loop = loop_new();
+	x.a = ipc_channel_new(x.loop, "b", 0, &dropping, &x);
+	x.b = ipc_channel_new(x.loop, "a", 0, &dropping, &x);
+	assert_int_equal(fdpass_pair(fds, NULL), 0);
+	ipc_channel_attach(x.a, fds[0]);
+	ipc_channel_attach(x.b, fds[1]);
+	pthread_create(&t, NULL, send_very_many, &s);
+	while (atomic_load(&s.sent) < 65536)
+		usleep(1000);
+	usleep(10000);
+	assert_true(atomic_load(&s.sent) < 70000);
+	for (int i = 0; i < 100000 && x.n < 70000; i++)
+		loop_step(x.loop, 1);
+	pthread_join(t, NULL);
+	assert_int_equal(x.n, 70000);
+	x.n = 0;
+	pair_close(&x);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -271,6 +497,11 @@ int main(void)
 		cmocka_unit_test(a_silent_peer_ends_in_a_deadline),
 		cmocka_unit_test(a_restart_fails_what_was_sent_and_keeps_what_waits),
 		cmocka_unit_test(broken_datagrams_are_refused),
+		cmocka_unit_test(a_reply_to_a_dead_peer_does_not_reach_the_next),
+		cmocka_unit_test(a_question_may_refuse_to_wait),
+		cmocka_unit_test(what_is_kept_but_accepted_takes_no_credit),
+		cmocka_unit_test(an_answer_that_is_too_large_is_a_failure_at_once),
+		cmocka_unit_test(a_sender_may_wait_for_room),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -41,7 +41,8 @@ struct ipc_head {
 struct ipc_packet {
 	struct ipc_head head;
 	struct ipc_channel *from; /* holds a reference; NULL for packets made by tests */
-	uint32_t generation;	  /* of the connection it came by: credits belong to that one */
+	uint32_t generation;	  /* of the connection it came by: credits and replies belong to that one */
+	bool credited;		  /* the credit was given back */
 	int fds[IPC_FDS_MAX];	  /* -1 once taken */
 	struct str body;
 	struct memmap spilled;
