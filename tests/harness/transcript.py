@@ -61,8 +61,8 @@ class Transcript:
 
     def parse(self, number, line):
         if line.startswith("|"):
-            if not self.steps or self.steps[-1].kind not in ("message", "send"):
-                raise Wrong("a | line belongs below `given message` or `!send`")
+            if not self.steps or self.steps[-1].kind not in ("message", "send", "configuration"):
+                raise Wrong("a | line belongs below `given message`, `given configuration` or `!send`")
             self.steps[-1].block.append(line[2:] if line.startswith("| ") else line[1:])
             return
         line = re.sub(r"\s{2,}# .*$", "", line.rstrip())
@@ -116,11 +116,19 @@ class Transcript:
         if m:
             self.steps.append(Step(number, "message", **m.groupdict()))
             return
+        if rest == "configuration:":
+            self.own = True
+            self.steps.append(Step(number, "configuration"))
+            return
         m = re.match(r"alias (\S+) to (.*)$", rest)
         if m:
             self.steps.append(Step(number, "alias", address=m[1], to=[x.strip() for x in m[2].split(",")]))
             return
         raise Wrong(f"given what? {rest}")
+
+    def configuration(self):
+        """The lines of `given configuration:`."""
+        return "".join(line + "\n" for s in self.steps if s.kind == "configuration" for line in s.block)
 
     def accounts(self):
         names = [s.name for s in self.steps if s.kind == "account"]
@@ -286,6 +294,9 @@ class Play:
         return self.original("\n".join(lines))
 
     # --- preparation --------------------------------------------------------------------------
+
+    def do_configuration(self, step):
+        """The server was started with it."""
 
     def do_account(self, step):
         name = self.rename(step.name)
@@ -656,7 +667,8 @@ class Runner:
             self.finish(shared)
 
     def play_alone(self, transcript):
-        with Server(build=self.build, args=transcript.args) as server:
+        env = {"BARID_DEMO_CONF": transcript.configuration()}
+        with Server(build=self.build, args=transcript.args, env=env) as server:
             Play(transcript, server, None, self.source()).run()
 
     @staticmethod
