@@ -54,11 +54,16 @@ static void route(struct role *role, struct ipc_packet *p)
 					     .address = found.dests[i].address,
 					     .detail = found.dests[i].detail,
 					     .transport = found.dests[i].transport};
+	if (!dests) {
+		(void)fail_set(&why, FAIL_LIMIT, NULL, "too many destinations");
+		(void)ipc_reply_fail(p, &why);
+		return;
+	}
 	counter_add(&routes, 1);
 	struct msg_route_reply reply = {.verdict = (uint8_t)found.verdict,
 					.note = str_sub(found.note, 0, 160),
 					.dests = dests,
-					.dests_n = dests ? found.n : 0};
+					.dests_n = found.n};
 	(void)ipc_reply(p, IPC_ROUTE_REPLY, &reply);
 }
 
@@ -73,6 +78,23 @@ static void sender_allowed(struct role *role, struct ipc_packet *p)
 		r = dir_sender_allowed(self.dir, (struct account_id){m.account}, m.address, &why);
 	if (r == 0)
 		r = fail_set(&why, FAIL_PERM, NULL, "not an address of this account");
+	if (r < 0)
+		(void)ipc_reply_fail(p, &why);
+	else
+		(void)ipc_reply(p, IPC_OK, &yes);
+}
+
+static void account(struct role *role, struct ipc_packet *p)
+{
+	static const struct msg_ok yes = {0};
+	struct msg_account m;
+	struct fail why = FAIL_INIT;
+	struct dir_account found;
+	AUTO(arena) struct arena a = ARENA_INIT(ARENA_BYTES);
+	(void)role;
+	int r = msg_account_read(p, &m);
+	if (r == 0)
+		r = dir_account_by_id(self.dir, (struct account_id){m.account}, &a, &found, &why);
 	if (r < 0)
 		(void)ipc_reply_fail(p, &why);
 	else
@@ -161,6 +183,23 @@ static void login(struct role *role, struct ipc_packet *p)
 
 /* --- management ---------------------------------------------------------------------------------------------------- */
 
+/* The account that a `user del` order is about; {0} for every other order. */
+static struct account_id to_be_deleted(const struct msg_admin *m, struct arena *a)
+{
+	struct dir_account found = {0};
+	bool del = m->args_n > 2 && str_eq(m->args[0].s, STR("user")) && str_eq(m->args[1].s, STR("del"));
+	if (!del || dir_account_by_address(self.dir, m->args[2].s, a, &found, NULL) < 0)
+		return (struct account_id){0};
+	return found.id;
+}
+
+static void tell_gone(struct role *role, struct account_id id)
+{
+	struct msg_account_gone m = {.account = id.v};
+	if (id.v)
+		(void)ipc_send(role_user_of(role, id), (struct trace_id){0}, IPC_ACCOUNT_GONE, &m);
+}
+
 static void admin_now(struct role *role, struct ipc_packet *p)
 {
 	struct msg_admin m;
@@ -168,13 +207,15 @@ static void admin_now(struct role *role, struct ipc_packet *p)
 	struct dir_table t = {0};
 	struct dir_scope scope = {.global = true}; /* master lets in root and its own user only */
 	AUTO(arena) struct arena a = ARENA_INIT(MIB(64));
-	(void)role;
 	int r = msg_admin_read(p, &m);
 	struct str *args = arena_array(&a, struct str, r == 0 ? m.args_n : 0);
 	for (size_t i = 0; r == 0 && args && i < m.args_n; i++)
 		args[i] = m.args[i].s;
+	struct account_id gone = r == 0 ? to_be_deleted(&m, &a) : (struct account_id){0};
 	if (r == 0)
 		r = dir_admin(self.dir, &scope, (struct dir_args){args, m.args_n}, &a, &t, &why);
+	if (r == 0)
+		tell_gone(role, gone);
 	if (r < 0) {
 		(void)ipc_reply_fail(p, &why);
 		return;
@@ -182,12 +223,17 @@ static void admin_now(struct role *role, struct ipc_packet *p)
 	size_t n = t.n_columns * t.n_rows;
 	struct msg_text *columns = arena_array(&a, struct msg_text, t.n_columns);
 	struct msg_text *cells = arena_array(&a, struct msg_text, n);
-	for (size_t i = 0; columns && i < t.n_columns; i++)
+	if (!columns || !cells) {
+		(void)fail_set(&why, FAIL_LIMIT, "The answer is too long: ask for less.", "arena full");
+		(void)ipc_reply_fail(p, &why);
+		return;
+	}
+	for (size_t i = 0; i < t.n_columns; i++)
 		columns[i].s = t.columns[i];
-	for (size_t i = 0; cells && i < n; i++)
+	for (size_t i = 0; i < n; i++)
 		cells[i].s = t.cells[i];
 	struct msg_admin_reply reply = {
-		.text = t.message, .columns = columns, .columns_n = t.n_columns, .cells = cells, .cells_n = cells ? n : 0};
+		.text = t.message, .columns = columns, .columns_n = t.n_columns, .cells = cells, .cells_n = n};
 	(void)ipc_reply(p, IPC_ADMIN_REPLY, &reply);
 }
 
@@ -230,20 +276,31 @@ static int open_dir(struct role *role, struct fail *why)
 	return 0;
 }
 
+/* Who may ask what. A role that asks for more is broken, or worse. */
+static const struct {
+	enum ipc_type type;
+	const char *from;
+	bool login;
+	void (*fn)(struct role *role, struct ipc_packet *p);
+} questions[] = {
+	{IPC_LOGIN, "edge", true, login},
+	{IPC_ROUTE, "mta", false, route},
+	{IPC_ROUTE, "queue", false, route},
+	{IPC_SENDER_ALLOWED, "mta", false, sender_allowed},
+	{IPC_USAGE, "user", false, usage},
+	{IPC_ACCOUNT, "user", false, account},
+};
+
 static void message(struct role *role, struct ipc_channel *from, struct ipc_packet *p)
 {
-	enum ipc_type type = ipc_packet_type(p);
-	(void)from;
-	if (type == IPC_ROUTE)
-		role_task(role, self.lookups, p, route);
-	else if (type == IPC_SENDER_ALLOWED)
-		role_task(role, self.lookups, p, sender_allowed);
-	else if (type == IPC_USAGE)
-		role_task(role, self.lookups, p, usage);
-	else if (type == IPC_LOGIN)
-		role_task(role, self.logins, p, login);
-	else
-		ipc_packet_free(p);
+	for (size_t i = 0; i < ARRAY_LEN(questions); i++)
+		if (questions[i].type == ipc_packet_type(p) && strcmp(questions[i].from, ipc_channel_name(from)) == 0) {
+			role_task(role, questions[i].login ? self.logins : self.lookups, p, questions[i].fn);
+			return;
+		}
+	log_event(LOG_ERROR, "dir.not-allowed", log_c("role", ipc_channel_name(from)),
+		  log_c("question", ipc_type_name(ipc_packet_type(p))));
+	ipc_packet_free(p);
 }
 
 static void stop(struct role *role)

@@ -55,9 +55,9 @@ static void answer(struct mta_session *s, uint32_t seq, struct buf *out, const s
 		done.out = buf_str(out);
 	} else {
 		struct msg_session_out m = {.session = s->id.v, .text = buf_str(out), .source = -1};
-		(void)ipc_send(s->edge, s->trace, IPC_SESSION_OUT, &m);
+		(void)ipc_send_wait(s->edge, s->trace, IPC_SESSION_OUT, &m);
 	}
-	(void)ipc_send(s->edge, s->trace, IPC_SESSION_DONE, &done);
+	(void)ipc_send_wait(s->edge, s->trace, IPC_SESSION_DONE, &done);
 }
 
 /* --- steps, on the lane ------------------------------------------------------------------------------------------- */
@@ -285,8 +285,13 @@ static void note_opened(struct job *job)
 static void body_was_opened(uint64_t session, struct str id)
 {
 	struct mta_session *s = map_get(&mta.sessions, session);
-	if (!s || id.n != sizeof(struct spool_body_id))
+	if (id.n != sizeof(struct spool_body_id))
 		return;
+	if (!s) { /* the client is gone: nobody else would drop it */
+		struct msg_body_drop m = {.body_id = id};
+		(void)ipc_send(role_peer(mta.role, "queue", 0), (struct trace_id){0}, IPC_BODY_DROP, &m);
+		return;
+	}
 	struct opened_step *o = xcalloc(1, sizeof *o);
 	*o = (struct opened_step){.job.run = note_opened, .s = s};
 	memcpy(o->id.b, id.p, sizeof o->id.b);
@@ -328,8 +333,12 @@ static void grant(struct ipc_packet *p)
 {
 	static const struct msg_ok ok = {0};
 	struct msg_grant m;
-	if (msg_grant_read(p, &m) < 0)
+	struct fail why = FAIL_INIT;
+	if (msg_grant_read(p, &m) < 0) {
+		(void)fail_set(&why, FAIL_BUG, NULL, "bad grant");
+		(void)ipc_reply_fail(p, &why);
 		return;
+	}
 	struct mta_session *s = map_get(&mta.sessions, m.session);
 	if (s) {
 		s->granted.v = m.account;

@@ -96,7 +96,8 @@ static void hand_out(unsigned lane, const struct spool_delivery *m, const struct
 				 .msg = &msg,
 				 .want = IPC_OK,
 				 .trace = m->trace,
-				 .deadline_ms = DELIVER_DEADLINE_MS};
+				 .deadline_ms = DELIVER_DEADLINE_MS,
+				 .only_while_up = true}; /* when it dies, the spool hands out anew */
 	lanes[lane].in_flight++;
 	counter_add(&handed_out, 1);
 	ipc_ask(role_peer(queue.role, "user", lane), &q, &d->ask);
@@ -163,7 +164,7 @@ static void send_receipts(struct loop_task *task)
 	struct msg_receipt_drop m = {.epoch = {(const char *)spool_epoch(queue.spool), SPOOL_EPOCH_LEN},
 				     .receipts = list,
 				     .receipts_n = set->n};
-	struct ipc_question q = {.type = IPC_RECEIPT_DROP, .msg = &m, .want = IPC_OK};
+	struct ipc_question q = {.type = IPC_RECEIPT_DROP, .msg = &m, .want = IPC_OK, .only_while_up = true};
 	set->ask.done = receipts_dropped;
 	ipc_ask(role_peer(queue.role, "user", set->lane), &q, &set->ask);
 }

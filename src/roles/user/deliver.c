@@ -41,6 +41,17 @@ struct again {
 	struct incoming *in;
 };
 
+/* The store knows nothing of the account: it is new, or was deleted while the message waited. */
+static int ask_dir(struct account_id account, struct fail *why)
+{
+	struct msg_account m = {.account = account.v};
+	struct ipc_question q = {.type = IPC_ACCOUNT, .msg = &m, .want = IPC_OK};
+	struct ipc_packet *p = NULL;
+	int r = ipc_call(role_peer(user.role, "dir", 0), &q, &p, why);
+	ipc_packet_free(p);
+	return r;
+}
+
 static void again_run(struct job *job)
 {
 	struct again *a = CONTAINER_OF(job, struct again, job.job);
@@ -48,7 +59,7 @@ static void again_run(struct job *job)
 	struct fail why = FAIL_INIT;
 	free(a);
 	in->ensured = true;
-	if (store_account_ensure(user.store, in->d.account, store_default_folders, &why) < 0) {
+	if (ask_dir(in->d.account, &why) < 0 || store_account_ensure(user.store, in->d.account, store_default_folders, &why) < 0) {
 		(void)ipc_reply_fail(in->p, &why);
 		incoming_free(in);
 	} else {

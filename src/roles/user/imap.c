@@ -23,6 +23,7 @@ COUNTER(imap_resumed, "user.imap-resumed", "IMAP sessions continued from a proce
 COUNTER(imap_commands, "user.imap-commands", "IMAP commands carried out");
 
 #define STATE_MAX KIB(60)
+#define STEPS_MAX 32u /* of a session; edge sends fewer. What is more holds the channel back */
 
 struct pending_body {
 	struct list link;
@@ -45,6 +46,8 @@ struct user_session {
 	size_t current_bodies_n;
 	uint32_t current_seq;
 	bool more;		/* lane */
+	bool cut;		/* lane: a part of the answer did not go out */
+	_Atomic unsigned steps;	/* waiting or running */
 	uint64_t told;		/* lane: hash of the state that edge has */
 	bool closing;		/* loop */
 	_Atomic bool wake_posted;
@@ -61,11 +64,18 @@ struct step {
 
 /* --- output, on the lane ---------------------------------------------------------------------------------------- */
 
+static void send_out(struct user_session *s, const struct msg_session_out *m)
+{
+	int r = ipc_send_wait(s->edge, s->trace, IPC_SESSION_OUT, m);
+	if (r < 0 && r != -FAIL_PEER) /* with edge, the client is gone */
+		s->cut = true;
+}
+
 static void send_text(struct user_session *s, struct str text)
 {
 	while (text.n) {
 		struct msg_session_out m = {.session = s->id.v, .text = str_sub(text, 0, OUT_PIECE_MAX), .source = -1};
-		(void)ipc_send(s->edge, s->trace, IPC_SESSION_OUT, &m);
+		send_out(s, &m);
 		text = str_skip(text, m.text.n);
 	}
 }
@@ -75,13 +85,14 @@ static struct str send_output(struct user_session *s)
 {
 	struct imap_out *o = &s->out;
 	size_t at = 0;
+	s->cut = o->text.failed;
 	for (size_t i = 0; i < o->pieces.n; i++) {
 		struct imap_out_piece *piece = &o->pieces.p[i];
 		send_text(s, str_sub(buf_str(&o->text), at, piece->text_end));
 		at = piece->text_end;
 		struct msg_session_out m = {
 			.session = s->id.v, .source = piece->fd, .offset = piece->offset, .length = piece->length};
-		(void)ipc_send(s->edge, s->trace, IPC_SESSION_OUT, &m);
+		send_out(s, &m);
 	}
 	struct str rest = str_skip(buf_str(&o->text), at);
 	if (rest.n <= DONE_OUT_MAX)
@@ -115,10 +126,9 @@ static void answer(struct user_session *s, uint32_t seq, enum imap_next next)
 	AUTO(buf) struct buf sealed = BUF_INIT(STATE_MAX + SEAL_OVERHEAD);
 	struct fail why = FAIL_INIT;
 	struct msg_session_done done = {.session = s->id.v, .seq = seq};
-	bool broken = s->out.text.failed;
 	done.out = send_output(s);
-	if (broken) { /* an answer that is not whole must not look as if it were */
-		log_event(LOG_ERROR, "imap.output-too-large");
+	if (s->cut) { /* an answer that is not whole must not look as if it were */
+		log_event(LOG_ERROR, "imap.output-cut");
 		next = IMAP_CLOSE;
 	}
 	done.next = next == IMAP_MORE ? NEXT_MORE : next == IMAP_PARK ? NEXT_PARK : next == IMAP_CLOSE ? NEXT_CLOSE : NEXT_CONTINUE;
@@ -131,7 +141,7 @@ static void answer(struct user_session *s, uint32_t seq, enum imap_next next)
 			done.state = buf_str(&sealed);
 		}
 	}
-	(void)ipc_send(s->edge, s->trace, IPC_SESSION_DONE, &done);
+	(void)ipc_send_wait(s->edge, s->trace, IPC_SESSION_DONE, &done);
 	imap_out_reset(&s->out);
 }
 
@@ -320,7 +330,7 @@ static void refuse(struct ipc_channel *from, uint64_t session, const struct fail
 		.next = NEXT_CLOSE,
 		.out = STR("* BYE [UNAVAILABLE] The session could not be continued, please connect again.\r\n")};
 	log_event(LOG_WARN, "imap.cannot-open", log_fail(why));
-	(void)ipc_send(from, (struct trace_id){0}, IPC_SESSION_DONE, &done);
+	(void)ipc_send_wait(from, (struct trace_id){0}, IPC_SESSION_DONE, &done);
 }
 
 /*
@@ -358,6 +368,7 @@ static void begin(struct user_session *s, struct ipc_packet *p)
 static void take(struct user_session *s, struct step *step)
 {
 	struct ipc_packet *p = step->p;
+	atomic_fetch_sub(&s->steps, 1);
 	if (ipc_packet_type(p) == IPC_SESSION_OPEN) {
 		begin(s, p);
 		ipc_packet_free(p);
@@ -385,6 +396,7 @@ static void run(struct job *job)
 	bool resume = ipc_packet_type(step->p) == IPC_SESSION_RESUME;
 	bool literal = ipc_packet_type(step->p) == IPC_BODY_OPEN;
 	if (resume) {
+		atomic_fetch_sub(&s->steps, 1);
 		ipc_packet_free(step->p);
 		free(step);
 		if (s->more && s->imap)
@@ -423,6 +435,9 @@ static void submit(struct user_session *s, struct ipc_packet *p)
 	struct step *step = xcalloc(1, sizeof *step);
 	*step = (struct step){.job.run = run, .s = s, .p = p};
 	list_init(&step->waiting);
+	/* Commands behind a client that does not read must not hold back everybody else's. */
+	if (atomic_fetch_add(&s->steps, 1) < STEPS_MAX)
+		ipc_packet_accept(p);
 	lane_submit(&s->lane, &step->job);
 }
 
@@ -503,6 +518,8 @@ void imap_step(struct ipc_channel *from, struct ipc_packet *p)
 		(void)fail_set(&why, FAIL_NOTFOUND, NULL, "no such session");
 		if (ipc_packet_wants_reply(p))
 			(void)ipc_reply_fail(p, &why);
+		if (!s && ipc_packet_type(p) == IPC_SESSION_CLOSE)
+			user_grant_drop(session_of(p));
 		ipc_packet_free(p);
 		return;
 	}

@@ -2,12 +2,14 @@
 #include "roles/user/user.h"
 #include "base/check.h"
 #include "roles/role/task.h"
+#include "sys/clock.h"
 #include "sys/log.h"
 #include <stdlib.h>
 #include <unistd.h>
 
 #define COMMAND_THREADS 32
 #define UPKEEP_THREADS 4
+#define GRANT_MS 90000 /* edge holds a login back for a minute at most */
 
 struct user user;
 
@@ -89,17 +91,6 @@ static void tell_usage(struct job *job)
 	(void)usleep(USAGE_PAUSE_US);
 }
 
-static void usage_due(struct loop_timer *t)
-{
-	pthread_mutex_lock(&user.lock);
-	bool post = user.dirty.n && !usage_posted;
-	usage_posted |= post;
-	pthread_mutex_unlock(&user.lock);
-	if (post)
-		lane_submit(&usage_lane, &usage_job);
-	loop_timer_in(user.role->loop, t, USAGE_RETRY_MS);
-}
-
 /* --- grants ------------------------------------------------------------------------------------------------------------------ */
 
 /* dir lets a session act for an account. The account's mailboxes exist when the login is answered. */
@@ -119,11 +110,54 @@ static void grant(struct role *role, struct ipc_packet *p)
 	struct grant *g = xcalloc(1, sizeof *g);
 	g->account = m.account;
 	g->quota_bytes = m.quota_bytes;
+	g->given = clock_mono();
 	(void)snprintf(g->address, sizeof g->address, "%.*s", STR_ARG(m.address));
 	pthread_mutex_lock(&user.lock);
 	free(map_put(&user.grants, m.session, g));
 	pthread_mutex_unlock(&user.lock);
 	(void)ipc_reply(p, IPC_OK, &ok);
+}
+
+/* Clients that went away before their session was opened. */
+static void expire_grants(void)
+{
+	struct mono_ns now = clock_mono();
+	bool again = true;
+	pthread_mutex_lock(&user.lock);
+	while (again) {
+		again = false;
+		MAP_EACH (&user.grants, i) {
+			struct grant *g = user.grants.slots[i].value;
+			if (now.v - g->given.v < GRANT_MS * MS_NS)
+				continue;
+			free(map_remove(&user.grants, user.grants.slots[i].key));
+			again = true; /* removing moves others */
+			break;
+		}
+	}
+	pthread_mutex_unlock(&user.lock);
+}
+
+/* Its mail goes; sessions that look at it end with their next command. */
+static void account_gone(struct role *role, struct ipc_packet *p)
+{
+	struct msg_account_gone m;
+	struct fail why = FAIL_INIT;
+	(void)role;
+	if (msg_account_gone_read(p, &m) < 0)
+		return;
+	int r = store_account_delete(user.store, (struct account_id){m.account}, &why);
+	if (r < 0 && r != -FAIL_NOTFOUND)
+		log_event(LOG_ERROR, "user.delete", log_u64("account", m.account), log_fail(&why));
+	else
+		log_event(LOG_INFO, "user.deleted", log_u64("account", m.account));
+}
+
+void user_grant_drop(uint64_t session)
+{
+	pthread_mutex_lock(&user.lock);
+	free(map_remove(&user.grants, session));
+	pthread_mutex_unlock(&user.lock);
 }
 
 static void forget_grants(void)
@@ -136,6 +170,19 @@ static void forget_grants(void)
 }
 
 /* --- life ---------------------------------------------------------------------------------------------------------------------- */
+
+/* Once a second. */
+static void usage_due(struct loop_timer *t)
+{
+	pthread_mutex_lock(&user.lock);
+	bool post = user.dirty.n && !usage_posted;
+	usage_posted |= post;
+	pthread_mutex_unlock(&user.lock);
+	if (post)
+		lane_submit(&usage_lane, &usage_job);
+	expire_grants();
+	loop_timer_in(user.role->loop, t, USAGE_RETRY_MS);
+}
 
 static int open_user(struct role *role, struct fail *why)
 {
@@ -186,6 +233,8 @@ static void message(struct role *role, struct ipc_channel *from, struct ipc_pack
 		role_task(role, user.upkeep, p, receipts_drop);
 	else if (strcmp(peer, "dir") == 0 && type == IPC_GRANT)
 		role_task(role, user.upkeep, p, grant);
+	else if (strcmp(peer, "dir") == 0 && type == IPC_ACCOUNT_GONE)
+		role_task(role, user.upkeep, p, account_gone);
 	else
 		ipc_packet_free(p);
 }

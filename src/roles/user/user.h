@@ -20,6 +20,7 @@
 struct grant {
 	uint64_t account;
 	uint64_t quota_bytes;
+	struct mono_ns given;
 	char address[320];
 };
 
@@ -48,6 +49,8 @@ void receipts_drop(struct role *role, struct ipc_packet *p);
 /* user.c */
 /* Index a message in a scan role. Blocking. */
 int user_scan(void *arg, const struct store_content *content, struct buf *ret_map, struct fail *why);
+/* The client left before its session was opened. */
+void user_grant_drop(uint64_t session);
 /* This account's usage changed: dir will hear of it at once. Any thread. */
 void user_usage_changed(struct account_id account);
 
