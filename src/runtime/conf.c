@@ -303,9 +303,10 @@ static int read_file(struct parse *ps, const char *path, const struct place *fro
 	}
 	if (n < 0 || text.failed) {
 		struct place here = {.file = path};
+		bool missing = !text.failed && errno == ENOENT;
 		complain(ps, from ? from : &here, "cannot read %s: %s", path,
 			 text.failed ? "larger than 1 MiB" : strerror(errno));
-		return errno == ENOENT ? -FAIL_NOTFOUND : -FAIL_IO;
+		return missing ? -FAIL_NOTFOUND : -FAIL_IO;
 	}
 	ps->depth++;
 	int r = parse_text(ps, path, text.n ? buf_str(&text) : STR(""));
@@ -327,9 +328,21 @@ static struct conf *conf_defaults(void)
 	return c;
 }
 
+/* What is wrong only together. */
+static void check_whole(struct parse *ps)
+{
+	const struct conf *c = ps->conf;
+	if (c->errors_soft > c->errors_hard)
+		complain(ps, NULL, "[smtp] errors_soft is larger than errors_hard");
+	if (c->retry_min_ms > c->retry_max_ms)
+		complain(ps, NULL, "[queue] retry_min is longer than retry_max");
+}
+
 static int finish(struct parse *ps, int r, struct conf **ret)
 {
 	free(ps->seen);
+	if (r == 0)
+		check_whole(ps);
 	if (r == 0 && ps->errors->n)
 		r = -FAIL_SYNTAX;
 	if (r < 0) {

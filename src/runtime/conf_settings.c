@@ -38,7 +38,7 @@ const struct conf_setting conf_settings[] = {
 	 "Where mail to <postmaster> without a domain goes (RFC 5321 4.5.1). Empty = the hostname."},
 	{"smtp", "message_size_max", CONF_SIZE, AT(message_size_max), "15 MiB", KIB(64), MIB(2047), NULL,
 	 "Largest message that is accepted, by SMTP and submission."},
-	{"smtp", "recipients_max", CONF_NUMBER, AT(recipients_max), "1000", 100, 100000, NULL,
+	{"smtp", "recipients_max", CONF_NUMBER, AT(recipients_max), "1000", 100, 10000, NULL,
 	 "Recipients per message (RFC 5321 asks for 100 at least)."},
 	{"smtp", "errors_soft", CONF_NUMBER, AT(errors_soft), "10", 1, 1000, NULL,
 	 "Errors of one client after which each further one is answered slowly."},

@@ -326,6 +326,8 @@ int sandbox_enter(const struct sandbox_profile *p, struct sandbox_report *ret, s
 	/* After the change of user, which resets it, and before prctl is closed. */
 	if (r == 0)
 		r = proc_not_dumpable(why);
+	if (r == 0 && p->parent)
+		r = proc_die_with_parent(p->parent, why);
 	if (r < 0)
 		return fail_wrap(why, r, "sandbox of %s", p->role);
 	done.user_changed = p->user != NULL;

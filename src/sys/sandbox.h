@@ -41,6 +41,7 @@ struct sandbox_profile {
 	unsigned flags;
 	const struct sandbox_path *paths;
 	size_t n_paths;
+	int parent;		      /* die with this process (the change of user forgets it); 0 = none */
 	const struct proc_user *user; /* become it; NULL: stay (capabilities go all the same) */
 };
 

@@ -20,8 +20,10 @@
 
 /* Users that no package created: numbers that no distribution hands out, so that roles are apart all the same. */
 #define UID_FALLBACK 61440u
-#define FREE_RESTARTS 5u
+#define FREE_RESTARTS 5u	 /* a minute, of a role that ends by itself */
+#define FREE_KILLS    60u	 /* a minute, of one that is killed: by people, or for lack of memory */
 #define RESTART_MS_MAX 30000u
+#define LOST_MS 300
 
 const char *child_state_name(enum child_state s)
 {
@@ -67,7 +69,43 @@ static void hello(struct child *c, struct ipc_packet *p)
 	}
 	log_event(LOG_ERROR, "role.other-build", log_c("role", c->kind->name),
 		  log_c("hint", "the executables are of different builds: install one build completely"));
+	c->other_build = true;
 	(void)kill(c->pid, SIGKILL);
+}
+
+/*
+ * Two roles lost their connection. Mostly one of them has died and is about to be restarted; one
+ * that lives on after a moment has broken the protocol, and starts afresh.
+ */
+struct lost {
+	struct loop_timer timer;
+	struct child *peer;
+	pid_t pid;
+};
+
+static void lost_long_enough(struct loop_timer *t)
+{
+	struct lost *l = CONTAINER_OF(t, struct lost, timer);
+	if (l->peer->pid == l->pid && !l->peer->master->stopping) {
+		log_event(LOG_ERROR, "role.broke-protocol", log_c("role", l->peer->kind->name), log_u64("index", l->peer->index));
+		(void)kill(l->pid, SIGKILL);
+	}
+	free(l);
+}
+
+static void lost(struct child *c, struct ipc_packet *p)
+{
+	struct msg_lost m;
+	char name[24];
+	if (msg_lost_read(p, &m) < 0)
+		return;
+	(void)snprintf(name, sizeof name, "%.*s", STR_ARG(m.role));
+	struct child *peer = master_child(c->master, name, m.index);
+	if (!peer || peer->pid <= 0)
+		return;
+	struct lost *l = xcalloc(1, sizeof *l);
+	*l = (struct lost){.timer.fire = lost_long_enough, .peer = peer, .pid = peer->pid};
+	loop_timer_in(c->master->loop, &l->timer, LOST_MS);
 }
 
 static void control_message(struct ipc_channel *ch, struct ipc_packet *p)
@@ -76,6 +114,8 @@ static void control_message(struct ipc_channel *ch, struct ipc_packet *p)
 	struct msg_ready m;
 	if (ipc_packet_type(p) == IPC_HELLO) {
 		hello(c, p);
+	} else if (ipc_packet_type(p) == IPC_LOST) {
+		lost(c, p);
 	} else if (ipc_packet_type(p) == IPC_READY && msg_ready_read(p, &m) == 0) {
 		c->state = CHILD_READY;
 		(void)snprintf(c->sandbox, sizeof c->sandbox, "%.*s", STR_ARG(m.sandbox));
@@ -95,16 +135,17 @@ static const struct ipc_channel_ops control_ops = {.message = control_message};
 /* A role that somebody kills comes back at once; one that ends by itself again and again waits longer. */
 static unsigned restart_delay_ms(struct child *c, const struct proc_end *end)
 {
-	if (end->by_signal && end->code == SIGKILL)
-		return 0;
+	unsigned free_ends = end->by_signal && end->code == SIGKILL ? FREE_KILLS : FREE_RESTARTS;
+	if (c->other_build)
+		return RESTART_MS_MAX;
 	struct mono_ns now = clock_mono();
 	if (now.v - c->recent_since.v > 60 * SEC_NS) {
 		c->recent_since = now;
 		c->recent = 0;
 	}
-	if (++c->recent <= FREE_RESTARTS)
+	if (++c->recent <= free_ends)
 		return 0;
-	unsigned doublings = MIN(c->recent - FREE_RESTARTS, 9u);
+	unsigned doublings = MIN(c->recent - free_ends, 9u);
 	return MIN(100u << doublings, RESTART_MS_MAX);
 }
 
@@ -150,10 +191,11 @@ static void ended(struct loop_io *io, uint32_t events)
 
 NORETURN static void become_role(struct child *c, int control)
 {
-	char index[16], name[32];
+	char index[16], name[32], parent[16];
 	(void)snprintf(index, sizeof index, "%u", c->index);
 	(void)snprintf(name, sizeof name, "barid-%s", c->kind->name);
-	char *argv[] = {name, index, NULL};
+	(void)snprintf(parent, sizeof parent, "%d", (int)c->master_pid);
+	char *argv[] = {name, index, parent, NULL};
 	sigset_t none;
 	sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
@@ -175,6 +217,8 @@ void child_spawn(struct child *c)
 		loop_timer_in(m->loop, &c->restart, 1000);
 		return;
 	}
+	c->master_pid = getpid();
+	c->other_build = false;
 	c->pid = fork();
 	if (c->pid == 0)
 		become_role(c, pair[1]);

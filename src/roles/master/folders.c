@@ -3,6 +3,7 @@
 #include "roles/master/internal.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -54,7 +55,8 @@ int folders_prepare(struct master *m, struct fail *why)
 	/* Roles enter by descriptor, but look names up below: they need the search bit. */
 	if (fchmod(m->state_fd, 0711) < 0)
 		return fail_errno(why, FAIL_IO, "cannot set the mode of %s", dir);
-	m->blob_gid = getuid() == 0 ? BLOB_GID_FALLBACK : 0;
+	const struct group *blob = getgrnam("barid-blob");
+	m->blob_gid = getuid() != 0 ? 0 : blob ? blob->gr_gid : BLOB_GID_FALLBACK;
 	const struct child *queue = master_child(m, "queue", 0);
 	CHECK(queue);
 	int r = make_folder(m, "blob", queue->uid, getuid() == 0 ? m->blob_gid : getgid(), getuid() == 0 ? 02770 : 0700, why);

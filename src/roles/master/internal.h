@@ -36,6 +36,8 @@ struct child {
 	pid_t pid;
 	int pidfd;
 	enum child_state state;
+	bool other_build; /* its executable is of another build: no hope before an installation */
+	pid_t master_pid;
 	bool wired; /* said hello: can be connected to others */
 	struct loop_io ended;
 	struct loop_timer restart;

@@ -5,8 +5,10 @@
  */
 #include "base/check.h"
 #include "roles/master/internal.h"
+#include "sys/clock.h"
 #include "sys/fdpass.h"
 #include "sys/log.h"
+#include "sys/sha256.h"
 #include "sys/sock.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -57,6 +59,27 @@ static void connect_child(struct child *c)
 	}
 }
 
+/* Each role that seals has a key of its own: one cannot make what another believes. */
+static void role_key(const struct master *m, const struct role_kind *kind, unsigned char key[SEAL_KEY_SIZE])
+{
+	struct sha256 *h = sha256_begin();
+	sha256_add(h, (struct str){(const char *)m->seal_key, sizeof m->seal_key});
+	sha256_add(h, str_c(kind->name));
+	sha256_end(h, key);
+}
+_Static_assert(SEAL_KEY_SIZE == SHA256_LEN, "a digest is a key");
+
+/* Tests: a bent clock is bent for those who come later, too. */
+static void give_clock(struct child *c)
+{
+	char us[32];
+	if (!clock_bent_us())
+		return;
+	(void)snprintf(us, sizeof us, "%lld", (long long)clock_bent_us());
+	struct msg_debug d = {.verb = STR("clock"), .arg = str_c(us)};
+	(void)ipc_send(c->control, (struct trace_id){0}, IPC_DEBUG, &d);
+}
+
 static void give_configuration(struct child *c)
 {
 	struct master *m = c->master;
@@ -67,9 +90,13 @@ static void give_configuration(struct child *c)
 					  .gid = c->gid,
 					  .shared_gid = c->kind->shares_blobs ? m->blob_gid : 0,
 					  .state = m->state_fd};
-	if (c->kind->seals)
-		configure.seal_key = (struct str){(const char *)m->seal_key, sizeof m->seal_key};
+	unsigned char key[SEAL_KEY_SIZE];
+	if (c->kind->seals) {
+		role_key(m, c->kind, key);
+		configure.seal_key = (struct str){(const char *)key, sizeof key};
+	}
 	(void)ipc_send(c->control, (struct trace_id){0}, IPC_CONFIGURE, &configure);
+	explicit_bzero(key, sizeof key);
 }
 
 static void give_certificate(struct child *c)
@@ -94,6 +121,7 @@ void wire_child(struct child *c)
 {
 	static const struct msg_start start = {0};
 	give_configuration(c);
+	give_clock(c);
 	if (strcmp(c->kind->name, "edge") == 0)
 		give_edge_its_sockets(c);
 	connect_child(c);

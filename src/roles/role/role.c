@@ -40,6 +40,8 @@ static void peer_up(struct ipc_channel *ch)
 static void peer_down(struct ipc_channel *ch)
 {
 	struct role *role = ipc_channel_context(ch);
+	struct msg_lost m = {.role = str_c(ipc_channel_name(ch)), .index = (uint16_t)ipc_channel_index(ch)};
+	(void)ipc_send(role->control, (struct trace_id){0}, IPC_LOST, &m);
 	if (role->ops->peer_down)
 		role->ops->peer_down(role, ch);
 }
@@ -166,7 +168,8 @@ static void enter_sandbox(struct role *role, char *report, size_t size)
 					  .flags = role->ops->sandbox_flags,
 					  .paths = role->ops->paths,
 					  .n_paths = role->ops->n_paths,
-					  .user = role->uid ? &user : NULL};
+					  .user = role->uid ? &user : NULL,
+					  .parent = role->parent};
 	struct sandbox_report done = {0};
 	struct proc_limits limits = {.no_core = true};
 	(void)umask(role->shared_gid ? 007 : 077);
@@ -315,8 +318,9 @@ static bool is_socket(int fd)
 int role_main(int argc, char **argv, const struct role_ops *ops)
 {
 	static struct role role;
-	uint32_t index = 0;
-	if (argc != 2 || !num_parse_u32(str_c(argv[1]), &index) || !is_socket(ROLE_CONTROL_FD)) {
+	uint32_t index = 0, parent = 0;
+	if (argc != 3 || !num_parse_u32(str_c(argv[1]), &index) || !num_parse_u32(str_c(argv[2]), &parent) ||
+	    !is_socket(ROLE_CONTROL_FD)) {
 		(void)fprintf(stderr, "barid-%s is started by `barid serve`, not by hand.\n", ops->name);
 		return 2;
 	}
@@ -330,7 +334,8 @@ int role_main(int argc, char **argv, const struct role_ops *ops)
 	role.ops = ops;
 	role.index = index;
 	role.state_fd = -1;
-	if (proc_die_with_parent(getppid(), &why) < 0 || proc_cloexec(ROLE_CONTROL_FD, true, &why) < 0)
+	role.parent = (int)parent;
+	if (proc_die_with_parent(role.parent, &why) < 0 || proc_cloexec(ROLE_CONTROL_FD, true, &why) < 0)
 		give_up(&role, &why);
 	role.loop = loop_new();
 	role.control = ipc_channel_new(role.loop, "master", 0, &control_ops, &role);

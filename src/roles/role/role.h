@@ -65,6 +65,7 @@ struct role {
 	/* start-up only */
 	uint32_t uid, gid, shared_gid;
 	int state_fd;
+	int parent; /* pid of master */
 };
 
 /* The whole life of a role process: main() returns this. */

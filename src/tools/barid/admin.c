@@ -181,15 +181,33 @@ static char *ask_password(void)
 	return line[0] ? line : NULL;
 }
 
+/* Words that no order of this kind has are a mistake, not something to pass over. */
+static bool fits(const struct cli *c)
+{
+	static const char *const bare[] = {"status", "ports", "counters", "reload", "stop"};
+	for (size_t i = 0; i < ARRAY_LEN(bare); i++)
+		if (strcmp(c->args[0], bare[i]) == 0)
+			return c->n == 1;
+	bool queue = strcmp(c->args[0], "queue") == 0;
+	for (size_t i = 1; queue && i < c->n; i++)
+		if (c->args[i][0] == '-')
+			return false;
+	return true;
+}
+
 int cli_admin(const struct cli *given)
 {
 	struct cli c = *given;
 	if (c.n == 3 && strcmp(c.args[0], "user") == 0 && strcmp(c.args[1], "passwd") == 0) {
 		char *password = ask_password();
-		if (!password)
-			return cli_usage("user");
+		if (!password) {
+			(void)fputs("No password was given: nothing changed.\n", stderr);
+			return EXIT_FAILED;
+		}
 		c.args[c.n++] = password; /* there is room for one more */
 	}
+	if (!fits(&c))
+		return cli_usage(c.args[0]);
 	const char *dir = cli_state_dir(&c);
 	if (!dir)
 		return EXIT_FAILED;

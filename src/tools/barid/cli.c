@@ -17,7 +17,7 @@ static const struct {
 	{"status", "barid status", "the processes of the running server"},
 	{"ports", "barid ports", "the addresses it listens on"},
 	{"domain",
-	 "barid domain add D [--KEY V ...] | del D [--force] | list | show D | set D --KEY V ...\n"
+	 "barid domain add D [--KEY V ...] | del D [--force yes] | list | show D | set D --KEY V ...\n"
 	 "       barid domain alias-add D TARGET | alias-del D | catch-all D [ADDRESS ...]",
 	 "manage mail domains"},
 	{"user",
@@ -78,7 +78,8 @@ static bool take_value(int argc, char **argv, int *i, const char **ret)
 
 bool cli_parse(int argc, char **argv, struct cli *ret)
 {
-	*ret = (struct cli){.dir = getenv("BARID_DIR"), .conf = CLI_CONF_DEFAULT};
+	const char *dir = getenv("BARID_DIR");
+	*ret = (struct cli){.dir = dir && *dir ? dir : NULL, .conf = CLI_CONF_DEFAULT};
 	ret->args = xcalloc((size_t)argc + 1, sizeof *ret->args);
 	for (int i = 1; i < argc; i++) {
 		bool ok = true;

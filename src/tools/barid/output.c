@@ -10,7 +10,7 @@
 
 /* Columns whose cells are numbers in JSON. */
 static const char *const numeric[] = {"index", "pid", "restarts", "number", "size", "tries", "port", "value",
-				      "quota_bytes", "used_bytes", "used_messages", "users", "aliases"};
+				      "quota-mb", "used-bytes", "used-messages", "id", "users", "aliases"};
 
 static bool is_numeric(struct str column)
 {
