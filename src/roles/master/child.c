@@ -24,6 +24,7 @@
 #define FREE_KILLS    60u	 /* a minute, of one that is killed: by people, or for lack of memory */
 #define RESTART_MS_MAX 30000u
 #define LOST_MS 300
+#define LOST_GRACE_MS 2000
 
 const char *child_state_name(enum child_state s)
 {
@@ -101,7 +102,8 @@ static void lost(struct child *c, struct ipc_packet *p)
 		return;
 	(void)snprintf(name, sizeof name, "%.*s", STR_ARG(m.role));
 	struct child *peer = master_child(c->master, name, m.index);
-	if (!peer || peer->pid <= 0)
+	/* The news of a death often comes when the successor has started. */
+	if (!peer || peer->pid <= 0 || clock_mono().v - peer->spawned.v < LOST_GRACE_MS * MS_NS)
 		return;
 	struct lost *l = xcalloc(1, sizeof *l);
 	*l = (struct lost){.timer.fire = lost_long_enough, .peer = peer, .pid = peer->pid};
@@ -231,6 +233,7 @@ void child_spawn(struct child *c)
 		return;
 	}
 	c->state = CHILD_STARTING;
+	c->spawned = clock_mono();
 	c->wired = false;
 	c->ended.ready = ended;
 	loop_add(m->loop, &c->ended, c->pidfd, EPOLLIN);

@@ -44,6 +44,7 @@ struct child {
 	struct ipc_channel *control;
 	char sandbox[200];
 	unsigned restarts;
+	struct mono_ns spawned;
 	unsigned recent; /* ends in the last minute */
 	struct mono_ns recent_since;
 };
