@@ -303,12 +303,18 @@ static void message(struct role *role, struct ipc_channel *from, struct ipc_pack
 	ipc_packet_free(p);
 }
 
-static void stop(struct role *role)
+static void finish(struct role *role)
 {
+	(void)role;
 	pool_free(self.logins);
 	pool_free(self.lookups);
 	dir_close(self.dir);
-	role_end(role);
+}
+
+static void stop(struct role *role)
+{
+	loop_timer_clear(role->loop, &self.flush);
+	role_stop_aside(role, finish);
 }
 
 static const char *const peers[] = {"edge", "mta", "queue", "user", NULL};

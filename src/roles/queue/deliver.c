@@ -59,7 +59,7 @@ static void delivered(struct ipc_ask *a, int r, struct ipc_packet *p, const stru
 	ipc_packet_free(p);
 	lanes[d->lane].in_flight--;
 	/* A process that ended says nothing: deliver_lane_down makes the row due again. */
-	if (r != -FAIL_PEER)
+	if (r != -FAIL_PEER && !queue.stopping)
 		report(d, r, why);
 	unsigned lane = d->lane;
 	free(d);
@@ -124,7 +124,8 @@ static void woken(struct loop_task *task)
 {
 	struct lane_state *l = CONTAINER_OF(task, struct lane_state, wake);
 	atomic_store(&l->wake_posted, false);
-	hand_out_due((unsigned)(l - lanes));
+	if (!queue.stopping)
+		hand_out_due((unsigned)(l - lanes));
 }
 
 void deliver_wake(unsigned lane)
@@ -147,9 +148,9 @@ static void receipts_dropped(struct ipc_ask *a, int r, struct ipc_packet *p, con
 {
 	struct receipts *set = CONTAINER_OF(a, struct receipts, ask);
 	ipc_packet_free(p);
-	if (r == 0)
+	if (r == 0 && !queue.stopping)
 		spool_receipts_dropped(queue.spool, set->r, set->n);
-	else if (r != -FAIL_PEER) /* asked again when the process is back */
+	else if (r < 0 && r != -FAIL_PEER) /* asked again when the process is back */
 		log_event(LOG_WARN, "queue.receipts", log_fail(why));
 	free(set);
 }
@@ -157,6 +158,10 @@ static void receipts_dropped(struct ipc_ask *a, int r, struct ipc_packet *p, con
 static void send_receipts(struct loop_task *task)
 {
 	struct receipts *set = CONTAINER_OF(task, struct receipts, send);
+	if (queue.stopping) {
+		free(set);
+		return;
+	}
 	struct msg_receipt list[RECEIPTS_AT_ONCE];
 	for (size_t i = 0; i < set->n; i++)
 		list[i] = (struct msg_receipt){

@@ -326,11 +326,17 @@ static void admin(struct role *role, struct ipc_packet *p)
 	role_task(role, queue.pool, p, queue_admin);
 }
 
-static void stop(struct role *role)
+static void finish(struct role *role)
 {
+	(void)role;
 	pool_free(queue.pool);
 	spool_close(queue.spool);
-	role_end(role);
+}
+
+static void stop(struct role *role)
+{
+	queue.stopping = true;
+	role_stop_aside(role, finish);
 }
 
 static const char *const peers[] = {"mta", "user", "dir", "scan", NULL};

@@ -15,6 +15,7 @@ struct queue {
 	struct spool *spool;
 	struct pool *pool;
 	unsigned lanes; /* one per user process */
+	bool stopping;	/* loop: leave the spool alone */
 };
 extern struct queue queue;
 

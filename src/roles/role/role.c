@@ -10,6 +10,7 @@
 #include "sys/log.h"
 #include "sys/proc.h"
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -27,13 +28,16 @@ const char *role_build_id(void)
 static void peer_message(struct ipc_channel *ch, struct ipc_packet *p)
 {
 	struct role *role = ipc_channel_context(ch);
-	role->ops->message(role, ch, p);
+	if (role->stopping)
+		ipc_packet_free(p);
+	else
+		role->ops->message(role, ch, p);
 }
 
 static void peer_up(struct ipc_channel *ch)
 {
 	struct role *role = ipc_channel_context(ch);
-	if (role->ops->peer_up)
+	if (role->ops->peer_up && !role->stopping)
 		role->ops->peer_up(role, ch);
 }
 
@@ -42,7 +46,7 @@ static void peer_down(struct ipc_channel *ch)
 	struct role *role = ipc_channel_context(ch);
 	struct msg_lost m = {.role = str_c(ipc_channel_name(ch)), .index = (uint16_t)ipc_channel_index(ch)};
 	(void)ipc_send(role->control, (struct trace_id){0}, IPC_LOST, &m);
-	if (role->ops->peer_down)
+	if (role->ops->peer_down && !role->stopping)
 		role->ops->peer_down(role, ch);
 }
 
@@ -134,6 +138,36 @@ NORETURN static void give_up(struct role *role, const struct fail *why)
 void role_end(struct role *role)
 {
 	loop_stop(role->loop);
+}
+
+static void *finish(void *arg)
+{
+	struct role *role = arg;
+	role->finish(role);
+	role_end(role);
+	return NULL;
+}
+
+void role_stop_aside(struct role *role, void (*fn)(struct role *role))
+{
+	pthread_t thread;
+	if (role->stopping)
+		return;
+	role->stopping = true;
+	role->finish = fn;
+	if (pthread_create(&thread, NULL, finish, role) != 0)
+		(void)finish(role);
+	else
+		(void)pthread_detach(thread);
+}
+
+static void stop(struct role *role)
+{
+	/* A role that has not opened has nothing to finish. */
+	if (role->ops->stop && role->started)
+		role->ops->stop(role);
+	else
+		role_end(role);
 }
 
 static void configure(struct role *role, struct ipc_packet *p)
@@ -276,7 +310,7 @@ static void control_message(struct ipc_channel *ch, struct ipc_packet *p)
 {
 	struct role *role = ipc_channel_context(ch);
 	enum ipc_type type = ipc_packet_type(p);
-	if (type == IPC_ADMIN && role->ops->admin) {
+	if (type == IPC_ADMIN && role->ops->admin && role->started && !role->stopping) {
 		role->ops->admin(role, p);
 		return;
 	}
@@ -294,10 +328,8 @@ static void control_message(struct ipc_channel *ch, struct ipc_packet *p)
 		debug(p);
 	else if (type == IPC_STATS)
 		reply_stats(p);
-	else if (type == IPC_STOP && role->ops->stop)
-		role->ops->stop(role);
 	else if (type == IPC_STOP)
-		role_end(role);
+		stop(role);
 	ipc_packet_free(p);
 }
 
@@ -343,5 +375,6 @@ int role_main(int argc, char **argv, const struct role_ops *ops)
 	struct msg_hello hello = {.build_id = str_c(role_build_id()), .role = str_c(ops->name), .index = (uint16_t)index};
 	(void)ipc_send(role.control, (struct trace_id){0}, IPC_HELLO, &hello);
 	loop_run(role.loop);
-	return 0;
+	/* Not exit: threads may still run, and would meet libraries that are being taken down. */
+	_exit(0);
 }

@@ -41,7 +41,7 @@ struct role_ops {
 	MUST_CHECK int (*certificate)(struct role *role, struct str chain, struct str key, struct fail *why);
 	/* Management commands of this role; answers p itself, later if it likes, and owns it. */
 	void (*admin)(struct role *role, struct ipc_packet *p);
-	/* Finish; call role_end when done. NULL = at once. */
+	/* Finish; call role_end when done, or leave it to role_stop_aside. NULL = at once. */
 	void (*stop)(struct role *role);
 };
 
@@ -61,6 +61,8 @@ struct role {
 	VEC(struct ipc_channel *) peers; /* fixed once configured */
 	VEC(struct early_peer) early;	 /* before start */
 	bool started;
+	bool stopping; /* role_stop_aside was called */
+	void (*finish)(struct role *role);
 	void *self; /* the role's own data, set by ops->open or earlier */
 	/* start-up only */
 	uint32_t uid, gid, shared_gid;
@@ -70,7 +72,13 @@ struct role {
 
 /* The whole life of a role process: main() returns this. */
 int role_main(int argc, char **argv, const struct role_ops *ops);
-void role_end(struct role *role);
+void role_end(struct role *role); /* any thread */
+/*
+ * For ops->stop: run `finish` on a thread of its own, then end. It may block, also on answers of
+ * other roles, because the loop goes on; but peers no longer reach the role (their messages are
+ * dropped), so only its own timers and answers have to leave alone what `finish` takes down.
+ */
+void role_stop_aside(struct role *role, void (*finish)(struct role *role));
 
 /*
  * The channel to peer `name` number `index`. Every peer in ops->peers has its channels from start
