@@ -16,6 +16,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/epoll.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* Users that no package created: numbers that no distribution hands out, so that roles are apart all the same. */
@@ -23,6 +24,7 @@
 #define FREE_RESTARTS 5u	 /* a minute, of a role that ends by itself */
 #define FREE_KILLS    60u	 /* a minute, of one that is killed: by people, or for lack of memory */
 #define RESTART_MS_MAX 30000u
+#define CANNOT_START_MS 1000
 #define LOST_MS 300
 #define LOST_GRACE_MS 2000
 
@@ -45,18 +47,6 @@ static void find_user(struct child *c)
 		return;
 	}
 	c->uid = c->gid = UID_FALLBACK + (uint32_t)(c->kind - role_kinds);
-}
-
-int child_open(struct child *c, struct fail *why)
-{
-	char path[4096];
-	int n = snprintf(path, sizeof path, "%s/barid-%s", c->master->o->libexec, c->kind->name);
-	CHECK(n > 0 && (size_t)n < sizeof path);
-	c->exe_fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (c->exe_fd < 0)
-		return fail_errno(why, FAIL_NOTFOUND, "cannot open %s (is barid installed completely?)", path);
-	find_user(c);
-	return 0;
 }
 
 /* --- what a child says ---------------------------------------------------------------------------------- */
@@ -131,6 +121,21 @@ static void control_message(struct ipc_channel *ch, struct ipc_packet *p)
 }
 
 static const struct ipc_channel_ops control_ops = {.message = control_message};
+
+int child_open(struct child *c, struct fail *why)
+{
+	char path[4096];
+	int n = snprintf(path, sizeof path, "%s/barid-%s", c->master->o->libexec, c->kind->name);
+	CHECK(n > 0 && (size_t)n < sizeof path);
+	AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
+	/* Away from 3, where the child's control socket goes. */
+	c->exe_fd = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, ROLE_CONTROL_FD + 1);
+	if (c->exe_fd < 0)
+		return fail_errno(why, FAIL_NOTFOUND, "cannot open %s (is barid installed completely?)", path);
+	find_user(c);
+	c->control = ipc_channel_new(c->master->loop, c->kind->name, c->index, &control_ops, c);
+	return 0;
+}
 
 /* --- end and restart ------------------------------------------------------------------------------------ */
 
@@ -208,36 +213,52 @@ NORETURN static void become_role(struct child *c, int control)
 	_exit(127);
 }
 
-void child_spawn(struct child *c)
+static void try_later(struct child *c, const struct fail *why)
 {
-	struct master *m = c->master;
-	struct fail why = FAIL_INIT;
+	log_event(LOG_ERROR, "role.cannot-start", log_c("role", c->kind->name), log_fail(why));
+	c->restart.fire = restart_now;
+	loop_timer_in(c->master->loop, &c->restart, CANNOT_START_MS);
+}
+
+/* Make the process; what it needs comes by its control socket, of which *ret_control is our end. */
+static int fork_child(struct child *c, int *ret_control, struct fail *why)
+{
 	int pair[2];
-	if (fdpass_pair(pair, &why) < 0) {
-		log_event(LOG_ERROR, "role.cannot-start", log_c("role", c->kind->name), log_fail(&why));
-		c->restart.fire = restart_now;
-		loop_timer_in(m->loop, &c->restart, 1000);
-		return;
-	}
+	int r = fdpass_pair(pair, why);
+	if (r < 0)
+		return r;
 	c->master_pid = getpid();
-	c->other_build = false;
 	c->pid = fork();
 	if (c->pid == 0)
 		become_role(c, pair[1]);
+	r = c->pid < 0 ? fail_errno(why, FAIL_LIMIT, "fork") : proc_pidfd(c->pid, &c->pidfd, why);
+	if (r < 0 && c->pid > 0) { /* nobody would notice its end */
+		(void)kill(c->pid, SIGKILL);
+		(void)waitpid(c->pid, NULL, 0);
+	}
 	(void)close(pair[1]);
-	if (c->pid < 0 || proc_pidfd(c->pid, &c->pidfd, &why) < 0) {
-		log_event(LOG_ERROR, "role.cannot-start", log_c("role", c->kind->name), log_fail(&why));
+	if (r < 0) {
 		(void)close(pair[0]);
-		c->restart.fire = restart_now;
-		loop_timer_in(m->loop, &c->restart, 1000);
+		c->pid = 0;
+		return r;
+	}
+	*ret_control = pair[0];
+	return 0;
+}
+
+void child_spawn(struct child *c)
+{
+	struct fail why = FAIL_INIT;
+	int control = -1;
+	if (fork_child(c, &control, &why) < 0) {
+		try_later(c, &why);
 		return;
 	}
+	c->other_build = false;
 	c->state = CHILD_STARTING;
 	c->spawned = clock_mono();
 	c->wired = false;
 	c->ended.ready = ended;
-	loop_add(m->loop, &c->ended, c->pidfd, EPOLLIN);
-	if (!c->control)
-		c->control = ipc_channel_new(m->loop, c->kind->name, c->index, &control_ops, c);
-	ipc_channel_attach(c->control, pair[0]);
+	loop_add(c->master->loop, &c->ended, c->pidfd, EPOLLIN);
+	ipc_channel_attach(c->control, control);
 }

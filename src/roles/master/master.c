@@ -102,10 +102,7 @@ static void tell_stage(struct master *m)
 		struct child *c = &m->children[i];
 		if (c->kind->stop_stage != m->stop_stage)
 			continue;
-		loop_timer_clear(m->loop, &c->restart);
-		if (c->state == CHILD_DOWN)
-			c->state = CHILD_ENDED;
-		else if (c->state != CHILD_ENDED)
+		if (c->state != CHILD_ENDED)
 			(void)ipc_send(c->control, (struct trace_id){0}, IPC_STOP, &stop);
 	}
 	loop_timer_in(m->loop, &m->stop_deadline, STAGE_MS);
@@ -147,6 +144,11 @@ static void stop(struct master *m)
 	m->stopping = true;
 	log_event(LOG_INFO, "master.stop");
 	loop_remove(m->loop, &m->admin_socket);
+	for (size_t i = 0; i < m->children_n; i++) { /* nobody starts any more */
+		loop_timer_clear(m->loop, &m->children[i].restart);
+		if (m->children[i].state == CHILD_DOWN)
+			m->children[i].state = CHILD_ENDED;
+	}
 	tell_stage(m);
 	next_stages(m);
 }
