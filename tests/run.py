@@ -193,8 +193,7 @@ def run_e2e_file(report, name, cases):
 def run_e2e(report, alone):
     queue = []
     for name, cases in e2e_cases().items():
-        mine = [(n, f) for n, f in cases if report.wants(n) and getattr(f, "alone", False) == alone
-                and (not getattr(f, "on_request", False) or any(w in n for w in report.wanted))]
+        mine = [(n, f) for n, f in cases if report.wants(n) and getattr(f, "alone", False) == alone]
         if mine:
             queue.append((name, mine))
     mutex = threading.Lock()
@@ -259,8 +258,7 @@ def show_list():
         print("\n".join("unit/" + n for n in unit_tests("gcc")))
     print("\n".join("transcripts/" + t.name for t in transcript.load()))
     for cases in e2e_cases().values():
-        for name, function in cases:
-            print(name + ("  (on request)" if getattr(function, "on_request", False) else ""))
+        print("\n".join(name for name, _ in cases))
     print("asan/unit/*  asan/transcripts/*  tsan/unit/*  tsan/transcripts/*")
 
 
@@ -269,8 +267,6 @@ def main():
     if wanted == ["list"]:
         show_list()
         return 0
-    if wanted == ["corpus-full"]:
-        wanted = ["e2e/corpus/full"]
     report = Report(wanted)
     gates(report)
     lanes = []

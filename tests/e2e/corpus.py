@@ -8,11 +8,12 @@ import threading
 import time
 
 from harness import bodystructure, corpora, wire
-from harness.case import Skip, on_request
+from harness.case import Skip
 
 SENDERS = 4
-SAMPLE = 600
 PREFIX = re.compile(rb"(Return-Path|Delivered-To|Received):[^\r\n]*\r\n(?:[ \t][^\r\n]*\r\n)*", re.I)
+
+MBOX = re.compile(rb"\A((?:[!-9;-~]+:[^\r\n]*\r\n(?:[ \t][^\r\n]*\r\n)*)*)>?From [^\r\n]*\r\n")
 
 
 def without_trace(body):
@@ -75,7 +76,9 @@ def one_message(values, wanted, problems, classes):
         del wanted[hashlib.sha256(without_trace(body)).digest()]
     if int(values["RFC822.SIZE"]) != len(body):
         problems.append(f"{name}: RFC822.SIZE {values['RFC822.SIZE']}, has {len(body)}")
-    different, accepted = bodystructure.compare(values["BODYSTRUCTURE"], body)
+    # Some files begin with an mbox's "From " line. The server passes over it like over any line that is no field;
+    # Python would end the header there.
+    different, accepted = bodystructure.compare(values["BODYSTRUCTURE"], MBOX.sub(rb"\1", body, count=1))
     problems += [f"{name}: {d}" for d in different]
     classes.update(accepted)
 
@@ -111,20 +114,9 @@ def case_mime(t):
     round_trip(t, messages)
 
 
-def spam_assassin():
+def case_spam_assassin(t):
+    """The SpamAssassin corpus: 6,000 messages of real senders and of spammers' programs."""
     messages, why = corpora.spam_assassin()
     if messages is None:
         raise Skip(why)
-    return messages
-
-
-def case_spam_assassin_sample(t):
-    """Every n-th message of the SpamAssassin corpus, about 600."""
-    messages = spam_assassin()
-    round_trip(t, messages[:: max(1, len(messages) // SAMPLE)])
-
-
-@on_request
-def case_full(t):
-    """All of both corpora."""
-    round_trip(t, (corpora.mime() or []) + spam_assassin())
+    round_trip(t, messages)

@@ -3,7 +3,7 @@
 
 A case is a function `case_what_holds(t)` in tests/e2e/*.py; its docstring's first line says it in words. It fails
 by raising. Cases of one file run one after another, files run side by side; @alone cases run at the very end, when
-nothing else does, and @on_request cases only when they are named.
+nothing else does.
 """
 import os
 import shutil
@@ -20,11 +20,6 @@ class Skip(Exception):
 
 def alone(case):
     case.alone = True
-    return case
-
-
-def on_request(case):
-    case.on_request = True
     return case
 
 
