@@ -44,6 +44,7 @@ extern const struct service edge_services[SERVICES];
 
 struct session;
 struct session_ops {
+	void (*init)(struct session *s);  /* so that clear is always right: a TLS handshake may come before begin */
 	void (*begin)(struct session *s); /* connected; with TLS, after the handshake */
 	void (*input)(struct session *s, struct str *in);
 	void (*secured)(struct session *s); /* after STARTTLS */

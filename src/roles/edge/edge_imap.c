@@ -57,15 +57,19 @@ static void flush_if_idle(struct session *s)
 
 /* --- before login ----------------------------------------------------------------------------------------- */
 
+static void init(struct session *s)
+{
+	s->imap.body_fd = -1;
+	frame_imap_init(&s->imap.frame, &frame_imap_limits_login);
+}
+
 static void begin(struct session *s)
 {
 	AUTO(buf) struct buf out = BUF_INIT(KIB(8));
 	struct login_imap_config config = {.starttls = !s->service->tls_at_once,
 					   .plain_allowed = s->trusted,
 					   .version = BARID_VERSION};
-	s->imap.body_fd = -1;
 	s->imap.login = xcalloc(1, sizeof *s->imap.login);
-	frame_imap_init(&s->imap.frame, &frame_imap_limits_login);
 	login_imap_init(s->imap.login, &config, s->service->tls_at_once);
 	login_imap_greet(s->imap.login, &out);
 	write_reply(s, &out);
@@ -476,7 +480,8 @@ static void clear(struct session *s)
 	frame_imap_clear(&s->imap.frame);
 }
 
-const struct session_ops edge_imap_ops = {.begin = begin,
+const struct session_ops edge_imap_ops = {.init = init,
+					  .begin = begin,
 					  .input = input,
 					  .secured = secured,
 					  .timeout = timeout,

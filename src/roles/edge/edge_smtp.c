@@ -36,7 +36,7 @@ static void arm_timeout(struct session *s)
 	conn_timeout(s->conn, in_content(s) ? conf_of(s)->smtp_data_timeout_ms : conf_of(s)->smtp_command_timeout_ms);
 }
 
-static void begin(struct session *s)
+static void init(struct session *s)
 {
 	struct smtp_edge *m = &s->smtp;
 	m->frame = FRAME_LINE_INIT(LOGIN_SASL_LINE_MAX);
@@ -45,6 +45,10 @@ static void begin(struct session *s)
 	m->last = BUF_INIT(BATCH_MAX + LOGIN_SASL_LINE_MAX + 16);
 	m->body_fd = -1;
 	m->busy = true; /* until the greeting is there */
+}
+
+static void begin(struct session *s)
+{
 	s->phase = SESSION_RUNNING;
 	s->backend = role_peer(s->edge->role, "mta", 0);
 	session_open_at_backend(s);
@@ -515,7 +519,8 @@ static void clear(struct session *s)
 	forget_body(m);
 }
 
-const struct session_ops edge_smtp_ops = {.begin = begin,
+const struct session_ops edge_smtp_ops = {.init = init,
+					  .begin = begin,
 					  .input = input,
 					  .secured = secured,
 					  .timeout = timeout,

@@ -148,6 +148,7 @@ struct session *session_accept(struct edge *e, const struct service *service, in
 	s->normalise = within(e->normalise, e->normalise_n, peer);
 	s->state = BUF_INIT(KIB(512));
 	s->phase = SESSION_LOGIN;
+	service->ops->init(s);
 	s->conn = conn_new(e->role->loop, fd, &conn_ops, s);
 	list_append(&e->all, &s->link);
 	(void)map_put(&e->sessions, s->id.v, s);
