@@ -298,6 +298,7 @@ static void offer(struct conn *c, struct str fresh)
 	struct str in = c->kept.n ? buf_str(&c->kept) : fresh;
 	size_t had = in.n;
 	c->offering = true;
+	c->resumed = false;
 	c->ops->input(c, &in);
 	c->offering = false;
 	if (c->closing)
@@ -312,7 +313,7 @@ static void offer(struct conn *c, struct str fresh)
 		CHECK(buf_add(&c->kept, in) == 0);
 	if (!c->kept.n)
 		buf_clear(&c->kept);
-	else if (!c->again_posted)
+	else if (!c->resumed)
 		conn_pause(c);
 }
 
@@ -426,6 +427,7 @@ void conn_resume(struct conn *c)
 	if (c->closing)
 		return;
 	c->paused = false;
+	c->resumed = true;
 	update_interest(c);
 	if (!c->again_posted && may_read(c)) {
 		c->again_posted = true;

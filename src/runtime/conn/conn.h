@@ -64,6 +64,7 @@ struct conn {
 	bool closing;	 /* being ended: no more callbacks but `ended` */
 	bool tls_wants_out; /* reading waits for the socket to take bytes */
 	bool offering;	 /* ops->input is running */
+	bool resumed;	 /* by that call */
 	unsigned busy;	 /* callbacks on the stack */
 	size_t discarded; /* bytes thrown away while lingering */
 	struct buf kept; /* input that was not taken: at most one piece; nothing is read before it is taken */

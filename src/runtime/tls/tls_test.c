@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/test.h"
 #include "runtime/tls/tls.h"
+#include "runtime/tls/tls_testing.h"
 #include "sys/clock.h"
 #include "sys/sandbox.h"
 #include "sys/sock.h"
@@ -15,74 +16,6 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <sys/wait.h>
-
-/* ---- certificates ---- */
-
-struct pems {
-	struct buf cert;
-	struct buf key;
-};
-
-static void pems_clear(struct pems *p)
-{
-	buf_clear(&p->cert);
-	buf_clear(&p->key);
-}
-DEFINE_AUTO(pems, struct pems, pems_clear);
-
-static void take_bio(BIO *bio, struct buf *out)
-{
-	char *p = NULL;
-	long n = BIO_get_mem_data(bio, &p);
-	CHECK(buf_add(out, str_make(p, (size_t)n)) == 0);
-	BIO_free(bio);
-}
-
-/* A self-signed certificate for the names "DNS:a,DNS:b". */
-static struct pems make_pems(const char *names)
-{
-	struct pems p = {BUF_INIT(KIB(16)), BUF_INIT(KIB(16))};
-	EVP_PKEY *key = EVP_EC_gen("P-256");
-	X509 *cert = X509_new();
-	CHECK(key && cert);
-	(void)X509_set_version(cert, 2);
-	(void)ASN1_INTEGER_set(X509_get_serialNumber(cert), 1);
-	(void)X509_gmtime_adj(X509_getm_notBefore(cert), -3600);
-	(void)X509_gmtime_adj(X509_getm_notAfter(cert), 3600);
-	X509_NAME *subject = X509_get_subject_name(cert);
-	(void)X509_NAME_add_entry_by_txt(subject, "O", MBSTRING_ASC, (const unsigned char *)names,
-					 -1, -1, 0);
-	(void)X509_set_issuer_name(cert, subject);
-	(void)X509_set_pubkey(cert, key);
-	X509_EXTENSION *san = X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, names);
-	CHECK(san && X509_add_ext(cert, san, -1) == 1);
-	X509_EXTENSION_free(san);
-	CHECK(X509_sign(cert, key, EVP_sha256()) > 0);
-	BIO *bio = BIO_new(BIO_s_mem());
-	CHECK(PEM_write_bio_X509(bio, cert) == 1);
-	take_bio(bio, &p.cert);
-	bio = BIO_new(BIO_s_mem());
-	CHECK(PEM_write_bio_PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL) == 1);
-	take_bio(bio, &p.key);
-	X509_free(cert);
-	EVP_PKEY_free(key);
-	return p;
-}
-
-static struct tls_identity identity(const struct pems *p)
-{
-	return (struct tls_identity){buf_str(&p->cert), buf_str(&p->key)};
-}
-
-static struct tls_ctx *one_ctx(const char *names)
-{
-	struct fail why = FAIL_INIT;
-	struct tls_ctx *ctx = NULL;
-	AUTO(pems) struct pems p = make_pems(names);
-	struct tls_identity id = identity(&p);
-	assert_ok(tls_ctx_new(&id, 1, &ctx, &why), &why);
-	return ctx;
-}
 
 /* ---- a connection ---- */
 
