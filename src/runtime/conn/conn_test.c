@@ -460,6 +460,26 @@ static void starttls_drops_what_came_behind_it(void **state)
 	assert_str(buf_str(&p.in), "STARTTLS\r\ngood");
 	close_peer(&p);
 
+	/* Inside the callback, offered from what was kept. */
+	open_with(&p, &ops);
+	conn_resume(p.c);
+	p.take = 2;
+	client_says(&p, STR("a\nSTARTTLS\r\nevil command\r\n"));
+	step(&p);
+	p.take = 10;
+	p.on_input = ACT_STARTTLS;
+	conn_resume(p.c);
+	step(&p);
+	p.on_input = ACT_NONE;
+	assert_int_equal(p.c->kept.n, 0);
+	assert_true(client_reads(&p, 4));
+	shake(&p);
+	client_says(&p, STR("good"));
+	conn_resume(p.c);
+	step(&p);
+	assert_str(buf_str(&p.in), "a\nSTARTTLS\r\ngood");
+	close_peer(&p);
+
 	/* Later, while it is paused with input kept: the answer of another role says so. */
 	open_with(&p, &ops);
 	conn_resume(p.c);
