@@ -20,7 +20,8 @@ int main(int argc, char **argv)
 	if (!cli_parse(argc, argv, &c))
 		return EXIT_USAGE;
 	const char *command = c.n ? c.args[0] : "help";
-	if (strcmp(command, "help") == 0 || strcmp(command, "--help") == 0 || strcmp(command, "-h") == 0)
+	if (strcmp(command, "help") == 0 || strcmp(command, "--help") == 0 ||
+	    strcmp(command, "-h") == 0)
 		return cli_help(&c);
 	if (strcmp(command, "version") == 0 || strcmp(command, "--version") == 0)
 		return puts("barid " BARID_VERSION) < 0;

@@ -11,14 +11,14 @@
 #endif
 #ifdef __SANITIZE_ADDRESS__
 #include <sanitizer/asan_interface.h>
-#define POISON(p, n) __asan_poison_memory_region((p), (n))
+#define POISON(p, n)   __asan_poison_memory_region((p), (n))
 #define UNPOISON(p, n) __asan_unpoison_memory_region((p), (n))
 #else
-#define POISON(p, n) ((void)(p), (void)(n))
+#define POISON(p, n)   ((void)(p), (void)(n))
 #define UNPOISON(p, n) ((void)(p), (void)(n))
 #endif
 
-#define ALIGN 16u
+#define ALIGN	  16u
 #define BLOCK_MAX KIB(64)
 
 struct arena_block {
@@ -30,7 +30,8 @@ struct arena_block {
 
 static struct arena_block *add_block(struct arena *a, size_t need)
 {
-	size_t size = a->blocks ? MIN(a->blocks->size * 2, BLOCK_MAX) : MAX(a->first_block, (size_t)256);
+	size_t size =
+		a->blocks ? MIN(a->blocks->size * 2, BLOCK_MAX) : MAX(a->first_block, (size_t)256);
 	size = MAX(size, need);
 	struct arena_block *b = malloc(sizeof *b + size);
 	CHECK(b);

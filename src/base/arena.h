@@ -29,7 +29,7 @@ DEFINE_AUTO(arena, struct arena, arena_clear);
 
 void *arena_alloc(struct arena *a, size_t size);
 void *arena_alloc_array(struct arena *a, size_t count, size_t size);
-#define arena_new(a, type) ((type *)arena_alloc((a), sizeof(type)))
+#define arena_new(a, type)	    ((type *)arena_alloc((a), sizeof(type)))
 #define arena_array(a, type, count) ((type *)arena_alloc_array((a), (count), sizeof(type)))
 
 /* Copies: the result's p is NULL when the arena is full and s.n > 0. The copy ends in NUL. */

@@ -17,7 +17,10 @@
 #include <unistd.h>
 
 #define DEFINE_AUTO(name, type, clear_fn)                                                          \
-	static inline void auto_##name##_(type *x) { clear_fn(x); }                                \
+	static inline void auto_##name##_(type *x)                                                 \
+	{                                                                                          \
+		clear_fn(x);                                                                       \
+	}                                                                                          \
 	struct auto_##name##_semicolon_
 #define DEFINE_AUTO_PTR(name, type, free_fn)                                                       \
 	static inline void auto_##name##_(type **x)                                                \

@@ -6,9 +6,9 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "base/num.h"
+#include "base/test.h"
 #include "base/utf8.h"
 #include "base/vec.h"
-#include "base/test.h"
 
 static void str_cuts_and_finds(void **state)
 {
@@ -122,7 +122,8 @@ static void numbers_take_all_or_nothing(void **state)
 static void utf8_refuses_what_rfc3629_forbids(void **state)
 {
 	(void)state;
-	const char *bad[] = {"\x80", "\xc0\xaf", "\xe0\x80\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xc3"};
+	const char *bad[] = {"\x80",	     "\xc0\xaf",	 "\xe0\x80\xaf",
+			     "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xc3"};
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
 		assert_false(utf8_valid(str_c(bad[i])));
 	AUTO(buf) struct buf b = BUF_INIT(64);
@@ -153,7 +154,8 @@ static void encodings_round_trip_and_are_strict(void **state)
 		assert_int_equal(hex_decode(&back, buf_str(&text)), 0);
 		assert_true(str_eq(buf_str(&back), str_make(raw, n)));
 	}
-	const char *bad[] = {"A", "AA", "AAA", "AB==", "A===", "====", "AA=A", "AAAA\n", "AA==AAAA"};
+	const char *bad[] = {
+		"A", "AA", "AAA", "AB==", "A===", "====", "AA=A", "AAAA\n", "AA==AAAA"};
 	AUTO(buf) struct buf out = BUF_INIT(64);
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
 		assert_int_equal(base64_decode(&out, str_c(bad[i])), -FAIL_SYNTAX);

@@ -45,7 +45,8 @@ int buf_put_u16(struct buf *b, uint16_t v);
 int buf_put_u32(struct buf *b, uint32_t v);
 int buf_put_u64(struct buf *b, uint64_t v);
 
-/* Room for n bytes at the end, to be filled in by the caller and confirmed by buf_added. NULL when over max. */
+/* Room for n bytes at the end, to be filled in by the caller and confirmed by buf_added. NULL when
+ * over max. */
 char *buf_room(struct buf *b, size_t n);
 void buf_added(struct buf *b, size_t n);
 
@@ -54,9 +55,15 @@ void buf_drop(struct buf *b, size_t n);
 /* Cut to n bytes (n <= b->n). */
 void buf_cut(struct buf *b, size_t n);
 
-static inline struct str buf_str(const struct buf *b) { return (struct str){b->p, b->n}; }
+static inline struct str buf_str(const struct buf *b)
+{
+	return (struct str){b->p, b->n};
+}
 /* NUL-terminated content, "" when empty. Borrowed until the next change. */
-static inline const char *buf_c(const struct buf *b) { return b->p ? b->p : ""; }
+static inline const char *buf_c(const struct buf *b)
+{
+	return b->p ? b->p : "";
+}
 /* Move the content out; b is empty afterwards, with the same maximum. */
 static inline struct buf buf_move(struct buf *b)
 {
@@ -64,7 +71,8 @@ static inline struct buf buf_move(struct buf *b)
 	*b = BUF_INIT(moved.max);
 	return moved;
 }
-/* Hand the memory (NUL-terminated, to be freed by the caller) over; b is empty afterwards. Never NULL. */
+/* Hand the memory (NUL-terminated, to be freed by the caller) over; b is empty afterwards. Never
+ * NULL. */
 char *buf_take(struct buf *b);
 
 #endif

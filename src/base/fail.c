@@ -43,13 +43,15 @@ const char *fail_public_default(enum fail_code code)
 	return codes[(size_t)code < ARRAY_LEN(codes) ? code : FAIL_BUG].public_text;
 }
 
-static void fill(struct fail *why, enum fail_code code, const char *file, int line, const char *text)
+static void fill(struct fail *why, enum fail_code code, const char *file, int line,
+		 const char *text)
 {
 	why->code = code;
 	why->saved_errno = 0;
 	why->file = file;
 	why->line = line;
-	(void)snprintf(why->public, sizeof why->public, "%s", text ? text : fail_public_default(code));
+	(void)snprintf(why->public, sizeof why->public, "%s",
+		       text ? text : fail_public_default(code));
 }
 
 int fail_set_at(struct fail *why, enum fail_code code, const char *file, int line,

@@ -61,7 +61,8 @@ struct fail {
 
 #define FAIL_INIT ((struct fail){.code = FAIL_NONE})
 
-/* Fill *why (when not NULL) and return -code. `public_text` may be NULL: a standard text is used. */
+/* Fill *why (when not NULL) and return -code. `public_text` may be NULL: a standard text is used.
+ */
 int fail_set_at(struct fail *why, enum fail_code code, const char *file, int line,
 		const char *public_text, const char *fmt, ...) PRINTF_LIKE(6, 7);
 #define fail_set(why, code, public_text, ...)                                                      \

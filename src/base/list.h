@@ -5,7 +5,8 @@
  *     struct list head = LIST_INIT(head);
  *     struct job { struct list link; ... };
  *     list_append(&head, &job->link);
- *     LIST_EACH (&head, n) { struct job *j = CONTAINER_OF(n, struct job, link); }   removal of n is safe
+ *     LIST_EACH (&head, n) { struct job *j = CONTAINER_OF(n, struct job, link); }   removal of n is
+ * safe
  */
 #ifndef BARID_BASE_LIST_H
 #define BARID_BASE_LIST_H
@@ -20,8 +21,14 @@ struct list {
 
 #define LIST_INIT(head) ((struct list){&(head), &(head)})
 
-static inline void list_init(struct list *l) { l->next = l->prev = l; }
-static inline bool list_empty(const struct list *l) { return l->next == l; }
+static inline void list_init(struct list *l)
+{
+	l->next = l->prev = l;
+}
+static inline bool list_empty(const struct list *l)
+{
+	return l->next == l;
+}
 static inline void list_insert_(struct list *at, struct list *n)
 {
 	n->next = at->next;
@@ -29,8 +36,14 @@ static inline void list_insert_(struct list *at, struct list *n)
 	at->next->prev = n;
 	at->next = n;
 }
-static inline void list_append(struct list *head, struct list *n) { list_insert_(head->prev, n); }
-static inline void list_prepend(struct list *head, struct list *n) { list_insert_(head, n); }
+static inline void list_append(struct list *head, struct list *n)
+{
+	list_insert_(head->prev, n);
+}
+static inline void list_prepend(struct list *head, struct list *n)
+{
+	list_insert_(head, n);
+}
 /* Unlink; n is then an empty list, so removing twice is harmless. */
 static inline void list_remove(struct list *n)
 {

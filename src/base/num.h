@@ -38,6 +38,9 @@ uint16_t cursor_u16(struct cursor *c);
 uint32_t cursor_u32(struct cursor *c);
 uint64_t cursor_u64(struct cursor *c);
 struct str cursor_bytes(struct cursor *c, size_t n); /* borrowed from the input */
-static inline size_t cursor_left(const struct cursor *c) { return (size_t)(c->end - c->p); }
+static inline size_t cursor_left(const struct cursor *c)
+{
+	return (size_t)(c->end - c->p);
+}
 
 #endif

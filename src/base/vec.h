@@ -35,7 +35,7 @@ void *vec_grow_(void *p, size_t *cap, size_t need, size_t size);
 		&(v)->p[(v)->n++];                                                                 \
 	})
 #define vec_reserve(v, need) ((v)->p = vec_grow_((v)->p, &(v)->cap, (need), sizeof *(v)->p))
-#define vec_pop(v) (&(v)->p[--(v)->n])
+#define vec_pop(v)	     (&(v)->p[--(v)->n])
 #define vec_remove(v, i)                                                                           \
 	(memmove(&(v)->p[i], &(v)->p[(i) + 1], ((v)->n - (i)-1) * sizeof *(v)->p), (void)(v)->n--)
 #define vec_clear(v) (free((v)->p), (v)->p = NULL, (v)->n = (v)->cap = 0)

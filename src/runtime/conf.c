@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #define FILE_MAX_BYTES MIB(1)
-#define INCLUDE_DEPTH 8
+#define INCLUDE_DEPTH  8
 
 struct parse {
 	struct conf *conf;
@@ -35,7 +35,8 @@ static const struct unit {
 
 static int read_file(struct parse *ps, const char *path, const struct place *from);
 
-static void complain(struct parse *ps, const struct place *at, const char *fmt, ...) PRINTF_LIKE(3, 4);
+static void complain(struct parse *ps, const struct place *at, const char *fmt, ...)
+	PRINTF_LIKE(3, 4);
 static void complain(struct parse *ps, const struct place *at, const char *fmt, ...)
 {
 	va_list ap;
@@ -49,13 +50,15 @@ static void complain(struct parse *ps, const struct place *at, const char *fmt, 
 	(void)buf_addc(ps->errors, '\n');
 }
 
-/* --- values ----------------------------------------------------------------------------------------- */
+/* --- values
+ * ----------------------------------------------------------------------------------------- */
 
 static void write_scaled(struct buf *out, uint64_t v, const struct unit *units, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		if (v >= units[i].factor && v % units[i].factor == 0) {
-			(void)buf_addf(out, "%llu %s", (unsigned long long)(v / units[i].factor), units[i].name);
+			(void)buf_addf(out, "%llu %s", (unsigned long long)(v / units[i].factor),
+				       units[i].name);
 			return;
 		}
 	(void)buf_addf(out, "0 %s", units[n - 1].name);
@@ -88,12 +91,13 @@ static bool parse_scaled(struct str s, const struct unit *units, size_t n, uint6
 
 static const char *allowed_form(enum conf_type type)
 {
-	return type == CONF_SIZE	? "a number with B, KiB, MiB or GiB"
+	return type == CONF_SIZE       ? "a number with B, KiB, MiB or GiB"
 	       : type == CONF_DURATION ? "a number with ms, s, min, h or d"
-					: "a number";
+				       : "a number";
 }
 
-static void set_number(struct parse *ps, const struct place *at, const struct conf_setting *s, struct str v)
+static void set_number(struct parse *ps, const struct place *at, const struct conf_setting *s,
+		       struct str v)
 {
 	uint64_t n = 0;
 	bool ok = s->type == CONF_SIZE	     ? parse_scaled(v, sizes, ARRAY_LEN(sizes), &n)
@@ -111,12 +115,13 @@ static void set_number(struct parse *ps, const struct place *at, const struct co
 		 ok ? "out of range" : "not understood", allowed_form(s->type), buf_c(&range));
 }
 
-static void set_text(struct parse *ps, const struct place *at, const struct conf_setting *s, struct str v)
+static void set_text(struct parse *ps, const struct place *at, const struct conf_setting *s,
+		     struct str v)
 {
 	char **field = (char **)(void *)((char *)ps->conf + s->offset);
 	if (v.n < s->min || v.n > s->max) {
-		complain(ps, at, "%s: must be %llu to %llu characters long", s->key, (unsigned long long)s->min,
-			 (unsigned long long)s->max);
+		complain(ps, at, "%s: must be %llu to %llu characters long", s->key,
+			 (unsigned long long)s->min, (unsigned long long)s->max);
 		return;
 	}
 	free(*field);
@@ -124,7 +129,8 @@ static void set_text(struct parse *ps, const struct place *at, const struct conf
 	CHECK(*field);
 }
 
-static void set_choice(struct parse *ps, const struct place *at, const struct conf_setting *s, struct str v)
+static void set_choice(struct parse *ps, const struct place *at, const struct conf_setting *s,
+		       struct str v)
 {
 	struct str rest = str_c(s->choices), one;
 	while (str_cut(&rest, ' ', &one))
@@ -155,7 +161,8 @@ static void list_clear(struct conf_list *l)
 	*l = (struct conf_list){0};
 }
 
-static void set_list(struct parse *ps, const struct place *at, const struct conf_setting *s, struct str v)
+static void set_list(struct parse *ps, const struct place *at, const struct conf_setting *s,
+		     struct str v)
 {
 	struct conf_list *l = (struct conf_list *)(void *)((char *)ps->conf + s->offset);
 	list_clear(l);
@@ -164,9 +171,10 @@ static void set_list(struct parse *ps, const struct place *at, const struct conf
 		item = str_trim(item);
 		if (!list_item_ok(s->type, item)) {
 			complain(ps, at, "%s: \"%.*s\" is not %s", s->key, STR_ARG(item),
-				 s->type == CONF_NETWORKS
-					 ? "a network; allowed: 192.0.2.0/24, 2001:db8::/32 or one address"
-					 : "an address with port; allowed: 192.0.2.1:25 or [2001:db8::1]:25");
+				 s->type == CONF_NETWORKS ? "a network; allowed: 192.0.2.0/24, "
+							    "2001:db8::/32 or one address"
+							  : "an address with port; allowed: "
+							    "192.0.2.1:25 or [2001:db8::1]:25");
 			continue;
 		}
 		l->p = xrealloc(l->p, (l->n + 1) * sizeof *l->p);
@@ -176,20 +184,30 @@ static void set_list(struct parse *ps, const struct place *at, const struct conf
 	}
 }
 
-static void set(struct parse *ps, const struct place *at, const struct conf_setting *s, struct str v)
+static void set(struct parse *ps, const struct place *at, const struct conf_setting *s,
+		struct str v)
 {
 	switch (s->type) {
-	case CONF_TEXT: set_text(ps, at, s, v); break;
-	case CONF_CHOICE: set_choice(ps, at, s, v); break;
+	case CONF_TEXT:
+		set_text(ps, at, s, v);
+		break;
+	case CONF_CHOICE:
+		set_choice(ps, at, s, v);
+		break;
 	case CONF_ADDRESSES:
-	case CONF_NETWORKS: set_list(ps, at, s, v); break;
+	case CONF_NETWORKS:
+		set_list(ps, at, s, v);
+		break;
 	case CONF_NUMBER:
 	case CONF_SIZE:
-	case CONF_DURATION: set_number(ps, at, s, v); break;
+	case CONF_DURATION:
+		set_number(ps, at, s, v);
+		break;
 	}
 }
 
-/* --- lines ------------------------------------------------------------------------------------------ */
+/* --- lines
+ * ------------------------------------------------------------------------------------------ */
 
 static bool is_section(struct str name)
 {
@@ -215,7 +233,8 @@ static void assign(struct parse *ps, const struct place *at, struct str section,
 	struct str key = str_trim(str_sub(line, 0, eq));
 	struct str value = str_trim(str_skip(line, eq + 1));
 	if (eq == line.n) {
-		complain(ps, at, "\"%.*s\": expected name = value, [section] or include FILE", STR_ARG(line));
+		complain(ps, at, "\"%.*s\": expected name = value, [section] or include FILE",
+			 STR_ARG(line));
 		return;
 	}
 	for (size_t i = 0; i < conf_settings_n; i++) {
@@ -279,7 +298,8 @@ static int parse_text(struct parse *ps, const char *name, struct str text)
 				continue;
 			AUTO(buf) struct buf known = BUF_INIT(KIB(1));
 			list_sections(&known);
-			complain(ps, &at, "unknown section [%.*s]; allowed:%s", STR_ARG(section), buf_c(&known));
+			complain(ps, &at, "unknown section [%.*s]; allowed:%s", STR_ARG(section),
+				 buf_c(&known));
 		} else if (str_starts(line, STR("include "))) {
 			int one = include(ps, &at, str_trim(str_skip(line, 8)));
 			r = one < 0 ? one : r;
@@ -314,7 +334,8 @@ static int read_file(struct parse *ps, const char *path, const struct place *fro
 	return r;
 }
 
-/* --- whole configurations --------------------------------------------------------------------------- */
+/* --- whole configurations
+ * --------------------------------------------------------------------------- */
 
 static struct conf *conf_defaults(void)
 {
@@ -412,8 +433,10 @@ void conf_write(const struct conf *c, struct buf *out)
 void conf_write_default(struct buf *out)
 {
 	const char *section = "";
-	(void)buf_add_c(out, "# Configuration of barid. Lines that begin with # show the defaults.\n"
-			     "# `barid check` reads this file and says what is wrong, with line numbers.\n");
+	(void)buf_add_c(
+		out,
+		"# Configuration of barid. Lines that begin with # show the defaults.\n"
+		"# `barid check` reads this file and says what is wrong, with line numbers.\n");
 	for (size_t i = 0; i < conf_settings_n; i++) {
 		const struct conf_setting *s = &conf_settings[i];
 		if (strcmp(s->section, section) != 0)

@@ -4,10 +4,8 @@
  *
  *     # comment
  *     hostname = mail.example.org
- *     include conf.d/NAME.conf           (a pattern is fine; relative to the file that says it; sorted)
- *     [smtp]
- *     listen = 0.0.0.0:25, [::]:25
- *     message_size_max = 15 MiB
+ *     include conf.d/NAME.conf           (a pattern is fine; relative to the file that says it;
+ * sorted) [smtp] listen = 0.0.0.0:25, [::]:25 message_size_max = 15 MiB
  *
  * Every setting stands in one table (conf_settings.c) with its type, unit, range, default and
  * description: the parser, `barid check`, the commented default file and barid.conf(5) all come
@@ -68,15 +66,23 @@ struct conf {
 	uint64_t undelete_ms;
 };
 
-enum conf_type { CONF_TEXT, CONF_NUMBER, CONF_SIZE, CONF_DURATION, CONF_CHOICE, CONF_ADDRESSES, CONF_NETWORKS };
+enum conf_type {
+	CONF_TEXT,
+	CONF_NUMBER,
+	CONF_SIZE,
+	CONF_DURATION,
+	CONF_CHOICE,
+	CONF_ADDRESSES,
+	CONF_NETWORKS
+};
 
 struct conf_setting {
 	const char *section; /* "" before the first [section] */
 	const char *key;
 	enum conf_type type;
-	size_t offset; /* in struct conf */
-	const char *value; /* default, as written in a file */
-	uint64_t min, max; /* numbers, bytes or milliseconds */
+	size_t offset;	     /* in struct conf */
+	const char *value;   /* default, as written in a file */
+	uint64_t min, max;   /* numbers, bytes or milliseconds */
 	const char *choices; /* CONF_CHOICE: separated by blanks */
 	const char *text;    /* what it means, one or two sentences */
 };

@@ -2,10 +2,10 @@
 #include "runtime/conf.h"
 
 #define AT(field) offsetof(struct conf, field)
-#define SECOND UINT64_C(1000)
-#define MINUTE (60 * SECOND)
-#define HOUR (60 * MINUTE)
-#define DAY (24 * HOUR)
+#define SECOND	  UINT64_C(1000)
+#define MINUTE	  (60 * SECOND)
+#define HOUR	  (60 * MINUTE)
+#define DAY	  (24 * HOUR)
 
 const struct conf_setting conf_settings[] = {
 	{"", "hostname", CONF_TEXT, AT(hostname), "localhost", 1, 255, NULL,
@@ -22,46 +22,49 @@ const struct conf_setting conf_settings[] = {
 	 "Clients that may send a password without TLS. Leave it empty."},
 	{"", "connections_max", CONF_NUMBER, AT(connections_max), "20000", 10, 1000000, NULL,
 	 "Open client connections of all services together."},
-	{"", "connections_per_address_max", CONF_NUMBER, AT(connections_per_address_max), "100", 1, 100000, NULL,
-	 "Open connections that one address (IPv6: one /64) may have per service."},
+	{"", "connections_per_address_max", CONF_NUMBER, AT(connections_per_address_max), "100", 1,
+	 100000, NULL, "Open connections that one address (IPv6: one /64) may have per service."},
 	{"", "login_timeout", CONF_DURATION, AT(login_timeout_ms), "3 min", SECOND, HOUR, NULL,
 	 "How long an IMAP client may take to log in."},
 
-	{"tls", "certificate", CONF_TEXT, AT(tls_certificate), "/etc/barid/tls/cert.pem", 1, 4000, NULL,
-	 "PEM file with the certificate and its chain."},
+	{"tls", "certificate", CONF_TEXT, AT(tls_certificate), "/etc/barid/tls/cert.pem", 1, 4000,
+	 NULL, "PEM file with the certificate and its chain."},
 	{"tls", "key", CONF_TEXT, AT(tls_key), "/etc/barid/tls/key.pem", 1, 4000, NULL,
 	 "PEM file with the private key."},
 
 	{"smtp", "listen", CONF_ADDRESSES, AT(smtp_listen), "0.0.0.0:25, [::]:25", 0, 0, NULL,
 	 "Addresses of the service for mail from other servers. Empty = off."},
 	{"smtp", "postmaster_domain", CONF_TEXT, AT(postmaster_domain), "", 0, 255, NULL,
-	 "Where mail to <postmaster> without a domain goes (RFC 5321 4.5.1). Empty = the hostname."},
-	{"smtp", "message_size_max", CONF_SIZE, AT(message_size_max), "15 MiB", KIB(64), MIB(2047), NULL,
-	 "Largest message that is accepted, by SMTP and submission."},
+	 "Where mail to <postmaster> without a domain goes (RFC 5321 4.5.1). Empty = the "
+	 "hostname."},
+	{"smtp", "message_size_max", CONF_SIZE, AT(message_size_max), "15 MiB", KIB(64), MIB(2047),
+	 NULL, "Largest message that is accepted, by SMTP and submission."},
 	{"smtp", "recipients_max", CONF_NUMBER, AT(recipients_max), "1000", 100, 10000, NULL,
 	 "Recipients per message (RFC 5321 asks for 100 at least)."},
 	{"smtp", "errors_soft", CONF_NUMBER, AT(errors_soft), "10", 1, 1000, NULL,
 	 "Errors of one client after which each further one is answered slowly."},
 	{"smtp", "errors_hard", CONF_NUMBER, AT(errors_hard), "20", 1, 1000, NULL,
 	 "Errors of one client after which the connection is closed."},
-	{"smtp", "command_timeout", CONF_DURATION, AT(smtp_command_timeout_ms), "5 min", SECOND, HOUR, NULL,
-	 "How long the server waits for the next command (RFC 5321 4.5.3.2)."},
-	{"smtp", "data_timeout", CONF_DURATION, AT(smtp_data_timeout_ms), "3 min", SECOND, HOUR, NULL,
-	 "How long the server waits for the next piece of a message."},
+	{"smtp", "command_timeout", CONF_DURATION, AT(smtp_command_timeout_ms), "5 min", SECOND,
+	 HOUR, NULL, "How long the server waits for the next command (RFC 5321 4.5.3.2)."},
+	{"smtp", "data_timeout", CONF_DURATION, AT(smtp_data_timeout_ms), "3 min", SECOND, HOUR,
+	 NULL, "How long the server waits for the next piece of a message."},
 	{"smtp", "normalise_clients", CONF_NETWORKS, AT(normalise_clients), "", 0, 0, NULL,
 	 "Clients whose bare CR or LF in a message is turned into CRLF instead of being refused."},
 
-	{"submission", "listen", CONF_ADDRESSES, AT(submission_listen), "0.0.0.0:587, [::]:587", 0, 0, NULL,
-	 "Addresses of the service for users who send mail. Empty = off."},
+	{"submission", "listen", CONF_ADDRESSES, AT(submission_listen), "0.0.0.0:587, [::]:587", 0,
+	 0, NULL, "Addresses of the service for users who send mail. Empty = off."},
 
 	{"imap", "listen", CONF_ADDRESSES, AT(imap_listen), "0.0.0.0:143, [::]:143", 0, 0, NULL,
 	 "Addresses of IMAP with STARTTLS. Empty = off."},
-	{"imap", "listen_tls", CONF_ADDRESSES, AT(imaps_listen), "0.0.0.0:993, [::]:993", 0, 0, NULL,
-	 "Addresses of IMAP with TLS from the first byte. Empty = off."},
-	{"imap", "idle_timeout", CONF_DURATION, AT(imap_idle_timeout_ms), "35 min", 30 * MINUTE, DAY, NULL,
-	 "A logged-in client that is silent for so long is logged out (RFC 3501 5.4: at least 30 min)."},
-	{"imap", "append_size_max", CONF_SIZE, AT(append_size_max), "64 MiB", KIB(64), MIB(2047), NULL,
-	 "Largest message that APPEND takes."},
+	{"imap", "listen_tls", CONF_ADDRESSES, AT(imaps_listen), "0.0.0.0:993, [::]:993", 0, 0,
+	 NULL, "Addresses of IMAP with TLS from the first byte. Empty = off."},
+	{"imap", "idle_timeout", CONF_DURATION, AT(imap_idle_timeout_ms), "35 min", 30 * MINUTE,
+	 DAY, NULL,
+	 "A logged-in client that is silent for so long is logged out (RFC 3501 5.4: at least 30 "
+	 "min)."},
+	{"imap", "append_size_max", CONF_SIZE, AT(append_size_max), "64 MiB", KIB(64), MIB(2047),
+	 NULL, "Largest message that APPEND takes."},
 
 	{"queue", "retry_min", CONF_DURATION, AT(retry_min_ms), "300 s", SECOND, DAY, NULL,
 	 "Wait before the first retry; it doubles from try to try."},
@@ -69,8 +72,8 @@ const struct conf_setting conf_settings[] = {
 	 "Longest wait between two tries."},
 	{"queue", "lifetime", CONF_DURATION, AT(lifetime_ms), "5 d", MINUTE, 30 * DAY, NULL,
 	 "After so long a message that could not be delivered goes back to its sender."},
-	{"queue", "delay_warning", CONF_DURATION, AT(delay_warning_ms), "4 h", MINUTE, 30 * DAY, NULL,
-	 "When a sender who asked for it hears that the message is late."},
+	{"queue", "delay_warning", CONF_DURATION, AT(delay_warning_ms), "4 h", MINUTE, 30 * DAY,
+	 NULL, "When a sender who asked for it hears that the message is late."},
 
 	{"store", "partitions", CONF_NUMBER, AT(store_partitions), "16", 1, 1024, NULL,
 	 "Files that the mail of all accounts is spread over. Fixed when the store is made."},

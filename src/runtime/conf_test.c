@@ -36,8 +36,9 @@ static void defaults_are_valid_and_round_trip(void **state)
 static void values_have_units(void **state)
 {
 	(void)state;
-	struct conf *c = parse_ok("hostname = mx.example.org\n[smtp]\nmessage_size_max = 2MiB\n"
-				  "command_timeout= 90 s\nlisten =127.0.0.1:2525\n# c\n[queue]\n lifetime = 36 h \n");
+	struct conf *c = parse_ok(
+		"hostname = mx.example.org\n[smtp]\nmessage_size_max = 2MiB\n"
+		"command_timeout= 90 s\nlisten =127.0.0.1:2525\n# c\n[queue]\n lifetime = 36 h \n");
 	assert_string_equal(c->hostname, "mx.example.org");
 	assert_int_equal(c->message_size_max, 2 * 1024 * 1024);
 	assert_int_equal(c->smtp_command_timeout_ms, 90000);
@@ -54,12 +55,15 @@ static void errors_name_line_and_what_is_allowed(void **state)
 	} cases[] = {
 		{"hostname mx", "t.conf:1: \"hostname mx\": expected name = value"},
 		{"\n[smpt]", "t.conf:2: unknown section [smpt]; allowed: [tls] [smtp]"},
-		{"[smtp]\nsize = 1", "t.conf:2: unknown setting size; allowed here: listen postmaster_domain message_size_max"},
+		{"[smtp]\nsize = 1", "t.conf:2: unknown setting size; allowed here: listen "
+				     "postmaster_domain message_size_max"},
 		{"[smtp]\nmessage_size_max = 15",
-		 "t.conf:2: message_size_max = 15: not understood; allowed: a number with B, KiB, MiB or GiB, from 64 KiB"},
+		 "t.conf:2: message_size_max = 15: not understood; allowed: a number with B, KiB, "
+		 "MiB or GiB, from 64 KiB"},
 		{"[smtp]\nmessage_size_max = 1 B", "out of range"},
 		{"[smtp]\nlisten = 127.0.0.1", "\"127.0.0.1\" is not an address with port"},
-		{"log_level = loud", "t.conf:1: log_level = loud: not understood; allowed: error warn info debug"},
+		{"log_level = loud",
+		 "t.conf:1: log_level = loud: not understood; allowed: error warn info debug"},
 		{"trusted_networks = 10.0.0.0/33", "is not a network"},
 		{"hostname = a\nhostname = b", "t.conf:2: hostname is set twice"},
 		{"hostname =", "must be 1 to 255 characters"},
@@ -68,7 +72,8 @@ static void errors_name_line_and_what_is_allowed(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct conf *c = NULL;
 		AUTO(buf) struct buf errors = BUF_INIT(KIB(16));
-		assert_int_equal(conf_parse("t.conf", str_c(cases[i].text), &c, &errors), -FAIL_SYNTAX);
+		assert_int_equal(conf_parse("t.conf", str_c(cases[i].text), &c, &errors),
+				 -FAIL_SYNTAX);
 		if (str_find_str(buf_str(&errors), 0, str_c(cases[i].want)) == errors.n)
 			fail_msg("%s: not in: %s", cases[i].want, buf_c(&errors));
 	}
@@ -97,7 +102,8 @@ static void includes_are_relative_and_bounded(void **state)
 	struct conf *c = NULL;
 	(void)snprintf(path, sizeof path, "%s/main.conf", dir);
 	assert_int_equal(conf_load(path, &c, &errors), -FAIL_SYNTAX);
-	assert_true(str_find_str(buf_str(&errors), 0, STR("d2.conf:2: recipients_max = 7: out of range")) < errors.n);
+	assert_true(str_find_str(buf_str(&errors), 0,
+				 STR("d2.conf:2: recipients_max = 7: out of range")) < errors.n);
 	buf_reset(&errors);
 	(void)snprintf(path, sizeof path, "%s/self.conf", dir);
 	assert_true(conf_load(path, &c, &errors) < 0);

@@ -17,9 +17,9 @@
 struct loop;
 
 struct loop_io {
-	int fd;			   /* -1 = not registered */
-	uint32_t events;	   /* EPOLLIN, EPOLLOUT wanted; level-triggered */
-	uint32_t slot;		   /* private: index + 1 in the loop's table */
+	int fd;		 /* -1 = not registered */
+	uint32_t events; /* EPOLLIN, EPOLLOUT wanted; level-triggered */
+	uint32_t slot;	 /* private: index + 1 in the loop's table */
 	void (*ready)(struct loop_io *io, uint32_t events); /* events: EPOLL* bits */
 };
 
@@ -44,13 +44,16 @@ void loop_stop(struct loop *l);
 
 void loop_add(struct loop *l, struct loop_io *io, int fd, uint32_t events);
 void loop_want(struct loop *l, struct loop_io *io, uint32_t events);
-void loop_remove(struct loop *l, struct loop_io *io); /* does not close the descriptor; harmless when not registered */
+void loop_remove(
+	struct loop *l,
+	struct loop_io *io); /* does not close the descriptor; harmless when not registered */
 
 void loop_timer_set(struct loop *l, struct loop_timer *t, struct mono_ns at); /* sets or moves */
 void loop_timer_in(struct loop *l, struct loop_timer *t, int64_t ms);
 void loop_timer_clear(struct loop *l, struct loop_timer *t);
 
-/* Run task->run on the loop's thread, in order of posting. The task must not be posted twice at a time. */
+/* Run task->run on the loop's thread, in order of posting. The task must not be posted twice at a
+ * time. */
 void loop_post(struct loop *l, struct loop_task *task);
 bool loop_is_own_thread(const struct loop *l);
 

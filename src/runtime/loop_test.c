@@ -47,7 +47,8 @@ struct echo {
 	int calls;
 };
 
-/* Both ends become readable at once; the first to run removes the other, which must not be called. */
+/* Both ends become readable at once; the first to run removes the other, which must not be called.
+ */
 static void remove_other(struct loop_io *io, uint32_t events)
 {
 	(void)events;
@@ -129,7 +130,8 @@ static void posted_tasks_run_in_order_on_the_loop(void **state)
 	loop_free(shared);
 }
 
-/* A task that posts another lets timers and sockets have their turn in between, and no post is lost. */
+/* A task that posts another lets timers and sockets have their turn in between, and no post is
+ * lost. */
 static struct numbered chain[3];
 static void post_next(struct loop_task *task)
 {

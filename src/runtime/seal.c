@@ -6,7 +6,7 @@
 #include <pthread.h>
 
 #define NONCE 12
-#define TAG 16
+#define TAG   16
 
 static const EVP_CIPHER *cipher;
 static void fetch(void)
@@ -15,19 +15,22 @@ static void fetch(void)
 	CHECK(cipher);
 }
 
-static EVP_CIPHER_CTX *begin(int encrypt, const unsigned char *key, const char *nonce, struct str purpose)
+static EVP_CIPHER_CTX *begin(int encrypt, const unsigned char *key, const char *nonce,
+			     struct str purpose)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	pthread_once(&once, fetch);
 	EVP_CIPHER_CTX *c = EVP_CIPHER_CTX_new();
 	int n;
-	CHECK(c && EVP_CipherInit_ex2(c, cipher, key, (const unsigned char *)nonce, encrypt, NULL) == 1);
+	CHECK(c &&
+	      EVP_CipherInit_ex2(c, cipher, key, (const unsigned char *)nonce, encrypt, NULL) == 1);
 	CHECK(purpose.n <= INT32_MAX);
 	CHECK(EVP_CipherUpdate(c, NULL, &n, (const unsigned char *)purpose.p, (int)purpose.n) == 1);
 	return c;
 }
 
-int seal(const unsigned char key[SEAL_KEY_SIZE], struct str purpose, struct str plain, struct buf *out)
+int seal(const unsigned char key[SEAL_KEY_SIZE], struct str purpose, struct str plain,
+	 struct buf *out)
 {
 	char *room = plain.n < INT32_MAX ? buf_room(out, plain.n + SEAL_OVERHEAD) : NULL;
 	if (!room)
@@ -44,7 +47,8 @@ int seal(const unsigned char key[SEAL_KEY_SIZE], struct str purpose, struct str 
 	return 0;
 }
 
-int unseal(const unsigned char key[SEAL_KEY_SIZE], struct str purpose, struct str sealed, struct buf *out)
+int unseal(const unsigned char key[SEAL_KEY_SIZE], struct str purpose, struct str sealed,
+	   struct buf *out)
 {
 	if (sealed.n < SEAL_OVERHEAD || sealed.n > INT32_MAX)
 		return -FAIL_CORRUPT;
@@ -56,8 +60,8 @@ int unseal(const unsigned char key[SEAL_KEY_SIZE], struct str purpose, struct st
 	char tag[TAG];
 	memcpy(tag, sealed.p + NONCE + plain, TAG);
 	EVP_CIPHER_CTX *c = begin(0, key, sealed.p, purpose);
-	bool good = EVP_CipherUpdate(c, (unsigned char *)room, &n, (const unsigned char *)sealed.p + NONCE,
-				     (int)plain) == 1 &&
+	bool good = EVP_CipherUpdate(c, (unsigned char *)room, &n,
+				     (const unsigned char *)sealed.p + NONCE, (int)plain) == 1 &&
 		    EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_AEAD_SET_TAG, TAG, tag) == 1 &&
 		    EVP_CipherFinal_ex(c, (unsigned char *)room + n, &rest) == 1;
 	EVP_CIPHER_CTX_free(c);

@@ -16,8 +16,10 @@
 #define SEAL_OVERHEAD (12 + 16)
 
 /* Append nonce, ciphertext and tag to out. */
-MUST_CHECK int seal(const unsigned char key[SEAL_KEY_SIZE], struct str purpose, struct str plain, struct buf *out);
+MUST_CHECK int seal(const unsigned char key[SEAL_KEY_SIZE], struct str purpose, struct str plain,
+		    struct buf *out);
 /* Append the plain text. -FAIL_CORRUPT when it was not sealed with this key for this purpose. */
-MUST_CHECK int unseal(const unsigned char key[SEAL_KEY_SIZE], struct str purpose, struct str sealed, struct buf *out);
+MUST_CHECK int unseal(const unsigned char key[SEAL_KEY_SIZE], struct str purpose, struct str sealed,
+		      struct buf *out);
 
 #endif

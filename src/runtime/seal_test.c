@@ -15,8 +15,11 @@ static void only_the_untouched_text_for_this_purpose_opens(void **state)
 	assert_int_equal(unseal(other, STR("user:7"), buf_str(&sealed), &plain), -FAIL_CORRUPT);
 	for (size_t i = 0; i < sealed.n; i++) {
 		sealed.p[i] ^= 1;
-		assert_int_equal(unseal(key, STR("user:7"), buf_str(&sealed), &plain), -FAIL_CORRUPT);
-		assert_int_equal(unseal(key, STR("user:7"), str_sub(buf_str(&sealed), 0, i), &plain), -FAIL_CORRUPT);
+		assert_int_equal(unseal(key, STR("user:7"), buf_str(&sealed), &plain),
+				 -FAIL_CORRUPT);
+		assert_int_equal(
+			unseal(key, STR("user:7"), str_sub(buf_str(&sealed), 0, i), &plain),
+			-FAIL_CORRUPT);
 		sealed.p[i] ^= 1;
 	}
 	assert_int_equal(plain.n, 0);
@@ -27,6 +30,7 @@ static void only_the_untouched_text_for_this_purpose_opens(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(only_the_untouched_text_for_this_purpose_opens)};
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(only_the_untouched_text_for_this_purpose_opens)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * worker.h - threads that run blocking, straight-line jobs; lanes keep a session in order.   [runtime]
+ * worker.h - threads that run blocking, straight-line jobs; lanes keep a session in order.
+ * [runtime]
  *
  * A pool grows a thread when a job waits and none is free, up to its maximum, and lets idle
  * threads go after ten seconds. A lane is a FIFO: at most one of its jobs runs at a time, so a

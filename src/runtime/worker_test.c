@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "base/test.h"
 #include "base/check.h"
+#include "base/test.h"
 #include "runtime/worker.h"
 #include <stdatomic.h>
 #include <unistd.h>
 
 #define LANES 8
-#define JOBS 200
+#define JOBS  200
 
 struct counted {
 	struct job job;

@@ -2,10 +2,10 @@
 /*
  * sandbox.h - give up every right a role does not need.                        [sys]
  *
- * sandbox_enter: no_new_privs, the user and all capabilities, not dumpable, Landlock as far as the kernel has it
- * (raw system calls, up to ABI 7; capped by the environment variable BARID_LANDLOCK_ABI, a number,
- * for tests), then a seccomp allow-list. Called once, before threads start and before the first
- * outside byte is read; descriptors that are open stay usable.
+ * sandbox_enter: no_new_privs, the user and all capabilities, not dumpable, Landlock as far as the
+ * kernel has it (raw system calls, up to ABI 7; capped by the environment variable
+ * BARID_LANDLOCK_ABI, a number, for tests), then a seccomp allow-list. Called once, before threads
+ * start and before the first outside byte is read; descriptors that are open stay usable.
  *
  * seccomp: what is not on the list fails with EPERM (and is logged by the kernel where its audit
  * is on). These end the process: ptrace, process_vm_*, bpf, io_uring_*, execve(at), mount and
@@ -41,7 +41,7 @@ struct sandbox_profile {
 	unsigned flags;
 	const struct sandbox_path *paths;
 	size_t n_paths;
-	int parent;		      /* die with this process (the change of user forgets it); 0 = none */
+	int parent; /* die with this process (the change of user forgets it); 0 = none */
 	const struct proc_user *user; /* become it; NULL: stay (capabilities go all the same) */
 };
 

@@ -6,7 +6,8 @@
 #include <openssl/evp.h>
 #include <stdatomic.h>
 
-/* Fetching an algorithm by name takes a lock and a search each time in OpenSSL 3: keep the first. */
+/* Fetching an algorithm by name takes a lock and a search each time in OpenSSL 3: keep the first.
+ */
 static const EVP_MD *algorithm(void)
 {
 	static _Atomic(EVP_MD *) kept;

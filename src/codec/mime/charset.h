@@ -26,8 +26,8 @@ DEFINE_AUTO_PTR(charset, struct charset, charset_free);
 /* Append the UTF-8 of the next bytes, cut anywhere. A full @out drops the rest. */
 void charset_feed(struct charset *c, struct str in, struct buf *out);
 /*
- * The text goes on in a piece that begins in the charset's initial state, as each RFC 2047 word does;
- * an unfinished character is kept for it.
+ * The text goes on in a piece that begins in the charset's initial state, as each RFC 2047 word
+ * does; an unfinished character is kept for it.
  */
 void charset_next_piece(struct charset *c);
 /* The text ends: what is left of an unfinished character becomes U+FFFD. */
@@ -40,8 +40,9 @@ void charset_to_utf8(struct buf *out, struct str label, struct str in);
 void charset_guess(struct buf *out, struct str in);
 
 /*
- * i;unicode-casemap (RFC 5051 2.2) of one character: simple title case, then its full decomposition,
- * and (beyond the RFC) title case of these; into out. Returns how many, 1..CHARSET_FOLD_MAX.
+ * i;unicode-casemap (RFC 5051 2.2) of one character: simple title case, then its full
+ * decomposition, and (beyond the RFC) title case of these; into out. Returns how
+ * many, 1..CHARSET_FOLD_MAX.
  */
 #define CHARSET_FOLD_MAX 18
 size_t charset_fold(uint32_t cp, uint32_t out[CHARSET_FOLD_MAX]);

@@ -33,12 +33,12 @@
  * and map.flags tells which (MIME_CUT_*).
  */
 struct mime_limits {
-	uint32_t depth;	      /* parts[0] has depth 1; at most MIME_MAP_DEPTH_MAX */
-	uint32_t parts;	      /* at most MIME_MAP_PARTS_MAX */
-	uint32_t fields;      /* fields looked at in one header block; at most MIME_MAP_FIELDS_MAX */
-	size_t header_bytes;  /* of one header block, that are looked at */
-	size_t field_bytes;   /* of one field, that are looked at */
-	size_t output_bytes;  /* BODYSTRUCTURE; ENVELOPE has half of it, each decoded text 1/64 */
+	uint32_t depth;	     /* parts[0] has depth 1; at most MIME_MAP_DEPTH_MAX */
+	uint32_t parts;	     /* at most MIME_MAP_PARTS_MAX */
+	uint32_t fields;     /* fields looked at in one header block; at most MIME_MAP_FIELDS_MAX */
+	size_t header_bytes; /* of one header block, that are looked at */
+	size_t field_bytes;  /* of one field, that are looked at */
+	size_t output_bytes; /* BODYSTRUCTURE; ENVELOPE has half of it, each decoded text 1/64 */
 };
 
 #define MIME_LIMITS_DEFAULT                                                                        \

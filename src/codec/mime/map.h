@@ -29,15 +29,15 @@
 #include "base/ids.h"
 #include "base/str.h"
 
-#define MIME_MAP_PARTS_MAX 100000
+#define MIME_MAP_PARTS_MAX  100000
 #define MIME_MAP_FIELDS_MAX 100000
-#define MIME_MAP_DEPTH_MAX 256
-#define MIME_NO_PARENT UINT32_MAX
+#define MIME_MAP_DEPTH_MAX  256
+#define MIME_NO_PARENT	    UINT32_MAX
 
 /* mime_map.flags */
 enum {
-	MIME_HEADER_8BIT = 1u << 0,	   /* a header (of any part) has bytes above 127 */
-	MIME_BODY_8BIT = 1u << 1,	   /* bytes above 127 outside the top-level header */
+	MIME_HEADER_8BIT = 1u << 0, /* a header (of any part) has bytes above 127 */
+	MIME_BODY_8BIT = 1u << 1,   /* bytes above 127 outside the top-level header */
 	MIME_HAS_NUL = 1u << 2,
 	MIME_BARE_LF = 1u << 3,		   /* an LF without CR before it */
 	MIME_LONG_LINE = 1u << 4,	   /* a line of more than 998 bytes */
@@ -49,20 +49,20 @@ enum {
 	MIME_CUT_DEPTH = 1u << 10,	   /* a part at the depth limit was not descended into */
 	MIME_CUT_PARTS = 1u << 11,	   /* part limit: the rest belongs to the last part */
 	MIME_CUT_OUTPUT = 1u << 12,	   /* output limit: the rest belongs to the last part */
-	MIME_CUT_HEADER = 1u << 13,	   /* a header limit: some fields are not (fully) in the map */
-	MIME_CUT_TEXT = 1u << 14,	   /* a decoded text or address list was shortened */
-	MIME_UNCLOSED = 1u << 15,	   /* a multipart without its close delimiter */
-	MIME_NO_BLANK_LINE = 1u << 16,	   /* a header that ends without an empty line */
+	MIME_CUT_HEADER = 1u << 13,    /* a header limit: some fields are not (fully) in the map */
+	MIME_CUT_TEXT = 1u << 14,      /* a decoded text or address list was shortened */
+	MIME_UNCLOSED = 1u << 15,      /* a multipart without its close delimiter */
+	MIME_NO_BLANK_LINE = 1u << 16, /* a header that ends without an empty line */
 	MIME_FLAGS_ALL = (1u << 17) - 1
 };
 
 /* mime_part.flags */
 enum {
-	MIME_PART_MULTIPART = 1u << 0, /* descended into as multipart (it may have no children) */
-	MIME_PART_MESSAGE = 1u << 1,   /* descended into as message: exactly one child */
-	MIME_PART_TEXT = 1u << 2,      /* a text leaf */
-	MIME_PART_OPAQUE = 1u << 3,    /* a multipart or message that was not descended into:
-					  BODYSTRUCTURE calls it application/octet-stream */
+	MIME_PART_MULTIPART = 1u << 0,	/* descended into as multipart (it may have no children) */
+	MIME_PART_MESSAGE = 1u << 1,	/* descended into as message: exactly one child */
+	MIME_PART_TEXT = 1u << 2,	/* a text leaf */
+	MIME_PART_OPAQUE = 1u << 3,	/* a multipart or message that was not descended into:
+					   BODYSTRUCTURE calls it application/octet-stream */
 	MIME_PART_IS_MESSAGE = 1u << 4, /* parts[0], or the child of a MESSAGE part */
 	MIME_PART_FLAGS_ALL = (1u << 5) - 1
 };
@@ -101,7 +101,8 @@ struct mime_part {
 	struct str type;     /* lower case, "text" when absent or broken */
 	struct str subtype;  /* lower case */
 	struct str charset;  /* as labelled, lower case; empty when absent */
-	struct str filename; /* decoded, from Content-Disposition or else Content-Type's name; or empty */
+	struct str filename; /* decoded, from Content-Disposition or else Content-Type's name; or
+				empty */
 };
 
 struct mime_field {
@@ -130,13 +131,14 @@ struct mime_map {
 	struct str body;
 	struct str bodystructure;
 
-	/* Decoded and unfolded texts of the top-level header; address fields of one name are joined. */
+	/* Decoded and unfolded texts of the top-level header; address fields of one name are
+	 * joined. */
 	struct str subject, from, sender, to, cc, bcc;
 	struct str message_id, in_reply_to, references;
 	struct mime_first first_from, first_to, first_cc;
 
 	struct wall_us sent; /* of Date; 0 when missing or not understood */
-	int zone_min;	     /* Date's offset from UTC in minutes: sent + zone is the sender's clock */
+	int zone_min; /* Date's offset from UTC in minutes: sent + zone is the sender's clock */
 };
 
 enum mime_section {
@@ -186,7 +188,8 @@ MUST_CHECK int mime_map_write(const struct mime_map *map, struct buf *out);
 MUST_CHECK int mime_map_read(struct str in, uint64_t size, struct arena *arena,
 			     struct mime_map **ret, struct fail *why);
 
-/* As mime_map_read, of which it is a part: is @text one list of RFC 3501 tokens and nothing else? */
+/* As mime_map_read, of which it is a part: is @text one list of RFC 3501 tokens and nothing else?
+ */
 bool mime_map_text_ok(struct str text);
 
 #endif

@@ -20,9 +20,9 @@ COUNTER(logins_refused, "dir.logins-refused", "logins refused");
 COUNTER(routes, "dir.routes", "addresses resolved");
 
 #define LOOKUP_THREADS 4
-#define LOGIN_THREADS 4
-#define ARENA_BYTES MIB(4)
-#define FLUSH_MS 1000
+#define LOGIN_THREADS  4
+#define ARENA_BYTES    MIB(4)
+#define FLUSH_MS       1000
 
 struct dir_role {
 	struct dir *dir;
@@ -34,7 +34,9 @@ struct dir_role {
 };
 static struct dir_role self;
 
-/* --- look-ups ------------------------------------------------------------------------------------------------ */
+/* --- look-ups
+ * ------------------------------------------------------------------------------------------------
+ */
 
 static void route(struct role *role, struct ipc_packet *p)
 {
@@ -43,7 +45,9 @@ static void route(struct role *role, struct ipc_packet *p)
 	struct dir_route found = {0};
 	AUTO(arena) struct arena a = ARENA_INIT(ARENA_BYTES);
 	(void)role;
-	if (msg_route_read(p, &m) < 0 || dir_route(self.dir, &(struct dir_rcpt){.address = m.address, .size = m.size}, &a, &found, &why) < 0) {
+	if (msg_route_read(p, &m) < 0 ||
+	    dir_route(self.dir, &(struct dir_rcpt){.address = m.address, .size = m.size}, &a,
+		      &found, &why) < 0) {
 		log_event(LOG_WARN, "dir.route-failed", log_fail(&why));
 		(void)ipc_reply_fail(p, &why);
 		return;
@@ -111,10 +115,13 @@ static void usage(struct role *role, struct ipc_packet *p)
 		log_event(LOG_WARN, "dir.usage", log_fail(&why));
 }
 
-/* --- logins ---------------------------------------------------------------------------------------------------- */
+/* --- logins
+ * ----------------------------------------------------------------------------------------------------
+ */
 
 /* Tell the role that will act for the account; it has agreed when this returns 0. */
-static int hand_out(struct role *role, const struct msg_login *m, const struct dir_grant *g, struct fail *why)
+static int hand_out(struct role *role, const struct msg_login *m, const struct dir_grant *g,
+		    struct fail *why)
 {
 	bool mail = str_starts(m->service, STR("imap"));
 	struct dir_account account = {0};
@@ -128,8 +135,10 @@ static int hand_out(struct role *role, const struct msg_login *m, const struct d
 				  .service = m->service,
 				  .address = g->address,
 				  .quota_bytes = account.quota_bytes};
-	struct ipc_question q = {.type = IPC_GRANT, .msg = &grant, .want = IPC_OK, .deadline_ms = 5000};
-	r = ipc_call(mail ? role_user_of(role, g->account) : role_peer(role, "mta", 0), &q, &reply, why);
+	struct ipc_question q = {
+		.type = IPC_GRANT, .msg = &grant, .want = IPC_OK, .deadline_ms = 5000};
+	r = ipc_call(mail ? role_user_of(role, g->account) : role_peer(role, "mta", 0), &q, &reply,
+		     why);
 	ipc_packet_free(reply);
 	return r;
 }
@@ -137,8 +146,9 @@ static int hand_out(struct role *role, const struct msg_login *m, const struct d
 /* One form for every attempt, so that fail2ban and people can read it. */
 static void log_login(const struct msg_login *m, const struct dir_grant *g)
 {
-	log_event(g->granted ? LOG_INFO : LOG_WARN, "login", log_c("result", g->granted ? "ok" : "refused"),
-		  log_str("user", m->username), log_str("service", m->service), log_str("rip", m->peer.ip),
+	log_event(g->granted ? LOG_INFO : LOG_WARN, "login",
+		  log_c("result", g->granted ? "ok" : "refused"), log_str("user", m->username),
+		  log_str("service", m->service), log_str("rip", m->peer.ip),
 		  log_c("tls", m->peer.tls ? "yes" : "no"), log_c("reason", g->reason));
 }
 
@@ -156,7 +166,8 @@ static void login(struct role *role, struct ipc_packet *p)
 	AUTO(arena) struct arena a = ARENA_INIT(ARENA_BYTES);
 	int r = msg_login_read(p, &m);
 	if (r == 0) {
-		struct dir_login l = {.service = str_starts(m.service, STR("imap")) ? DIR_IMAP : DIR_SMTP,
+		struct dir_login l = {.service = str_starts(m.service, STR("imap")) ? DIR_IMAP
+										    : DIR_SMTP,
 				      .channel = m.peer.tls	  ? DIR_TLS
 						 : m.peer.trusted ? DIR_SECURED
 								  : DIR_CLEAR,
@@ -181,13 +192,16 @@ static void login(struct role *role, struct ipc_packet *p)
 	(void)ipc_reply(p, IPC_LOGIN_REPLY, &reply);
 }
 
-/* --- management ---------------------------------------------------------------------------------------------------- */
+/* --- management
+ * ----------------------------------------------------------------------------------------------------
+ */
 
 /* The account that a `user del` order is about; {0} for every other order. */
 static struct account_id to_be_deleted(const struct msg_admin *m, struct arena *a)
 {
 	struct dir_account found = {0};
-	bool del = m->args_n > 2 && str_eq(m->args[0].s, STR("user")) && str_eq(m->args[1].s, STR("del"));
+	bool del = m->args_n > 2 && str_eq(m->args[0].s, STR("user")) &&
+		   str_eq(m->args[1].s, STR("del"));
 	if (!del || dir_account_by_address(self.dir, m->args[2].s, a, &found, NULL) < 0)
 		return (struct account_id){0};
 	return found.id;
@@ -224,7 +238,8 @@ static void admin_now(struct role *role, struct ipc_packet *p)
 	struct msg_text *columns = arena_array(&a, struct msg_text, t.n_columns);
 	struct msg_text *cells = arena_array(&a, struct msg_text, n);
 	if (!columns || !cells) {
-		(void)fail_set(&why, FAIL_LIMIT, "The answer is too long: ask for less.", "arena full");
+		(void)fail_set(&why, FAIL_LIMIT, "The answer is too long: ask for less.",
+			       "arena full");
 		(void)ipc_reply_fail(p, &why);
 		return;
 	}
@@ -232,8 +247,11 @@ static void admin_now(struct role *role, struct ipc_packet *p)
 		columns[i].s = t.columns[i];
 	for (size_t i = 0; i < n; i++)
 		cells[i].s = t.cells[i];
-	struct msg_admin_reply reply = {
-		.text = t.message, .columns = columns, .columns_n = t.n_columns, .cells = cells, .cells_n = n};
+	struct msg_admin_reply reply = {.text = t.message,
+					.columns = columns,
+					.columns_n = t.n_columns,
+					.cells = cells,
+					.cells_n = n};
 	(void)ipc_reply(p, IPC_ADMIN_REPLY, &reply);
 }
 
@@ -242,7 +260,9 @@ static void admin(struct role *role, struct ipc_packet *p)
 	role_task(role, self.logins, p, admin_now);
 }
 
-/* --- life ------------------------------------------------------------------------------------------------------------ */
+/* --- life
+ * ------------------------------------------------------------------------------------------------------------
+ */
 
 static void flush_now(struct job *job)
 {
@@ -283,19 +303,18 @@ static const struct {
 	bool login;
 	void (*fn)(struct role *role, struct ipc_packet *p);
 } questions[] = {
-	{IPC_LOGIN, "edge", true, login},
-	{IPC_ROUTE, "mta", false, route},
-	{IPC_ROUTE, "queue", false, route},
-	{IPC_SENDER_ALLOWED, "mta", false, sender_allowed},
-	{IPC_USAGE, "user", false, usage},
-	{IPC_ACCOUNT, "user", false, account},
+	{IPC_LOGIN, "edge", true, login},   {IPC_ROUTE, "mta", false, route},
+	{IPC_ROUTE, "queue", false, route}, {IPC_SENDER_ALLOWED, "mta", false, sender_allowed},
+	{IPC_USAGE, "user", false, usage},  {IPC_ACCOUNT, "user", false, account},
 };
 
 static void message(struct role *role, struct ipc_channel *from, struct ipc_packet *p)
 {
 	for (size_t i = 0; i < ARRAY_LEN(questions); i++)
-		if (questions[i].type == ipc_packet_type(p) && strcmp(questions[i].from, ipc_channel_name(from)) == 0) {
-			role_task(role, questions[i].login ? self.logins : self.lookups, p, questions[i].fn);
+		if (questions[i].type == ipc_packet_type(p) &&
+		    strcmp(questions[i].from, ipc_channel_name(from)) == 0) {
+			role_task(role, questions[i].login ? self.logins : self.lookups, p,
+				  questions[i].fn);
 			return;
 		}
 	log_event(LOG_ERROR, "dir.not-allowed", log_c("role", ipc_channel_name(from)),

@@ -11,8 +11,8 @@
 COUNTER(refused_busy, "edge.refused-busy", "connections refused: too many in all");
 COUNTER(refused_address, "edge.refused-address", "connections refused: too many of one address");
 
-#define ACCEPT_BURST 64
-#define STOP_MS 800
+#define ACCEPT_BURST	  64
+#define STOP_MS		  800
 #define NO_DESCRIPTORS_MS 200
 
 const struct service edge_services[SERVICES] = {
@@ -30,7 +30,8 @@ struct accepting {
 
 struct edge edge;
 
-/* --- accepting --------------------------------------------------------------------------------------------- */
+/* --- accepting
+ * --------------------------------------------------------------------------------------------- */
 
 /*
  * How many connections an address has to a service is kept as the "value" of a map entry. An IPv6
@@ -75,8 +76,9 @@ void edge_session_ended(struct session *s)
 static void refuse(int fd, const struct service *service)
 {
 	bool smtp = service->ops == &edge_smtp_ops;
-	struct str text = smtp ? STR("421 4.7.0 Too many connections, please try again later.\r\n")
-			       : STR("* BYE [LIMIT] Too many connections, please try again later.\r\n");
+	struct str text =
+		smtp ? STR("421 4.7.0 Too many connections, please try again later.\r\n")
+		     : STR("* BYE [LIMIT] Too many connections, please try again later.\r\n");
 	if (!service->tls_at_once)
 		(void)!write(fd, text.p, text.n);
 	(void)close(fd);
@@ -88,7 +90,8 @@ static bool admit(struct edge *e, const struct service *service, const struct ne
 		counter_add(&refused_busy, 1);
 		return false;
 	}
-	if (open_from(e, address_key(service, peer)) >= e->role->conf->connections_per_address_max) {
+	if (open_from(e, address_key(service, peer)) >=
+	    e->role->conf->connections_per_address_max) {
 		counter_add(&refused_address, 1);
 		return false;
 	}
@@ -155,7 +158,9 @@ static void take_listener(struct role *role, struct str service, struct str addr
 	(void)close(fd);
 }
 
-/* --- start ---------------------------------------------------------------------------------------------------- */
+/* --- start
+ * ----------------------------------------------------------------------------------------------------
+ */
 
 static struct netcidr *networks(const struct conf_list *l)
 {
@@ -193,12 +198,14 @@ static int take_certificate(struct role *role, struct str chain, struct str key,
 	return 0;
 }
 
-/* --- from the backends ------------------------------------------------------------------------------------------ */
+/* --- from the backends
+ * ------------------------------------------------------------------------------------------ */
 
 static struct session *session_of(struct ipc_channel *from, uint64_t id)
 {
 	struct session *s = map_get(&edge.sessions, id);
-	return s && s->backend == from && s->opened && s->conn && s->phase != SESSION_ENDING ? s : NULL;
+	return s && s->backend == from && s->opened && s->conn && s->phase != SESSION_ENDING ? s
+											     : NULL;
 }
 
 static void take_output(struct ipc_channel *from, struct ipc_packet *p)
@@ -270,7 +277,9 @@ static void peer_down(struct role *role, struct ipc_channel *peer)
 	for_backend(peer, false);
 }
 
-/* --- end ------------------------------------------------------------------------------------------------------------- */
+/* --- end
+ * -------------------------------------------------------------------------------------------------------------
+ */
 
 static void stop_now(struct loop_timer *t)
 {

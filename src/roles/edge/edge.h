@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * edge.h - the role that owns every client socket.                                    [roles, private]
+ * edge.h - the role that owns every client socket.                                    [roles,
+ * private]
  *
  * A session is one connection. Edge frames what the client says, sends complete commands to the
  * role that may act on them (mta, or the user process of the account), and writes what comes
@@ -31,7 +32,13 @@
 #include "runtime/tls/tls.h"
 #include "sys/sock.h"
 
-enum session_phase { SESSION_LOGIN, SESSION_WAITING, SESSION_RUNNING, SESSION_PARKED, SESSION_ENDING };
+enum session_phase {
+	SESSION_LOGIN,
+	SESSION_WAITING,
+	SESSION_RUNNING,
+	SESSION_PARKED,
+	SESSION_ENDING
+};
 
 enum service_kind { SERVICE_SMTP, SERVICE_SUBMISSION, SERVICE_IMAP, SERVICE_IMAPS, SERVICES };
 struct service {
@@ -44,13 +51,15 @@ extern const struct service edge_services[SERVICES];
 
 struct session;
 struct session_ops {
-	void (*init)(struct session *s);  /* so that clear is always right: a TLS handshake may come before begin */
+	void (*init)(struct session *s);  /* so that clear is always right: a TLS handshake may come
+					     before begin */
 	void (*begin)(struct session *s); /* connected; with TLS, after the handshake */
 	void (*input)(struct session *s, struct str *in);
 	void (*secured)(struct session *s); /* after STARTTLS */
 	void (*timeout)(struct session *s);
 	void (*drained)(struct session *s, size_t left);
-	void (*eof)(struct session *s); /* the client sends no more, but may still read; NULL = finish */
+	void (*eof)(struct session
+			    *s); /* the client sends no more, but may still read; NULL = finish */
 	void (*done)(struct session *s, struct ipc_packet *p, const struct msg_session_done *m);
 	/* The backend is gone with something of this session under way; or it is back. */
 	void (*backend_lost)(struct session *s);
@@ -70,13 +79,13 @@ struct imap_edge {
 	struct login_imap *login; /* NULL once logged in */
 	struct frame_imap frame;
 	unsigned in_flight;
-	bool idle_sent;	   /* IDLE is on its way: take nothing until it is parked or answered */
-	bool more;	   /* the backend waits for the output to drain */
-	bool eof;	   /* end when everything is answered */
-	int body_fd;	   /* an external literal is arriving; else -1 */
+	bool idle_sent;	     /* IDLE is on its way: take nothing until it is parked or answered */
+	bool more;	     /* the backend waits for the output to drain */
+	bool eof;	     /* end when everything is answered */
+	int body_fd;	     /* an external literal is arriving; else -1 */
 	struct buf deferred; /* ours to say when no answer of the backend is under way */
-	struct buf again;  /* the command under way, when it is the only one and can be said again */
-	bool repeatable;   /* it changes nothing, or did not go out */
+	struct buf again; /* the command under way, when it is the only one and can be said again */
+	bool repeatable;  /* it changes nothing, or did not go out */
 	struct edge_literals *literals; /* of the command that is arriving; NULL = none */
 	struct ipc_ask ask;
 };
@@ -84,7 +93,7 @@ struct imap_edge {
 enum smtp_input { SMTP_INPUT_LINES, SMTP_INPUT_DATA, SMTP_INPUT_BDAT, SMTP_INPUT_SASL };
 struct smtp_edge {
 	struct frame_line frame;
-	struct buf batch;	/* lines being collected */
+	struct buf batch; /* lines being collected */
 	enum smtp_input input;
 	struct frame_data data;
 	struct frame_bdat bdat;
@@ -94,13 +103,13 @@ struct smtp_edge {
 	unsigned body_flags; /* enum body_flag */
 	struct buf body;     /* while small */
 	unsigned char body_id[16];
-	int body_fd; /* -1: not a file (yet) */
+	int body_fd;		 /* -1: not a file (yet) */
 	struct login_sasl *sasl; /* NULL but during AUTH */
-	struct buf initial; /* of AUTH: never leaves edge but for dir */
+	struct buf initial;	 /* of AUTH: never leaves edge but for dir */
 	bool has_initial;
-	struct buf last;      /* the command under way, to be said again to a fresh mta */
-	bool body_under_way;  /* a message is with mta: its fate would be unknown */
-	bool busy;	      /* mta has not answered */
+	struct buf last;     /* the command under way, to be said again to a fresh mta */
+	bool body_under_way; /* a message is with mta: its fate would be unknown */
+	bool busy;	     /* mta has not answered */
 	struct ipc_ask ask;
 };
 
@@ -123,8 +132,8 @@ struct session {
 	bool opened;		     /* the backend at hand knows the session */
 	bool detached;		     /* ended: goes when no answer is outstanding */
 	unsigned asks;		     /* answers outstanding */
-	struct loop_task reap;	     /* counts as an answer: whoever is on the stack may still look */
-	struct loop_timer hold;	     /* a reply that must not go out yet */
+	struct loop_task reap;	/* counts as an answer: whoever is on the stack may still look */
+	struct loop_timer hold; /* a reply that must not go out yet */
 	void (*held)(struct session *s);
 	struct ipc_ask login_ask;
 	enum login_verdict verdict;
@@ -159,7 +168,8 @@ void edge_session_began(struct session *s);
 void edge_session_ended(struct session *s);
 
 /* session.c: what the protocols share */
-struct session *session_accept(struct edge *e, const struct service *service, int fd, const struct netaddr *peer);
+struct session *session_accept(struct edge *e, const struct service *service, int fd,
+			       const struct netaddr *peer);
 /* The connection is closed (or finishing); the session goes when nothing is outstanding. */
 void session_finish(struct session *s);
 void session_write(struct session *s, struct str text);
@@ -169,13 +179,17 @@ void session_write(struct session *s, struct str text);
  */
 MUST_CHECK int session_send(struct session *s, enum ipc_type type, const void *msg);
 void session_open_at_backend(struct session *s);
-struct msg_peer session_peer(struct session *s, char ip[NETADDR_TEXT_MAX], char local[NETADDR_TEXT_MAX]);
+struct msg_peer session_peer(struct session *s, char ip[NETADDR_TEXT_MAX],
+			     char local[NETADDR_TEXT_MAX]);
 /* Ask dir; on its answer, not before it allows, `then` runs with s->verdict and s->shard set. */
-void session_login(struct session *s, const struct sasl_credentials *c, void (*then)(struct session *s));
+void session_login(struct session *s, const struct sasl_credentials *c,
+		   void (*then)(struct session *s));
 /* Run `then` after ms (at once when 0, but never inside this call's caller for ms > 0). */
 void session_hold(struct session *s, uint32_t ms, void (*then)(struct session *s));
-void session_ask(struct session *s, struct ipc_channel *ch, const struct ipc_question *q, struct ipc_ask *a);
-/* To be called first in each answer: false when the session ended meanwhile (and may be freed now). */
+void session_ask(struct session *s, struct ipc_channel *ch, const struct ipc_question *q,
+		 struct ipc_ask *a);
+/* To be called first in each answer: false when the session ended meanwhile (and may be freed now).
+ */
 bool session_answered(struct session *s);
 
 extern const struct session_ops edge_imap_ops;

@@ -15,9 +15,9 @@
 #include <unistd.h>
 
 #define IN_FLIGHT_MAX 16
-#define AGAIN_MAX KIB(16)
-#define PATIENCE MIB(256)     /* of a dropped command: a literal may claim any size */
-#define DRAINED_LOW KIB(256) /* a long command goes on when so little is left to send */
+#define AGAIN_MAX     KIB(16)
+#define PATIENCE      MIB(256) /* of a dropped command: a literal may claim any size */
+#define DRAINED_LOW   KIB(256) /* a long command goes on when so little is left to send */
 
 static void write_reply(struct session *s, struct buf *b)
 {
@@ -55,7 +55,8 @@ static void flush_if_idle(struct session *s)
 		conn_flush(s->conn);
 }
 
-/* --- before login ----------------------------------------------------------------------------------------- */
+/* --- before login
+ * ----------------------------------------------------------------------------------------- */
 
 static void init(struct session *s)
 {
@@ -115,15 +116,24 @@ static void logged_in(struct session *s)
 static void act(struct session *s, enum login_action action)
 {
 	switch (action) {
-	case LOGIN_ACTION_NONE: break;
-	case LOGIN_ACTION_LINE: frame_imap_expect_raw(&s->imap.frame); break;
+	case LOGIN_ACTION_NONE:
+		break;
+	case LOGIN_ACTION_LINE:
+		frame_imap_expect_raw(&s->imap.frame);
+		break;
 	case LOGIN_ACTION_STARTTLS:
 		frame_imap_wipe(&s->imap.frame);
 		conn_start_tls(s->conn, s->edge->tls, s->service->alpn);
 		break;
-	case LOGIN_ACTION_VERIFY: verify(s); break;
-	case LOGIN_ACTION_DONE: logged_in(s); break;
-	case LOGIN_ACTION_CLOSE: session_finish(s); break;
+	case LOGIN_ACTION_VERIFY:
+		verify(s);
+		break;
+	case LOGIN_ACTION_DONE:
+		logged_in(s);
+		break;
+	case LOGIN_ACTION_CLOSE:
+		session_finish(s);
+		break;
 	}
 }
 
@@ -138,11 +148,13 @@ static void secured(struct session *s)
 static void give_up(struct session *s)
 {
 	if (!s->mid_answer) /* else it would land inside of an answer */
-		session_write(s, STR("* BYE [UNAVAILABLE] The mailbox server restarted, please connect again.\r\n"));
+		session_write(s, STR("* BYE [UNAVAILABLE] The mailbox server restarted, please "
+				     "connect again.\r\n"));
 	session_finish(s);
 }
 
-/* --- after login: towards the user process ------------------------------------------------------------------ */
+/* --- after login: towards the user process
+ * ------------------------------------------------------------------ */
 
 /*
  * When the user process dies, the one command under way is said again to its successor if it
@@ -167,15 +179,19 @@ static void keep_command(struct session *s, struct str text)
 	case IMAP_CMD_STATUS:
 	case IMAP_CMD_FETCH:
 	case IMAP_CMD_SEARCH:
-	case IMAP_CMD_IDLE: m->repeatable = true; break;
-	default: m->repeatable = s->phase == SESSION_PARKED; /* DONE */
+	case IMAP_CMD_IDLE:
+		m->repeatable = true;
+		break;
+	default:
+		m->repeatable = s->phase == SESSION_PARKED; /* DONE */
 	}
 }
 
 static void say_again(struct session *s)
 {
 	struct imap_edge *m = &s->imap;
-	struct msg_session_command msg = {.session = s->id.v, .seq = s->seq, .input = buf_str(&m->again)};
+	struct msg_session_command msg = {
+		.session = s->id.v, .seq = s->seq, .input = buf_str(&m->again)};
 	m->repeatable = false;
 	if (session_send(s, IPC_SESSION_COMMAND, &msg) < 0)
 		give_up(s);
@@ -257,7 +273,8 @@ static void ask_for_file(struct session *s, const struct frame_imap_event *e)
 	}
 	m->literals->msg[m->literals->n].size = e->size;
 	struct msg_body_open msg = {.session = s->id.v, .size = e->size, .head = e->input.text};
-	struct ipc_question q = {.type = IPC_BODY_OPEN, .msg = &msg, .want = IPC_BODY_FILE, .trace = s->trace};
+	struct ipc_question q = {
+		.type = IPC_BODY_OPEN, .msg = &msg, .want = IPC_BODY_FILE, .trace = s->trace};
 	m->ask.done = body_file;
 	s->phase = SESSION_WAITING;
 	conn_pause(s->conn);
@@ -313,7 +330,8 @@ static void dropped(struct session *s, const struct frame_imap_event *e)
 	if (e->kind == FRAME_IMAP_REFUSED)
 		return; /* answered when it was refused */
 	(void)buf_addf(&out, "%.*s BAD %s\r\n", STR_ARG(e->tag.n ? e->tag : STR("*")),
-		       e->kind == FRAME_IMAP_TOO_BIG ? "[TOOBIG] Command is too large." : "Command is malformed.");
+		       e->kind == FRAME_IMAP_TOO_BIG ? "[TOOBIG] Command is too large."
+						     : "Command is malformed.");
 	say(s, buf_str(&out));
 }
 
@@ -381,7 +399,8 @@ static void eof(struct session *s)
 		session_finish(s);
 }
 
-/* --- after login: back from the user process ------------------------------------------------------------------ */
+/* --- after login: back from the user process
+ * ------------------------------------------------------------------ */
 
 static void drained(struct session *s, size_t left)
 {
@@ -436,8 +455,8 @@ static void backend_lost(struct session *s)
 	const struct imap_edge *m = &s->imap;
 	bool again = m->in_flight == 1 && m->again.n && m->repeatable;
 	s->opened = false;
-	if ((m->in_flight && !again) || m->more || m->literals || s->phase == SESSION_WAITING || s->stateless ||
-	    s->mid_answer || s->state.n == 0)
+	if ((m->in_flight && !again) || m->more || m->literals || s->phase == SESSION_WAITING ||
+	    s->stateless || s->mid_answer || s->state.n == 0)
 		give_up(s);
 }
 

@@ -14,11 +14,12 @@
 #include <errno.h>
 #include <unistd.h>
 
-#define LINE_MAX_BYTES 4096 /* RFC 5321 4.5.3.1.4 with the extensions' parameters; AUTH has its own */
+#define LINE_MAX_BYTES                                                                             \
+	4096 /* RFC 5321 4.5.3.1.4 with the extensions' parameters; AUTH has its own */
 #define BATCH_MAX KIB(32)
-#define PATIENCE MIB(1)	   /* of one endless line */
-#define OUT_HIGH KIB(256)   /* a client that does not read its replies is not read either */
-#define OUT_LOW KIB(64)
+#define PATIENCE  MIB(1)   /* of one endless line */
+#define OUT_HIGH  KIB(256) /* a client that does not read its replies is not read either */
+#define OUT_LOW	  KIB(64)
 
 static const struct conf *conf_of(const struct session *s)
 {
@@ -33,7 +34,8 @@ static bool in_content(const struct session *s)
 /* For the next command, or the next piece of a message. */
 static void arm_timeout(struct session *s)
 {
-	conn_timeout(s->conn, in_content(s) ? conf_of(s)->smtp_data_timeout_ms : conf_of(s)->smtp_command_timeout_ms);
+	conn_timeout(s->conn, in_content(s) ? conf_of(s)->smtp_data_timeout_ms
+					    : conf_of(s)->smtp_command_timeout_ms);
 }
 
 static void init(struct session *s)
@@ -63,20 +65,25 @@ static void forget_initial(struct smtp_edge *m)
 	m->has_initial = false;
 }
 
-/* --- lines ------------------------------------------------------------------------------------------------- */
+/* --- lines
+ * -------------------------------------------------------------------------------------------------
+ */
 
 static int send_now(struct session *s, enum ipc_type type, struct str content)
 {
 	if (type == IPC_SESSION_COMMAND) {
-		struct msg_session_command msg = {.session = s->id.v, .seq = ++s->seq, .input = content};
+		struct msg_session_command msg = {
+			.session = s->id.v, .seq = ++s->seq, .input = content};
 		return session_send(s, type, &msg);
 	}
 	if (type == IPC_SESSION_TLS) {
-		struct msg_session_tls msg = {.session = s->id.v, .seq = ++s->seq, .tls_text = content};
+		struct msg_session_tls msg = {
+			.session = s->id.v, .seq = ++s->seq, .tls_text = content};
 		return session_send(s, type, &msg);
 	}
 	CHECK(type == IPC_SESSION_AUTH);
-	struct msg_session_auth msg = {.session = s->id.v, .seq = ++s->seq, .outcome = (uint8_t)content.p[0]};
+	struct msg_session_auth msg = {
+		.session = s->id.v, .seq = ++s->seq, .outcome = (uint8_t)content.p[0]};
 	return session_send(s, type, &msg);
 }
 
@@ -100,7 +107,8 @@ static void say(struct session *s, enum ipc_type type, struct str content)
 static void say_batch(struct session *s, bool more)
 {
 	struct smtp_edge *m = &s->smtp;
-	/* Bytes behind the batch are a sign of pipelining where it is not allowed (RFC 2920 3.1). */
+	/* Bytes behind the batch are a sign of pipelining where it is not allowed (RFC 2920 3.1).
+	 */
 	(void)buf_addc(&m->batch, more ? 1 : 0);
 	AUTO(buf) struct buf batch = m->batch;
 	m->batch = BUF_INIT(m->batch.max);
@@ -136,9 +144,10 @@ static void take_lines(struct session *s, struct str *in)
 		}
 		if (e == FRAME_LINE_MORE)
 			break;
-		enum smtp_line_kind kind = e == FRAME_LINE_READY && line.n <= LINE_MAX_BYTES ? SMTP_LINE_OK
-					   : e == FRAME_LINE_MALFORMED			     ? SMTP_LINE_MALFORMED
-											     : SMTP_LINE_TOO_LONG;
+		enum smtp_line_kind kind = e == FRAME_LINE_READY && line.n <= LINE_MAX_BYTES
+						   ? SMTP_LINE_OK
+					   : e == FRAME_LINE_MALFORMED ? SMTP_LINE_MALFORMED
+								       : SMTP_LINE_TOO_LONG;
 		if (e == FRAME_LINE_READY)
 			keep_secret(m, &kind, &line);
 		(void)smtp_batch_add(&m->batch, kind, line);
@@ -151,12 +160,17 @@ static void take_lines(struct session *s, struct str *in)
 		say_batch(s, false);
 }
 
-/* --- the message ----------------------------------------------------------------------------------------------- */
+/* --- the message
+ * -----------------------------------------------------------------------------------------------
+ */
 
 static void end_body(struct session *s)
 {
 	struct smtp_edge *m = &s->smtp;
-	struct msg_session_body msg = {.session = s->id.v, .seq = ++s->seq, .size = m->size, .flags = (uint8_t)m->body_flags};
+	struct msg_session_body msg = {.session = s->id.v,
+				       .seq = ++s->seq,
+				       .size = m->size,
+				       .flags = (uint8_t)m->body_flags};
 	bool last = m->input == SMTP_INPUT_DATA || m->bdat_last;
 	if (m->body_fd >= 0) {
 		msg.body_id = (struct str){(const char *)m->body_id, 16};
@@ -219,7 +233,8 @@ static void body_file(struct ipc_ask *a, int r, struct ipc_packet *p, const stru
 static void ask_for_file(struct session *s)
 {
 	struct msg_body_open msg = {.session = s->id.v, .size = 0};
-	struct ipc_question q = {.type = IPC_BODY_OPEN, .msg = &msg, .want = IPC_BODY_FILE, .trace = s->trace};
+	struct ipc_question q = {
+		.type = IPC_BODY_OPEN, .msg = &msg, .want = IPC_BODY_FILE, .trace = s->trace};
 	s->smtp.ask.done = body_file;
 	s->phase = SESSION_WAITING;
 	conn_pause(s->conn);
@@ -249,8 +264,9 @@ static void take_data(struct session *s, struct str *in)
 	struct smtp_edge *m = &s->smtp;
 	struct str piece;
 	while (s->phase == SESSION_RUNNING) {
-		enum frame_data_event e = m->input == SMTP_INPUT_DATA ? frame_data_feed(&m->data, in, &piece)
-								      : frame_bdat_feed(&m->bdat, in, &piece);
+		enum frame_data_event e = m->input == SMTP_INPUT_DATA
+						  ? frame_data_feed(&m->data, in, &piece)
+						  : frame_bdat_feed(&m->bdat, in, &piece);
 		if (e == FRAME_DATA_MORE)
 			return;
 		if (e == FRAME_DATA_SLICE) {
@@ -273,7 +289,9 @@ static void take_data(struct session *s, struct str *in)
 	}
 }
 
-/* --- AUTH -------------------------------------------------------------------------------------------------------- */
+/* --- AUTH
+ * --------------------------------------------------------------------------------------------------------
+ */
 
 /* Numbers of enum smtp_auth (proto/smtp/smtp_session.h), which edge does not link. */
 enum { AUTH_GRANTED, AUTH_REFUSED, AUTH_MALFORMED, AUTH_CANCELLED, AUTH_UNKNOWN, AUTH_UNAVAILABLE };
@@ -328,10 +346,12 @@ static void begin_auth(struct session *s, struct str mechanism)
 {
 	AUTO(buf) struct buf reply = BUF_INIT(KIB(4));
 	struct smtp_edge *m = &s->smtp;
-	struct str initial = m->has_initial ? (m->initial.n ? buf_str(&m->initial) : STR("")) : STR_NULL;
+	struct str initial =
+		m->has_initial ? (m->initial.n ? buf_str(&m->initial) : STR("")) : STR_NULL;
 	forget_sasl(m);
 	m->sasl = xcalloc(1, sizeof *m->sasl);
-	enum login_sasl_result r = login_sasl_begin(m->sasl, LOGIN_SMTP, STR_NULL, mechanism, initial, &reply);
+	enum login_sasl_result r =
+		login_sasl_begin(m->sasl, LOGIN_SMTP, STR_NULL, mechanism, initial, &reply);
 	forget_initial(m);
 	sasl_step(s, r, &reply);
 }
@@ -349,11 +369,13 @@ static void take_sasl(struct session *s, struct str *in)
 	sasl_step(s, login_sasl_line(s->smtp.sasl, line, &reply), &reply);
 }
 
-/* --- input and answers ---------------------------------------------------------------------------------------------- */
+/* --- input and answers
+ * ---------------------------------------------------------------------------------------------- */
 
 static bool may_take(const struct session *s)
 {
-	return s->conn && !s->smtp.busy && s->phase == SESSION_RUNNING && s->opened && s->conn->out_bytes <= OUT_HIGH;
+	return s->conn && !s->smtp.busy && s->phase == SESSION_RUNNING && s->opened &&
+	       s->conn->out_bytes <= OUT_HIGH;
 }
 
 static void input(struct session *s, struct str *in)
@@ -474,12 +496,15 @@ static void secured(struct session *s)
 	say(s, IPC_SESSION_TLS, conn_tls_text(s->conn));
 }
 
-/* --- mta restarts ------------------------------------------------------------------------------------------------------ */
+/* --- mta restarts
+ * ------------------------------------------------------------------------------------------------------
+ */
 
 static void backend_lost(struct session *s)
 {
 	s->opened = false;
-	if (s->smtp.body_under_way || s->mid_answer || s->phase == SESSION_WAITING || s->smtp.body_fd >= 0 || s->stateless) {
+	if (s->smtp.body_under_way || s->mid_answer || s->phase == SESSION_WAITING ||
+	    s->smtp.body_fd >= 0 || s->stateless) {
 		/* No reply: the client knows as little as we do, and sends the message again. */
 		conn_close(s->conn);
 		return;

@@ -9,7 +9,9 @@
 
 COUNTER(sessions_opened, "edge.sessions", "connections accepted");
 
-/* --- end ------------------------------------------------------------------------------------------------- */
+/* --- end
+ * -------------------------------------------------------------------------------------------------
+ */
 
 static void session_free(struct session *s)
 {
@@ -39,7 +41,8 @@ static void ended(struct conn *c, enum conn_end end, const struct fail *why)
 	struct edge *e = s->edge;
 	static const char *const ends[] = {"peer", "tls", "stalled", "us"};
 	log_context(s->trace, s->id);
-	log_event(LOG_INFO, "session.end", log_c("service", s->service->name), log_c("by", ends[end]),
+	log_event(LOG_INFO, "session.end", log_c("service", s->service->name),
+		  log_c("by", ends[end]),
 		  log_str("why", why && end != CONN_END_OURS ? str_c(why->detail) : STR("")));
 	log_context((struct trace_id){0}, (struct session_id){0});
 	if (s->backend && s->opened) {
@@ -73,13 +76,15 @@ bool session_answered(struct session *s)
 	return alive;
 }
 
-void session_ask(struct session *s, struct ipc_channel *ch, const struct ipc_question *q, struct ipc_ask *a)
+void session_ask(struct session *s, struct ipc_channel *ch, const struct ipc_question *q,
+		 struct ipc_ask *a)
 {
 	s->asks++;
 	ipc_ask(ch, q, a);
 }
 
-/* --- connection callbacks ----------------------------------------------------------------------------------- */
+/* --- connection callbacks
+ * ----------------------------------------------------------------------------------- */
 
 static void input(struct conn *c, struct str *in)
 {
@@ -124,8 +129,12 @@ static void drained(struct conn *c, size_t left)
 		s->service->ops->drained(s, left);
 }
 
-static const struct conn_ops conn_ops = {
-	.input = input, .eof = eof, .secured = secured, .drained = drained, .timeout = timeout, .ended = ended};
+static const struct conn_ops conn_ops = {.input = input,
+					 .eof = eof,
+					 .secured = secured,
+					 .drained = drained,
+					 .timeout = timeout,
+					 .ended = ended};
 
 static bool within(const struct netcidr *nets, size_t n, const struct netaddr *a)
 {
@@ -135,7 +144,8 @@ static bool within(const struct netcidr *nets, size_t n, const struct netaddr *a
 	return false;
 }
 
-struct session *session_accept(struct edge *e, const struct service *service, int fd, const struct netaddr *peer)
+struct session *session_accept(struct edge *e, const struct service *service, int fd,
+			       const struct netaddr *peer)
 {
 	struct session *s = xcalloc(1, sizeof *s);
 	s->edge = e;
@@ -156,7 +166,8 @@ struct session *session_accept(struct edge *e, const struct service *service, in
 	counter_add(&sessions_opened, 1);
 	char ip[NETADDR_TEXT_MAX];
 	log_context(s->trace, s->id);
-	log_event(LOG_INFO, "session.begin", log_c("service", service->name), log_str("peer", netaddr_text(peer, true, ip)));
+	log_event(LOG_INFO, "session.begin", log_c("service", service->name),
+		  log_str("peer", netaddr_text(peer, true, ip)));
 	log_context((struct trace_id){0}, (struct session_id){0});
 	if (service->tls_at_once) {
 		conn_timeout(s->conn, e->role->conf->login_timeout_ms);
@@ -173,9 +184,12 @@ void session_write(struct session *s, struct str text)
 		conn_write(s->conn, text);
 }
 
-/* --- backends ------------------------------------------------------------------------------------------------ */
+/* --- backends
+ * ------------------------------------------------------------------------------------------------
+ */
 
-struct msg_peer session_peer(struct session *s, char ip[NETADDR_TEXT_MAX], char local[NETADDR_TEXT_MAX])
+struct msg_peer session_peer(struct session *s, char ip[NETADDR_TEXT_MAX],
+			     char local[NETADDR_TEXT_MAX])
 {
 	struct str tls = s->conn ? conn_tls_text(s->conn) : STR("");
 	return (struct msg_peer){.ip = netaddr_text(&s->peer, false, ip),
@@ -205,7 +219,9 @@ int session_send(struct session *s, enum ipc_type type, const void *msg)
 	return s->opened ? ipc_send(s->backend, s->trace, type, msg) : -FAIL_PEER;
 }
 
-/* --- login ------------------------------------------------------------------------------------------------------ */
+/* --- login
+ * ------------------------------------------------------------------------------------------------------
+ */
 
 static void hold_over(struct loop_timer *t)
 {
@@ -232,14 +248,17 @@ static void login_answer(struct ipc_ask *a, int r, struct ipc_packet *p, const s
 	ipc_packet_free(p);
 	if (!session_answered(s))
 		return;
-	s->verdict = !good ? LOGIN_VERDICT_UNAVAILABLE : m.granted ? LOGIN_VERDICT_OK : LOGIN_VERDICT_REFUSED;
+	s->verdict = !good	 ? LOGIN_VERDICT_UNAVAILABLE
+		     : m.granted ? LOGIN_VERDICT_OK
+				 : LOGIN_VERDICT_REFUSED;
 	s->shard = m.shard;
 	if (!good)
 		log_event(LOG_WARN, "login.unavailable", log_fail(why));
 	session_hold(s, good ? m.delay_ms : 0, s->held);
 }
 
-void session_login(struct session *s, const struct sasl_credentials *c, void (*then)(struct session *s))
+void session_login(struct session *s, const struct sasl_credentials *c,
+		   void (*then)(struct session *s))
 {
 	char ip[NETADDR_TEXT_MAX], local[NETADDR_TEXT_MAX];
 	struct msg_login m = {.session = s->id.v,
@@ -247,7 +266,8 @@ void session_login(struct session *s, const struct sasl_credentials *c, void (*t
 			      .peer = session_peer(s, ip, local),
 			      .username = c->user,
 			      .password = c->password};
-	struct ipc_question q = {.type = IPC_LOGIN, .msg = &m, .want = IPC_LOGIN_REPLY, .trace = s->trace};
+	struct ipc_question q = {
+		.type = IPC_LOGIN, .msg = &m, .want = IPC_LOGIN_REPLY, .trace = s->trace};
 	s->held = then;
 	s->login_ask.done = login_answer;
 	session_ask(s, role_peer(s->edge->role, "dir", 0), &q, &s->login_ask);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The control socket: `barid` commands against the running server. Open to root and to master's
- * own user. Master answers what it knows itself (status, ports, counters, reload, debug, stop) and passes the
- * rest to the role whose data it is.
+ * own user. Master answers what it knows itself (status, ports, counters, reload, debug, stop) and
+ * passes the rest to the role whose data it is.
  */
 #include "base/arena.h"
 #include "base/check.h"
@@ -54,11 +54,13 @@ static void forward_to(struct child *c, struct ipc_packet *p, const struct msg_a
 	struct forward *f = xcalloc(1, sizeof *f);
 	f->ask.done = forwarded;
 	f->request = p;
-	struct ipc_question q = {.type = IPC_ADMIN, .msg = m, .want = IPC_ADMIN_REPLY, .trace = ipc_packet_trace(p)};
+	struct ipc_question q = {
+		.type = IPC_ADMIN, .msg = m, .want = IPC_ADMIN_REPLY, .trace = ipc_packet_trace(p)};
 	ipc_ask(c->control, &q, &f->ask);
 }
 
-/* --- what master knows ------------------------------------------------------------------------------------ */
+/* --- what master knows
+ * ------------------------------------------------------------------------------------ */
 
 #define CELLS_MAX 4096
 struct table {
@@ -88,7 +90,10 @@ static void column(struct table *t, const char *name)
 
 static void reply_table(struct ipc_packet *p, struct table *t)
 {
-	struct msg_admin_reply m = {.columns = t->columns, .columns_n = t->columns_n, .cells = t->cells, .cells_n = t->cells_n};
+	struct msg_admin_reply m = {.columns = t->columns,
+				    .columns_n = t->columns_n,
+				    .cells = t->cells,
+				    .cells_n = t->cells_n};
 	(void)ipc_reply(p, IPC_ADMIN_REPLY, &m);
 	arena_clear(&t->arena);
 	free(t);
@@ -146,7 +151,8 @@ static void ports(struct master *m, struct ipc_packet *p)
 	reply_table(p, t);
 }
 
-/* --- counters: every role is asked, the sums are the answer ------------------------------------------------------------- */
+/* --- counters: every role is asked, the sums are the answer
+ * ------------------------------------------------------------- */
 
 struct count {
 	struct ipc_packet *request;
@@ -166,7 +172,8 @@ static void add_counter(struct count *c, const struct msg_counter *one)
 			c->sums.p[i].value += one->value;
 			return;
 		}
-	*vec_push(&c->sums) = (struct msg_counter){.name = arena_str(&c->arena, one->name), .value = one->value};
+	*vec_push(&c->sums) =
+		(struct msg_counter){.name = arena_str(&c->arena, one->name), .value = one->value};
 }
 
 static void reply_counters(struct count *c)
@@ -207,7 +214,8 @@ static void counters(struct master *m, struct ipc_packet *p)
 	c->request = p;
 	c->arena = ARENA_INIT(MIB(1));
 	c->open = m->children_n;
-	struct ipc_question q = {.type = IPC_STATS, .msg = &nothing, .want = IPC_STATS_REPLY, .deadline_ms = 2000};
+	struct ipc_question q = {
+		.type = IPC_STATS, .msg = &nothing, .want = IPC_STATS_REPLY, .deadline_ms = 2000};
 	for (size_t i = 0; i < m->children_n; i++) {
 		struct count_ask *one = xcalloc(1, sizeof *one);
 		one->ask.done = counted;
@@ -232,7 +240,8 @@ static void debug_all(struct master *m, const struct msg_debug *d)
 static void debug(struct master *m, struct ipc_packet *p, const struct msg_admin *a)
 {
 	uint64_t us;
-	if (a->args_n == 3 && str_eq(a->args[1].s, STR("clock")) && num_parse_u64(a->args[2].s, &us)) {
+	if (a->args_n == 3 && str_eq(a->args[1].s, STR("clock")) &&
+	    num_parse_u64(a->args[2].s, &us)) {
 		struct msg_debug d = {.verb = STR("clock"), .arg = a->args[2].s};
 		clock_bend_us((int64_t)us);
 		debug_all(m, &d);
@@ -241,10 +250,12 @@ static void debug(struct master *m, struct ipc_packet *p, const struct msg_admin
 		struct msg_debug d = {.verb = STR("crash-point"), .arg = a->args[3].s};
 		for (size_t i = 0; i < m->children_n; i++)
 			if (str_eq(str_c(m->children[i].kind->name), a->args[2].s))
-				(void)ipc_send(m->children[i].control, (struct trace_id){0}, IPC_DEBUG, &d);
+				(void)ipc_send(m->children[i].control, (struct trace_id){0},
+					       IPC_DEBUG, &d);
 		reply_done(p);
 	} else {
-		reply_fail(p, FAIL_SYNTAX, "Usage: debug clock MICROSECONDS | debug crash-point ROLE NAME");
+		reply_fail(p, FAIL_SYNTAX,
+			   "Usage: debug clock MICROSECONDS | debug crash-point ROLE NAME");
 	}
 }
 
@@ -259,7 +270,8 @@ static struct child *owner_of(struct master *m, struct str verb)
 	return NULL;
 }
 
-/* --- connections ------------------------------------------------------------------------------------------- */
+/* --- connections
+ * ------------------------------------------------------------------------------------------- */
 
 static void admin_message(struct ipc_channel *ch, struct ipc_packet *p)
 {
@@ -314,7 +326,8 @@ static void admin_accept(struct loop_io *io, uint32_t events)
 	int fd = accept4(io->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (fd < 0)
 		return;
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &n) < 0 || (who.uid != 0 && who.uid != getuid())) {
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &n) < 0 ||
+	    (who.uid != 0 && who.uid != getuid())) {
 		(void)close(fd);
 		return;
 	}
@@ -328,7 +341,8 @@ int admin_open(struct master *m, struct fail *why)
 	if (fd < 0)
 		return fail_errno(why, FAIL_IO, "cannot make the control socket");
 	/* By descriptor: the folder's full name may be longer than an address allows. */
-	int n = snprintf(a.sun_path, sizeof a.sun_path, "/proc/self/fd/%d/%s", m->state_fd, MASTER_SOCKET);
+	int n = snprintf(a.sun_path, sizeof a.sun_path, "/proc/self/fd/%d/%s", m->state_fd,
+			 MASTER_SOCKET);
 	CHECK(n > 0 && (size_t)n < sizeof a.sun_path);
 	(void)unlinkat(m->state_fd, MASTER_SOCKET, 0);
 	mode_t before = umask(0177);

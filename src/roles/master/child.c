@@ -19,14 +19,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Users that no package created: numbers that no distribution hands out, so that roles are apart all the same. */
-#define UID_FALLBACK 61440u
-#define FREE_RESTARTS 5u	 /* a minute, of a role that ends by itself */
-#define FREE_KILLS    60u	 /* a minute, of one that is killed: by people, or for lack of memory */
-#define RESTART_MS_MAX 30000u
+/* Users that no package created: numbers that no distribution hands out, so that roles are apart
+ * all the same. */
+#define UID_FALLBACK	61440u
+#define FREE_RESTARTS	5u  /* a minute, of a role that ends by itself */
+#define FREE_KILLS	60u /* a minute, of one that is killed: by people, or for lack of memory */
+#define RESTART_MS_MAX	30000u
 #define CANNOT_START_MS 1000
-#define LOST_MS 300
-#define LOST_GRACE_MS 2000
+#define LOST_MS		300
+#define LOST_GRACE_MS	2000
 
 const char *child_state_name(enum child_state s)
 {
@@ -49,7 +50,8 @@ static void find_user(struct child *c)
 	c->uid = c->gid = UID_FALLBACK + (uint32_t)(c->kind - role_kinds);
 }
 
-/* --- what a child says ---------------------------------------------------------------------------------- */
+/* --- what a child says
+ * ---------------------------------------------------------------------------------- */
 
 static void hello(struct child *c, struct ipc_packet *p)
 {
@@ -59,7 +61,8 @@ static void hello(struct child *c, struct ipc_packet *p)
 		return;
 	}
 	log_event(LOG_ERROR, "role.other-build", log_c("role", c->kind->name),
-		  log_c("hint", "the executables are of different builds: install one build completely"));
+		  log_c("hint",
+			"the executables are of different builds: install one build completely"));
 	c->other_build = true;
 	(void)kill(c->pid, SIGKILL);
 }
@@ -78,7 +81,8 @@ static void lost_long_enough(struct loop_timer *t)
 {
 	struct lost *l = CONTAINER_OF(t, struct lost, timer);
 	if (l->peer->pid == l->pid && !l->peer->master->stopping) {
-		log_event(LOG_ERROR, "role.broke-protocol", log_c("role", l->peer->kind->name), log_u64("index", l->peer->index));
+		log_event(LOG_ERROR, "role.broke-protocol", log_c("role", l->peer->kind->name),
+			  log_u64("index", l->peer->index));
 		(void)kill(l->pid, SIGKILL);
 	}
 	free(l);
@@ -111,8 +115,9 @@ static void control_message(struct ipc_channel *ch, struct ipc_packet *p)
 	} else if (ipc_packet_type(p) == IPC_READY && msg_ready_read(p, &m) == 0) {
 		c->state = CHILD_READY;
 		(void)snprintf(c->sandbox, sizeof c->sandbox, "%.*s", STR_ARG(m.sandbox));
-		log_event(LOG_INFO, "role.ready", log_c("role", c->kind->name), log_u64("index", c->index),
-			  log_u64("pid", (uint64_t)c->pid), log_c("sandbox", c->sandbox));
+		log_event(LOG_INFO, "role.ready", log_c("role", c->kind->name),
+			  log_u64("index", c->index), log_u64("pid", (uint64_t)c->pid),
+			  log_c("sandbox", c->sandbox));
 		ipc_packet_free(p);
 		master_child_ready(c);
 		return;
@@ -131,15 +136,18 @@ int child_open(struct child *c, struct fail *why)
 	/* Away from 3, where the child's control socket goes. */
 	c->exe_fd = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, ROLE_CONTROL_FD + 1);
 	if (c->exe_fd < 0)
-		return fail_errno(why, FAIL_NOTFOUND, "cannot open %s (is barid installed completely?)", path);
+		return fail_errno(why, FAIL_NOTFOUND,
+				  "cannot open %s (is barid installed completely?)", path);
 	find_user(c);
 	c->control = ipc_channel_new(c->master->loop, c->kind->name, c->index, &control_ops, c);
 	return 0;
 }
 
-/* --- end and restart ------------------------------------------------------------------------------------ */
+/* --- end and restart
+ * ------------------------------------------------------------------------------------ */
 
-/* A role that somebody kills comes back at once; one that ends by itself again and again waits longer. */
+/* A role that somebody kills comes back at once; one that ends by itself again and again waits
+ * longer. */
 static unsigned restart_delay_ms(struct child *c, const struct proc_end *end)
 {
 	unsigned free_ends = end->by_signal && end->code == SIGKILL ? FREE_KILLS : FREE_RESTARTS;
@@ -173,7 +181,8 @@ static void ended(struct loop_io *io, uint32_t events)
 	(void)close(c->pidfd);
 	c->pidfd = -1;
 	log_event(m->stopping ? LOG_INFO : LOG_ERROR, "role.ended", log_c("role", c->kind->name),
-		  log_u64("index", c->index), log_u64("pid", (uint64_t)c->pid), log_c("by", end.by_signal ? "signal" : "exit"),
+		  log_u64("index", c->index), log_u64("pid", (uint64_t)c->pid),
+		  log_c("by", end.by_signal ? "signal" : "exit"),
 		  log_u64("code", (uint64_t)end.code));
 	c->pid = 0;
 	c->wired = false;
@@ -194,7 +203,8 @@ static void ended(struct loop_io *io, uint32_t events)
 	loop_timer_in(m->loop, &c->restart, ms);
 }
 
-/* --- start ---------------------------------------------------------------------------------------------- */
+/* --- start
+ * ---------------------------------------------------------------------------------------------- */
 
 NORETURN static void become_role(struct child *c, int control)
 {
@@ -206,8 +216,10 @@ NORETURN static void become_role(struct child *c, int control)
 	sigset_t none;
 	sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-	if (dup2(control, 3) == 3 && proc_cloexec(3, false, NULL) == 0 && proc_cloexec_from(4, NULL) == 0) {
-		/* Not fexecve's /proc fallback: the descriptor itself, even where /proc is missing. */
+	if (dup2(control, 3) == 3 && proc_cloexec(3, false, NULL) == 0 &&
+	    proc_cloexec_from(4, NULL) == 0) {
+		/* Not fexecve's /proc fallback: the descriptor itself, even where /proc is missing.
+		 */
 		(void)execveat(c->exe_fd, "", argv, environ, AT_EMPTY_PATH);
 	}
 	_exit(127);

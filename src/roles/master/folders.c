@@ -12,14 +12,17 @@
 /* Group of the blob tree, which queue and user share, where no group "barid-blob" exists. */
 #define BLOB_GID_FALLBACK 61439u
 
-static int make_folder(struct master *m, const char *name, uint32_t uid, uint32_t gid, mode_t mode, struct fail *why)
+static int make_folder(struct master *m, const char *name, uint32_t uid, uint32_t gid, mode_t mode,
+		       struct fail *why)
 {
 	if (mkdirat(m->state_fd, name, mode & 0777) < 0 && errno != EEXIST)
 		return fail_errno(why, FAIL_IO, "cannot make %s/%s", m->o->conf->state_dir, name);
 	struct stat st;
 	if (fstatat(m->state_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(st.st_mode))
-		return fail_set(why, FAIL_CONFLICT, NULL, "%s/%s is not a folder", m->o->conf->state_dir, name);
-	if (getuid() == 0 && (st.st_uid != uid || st.st_gid != gid) && fchownat(m->state_fd, name, uid, gid, 0) < 0)
+		return fail_set(why, FAIL_CONFLICT, NULL, "%s/%s is not a folder",
+				m->o->conf->state_dir, name);
+	if (getuid() == 0 && (st.st_uid != uid || st.st_gid != gid) &&
+	    fchownat(m->state_fd, name, uid, gid, 0) < 0)
 		return fail_errno(why, FAIL_IO, "cannot give %s to user %u", name, uid);
 	if ((st.st_mode & 07777) != mode && fchmodat(m->state_fd, name, mode, 0) < 0)
 		return fail_errno(why, FAIL_IO, "cannot set the mode of %s", name);
@@ -34,7 +37,8 @@ static int hand_over_files(struct master *m, const struct child *dir, struct fai
 {
 	static const char *const files[] = {"dir/vmail.db", "dir/vmail.db-wal", "dir/vmail.db-shm"};
 	for (size_t i = 0; i < ARRAY_LEN(files) && getuid() == 0; i++)
-		if (fchownat(m->state_fd, files[i], dir->uid, dir->gid, AT_SYMLINK_NOFOLLOW) < 0 && errno != ENOENT)
+		if (fchownat(m->state_fd, files[i], dir->uid, dir->gid, AT_SYMLINK_NOFOLLOW) < 0 &&
+		    errno != ENOENT)
 			return fail_errno(why, FAIL_IO, "cannot give %s to its role", files[i]);
 	return 0;
 }
@@ -51,7 +55,8 @@ int folders_prepare(struct master *m, struct fail *why)
 	if (m->lock_fd < 0)
 		return fail_errno(why, FAIL_IO, "cannot open %s/lock", dir);
 	if (flock(m->lock_fd, LOCK_EX | LOCK_NB) < 0)
-		return fail_set(why, FAIL_BUSY, NULL, "another barid serves %s: stop it first", dir);
+		return fail_set(why, FAIL_BUSY, NULL, "another barid serves %s: stop it first",
+				dir);
 	/* Roles enter by descriptor, but look names up below: they need the search bit. */
 	if (fchmod(m->state_fd, 0711) < 0)
 		return fail_errno(why, FAIL_IO, "cannot set the mode of %s", dir);
@@ -59,11 +64,13 @@ int folders_prepare(struct master *m, struct fail *why)
 	m->blob_gid = getuid() != 0 ? 0 : blob ? blob->gr_gid : BLOB_GID_FALLBACK;
 	const struct child *queue = master_child(m, "queue", 0);
 	CHECK(queue);
-	int r = make_folder(m, "blob", queue->uid, getuid() == 0 ? m->blob_gid : getgid(), getuid() == 0 ? 02770 : 0700, why);
+	int r = make_folder(m, "blob", queue->uid, getuid() == 0 ? m->blob_gid : getgid(),
+			    getuid() == 0 ? 02770 : 0700, why);
 	for (size_t k = 0; k < role_kinds_n && r == 0; k++) {
 		const struct child *c = master_child(m, role_kinds[k].name, 0);
 		if (role_kinds[k].folder)
-			r = make_folder(m, role_kinds[k].folder, c->uid, getuid() == 0 ? c->gid : getgid(), 0700, why);
+			r = make_folder(m, role_kinds[k].folder, c->uid,
+					getuid() == 0 ? c->gid : getgid(), 0700, why);
 	}
 	return r < 0 ? r : hand_over_files(m, master_child(m, "dir", 0), why);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * internal.h - state that the files of master share.                                 [roles, private]
+ * internal.h - state that the files of master share.                                 [roles,
+ * private]
  *
  * A child is one role process: made once at start, it keeps its name and index over restarts.
  */
@@ -18,10 +19,10 @@ enum child_state { CHILD_DOWN, CHILD_STARTING, CHILD_READY, CHILD_ENDED };
 
 struct role_kind {
 	const char *name;
-	unsigned stop_stage;  /* 0 is stopped first */
-	bool seals;	      /* gets the key that sealed session state is made with */
-	bool shares_blobs;    /* member of the blob tree's group */
-	const char *folder;   /* below the state folder, owned by the role; NULL = none */
+	unsigned stop_stage;	     /* 0 is stopped first */
+	bool seals;		     /* gets the key that sealed session state is made with */
+	bool shares_blobs;	     /* member of the blob tree's group */
+	const char *folder;	     /* below the state folder, owned by the role; NULL = none */
 	const char *const *talks_to; /* NULL-ended */
 };
 extern const struct role_kind role_kinds[];
@@ -84,7 +85,8 @@ const char *child_state_name(enum child_state s);
 void wire_child(struct child *c);
 MUST_CHECK int listeners_open(struct master *m, struct fail *why);
 MUST_CHECK int certificate_read(struct master *m, struct fail *why);
-/* Read it again and hand it to edge; when it is no good the old one stays. Answers and frees `request` (may be NULL). */
+/* Read it again and hand it to edge; when it is no good the old one stays. Answers and frees
+ * `request` (may be NULL). */
 void certificate_reload(struct master *m, struct ipc_packet *request);
 
 /* folders.c: the state folder, its owners, and the lock that keeps a second master out */

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #define STAGE_MS 1200
-#define STAGES 4u
+#define STAGES	 4u
 
 static const char *const edge_peers[] = {"mta", "dir", "user", NULL};
 static const char *const mta_peers[] = {"dir", "scan", "queue", NULL};
@@ -26,8 +26,17 @@ static const char *const none[] = {NULL};
 const struct role_kind role_kinds[] = {
 	{.name = "edge", .stop_stage = 0, .talks_to = edge_peers},
 	{.name = "mta", .stop_stage = 1, .seals = true, .talks_to = mta_peers},
-	{.name = "queue", .stop_stage = 2, .shares_blobs = true, .folder = "spool", .talks_to = queue_peers},
-	{.name = "user", .stop_stage = 3, .seals = true, .shares_blobs = true, .folder = "store", .talks_to = user_peers},
+	{.name = "queue",
+	 .stop_stage = 2,
+	 .shares_blobs = true,
+	 .folder = "spool",
+	 .talks_to = queue_peers},
+	{.name = "user",
+	 .stop_stage = 3,
+	 .seals = true,
+	 .shares_blobs = true,
+	 .folder = "store",
+	 .talks_to = user_peers},
 	{.name = "scan", .stop_stage = 3, .talks_to = none},
 	{.name = "dir", .stop_stage = 3, .folder = "dir", .talks_to = none},
 };
@@ -59,7 +68,11 @@ static int make_children(struct master *m, struct fail *why)
 	for (size_t k = 0; k < role_kinds_n; k++)
 		for (unsigned i = 0; i < count_of(m->o->conf, &role_kinds[k]); i++) {
 			struct child *c = &m->children[at++];
-			*c = (struct child){.master = m, .kind = &role_kinds[k], .index = i, .pidfd = -1, .exe_fd = -1};
+			*c = (struct child){.master = m,
+					    .kind = &role_kinds[k],
+					    .index = i,
+					    .pidfd = -1,
+					    .exe_fd = -1};
 			c->ended.fd = -1;
 			int r = child_open(c, why);
 			if (r < 0)
@@ -68,7 +81,8 @@ static int make_children(struct master *m, struct fail *why)
 	return 0;
 }
 
-/* --- ready and end ------------------------------------------------------------------------------------ */
+/* --- ready and end
+ * ------------------------------------------------------------------------------------ */
 
 void master_child_ready(struct child *c)
 {
@@ -80,7 +94,8 @@ void master_child_ready(struct child *c)
 		return;
 	m->said_ready = true;
 	log_event(LOG_INFO, "master.ready",
-		  log_u64("ms", (uint64_t)(clock_wall().v - m->started.v) / 1000), log_u64("roles", m->children_n));
+		  log_u64("ms", (uint64_t)(clock_wall().v - m->started.v) / 1000),
+		  log_u64("roles", m->children_n));
 	if (m->o->say_ready) {
 		(void)puts("ready");
 		(void)fflush(stdout);
@@ -90,7 +105,8 @@ void master_child_ready(struct child *c)
 static bool stage_is_over(const struct master *m)
 {
 	for (size_t i = 0; i < m->children_n; i++)
-		if (m->children[i].kind->stop_stage == m->stop_stage && m->children[i].state != CHILD_ENDED)
+		if (m->children[i].kind->stop_stage == m->stop_stage &&
+		    m->children[i].state != CHILD_ENDED)
 			return false;
 	return true;
 }
@@ -131,7 +147,8 @@ static void stage_took_too_long(struct loop_timer *t)
 	for (size_t i = 0; i < m->children_n; i++) {
 		struct child *c = &m->children[i];
 		if (c->kind->stop_stage == m->stop_stage && c->pid > 0) {
-			log_event(LOG_WARN, "role.kill", log_c("role", c->kind->name), log_u64("index", c->index));
+			log_event(LOG_WARN, "role.kill", log_c("role", c->kind->name),
+				  log_u64("index", c->index));
 			(void)kill(c->pid, SIGKILL);
 		}
 	}
@@ -220,7 +237,8 @@ int master_run(const struct master_options *o)
 	watch_signals(m);
 	if (getuid() != 0)
 		log_event(LOG_WARN, "master.not-root",
-			  log_c("note", "all roles run as one user: their memory is separate, their files are not"));
+			  log_c("note", "all roles run as one user: their memory is separate, "
+					"their files are not"));
 	for (size_t i = 0; i < m->children_n; i++)
 		child_spawn(&m->children[i]);
 	loop_run(m->loop);

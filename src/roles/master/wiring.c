@@ -29,7 +29,8 @@ static bool names(const struct role_kind *from, const struct role_kind *to)
 
 static void give_end(struct child *to, struct child *peer, int fd)
 {
-	struct msg_channel m = {.role = str_c(peer->kind->name), .index = (uint16_t)peer->index, .socket = fd};
+	struct msg_channel m = {
+		.role = str_c(peer->kind->name), .index = (uint16_t)peer->index, .socket = fd};
 	(void)ipc_send(to->control, (struct trace_id){0}, IPC_CHANNEL, &m);
 }
 
@@ -38,8 +39,8 @@ static void connect_pair(struct child *a, struct child *b)
 	int pair[2];
 	struct fail why = FAIL_INIT;
 	if (fdpass_pair(pair, &why) < 0) {
-		log_event(LOG_ERROR, "role.cannot-connect", log_c("a", a->kind->name), log_c("b", b->kind->name),
-			  log_fail(&why));
+		log_event(LOG_ERROR, "role.cannot-connect", log_c("a", a->kind->name),
+			  log_c("b", b->kind->name), log_fail(&why));
 		return;
 	}
 	give_end(a, b, pair[0]);
@@ -54,13 +55,15 @@ static void connect_child(struct child *c)
 	struct master *m = c->master;
 	for (size_t i = 0; i < m->children_n; i++) {
 		struct child *other = &m->children[i];
-		if (other != c && other->wired && (names(c->kind, other->kind) || names(other->kind, c->kind)))
+		if (other != c && other->wired &&
+		    (names(c->kind, other->kind) || names(other->kind, c->kind)))
 			connect_pair(c, other);
 	}
 }
 
 /* Each role that seals has a key of its own: one cannot make what another believes. */
-static void role_key(const struct master *m, const struct role_kind *kind, unsigned char key[SEAL_KEY_SIZE])
+static void role_key(const struct master *m, const struct role_kind *kind,
+		     unsigned char key[SEAL_KEY_SIZE])
 {
 	struct sha256 *h = sha256_begin();
 	sha256_add(h, (struct str){(const char *)m->seal_key, sizeof m->seal_key});
@@ -112,7 +115,9 @@ static void give_edge_its_sockets(struct child *c)
 	give_certificate(c);
 	for (size_t i = 0; i < m->listeners.n; i++) {
 		struct listener *l = &m->listeners.p[i];
-		struct msg_listener msg = {.service = str_c(l->service), .address = str_c(l->address), .socket = l->fd};
+		struct msg_listener msg = {.service = str_c(l->service),
+					   .address = str_c(l->address),
+					   .socket = l->fd};
 		(void)ipc_send(c->control, (struct trace_id){0}, IPC_LISTENER, &msg);
 	}
 }
@@ -129,9 +134,11 @@ void wire_child(struct child *c)
 	(void)ipc_send(c->control, (struct trace_id){0}, IPC_START, &start);
 }
 
-/* --- listeners and certificate ------------------------------------------------------------------------- */
+/* --- listeners and certificate
+ * ------------------------------------------------------------------------- */
 
-static int listen_on(struct master *m, const char *service, const struct conf_list *addresses, struct fail *why)
+static int listen_on(struct master *m, const char *service, const struct conf_list *addresses,
+		     struct fail *why)
 {
 	for (size_t i = 0; i < addresses->n; i++) {
 		struct netaddr a;
@@ -143,8 +150,10 @@ static int listen_on(struct master *m, const char *service, const struct conf_li
 			continue;
 		}
 		if (r < 0)
-			return fail_wrap(why, r, "cannot listen on %s for %s", addresses->p[i], service);
-		*vec_push(&m->listeners) = (struct listener){.service = service, .address = addresses->p[i], .fd = fd};
+			return fail_wrap(why, r, "cannot listen on %s for %s", addresses->p[i],
+					 service);
+		*vec_push(&m->listeners) =
+			(struct listener){.service = service, .address = addresses->p[i], .fd = fd};
 	}
 	return 0;
 }
@@ -198,13 +207,16 @@ struct trial {
 
 static void trial_end(struct trial *t, int r, struct fail *why)
 {
-	static const struct msg_admin_reply done = {.text = {"The certificate was read again.", 31}};
-	log_event(r < 0 ? LOG_ERROR : LOG_INFO, "master.reload", log_c("result", r < 0 ? "the old certificate stays" : "ok"),
+	static const struct msg_admin_reply done = {
+		.text = {"The certificate was read again.", 31}};
+	log_event(r < 0 ? LOG_ERROR : LOG_INFO, "master.reload",
+		  log_c("result", r < 0 ? "the old certificate stays" : "ok"),
 		  log_c("why", r < 0 ? why->detail : ""));
 	if (t->request && r == 0)
 		(void)ipc_reply(t->request, IPC_ADMIN_REPLY, &done);
 	if (t->request && r < 0) {
-		(void)snprintf(why->public, sizeof why->public, "%.150s", why->detail); /* the operator may know */
+		(void)snprintf(why->public, sizeof why->public, "%.150s",
+			       why->detail); /* the operator may know */
 		(void)ipc_reply_fail(t->request, why);
 	}
 	ipc_packet_free(t->request);
@@ -234,13 +246,18 @@ void certificate_reload(struct master *m, struct ipc_packet *request)
 {
 	struct fail why = FAIL_INIT;
 	struct trial *t = xcalloc(1, sizeof *t);
-	*t = (struct trial){.ask.done = trial_judged, .m = m, .request = request, .chain = BUF_INIT(KIB(64)), .key = BUF_INIT(KIB(64))};
+	*t = (struct trial){.ask.done = trial_judged,
+			    .m = m,
+			    .request = request,
+			    .chain = BUF_INIT(KIB(64)),
+			    .key = BUF_INIT(KIB(64))};
 	int r = read_pair(m->o->conf, &t->chain, &t->key, &why);
 	if (r < 0) {
 		trial_end(t, r, &why);
 		return;
 	}
 	struct msg_certificate cert = {.chain = buf_str(&t->chain), .key = buf_str(&t->key)};
-	struct ipc_question q = {.type = IPC_CERTIFICATE, .msg = &cert, .want = IPC_OK, .deadline_ms = 5000};
+	struct ipc_question q = {
+		.type = IPC_CERTIFICATE, .msg = &cert, .want = IPC_OK, .deadline_ms = 5000};
 	ipc_ask(master_child(m, "edge", 0)->control, &q, &t->ask);
 }

@@ -6,8 +6,8 @@
 #include <unistd.h>
 
 /* Ask once more when the peer died under the question: these questions change nothing. */
-static int ask_again(struct ipc_channel *(*peer)(void), const struct ipc_question *q, struct ipc_packet **ret,
-		     struct fail *why)
+static int ask_again(struct ipc_channel *(*peer)(void), const struct ipc_question *q,
+		     struct ipc_packet **ret, struct fail *why)
 {
 	int r = ipc_call(peer(), q, ret, why);
 	return r == -FAIL_PEER ? ipc_call(peer(), q, ret, why) : r;
@@ -28,7 +28,8 @@ static struct ipc_channel *queue_peer(void)
 	return role_peer(mta.role, "queue", 0);
 }
 
-static int copy_dests(const struct msg_route_reply *m, struct arena *a, struct dir_route *ret, struct fail *why)
+static int copy_dests(const struct msg_route_reply *m, struct arena *a, struct dir_route *ret,
+		      struct fail *why)
 {
 	struct destination *dests = arena_array(a, struct destination, m->dests_n);
 	if (!dests)
@@ -36,18 +37,24 @@ static int copy_dests(const struct msg_route_reply *m, struct arena *a, struct d
 	for (size_t i = 0; i < m->dests_n; i++)
 		dests[i] = (struct destination){.account = {m->dests[i].account},
 						.address = arena_str(a, m->dests[i].address),
-						.detail = m->dests[i].detail.n ? arena_str(a, m->dests[i].detail) : STR_NULL,
+						.detail = m->dests[i].detail.n
+								  ? arena_str(a, m->dests[i].detail)
+								  : STR_NULL,
 						.transport = arena_str(a, m->dests[i].transport)};
-	*ret = (struct dir_route){
-		.verdict = (enum dir_verdict)m->verdict, .dests = dests, .n = m->dests_n, .note = arena_str(a, m->note)};
+	*ret = (struct dir_route){.verdict = (enum dir_verdict)m->verdict,
+				  .dests = dests,
+				  .n = m->dests_n,
+				  .note = arena_str(a, m->note)};
 	return 0;
 }
 
-static int route(void *ctx, const struct dir_rcpt *rcpt, struct arena *a, struct dir_route *ret, struct fail *why)
+static int route(void *ctx, const struct dir_rcpt *rcpt, struct arena *a, struct dir_route *ret,
+		 struct fail *why)
 {
 	struct mta_session *s = ctx;
 	struct msg_route m = {.address = rcpt->address, .size = rcpt->size, .session = s->id.v};
-	struct ipc_question q = {.type = IPC_ROUTE, .msg = &m, .want = IPC_ROUTE_REPLY, .trace = s->trace};
+	struct ipc_question q = {
+		.type = IPC_ROUTE, .msg = &m, .want = IPC_ROUTE_REPLY, .trace = s->trace};
 	struct msg_route_reply reply;
 	struct ipc_packet *p = NULL;
 	int r = ask_again(dir_peer, &q, &p, why);
@@ -59,18 +66,22 @@ static int route(void *ctx, const struct dir_rcpt *rcpt, struct arena *a, struct
 	return r;
 }
 
-static int sender_allowed(void *ctx, struct account_id account, struct str address, struct fail *why)
+static int sender_allowed(void *ctx, struct account_id account, struct str address,
+			  struct fail *why)
 {
 	struct mta_session *s = ctx;
 	struct msg_sender_allowed m = {.account = account.v, .address = address};
-	struct ipc_question q = {.type = IPC_SENDER_ALLOWED, .msg = &m, .want = IPC_OK, .trace = s->trace};
+	struct ipc_question q = {
+		.type = IPC_SENDER_ALLOWED, .msg = &m, .want = IPC_OK, .trace = s->trace};
 	struct ipc_packet *p = NULL;
 	int r = ask_again(dir_peer, &q, &p, why);
 	ipc_packet_free(p);
 	return r == 0 ? 1 : r == -FAIL_PERM ? 0 : r;
 }
 
-/* --- the message ------------------------------------------------------------------------------------------------ */
+/* --- the message
+ * ------------------------------------------------------------------------------------------------
+ */
 
 static struct str id_str(const struct spool_body_id *id)
 {
@@ -78,15 +89,17 @@ static struct str id_str(const struct spool_body_id *id)
 }
 
 /* A body file is sealed by its owner, who gives back its size, its hash and a read-only view. */
-static int seal_file(struct mta_session *s, const struct smtp_body *body, struct msg_body_sealed *ret,
-		     struct ipc_packet **ret_p, struct fail *why)
+static int seal_file(struct mta_session *s, const struct smtp_body *body,
+		     struct msg_body_sealed *ret, struct ipc_packet **ret_p, struct fail *why)
 {
 	struct msg_body_seal m = {.body_id = id_str(&body->id)};
-	struct ipc_question q = {.type = IPC_BODY_SEAL, .msg = &m, .want = IPC_BODY_SEALED, .trace = s->trace};
+	struct ipc_question q = {
+		.type = IPC_BODY_SEAL, .msg = &m, .want = IPC_BODY_SEALED, .trace = s->trace};
 	int r = ipc_call(queue_peer(), &q, ret_p, why);
 	if (r < 0)
 		return r;
-	if (msg_body_sealed_read(*ret_p, ret) < 0 || ret->file < 0 || ret->sha256.n != SPOOL_HASH_LEN)
+	if (msg_body_sealed_read(*ret_p, ret) < 0 || ret->file < 0 ||
+	    ret->sha256.n != SPOOL_HASH_LEN)
 		return fail_set(why, FAIL_PEER, NULL, "bad answer of queue");
 	if (ret->size != body->size)
 		return fail_set(why, FAIL_IO, NULL, "the body file has %llu of %llu bytes",
@@ -113,7 +126,8 @@ static int scan(void *ctx, const struct smtp_body *body, const struct smtp_scan_
 		m.file = sealed.file;
 		m.size = sealed.size;
 	}
-	struct ipc_question q = {.type = IPC_SCAN, .msg = &m, .want = IPC_SCAN_REPLY, .trace = s->trace};
+	struct ipc_question q = {
+		.type = IPC_SCAN, .msg = &m, .want = IPC_SCAN_REPLY, .trace = s->trace};
 	if (r == 0)
 		r = ask_again(scan_peer, &q, &p, why);
 	if (r == 0 && (msg_scan_reply_read(p, &reply) < 0 || reply.sha256.n != SPOOL_HASH_LEN))
@@ -147,7 +161,8 @@ static struct msg_recipient *copy_recipients(const struct spool_message *m, stru
 	return to;
 }
 
-static int submit(void *ctx, const struct spool_message *m, struct str login, uint64_t *ret_number, struct fail *why)
+static int submit(void *ctx, const struct spool_message *m, struct str login, uint64_t *ret_number,
+		  struct fail *why)
 {
 	struct mta_session *s = ctx;
 	AUTO(arena) struct arena a = ARENA_INIT(MIB(64));
@@ -174,7 +189,8 @@ static int submit(void *ctx, const struct spool_message *m, struct str login, ui
 				 .sha256 = {(const char *)m->sha256, SPOOL_HASH_LEN},
 				 .map = m->map,
 				 .arrival_us = m->arrival.v};
-	struct ipc_question q = {.type = IPC_SUBMIT, .msg = &msg, .want = IPC_SUBMITTED, .trace = s->trace};
+	struct ipc_question q = {
+		.type = IPC_SUBMIT, .msg = &msg, .want = IPC_SUBMITTED, .trace = s->trace};
 	int r = ipc_call(queue_peer(), &q, &p, why);
 	if (r == 0)
 		r = msg_submitted_read(p, &done);

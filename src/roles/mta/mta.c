@@ -10,8 +10,8 @@ COUNTER(mta_sessions, "mta.sessions", "SMTP sessions begun");
 COUNTER(mta_resumed, "mta.resumed", "SMTP sessions taken over from an mta that ended");
 
 #define THREADS_MAX 64
-#define OUT_MAX KIB(512)
-#define STATE_MAX KIB(500)
+#define OUT_MAX	    KIB(512)
+#define STATE_MAX   KIB(500)
 
 struct mta mta;
 
@@ -23,31 +23,45 @@ struct step {
 	bool greet;
 };
 
-/* --- answers --------------------------------------------------------------------------------------------------- */
+/* --- answers
+ * ---------------------------------------------------------------------------------------------------
+ */
 
 static uint8_t next_of(const struct smtp_result *r)
 {
 	switch (r->next) {
-	case SMTP_DATA: return NEXT_DATA;
-	case SMTP_BDAT: return NEXT_BDAT;
-	case SMTP_STARTTLS: return NEXT_STARTTLS;
-	case SMTP_AUTH: return NEXT_AUTH;
-	case SMTP_CLOSE: return NEXT_CLOSE;
-	case SMTP_CONTINUE: break;
+	case SMTP_DATA:
+		return NEXT_DATA;
+	case SMTP_BDAT:
+		return NEXT_BDAT;
+	case SMTP_STARTTLS:
+		return NEXT_STARTTLS;
+	case SMTP_AUTH:
+		return NEXT_AUTH;
+	case SMTP_CLOSE:
+		return NEXT_CLOSE;
+	case SMTP_CONTINUE:
+		break;
 	}
 	return NEXT_CONTINUE;
 }
 
 /* Replies and the sealed state go out together: edge never has one without the other. */
-static void answer(struct mta_session *s, uint32_t seq, struct buf *out, const struct smtp_result *r)
+static void answer(struct mta_session *s, uint32_t seq, struct buf *out,
+		   const struct smtp_result *r)
 {
-	AUTO(buf) struct buf plain = BUF_INIT(STATE_MAX), sealed = BUF_INIT(STATE_MAX + SEAL_OVERHEAD);
-	struct msg_session_done done = {.session = s->id.v, .seq = seq, .next = next_of(r), .delay_ms = r->delay_ms};
-	done.flags = (uint8_t)((r->first ? DONE_FIRST : 0) | (r->last ? DONE_LAST : 0) | (r->discard ? DONE_DISCARD : 0));
+	AUTO(buf)
+	struct buf plain = BUF_INIT(STATE_MAX),
+		   sealed = BUF_INIT(STATE_MAX + SEAL_OVERHEAD);
+	struct msg_session_done done = {
+		.session = s->id.v, .seq = seq, .next = next_of(r), .delay_ms = r->delay_ms};
+	done.flags = (uint8_t)((r->first ? DONE_FIRST : 0) | (r->last ? DONE_LAST : 0) |
+			       (r->discard ? DONE_DISCARD : 0));
 	done.arg = r->octets;
 	if (r->next == SMTP_AUTH)
 		done.text = r->mechanism; /* edge has kept an initial response to itself */
-	if (smtp_session_export(s->smtp, &plain) < 0 || role_seal(mta.role, s->id, buf_str(&plain), &sealed) < 0)
+	if (smtp_session_export(s->smtp, &plain) < 0 ||
+	    role_seal(mta.role, s->id, buf_str(&plain), &sealed) < 0)
 		done.flags |= DONE_STATELESS;
 	else
 		done.state = buf_str(&sealed);
@@ -60,7 +74,8 @@ static void answer(struct mta_session *s, uint32_t seq, struct buf *out, const s
 	(void)ipc_send_wait(s->edge, s->trace, IPC_SESSION_DONE, &done);
 }
 
-/* --- steps, on the lane ------------------------------------------------------------------------------------------- */
+/* --- steps, on the lane
+ * ------------------------------------------------------------------------------------------- */
 
 static void on_lines(struct mta_session *s, struct ipc_packet *p, struct buf *out)
 {
@@ -82,8 +97,10 @@ static void on_body(struct mta_session *s, struct ipc_packet *p, struct buf *out
 	struct smtp_body body = {.bytes = m.body, .size = m.size};
 	if (m.body_id.n == sizeof body.id.b)
 		memcpy(body.id.b, m.body_id.p, sizeof body.id.b);
-	body.flags = (m.flags & BODY_BARE ? SMTP_BODY_BARE : 0u) | (m.flags & BODY_TOO_BIG ? SMTP_BODY_TOO_BIG : 0u) |
-		     (m.flags & BODY_ABORTED ? SMTP_BODY_ABORTED : 0u) | (m.flags & BODY_LOST ? SMTP_BODY_LOST : 0u);
+	body.flags = (m.flags & BODY_BARE ? SMTP_BODY_BARE : 0u) |
+		     (m.flags & BODY_TOO_BIG ? SMTP_BODY_TOO_BIG : 0u) |
+		     (m.flags & BODY_ABORTED ? SMTP_BODY_ABORTED : 0u) |
+		     (m.flags & BODY_LOST ? SMTP_BODY_LOST : 0u);
 	s->outcome_unknown = false;
 	smtp_session_body(s->smtp, &body, out, &r);
 	if (s->outcome_unknown) {
@@ -99,8 +116,9 @@ static void on_auth(struct mta_session *s, struct ipc_packet *p, struct buf *out
 	struct smtp_result r = {0};
 	if (msg_session_auth_read(p, &m) < 0)
 		return;
-	struct smtp_auth_result a = {.outcome = m.outcome <= SMTP_AUTH_UNAVAILABLE ? (enum smtp_auth)m.outcome
-										   : SMTP_AUTH_MALFORMED};
+	struct smtp_auth_result a = {.outcome = m.outcome <= SMTP_AUTH_UNAVAILABLE
+							? (enum smtp_auth)m.outcome
+							: SMTP_AUTH_MALFORMED};
 	/* Only dir's word counts: an edge that claims more finds the session without a grant. */
 	if (a.outcome == SMTP_AUTH_GRANTED && !s->granted.v)
 		a.outcome = SMTP_AUTH_UNAVAILABLE;
@@ -146,7 +164,8 @@ static void run(struct job *job)
 	free(step);
 }
 
-/* --- sessions, on the loop ------------------------------------------------------------------------------------------ */
+/* --- sessions, on the loop
+ * ------------------------------------------------------------------------------------------ */
 
 static void submit_step(struct mta_session *s, struct ipc_packet *p, bool greet)
 {
@@ -194,7 +213,8 @@ static int resume(struct mta_session *s, struct str sealed, struct fail *why)
 {
 	AUTO(buf) struct buf plain = BUF_INIT(STATE_MAX);
 	int r = role_unseal(mta.role, s->id, sealed, &plain);
-	return r < 0 ? r : smtp_session_import(&mta.smtp, &s->backend, buf_str(&plain), &s->smtp, why);
+	return r < 0 ? r
+		     : smtp_session_import(&mta.smtp, &s->backend, buf_str(&plain), &s->smtp, why);
 }
 
 static void open_session(struct ipc_channel *from, struct ipc_packet *p)
@@ -221,9 +241,13 @@ static void open_session(struct ipc_channel *from, struct ipc_packet *p)
 		counter_add(&mta_resumed, 1);
 		return;
 	}
-	struct smtp_peer peer = {.trace = s->trace, .ip = m.peer.ip, .trusted = m.peer.trusted, .tls_text = m.peer.tls_text};
+	struct smtp_peer peer = {.trace = s->trace,
+				 .ip = m.peer.ip,
+				 .trusted = m.peer.trusted,
+				 .tls_text = m.peer.tls_text};
 	bool submission = str_eq(m.service, STR("submission"));
-	s->smtp = smtp_session_new(&mta.smtp, &s->backend, submission ? SMTP_SERVICE_SUBMISSION : SMTP_SERVICE_MX, &peer);
+	s->smtp = smtp_session_new(&mta.smtp, &s->backend,
+				   submission ? SMTP_SERVICE_SUBMISSION : SMTP_SERVICE_MX, &peer);
 	counter_add(&mta_sessions, 1);
 	submit_step(s, NULL, true);
 }
@@ -236,12 +260,18 @@ static uint64_t session_of(struct ipc_packet *p)
 	struct msg_session_tls tls;
 	struct msg_session_close close;
 	switch ((int)ipc_packet_type(p)) {
-	case IPC_SESSION_COMMAND: return msg_session_command_read(p, &command) == 0 ? command.session : 0;
-	case IPC_SESSION_BODY: return msg_session_body_read(p, &body) == 0 ? body.session : 0;
-	case IPC_SESSION_AUTH: return msg_session_auth_read(p, &auth) == 0 ? auth.session : 0;
-	case IPC_SESSION_TLS: return msg_session_tls_read(p, &tls) == 0 ? tls.session : 0;
-	case IPC_SESSION_CLOSE: return msg_session_close_read(p, &close) == 0 ? close.session : 0;
-	default: return 0;
+	case IPC_SESSION_COMMAND:
+		return msg_session_command_read(p, &command) == 0 ? command.session : 0;
+	case IPC_SESSION_BODY:
+		return msg_session_body_read(p, &body) == 0 ? body.session : 0;
+	case IPC_SESSION_AUTH:
+		return msg_session_auth_read(p, &auth) == 0 ? auth.session : 0;
+	case IPC_SESSION_TLS:
+		return msg_session_tls_read(p, &tls) == 0 ? tls.session : 0;
+	case IPC_SESSION_CLOSE:
+		return msg_session_close_read(p, &close) == 0 ? close.session : 0;
+	default:
+		return 0;
 	}
 }
 
@@ -260,7 +290,8 @@ static void from_edge(struct ipc_channel *from, struct ipc_packet *p)
 	submit_step(s, p, false);
 }
 
-/* --- body files: edge's request goes on to queue ------------------------------------------------------------------------ */
+/* --- body files: edge's request goes on to queue
+ * ------------------------------------------------------------------------ */
 
 struct body_request {
 	struct ipc_ask ask;
@@ -289,7 +320,8 @@ static void body_was_opened(uint64_t session, struct str id)
 		return;
 	if (!s) { /* the client is gone: nobody else would drop it */
 		struct msg_body_drop m = {.body_id = id};
-		(void)ipc_send(role_peer(mta.role, "queue", 0), (struct trace_id){0}, IPC_BODY_DROP, &m);
+		(void)ipc_send(role_peer(mta.role, "queue", 0), (struct trace_id){0}, IPC_BODY_DROP,
+			       &m);
 		return;
 	}
 	struct opened_step *o = xcalloc(1, sizeof *o);
@@ -323,11 +355,16 @@ static void body_open(struct ipc_packet *p)
 	b->ask.done = body_file;
 	b->request = p;
 	b->session = m.session;
-	struct ipc_question q = {.type = IPC_BODY_OPEN, .msg = &m, .want = IPC_BODY_FILE, .trace = ipc_packet_trace(p)};
+	struct ipc_question q = {.type = IPC_BODY_OPEN,
+				 .msg = &m,
+				 .want = IPC_BODY_FILE,
+				 .trace = ipc_packet_trace(p)};
 	ipc_ask(role_peer(mta.role, "queue", 0), &q, &b->ask);
 }
 
-/* --- dir's grants -------------------------------------------------------------------------------------------------------- */
+/* --- dir's grants
+ * --------------------------------------------------------------------------------------------------------
+ */
 
 static void grant(struct ipc_packet *p)
 {
@@ -342,12 +379,15 @@ static void grant(struct ipc_packet *p)
 	struct mta_session *s = map_get(&mta.sessions, m.session);
 	if (s) {
 		s->granted.v = m.account;
-		(void)snprintf(s->granted_address, sizeof s->granted_address, "%.*s", STR_ARG(m.address));
+		(void)snprintf(s->granted_address, sizeof s->granted_address, "%.*s",
+			       STR_ARG(m.address));
 	}
 	(void)ipc_reply(p, IPC_OK, &ok);
 }
 
-/* --- life ------------------------------------------------------------------------------------------------------------------ */
+/* --- life
+ * ------------------------------------------------------------------------------------------------------------------
+ */
 
 static void message(struct role *role, struct ipc_channel *from, struct ipc_packet *p)
 {
@@ -404,7 +444,8 @@ static int mta_open(struct role *role, struct fail *why)
 
 static void stop(struct role *role)
 {
-	/* Edge is gone by now: what still runs has nobody to answer to, but what queue has is safe. */
+	/* Edge is gone by now: what still runs has nobody to answer to, but what queue has is safe.
+	 */
 	role_end(role);
 }
 

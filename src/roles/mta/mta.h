@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * mta.h - SMTP sessions on worker threads.                                            [roles, private]
+ * mta.h - SMTP sessions on worker threads.                                            [roles,
+ * private]
  *
  * Each session is a lane: what edge sends becomes jobs that run in order, one at a time, as
  * straight-line code which asks dir, scan and queue. Bodies never pass through here when they are
@@ -22,8 +23,8 @@ struct mta_session {
 	struct lane lane;
 	struct smtp_session *smtp;
 	struct smtp_backend backend;
-	bool closing;		/* loop thread: no further job */
-	bool outcome_unknown;	/* queue died with a message of ours in hand */
+	bool closing;		   /* loop thread: no further job */
+	bool outcome_unknown;	   /* queue died with a message of ours in hand */
 	struct account_id granted; /* by dir; written on the loop before the job that reads it */
 	char granted_address[320];
 	struct loop_task reap;

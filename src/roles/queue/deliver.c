@@ -12,9 +12,9 @@
 COUNTER(handed_out, "queue.handed-out", "deliveries given to a user process");
 COUNTER(deliveries_failed, "queue.delivery-failed", "deliveries that a user process refused");
 
-#define IN_FLIGHT_MAX 512u
-#define TAKE_AT_ONCE 128u
-#define RECEIPTS_AT_ONCE 500u
+#define IN_FLIGHT_MAX	    512u
+#define TAKE_AT_ONCE	    128u
+#define RECEIPTS_AT_ONCE    500u
 #define DELIVER_DEADLINE_MS 120000
 
 struct lane_state {
@@ -31,7 +31,9 @@ struct delivery {
 	struct trace_id trace;
 };
 
-/* --- outcomes -------------------------------------------------------------------------------------------------------- */
+/* --- outcomes
+ * --------------------------------------------------------------------------------------------------------
+ */
 
 static void report(const struct delivery *d, int r, const struct fail *why)
 {
@@ -46,8 +48,8 @@ static void report(const struct delivery *d, int r, const struct fail *why)
 		result.text = str_c(why->public);
 		counter_add(&deliveries_failed, 1);
 		log_context(d->trace, (struct session_id){0});
-		log_event(LOG_WARN, "queue.not-delivered", log_u64("number", d->key.number), log_u64("rcpt", d->key.rcpt),
-			  log_fail(why));
+		log_event(LOG_WARN, "queue.not-delivered", log_u64("number", d->key.number),
+			  log_u64("rcpt", d->key.rcpt), log_fail(why));
 		log_context((struct trace_id){0}, (struct session_id){0});
 	}
 	spool_done(queue.spool, d->key, &result);
@@ -67,7 +69,9 @@ static void delivered(struct ipc_ask *a, int r, struct ipc_packet *p, const stru
 		deliver_wake(lane);
 }
 
-/* --- handing out ------------------------------------------------------------------------------------------------------- */
+/* --- handing out
+ * -------------------------------------------------------------------------------------------------------
+ */
 
 static void hand_out(unsigned lane, const struct spool_delivery *m, const struct spool_due *due)
 {
@@ -76,20 +80,21 @@ static void hand_out(unsigned lane, const struct spool_delivery *m, const struct
 	d->key = (struct spool_key){m->number, due->rcpt};
 	d->lane = lane;
 	d->trace = m->trace;
-	struct msg_deliver msg = {.epoch = {(const char *)spool_epoch(queue.spool), SPOOL_EPOCH_LEN},
-				  .number = m->number,
-				  .rcpt = due->rcpt,
-				  .account = due->to.account.v,
-				  .address = due->to.address,
-				  .detail = due->to.detail,
-				  .sender = m->sender,
-				  .prefix = m->prefix,
-				  .body = m->body,
-				  .file = m->body_fd,
-				  .size = m->body_size,
-				  .sha256 = {(const char *)m->sha256, SPOOL_HASH_LEN},
-				  .map = m->map,
-				  .arrival_us = m->arrival.v};
+	struct msg_deliver msg = {
+		.epoch = {(const char *)spool_epoch(queue.spool), SPOOL_EPOCH_LEN},
+		.number = m->number,
+		.rcpt = due->rcpt,
+		.account = due->to.account.v,
+		.address = due->to.address,
+		.detail = due->to.detail,
+		.sender = m->sender,
+		.prefix = m->prefix,
+		.body = m->body,
+		.file = m->body_fd,
+		.size = m->body_size,
+		.sha256 = {(const char *)m->sha256, SPOOL_HASH_LEN},
+		.map = m->map,
+		.arrival_us = m->arrival.v};
 	if (m->body_fd >= 0)
 		msg.body_id = (struct str){(const char *)m->body_id.b, sizeof m->body_id.b};
 	struct ipc_question q = {.type = IPC_DELIVER,
@@ -97,7 +102,8 @@ static void hand_out(unsigned lane, const struct spool_delivery *m, const struct
 				 .want = IPC_OK,
 				 .trace = m->trace,
 				 .deadline_ms = DELIVER_DEADLINE_MS,
-				 .only_while_up = true}; /* when it dies, the spool hands out anew */
+				 .only_while_up =
+					 true}; /* when it dies, the spool hands out anew */
 	lanes[lane].in_flight++;
 	counter_add(&handed_out, 1);
 	ipc_ask(role_peer(queue.role, "user", lane), &q, &d->ask);
@@ -106,9 +112,12 @@ static void hand_out(unsigned lane, const struct spool_delivery *m, const struct
 static void hand_out_due(unsigned lane)
 {
 	struct fail why = FAIL_INIT;
-	while (lanes[lane].in_flight < IN_FLIGHT_MAX && ipc_channel_is_up(role_peer(queue.role, "user", lane))) {
+	while (lanes[lane].in_flight < IN_FLIGHT_MAX &&
+	       ipc_channel_is_up(role_peer(queue.role, "user", lane))) {
 		AUTO(spool_batch) struct spool_batch b = SPOOL_BATCH_INIT;
-		if (spool_take(queue.spool, lane, MIN(TAKE_AT_ONCE, IN_FLIGHT_MAX - lanes[lane].in_flight), &b, &why) < 0) {
+		if (spool_take(queue.spool, lane,
+			       MIN(TAKE_AT_ONCE, IN_FLIGHT_MAX - lanes[lane].in_flight), &b,
+			       &why) < 0) {
 			log_event(LOG_ERROR, "queue.take", log_fail(&why));
 			return;
 		}
@@ -134,7 +143,9 @@ void deliver_wake(unsigned lane)
 		loop_post(queue.role->loop, &lanes[lane].wake);
 }
 
-/* --- receipts -------------------------------------------------------------------------------------------------------------- */
+/* --- receipts
+ * --------------------------------------------------------------------------------------------------------------
+ */
 
 struct receipts {
 	struct ipc_ask ask;
@@ -164,12 +175,15 @@ static void send_receipts(struct loop_task *task)
 	}
 	struct msg_receipt list[RECEIPTS_AT_ONCE];
 	for (size_t i = 0; i < set->n; i++)
-		list[i] = (struct msg_receipt){
-			.account = set->r[i].account.v, .number = set->r[i].key.number, .rcpt = set->r[i].key.rcpt};
-	struct msg_receipt_drop m = {.epoch = {(const char *)spool_epoch(queue.spool), SPOOL_EPOCH_LEN},
-				     .receipts = list,
-				     .receipts_n = set->n};
-	struct ipc_question q = {.type = IPC_RECEIPT_DROP, .msg = &m, .want = IPC_OK, .only_while_up = true};
+		list[i] = (struct msg_receipt){.account = set->r[i].account.v,
+					       .number = set->r[i].key.number,
+					       .rcpt = set->r[i].key.rcpt};
+	struct msg_receipt_drop m = {
+		.epoch = {(const char *)spool_epoch(queue.spool), SPOOL_EPOCH_LEN},
+		.receipts = list,
+		.receipts_n = set->n};
+	struct ipc_question q = {
+		.type = IPC_RECEIPT_DROP, .msg = &m, .want = IPC_OK, .only_while_up = true};
 	set->ask.done = receipts_dropped;
 	ipc_ask(role_peer(queue.role, "user", set->lane), &q, &set->ask);
 }
@@ -227,7 +241,9 @@ static void offer_old_receipts(unsigned lane)
 	free(r);
 }
 
-/* --- lanes -------------------------------------------------------------------------------------------------------------------- */
+/* --- lanes
+ * --------------------------------------------------------------------------------------------------------------------
+ */
 
 void deliver_init(void)
 {

@@ -6,8 +6,8 @@
  * time; when the process dies, what it had in hand is due again (the store recognises what it had
  * stored already).
  */
-#include "base/check.h"
 #include "roles/queue/queue.h"
+#include "base/check.h"
 #include "roles/role/task.h"
 #include "service/dir/dir.h"
 #include "sys/clock.h"
@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define THREADS_MAX 4
+#define THREADS_MAX	 4
 #define RECEIPTS_AT_ONCE 500
 
 struct queue queue;
@@ -25,7 +25,8 @@ struct queue queue;
 static VEC(struct spool_body_id) open_bodies;
 static pthread_mutex_t open_lock = PTHREAD_MUTEX_INITIALIZER;
 
-/* --- taking messages in --------------------------------------------------------------------------------------------- */
+/* --- taking messages in
+ * --------------------------------------------------------------------------------------------- */
 
 /*
  * Bodies that mta has open: when it dies, nobody else will drop them. An entry whose body was
@@ -67,7 +68,8 @@ static void body_open(struct role *role, struct ipc_packet *p)
 	struct spool_body_id id = {0};
 	AUTO_FD int fd = -1;
 	(void)role;
-	if (msg_body_open_read(p, &m) < 0 || spool_body_create(queue.spool, m.size, &id, &fd, &why) < 0) {
+	if (msg_body_open_read(p, &m) < 0 ||
+	    spool_body_create(queue.spool, m.size, &id, &fd, &why) < 0) {
 		log_event(LOG_ERROR, "queue.body-open", log_fail(&why));
 		(void)ipc_reply_fail(p, &why);
 		return;
@@ -100,7 +102,9 @@ static void body_seal(struct role *role, struct ipc_packet *p)
 		return;
 	}
 	struct msg_body_sealed reply = {
-		.size = sealed.size, .sha256 = {(const char *)sealed.sha256, sizeof sealed.sha256}, .file = sealed.fd};
+		.size = sealed.size,
+		.sha256 = {(const char *)sealed.sha256, sizeof sealed.sha256},
+		.file = sealed.fd};
 	(void)ipc_reply(p, IPC_BODY_SEALED, &reply);
 	(void)close(sealed.fd);
 }
@@ -128,8 +132,9 @@ static void submitted(struct spool_message *m, int r, uint64_t number, const str
 	log_context(m->trace, (struct session_id){0});
 	if (r == 0) {
 		struct msg_submitted reply = {.number = number};
-		log_event(LOG_INFO, "queue.accepted", log_u64("number", number), log_str("from", m->sender),
-			  log_u64("rcpts", m->n_rcpts), log_u64("size", m->body_size));
+		log_event(LOG_INFO, "queue.accepted", log_u64("number", number),
+			  log_str("from", m->sender), log_u64("rcpts", m->n_rcpts),
+			  log_u64("size", m->body_size));
 		(void)ipc_reply(in->p, IPC_SUBMITTED, &reply);
 	} else {
 		log_event(LOG_ERROR, "queue.not-accepted", log_fail(why));
@@ -145,7 +150,8 @@ static void fill(struct incoming *in, const struct msg_submit *m)
 	in->m = (struct spool_message){.trace = ipc_packet_trace(in->p),
 				       .sender = m->sender,
 				       .envid = m->envid,
-				       .ret = m->ret <= SPOOL_RET_HDRS ? (enum spool_ret)m->ret : SPOOL_RET_NONE,
+				       .ret = m->ret <= SPOOL_RET_HDRS ? (enum spool_ret)m->ret
+								       : SPOOL_RET_NONE,
 				       .smtputf8 = m->smtputf8,
 				       .eightbit = m->eightbit,
 				       .auth_account = {m->auth_account},
@@ -188,10 +194,12 @@ static void submit(struct ipc_packet *p)
 	spool_submit(queue.spool, &in->m);
 }
 
-/* --- what the spool asks -------------------------------------------------------------------------------------------- */
+/* --- what the spool asks
+ * -------------------------------------------------------------------------------------------- */
 
 /* A DSN's recipient. Runs on the spool's clerk. */
-static int route(void *ctx, struct str address, struct arena *a, struct spool_route *ret, struct fail *why)
+static int route(void *ctx, struct str address, struct arena *a, struct spool_route *ret,
+		 struct fail *why)
 {
 	struct role *role = ctx;
 	struct msg_route m = {.address = address};
@@ -208,11 +216,13 @@ static int route(void *ctx, struct str address, struct arena *a, struct spool_ro
 		if (!dests)
 			r = fail_set(why, FAIL_LIMIT, NULL, "too many destinations");
 		for (size_t i = 0; r == 0 && i < reply.dests_n; i++)
-			dests[i] = (struct destination){.account = {reply.dests[i].account},
-							.address = arena_str(a, reply.dests[i].address),
-							.detail = arena_str(a, reply.dests[i].detail),
-							.transport = arena_str(a, reply.dests[i].transport)};
-		bool ok = reply.verdict == DIR_OK || reply.verdict == DIR_NOT_OURS || reply.verdict == DIR_OVER_QUOTA;
+			dests[i] = (struct destination){
+				.account = {reply.dests[i].account},
+				.address = arena_str(a, reply.dests[i].address),
+				.detail = arena_str(a, reply.dests[i].detail),
+				.transport = arena_str(a, reply.dests[i].transport)};
+		bool ok = reply.verdict == DIR_OK || reply.verdict == DIR_NOT_OURS ||
+			  reply.verdict == DIR_OVER_QUOTA;
 		*ret = (struct spool_route){.kind = ok ? SPOOL_ROUTE_OK : SPOOL_ROUTE_REFUSED,
 					    .dests = dests,
 					    .n = reply.dests_n,
@@ -223,7 +233,8 @@ static int route(void *ctx, struct str address, struct arena *a, struct spool_ro
 }
 
 /* A report that the spool wrote is analysed like any other message. Runs on the spool's clerk. */
-static int map_report(void *ctx, struct str body, struct arena *a, struct str *ret, struct fail *why)
+static int map_report(void *ctx, struct str body, struct arena *a, struct str *ret,
+		      struct fail *why)
 {
 	struct role *role = ctx;
 	struct msg_scan m = {.body = body, .file = -1, .size = body.n};
@@ -259,7 +270,9 @@ static void alert(void *ctx, const char *text)
 	log_event(LOG_ERROR, "queue.alert", log_c("text", text));
 }
 
-/* --- life --------------------------------------------------------------------------------------------------------------- */
+/* --- life
+ * ---------------------------------------------------------------------------------------------------------------
+ */
 
 static int open_queue(struct role *role, struct fail *why)
 {

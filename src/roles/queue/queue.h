@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * queue.h - between the files of the queue role.                                      [roles, private]
+ * queue.h - between the files of the queue role.                                      [roles,
+ * private]
  */
 #ifndef BARID_ROLES_QUEUE_QUEUE_H
 #define BARID_ROLES_QUEUE_QUEUE_H
@@ -24,7 +25,8 @@ void deliver_init(void);
 void deliver_wake(unsigned lane);
 void deliver_lane_up(unsigned lane);
 void deliver_lane_down(unsigned lane);
-/* Deliveries that are finished on disk: tell the store that it may forget their receipts. Any thread. */
+/* Deliveries that are finished on disk: tell the store that it may forget their receipts. Any
+ * thread. */
 void receipts_finished(void *ctx, const struct spool_receipt *r, size_t n);
 
 /* queue_admin.c: `barid queue ...`, on a worker thread */

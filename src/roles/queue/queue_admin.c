@@ -7,10 +7,11 @@
 #include "sys/clock.h"
 #include <stdio.h>
 
-static const char usage[] =
-	"Usage: queue list [ADDRESS] | show NUMBER | delete NUMBER|all | flush [NUMBER] | hold NUMBER | release NUMBER|all";
+static const char usage[] = "Usage: queue list [ADDRESS] | show NUMBER | delete NUMBER|all | flush "
+			    "[NUMBER] | hold NUMBER | release NUMBER|all";
 
-static const char *const columns[] = {"number", "state", "age", "size", "from", "to", "tries", "next", "reason"};
+static const char *const columns[] = {"number", "state", "age",	 "size",  "from",
+				      "to",	"tries", "next", "reason"};
 #define COLUMNS ARRAY_LEN(columns)
 
 static struct str duration(struct arena *a, int64_t us)
@@ -20,7 +21,8 @@ static struct str duration(struct arena *a, int64_t us)
 		return arena_printf(a, "%llds", (long long)s);
 	if (s < 7200)
 		return arena_printf(a, "%lldmin", (long long)(s / 60));
-	return s < 172800 ? arena_printf(a, "%lldh", (long long)(s / 3600)) : arena_printf(a, "%lldd", (long long)(s / 86400));
+	return s < 172800 ? arena_printf(a, "%lldh", (long long)(s / 3600))
+			  : arena_printf(a, "%lldd", (long long)(s / 86400));
 }
 
 static void write_row(struct arena *a, const struct spool_row *r, struct msg_text *cells)
@@ -35,7 +37,8 @@ static void write_row(struct arena *a, const struct spool_row *r, struct msg_tex
 	cells[5].s = r->rcpt;
 	cells[6].s = arena_printf(a, "%u", r->attempts);
 	cells[7].s = waits && !r->in_flight ? duration(a, r->next_attempt.v - now.v) : STR("");
-	cells[8].s = r->text.n ? arena_printf(a, "%.*s %.*s", STR_ARG(r->status), STR_ARG(r->text)) : STR("");
+	cells[8].s = r->text.n ? arena_printf(a, "%.*s %.*s", STR_ARG(r->status), STR_ARG(r->text))
+			       : STR("");
 }
 
 static int list(struct ipc_packet *p, struct str address, struct fail *why)
@@ -50,7 +53,8 @@ static int list(struct ipc_packet *p, struct str address, struct fail *why)
 	struct msg_text names[COLUMNS];
 	struct msg_text *cells = arena_array(&a, struct msg_text, n * COLUMNS);
 	if (!cells)
-		return fail_set(why, FAIL_LIMIT, "The queue is too long to list: give an address.", "arena full");
+		return fail_set(why, FAIL_LIMIT, "The queue is too long to list: give an address.",
+				"arena full");
 	for (size_t i = 0; i < COLUMNS; i++)
 		names[i].s = str_c(columns[i]);
 	for (size_t i = 0; i < n; i++)
@@ -71,12 +75,13 @@ static int show(struct ipc_packet *p, uint64_t number, struct fail *why)
 	if (r < 0)
 		return r;
 	struct msg_text column = {STR("message")}, cell = {text};
-	struct msg_admin_reply reply = {.columns = &column, .columns_n = 1, .cells = &cell, .cells_n = 1};
+	struct msg_admin_reply reply = {
+		.columns = &column, .columns_n = 1, .cells = &cell, .cells_n = 1};
 	return ipc_reply(p, IPC_ADMIN_REPLY, &reply);
 }
 
-static int change(struct ipc_packet *p, int (*fn)(struct spool *, uint64_t, struct fail *), uint64_t number,
-		  const char *what, struct fail *why)
+static int change(struct ipc_packet *p, int (*fn)(struct spool *, uint64_t, struct fail *),
+		  uint64_t number, const char *what, struct fail *why)
 {
 	char text[100];
 	int r = fn(queue.spool, number, why);

@@ -23,7 +23,8 @@ const char *role_build_id(void)
 	return BARID_BUILD_ID;
 }
 
-/* --- peers ------------------------------------------------------------------------------------------ */
+/* --- peers
+ * ------------------------------------------------------------------------------------------ */
 
 static void peer_message(struct ipc_channel *ch, struct ipc_packet *p)
 {
@@ -44,13 +45,15 @@ static void peer_up(struct ipc_channel *ch)
 static void peer_down(struct ipc_channel *ch)
 {
 	struct role *role = ipc_channel_context(ch);
-	struct msg_lost m = {.role = str_c(ipc_channel_name(ch)), .index = (uint16_t)ipc_channel_index(ch)};
+	struct msg_lost m = {.role = str_c(ipc_channel_name(ch)),
+			     .index = (uint16_t)ipc_channel_index(ch)};
 	(void)ipc_send(role->control, (struct trace_id){0}, IPC_LOST, &m);
 	if (role->ops->peer_down && !role->stopping)
 		role->ops->peer_down(role, ch);
 }
 
-static const struct ipc_channel_ops peer_ops = {.message = peer_message, .up = peer_up, .down = peer_down};
+static const struct ipc_channel_ops peer_ops = {
+	.message = peer_message, .up = peer_up, .down = peer_down};
 
 static unsigned count_of(const struct role *role, const char *name)
 {
@@ -63,7 +66,8 @@ static void make_peers(struct role *role)
 {
 	for (size_t i = 0; role->ops->peers[i]; i++)
 		for (unsigned k = 0; k < count_of(role, role->ops->peers[i]); k++)
-			*vec_push(&role->peers) = ipc_channel_new(role->loop, role->ops->peers[i], k, &peer_ops, role);
+			*vec_push(&role->peers) = ipc_channel_new(role->loop, role->ops->peers[i],
+								  k, &peer_ops, role);
 }
 
 struct ipc_channel *role_peer(struct role *role, const char *name, unsigned index)
@@ -97,7 +101,8 @@ struct ipc_channel *role_peer_idlest(struct role *role, const char *name)
 /* A partition's file has one writer: so accounts are spread by partition, not by themselves. */
 unsigned role_shard(const struct role *role, struct account_id account)
 {
-	return (unsigned)(store_place(account, (unsigned)role->conf->store_partitions) % role->conf->user_workers);
+	return (unsigned)(store_place(account, (unsigned)role->conf->store_partitions) %
+			  role->conf->user_workers);
 }
 
 struct ipc_channel *role_user_of(struct role *role, struct account_id account)
@@ -105,7 +110,8 @@ struct ipc_channel *role_user_of(struct role *role, struct account_id account)
 	return role_peer(role, "user", role_shard(role, account));
 }
 
-/* --- sealed state ------------------------------------------------------------------------------------ */
+/* --- sealed state
+ * ------------------------------------------------------------------------------------ */
 
 static struct str purpose_of(struct role *role, struct session_id session, char text[64])
 {
@@ -127,7 +133,8 @@ int role_unseal(struct role *role, struct session_id session, struct str sealed,
 	return unseal(role->seal_key, purpose_of(role, session, text), sealed, out);
 }
 
-/* --- control ------------------------------------------------------------------------------------------ */
+/* --- control
+ * ------------------------------------------------------------------------------------------ */
 
 NORETURN static void give_up(struct role *role, const struct fail *why)
 {
@@ -176,8 +183,10 @@ static void configure(struct role *role, struct ipc_packet *p)
 	struct fail why = FAIL_INIT;
 	AUTO(buf) struct buf errors = BUF_INIT(KIB(16));
 	enum log_level level;
-	if (msg_configure_read(p, &m) < 0 || conf_parse("master", m.conf, &role->conf, &errors) < 0) {
-		(void)fail_set(&why, FAIL_PEER, NULL, "bad configuration from master: %s", buf_c(&errors));
+	if (msg_configure_read(p, &m) < 0 ||
+	    conf_parse("master", m.conf, &role->conf, &errors) < 0) {
+		(void)fail_set(&why, FAIL_PEER, NULL, "bad configuration from master: %s",
+			       buf_c(&errors));
 		give_up(role, &why);
 	}
 	if (log_level_parse(str_c(role->conf->log_level), &level))
@@ -212,8 +221,9 @@ static void enter_sandbox(struct role *role, char *report, size_t size)
 	(void)close(role->state_fd);
 	if (proc_limit(&limits, &why) < 0 || sandbox_enter(&profile, &done, &why) < 0)
 		give_up(role, &why);
-	(void)snprintf(report, size, "landlock %d (kernel %d), seccomp %s, user %s", done.landlock_abi, done.kernel_abi,
-		       done.seccomp ? "on" : "off", done.user_changed ? "own" : "shared");
+	(void)snprintf(report, size, "landlock %d (kernel %d), seccomp %s, user %s",
+		       done.landlock_abi, done.kernel_abi, done.seccomp ? "on" : "off",
+		       done.user_changed ? "own" : "shared");
 }
 
 static void start(struct role *role)
@@ -255,7 +265,8 @@ static void collect(void *arg, const struct counter *c)
 {
 	struct counting *all = arg;
 	if (all->n < COUNTERS_MAX)
-		all->counters[all->n++] = (struct msg_counter){.name = str_c(c->name), .value = counter_get(c)};
+		all->counters[all->n++] =
+			(struct msg_counter){.name = str_c(c->name), .value = counter_get(c)};
 }
 
 static void reply_stats(struct ipc_packet *p)
@@ -339,7 +350,8 @@ static void master_is_gone(struct ipc_channel *ch)
 	_exit(0); /* everything acknowledged is on disk: there is nothing to say goodbye to */
 }
 
-static const struct ipc_channel_ops control_ops = {.message = control_message, .down = master_is_gone};
+static const struct ipc_channel_ops control_ops = {.message = control_message,
+						   .down = master_is_gone};
 
 static bool is_socket(int fd)
 {
@@ -351,9 +363,10 @@ int role_main(int argc, char **argv, const struct role_ops *ops)
 {
 	static struct role role;
 	uint32_t index = 0, parent = 0;
-	if (argc != 3 || !num_parse_u32(str_c(argv[1]), &index) || !num_parse_u32(str_c(argv[2]), &parent) ||
-	    !is_socket(ROLE_CONTROL_FD)) {
-		(void)fprintf(stderr, "barid-%s is started by `barid serve`, not by hand.\n", ops->name);
+	if (argc != 3 || !num_parse_u32(str_c(argv[1]), &index) ||
+	    !num_parse_u32(str_c(argv[2]), &parent) || !is_socket(ROLE_CONTROL_FD)) {
+		(void)fprintf(stderr, "barid-%s is started by `barid serve`, not by hand.\n",
+			      ops->name);
 		return 2;
 	}
 	struct fail why = FAIL_INIT;
@@ -367,12 +380,15 @@ int role_main(int argc, char **argv, const struct role_ops *ops)
 	role.index = index;
 	role.state_fd = -1;
 	role.parent = (int)parent;
-	if (proc_die_with_parent(role.parent, &why) < 0 || proc_cloexec(ROLE_CONTROL_FD, true, &why) < 0)
+	if (proc_die_with_parent(role.parent, &why) < 0 ||
+	    proc_cloexec(ROLE_CONTROL_FD, true, &why) < 0)
 		give_up(&role, &why);
 	role.loop = loop_new();
 	role.control = ipc_channel_new(role.loop, "master", 0, &control_ops, &role);
 	ipc_channel_attach(role.control, ROLE_CONTROL_FD);
-	struct msg_hello hello = {.build_id = str_c(role_build_id()), .role = str_c(ops->name), .index = (uint16_t)index};
+	struct msg_hello hello = {.build_id = str_c(role_build_id()),
+				  .role = str_c(ops->name),
+				  .index = (uint16_t)index};
 	(void)ipc_send(role.control, (struct trace_id){0}, IPC_HELLO, &hello);
 	loop_run(role.loop);
 	/* Not exit: threads may still run, and would meet libraries that are being taken down. */

@@ -27,9 +27,9 @@ struct role;
 
 struct role_ops {
 	const char *name;
-	unsigned sandbox_flags;		    /* SANDBOX_* */
-	const char *const *peers;	    /* names of the roles it talks to, NULL-ended */
-	const struct sandbox_path *paths;   /* below the state folder */
+	unsigned sandbox_flags;		  /* SANDBOX_* */
+	const char *const *peers;	  /* names of the roles it talks to, NULL-ended */
+	const struct sandbox_path *paths; /* below the state folder */
 	size_t n_paths;
 	MUST_CHECK int (*open)(struct role *role, struct fail *why);
 	/* A request or notice of a peer; the callee owns p. */
@@ -37,8 +37,10 @@ struct role_ops {
 	/* May be NULL: */
 	void (*peer_up)(struct role *role, struct ipc_channel *peer);
 	void (*peer_down)(struct role *role, struct ipc_channel *peer);
-	void (*listener)(struct role *role, struct str service, struct str address, int fd); /* owns fd */
-	MUST_CHECK int (*certificate)(struct role *role, struct str chain, struct str key, struct fail *why);
+	void (*listener)(struct role *role, struct str service, struct str address,
+			 int fd); /* owns fd */
+	MUST_CHECK int (*certificate)(struct role *role, struct str chain, struct str key,
+				      struct fail *why);
 	/* Management commands of this role; answers p itself, later if it likes, and owns it. */
 	void (*admin)(struct role *role, struct ipc_packet *p);
 	/* Finish; call role_end when done, or leave it to role_stop_aside. NULL = at once. */
@@ -92,8 +94,10 @@ struct ipc_channel *role_user_of(struct role *role, struct account_id account);
 unsigned role_shard(const struct role *role, struct account_id account);
 
 /* Seal state for edge to keep, bound to role name and session; and the reverse. */
-MUST_CHECK int role_seal(struct role *role, struct session_id session, struct str plain, struct buf *out);
-MUST_CHECK int role_unseal(struct role *role, struct session_id session, struct str sealed, struct buf *out);
+MUST_CHECK int role_seal(struct role *role, struct session_id session, struct str plain,
+			 struct buf *out);
+MUST_CHECK int role_unseal(struct role *role, struct session_id session, struct str sealed,
+			   struct buf *out);
 
 /* The id of this build: master and roles of two builds never talk. */
 const char *role_build_id(void);

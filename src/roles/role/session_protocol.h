@@ -11,23 +11,23 @@
 enum session_next {
 	NEXT_CONTINUE = 0, /* the next command */
 	NEXT_CLOSE,
-	NEXT_PARK,    /* IMAP: in IDLE; the next line is raw */
-	NEXT_MORE,    /* IMAP: session_resume when the output has drained */
-	NEXT_DATA,    /* SMTP: collect a message of at most arg octets */
-	NEXT_BDAT,    /* SMTP: collect arg octets */
+	NEXT_PARK, /* IMAP: in IDLE; the next line is raw */
+	NEXT_MORE, /* IMAP: session_resume when the output has drained */
+	NEXT_DATA, /* SMTP: collect a message of at most arg octets */
+	NEXT_BDAT, /* SMTP: collect arg octets */
 	NEXT_STARTTLS,
-	NEXT_AUTH,    /* SMTP: text is "mechanism" or "mechanism initial-response" */
+	NEXT_AUTH, /* SMTP: text is "mechanism" or "mechanism initial-response" */
 };
 /* session_done.flags */
 enum {
-	DONE_LAST = 1u << 0,	/* NEXT_BDAT: the last chunk */
-	DONE_DISCARD = 1u << 1, /* NEXT_BDAT: collect it only to throw it away */
-	DONE_FIRST = 1u << 2,	/* NEXT_BDAT: a new message begins */
+	DONE_LAST = 1u << 0,	  /* NEXT_BDAT: the last chunk */
+	DONE_DISCARD = 1u << 1,	  /* NEXT_BDAT: collect it only to throw it away */
+	DONE_FIRST = 1u << 2,	  /* NEXT_BDAT: a new message begins */
 	DONE_STATELESS = 1u << 3, /* the state is too large to be kept: the session cannot move */
 };
 
 /* Text up to here travels in session_done itself; what is longer goes before, in session_out. */
-#define DONE_OUT_MAX (24u * 1024)
+#define DONE_OUT_MAX  (24u * 1024)
 #define OUT_PIECE_MAX (56u * 1024)
 
 /* session_body.flags */

@@ -9,8 +9,8 @@
 #include "runtime/worker.h"
 
 /*
- * Run fn(role, p) on a thread of the pool. fn answers p with ipc_reply or ipc_reply_fail; p is freed
- * behind it. The log context is that of p's trace.
+ * Run fn(role, p) on a thread of the pool. fn answers p with ipc_reply or ipc_reply_fail; p is
+ * freed behind it. The log context is that of p's trace.
  */
 void role_task(struct role *role, struct pool *pool, struct ipc_packet *p,
 	       void (*fn)(struct role *role, struct ipc_packet *p));

@@ -2,8 +2,8 @@
 /*
  * scan - the only role that parses messages: bytes (or a read-only file) in, message map out.
  *
- * It has no file, no socket but those to mta, queue and user, and no thread: one message at a time, so
- * that a crash costs that message's attempt and nothing else. What it returns is checked by
+ * It has no file, no socket but those to mta, queue and user, and no thread: one message at a time,
+ * so that a crash costs that message's attempt and nothing else. What it returns is checked by
  * whoever uses it (mime_map_read).
  */
 #include "codec/mime/index.h"
@@ -17,12 +17,13 @@
 
 COUNTER(scanned, "scan.messages", "messages analysed");
 
-#define PIECE KIB(64)
+#define PIECE	    KIB(64)
 #define ARENA_BYTES MIB(16)
-#define MAP_BYTES MIB(4)
+#define MAP_BYTES   MIB(4)
 
 /* Feed the whole message to the indexer and the hash. */
-static int feed(const struct msg_scan *m, struct mime_index *ix, struct sha256 *hash, struct fail *why)
+static int feed(const struct msg_scan *m, struct mime_index *ix, struct sha256 *hash,
+		struct fail *why)
 {
 	static char piece[PIECE];
 	if (m->file < 0) {
@@ -43,10 +44,12 @@ static int feed(const struct msg_scan *m, struct mime_index *ix, struct sha256 *
 	return 0;
 }
 
-static int scan(const struct msg_scan *m, struct buf *map_bytes, unsigned char sha[SHA256_LEN], struct fail *why)
+static int scan(const struct msg_scan *m, struct buf *map_bytes, unsigned char sha[SHA256_LEN],
+		struct fail *why)
 {
 	AUTO(arena) struct arena arena = ARENA_INIT(ARENA_BYTES);
-	struct mime_index_defaults defaults = {.date = m->default_date, .message_id = m->default_message_id};
+	struct mime_index_defaults defaults = {.date = m->default_date,
+					       .message_id = m->default_message_id};
 	AUTO(mime_index) struct mime_index *ix = mime_index_new(NULL, &defaults, &arena);
 	struct sha256 *hash = sha256_begin();
 	struct mime_map *map = NULL;
@@ -55,7 +58,8 @@ static int scan(const struct msg_scan *m, struct buf *map_bytes, unsigned char s
 	if (r == 0)
 		r = mime_index_finish(ix, &map, why);
 	if (r == 0 && mime_map_write(map, map_bytes) < 0)
-		r = fail_set(why, FAIL_LIMIT, NULL, "the message map is larger than %zu bytes", MAP_BYTES);
+		r = fail_set(why, FAIL_LIMIT, NULL, "the message map is larger than %zu bytes",
+			     MAP_BYTES);
 	return r;
 }
 
@@ -77,7 +81,8 @@ static void answer(struct ipc_packet *p)
 		return;
 	}
 	counter_add(&scanned, 1);
-	struct msg_scan_reply reply = {.map = buf_str(&map), .sha256 = {(const char *)sha, sizeof sha}};
+	struct msg_scan_reply reply = {.map = buf_str(&map),
+				       .sha256 = {(const char *)sha, sizeof sha}};
 	(void)ipc_reply(p, IPC_SCAN_REPLY, &reply);
 }
 
@@ -100,7 +105,8 @@ static void message(struct role *role, struct ipc_channel *from, struct ipc_pack
 }
 
 static const char *const peers[] = {"mta", "queue", "user", NULL};
-static const struct role_ops ops = {.name = "scan", .peers = peers, .open = scan_open, .message = message};
+static const struct role_ops ops = {
+	.name = "scan", .peers = peers, .open = scan_open, .message = message};
 
 int main(int argc, char **argv)
 {

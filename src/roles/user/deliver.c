@@ -59,7 +59,8 @@ static void again_run(struct job *job)
 	struct fail why = FAIL_INIT;
 	free(a);
 	in->ensured = true;
-	if (ask_dir(in->d.account, &why) < 0 || store_account_ensure(user.store, in->d.account, store_default_folders, &why) < 0) {
+	if (ask_dir(in->d.account, &why) < 0 ||
+	    store_account_ensure(user.store, in->d.account, store_default_folders, &why) < 0) {
 		(void)ipc_reply_fail(in->p, &why);
 		incoming_free(in);
 	} else {
@@ -81,8 +82,9 @@ static void finished(struct store_delivery *d, int r, const struct fail *why)
 	if (r == 0) {
 		CRASH_POINT("user.delivered-before-reply");
 		counter_add(d->repeated ? &repeated_count : &delivered_count, 1);
-		log_event(LOG_INFO, "deliver", log_str("to", in->m.address), log_u64("uid", d->uid.v),
-			  log_u64("size", in->m.size), log_c("repeated", d->repeated ? "yes" : "no"));
+		log_event(LOG_INFO, "deliver", log_str("to", in->m.address),
+			  log_u64("uid", d->uid.v), log_u64("size", in->m.size),
+			  log_c("repeated", d->repeated ? "yes" : "no"));
 		(void)ipc_reply(in->p, IPC_OK, &ok);
 		user_usage_changed(d->account);
 	} else {
@@ -99,7 +101,8 @@ static void write_prefix(struct incoming *in)
 	const struct msg_deliver *m = &in->m;
 	struct str domain = m->address, local = STR_NULL;
 	(void)str_cut(&domain, '@', &local);
-	(void)buf_addf(&in->prefix, "Return-Path: <%.*s>\r\nDelivered-To: %.*s", STR_ARG(m->sender), STR_ARG(local));
+	(void)buf_addf(&in->prefix, "Return-Path: <%.*s>\r\nDelivered-To: %.*s", STR_ARG(m->sender),
+		       STR_ARG(local));
 	if (m->detail.n)
 		(void)buf_addf(&in->prefix, "+%.*s", STR_ARG(m->detail));
 	(void)buf_addf(&in->prefix, "@%.*s\r\n%.*s", STR_ARG(domain), STR_ARG(m->prefix));
@@ -163,9 +166,11 @@ void receipts_drop(struct role *role, struct ipc_packet *p)
 	if (r == 0 && m.epoch.n != 16)
 		r = -FAIL_PEER;
 	for (size_t i = 0; r == 0 && i < m.receipts_n; i++) {
-		struct store_receipt one = {.number = m.receipts[i].number, .rcpt = m.receipts[i].rcpt};
+		struct store_receipt one = {.number = m.receipts[i].number,
+					    .rcpt = m.receipts[i].rcpt};
 		memcpy(one.epoch, m.epoch.p, sizeof one.epoch);
-		r = store_receipt_drop(user.store, (struct account_id){m.receipts[i].account}, &one, 1, &why);
+		r = store_receipt_drop(user.store, (struct account_id){m.receipts[i].account}, &one,
+				       1, &why);
 		if (r == -FAIL_NOTFOUND)
 			r = 0;
 	}

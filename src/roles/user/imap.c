@@ -36,10 +36,10 @@ struct user_session {
 	struct ipc_channel *edge;
 	struct lane lane;
 	struct grant grant;
-	struct imap_session *imap; /* lane */
-	struct imap_out out;	   /* lane */
-	struct list bodies;	   /* lane: large literals that are arriving or have arrived */
-	struct list waiting;	   /* lane: steps behind an unfinished command */
+	struct imap_session *imap;  /* lane */
+	struct imap_out out;	    /* lane */
+	struct list bodies;	    /* lane: large literals that are arriving or have arrived */
+	struct list waiting;	    /* lane: steps behind an unfinished command */
 	struct ipc_packet *current; /* lane: the unfinished command: its input is borrowed */
 	struct imap_external *current_external;
 	struct store_body *current_bodies;
@@ -47,7 +47,7 @@ struct user_session {
 	uint32_t current_seq;
 	bool more;		/* lane */
 	bool cut;		/* lane: a part of the answer did not go out */
-	_Atomic unsigned steps;	/* waiting or running */
+	_Atomic unsigned steps; /* waiting or running */
 	uint64_t told;		/* lane: hash of the state that edge has */
 	bool closing;		/* loop */
 	_Atomic bool wake_posted;
@@ -62,7 +62,8 @@ struct step {
 	struct ipc_packet *p;
 };
 
-/* --- output, on the lane ---------------------------------------------------------------------------------------- */
+/* --- output, on the lane
+ * ---------------------------------------------------------------------------------------- */
 
 static void send_out(struct user_session *s, const struct msg_session_out *m)
 {
@@ -74,7 +75,8 @@ static void send_out(struct user_session *s, const struct msg_session_out *m)
 static void send_text(struct user_session *s, struct str text)
 {
 	while (text.n) {
-		struct msg_session_out m = {.session = s->id.v, .text = str_sub(text, 0, OUT_PIECE_MAX), .source = -1};
+		struct msg_session_out m = {
+			.session = s->id.v, .text = str_sub(text, 0, OUT_PIECE_MAX), .source = -1};
 		send_out(s, &m);
 		text = str_skip(text, m.text.n);
 	}
@@ -90,8 +92,10 @@ static struct str send_output(struct user_session *s)
 		struct imap_out_piece *piece = &o->pieces.p[i];
 		send_text(s, str_sub(buf_str(&o->text), at, piece->text_end));
 		at = piece->text_end;
-		struct msg_session_out m = {
-			.session = s->id.v, .source = piece->fd, .offset = piece->offset, .length = piece->length};
+		struct msg_session_out m = {.session = s->id.v,
+					    .source = piece->fd,
+					    .offset = piece->offset,
+					    .length = piece->length};
 		send_out(s, &m);
 	}
 	struct str rest = str_skip(buf_str(&o->text), at);
@@ -131,7 +135,10 @@ static void answer(struct user_session *s, uint32_t seq, enum imap_next next)
 		log_event(LOG_ERROR, "imap.output-cut");
 		next = IMAP_CLOSE;
 	}
-	done.next = next == IMAP_MORE ? NEXT_MORE : next == IMAP_PARK ? NEXT_PARK : next == IMAP_CLOSE ? NEXT_CLOSE : NEXT_CONTINUE;
+	done.next = next == IMAP_MORE	 ? NEXT_MORE
+		    : next == IMAP_PARK	 ? NEXT_PARK
+		    : next == IMAP_CLOSE ? NEXT_CLOSE
+					 : NEXT_CONTINUE;
 	if (next == IMAP_DONE || next == IMAP_PARK) {
 		if (export_state(s, &sealed, &why) < 0) {
 			log_event(LOG_WARN, "imap.no-export", log_fail(&why));
@@ -145,7 +152,8 @@ static void answer(struct user_session *s, uint32_t seq, enum imap_next next)
 	imap_out_reset(&s->out);
 }
 
-/* --- commands, on the lane ------------------------------------------------------------------------------------------ */
+/* --- commands, on the lane
+ * ------------------------------------------------------------------------------------------ */
 
 static void forget_command(struct user_session *s)
 {
@@ -168,8 +176,10 @@ static bool changes_usage(struct str text)
 	case IMAP_CMD_MOVE:
 	case IMAP_CMD_EXPUNGE:
 	case IMAP_CMD_CLOSE:
-	case IMAP_CMD_DELETE: return true;
-	default: return false;
+	case IMAP_CMD_DELETE:
+		return true;
+	default:
+		return false;
 	}
 }
 
@@ -188,11 +198,13 @@ static bool collect_bodies(struct user_session *s, const struct msg_session_comm
 	s->current_bodies = xcalloc(m->literals_n, sizeof *s->current_bodies);
 	for (size_t i = 0; i < m->literals_n; i++) {
 		bool found = false;
-		s->current_external[i] = (struct imap_external){
-			.pos = m->literals[i].at, .size = m->literals[i].size, .binary = m->literals[i].binary};
+		s->current_external[i] = (struct imap_external){.pos = m->literals[i].at,
+								.size = m->literals[i].size,
+								.binary = m->literals[i].binary};
 		LIST_EACH (&s->bodies, n) {
 			struct pending_body *b = CONTAINER_OF(n, struct pending_body, link);
-			if (!str_eq(m->literals[i].body_id, (struct str){(char *)b->body.id, sizeof b->body.id}))
+			if (!str_eq(m->literals[i].body_id,
+				    (struct str){(char *)b->body.id, sizeof b->body.id}))
 				continue;
 			s->current_bodies[s->current_bodies_n++] = b->body;
 			list_remove(&b->link);
@@ -220,9 +232,10 @@ static void run_command(struct user_session *s, struct ipc_packet *p)
 		finish_command(s, IMAP_CLOSE);
 		return;
 	}
-	struct imap_session_input in = {
-		.cmd = {.text = m.input, .external = s->current_external, .external_count = m.literals_n},
-		.body = s->current_bodies};
+	struct imap_session_input in = {.cmd = {.text = m.input,
+						.external = s->current_external,
+						.external_count = m.literals_n},
+					.body = s->current_bodies};
 	counter_add(&imap_commands, 1);
 	bool usage = changes_usage(m.input);
 	finish_command(s, imap_session_command(s->imap, &in, &s->out));
@@ -238,18 +251,22 @@ static void open_literal(struct user_session *s, struct ipc_packet *p)
 	b->body = STORE_BODY_INIT;
 	list_init(&b->link);
 	(void)fail_set(&why, FAIL_PEER, NULL, "bad body request");
-	if (msg_body_open_read(p, &m) < 0 || imap_session_literal(s->imap, m.head, m.size, &b->body, &why) < 0) {
+	if (msg_body_open_read(p, &m) < 0 ||
+	    imap_session_literal(s->imap, m.head, m.size, &b->body, &why) < 0) {
 		(void)ipc_reply_fail(p, &why);
 		free(b);
 	} else {
-		struct msg_body_file reply = {.body_id = {(const char *)b->body.id, sizeof b->body.id}, .file = b->body.fd};
+		struct msg_body_file reply = {
+			.body_id = {(const char *)b->body.id, sizeof b->body.id},
+			.file = b->body.fd};
 		list_append(&s->bodies, &b->link);
 		(void)ipc_reply(p, IPC_BODY_FILE, &reply);
 	}
 	ipc_packet_free(p);
 }
 
-/* --- waking: the store's thread says that something changed ------------------------------------------------------------ */
+/* --- waking: the store's thread says that something changed
+ * ------------------------------------------------------------ */
 
 static void run_wake(struct job *job)
 {
@@ -274,7 +291,8 @@ static void wake(void *arg)
 		lane_submit(&s->lane, &s->wake);
 }
 
-/* --- opening, on the lane --------------------------------------------------------------------------------------------- */
+/* --- opening, on the lane
+ * --------------------------------------------------------------------------------------------- */
 
 static int quota(void *arg, struct store_quota *ret, struct fail *why)
 {
@@ -286,12 +304,13 @@ static int quota(void *arg, struct store_quota *ret, struct fail *why)
 
 static struct imap_session_args args_of(struct user_session *s)
 {
-	return (struct imap_session_args){.config = &user.imap,
-					  .store = user.store,
-					  .account = {s->grant.account},
-					  .address = str_c(s->grant.address),
-					  .rights = IMAP_RIGHT_WRITE,
-					  .hooks = {.arg = s, .scan = user_scan, .quota = quota, .wake = wake}};
+	return (struct imap_session_args){
+		.config = &user.imap,
+		.store = user.store,
+		.account = {s->grant.account},
+		.address = str_c(s->grant.address),
+		.rights = IMAP_RIGHT_WRITE,
+		.hooks = {.arg = s, .scan = user_scan, .quota = quota, .wake = wake}};
 }
 
 static int read_state(struct user_session *s, struct str sealed, struct fail *why)
@@ -308,7 +327,8 @@ static int read_state(struct user_session *s, struct str sealed, struct fail *wh
 		return fail_set(why, FAIL_CORRUPT, NULL, "the sealed state is damaged");
 	(void)snprintf(s->grant.address, sizeof s->grant.address, "%.*s", STR_ARG(address));
 	struct imap_session_args args = args_of(s);
-	return imap_session_import(&args, (struct str){(const char *)c.p, cursor_left(&c)}, &s->imap, why);
+	return imap_session_import(&args, (struct str){(const char *)c.p, cursor_left(&c)},
+				   &s->imap, why);
 }
 
 static bool take_grant(struct user_session *s)
@@ -325,10 +345,10 @@ static bool take_grant(struct user_session *s)
 
 static void refuse(struct ipc_channel *from, uint64_t session, const struct fail *why)
 {
-	struct msg_session_done done = {
-		.session = session,
-		.next = NEXT_CLOSE,
-		.out = STR("* BYE [UNAVAILABLE] The session could not be continued, please connect again.\r\n")};
+	struct msg_session_done done = {.session = session,
+					.next = NEXT_CLOSE,
+					.out = STR("* BYE [UNAVAILABLE] The session could not be "
+						   "continued, please connect again.\r\n")};
 	log_event(LOG_WARN, "imap.cannot-open", log_fail(why));
 	(void)ipc_send_wait(from, (struct trace_id){0}, IPC_SESSION_DONE, &done);
 }
@@ -346,7 +366,8 @@ static void begin(struct user_session *s, struct ipc_packet *p)
 		r = read_state(s, m.state, &why);
 		counter_add(&imap_resumed, r == 0);
 	} else if (r == 0) {
-		r = take_grant(s) ? 0 : fail_set(&why, FAIL_PERM, NULL, "no grant for this session");
+		r = take_grant(s) ? 0
+				  : fail_set(&why, FAIL_PERM, NULL, "no grant for this session");
 		struct imap_session_args args = args_of(s);
 		if (r == 0)
 			s->imap = imap_session_new(&args);
@@ -363,7 +384,9 @@ static void begin(struct user_session *s, struct ipc_packet *p)
 	answer(s, 0, next);
 }
 
-/* --- steps ------------------------------------------------------------------------------------------------------------- */
+/* --- steps
+ * -------------------------------------------------------------------------------------------------------------
+ */
 
 static void take(struct user_session *s, struct step *step)
 {
@@ -410,7 +433,8 @@ static void run(struct job *job)
 	log_context((struct trace_id){0}, (struct session_id){0});
 }
 
-/* --- sessions, on the loop ------------------------------------------------------------------------------------ */
+/* --- sessions, on the loop
+ * ------------------------------------------------------------------------------------ */
 
 static void session_free(struct user_session *s)
 {
@@ -502,11 +526,16 @@ static uint64_t session_of(struct ipc_packet *p)
 	struct msg_session_close close;
 	struct msg_body_open body;
 	switch ((int)ipc_packet_type(p)) {
-	case IPC_SESSION_COMMAND: return msg_session_command_read(p, &command) == 0 ? command.session : 0;
-	case IPC_SESSION_RESUME: return msg_session_resume_read(p, &resume) == 0 ? resume.session : 0;
-	case IPC_SESSION_CLOSE: return msg_session_close_read(p, &close) == 0 ? close.session : 0;
-	case IPC_BODY_OPEN: return msg_body_open_read(p, &body) == 0 ? body.session : 0;
-	default: return 0;
+	case IPC_SESSION_COMMAND:
+		return msg_session_command_read(p, &command) == 0 ? command.session : 0;
+	case IPC_SESSION_RESUME:
+		return msg_session_resume_read(p, &resume) == 0 ? resume.session : 0;
+	case IPC_SESSION_CLOSE:
+		return msg_session_close_read(p, &close) == 0 ? close.session : 0;
+	case IPC_BODY_OPEN:
+		return msg_body_open_read(p, &body) == 0 ? body.session : 0;
+	default:
+		return 0;
 	}
 }
 

@@ -8,12 +8,14 @@
 #include <unistd.h>
 
 #define COMMAND_THREADS 32
-#define UPKEEP_THREADS 4
-#define GRANT_MS 90000 /* edge holds a login back for a minute at most */
+#define UPKEEP_THREADS	4
+#define GRANT_MS	90000 /* edge holds a login back for a minute at most */
 
 struct user user;
 
-/* --- asking scan ------------------------------------------------------------------------------------------------------ */
+/* --- asking scan
+ * ------------------------------------------------------------------------------------------------------
+ */
 
 int user_scan(void *arg, const struct store_content *content, struct buf *ret_map, struct fail *why)
 {
@@ -33,7 +35,8 @@ int user_scan(void *arg, const struct store_content *content, struct buf *ret_ma
 	if (r == 0 && msg_scan_reply_read(p, &reply) < 0)
 		r = fail_set(why, FAIL_PEER, NULL, "bad answer of scan");
 	if (r == 0 && content->file &&
-	    !str_eq(reply.sha256, (struct str){(const char *)content->file->sha256, sizeof content->file->sha256}))
+	    !str_eq(reply.sha256, (struct str){(const char *)content->file->sha256,
+					       sizeof content->file->sha256}))
 		r = fail_set(why, FAIL_CORRUPT, NULL, "the body file changed after it was sealed");
 	if (r == 0 && buf_add(ret_map, reply.map) < 0)
 		r = fail_set(why, FAIL_LIMIT, NULL, "the message map is too large");
@@ -41,7 +44,9 @@ int user_scan(void *arg, const struct store_content *content, struct buf *ret_ma
 	return r;
 }
 
-/* --- usage for dir -------------------------------------------------------------------------------------------------------- */
+/* --- usage for dir
+ * --------------------------------------------------------------------------------------------------------
+ */
 
 #define USAGE_PAUSE_US 5000 /* between two rounds: under load many changes become one message */
 #define USAGE_RETRY_MS 1000
@@ -91,9 +96,12 @@ static void tell_usage(struct job *job)
 	(void)usleep(USAGE_PAUSE_US);
 }
 
-/* --- grants ------------------------------------------------------------------------------------------------------------------ */
+/* --- grants
+ * ------------------------------------------------------------------------------------------------------------------
+ */
 
-/* dir lets a session act for an account. The account's mailboxes exist when the login is answered. */
+/* dir lets a session act for an account. The account's mailboxes exist when the login is answered.
+ */
 static void grant(struct role *role, struct ipc_packet *p)
 {
 	static const struct msg_ok ok = {0};
@@ -102,7 +110,8 @@ static void grant(struct role *role, struct ipc_packet *p)
 	(void)role;
 	(void)fail_set(&why, FAIL_PEER, NULL, "bad grant");
 	if (msg_grant_read(p, &m) < 0 ||
-	    store_account_ensure(user.store, (struct account_id){m.account}, store_default_folders, &why) < 0) {
+	    store_account_ensure(user.store, (struct account_id){m.account}, store_default_folders,
+				 &why) < 0) {
 		log_event(LOG_ERROR, "user.grant", log_fail(&why));
 		(void)ipc_reply_fail(p, &why);
 		return;
@@ -169,7 +178,9 @@ static void forget_grants(void)
 	pthread_mutex_unlock(&user.lock);
 }
 
-/* --- life ---------------------------------------------------------------------------------------------------------------------- */
+/* --- life
+ * ----------------------------------------------------------------------------------------------------------------------
+ */
 
 /* Once a second. */
 static void usage_due(struct loop_timer *t)
@@ -201,9 +212,10 @@ static int open_user(struct role *role, struct fail *why)
 	if (r < 0)
 		return r;
 	if (store_partitions(user.store) != c->store_partitions)
-		return fail_set(why, FAIL_CONFLICT, NULL,
-				"this store was made with %u partitions: set [store] partitions = %u",
-				store_partitions(user.store), store_partitions(user.store));
+		return fail_set(
+			why, FAIL_CONFLICT, NULL,
+			"this store was made with %u partitions: set [store] partitions = %u",
+			store_partitions(user.store), store_partitions(user.store));
 	user.pool = pool_new("imap", COMMAND_THREADS, 0);
 	user.upkeep = pool_new("upkeep", UPKEEP_THREADS, 0);
 	lane_init(&usage_lane, user.upkeep);
@@ -250,8 +262,8 @@ static void peer_down(struct role *role, struct ipc_channel *peer)
 
 static void stop(struct role *role)
 {
-	/* Everything that was answered is on disk; store_close would wait for views of sessions that
-	 * edge has dropped already. */
+	/* Everything that was answered is on disk; store_close would wait for views of sessions
+	 * that edge has dropped already. */
 	role_end(role);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * user.h - one shard of the accounts: their store, deliveries and IMAP sessions.       [roles, private]
+ * user.h - one shard of the accounts: their store, deliveries and IMAP sessions.       [roles,
+ * private]
  *
  * The loop takes messages; IMAP commands run on worker threads, one lane per session. Who may act
  * for an account is dir's word alone: a session is opened by its grant, or by state that this
@@ -30,7 +31,7 @@ struct user {
 	struct pool *pool;   /* IMAP commands */
 	struct pool *upkeep; /* everything else that blocks */
 	struct imap_config imap;
-	struct map sessions; /* loop */
+	struct map sessions;  /* loop */
 	pthread_mutex_t lock; /* guards grants and dirty */
 	struct map grants;    /* session id -> struct grant */
 	struct map dirty;     /* account id -> itself: usage to be told to dir */
@@ -48,7 +49,8 @@ void receipts_drop(struct role *role, struct ipc_packet *p);
 
 /* user.c */
 /* Index a message in a scan role. Blocking. */
-int user_scan(void *arg, const struct store_content *content, struct buf *ret_map, struct fail *why);
+int user_scan(void *arg, const struct store_content *content, struct buf *ret_map,
+	      struct fail *why);
 /* The client left before its session was opened. */
 void user_grant_drop(uint64_t session);
 /* This account's usage changed: dir will hear of it at once. Any thread. */

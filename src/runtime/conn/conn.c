@@ -7,12 +7,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define STALL_MS 120000
-#define FINISH_MS 600000   /* for all of the output after conn_finish */
-#define LINGER_MS 2000
+#define STALL_MS     120000
+#define FINISH_MS    600000 /* for all of the output after conn_finish */
+#define LINGER_MS    2000
 #define LINGER_BYTES MIB(1)
-#define MERGE_MAX KIB(16)  /* small texts join the item before them up to this size */
-#define READ_ROUNDS 8	   /* then others have their turn */
+#define MERGE_MAX    KIB(16) /* small texts join the item before them up to this size */
+#define READ_ROUNDS  8	     /* then others have their turn */
 
 struct out_item {
 	struct list link;
@@ -25,7 +25,8 @@ struct out_item {
 
 enum io { IO_OK, IO_WANT_IN, IO_WANT_OUT, IO_EOF, IO_ERROR };
 
-/* --- reading and writing, with TLS or without ------------------------------------------------------- */
+/* --- reading and writing, with TLS or without
+ * ------------------------------------------------------- */
 
 static enum io from_errno(struct fail *why)
 {
@@ -37,7 +38,10 @@ static enum io from_errno(struct fail *why)
 
 static enum io from_tls(int r)
 {
-	return r == TLS_WANT_IN ? IO_WANT_IN : r == TLS_WANT_OUT ? IO_WANT_OUT : r == TLS_EOF ? IO_EOF : IO_ERROR;
+	return r == TLS_WANT_IN	   ? IO_WANT_IN
+	       : r == TLS_WANT_OUT ? IO_WANT_OUT
+	       : r == TLS_EOF	   ? IO_EOF
+				   : IO_ERROR;
 }
 
 static enum io read_some(struct conn *c, char *into, size_t size, size_t *ret_n, struct fail *why)
@@ -68,7 +72,9 @@ static enum io write_some(struct conn *c, struct str s, size_t *ret_n, struct fa
 	return IO_OK;
 }
 
-/* --- life ----------------------------------------------------------------------------------------------- */
+/* --- life
+ * -----------------------------------------------------------------------------------------------
+ */
 
 static void item_free(struct out_item *item)
 {
@@ -143,7 +149,8 @@ static void update_interest(struct conn *c)
 	loop_want(c->loop, &c->io, (may_read(c) ? EPOLLIN : 0u) | (out ? EPOLLOUT : 0u));
 }
 
-/* --- output --------------------------------------------------------------------------------------------- */
+/* --- output
+ * --------------------------------------------------------------------------------------------- */
 
 /* The next bytes of the item: its text, or a piece of its file. */
 static int next_bytes(struct out_item *item, struct str *ret, struct fail *why)
@@ -153,7 +160,8 @@ static int next_bytes(struct out_item *item, struct str *ret, struct fail *why)
 		*ret = str_skip(buf_str(&item->text), item->written);
 		return 0;
 	}
-	ssize_t n = pread(item->fd, chunk, MIN(item->left, (uint64_t)sizeof chunk), (off_t)item->offset);
+	ssize_t n = pread(item->fd, chunk, MIN(item->left, (uint64_t)sizeof chunk),
+			  (off_t)item->offset);
 	if (n < 0)
 		return fail_errno(why, FAIL_IO, "reading a body file");
 	if (n == 0)
@@ -196,7 +204,8 @@ static enum io write_queue(struct conn *c, struct fail *why)
 	return io;
 }
 
-/* --- the last moments ------------------------------------------------------------------------------------- */
+/* --- the last moments
+ * ------------------------------------------------------------------------------------- */
 
 /* Throw away what the client still sends, until it has seen our end. */
 static void discard(struct conn *c)
@@ -263,7 +272,8 @@ void conn_write(struct conn *c, struct str text)
 {
 	if (c->closing || c->finishing || text.n == 0)
 		return;
-	struct out_item *last = list_empty(&c->out) ? NULL : CONTAINER_OF(c->out.prev, struct out_item, link);
+	struct out_item *last =
+		list_empty(&c->out) ? NULL : CONTAINER_OF(c->out.prev, struct out_item, link);
 	if (!last || last->fd >= 0 || last->text.n + text.n > MERGE_MAX) {
 		last = xcalloc(1, sizeof *last);
 		last->fd = -1;
@@ -289,7 +299,8 @@ void conn_write_file(struct conn *c, int fd, uint64_t offset, uint64_t length)
 	c->out_bytes += length;
 }
 
-/* --- input ---------------------------------------------------------------------------------------------- */
+/* --- input
+ * ---------------------------------------------------------------------------------------------- */
 
 /* Offer what was kept, or what is fresh; keep what is left over. The caller has entered. */
 static void offer(struct conn *c, struct str fresh)
@@ -385,7 +396,8 @@ static void ready(struct loop_io *io, uint32_t events)
 {
 	struct conn *c = CONTAINER_OF(io, struct conn, io);
 	enter(c);
-	bool readable = (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) || ((events & EPOLLOUT) && c->tls_wants_out);
+	bool readable = (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) ||
+			((events & EPOLLOUT) && c->tls_wants_out);
 	if (c->handshaking) {
 		handshake(c);
 	} else if (c->lingering) {
@@ -395,7 +407,8 @@ static void ready(struct loop_io *io, uint32_t events)
 			conn_flush(c);
 		if (readable && may_read(c))
 			read_input(c);
-		else if (!c->closing && !c->handshaking && !c->lingering && (events & (EPOLLHUP | EPOLLERR)))
+		else if (!c->closing && !c->handshaking && !c->lingering &&
+			 (events & (EPOLLHUP | EPOLLERR)))
 			end(c, CONN_END_PEER, NULL);
 	}
 	(void)leave(c);
@@ -435,7 +448,8 @@ void conn_resume(struct conn *c)
 	}
 }
 
-/* --- the rest --------------------------------------------------------------------------------------------- */
+/* --- the rest
+ * --------------------------------------------------------------------------------------------- */
 
 static void timer_fired(struct loop_timer *t)
 {

@@ -36,7 +36,8 @@ enum conn_end {
 };
 
 struct conn_ops {
-	/* New input, or kept input again. Take from the front of *in; what is left pauses the connection. */
+	/* New input, or kept input again. Take from the front of *in; what is left pauses the
+	 * connection. */
 	void (*input)(struct conn *c, struct str *in);
 	/* The client sends no more. NULL = end. Nothing is read any more, output goes on. */
 	void (*eof)(struct conn *c);
@@ -46,7 +47,8 @@ struct conn_ops {
 	void (*drained)(struct conn *c, size_t left);
 	/* Time is up (conn_timeout). */
 	void (*timeout)(struct conn *c);
-	/* The last call: the connection is freed behind it. `why` tells what went wrong, if anything did. */
+	/* The last call: the connection is freed behind it. `why` tells what went wrong, if
+	 * anything did. */
 	void (*ended)(struct conn *c, enum conn_end end, const struct fail *why);
 };
 
@@ -58,16 +60,17 @@ struct conn {
 	struct tls_stream *tls;
 	bool handshaking;
 	bool paused;
-	bool eof;	 /* the client sends no more */
-	bool finishing;	 /* close when the output is written */
-	bool lingering;	 /* all is written; input is read and thrown away for a moment */
-	bool closing;	 /* being ended: no more callbacks but `ended` */
+	bool eof;	    /* the client sends no more */
+	bool finishing;	    /* close when the output is written */
+	bool lingering;	    /* all is written; input is read and thrown away for a moment */
+	bool closing;	    /* being ended: no more callbacks but `ended` */
 	bool tls_wants_out; /* reading waits for the socket to take bytes */
-	bool offering;	 /* ops->input is running */
-	bool resumed;	 /* by that call */
-	unsigned busy;	 /* callbacks on the stack */
-	size_t discarded; /* bytes thrown away while lingering */
-	struct buf kept; /* input that was not taken: at most one piece; nothing is read before it is taken */
+	bool offering;	    /* ops->input is running */
+	bool resumed;	    /* by that call */
+	unsigned busy;	    /* callbacks on the stack */
+	size_t discarded;   /* bytes thrown away while lingering */
+	struct buf kept; /* input that was not taken: at most one piece; nothing is read before it
+			    is taken */
 	struct list out; /* struct out_item */
 	size_t out_bytes;
 	struct loop_timer timer;
@@ -76,7 +79,8 @@ struct conn {
 	bool again_posted;
 };
 
-/* A connection over an accepted, non-blocking socket, which it owns. Nothing is read before conn_resume. */
+/* A connection over an accepted, non-blocking socket, which it owns. Nothing is read before
+ * conn_resume. */
 struct conn *conn_new(struct loop *loop, int fd, const struct conn_ops *ops, void *owner);
 /*
  * Begin a TLS handshake as the server; input that was kept in plain text is dropped. The answer to

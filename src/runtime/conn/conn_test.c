@@ -3,9 +3,9 @@
  * Both ends of a connection on one thread: the client by hand, the server by steps of its loop.
  * Each case that makes sense with TLS runs with and without it.
  */
-#include "runtime/conn/conn.h"
 #include "base/check.h"
 #include "base/test.h"
+#include "runtime/conn/conn.h"
 #include "runtime/tls/tls.h"
 #include "runtime/tls/tls_testing.h"
 #include "sys/clock.h"
@@ -30,9 +30,9 @@ struct peer {
 	int fd;		/* the client's end; -1 once closed */
 	bool tls;
 	struct tls_client client;
-	struct buf in;	 /* what the server took */
-	struct buf out;	 /* what the client read */
-	size_t take;	 /* per call of input; 0 = everything */
+	struct buf in;	   /* what the server took */
+	struct buf out;	   /* what the client read */
+	size_t take;	   /* per call of input; 0 = everything */
 	size_t stop_after; /* pause when so much was taken; 0 = never */
 	enum act on_input, on_secured, on_drained, on_timeout, on_eof;
 	int inputs, secured, drained, timeouts, eofs, ends;
@@ -45,10 +45,17 @@ struct peer {
 static void act(struct peer *p, enum act what)
 {
 	switch (what) {
-	case ACT_NONE: break;
-	case ACT_CLOSE: conn_close(p->c); break;
-	case ACT_FINISH: conn_finish(p->c); break;
-	case ACT_PAUSE: conn_pause(p->c); break;
+	case ACT_NONE:
+		break;
+	case ACT_CLOSE:
+		conn_close(p->c);
+		break;
+	case ACT_FINISH:
+		conn_finish(p->c);
+		break;
+	case ACT_PAUSE:
+		conn_pause(p->c);
+		break;
 	case ACT_STARTTLS:
 		conn_write(p->c, STR("go\r\n"));
 		conn_start_tls(p->c, ctx, NULL);
@@ -106,11 +113,16 @@ static void ended(struct conn *c, enum conn_end end, const struct fail *why)
 	p->c = NULL;
 }
 
-static const struct conn_ops ops = {
-	.input = input, .eof = eof, .secured = secured, .drained = drained, .timeout = timeout, .ended = ended};
+static const struct conn_ops ops = {.input = input,
+				    .eof = eof,
+				    .secured = secured,
+				    .drained = drained,
+				    .timeout = timeout,
+				    .ended = ended};
 static const struct conn_ops ops_without_eof = {.input = input, .ended = ended};
 
-/* --- the client --------------------------------------------------------------------------------- */
+/* --- the client ---------------------------------------------------------------------------------
+ */
 
 static void step(struct peer *p)
 {
@@ -146,7 +158,11 @@ static void open_with(struct peer *p, const struct conn_ops *with)
 		CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0);
 	nonblock(fds[0]);
 	nonblock(fds[1]);
-	*p = (struct peer){.loop = loop_new(), .fd = fds[0], .in = BUF_INIT(MIB(8)), .out = BUF_INIT(MIB(8)), .least = SIZE_MAX};
+	*p = (struct peer){.loop = loop_new(),
+			   .fd = fds[0],
+			   .in = BUF_INIT(MIB(8)),
+			   .out = BUF_INIT(MIB(8)),
+			   .least = SIZE_MAX};
 	p->c = conn_new(p->loop, fds[1], with, p);
 }
 
@@ -199,7 +215,8 @@ static void close_peer(struct peer *p)
 static void client_says(struct peer *p, struct str s)
 {
 	for (int i = 0; i < 10000 && s.n; i++) {
-		ssize_t n = p->tls ? tls_client_write(&p->client, s) : send(p->fd, s.p, s.n, MSG_NOSIGNAL);
+		ssize_t n = p->tls ? tls_client_write(&p->client, s)
+				   : send(p->fd, s.p, s.n, MSG_NOSIGNAL);
 		if (n > 0)
 			s = str_skip(s, (size_t)n);
 		else
@@ -245,7 +262,8 @@ static struct buf pattern(size_t n, unsigned seed)
 	return b;
 }
 
-/* --- output ----------------------------------------------------------------------------------------- */
+/* --- output
+ * ----------------------------------------------------------------------------------------- */
 
 static void output_keeps_its_order(bool tls, size_t piece)
 {
@@ -365,7 +383,8 @@ static void a_reset_while_output_waits_ends(void **state)
 	over_tcp = false;
 }
 
-/* --- input ------------------------------------------------------------------------------------------ */
+/* --- input
+ * ------------------------------------------------------------------------------------------ */
 
 static void what_is_left_is_offered_again(void **state)
 {
@@ -383,7 +402,8 @@ static void what_is_left_is_offered_again(void **state)
 			size_t before = p.in.n;
 			conn_resume(p.c);
 			step(&p);
-			assert_true(p.in.n - before <= 2000); /* the end of one piece and the begin of the next */
+			assert_true(p.in.n - before <=
+				    2000); /* the end of one piece and the begin of the next */
 			assert_true(p.c->kept.n <= CONN_READ_SIZE);
 		}
 		assert_int_equal(p.in.n, want.n);
@@ -437,7 +457,8 @@ static void nothing_is_forgotten_inside_of_tls(void **state)
 	close_peer(&p);
 }
 
-/* --- TLS ---------------------------------------------------------------------------------------------- */
+/* --- TLS
+ * ---------------------------------------------------------------------------------------------- */
 
 static void starttls_drops_what_came_behind_it(void **state)
 {
@@ -579,7 +600,9 @@ static void parked_and_back(void **state)
 	close_peer(&p);
 }
 
-/* --- ends ----------------------------------------------------------------------------------------------- */
+/* --- ends
+ * -----------------------------------------------------------------------------------------------
+ */
 
 static void close_inside_of_every_callback(void **state)
 {
@@ -589,7 +612,8 @@ static void close_inside_of_every_callback(void **state)
 			for (enum act how = ACT_CLOSE; how <= ACT_FINISH; how++) {
 				struct peer p;
 				open_peer(&p, tls);
-				enum act *on[] = {&p.on_input, &p.on_drained, &p.on_timeout, &p.on_eof};
+				enum act *on[] = {&p.on_input, &p.on_drained, &p.on_timeout,
+						  &p.on_eof};
 				*on[which] = how;
 				conn_timeout(p.c, which == 2 ? 1 : 0);
 				if (which == 0)

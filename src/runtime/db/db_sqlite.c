@@ -191,7 +191,8 @@ int db_open(const struct db_options *o, struct db **ret, struct fail *why)
 	db->wal_frames = frames_on_disk(fs, o->path);
 	int flags = o->read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
 	flags |= SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
-	int rc = sqlite3_open_v2(o->path, &db->h, flags, db->vfs ? vfs_name(db->vfs) : vfs_shared_name());
+	int rc = sqlite3_open_v2(o->path, &db->h, flags,
+				 db->vfs ? vfs_name(db->vfs) : vfs_shared_name());
 	if (rc != SQLITE_OK)
 		return failed(db, rc, "open", why);
 	r = set_up(db, o, why);

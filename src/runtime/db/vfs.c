@@ -371,7 +371,8 @@ const char *vfs_name(const struct vfs *v)
 	return v->name;
 }
 
-/* --- the shared one ---------------------------------------------------------------------------- */
+/* --- the shared one ----------------------------------------------------------------------------
+ */
 
 static sqlite3_vfs shared_vfs;
 

@@ -17,8 +17,8 @@
 #include <unistd.h>
 
 #define QUEUE_MESSAGES_MAX 65536u
-#define QUEUE_BYTES_MAX MIB(64)
-#define RECEIVE_BURST 64
+#define QUEUE_BYTES_MAX	   MIB(64)
+#define RECEIVE_BURST	   64
 
 /* A message that waits for credit, for room in the socket, or for the peer to come (back). */
 struct outgoing {
@@ -62,7 +62,7 @@ struct ipc_channel {
 	pthread_mutex_t lock; /* guards everything below */
 	pthread_cond_t room;  /* the queue shrank, or the peer is gone */
 	unsigned wait_for_room;
-	int fd;		      /* -1 = down */
+	int fd; /* -1 = down */
 	uint32_t generation;
 	uint32_t next_request;
 	struct map pending;    /* request -> struct ipc_pending */
@@ -99,9 +99,11 @@ static void outgoing_free(struct outgoing *o)
 	free(o);
 }
 
-/* --- sending; the lock is held ------------------------------------------------------------------ */
+/* --- sending; the lock is held ------------------------------------------------------------------
+ */
 
-static int send_now(struct ipc_channel *ch, struct ipc_head *head, struct str body, const int *fds, size_t nfds)
+static int send_now(struct ipc_channel *ch, struct ipc_head *head, struct str body, const int *fds,
+		    size_t nfds)
 {
 	unsigned char bytes[IPC_HEAD_SIZE];
 	head->credits = ch->to_credit;
@@ -134,7 +136,8 @@ static bool drain(struct ipc_channel *ch, struct list *queue)
 		if (o->takes_credit && ch->unacked >= IPC_WINDOW)
 			return true;
 		int r = send_now(ch, &o->head, buf_str(&o->body), o->fds, o->nfds);
-		if (r == -FAIL_BUSY || r == -FAIL_LIMIT) /* LIMIT: others have too many descriptors in flight */
+		if (r == -FAIL_BUSY ||
+		    r == -FAIL_LIMIT) /* LIMIT: others have too many descriptors in flight */
 			return false;
 		/* Any other error means a dead peer: the loop sees the hang-up and cleans up. */
 		if (r < 0)
@@ -165,11 +168,12 @@ static void flush(struct ipc_channel *ch)
 		watch_for_room(ch);
 }
 
-static int enqueue(struct ipc_channel *ch, const struct ipc_head *head, struct ipc_out *out, bool takes_credit,
-		   struct ipc_pending *pending)
+static int enqueue(struct ipc_channel *ch, const struct ipc_head *head, struct ipc_out *out,
+		   bool takes_credit, struct ipc_pending *pending)
 {
 	/* Replies and credits are bounded by what the peer has asked. */
-	if (takes_credit && (ch->queued >= QUEUE_MESSAGES_MAX || ch->queued_bytes + out->body.n > QUEUE_BYTES_MAX))
+	if (takes_credit &&
+	    (ch->queued >= QUEUE_MESSAGES_MAX || ch->queued_bytes + out->body.n > QUEUE_BYTES_MAX))
 		return -FAIL_BUSY;
 	struct outgoing *o = xcalloc(1, sizeof *o);
 	o->head = *head;
@@ -193,8 +197,10 @@ static int enqueue(struct ipc_channel *ch, const struct ipc_head *head, struct i
 	return 0;
 }
 
-/* Encode msg; a body that does not fit a datagram moves into a sealed memfd, *ret_spill (else -1). */
-static int encode(enum ipc_type type, const void *msg, struct ipc_out *out, struct ipc_head *head, int *ret_spill)
+/* Encode msg; a body that does not fit a datagram moves into a sealed memfd, *ret_spill (else -1).
+ */
+static int encode(enum ipc_type type, const void *msg, struct ipc_out *out, struct ipc_head *head,
+		  int *ret_spill)
 {
 	ipc_kinds[type].put(msg, out);
 	*ret_spill = -1;
@@ -214,14 +220,16 @@ static int encode(enum ipc_type type, const void *msg, struct ipc_out *out, stru
 }
 
 /* Send or queue one message. The lock is held. */
-static int submit(struct ipc_channel *ch, struct ipc_head *head, struct ipc_out *out, struct ipc_pending *pending)
+static int submit(struct ipc_channel *ch, struct ipc_head *head, struct ipc_out *out,
+		  struct ipc_pending *pending)
 {
 	bool takes_credit = !(head->flags & (IPC_REPLY | IPC_CREDIT));
 	bool question = pending != NULL;
 	if (ch->fd < 0 && !question)
 		return -FAIL_PEER;
 	struct list *queue = takes_credit ? &ch->questions : &ch->urgent;
-	bool may_send = ch->fd >= 0 && list_empty(queue) && (!takes_credit || ch->unacked < IPC_WINDOW);
+	bool may_send =
+		ch->fd >= 0 && list_empty(queue) && (!takes_credit || ch->unacked < IPC_WINDOW);
 	if (may_send) {
 		int r = send_now(ch, head, buf_str(&out->body), out->fds, out->nfds);
 		if (r == 0) {
@@ -247,7 +255,8 @@ struct sending {
 };
 
 /* The lock is held. */
-static int submit_or_wait(struct ipc_channel *ch, struct ipc_head *head, struct ipc_out *out, const struct sending *how)
+static int submit_or_wait(struct ipc_channel *ch, struct ipc_head *head, struct ipc_out *out,
+			  const struct sending *how)
 {
 	for (;;) {
 		if (how->generation && how->generation != ch->generation)
@@ -261,7 +270,8 @@ static int submit_or_wait(struct ipc_channel *ch, struct ipc_head *head, struct 
 	}
 }
 
-static int send_message(struct ipc_channel *ch, struct ipc_head *head, const void *msg, const struct sending *how)
+static int send_message(struct ipc_channel *ch, struct ipc_head *head, const void *msg,
+			const struct sending *how)
 {
 	struct ipc_out out = {.body = BUF_INIT(IPC_BODY_MAX)};
 	struct ipc_pending *pending = how->pending;
@@ -275,7 +285,9 @@ static int send_message(struct ipc_channel *ch, struct ipc_head *head, const voi
 			head->request = pending->request = ch->next_request;
 			(void)map_put(&ch->pending, pending->request, pending);
 		}
-		r = pending && pending->only_while_up && ch->fd < 0 ? -FAIL_PEER : submit_or_wait(ch, head, &out, how);
+		r = pending && pending->only_while_up && ch->fd < 0
+			    ? -FAIL_PEER
+			    : submit_or_wait(ch, head, &out, how);
 		if (r < 0 && pending)
 			(void)map_remove(&ch->pending, pending->request);
 		pthread_mutex_unlock(&ch->lock);
@@ -291,7 +303,8 @@ int ipc_send(struct ipc_channel *ch, struct trace_id trace, enum ipc_type type, 
 	return send_message(ch, &head, msg, &how);
 }
 
-int ipc_send_wait(struct ipc_channel *ch, struct trace_id trace, enum ipc_type type, const void *msg)
+int ipc_send_wait(struct ipc_channel *ch, struct trace_id trace, enum ipc_type type,
+		  const void *msg)
 {
 	struct ipc_head head = {.type = (uint16_t)type, .trace = trace.v};
 	struct sending how = {.wait = true};
@@ -326,7 +339,8 @@ int ipc_reply_fail(struct ipc_packet *request, const struct fail *why)
 	return ipc_reply(request, IPC_FAIL, &m);
 }
 
-/* --- asking --------------------------------------------------------------------------------------- */
+/* --- asking
+ * --------------------------------------------------------------------------------------- */
 
 /* Judge a reply; on anything but the wanted type it is freed. */
 static int judge(struct ipc_packet **reply, enum ipc_type want, struct fail *why)
@@ -334,12 +348,14 @@ static int judge(struct ipc_packet **reply, enum ipc_type want, struct fail *why
 	struct ipc_packet *p = *reply;
 	if (p->head.type == want)
 		return 0;
-	int r = fail_set(why, FAIL_BUG, NULL, "answer of type %s instead of %s", ipc_type_name(p->head.type),
-			 ipc_type_name(want));
+	int r = fail_set(why, FAIL_BUG, NULL, "answer of type %s instead of %s",
+			 ipc_type_name(p->head.type), ipc_type_name(want));
 	struct msg_fail m;
-	if (p->head.type == IPC_FAIL && msg_fail_read(p, &m) == 0 && m.code > 0 && m.code < FAIL_CODE_COUNT) {
+	if (p->head.type == IPC_FAIL && msg_fail_read(p, &m) == 0 && m.code > 0 &&
+	    m.code < FAIL_CODE_COUNT) {
 		char text[FAIL_PUBLIC_MAX];
-		/* FAIL_PEER is kept for "who was asked has ended"; this one lives, but somebody behind it does not. */
+		/* FAIL_PEER is kept for "who was asked has ended"; this one lives, but somebody
+		 * behind it does not. */
 		enum fail_code code = m.code == FAIL_PEER ? FAIL_TEMP : (enum fail_code)m.code;
 		(void)snprintf(text, sizeof text, "%.*s", STR_ARG(m.public));
 		r = fail_set(why, code, text, "%.*s", STR_ARG(m.detail));
@@ -380,7 +396,8 @@ static void cond_init_mono(pthread_cond_t *cond)
 	pthread_condattr_destroy(&attr);
 }
 
-int ipc_call(struct ipc_channel *ch, const struct ipc_question *q, struct ipc_packet **ret, struct fail *why)
+int ipc_call(struct ipc_channel *ch, const struct ipc_question *q, struct ipc_packet **ret,
+	     struct fail *why)
 {
 	unsigned ms = q->deadline_ms ? q->deadline_ms : IPC_DEADLINE_MS;
 	struct timespec until = deadline_after(ms);
@@ -392,15 +409,17 @@ int ipc_call(struct ipc_channel *ch, const struct ipc_question *q, struct ipc_pa
 	int r = send_message(ch, &head, q->msg, &how);
 	if (r < 0) {
 		pthread_cond_destroy(&w.answered);
-		return fail_set(why, (enum fail_code) - r, NULL, "cannot ask %s %u for %s", ch->name, ch->index,
-				ipc_type_name(q->type));
+		return fail_set(why, (enum fail_code) - r, NULL, "cannot ask %s %u for %s",
+				ch->name, ch->index, ipc_type_name(q->type));
 	}
 	pthread_mutex_lock(&ch->lock);
 	while (!w.finished) {
-		if (pthread_cond_timedwait(&w.answered, &ch->lock, &until) == ETIMEDOUT && !w.finished) {
+		if (pthread_cond_timedwait(&w.answered, &ch->lock, &until) == ETIMEDOUT &&
+		    !w.finished) {
 			retire(ch, &w);
-			w.r = fail_set(&w.why, FAIL_DEADLINE, NULL, "%s %u did not answer %s in %u ms", ch->name,
-				       ch->index, ipc_type_name(q->type), ms);
+			w.r = fail_set(&w.why, FAIL_DEADLINE, NULL,
+				       "%s %u did not answer %s in %u ms", ch->name, ch->index,
+				       ipc_type_name(q->type), ms);
 		}
 	}
 	pthread_mutex_unlock(&ch->lock);
@@ -433,7 +452,8 @@ static void ask_timed_out(struct loop_timer *t)
 	pthread_mutex_lock(&w->ch->lock);
 	retire(w->ch, w);
 	pthread_mutex_unlock(&w->ch->lock);
-	w->r = fail_set(&w->why, FAIL_DEADLINE, NULL, "%s %u did not answer in time", w->ch->name, w->ch->index);
+	w->r = fail_set(&w->why, FAIL_DEADLINE, NULL, "%s %u did not answer in time", w->ch->name,
+			w->ch->index);
 	finish_ask(w);
 }
 
@@ -457,14 +477,16 @@ void ipc_ask(struct ipc_channel *ch, const struct ipc_question *q, struct ipc_as
 	loop_timer_in(ch->loop, &w->timer, ms);
 	int r = send_message(ch, &head, q->msg, &how);
 	if (r < 0) {
-		w->r = fail_set(&w->why, (enum fail_code) - r, NULL, "cannot ask %s %u", ch->name, ch->index);
+		w->r = fail_set(&w->why, (enum fail_code) - r, NULL, "cannot ask %s %u", ch->name,
+				ch->index);
 		/* By the timer: `done` never runs inside ipc_ask. */
 		w->timer.fire = ask_was_refused;
 		loop_timer_in(ch->loop, &w->timer, 0);
 	}
 }
 
-/* --- receiving; the loop's thread ---------------------------------------------------------------- */
+/* --- receiving; the loop's thread ----------------------------------------------------------------
+ */
 
 static void take_credits(struct ipc_channel *ch, uint32_t credits)
 {
@@ -495,7 +517,8 @@ static void take_reply(struct ipc_channel *ch, struct ipc_packet *p)
 		finish_ask(w);
 }
 
-/* Fail every question that the dead peer had received, and those that may not wait for the next; or all. */
+/* Fail every question that the dead peer had received, and those that may not wait for the next; or
+ * all. */
 static void fail_questions(struct ipc_channel *ch, bool all)
 {
 	for (bool again = true; again;) {
@@ -507,7 +530,8 @@ static void fail_questions(struct ipc_channel *ch, bool all)
 			if (!w->sent && !w->only_while_up && !all)
 				continue;
 			again = true;
-			w->r = fail_set(&w->why, FAIL_PEER, NULL, "%s %u ended", ch->name, ch->index);
+			w->r = fail_set(&w->why, FAIL_PEER, NULL, "%s %u ended", ch->name,
+					ch->index);
 			retire(ch, w);
 			if (w->ask)
 				ask = w;
@@ -606,7 +630,8 @@ static void run_flush(struct loop_task *task)
 	channel_unref(ch);
 }
 
-/* --- life ------------------------------------------------------------------------------------------ */
+/* --- life
+ * ------------------------------------------------------------------------------------------ */
 
 struct ipc_channel *ipc_channel_new(struct loop *loop, const char *name, unsigned index,
 				    const struct ipc_channel_ops *ops, void *context)
@@ -691,7 +716,8 @@ struct loop *ipc_channel_loop(const struct ipc_channel *ch)
 	return ch->loop;
 }
 
-/* --- packets --------------------------------------------------------------------------------------- */
+/* --- packets
+ * --------------------------------------------------------------------------------------- */
 
 static void give_credit(struct ipc_channel *ch, uint32_t generation)
 {

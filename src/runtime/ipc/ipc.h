@@ -20,7 +20,7 @@
 #include "base/ids.h"
 #include "ipc_msg.h"
 
-#define IPC_WINDOW 512u
+#define IPC_WINDOW	512u
 #define IPC_DEADLINE_MS 30000u
 
 struct loop;
@@ -51,7 +51,8 @@ unsigned ipc_channel_load(struct ipc_channel *ch);
 /* Send a notice. `msg` is the struct msg_* of `type`; descriptors in it stay the caller's. */
 int ipc_send(struct ipc_channel *ch, struct trace_id trace, enum ipc_type type, const void *msg);
 /* The same, but waits while the queue is full. Not on the loop. */
-int ipc_send_wait(struct ipc_channel *ch, struct trace_id trace, enum ipc_type type, const void *msg);
+int ipc_send_wait(struct ipc_channel *ch, struct trace_id trace, enum ipc_type type,
+		  const void *msg);
 
 /*
  * Ask and wait. On success *ret holds the reply (a packet of type `want`), to be freed by the
@@ -65,12 +66,13 @@ struct ipc_question {
 	unsigned deadline_ms; /* 0 = IPC_DEADLINE_MS */
 	bool only_while_up;   /* -FAIL_PEER instead of waiting for a peer that is down */
 };
-MUST_CHECK int ipc_call(struct ipc_channel *ch, const struct ipc_question *q, struct ipc_packet **ret,
-			struct fail *why);
+MUST_CHECK int ipc_call(struct ipc_channel *ch, const struct ipc_question *q,
+			struct ipc_packet **ret, struct fail *why);
 
 /*
- * Ask without waiting: `done` runs once on the loop, never inside of this call, with r = 0 and the reply (owned by done), or
- * a negative code and p = NULL. The owner keeps `a` alive until then. Loop thread only.
+ * Ask without waiting: `done` runs once on the loop, never inside of this call, with r = 0 and the
+ * reply (owned by done), or a negative code and p = NULL. The owner keeps `a` alive until then.
+ * Loop thread only.
  */
 struct ipc_ask {
 	void (*done)(struct ipc_ask *a, int r, struct ipc_packet *p, const struct fail *why);
@@ -95,6 +97,9 @@ void ipc_packet_accept(struct ipc_packet *p);
 void ipc_packet_free(struct ipc_packet *p); /* gives the credit back; NULL is fine */
 const char *ipc_type_name(enum ipc_type type);
 
-static inline void auto_ipc_packet_(struct ipc_packet **p) { ipc_packet_free(*p); }
+static inline void auto_ipc_packet_(struct ipc_packet **p)
+{
+	ipc_packet_free(*p);
+}
 
 #endif

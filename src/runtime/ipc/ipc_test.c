@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "base/test.h"
 #include "base/check.h"
+#include "base/test.h"
 #include "runtime/ipc/ipc.h"
 #include "runtime/ipc/wire.h"
 #include "runtime/loop.h"
@@ -31,14 +31,16 @@ static void serve(struct ipc_channel *ch, struct ipc_packet *p)
 	struct side *s = ipc_channel_context(ch);
 	struct msg_route m;
 	atomic_fetch_add(&s->messages, 1);
-	if (ipc_packet_type(p) == IPC_ROUTE && msg_route_read(p, &m) == 0 && !atomic_load(&server_mute)) {
+	if (ipc_packet_type(p) == IPC_ROUTE && msg_route_read(p, &m) == 0 &&
+	    !atomic_load(&server_mute)) {
 		if (str_eq(m.address, STR("fail@x"))) {
 			struct fail why = FAIL_INIT;
 			(void)fail_set(&why, FAIL_QUOTA, "Full.", "inside");
 			(void)ipc_reply_fail(p, &why);
 		} else {
 			struct msg_dest d = {.account = m.session, .address = m.address};
-			struct msg_route_reply reply = {.note = m.sender, .dests = &d, .dests_n = 1};
+			struct msg_route_reply reply = {
+				.note = m.sender, .dests = &d, .dests_n = 1};
 			(void)ipc_reply(p, IPC_ROUTE_REPLY, &reply);
 		}
 	}
@@ -87,7 +89,8 @@ static int setup(void **state)
 	struct side *both[] = {&client, &server};
 	for (size_t i = 0; i < 2; i++) {
 		both[i]->loop = loop_new();
-		both[i]->ch = ipc_channel_new(both[i]->loop, i ? "client" : "server", 0, &ops, both[i]);
+		both[i]->ch =
+			ipc_channel_new(both[i]->loop, i ? "client" : "server", 0, &ops, both[i]);
 		pthread_create(&both[i]->thread, NULL, run_loop, both[i]);
 	}
 	connect_both();
@@ -110,15 +113,16 @@ static int teardown(void **state)
 static int ask(struct str address, struct str sender, unsigned deadline_ms, struct fail *why)
 {
 	struct msg_route m = {.address = address, .sender = sender, .session = 7};
-	struct ipc_question q = {.type = IPC_ROUTE, .msg = &m, .want = IPC_ROUTE_REPLY, .deadline_ms = deadline_ms};
+	struct ipc_question q = {
+		.type = IPC_ROUTE, .msg = &m, .want = IPC_ROUTE_REPLY, .deadline_ms = deadline_ms};
 	struct ipc_packet *p = NULL;
 	int r = ipc_call(client.ch, &q, &p, why);
 	if (r < 0)
 		return r;
 	struct msg_route_reply reply;
 	r = msg_route_reply_read(p, &reply);
-	if (r == 0 && (!str_eq(reply.note, sender) || reply.dests_n != 1 || reply.dests[0].account != 7 ||
-		       !str_eq(reply.dests[0].address, address)))
+	if (r == 0 && (!str_eq(reply.note, sender) || reply.dests_n != 1 ||
+		       reply.dests[0].account != 7 || !str_eq(reply.dests[0].address, address)))
 		r = -FAIL_CORRUPT;
 	ipc_packet_free(p);
 	return r;
@@ -167,7 +171,8 @@ static void a_large_message_travels_as_memory(void **state)
 	m.input.n++;
 	big = realloc(big, n + 1);
 	m.input.p = big;
-	assert_int_equal(ipc_send(client.ch, (struct trace_id){1}, IPC_SESSION_COMMAND, &m), -FAIL_TOOBIG);
+	assert_int_equal(ipc_send(client.ch, (struct trace_id){1}, IPC_SESSION_COMMAND, &m),
+			 -FAIL_TOOBIG);
 	free(big);
 	for (int i = 0; i < 1000 && atomic_load(&server.messages) < 1; i++)
 		usleep(1000);
@@ -180,7 +185,8 @@ static void notices_beyond_the_window_wait(void **state)
 	atomic_store(&server.messages, 0);
 	struct msg_session_close m = {.session = 1};
 	for (int i = 0; i < 5000; i++)
-		assert_int_equal(ipc_send(client.ch, (struct trace_id){0}, IPC_SESSION_CLOSE, &m), 0);
+		assert_int_equal(ipc_send(client.ch, (struct trace_id){0}, IPC_SESSION_CLOSE, &m),
+				 0);
 	for (int i = 0; i < 2000 && atomic_load(&server.messages) < 5000; i++)
 		usleep(1000);
 	assert_int_equal(atomic_load(&server.messages), 5000);
@@ -243,7 +249,8 @@ static void broken_datagrams_are_refused(void **state)
 	size_t n = IPC_HEAD_SIZE + out.body.n;
 	struct msg_route back;
 	for (size_t cut = 0; cut <= n + 1; cut++) {
-		struct ipc_packet *p = ipc_packet_make((struct str){datagram, MIN(cut, n + 1)}, NULL, 0);
+		struct ipc_packet *p =
+			ipc_packet_make((struct str){datagram, MIN(cut, n + 1)}, NULL, 0);
 		assert_true((p != NULL) == (cut >= IPC_HEAD_SIZE));
 		if (p)
 			assert_int_equal(msg_route_read(p, &back), cut == n ? 0 : -FAIL_PEER);
@@ -261,7 +268,8 @@ static void broken_datagrams_are_refused(void **state)
 	buf_clear(&out.body);
 }
 
-/* --- on one thread: both ends step by hand --------------------------------------------------------- */
+/* --- on one thread: both ends step by hand
+ * --------------------------------------------------------- */
 
 struct pair {
 	struct loop *loop;
@@ -323,13 +331,17 @@ static void note_answer(struct ipc_ask *a, int r, struct ipc_packet *p, const st
 static void ask_route(struct ipc_channel *ch, struct noted *n, bool only_while_up)
 {
 	struct msg_route m = {.address = STR("a@b")};
-	struct ipc_question q = {
-		.type = IPC_ROUTE, .msg = &m, .want = IPC_ROUTE_REPLY, .deadline_ms = 5000, .only_while_up = only_while_up};
+	struct ipc_question q = {.type = IPC_ROUTE,
+				 .msg = &m,
+				 .want = IPC_ROUTE_REPLY,
+				 .deadline_ms = 5000,
+				 .only_while_up = only_while_up};
 	*n = (struct noted){.ask.done = note_answer};
 	ipc_ask(ch, &q, &n->ask);
 }
 
-/* The successor's questions have the same numbers as its predecessor's: an old answer must not reach it. */
+/* The successor's questions have the same numbers as its predecessor's: an old answer must not
+ * reach it. */
 static void a_reply_to_a_dead_peer_does_not_reach_the_next(void **state)
 {
 	(void)state;
@@ -368,7 +380,8 @@ static void a_question_may_refuse_to_wait(void **state)
 	struct msg_session_close m = {.session = 1};
 	int fds[2];
 	pair_open(&x);
-	/* Behind a full window both stay here; the peer's death fails the one that refuses to wait. */
+	/* Behind a full window both stay here; the peer's death fails the one that refuses to wait.
+	 */
 	for (unsigned i = 0; i < IPC_WINDOW; i++)
 		assert_int_equal(ipc_send(x.a, (struct trace_id){0}, IPC_SESSION_CLOSE, &m), 0);
 	ask_route(x.a, &waits, false);
@@ -447,7 +460,9 @@ static void *send_very_many(void *arg)
 {
 	struct sender *s = arg;
 	struct msg_session_close m = {.session = 1};
-	for (int i = 0; i < 70000 && ipc_send_wait(s->x->a, (struct trace_id){0}, IPC_SESSION_CLOSE, &m) == 0; i++)
+	for (int i = 0;
+	     i < 70000 && ipc_send_wait(s->x->a, (struct trace_id){0}, IPC_SESSION_CLOSE, &m) == 0;
+	     i++)
 		atomic_fetch_add(&s->sent, 1);
 	return NULL;
 }

@@ -123,7 +123,8 @@ bool ipc_head_read(struct str datagram, struct ipc_head *ret)
 	ret->trace = cursor_u64(&c);
 	ret->deadline_ms = cursor_u32(&c);
 	ret->credits = cursor_u32(&c);
-	bool known = ret->type < IPC_TYPE_COUNT && (ret->type != IPC_NONE || (ret->flags & IPC_CREDIT));
+	bool known =
+		ret->type < IPC_TYPE_COUNT && (ret->type != IPC_NONE || (ret->flags & IPC_CREDIT));
 	return !c.bad && known && ret->fds <= IPC_FDS_MAX;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * wire.h - one message between roles as bytes and descriptors.                  [runtime, private to ipc]
+ * wire.h - one message between roles as bytes and descriptors.                  [runtime, private
+ * to ipc]
  *
  * A datagram is a 24-byte header (struct ipc_head, little-endian) and a body written by the
  * generated code. A body over IPC_INLINE_MAX travels as a sealed memfd, the datagram's last
@@ -17,10 +18,10 @@
 #include "sys/fdpass.h"
 
 #define IPC_DATAGRAM_MAX KIB(64)
-#define IPC_INLINE_MAX KIB(60)
-#define IPC_BODY_MAX MIB(32)
-#define IPC_FDS_MAX 16
-#define IPC_HEAD_SIZE 24
+#define IPC_INLINE_MAX	 KIB(60)
+#define IPC_BODY_MAX	 MIB(32)
+#define IPC_FDS_MAX	 16
+#define IPC_HEAD_SIZE	 24
 
 enum ipc_flag {
 	IPC_REPLY = 1u << 0,   /* answers the request of this number */
@@ -41,9 +42,10 @@ struct ipc_head {
 struct ipc_packet {
 	struct ipc_head head;
 	struct ipc_channel *from; /* holds a reference; NULL for packets made by tests */
-	uint32_t generation;	  /* of the connection it came by: credits and replies belong to that one */
-	bool credited;		  /* the credit was given back */
-	int fds[IPC_FDS_MAX];	  /* -1 once taken */
+	uint32_t generation; /* of the connection it came by: credits and replies belong to that one
+			      */
+	bool credited;	     /* the credit was given back */
+	int fds[IPC_FDS_MAX]; /* -1 once taken */
 	struct str body;
 	struct memmap spilled;
 	struct arena arena; /* lists */

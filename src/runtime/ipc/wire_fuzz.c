@@ -20,11 +20,26 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct ipc_out out = {.body = BUF_INIT(IPC_BODY_MAX)};
 	int r = -1;
 	switch (p->head.type % 5) {
-	case 0: p->head.type = IPC_SUBMIT; r = msg_submit_read(p, &m.submit); break;
-	case 1: p->head.type = IPC_ROUTE_REPLY; r = msg_route_reply_read(p, &m.route); break;
-	case 2: p->head.type = IPC_ADMIN_REPLY; r = msg_admin_reply_read(p, &m.admin); break;
-	case 3: p->head.type = IPC_SESSION_COMMAND; r = msg_session_command_read(p, &m.command); break;
-	default: p->head.type = IPC_DELIVER; r = msg_deliver_read(p, &m.deliver); break;
+	case 0:
+		p->head.type = IPC_SUBMIT;
+		r = msg_submit_read(p, &m.submit);
+		break;
+	case 1:
+		p->head.type = IPC_ROUTE_REPLY;
+		r = msg_route_reply_read(p, &m.route);
+		break;
+	case 2:
+		p->head.type = IPC_ADMIN_REPLY;
+		r = msg_admin_reply_read(p, &m.admin);
+		break;
+	case 3:
+		p->head.type = IPC_SESSION_COMMAND;
+		r = msg_session_command_read(p, &m.command);
+		break;
+	default:
+		p->head.type = IPC_DELIVER;
+		r = msg_deliver_read(p, &m.deliver);
+		break;
 	}
 	if (r == 0) {
 		ipc_kinds[p->head.type].put(&m, &out);

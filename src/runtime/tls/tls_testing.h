@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tls_testing.h - certificates, and OpenSSL's client, for tests.               [runtime, tests only]
+ * tls_testing.h - certificates, and OpenSSL's client, for tests.               [runtime, tests
+ * only]
  *
  * Beside the adapter, because tests of other folders must not include libssl either.
  */
@@ -92,7 +93,8 @@ static inline void tls_client_open(struct tls_client *c, int fd)
 {
 	c->ctx = SSL_CTX_new(TLS_client_method());
 	CHECK(c->ctx);
-	(void)SSL_CTX_set_mode(c->ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	(void)SSL_CTX_set_mode(c->ctx,
+			       SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	c->ssl = SSL_new(c->ctx);
 	CHECK(c->ssl && SSL_set_fd(c->ssl, fd) == 1);
 	SSL_set_connect_state(c->ssl);
@@ -109,11 +111,15 @@ static inline void tls_client_clear(struct tls_client *c)
 static inline int tls_client_result(struct tls_client *c, int r)
 {
 	switch (r > 0 ? SSL_ERROR_NONE : SSL_get_error(c->ssl, r)) {
-	case SSL_ERROR_NONE: return r;
+	case SSL_ERROR_NONE:
+		return r;
 	case SSL_ERROR_WANT_READ:
-	case SSL_ERROR_WANT_WRITE: return -1;
-	case SSL_ERROR_ZERO_RETURN: return 0;
-	default: return -2;
+	case SSL_ERROR_WANT_WRITE:
+		return -1;
+	case SSL_ERROR_ZERO_RETURN:
+		return 0;
+	default:
+		return -2;
 	}
 }
 

@@ -358,7 +358,8 @@ static int all_full(struct dir *d, const struct expansion *e, uint64_t size, str
 		int r = dir_find_account(d, e->dests.p[i].address, &scratch, &acc, why);
 		if (r < 0)
 			return r == -FAIL_NOTFOUND ? 0 : r;
-		bool room = acc.used_bytes < acc.quota_bytes && size <= acc.quota_bytes - acc.used_bytes;
+		bool room = acc.used_bytes < acc.quota_bytes &&
+			    size <= acc.quota_bytes - acc.used_bytes;
 		if (acc.quota_bytes == 0 || room)
 			return 0;
 	}

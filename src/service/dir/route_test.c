@@ -10,7 +10,9 @@ static struct str routed(struct home *h, const char *address)
 					    "over-quota", "bad",      "loops"};
 	struct dir_route r;
 	struct buf text = BUF_INIT(KIB(64));
-	assert_ok(dir_route(h->d, &(struct dir_rcpt){.address = str_c(address)}, &h->a, &r, &h->why), &h->why);
+	assert_ok(
+		dir_route(h->d, &(struct dir_rcpt){.address = str_c(address)}, &h->a, &r, &h->why),
+		&h->why);
 	(void)buf_add_c(&text, names[r.verdict]);
 	for (size_t i = 0; i < r.n; i++) {
 		const struct destination *to = &r.dests[i];
@@ -249,7 +251,9 @@ static void expansion_is_bounded(void **state)
 			       part * 900, part * 900 + 899);
 		edit(&h, sql);
 		struct dir_route r;
-		assert_ok(dir_route(h.d, &(struct dir_rcpt){.address = STR("big@d.test")}, &h.a, &r, &h.why), &h.why);
+		assert_ok(dir_route(h.d, &(struct dir_rcpt){.address = STR("big@d.test")}, &h.a, &r,
+				    &h.why),
+			  &h.why);
 		assert_int_equal(r.verdict, part ? DIR_LOOPS : DIR_OK);
 		assert_int_equal(r.n, part ? 0 : 900);
 	}

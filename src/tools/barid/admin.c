@@ -29,11 +29,14 @@ struct order {
 
 static int complain(const struct fail *why)
 {
-	(void)fprintf(stderr, "%s\n", why->public[0] ? why->public : fail_public_default(why->code));
+	(void)fprintf(stderr, "%s\n",
+		      why->public[0] ? why->public : fail_public_default(why->code));
 	return why->code == FAIL_SYNTAX ? EXIT_USAGE : EXIT_FAILED;
 }
 
-/* --- over the socket ---------------------------------------------------------------------------------------------------- */
+/* --- over the socket
+ * ----------------------------------------------------------------------------------------------------
+ */
 
 static int connect_to(const char *dir)
 {
@@ -101,7 +104,8 @@ static int ask_server(const struct cli *c, int fd)
 	for (size_t i = 0; i < c->n; i++)
 		args[i].s = str_c(c->args[i]);
 	struct msg_admin m = {.args = args, .args_n = c->n};
-	struct ipc_question q = {.type = IPC_ADMIN, .msg = &m, .want = IPC_ADMIN_REPLY, .deadline_ms = ANSWER_MS};
+	struct ipc_question q = {
+		.type = IPC_ADMIN, .msg = &m, .want = IPC_ADMIN_REPLY, .deadline_ms = ANSWER_MS};
 	struct order o = {.ask.done = answered, .cli = c};
 	ipc_channel_attach(ch, fd);
 	ipc_ask(ch, &q, &o.ask);
@@ -113,11 +117,14 @@ static int ask_server(const struct cli *c, int fd)
 	return o.exit_code;
 }
 
-/* --- without a server ------------------------------------------------------------------------------------------------------ */
+/* --- without a server
+ * ------------------------------------------------------------------------------------------------------
+ */
 
 static bool is_account_order(const char *command)
 {
-	return strcmp(command, "domain") == 0 || strcmp(command, "user") == 0 || strcmp(command, "alias") == 0;
+	return strcmp(command, "domain") == 0 || strcmp(command, "user") == 0 ||
+	       strcmp(command, "alias") == 0;
 }
 
 static int open_directly(const struct cli *c, const char *state_dir)
@@ -129,7 +136,8 @@ static int open_directly(const struct cli *c, const char *state_dir)
 	AUTO(arena) struct arena a = ARENA_INIT(MIB(64));
 	(void)snprintf(folder, sizeof folder, "%s/dir", state_dir);
 	(void)snprintf(path, sizeof path, "%s/vmail.db", folder);
-	if ((mkdir(state_dir, 0711) < 0 && errno != EEXIST) || (mkdir(folder, 0700) < 0 && errno != EEXIST)) {
+	if ((mkdir(state_dir, 0711) < 0 && errno != EEXIST) ||
+	    (mkdir(folder, 0700) < 0 && errno != EEXIST)) {
 		(void)fprintf(stderr, "cannot make %s: %s\n", folder, strerror(errno));
 		return EXIT_FAILED;
 	}
@@ -157,7 +165,8 @@ static int open_directly(const struct cli *c, const char *state_dir)
 	return EXIT_DONE;
 }
 
-/* --- passwords that are not given as an argument ---------------------------------------------------------------------------- */
+/* --- passwords that are not given as an argument
+ * ---------------------------------------------------------------------------- */
 
 static char *ask_password(void)
 {
@@ -215,7 +224,10 @@ int cli_admin(const struct cli *given)
 	if (fd >= 0)
 		return ask_server(&c, fd);
 	if (errno == EACCES || errno == EPERM) {
-		(void)fprintf(stderr, "No access to the server in %s: run this as root or as the server's user.\n", dir);
+		(void)fprintf(stderr,
+			      "No access to the server in %s: run this as root or as the server's "
+			      "user.\n",
+			      dir);
 		return EXIT_FAILED;
 	}
 	if (is_account_order(c.args[0]))

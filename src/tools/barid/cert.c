@@ -38,11 +38,16 @@ static bool fill(X509 *cert, EVP_PKEY *key, const char *name)
 	char alt[300];
 	(void)snprintf(alt, sizeof alt, "DNS:%s,DNS:localhost,IP:127.0.0.1", name);
 	X509_NAME *subject = X509_get_subject_name(cert);
-	return X509_set_version(cert, 2) == 1 && set_serial(cert) && X509_gmtime_adj(X509_getm_notBefore(cert), -3600) &&
-	       X509_gmtime_adj(X509_getm_notAfter(cert), YEARS_10) && X509_set_pubkey(cert, key) == 1 &&
-	       X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_UTF8, (const unsigned char *)name, -1, -1, 0) == 1 &&
-	       X509_set_issuer_name(cert, subject) == 1 && add_extension(cert, NID_subject_alt_name, alt) &&
-	       add_extension(cert, NID_basic_constraints, "critical,CA:FALSE") && X509_sign(cert, key, EVP_sha256()) > 0;
+	return X509_set_version(cert, 2) == 1 && set_serial(cert) &&
+	       X509_gmtime_adj(X509_getm_notBefore(cert), -3600) &&
+	       X509_gmtime_adj(X509_getm_notAfter(cert), YEARS_10) &&
+	       X509_set_pubkey(cert, key) == 1 &&
+	       X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_UTF8, (const unsigned char *)name,
+					  -1, -1, 0) == 1 &&
+	       X509_set_issuer_name(cert, subject) == 1 &&
+	       add_extension(cert, NID_subject_alt_name, alt) &&
+	       add_extension(cert, NID_basic_constraints, "critical,CA:FALSE") &&
+	       X509_sign(cert, key, EVP_sha256()) > 0;
 }
 
 static FILE *create(const char *path, mode_t mode)
@@ -58,7 +63,8 @@ int cert_make(const char *name, const char *cert_path, const char *key_path, str
 	bool made = key && cert && fill(cert, key, name);
 	FILE *kf = made ? create(key_path, 0600) : NULL;
 	FILE *cf = kf ? create(cert_path, 0644) : NULL;
-	bool ok = cf && PEM_write_PKCS8PrivateKey(kf, key, NULL, NULL, 0, NULL, NULL) == 1 && PEM_write_X509(cf, cert) == 1;
+	bool ok = cf && PEM_write_PKCS8PrivateKey(kf, key, NULL, NULL, 0, NULL, NULL) == 1 &&
+		  PEM_write_X509(cf, cert) == 1;
 	if (kf && fclose(kf) != 0)
 		ok = false;
 	if (cf && fclose(cf) != 0)

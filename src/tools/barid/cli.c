@@ -17,19 +17,25 @@ static const struct {
 	{"status", "barid status", "the processes of the running server"},
 	{"ports", "barid ports", "the addresses it listens on"},
 	{"domain",
-	 "barid domain add D [--KEY V ...] | del D [--force yes] | list | show D | set D --KEY V ...\n"
+	 "barid domain add D [--KEY V ...] | del D [--force yes] | list | show D | set D --KEY V "
+	 "...\n"
 	 "       barid domain alias-add D TARGET | alias-del D | catch-all D [ADDRESS ...]",
 	 "manage mail domains"},
 	{"user",
-	 "barid user add A [--password P] [--KEY V ...] | del A | list [D] | show A | set A --KEY V ...\n"
+	 "barid user add A [--password P] [--KEY V ...] | del A | list [D] | show A | set A --KEY "
+	 "V ...\n"
 	 "       barid user passwd A [P]",
 	 "manage mailboxes"},
-	{"alias", "barid alias add A MEMBER ... | del A | list [D] | show A | set A [--KEY V ...] [MEMBER ...]",
+	{"alias",
+	 "barid alias add A MEMBER ... | del A | list [D] | show A | set A [--KEY V ...] [MEMBER "
+	 "...]",
 	 "manage aliases"},
-	{"queue", "barid queue list [ADDRESS] | show N | delete N|all | flush [N] | hold N | release N|all",
+	{"queue",
+	 "barid queue list [ADDRESS] | show N | delete N|all | flush [N] | hold N | release N|all",
 	 "see and change what waits for delivery"},
 	{"counters", "barid counters", "what the processes have counted since they started"},
-	{"reload", "barid reload", "read the TLS certificate again, without a restart (as SIGHUP does)"},
+	{"reload", "barid reload",
+	 "read the TLS certificate again, without a restart (as SIGHUP does)"},
 	{"stop", "barid stop", "stop the running server"},
 	{"debug", "barid debug clock MICROSECONDS | crash-point ROLE NAME", "for tests"},
 	{"help", "barid help [COMMAND]", "this text, or one command's"},
@@ -43,7 +49,8 @@ int cli_usage(const char *command)
 			(void)fprintf(stderr, "Usage: %s\n", commands[i].usage);
 			return EXIT_USAGE;
 		}
-	(void)fprintf(stderr, "Unknown command%s%s. See: barid help\n", command ? " " : "", command ? command : "");
+	(void)fprintf(stderr, "Unknown command%s%s. See: barid help\n", command ? " " : "",
+		      command ? command : "");
 	return EXIT_USAGE;
 }
 
@@ -61,7 +68,8 @@ int cli_help(const struct cli *c)
 		(void)printf("  %-8s  %s\n", commands[i].name, commands[i].what);
 	(void)puts("\nOptions of every command:\n"
 		   "  -c FILE     configuration (default " CLI_CONF_DEFAULT ")\n"
-		   "  --dir DIR   state folder of the server meant (default: of the configuration, or $BARID_DIR)\n"
+		   "  --dir DIR   state folder of the server meant (default: of the configuration, "
+		   "or $BARID_DIR)\n"
 		   "  --json      answers for programs");
 	return EXIT_DONE;
 }
@@ -104,7 +112,8 @@ const char *cli_state_dir(const struct cli *c)
 	struct conf *conf = NULL;
 	AUTO(buf) struct buf errors = BUF_INIT(KIB(64));
 	if (conf_load(c->conf, &conf, &errors) < 0) {
-		(void)fprintf(stderr, "%sWhich server is meant? Give --dir DIR, or -c FILE.\n", buf_c(&errors));
+		(void)fprintf(stderr, "%sWhich server is meant? Give --dir DIR, or -c FILE.\n",
+			      buf_c(&errors));
 		return NULL;
 	}
 	char *dir = xstrdup(conf->state_dir);
@@ -138,9 +147,11 @@ int cli_check(const struct cli *c)
 		(void)fputs(buf_c(&errors), stderr);
 		return EXIT_FAILED;
 	}
-	bool good = readable(conf->tls_certificate, "certificate") && readable(conf->tls_key, "key");
+	bool good =
+		readable(conf->tls_certificate, "certificate") && readable(conf->tls_key, "key");
 	if (getuid() != 0)
-		(void)puts("Note: not root. Roles would share one user: their memory is apart, their files are not.");
+		(void)puts("Note: not root. Roles would share one user: their memory is apart, "
+			   "their files are not.");
 	if (good)
 		(void)printf("%s is good.\n", c->conf);
 	conf_free(conf);

@@ -25,7 +25,8 @@ struct cli {
 	size_t n;
 };
 
-/* Take the options that every command has out of argv. False (and a message) when one is incomplete. */
+/* Take the options that every command has out of argv. False (and a message) when one is
+ * incomplete. */
 bool cli_parse(int argc, char **argv, struct cli *ret);
 /* The state folder, from --dir or the configuration. NULL (and a message) when there is none. */
 const char *cli_state_dir(const struct cli *c);
@@ -44,14 +45,18 @@ struct cli_table {
 void cli_print(const struct cli *c, const struct cli_table *t);
 
 /* Commands. Each returns an exit code. */
-int cli_admin(const struct cli *c);  /* everything that a running server (or the accounts database) answers */
+int cli_admin(const struct cli
+		      *c); /* everything that a running server (or the accounts database) answers */
 int cli_check(const struct cli *c);
-int cli_serve(const struct cli *c, struct conf **ret);		   /* loads the configuration; EXIT_DONE to go on */
-int cli_demo(const struct cli *c, struct conf **ret);		   /* prepares the demo; EXIT_DONE to go on */
-/* Folder of the role executables: BARID_LIBEXEC, libexec beside this program, or where it is installed. */
+int cli_serve(const struct cli *c,
+	      struct conf **ret); /* loads the configuration; EXIT_DONE to go on */
+int cli_demo(const struct cli *c, struct conf **ret); /* prepares the demo; EXIT_DONE to go on */
+/* Folder of the role executables: BARID_LIBEXEC, libexec beside this program, or where it is
+ * installed. */
 const char *cli_libexec(void);
 
 /* A self-signed certificate for `name`, P-256, ten years, as two files. */
-MUST_CHECK int cert_make(const char *name, const char *cert_path, const char *key_path, struct fail *why);
+MUST_CHECK int cert_make(const char *name, const char *cert_path, const char *key_path,
+			 struct fail *why);
 
 #endif

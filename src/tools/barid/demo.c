@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define DOMAIN "example.test"
+#define DOMAIN	   "example.test"
 #define OFFSET_MAX 64000u
 
 struct demo {
@@ -54,7 +54,9 @@ static bool parse(const struct cli *c, struct demo *d)
 	return d->offset <= OFFSET_MAX && d->users <= 100000;
 }
 
-/* --- accounts ------------------------------------------------------------------------------------------------------------ */
+/* --- accounts
+ * ------------------------------------------------------------------------------------------------------------
+ */
 
 static int order(struct dir *dir, const char *const *words, size_t n, struct fail *why)
 {
@@ -106,17 +108,22 @@ static int add_accounts(const struct demo *d, struct fail *why)
 	return r;
 }
 
-/* --- configuration ---------------------------------------------------------------------------------------------------------- */
+/* --- configuration
+ * ----------------------------------------------------------------------------------------------------------
+ */
 
 static void write_conf(const struct demo *d, struct buf *text)
 {
 	unsigned o = (unsigned)d->offset;
 	(void)buf_addf(text, "hostname = mail." DOMAIN "\nstate_dir = %s\n", d->dir);
 	(void)buf_addf(text, "connections_per_address_max = 10000\n");
-	(void)buf_addf(text, "[tls]\ncertificate = %s/tls/cert.pem\nkey = %s/tls/key.pem\n", d->dir, d->dir);
-	(void)buf_addf(text, "[smtp]\npostmaster_domain = " DOMAIN "\nlisten = 127.0.0.1:%u\n", o + 25);
+	(void)buf_addf(text, "[tls]\ncertificate = %s/tls/cert.pem\nkey = %s/tls/key.pem\n", d->dir,
+		       d->dir);
+	(void)buf_addf(text, "[smtp]\npostmaster_domain = " DOMAIN "\nlisten = 127.0.0.1:%u\n",
+		       o + 25);
 	(void)buf_addf(text, "[submission]\nlisten = 127.0.0.1:%u\n", o + 587);
-	(void)buf_addf(text, "[imap]\nlisten = 127.0.0.1:%u\nlisten_tls = 127.0.0.1:%u\n", o + 143, o + 993);
+	(void)buf_addf(text, "[imap]\nlisten = 127.0.0.1:%u\nlisten_tls = 127.0.0.1:%u\n", o + 143,
+		       o + 993);
 	/* What the operator of the demo wants differently. */
 	(void)buf_addf(text, "%s", getenv("BARID_DEMO_CONF") ? getenv("BARID_DEMO_CONF") : "");
 }

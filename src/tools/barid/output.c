@@ -9,8 +9,9 @@
 #include <stdio.h>
 
 /* Columns whose cells are numbers in JSON. */
-static const char *const numeric[] = {"index", "pid", "restarts", "number", "size", "tries", "port", "value",
-				      "quota-mb", "used-bytes", "used-messages", "id", "users", "aliases"};
+static const char *const numeric[] = {"index",	       "pid",  "restarts", "number",   "size",
+				      "tries",	       "port", "value",	   "quota-mb", "used-bytes",
+				      "used-messages", "id",   "users",	   "aliases"};
 
 static bool is_numeric(struct str column)
 {
@@ -25,7 +26,8 @@ static json_t *value_of(struct str column, struct str cell)
 	uint64_t v;
 	if (is_numeric(column) && num_parse_u64(cell, &v) && v <= INT64_MAX)
 		return json_integer((json_int_t)v);
-	return utf8_valid(cell) ? json_stringn(cell.n ? cell.p : "", cell.n) : json_string("(not UTF-8)");
+	return utf8_valid(cell) ? json_stringn(cell.n ? cell.p : "", cell.n)
+				: json_string("(not UTF-8)");
 }
 
 static void print_json(const struct cli_table *t)
@@ -37,7 +39,8 @@ static void print_json(const struct cli_table *t)
 		for (size_t i = 0; i < t->n_columns; i++) {
 			char name[100];
 			(void)snprintf(name, sizeof name, "%.*s", STR_ARG(t->columns[i]));
-			(void)json_object_set_new(row, name, value_of(t->columns[i], t->cells[at + i]));
+			(void)json_object_set_new(row, name,
+						  value_of(t->columns[i], t->cells[at + i]));
 		}
 		(void)json_array_append_new(rows, row);
 	}
