@@ -50,9 +50,8 @@ static uint8_t next_of(const struct smtp_result *r)
 static void answer(struct mta_session *s, uint32_t seq, struct buf *out,
 		   const struct smtp_result *r)
 {
-	AUTO(buf)
-	struct buf plain = BUF_INIT(STATE_MAX),
-		   sealed = BUF_INIT(STATE_MAX + SEAL_OVERHEAD);
+	AUTO(buf) struct buf plain = BUF_INIT(STATE_MAX);
+	AUTO(buf) struct buf sealed = BUF_INIT(STATE_MAX + SEAL_OVERHEAD);
 	struct msg_session_done done = {
 		.session = s->id.v, .seq = seq, .next = next_of(r), .delay_ms = r->delay_ms};
 	done.flags = (uint8_t)((r->first ? DONE_FIRST : 0) | (r->last ? DONE_LAST : 0) |
