@@ -397,7 +397,7 @@ class Play:
             self.current = self.clients[step.who]
         if not self.current:
             raise Wrong("nobody is connected")
-        handler = {"C": self.client_line, "C|": self.client_raw, "C<": self.client_file,
+        handler = {"C": self.client_line, "C|": self.client_line, "C<": self.client_file,
                    "S": self.next_line, "S*": self.some_line, "S!": self.no_line}[step.head]
         handler(self.current, step)
 
@@ -419,14 +419,17 @@ class Play:
 
         return re.sub(r"\$(base64|repeat)\(([^()]*)\)", call, text)
 
-    def client_line(self, client, step):
-        client.send((self.expand(step.text) + "\r\n").encode("latin-1"))
-
-    def client_raw(self, client, step):
+    def sent(self, step):
+        """The bytes of a C: or C| line."""
+        text = self.expand(step.text)
+        if step.head == "C":
+            return (text + "\r\n").encode("latin-1")
         escapes = {"r": "\r", "n": "\n", "0": "\0", "t": "\t", "\\": "\\"}
-        text = re.sub(r"\\(?:x([0-9a-fA-F]{2})|([rn0t\\]))",
-                      lambda m: chr(int(m[1], 16)) if m[1] else escapes[m[2]], self.expand(step.text))
-        client.send(text.encode("latin-1"))
+        text = re.sub(r"\\(?:x([0-9a-fA-F]{2})|([rn0t\\]))", lambda m: chr(int(m[1], 16)) if m[1] else escapes[m[2]], text)
+        return text.encode("latin-1")
+
+    def client_line(self, client, step):
+        client.send(self.sent(step))
 
     def client_file(self, client, step):
         client.send(self.file(step.text))
