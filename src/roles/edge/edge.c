@@ -14,6 +14,7 @@ COUNTER(refused_address, "edge.refused-address", "connections refused: too many 
 #define ACCEPT_BURST	  64
 #define STOP_MS		  800
 #define NO_DESCRIPTORS_MS 200
+#define FLUSH_BYTES	  KIB(64)
 
 const struct service edge_services[SERVICES] = {
 	[SERVICE_SMTP] = {"smtp", &edge_smtp_ops, false, NULL},
@@ -220,6 +221,8 @@ static void take_output(struct ipc_channel *from, struct ipc_packet *p)
 	conn_write(s->conn, m.text);
 	if (m.source >= 0)
 		conn_write_file(s->conn, ipc_packet_take_fd(p, m.source), m.offset, m.length);
+	if (s->conn->out_bytes >= FLUSH_BYTES) /* else with what follows */
+		conn_flush(s->conn);
 }
 
 static void take_done(struct ipc_channel *from, struct ipc_packet *p)

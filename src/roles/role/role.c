@@ -62,7 +62,7 @@ static unsigned count_of(const struct role *role, const char *name)
 	return strcmp(name, "scan") == 0 ? (unsigned)role->conf->scan_workers : 1;
 }
 
-static void make_peers(struct role *role)
+void role_make_peers(struct role *role)
 {
 	for (size_t i = 0; role->ops->peers[i]; i++)
 		for (unsigned k = 0; k < count_of(role, role->ops->peers[i]); k++)
@@ -198,7 +198,7 @@ static void configure(struct role *role, struct ipc_packet *p)
 	role->gid = m.gid;
 	role->shared_gid = m.shared_gid;
 	role->state_fd = ipc_packet_take_fd(p, m.state);
-	make_peers(role);
+	role_make_peers(role);
 }
 
 static void enter_sandbox(struct role *role, char *report, size_t size)

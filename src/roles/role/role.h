@@ -82,6 +82,9 @@ void role_end(struct role *role); /* any thread */
  */
 void role_stop_aside(struct role *role, void (*finish)(struct role *role));
 
+/* Make the channels, all of them down: at start-up, and in tests, which play the peers. */
+void role_make_peers(struct role *role);
+
 /*
  * The channel to peer `name` number `index`. Every peer in ops->peers has its channels from start
  * on, also while it is down; another one is a bug. Any thread, as all of the following.
