@@ -514,11 +514,12 @@ static void a_quiet_session_moves(void **state)
 	done(&c, expect_command("a1 STORE 1 +FLAGS (x)").seq, NEXT_CONTINUE, "a1 OK\r\n");
 	c_expect(&c, "a1 OK\r\n");
 	fake_die(&w.user);
-	c_says(&c, "a2 NOOP\r\n"); /* while nobody is there */
+	c_says(&c, "a2 NOOP\r\na3 NOOP\r\n"); /* while nobody is there */
 	fake_start(&w.user, "user");
 	(void)expect_open("state1");
 	done(&c, expect_command("a2 NOOP").seq, NEXT_CONTINUE, "a2 OK\r\n");
-	c_expect(&c, "a2 OK\r\n");
+	done(&c, expect_command("a3 NOOP").seq, NEXT_CONTINUE, "a3 OK\r\n");
+	c_expect(&c, "a2 OK\r\na3 OK\r\n");
 	leave(&c);
 }
 
