@@ -15,6 +15,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -253,13 +254,13 @@ static void *thread_main(void *arg)
 	char *p = malloc(1 << 20);
 	memset(p, 1, 1 << 20);
 	free(p);
-	*(int *)arg = 7;
+	atomic_store((_Atomic int *)arg, 7);
 	return NULL;
 }
 
 static void threads_body(struct rig *rig)
 {
-	int got = 0;
+	_Atomic int got = 0;
 	pthread_t t[4];
 	enter(rig);
 	if (!(rig->profile.flags & SANDBOX_THREADS)) {
@@ -270,7 +271,7 @@ static void threads_body(struct rig *rig)
 		MUST(pthread_create(&t[i], NULL, thread_main, &got) == 0);
 	for (size_t i = 0; i < ARRAY_LEN(t); i++)
 		MUST(pthread_join(t[i], NULL) == 0);
-	MUST(got == 7);
+	MUST(atomic_load(&got) == 7);
 	REFUSED(fork(), EPERM);
 	MUST(syscall(SYS_clone3, NULL, 0) < 0 && errno == ENOSYS);
 }

@@ -113,9 +113,15 @@ static void work(struct bench *b, struct told *t)
 	for (size_t i = 0; i < LETTERS; i++)
 		submit_one(b, i, t);
 	answer_all(b, t);
-	if (b->n_receipts > 0) {
-		t->dropped = b->receipts[0].key;
-		spool_receipts_dropped(b->sp, b->receipts, 1);
+	struct spool_receipt first = {0};
+	(void)pthread_mutex_lock(&b->lock);
+	bool any = b->n_receipts > 0;
+	if (any)
+		first = b->receipts[0];
+	(void)pthread_mutex_unlock(&b->lock);
+	if (any) {
+		t->dropped = first.key;
+		spool_receipts_dropped(b->sp, &first, 1);
 	}
 	(void)!spool_delete(b->sp, t->number[3] ? t->number[3] : 1, &why);
 	bench_close(b);
