@@ -444,8 +444,6 @@ static void done(struct session *s, struct ipc_packet *p, const struct msg_sessi
 	flush_if_idle(s);
 	if (!s->conn)
 		return;
-	if (s->phase == SESSION_PARKED)
-		conn_park(s->conn);
 	if (may_take(s))
 		conn_resume(s->conn);
 }

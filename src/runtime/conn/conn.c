@@ -518,12 +518,6 @@ void conn_timeout(struct conn *c, uint64_t ms)
 		loop_timer_clear(c->loop, &c->timer);
 }
 
-void conn_park(struct conn *c)
-{
-	if (c->tls && !c->handshaking && !c->closing && list_empty(&c->out))
-		tls_stream_park(c->tls);
-}
-
 void conn_finish(struct conn *c)
 {
 	if (c->closing || c->finishing)

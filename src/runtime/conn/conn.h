@@ -101,8 +101,6 @@ void conn_pause(struct conn *c);
 void conn_resume(struct conn *c);
 /* ops->timeout after so long without another conn_timeout call; 0 = none. Not after conn_finish. */
 void conn_timeout(struct conn *c, uint64_t ms);
-/* The session will be quiet for long: give back what TLS keeps for it. */
-void conn_park(struct conn *c);
 
 /* Write what is queued, then close; at once while a handshake runs. Input is no longer offered. */
 void conn_finish(struct conn *c);

@@ -582,24 +582,6 @@ static void garbage_instead_of_a_handshake(void **state)
 	close_peer(&p);
 }
 
-static void parked_and_back(void **state)
-{
-	(void)state;
-	struct peer p;
-	open_peer(&p, true);
-	conn_park(p.c);
-	client_says(&p, STR("hello"));
-	step(&p);
-	assert_str(buf_str(&p.in), "hello");
-	conn_park(p.c);
-	conn_write(p.c, STR("you too"));
-	conn_park(p.c); /* not while output waits */
-	conn_flush(p.c);
-	client_reads_all(&p);
-	assert_str(buf_str(&p.out), "you too");
-	close_peer(&p);
-}
-
 /* --- ends
  * -----------------------------------------------------------------------------------------------
  */
@@ -885,7 +867,6 @@ int main(void)
 		cmocka_unit_test(starttls_for_a_client_that_left),
 		cmocka_unit_test(starttls_never_overtakes_plain_text),
 		cmocka_unit_test(garbage_instead_of_a_handshake),
-		cmocka_unit_test(parked_and_back),
 		cmocka_unit_test(close_inside_of_every_callback),
 		cmocka_unit_test(finish_writes_everything_first),
 		cmocka_unit_test(finish_does_not_wait_for_a_handshake),

@@ -4,7 +4,8 @@
  *
  * The only includer of libssl. A struct tls_ctx is an immutable set of certificates and settings,
  * shared by reference: a reload makes a new one, connections keep theirs. A struct tls_stream is
- * one connection, used by one thread at a time.
+ * one connection, used by one thread at a time. It keeps record buffers (33 KiB) only while bytes
+ * are in them: a quiet client costs about 14 KiB.
  *
  * No renegotiation, no compression, no early data. Session tickets are stateless; their keys live
  * in memory only, belong to the process (so they outlive a reload) and rotate every hour.
@@ -75,8 +76,6 @@ MUST_CHECK int tls_stream_write(struct tls_stream *s, struct str bytes, size_t *
 				struct fail *why);
 /* Tell the peer that we end; one attempt. */
 void tls_stream_close_notify(struct tls_stream *s);
-/* Give back the record buffers while nothing happens; they come back by themselves. */
-void tls_stream_park(struct tls_stream *s);
 
 /* "TLSv1.3 TLS_AES_256_GCM_SHA384": for Received and logs; borrowed. Empty before the handshake. */
 struct str tls_stream_text(const struct tls_stream *s);

@@ -150,8 +150,11 @@ static SSL_CTX *new_settings(void)
 					     SSL_OP_CIPHER_SERVER_PREFERENCE |
 					     SSL_OP_PRIORITIZE_CHACHA |
 					     SSL_OP_IGNORE_UNEXPECTED_EOF);
-	(void)SSL_CTX_set_mode(c,
-			       SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	/* RELEASE: 33 KiB of buffers are there while bytes are in them, not as long as a client is.
+	 */
+	(void)SSL_CTX_set_mode(c, SSL_MODE_ENABLE_PARTIAL_WRITE |
+					  SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+					  SSL_MODE_RELEASE_BUFFERS);
 	(void)SSL_CTX_set_session_id_context(c, (const unsigned char *)SESSION_ID,
 					     sizeof SESSION_ID - 1);
 	SSL_CTX_set_alpn_select_cb(c, choose_protocol, NULL);

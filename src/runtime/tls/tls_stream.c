@@ -128,11 +128,6 @@ void tls_stream_close_notify(struct tls_stream *s)
 	ERR_clear_error();
 }
 
-void tls_stream_park(struct tls_stream *s)
-{
-	(void)SSL_free_buffers(s->ssl); /* refuses, rightly, while bytes are in them */
-}
-
 struct str tls_stream_text(const struct tls_stream *s)
 {
 	return str_c(s->text);
