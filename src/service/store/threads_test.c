@@ -186,11 +186,14 @@ static void run_all(enum store_engine_kind kind)
 		continue;
 	for (unsigned i = 0; i < DELIVERERS; i++)
 		pthread_join(d[i].thread, NULL);
+	/* A session may be through before the others begin; somebody heard of somebody. */
+	unsigned events = 0;
 	for (unsigned i = 0; i < SESSIONS; i++) {
 		pthread_join(s[i].thread, NULL);
-		assert_true(s[i].events > 0);
+		events += s[i].events;
 		arena_clear(&s[i].arena);
 	}
+	assert_true(events > 0);
 	OK(store_check(w->s, ALICE, &w->why));
 	struct store_stats st;
 	store_get_stats(w->s, &st);
