@@ -8,6 +8,24 @@
 #define NONCE 12
 #define TAG   16
 
+/*
+ * A nonce must never come again under one key, and the key outlives processes: 64 random bits for
+ * 2^32 nonces that count up. (All-random ones would repeat after some 2^32 seals already.)
+ */
+static void next_nonce(char *nonce)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	static unsigned char block[NONCE - sizeof(uint32_t)];
+	static uint32_t count;
+	pthread_mutex_lock(&lock);
+	if (count == 0)
+		rand_bytes(block, sizeof block);
+	count++;
+	memcpy(nonce, block, sizeof block);
+	memcpy(nonce + sizeof block, &count, sizeof count);
+	pthread_mutex_unlock(&lock);
+}
+
 static const EVP_CIPHER *cipher;
 static void fetch(void)
 {
@@ -35,7 +53,7 @@ int seal(const unsigned char key[SEAL_KEY_SIZE], struct str purpose, struct str 
 	char *room = plain.n < INT32_MAX ? buf_room(out, plain.n + SEAL_OVERHEAD) : NULL;
 	if (!room)
 		return -FAIL_LIMIT;
-	rand_bytes(room, NONCE);
+	next_nonce(room);
 	unsigned char *text = (unsigned char *)room + NONCE;
 	int n = 0, rest = 0;
 	EVP_CIPHER_CTX *c = begin(1, key, room, purpose);

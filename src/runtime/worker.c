@@ -109,14 +109,18 @@ void lane_submit(struct lane *lane, struct job *job)
 	pthread_mutex_lock(&p->lock);
 	bool was_empty = list_empty(&lane->jobs);
 	list_append(&lane->jobs, &job->link);
-	if (was_empty && !lane->running) {
+	bool was_ready = was_empty && !lane->running;
+	if (was_ready) {
 		list_append(&p->ready, &lane->ready);
 		p->ready_count++;
 		if (p->ready_count > p->idle && p->threads < p->max_threads)
 			grow(p);
-		pthread_cond_signal(&p->work);
 	}
+	/* From here on the lane may be gone, if its job says so; not the pool. */
+	bool wake = was_ready && p->idle > 0;
 	pthread_mutex_unlock(&p->lock);
+	if (wake) /* not under the lock, where the woken would only wait again */
+		pthread_cond_signal(&p->work);
 }
 
 void pool_submit(struct pool *p, struct pool_job *j)

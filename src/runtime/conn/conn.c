@@ -146,7 +146,9 @@ static void update_interest(struct conn *c)
 	if (c->closing || c->handshaking || c->lingering)
 		return; /* each watches for what it needs itself */
 	bool out = !list_empty(&c->out) || c->tls_wants_out;
-	loop_want(c->loop, &c->io, (may_read(c) ? EPOLLIN : 0u) | (out ? EPOLLOUT : 0u));
+	/* A pause is often over before the client speaks: ready() stops listening if it does. */
+	bool in = may_read(c) || (c->paused && (c->io.events & EPOLLIN));
+	loop_want(c->loop, &c->io, (in ? EPOLLIN : 0u) | (out ? EPOLLOUT : 0u));
 }
 
 /* --- output
@@ -407,9 +409,12 @@ static void ready(struct loop_io *io, uint32_t events)
 			conn_flush(c);
 		if (readable && may_read(c))
 			read_input(c);
-		else if (!c->closing && !c->handshaking && !c->lingering &&
-			 (events & (EPOLLHUP | EPOLLERR)))
+		else if (c->closing || c->lingering)
+			; /* the flush was the last one */
+		else if (events & (EPOLLHUP | EPOLLERR))
 			end(c, CONN_END_PEER, NULL);
+		else if (events & EPOLLIN)
+			loop_want(c->loop, &c->io, c->io.events & ~(uint32_t)EPOLLIN);
 	}
 	(void)leave(c);
 }

@@ -10,15 +10,18 @@
 #include "sys/sock.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/epoll.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #define QUEUE_MESSAGES_MAX 65536u
 #define QUEUE_BYTES_MAX	   MIB(64)
 #define RECEIVE_BURST	   64
+#define BODY_GUESS	   500 /* most messages are smaller: one allocation */
 
 /* A message that waits for credit, for room in the socket, or for the peer to come (back). */
 struct outgoing {
@@ -42,7 +45,7 @@ struct ipc_pending {
 	struct ipc_packet *reply;
 	struct fail why;
 	struct outgoing *waiting; /* not sent yet */
-	pthread_cond_t answered;  /* ipc_call */
+	_Atomic uint32_t done;	  /* ipc_call: a futex; set last, the caller's stack goes then */
 	struct ipc_channel *ch;	  /* ipc_ask, from here on */
 	struct ipc_ask *ask;
 	struct loop_timer timer;
@@ -276,6 +279,7 @@ static int send_message(struct ipc_channel *ch, struct ipc_head *head, const voi
 	struct ipc_out out = {.body = BUF_INIT(IPC_BODY_MAX)};
 	struct ipc_pending *pending = how->pending;
 	AUTO_FD int spill = -1;
+	(void)buf_room(&out.body, BODY_GUESS);
 	int r = encode(head->type, msg, &out, head, &spill);
 	if (r == 0) {
 		pthread_mutex_lock(&ch->lock);
@@ -387,13 +391,40 @@ static struct timespec deadline_after(unsigned ms)
 	return t;
 }
 
-static void cond_init_mono(pthread_cond_t *cond)
+/*
+ * The one who answers sets `done` under the channel's lock and wakes outside of it: so the caller
+ * does not wake only to wait for the lock. The address may be somebody else's stack by the time of
+ * the wake: a spurious wake-up, which every waiter expects.
+ */
+static void wait_done(_Atomic uint32_t *done, const struct timespec *until)
 {
-	pthread_condattr_t attr;
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(cond, &attr);
-	pthread_condattr_destroy(&attr);
+	(void)syscall(SYS_futex, done, FUTEX_WAIT_BITSET_PRIVATE, 0, until, NULL,
+		      FUTEX_BITSET_MATCH_ANY);
+}
+
+static void wake_done(_Atomic uint32_t *done)
+{
+	(void)syscall(SYS_futex, done, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+
+static bool is_past(const struct timespec *t)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec > t->tv_sec || (now.tv_sec == t->tv_sec && now.tv_nsec >= t->tv_nsec);
+}
+
+/* The deadline is over; an answer that came at the last moment counts. */
+static void give_up_waiting(struct ipc_channel *ch, struct ipc_pending *w,
+			    const struct ipc_question *q, unsigned ms)
+{
+	pthread_mutex_lock(&ch->lock);
+	if (!w->finished) {
+		retire(ch, w);
+		w->r = fail_set(&w->why, FAIL_DEADLINE, NULL, "%s %u did not answer %s in %u ms",
+				ch->name, ch->index, ipc_type_name(q->type), ms);
+	}
+	pthread_mutex_unlock(&ch->lock);
 }
 
 int ipc_call(struct ipc_channel *ch, const struct ipc_question *q, struct ipc_packet **ret,
@@ -405,25 +436,14 @@ int ipc_call(struct ipc_channel *ch, const struct ipc_question *q, struct ipc_pa
 	struct ipc_pending w = {.want = q->want, .only_while_up = q->only_while_up};
 	struct sending how = {.pending = &w};
 	CHECK(!loop_is_own_thread(ch->loop)); /* it would wait for itself */
-	cond_init_mono(&w.answered);
 	int r = send_message(ch, &head, q->msg, &how);
-	if (r < 0) {
-		pthread_cond_destroy(&w.answered);
+	if (r < 0)
 		return fail_set(why, (enum fail_code) - r, NULL, "cannot ask %s %u for %s",
 				ch->name, ch->index, ipc_type_name(q->type));
-	}
-	pthread_mutex_lock(&ch->lock);
-	while (!w.finished) {
-		if (pthread_cond_timedwait(&w.answered, &ch->lock, &until) == ETIMEDOUT &&
-		    !w.finished) {
-			retire(ch, &w);
-			w.r = fail_set(&w.why, FAIL_DEADLINE, NULL,
-				       "%s %u did not answer %s in %u ms", ch->name, ch->index,
-				       ipc_type_name(q->type), ms);
-		}
-	}
-	pthread_mutex_unlock(&ch->lock);
-	pthread_cond_destroy(&w.answered);
+	while (!atomic_load(&w.done) && !is_past(&until))
+		wait_done(&w.done, &until);
+	if (!atomic_load(&w.done))
+		give_up_waiting(ch, &w, q, ms);
 	if (w.r == 0) {
 		w.r = judge(&w.reply, q->want, &w.why);
 		*ret = w.reply;
@@ -511,10 +531,12 @@ static void take_reply(struct ipc_channel *ch, struct ipc_packet *p)
 	retire(ch, w);
 	bool ask = w->ask != NULL;
 	if (!ask)
-		pthread_cond_signal(&w->answered);
+		atomic_store(&w->done, 1);
 	pthread_mutex_unlock(&ch->lock);
 	if (ask)
 		finish_ask(w);
+	else
+		wake_done(&w->done);
 }
 
 /* Fail every question that the dead peer had received, and those that may not wait for the next; or
@@ -525,6 +547,7 @@ static void fail_questions(struct ipc_channel *ch, bool all)
 		again = false;
 		pthread_mutex_lock(&ch->lock);
 		struct ipc_pending *ask = NULL;
+		_Atomic uint32_t *call = NULL;
 		MAP_EACH (&ch->pending, i) {
 			struct ipc_pending *w = ch->pending.slots[i].value;
 			if (!w->sent && !w->only_while_up && !all)
@@ -533,15 +556,19 @@ static void fail_questions(struct ipc_channel *ch, bool all)
 			w->r = fail_set(&w->why, FAIL_PEER, NULL, "%s %u ended", ch->name,
 					ch->index);
 			retire(ch, w);
-			if (w->ask)
+			if (w->ask) {
 				ask = w;
-			else
-				pthread_cond_signal(&w->answered);
+			} else {
+				call = &w->done;
+				atomic_store(call, 1);
+			}
 			break;
 		}
 		pthread_mutex_unlock(&ch->lock);
 		if (ask)
 			finish_ask(ask);
+		if (call)
+			wake_done(call);
 	}
 }
 
