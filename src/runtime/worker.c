@@ -1,20 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "runtime/worker.h"
 #include "base/check.h"
+#include "sys/futex.h"
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 
-#define IDLE_SECONDS 10
+#define IDLE_MS 10000
+
+/* A thread that waits for work; on its stack. Who gives it a lane takes it out of the list. */
+struct idler {
+	struct list link;
+	struct lane *lane; /* NULL: look around */
+	_Atomic uint32_t woken;
+};
 
 struct pool {
 	pthread_mutex_t lock; /* guards everything below and every lane of the pool */
-	pthread_cond_t work;  /* a lane became ready, or the pool ends */
 	pthread_cond_t ended; /* a thread ended */
-	struct list ready;    /* lanes with a job to run and none running */
-	size_t ready_count;
+	struct list ready;  /* lanes with a job to run and none running, while no thread is idle */
+	struct list idlers; /* the one that was busy last comes first: the others may go */
 	unsigned threads;
-	unsigned idle;
 	unsigned max_threads;
 	size_t stack;
 	bool ending;
@@ -24,37 +29,36 @@ struct pool {
 struct pool *pool_new(const char *name, unsigned max_threads, unsigned stack_kib)
 {
 	struct pool *p = xcalloc(1, sizeof *p);
-	pthread_condattr_t attr;
 	pthread_mutex_init(&p->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&p->work, &attr);
-	pthread_cond_init(&p->ended, &attr);
-	pthread_condattr_destroy(&attr);
+	pthread_cond_init(&p->ended, NULL);
 	list_init(&p->ready);
+	list_init(&p->idlers);
 	p->max_threads = max_threads;
 	p->stack = KIB(stack_kib ? stack_kib : 256);
 	(void)snprintf(p->name, sizeof p->name, "%s", name);
 	return p;
 }
 
-/* Wait for a ready lane; NULL when this thread should end. Called with the lock held. */
+static struct lane *take_ready(struct pool *p)
+{
+	struct list *n = list_pop(&p->ready);
+	return n ? CONTAINER_OF(n, struct lane, ready) : NULL;
+}
+
+/* Wait for a lane; NULL when this thread should end. Called with the lock held. */
 static struct lane *next_lane(struct pool *p)
 {
-	struct timespec until;
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += IDLE_SECONDS;
-	while (list_empty(&p->ready)) {
-		if (p->ending)
-			return NULL;
-		p->idle++;
-		int r = pthread_cond_timedwait(&p->work, &p->lock, &until);
-		p->idle--;
-		if (r && list_empty(&p->ready))
-			return NULL;
-	}
-	p->ready_count--;
-	return CONTAINER_OF(list_take(&p->ready), struct lane, ready);
+	struct lane *lane = take_ready(p);
+	if (lane || p->ending)
+		return lane;
+	struct idler me = {0};
+	struct timespec until = futex_deadline(IDLE_MS);
+	list_prepend(&p->idlers, &me.link);
+	pthread_mutex_unlock(&p->lock);
+	(void)futex_wait(&me.woken, &until);
+	pthread_mutex_lock(&p->lock);
+	list_remove(&me.link); /* when nobody gave us work */
+	return me.lane ? me.lane : take_ready(p);
 }
 
 static void *work(void *arg)
@@ -72,10 +76,8 @@ static void *work(void *arg)
 		if (once)
 			continue; /* the lane may be gone, with its job */
 		lane->running = false;
-		if (!list_empty(&lane->jobs)) {
+		if (!list_empty(&lane->jobs))
 			list_append(&p->ready, &lane->ready);
-			p->ready_count++;
-		}
 	}
 	p->threads--;
 	pthread_cond_broadcast(&p->ended);
@@ -103,24 +105,34 @@ void lane_init(struct lane *lane, struct pool *pool)
 	list_init(&lane->ready);
 }
 
+/* Hand the lane to an idle thread, whose word is to be woken, or to the next that has time. */
+static _Atomic uint32_t *dispatch(struct pool *p, struct lane *lane)
+{
+	struct list *n = list_pop(&p->idlers);
+	if (!n) {
+		list_append(&p->ready, &lane->ready);
+		if (p->threads < p->max_threads)
+			grow(p);
+		return NULL;
+	}
+	struct idler *idler = CONTAINER_OF(n, struct idler, link);
+	idler->lane = lane;
+	atomic_store(&idler->woken, 1);
+	return &idler->woken;
+}
+
 void lane_submit(struct lane *lane, struct job *job)
 {
 	struct pool *p = lane->pool;
+	_Atomic uint32_t *wake = NULL;
 	pthread_mutex_lock(&p->lock);
 	bool was_empty = list_empty(&lane->jobs);
 	list_append(&lane->jobs, &job->link);
-	bool was_ready = was_empty && !lane->running;
-	if (was_ready) {
-		list_append(&p->ready, &lane->ready);
-		p->ready_count++;
-		if (p->ready_count > p->idle && p->threads < p->max_threads)
-			grow(p);
-	}
-	/* From here on the lane may be gone, if its job says so; not the pool. */
-	bool wake = was_ready && p->idle > 0;
+	if (was_empty && !lane->running)
+		wake = dispatch(p, lane);
 	pthread_mutex_unlock(&p->lock);
-	if (wake) /* not under the lock, where the woken would only wait again */
-		pthread_cond_signal(&p->work);
+	if (wake)
+		futex_wake(wake);
 }
 
 void pool_submit(struct pool *p, struct pool_job *j)
@@ -152,11 +164,14 @@ void pool_free(struct pool *p)
 		return;
 	pthread_mutex_lock(&p->lock);
 	p->ending = true;
-	pthread_cond_broadcast(&p->work);
+	for (struct list *n; (n = list_pop(&p->idlers));) {
+		struct idler *idler = CONTAINER_OF(n, struct idler, link);
+		atomic_store(&idler->woken, 1);
+		futex_wake(&idler->woken);
+	}
 	while (p->threads)
 		pthread_cond_wait(&p->ended, &p->lock);
 	pthread_mutex_unlock(&p->lock);
-	pthread_cond_destroy(&p->work);
 	pthread_cond_destroy(&p->ended);
 	pthread_mutex_destroy(&p->lock);
 	free(p);

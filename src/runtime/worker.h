@@ -4,9 +4,9 @@
  * [runtime]
  *
  * A pool grows a thread when a job waits and none is free, up to its maximum, and lets idle
- * threads go after ten seconds. A lane is a FIFO: at most one of its jobs runs at a time, so a
- * handler owns its session without a lock. Jobs are intrusive and owned by the caller; `run` may
- * free the job. Any thread may submit.
+ * threads go after ten seconds; work goes to the thread that was busy last. A lane is a FIFO: at
+ * most one of its jobs runs at a time, so a handler owns its session without a lock. Jobs are
+ * intrusive and owned by the caller; `run` may free the job. Any thread may submit.
  */
 #ifndef BARID_RUNTIME_WORKER_H
 #define BARID_RUNTIME_WORKER_H

@@ -66,11 +66,31 @@ static void a_job_of_its_own_may_free_itself(void **state)
 	assert_int_equal(atomic_load(&done), 2000);
 }
 
+/* Threads come as they are needed, and one after another is enough for jobs that come one by one.
+ */
+static void idle_threads_are_used_again(void **state)
+{
+	(void)state;
+	struct pool *p = pool_new("test", 4, 0);
+	atomic_store(&done, 0);
+	for (int i = 0; i < 200; i++) {
+		struct pool_job *j = xcalloc(1, sizeof *j);
+		j->job.run = count_and_free;
+		pool_submit(p, j);
+		while (atomic_load(&done) <= i)
+			usleep(10);
+		usleep(50); /* it goes back to sleep */
+	}
+	assert_true(pool_threads(p) <= 2);
+	pool_free(p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(lanes_keep_their_order),
 		cmocka_unit_test(a_job_of_its_own_may_free_itself),
+		cmocka_unit_test(idle_threads_are_used_again),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

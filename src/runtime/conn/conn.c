@@ -342,6 +342,12 @@ static void at_eof(struct conn *c)
 	c->ops->eof(c);
 }
 
+/* Less came than was asked for: more is not there, or epoll will say so. */
+static bool is_drained(const struct conn *c, size_t n)
+{
+	return n < CONN_READ_SIZE && !(c->tls && tls_stream_pending(c->tls));
+}
+
 /* The caller has entered. */
 static void read_input(struct conn *c)
 {
@@ -351,11 +357,15 @@ static void read_input(struct conn *c)
 	c->tls_wants_out = false;
 	if (c->kept.n && may_read(c))
 		offer(c, STR(""));
-	for (int i = 0; i < READ_ROUNDS && io == IO_OK && may_read(c) && !c->kept.n; i++) {
+	bool drained = false;
+	for (int i = 0; i < READ_ROUNDS && io == IO_OK && !drained && may_read(c) && !c->kept.n;
+	     i++) {
 		size_t n = 0;
 		io = read_some(c, piece, sizeof piece, &n, &why);
-		if (io == IO_OK)
-			offer(c, (struct str){piece, n});
+		if (io != IO_OK)
+			break;
+		offer(c, (struct str){piece, n});
+		drained = !c->closing && is_drained(c, n);
 	}
 	if (c->closing || c->handshaking)
 		return;
@@ -369,7 +379,7 @@ static void read_input(struct conn *c)
 	}
 	c->tls_wants_out = io == IO_WANT_OUT;
 	/* What TLS has decrypted already does not show in epoll. */
-	if (io == IO_OK && may_read(c))
+	if (io == IO_OK && !drained && may_read(c))
 		conn_resume(c);
 	update_interest(c);
 }

@@ -7,14 +7,13 @@
 #include "runtime/loop.h"
 #include "sys/clock.h"
 #include "sys/fdpass.h"
+#include "sys/futex.h"
 #include "sys/sock.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/futex.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/epoll.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -378,42 +377,6 @@ static void retire(struct ipc_channel *ch, struct ipc_pending *w)
 	w->finished = true;
 }
 
-static struct timespec deadline_after(unsigned ms)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	t.tv_sec += ms / 1000;
-	t.tv_nsec += (long)(ms % 1000) * 1000000;
-	if (t.tv_nsec >= 1000000000) {
-		t.tv_sec++;
-		t.tv_nsec -= 1000000000;
-	}
-	return t;
-}
-
-/*
- * The one who answers sets `done` under the channel's lock and wakes outside of it: so the caller
- * does not wake only to wait for the lock. The address may be somebody else's stack by the time of
- * the wake: a spurious wake-up, which every waiter expects.
- */
-static void wait_done(_Atomic uint32_t *done, const struct timespec *until)
-{
-	(void)syscall(SYS_futex, done, FUTEX_WAIT_BITSET_PRIVATE, 0, until, NULL,
-		      FUTEX_BITSET_MATCH_ANY);
-}
-
-static void wake_done(_Atomic uint32_t *done)
-{
-	(void)syscall(SYS_futex, done, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
-}
-
-static bool is_past(const struct timespec *t)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec > t->tv_sec || (now.tv_sec == t->tv_sec && now.tv_nsec >= t->tv_nsec);
-}
-
 /* The deadline is over; an answer that came at the last moment counts. */
 static void give_up_waiting(struct ipc_channel *ch, struct ipc_pending *w,
 			    const struct ipc_question *q, unsigned ms)
@@ -431,7 +394,7 @@ int ipc_call(struct ipc_channel *ch, const struct ipc_question *q, struct ipc_pa
 	     struct fail *why)
 {
 	unsigned ms = q->deadline_ms ? q->deadline_ms : IPC_DEADLINE_MS;
-	struct timespec until = deadline_after(ms);
+	struct timespec until = futex_deadline(ms);
 	struct ipc_head head = {.type = (uint16_t)q->type, .trace = q->trace.v, .deadline_ms = ms};
 	struct ipc_pending w = {.want = q->want, .only_while_up = q->only_while_up};
 	struct sending how = {.pending = &w};
@@ -440,9 +403,7 @@ int ipc_call(struct ipc_channel *ch, const struct ipc_question *q, struct ipc_pa
 	if (r < 0)
 		return fail_set(why, (enum fail_code) - r, NULL, "cannot ask %s %u for %s",
 				ch->name, ch->index, ipc_type_name(q->type));
-	while (!atomic_load(&w.done) && !is_past(&until))
-		wait_done(&w.done, &until);
-	if (!atomic_load(&w.done))
+	if (!futex_wait(&w.done, &until))
 		give_up_waiting(ch, &w, q, ms);
 	if (w.r == 0) {
 		w.r = judge(&w.reply, q->want, &w.why);
@@ -536,7 +497,7 @@ static void take_reply(struct ipc_channel *ch, struct ipc_packet *p)
 	if (ask)
 		finish_ask(w);
 	else
-		wake_done(&w->done);
+		futex_wake(&w->done);
 }
 
 /* Fail every question that the dead peer had received, and those that may not wait for the next; or
@@ -568,7 +529,7 @@ static void fail_questions(struct ipc_channel *ch, bool all)
 		if (ask)
 			finish_ask(ask);
 		if (call)
-			wake_done(call);
+			futex_wake(call);
 	}
 }
 

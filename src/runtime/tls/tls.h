@@ -68,6 +68,8 @@ MUST_CHECK int tls_stream_handshake(struct tls_stream *s, struct fail *why);
 /* TLS_OK with 1..size bytes. */
 MUST_CHECK int tls_stream_read(struct tls_stream *s, char *into, size_t size, size_t *ret_n,
 			       struct fail *why);
+/* Does a read find bytes without asking the socket? epoll knows nothing of them. */
+bool tls_stream_pending(const struct tls_stream *s);
 /*
  * TLS_OK with 1..n bytes taken (partial writes happen; the rest may be offered from another
  * address). After TLS_WANT_*, the next call must offer the same bytes again, with or without more.

@@ -150,6 +150,7 @@ static SSL_CTX *new_settings(void)
 					     SSL_OP_CIPHER_SERVER_PREFERENCE |
 					     SSL_OP_PRIORITIZE_CHACHA |
 					     SSL_OP_IGNORE_UNEXPECTED_EOF);
+	SSL_CTX_set_read_ahead(c, 1); /* header and record by one system call */
 	/* RELEASE: 33 KiB of buffers are there while bytes are in them, not as long as a client is.
 	 */
 	(void)SSL_CTX_set_mode(c, SSL_MODE_ENABLE_PARTIAL_WRITE |

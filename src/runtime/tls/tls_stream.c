@@ -119,6 +119,11 @@ int tls_stream_write(struct tls_stream *s, struct str bytes, size_t *ret_n, stru
 	return TLS_OK;
 }
 
+bool tls_stream_pending(const struct tls_stream *s)
+{
+	return SSL_has_pending(s->ssl) == 1;
+}
+
 void tls_stream_close_notify(struct tls_stream *s)
 {
 	/* During a handshake there is nothing to end; OpenSSL calls that an error. */
