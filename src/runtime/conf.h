@@ -76,10 +76,19 @@ enum conf_type {
 	CONF_NETWORKS
 };
 
+/* When a changed value counts, once `barid reload` has made the file the running configuration. */
+enum conf_apply {
+	CONF_LIVE,   /* at once, also for what goes on: a command under way keeps what it began with
+		      */
+	CONF_NEW,    /* for connections that begin from now on; open ones keep what they have */
+	CONF_RESTART /* when the server is started again (`barid reload` says which ones wait) */
+};
+
 struct conf_setting {
 	const char *section; /* "" before the first [section] */
 	const char *key;
 	enum conf_type type;
+	enum conf_apply apply;
 	size_t offset;	     /* in struct conf */
 	const char *value;   /* default, as written in a file */
 	uint64_t min, max;   /* numbers, bytes or milliseconds */
