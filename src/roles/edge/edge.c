@@ -70,7 +70,7 @@ void edge_session_ended(struct session *s)
 {
 	s->edge->open--;
 	count_address(s->edge, s, -1);
-	if (s->edge->stopping && s->edge->open == 0)
+	if ((s->edge->stopping || s->edge->draining) && s->edge->open == 0)
 		role_end(s->edge->role);
 }
 
@@ -290,15 +290,25 @@ static void stop_now(struct loop_timer *t)
 	role_end(edge.role);
 }
 
-static void stop(struct role *role)
+void edge_stop_accepting(struct edge *e)
 {
-	edge.stopping = true;
-	loop_timer_clear(role->loop, &edge.accept_again);
-	for (size_t i = 0; i < edge.listeners.n; i++) {
-		int fd = edge.listeners.p[i]->io.fd;
-		loop_remove(role->loop, &edge.listeners.p[i]->io);
+	loop_timer_clear(e->role->loop, &e->accept_again);
+	for (size_t i = 0; i < e->listeners.n; i++) {
+		int fd = e->listeners.p[i]->io.fd;
+		loop_remove(e->role->loop, &e->listeners.p[i]->io);
 		(void)close(fd);
+		free(e->listeners.p[i]);
 	}
+	vec_clear(&e->listeners);
+}
+
+void edge_stop(struct role *role)
+{
+	if (edge.stopping)
+		return;
+	edge.stopping = true;
+	loop_timer_clear(role->loop, &edge.drain_tick);
+	edge_stop_accepting(&edge);
 	LIST_EACH (&edge.all, link) {
 		struct session *s = CONTAINER_OF(link, struct session, link);
 		s->service->ops->shutdown(s);
@@ -322,5 +332,6 @@ const struct role_ops edge_role_ops = {
 	.peer_down = peer_down,
 	.listener = take_listener,
 	.certificate = take_certificate,
-	.stop = stop,
+	.stop = edge_stop,
+	.drain = edge_drain,
 };

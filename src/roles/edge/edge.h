@@ -65,7 +65,9 @@ struct session_ops {
 	void (*backend_lost)(struct session *s);
 	void (*backend_back)(struct session *s);
 	void (*shutdown)(struct session *s); /* say goodbye and finish */
-	void (*clear)(struct session *s);    /* free what the protocol keeps */
+	bool (*quiet)(
+		const struct session *s); /* between two commands: nobody waits for anything */
+	void (*clear)(struct session *s); /* free what the protocol keeps */
 };
 
 #define EDGE_LITERALS_MAX 64
@@ -124,6 +126,7 @@ struct session {
 	bool trusted;
 	bool normalise; /* bare CR and LF become CRLF */
 	enum session_phase phase;
+	struct mono_ns heard;	     /* when the client last said something */
 	struct ipc_channel *backend; /* NULL before login */
 	uint32_t seq;		     /* of the last command sent */
 	struct buf state;	     /* sealed, to resume from */
@@ -157,13 +160,24 @@ struct edge {
 	struct netcidr *trusted, *normalise;
 	size_t trusted_n, normalise_n;
 	bool stopping;
+	bool draining; /* no more clients; see drain.c */
+	struct mono_ns drain_deadline;
+	int64_t drain_grace_ms;
+	struct loop_timer drain_tick;
 	struct loop_timer stop_timer;
 	struct loop_timer accept_again; /* runs while there are no descriptors for connections */
 };
 extern struct edge edge;
 extern const struct role_ops edge_role_ops;
 
-/* edge.c: keep count */
+/* edge.c */
+/* Close the listening sockets; master and a successor have theirs. */
+void edge_stop_accepting(struct edge *e);
+/* Send everybody away, and end. */
+void edge_stop(struct role *role);
+/* drain.c: role_ops.drain */
+void edge_drain(struct role *role, uint32_t grace_ms, uint32_t deadline_ms);
+/* Keep count. */
 void edge_session_began(struct session *s);
 void edge_session_ended(struct session *s);
 

@@ -485,6 +485,15 @@ static void say_goodbye(struct session *s)
 	session_finish(s);
 }
 
+static bool quiet(const struct session *s)
+{
+	const struct imap_edge *m = &s->imap;
+	return (s->phase == SESSION_LOGIN || s->phase == SESSION_RUNNING ||
+		s->phase == SESSION_PARKED) &&
+	       m->in_flight == 0 && !m->more && !m->literals && !s->mid_answer &&
+	       !s->conn->handshaking;
+}
+
 static void clear(struct session *s)
 {
 	if (s->imap.login)
@@ -508,4 +517,5 @@ const struct session_ops edge_imap_ops = {.init = init,
 					  .backend_lost = backend_lost,
 					  .backend_back = backend_back,
 					  .shutdown = say_goodbye,
+					  .quiet = quiet,
 					  .clear = clear};

@@ -532,6 +532,13 @@ static void timeout(struct session *s)
 	session_finish(s);
 }
 
+static bool quiet(const struct session *s)
+{
+	const struct smtp_edge *m = &s->smtp;
+	return s->phase == SESSION_RUNNING && m->input == SMTP_INPUT_LINES && !m->busy &&
+	       !m->batch.n && !s->mid_answer && !s->conn->handshaking;
+}
+
 static void clear(struct session *s)
 {
 	struct smtp_edge *m = &s->smtp;
@@ -554,4 +561,5 @@ const struct session_ops edge_smtp_ops = {.init = init,
 					  .backend_lost = backend_lost,
 					  .backend_back = backend_back,
 					  .shutdown = say_goodbye,
+					  .quiet = quiet,
 					  .clear = clear};

@@ -89,6 +89,7 @@ void session_ask(struct session *s, struct ipc_channel *ch, const struct ipc_que
 static void input(struct conn *c, struct str *in)
 {
 	struct session *s = c->owner;
+	s->heard = loop_now(s->edge->role->loop);
 	log_context(s->trace, s->id);
 	s->service->ops->input(s, in);
 	log_context((struct trace_id){0}, (struct session_id){0});
@@ -153,6 +154,7 @@ struct session *session_accept(struct edge *e, const struct service *service, in
 	s->id.v = e->next_session++;
 	s->trace.v = rand_u64() | 1;
 	s->peer = *peer;
+	s->heard = loop_now(e->role->loop);
 	(void)!sock_local(fd, &s->local, NULL);
 	s->trusted = within(e->trusted, e->trusted_n, peer);
 	s->normalise = within(e->normalise, e->normalise_n, peer);

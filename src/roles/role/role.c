@@ -177,6 +177,17 @@ static void stop(struct role *role)
 		role_end(role);
 }
 
+static void drain(struct role *role, struct ipc_packet *p)
+{
+	struct msg_drain m;
+	if (msg_drain_read(p, &m) < 0)
+		return;
+	if (role->ops->drain && role->started)
+		role->ops->drain(role, m.grace_ms, m.deadline_ms);
+	else
+		stop(role);
+}
+
 static void configure(struct role *role, struct ipc_packet *p)
 {
 	struct msg_configure m;
@@ -341,6 +352,8 @@ static void control_message(struct ipc_channel *ch, struct ipc_packet *p)
 		reply_stats(p);
 	else if (type == IPC_STOP)
 		stop(role);
+	else if (type == IPC_DRAIN)
+		drain(role, p);
 	ipc_packet_free(p);
 }
 

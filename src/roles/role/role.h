@@ -43,6 +43,9 @@ struct role_ops {
 				      struct fail *why);
 	/* Management commands of this role; answers p itself, later if it likes, and owns it. */
 	void (*admin)(struct role *role, struct ipc_packet *p);
+	/* A successor takes over; ends by role_end when the last client has left. NULL = as stop.
+	 */
+	void (*drain)(struct role *role, uint32_t grace_ms, uint32_t deadline_ms);
 	/* Finish; call role_end when done, or leave it to role_stop_aside. NULL = at once. */
 	void (*stop)(struct role *role);
 };
