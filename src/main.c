@@ -25,17 +25,10 @@ int main(int argc, char **argv)
 		return cli_help(&c);
 	if (strcmp(command, "version") == 0 || strcmp(command, "--version") == 0)
 		return puts("barid " BARID_VERSION) < 0;
-	if (strcmp(command, "check") == 0)
-		return cli_check(&c);
 	bool demo = strcmp(command, "demo") == 0;
 	if (demo || strcmp(command, "serve") == 0) {
 		int r = demo ? cli_demo(&c, &conf) : cli_serve(&c, &conf);
 		return r == EXIT_DONE ? run_master(conf, true) : r;
 	}
-	static const char *const orders[] = {"status", "ports",	   "domain", "user", "alias",
-					     "queue",  "counters", "reload", "stop", "debug"};
-	for (size_t i = 0; i < ARRAY_LEN(orders); i++)
-		if (strcmp(command, orders[i]) == 0)
-			return cli_admin(&c);
-	return cli_usage(command);
+	return cli_run(&c);
 }

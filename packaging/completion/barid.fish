@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # fish completion for barid: commands, verbs, options. Install as /usr/share/fish/vendor_completions.d/barid.fish.
 
-set -l commands serve demo check status ports domain user alias queue counters reload stop debug help version
+set -l commands serve demo check status ports domain user alias admin queue counters reload stop debug help version
 set -l account add del list show set
 
 complete -c barid -f
@@ -17,6 +17,7 @@ complete -c barid -n "not __fish_seen_subcommand_from $commands" -a ports -d 'Ad
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a domain -d 'Manage mail domains'
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a user -d 'Manage mailboxes'
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a alias -d 'Manage aliases'
+complete -c barid -n "not __fish_seen_subcommand_from $commands" -a admin -d 'Who administrates which domains'
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a queue -d 'What waits for delivery'
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a counters -d 'What the processes have counted'
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a reload -d 'Read the certificate again'
@@ -33,6 +34,7 @@ complete -c barid -n '__fish_seen_subcommand_from help' -a "$commands"
 complete -c barid -n '__fish_seen_subcommand_from domain' -a "$account alias-add alias-del catch-all"
 complete -c barid -n '__fish_seen_subcommand_from user' -a "$account passwd"
 complete -c barid -n '__fish_seen_subcommand_from alias' -a "$account"
+complete -c barid -n '__fish_seen_subcommand_from admin' -a 'grant revoke list show'
 complete -c barid -n '__fish_seen_subcommand_from queue' -a 'list show delete flush hold release'
 complete -c barid -n '__fish_seen_subcommand_from debug' -a 'clock crash-point'
 

@@ -9,6 +9,7 @@
 #include "service/dir/dir.h"
 #include "base/check.h"
 #include "roles/role/role.h"
+#include "roles/role/scope.h"
 #include "roles/role/task.h"
 #include "service/dir/dir_admin.h"
 #include "sys/clock.h"
@@ -214,22 +215,36 @@ static void tell_gone(struct role *role, struct account_id id)
 		(void)ipc_send(role_user_of(role, id), (struct trace_id){0}, IPC_ACCOUNT_GONE, &m);
 }
 
+/* Who ordered what; never the values, which may be secrets. */
+static void log_order(const struct msg_admin *m, bool ok, const struct fail *why)
+{
+	struct str word[3] = {STR("-"), STR("-"), STR("-")};
+	for (size_t i = 0; i < MIN(m->args_n, ARRAY_LEN(word)); i++)
+		word[i] = m->args[i].s;
+	log_event(LOG_INFO, "admin.order", log_str("by", m->by.n ? m->by : STR("operator")),
+		  log_str("noun", word[0]), log_str("verb", word[1]), log_str("name", word[2]),
+		  log_c("result", ok ? "ok" : fail_name(why->code)));
+}
+
 static void admin_now(struct role *role, struct ipc_packet *p)
 {
 	struct msg_admin m;
 	struct fail why = FAIL_INIT;
 	struct dir_table t = {0};
-	struct dir_scope scope = {.global = true}; /* master lets in root and its own user only */
+	struct dir_scope scope = {0};
 	AUTO(arena) struct arena a = ARENA_INIT(MIB(64));
 	int r = msg_admin_read(p, &m);
 	struct str *args = arena_array(&a, struct str, r == 0 ? m.args_n : 0);
 	for (size_t i = 0; r == 0 && args && i < m.args_n; i++)
 		args[i] = m.args[i].s;
+	if (r == 0)
+		r = role_scope(&m, &a, &scope, &why);
 	struct account_id gone = r == 0 ? to_be_deleted(&m, &a) : (struct account_id){0};
 	if (r == 0)
 		r = dir_admin(self.dir, &scope, (struct dir_args){args, m.args_n}, &a, &t, &why);
 	if (r == 0)
 		tell_gone(role, gone);
+	log_order(&m, r == 0, &why);
 	if (r < 0) {
 		(void)ipc_reply_fail(p, &why);
 		return;

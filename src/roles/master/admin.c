@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "base/num.h"
 #include "roles/master/internal.h"
+#include "service/dir/scope.h"
 #include "sys/clock.h"
 #include "sys/crash.h"
 #include "sys/log.h"
@@ -259,9 +260,60 @@ static void debug(struct master *m, struct ipc_packet *p, const struct msg_admin
 	}
 }
 
+/* What somebody else than the operator may ask: the roles look at the scope themselves. */
+static void carry_out(struct master *m, struct ipc_packet *p, const struct msg_admin *a);
+
+/* An order --as somebody: dir says first what that administrator may do. */
+struct borrowed {
+	struct ipc_ask ask;
+	struct master *master;
+	struct ipc_packet *request;
+};
+
+#define SCOPE_DOMAINS_MAX 1000
+
+static void scope_known(struct ipc_ask *ask, int r, struct ipc_packet *p, const struct fail *why)
+{
+	struct borrowed *b = CONTAINER_OF(ask, struct borrowed, ask);
+	static struct msg_text domains[SCOPE_DOMAINS_MAX];
+	struct msg_admin_reply said;
+	struct msg_admin a;
+	if (r == 0)
+		r = msg_admin_reply_read(p, &said);
+	if (r < 0 || msg_admin_read(b->request, &a) < 0) {
+		(void)ipc_reply_fail(b->request, why);
+		ipc_packet_free(b->request);
+	} else {
+		a.scope = DIR_SCOPE_NOTHING;
+		a.domains = domains;
+		a.domains_n = 0;
+		for (size_t i = 0; i + 1 < said.cells_n; i += 2) {
+			struct str key = said.cells[i].s, value = said.cells[i + 1].s;
+			if (str_eq(key, STR("scope")))
+				a.scope = (uint8_t)dir_scope_kind_parse(value);
+			else if (str_eq(key, STR("domain")) && a.domains_n < SCOPE_DOMAINS_MAX)
+				domains[a.domains_n++].s = value;
+		}
+		carry_out(b->master, b->request, &a);
+	}
+	ipc_packet_free(p);
+	free(b);
+}
+
+static void ask_scope(struct master *m, struct ipc_packet *p, const struct msg_admin *a)
+{
+	struct msg_text words[] = {{STR("admin")}, {STR("show")}, {a->by}};
+	struct msg_admin order = {.scope = DIR_SCOPE_GLOBAL, .args = words, .args_n = 3};
+	struct borrowed *b = xcalloc(1, sizeof *b);
+	*b = (struct borrowed){.ask.done = scope_known, .master = m, .request = p};
+	struct ipc_question q = {
+		.type = IPC_ADMIN, .msg = &order, .want = IPC_ADMIN_REPLY, .deadline_ms = 5000};
+	ipc_ask(master_child(m, "dir", 0)->control, &q, &b->ask);
+}
+
 static struct child *owner_of(struct master *m, struct str verb)
 {
-	static const char *const dir_verbs[] = {"domain", "user", "alias"};
+	static const char *const dir_verbs[] = {"domain", "user", "alias", "admin"};
 	if (str_eq(verb, STR("queue")))
 		return master_child(m, "queue", 0);
 	for (size_t i = 0; i < ARRAY_LEN(dir_verbs); i++)
@@ -282,11 +334,26 @@ static void admin_message(struct ipc_channel *ch, struct ipc_packet *p)
 		ipc_packet_free(p);
 		return;
 	}
-	struct str verb = a.args[0].s;
+	a.scope = DIR_SCOPE_GLOBAL;
+	a.domains_n = 0;
+	if (a.by.n)
+		ask_scope(m, p, &a);
+	else
+		carry_out(m, p, &a);
+}
+
+static void carry_out(struct master *m, struct ipc_packet *p, const struct msg_admin *a)
+{
+	struct str verb = a->args[0].s;
 	struct child *owner = owner_of(m, verb);
 	if (owner) {
-		forward_to(owner, p, &a);
+		forward_to(owner, p, a);
 		return; /* the packet lives until the answer */
+	}
+	if (a->scope != DIR_SCOPE_GLOBAL) {
+		reply_fail(p, FAIL_PERM, "Only a global administrator may do this.");
+		ipc_packet_free(p);
+		return;
 	}
 	if (str_eq(verb, STR("counters"))) {
 		counters(m, p);
@@ -301,7 +368,7 @@ static void admin_message(struct ipc_channel *ch, struct ipc_packet *p)
 	else if (str_eq(verb, STR("ports")))
 		ports(m, p);
 	else if (str_eq(verb, STR("debug")))
-		debug(m, p, &a);
+		debug(m, p, a);
 	else if (str_eq(verb, STR("stop"))) {
 		reply_done(p);
 		(void)kill(getpid(), SIGTERM);

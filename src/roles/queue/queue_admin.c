@@ -4,6 +4,7 @@
  */
 #include "base/num.h"
 #include "roles/queue/queue.h"
+#include "roles/role/scope.h"
 #include "sys/clock.h"
 #include <stdio.h>
 
@@ -41,7 +42,41 @@ static void write_row(struct arena *a, const struct spool_row *r, struct msg_tex
 			       : STR("");
 }
 
-static int list(struct ipc_packet *p, struct str address, struct fail *why)
+/* A domain's administrator sees what comes from or goes to the domain. */
+static bool concerns(const struct dir_scope *scope, const struct spool_row *r)
+{
+	const struct str addresses[] = {r->sender, r->rcpt, r->original};
+	for (size_t i = 0; i < ARRAY_LEN(addresses); i++) {
+		struct str domain = str_skip(addresses[i], str_rfind(addresses[i], '@') + 1);
+		if (dir_scope_has(scope, domain))
+			return true;
+	}
+	return false;
+}
+
+/* Changing a message is for those who may see all of its recipients. */
+static int may_change(const struct dir_scope *scope, uint64_t number, struct fail *why)
+{
+	AUTO(arena) struct arena a = ARENA_INIT(MIB(64));
+	struct spool_query q = {.number = number, .max = 100000};
+	struct spool_row *rows = NULL;
+	size_t n = 0;
+	if (scope->kind == DIR_SCOPE_GLOBAL)
+		return 0;
+	if (number == 0)
+		return fail_set(why, FAIL_PERM, "Only a global administrator may change all.",
+				"order on the whole queue");
+	int r = spool_list(queue.spool, &q, &a, &rows, &n, why);
+	for (size_t i = 0; r == 0 && i < n; i++)
+		if (!concerns(scope, &rows[i]))
+			r = fail_set(why, FAIL_PERM,
+				     "This message has recipients that are not yours to manage.",
+				     "order outside of the scope");
+	return r;
+}
+
+static int list(struct ipc_packet *p, const struct dir_scope *scope, struct str address,
+		struct fail *why)
 {
 	AUTO(arena) struct arena a = ARENA_INIT(MIB(64));
 	struct spool_query q = {.address = address, .max = 20000};
@@ -57,13 +92,15 @@ static int list(struct ipc_packet *p, struct str address, struct fail *why)
 				"arena full");
 	for (size_t i = 0; i < COLUMNS; i++)
 		names[i].s = str_c(columns[i]);
+	size_t shown = 0;
 	for (size_t i = 0; i < n; i++)
-		write_row(&a, &rows[i], &cells[i * COLUMNS]);
-	struct msg_admin_reply reply = {.text = n ? STR("") : STR("The queue is empty."),
+		if (concerns(scope, &rows[i]))
+			write_row(&a, &rows[i], &cells[shown++ * COLUMNS]);
+	struct msg_admin_reply reply = {.text = shown ? STR("") : STR("The queue is empty."),
 					.columns = names,
 					.columns_n = COLUMNS,
 					.cells = cells,
-					.cells_n = n * COLUMNS};
+					.cells_n = shown * COLUMNS};
 	return ipc_reply(p, IPC_ADMIN_REPLY, &reply);
 }
 
@@ -99,8 +136,19 @@ static int carry_out(struct ipc_packet *p, const struct msg_admin *m, struct fai
 	uint64_t number = 0;
 	bool numbered = num_parse_u64(arg, &number) && number > 0;
 	bool all = str_eq(arg, STR("all"));
+	AUTO(arena) struct arena a = ARENA_INIT(KIB(64));
+	struct dir_scope scope = {0};
+	int r = role_scope(m, &a, &scope, why);
+	if (r < 0)
+		return r;
+	if (scope.kind < DIR_SCOPE_DOMAINS)
+		return fail_set(why, FAIL_PERM, "The queue is for administrators.", "no scope");
 	if (str_eq(verb, STR("list")))
-		return list(p, arg, why);
+		return list(p, &scope, arg, why);
+	if (numbered || arg.n == 0 || all)
+		r = may_change(&scope, number, why);
+	if (r < 0)
+		return r;
 	if (str_eq(verb, STR("show")) && numbered)
 		return show(p, number, why);
 	if (str_eq(verb, STR("delete")) && (numbered || all))

@@ -114,22 +114,12 @@ int alias_list(struct order *o, struct fail *why)
 {
 	static const struct str columns[] = {
 		{"alias", 5}, {"members", 7}, {"active", 6}, {"name", 4}};
-	struct str domain = o->scope->global ? STR("") : o->scope->domain;
-	int r = 0;
-
-	if (o->words.n > 0) {
-		r = word_domain(o, 0, &domain, why);
-		if (r == 0)
-			r = require_domain(o, domain, why);
-	}
-	if (r < 0)
-		return r;
-	return fill(o, columns, ARRAY_LEN(columns),
-		    "SELECT a.address, (SELECT group_concat(f.forwarding, ' ') FROM forwardings f"
-		    "  WHERE f.address = a.address AND f.is_list = 1),"
-		    " iif(a.active, 'yes', 'no'), a.name FROM alias a"
-		    " WHERE ?1 = '' OR a.domain = ?1 ORDER BY a.domain, a.address",
-		    domain, why);
+	return fill_listed(o, columns, ARRAY_LEN(columns),
+			   "SELECT a.address, (SELECT group_concat(f.forwarding, ' ')"
+			   "  FROM forwardings f WHERE f.address = a.address AND f.is_list = 1),"
+			   " iif(a.active, 'yes', 'no'), a.name FROM alias a"
+			   " WHERE ?1 = '' OR a.domain = ?1 ORDER BY a.domain, a.address",
+			   why);
 }
 
 int alias_show(struct order *o, struct fail *why)

@@ -153,15 +153,16 @@ int domain_list(struct order *o, struct fail *why)
 					     {"alias-domains", 13}, {"kind", 4},  {"active", 6},
 					     {"description", 11}};
 
-	return fill(o, columns, ARRAY_LEN(columns),
-		    "SELECT d.domain, (SELECT count(*) FROM mailbox m WHERE m.domain = d.domain),"
-		    " (SELECT count(*) FROM alias a WHERE a.domain = d.domain),"
-		    " (SELECT group_concat(alias_domain, ' ') FROM alias_domain x"
-		    "  WHERE x.target_domain = d.domain),"
-		    " CASE d.backupmx WHEN 0 THEN 'local' ELSE 'backup mx' END,"
-		    " CASE d.active WHEN 0 THEN 'no' ELSE 'yes' END, d.description"
-		    " FROM domain d WHERE ?1 = '' OR d.domain = ?1 ORDER BY d.domain",
-		    o->scope->global ? STR("") : o->scope->domain, why);
+	return fill_scope(
+		o, columns, ARRAY_LEN(columns),
+		"SELECT d.domain, (SELECT count(*) FROM mailbox m WHERE m.domain = d.domain),"
+		" (SELECT count(*) FROM alias a WHERE a.domain = d.domain),"
+		" (SELECT group_concat(alias_domain, ' ') FROM alias_domain x"
+		"  WHERE x.target_domain = d.domain),"
+		" CASE d.backupmx WHEN 0 THEN 'local' ELSE 'backup mx' END,"
+		" CASE d.active WHEN 0 THEN 'no' ELSE 'yes' END, d.description"
+		" FROM domain d WHERE ?1 = '' OR d.domain = ?1 ORDER BY d.domain",
+		why);
 }
 
 int domain_show(struct order *o, struct fail *why)

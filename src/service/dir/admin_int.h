@@ -53,6 +53,10 @@ int alias_del(struct order *o, struct fail *why);
 int alias_list(struct order *o, struct fail *why);
 int alias_show(struct order *o, struct fail *why);
 int alias_set(struct order *o, struct fail *why);
+int admin_grant(struct order *o, struct fail *why);
+int admin_revoke(struct order *o, struct fail *why);
+int admin_list(struct order *o, struct fail *why);
+int admin_show(struct order *o, struct fail *why);
 
 /* ---- dir_admin.c ---- */
 
@@ -71,6 +75,15 @@ int count_rows(struct order *o, const char *sql, struct str p1, struct str p2, i
 /* Fill the table: one row of cells for each row of the query, as text. */
 int fill(struct order *o, const struct str *columns, size_t n_columns, const char *sql,
 	 struct str p1, struct fail *why);
+/* The same for each domain of the scope, given as ?1; everything ('') for a global one. */
+int fill_scope(struct order *o, const struct str *columns, size_t n_columns, const char *sql,
+	       struct fail *why);
+/* The same for the domain that the first word names, if there is one. */
+int fill_listed(struct order *o, const struct str *columns, size_t n_columns, const char *sql,
+		struct fail *why);
+/* dir_scope_of, for callers that hold the lock. */
+int scope_read(struct dir *d, struct str address, struct arena *a, struct dir_scope *ret,
+	       struct fail *why);
 /* A key and value row of a show table. */
 void show(struct order *o, const char *key, struct str value);
 int show_query(struct order *o, const char *sql, struct str p1, struct fail *why);
@@ -83,6 +96,8 @@ int parse_count(struct order *o, struct str s, struct str *ret, struct fail *why
 /* The first word as a domain within the scope; and it must (not) exist. */
 int word_domain(struct order *o, size_t at, struct str *ret, struct fail *why);
 int require_domain(struct order *o, struct str domain, struct fail *why);
+/* FAIL_PERM when the domain is not inside the scope. */
+int check_scope(const struct order *o, struct str domain, struct fail *why);
 /* A word as an address within the scope, of a domain that exists. */
 int word_address(struct order *o, size_t at, struct addr *ret, struct fail *why);
 int parse_address(struct order *o, struct str s, struct addr *ret, struct fail *why);
@@ -103,6 +118,7 @@ struct setting {
 	enum setting_kind kind;
 	const char *sql; /* UPDATE with ?1 = key of the row, ?2 = value, ?3 = now */
 	int (*special)(struct order *o, struct str name, struct str value, struct fail *why);
+	bool own; /* a user may set it for the own account */
 };
 /* Apply all options to the row called name. FAIL_SYNTAX for an unknown key, naming those known. */
 int apply_settings(struct order *o, const struct setting *s, size_t n, struct str name,

@@ -233,7 +233,7 @@ static void domains(void **state)
 	ORDER(&h, "domain alias-del a.test");
 	assert_refused(&h, "domain alias-del a.test", FAIL_NOTFOUND, "not an alias domain");
 	assert_refused(&h, "domain", FAIL_SYNTAX, "add, del, list");
-	assert_refused(&h, "fly away", FAIL_SYNTAX, "begin with domain, user or alias");
+	assert_refused(&h, "fly away", FAIL_SYNTAX, "begin with domain, user, alias or admin");
 	assert_refused(&h, "domain show", FAIL_SYNTAX, "usage: barid domain show DOMAIN");
 	assert_refused(&h, "domain set d.test --quota", FAIL_SYNTAX, "needs a value");
 	home_free(&h);
@@ -242,7 +242,8 @@ static void domains(void **state)
 static void scopes(void **state)
 {
 	struct home h;
-	struct dir_scope mine = {.domain = STR("d.test")};
+	struct str domains[] = {STR("d.test")};
+	struct dir_scope mine = {.kind = DIR_SCOPE_DOMAINS, .domains = domains, .n_domains = 1};
 	(void)state;
 	home_init(&h);
 	ORDER(&h, "domain add d.test");
@@ -263,6 +264,66 @@ static void scopes(void **state)
 	home_free(&h);
 }
 
+static struct dir_scope scope_of(struct home *h, const char *address)
+{
+	struct dir_scope s = {0};
+	int r = dir_scope_of(h->d, str_c(address), &h->a, &s, &h->why);
+	assert_true(r == 0 || r == -FAIL_NOTFOUND);
+	return s;
+}
+
+static void rights_come_from_the_tables(void **state)
+{
+	struct home h;
+	(void)state;
+	home_init(&h);
+	ORDER(&h, "domain add d.test");
+	ORDER(&h, "domain add e.test");
+	ORDER(&h, "user add boss@d.test");
+	ORDER(&h, "user add head@d.test");
+	ORDER(&h, "user add worker@d.test");
+	ORDER(&h, "admin grant boss@d.test ALL");
+	ORDER(&h, "admin grant head@d.test d.test e.test");
+	assert_refused(&h, "admin grant head@d.test x.test", FAIL_NOTFOUND, "no such domain");
+	assert_refused(&h, "admin grant nobody@d.test d.test", FAIL_NOTFOUND, "no such user");
+
+	assert_int_equal(scope_of(&h, "nobody@d.test").kind, DIR_SCOPE_NOTHING);
+	struct dir_scope boss = scope_of(&h, "boss@d.test"), head = scope_of(&h, "HEAD@d.test"),
+			 worker = scope_of(&h, "worker@d.test");
+	assert_int_equal(boss.kind, DIR_SCOPE_GLOBAL);
+	assert_int_equal(head.kind, DIR_SCOPE_DOMAINS);
+	assert_int_equal(head.n_domains, 2);
+	assert_int_equal(worker.kind, DIR_SCOPE_SELF);
+
+	assert_ok(order_as(&h, &head, "user list"), &h.why);
+	assert_int_equal(h.t.n_rows, 3);
+	/* Nobody rises by taking over an account. */
+	assert_int_equal(order_as(&h, &head, "user passwd boss@d.test x"), -FAIL_PERM);
+	assert_int_equal(order_as(&h, &head, "user set boss@d.test --forward a@e.test"),
+			 -FAIL_PERM);
+	assert_int_equal(order_as(&h, &head, "user del boss@d.test"), -FAIL_PERM);
+	assert_int_equal(order_as(&h, &head, "admin grant head@d.test ALL"), -FAIL_PERM);
+	assert_ok(order_as(&h, &head, "user passwd worker@d.test x"), &h.why);
+
+	assert_ok(order_as(&h, &worker, "user passwd worker@d.test y"), &h.why);
+	assert_ok(order_as(&h, &worker, "user set worker@d.test --forward a@x.test"), &h.why);
+	assert_ok(order_as(&h, &worker, "user show worker@d.test"), &h.why);
+	assert_int_equal(order_as(&h, &worker, "user set worker@d.test --quota 9g"), -FAIL_PERM);
+	assert_int_equal(order_as(&h, &worker, "user show head@d.test"), -FAIL_PERM);
+	assert_int_equal(order_as(&h, &worker, "user passwd head@d.test y"), -FAIL_PERM);
+	assert_int_equal(order_as(&h, &worker, "user list"), -FAIL_PERM);
+	assert_int_equal(order_as(&h, &worker, "alias add z@d.test a@d.test"), -FAIL_PERM);
+
+	ORDER(&h, "user set head@d.test --active off");
+	assert_int_equal(scope_of(&h, "head@d.test").kind, DIR_SCOPE_NOTHING);
+	ORDER(&h, "user set head@d.test --active on");
+	ORDER(&h, "admin revoke head@d.test d.test");
+	assert_int_equal(scope_of(&h, "head@d.test").n_domains, 1);
+	ORDER(&h, "admin revoke head@d.test e.test");
+	assert_int_equal(scope_of(&h, "head@d.test").kind, DIR_SCOPE_SELF);
+	home_free(&h);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -272,6 +333,7 @@ int main(void)
 		cmocka_unit_test(aliases),
 		cmocka_unit_test(domains),
 		cmocka_unit_test(scopes),
+		cmocka_unit_test(rights_come_from_the_tables),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -92,9 +92,10 @@ static int add_alias_address(struct order *o, struct str username, struct str ad
 		return r;
 	if (dom.kind == DOMAIN_FOREIGN)
 		return require_domain(o, x.domain, why);
-	if (!o->scope->global && !str_eqi(o->scope->domain, x.domain) &&
-	    !str_eqi(o->scope->domain, dom.target))
-		return refuse(why, FAIL_PERM, "%.*s is not yours to manage.", STR_ARG(x.domain));
+	if (!dir_scope_has(o->scope, dom.target))
+		r = check_scope(o, x.domain, why);
+	if (r < 0)
+		return r;
 	return add_forwarding(o, x.full, username, FORWARD_ALIAS, why);
 }
 
@@ -166,13 +167,13 @@ static int set_quota(struct order *o, struct str username, struct str value, str
 #define MAILBOX(assignment) "UPDATE mailbox SET " assignment ", modified = ?3 WHERE username = ?1"
 
 static const struct setting settings[] = {
-	{"name", SET_TEXT, MAILBOX("name = ?2"), NULL},
+	{"name", SET_TEXT, MAILBOX("name = ?2"), NULL, .own = true},
 	{"quota", SET_SPECIAL, NULL, set_quota},
-	{"language", SET_TEXT, MAILBOX("language = substr(?2, 1, 5)"), NULL},
+	{"language", SET_TEXT, MAILBOX("language = substr(?2, 1, 5)"), NULL, .own = true},
 	{"transport", SET_TEXT, MAILBOX("transport = ?2"), NULL},
 	{"active", SET_SPECIAL, NULL, set_active},
-	{"forward", SET_SPECIAL, NULL, set_forward},
-	{"keep-copy", SET_SPECIAL, NULL, set_keep_copy},
+	{"forward", SET_SPECIAL, NULL, set_forward, .own = true},
+	{"keep-copy", SET_SPECIAL, NULL, set_keep_copy, .own = true},
 	{"alias", SET_SPECIAL, NULL, set_alias},
 	{"allow-nets", SET_SPECIAL, NULL, set_allow_nets},
 	{"imap", SET_FLAG, MAILBOX("enableimap = ?2, enableimapsecured = ?2, enableimaptls = ?2"),
@@ -346,13 +347,33 @@ static int require_user(struct order *o, struct str username, struct fail *why)
 		      STR_ARG(username), STR_ARG(username));
 }
 
+/* A user that exists and may be changed: nobody rises by taking over an account with more rights.
+ */
+static int word_user_below(struct order *o, struct addr *x, struct fail *why)
+{
+	struct dir_scope theirs = {0};
+	int r = word_address(o, 0, x, why);
+
+	if (r == 0)
+		r = require_user(o, x->full, why);
+	if (r < 0 || o->scope->kind == DIR_SCOPE_GLOBAL || str_eqi(o->scope->account, x->full))
+		return r;
+	r = scope_read(o->d, x->full, o->a, &theirs, why);
+	if (r < 0 && r != -FAIL_NOTFOUND)
+		return r;
+	bool above = theirs.kind == DIR_SCOPE_GLOBAL;
+	for (size_t i = 0; i < theirs.n_domains; i++)
+		above |= !dir_scope_has(o->scope, theirs.domains[i]);
+	return above ? refuse(why, FAIL_PERM, "%.*s administrates more than you do.",
+			      STR_ARG(x->full))
+		     : 0;
+}
+
 int user_del(struct order *o, struct fail *why)
 {
 	struct addr x;
-	int r = word_address(o, 0, &x, why);
+	int r = word_user_below(o, &x, why);
 
-	if (r == 0)
-		r = require_user(o, x.full, why);
 	if (r == 0)
 		r = remove_user(o, x.full, why);
 	if (r == 0)
@@ -366,23 +387,13 @@ int user_list(struct order *o, struct fail *why)
 {
 	static const struct str columns[] = {{"user", 4},	 {"name", 4},	{"quota-mb", 8},
 					     {"used-bytes", 10}, {"active", 6}, {"id", 2}};
-	struct str domain = o->scope->global ? STR("") : o->scope->domain;
-	int r = 0;
-
-	if (o->words.n > 0) {
-		r = word_domain(o, 0, &domain, why);
-		if (r == 0)
-			r = require_domain(o, domain, why);
-	}
-	if (r < 0)
-		return r;
-	return fill(o, columns, ARRAY_LEN(columns),
-		    "SELECT m.username, m.name, m.quota, COALESCE(u.bytes, 0),"
-		    " iif(m.active, 'yes', 'no'), b.id FROM mailbox m"
-		    " LEFT JOIN used_quota u ON u.username = m.username"
-		    " LEFT JOIN barid_account b ON b.username = m.username"
-		    " WHERE ?1 = '' OR m.domain = ?1 ORDER BY m.domain, m.username",
-		    domain, why);
+	return fill_listed(o, columns, ARRAY_LEN(columns),
+			   "SELECT m.username, m.name, m.quota, COALESCE(u.bytes, 0),"
+			   " iif(m.active, 'yes', 'no'), b.id FROM mailbox m"
+			   " LEFT JOIN used_quota u ON u.username = m.username"
+			   " LEFT JOIN barid_account b ON b.username = m.username"
+			   " WHERE ?1 = '' OR m.domain = ?1 ORDER BY m.domain, m.username",
+			   why);
 }
 
 int user_show(struct order *o, struct fail *why)
@@ -448,10 +459,8 @@ static int write_password(struct order *o, struct str username, struct fail *why
 int user_set(struct order *o, struct fail *why)
 {
 	struct addr x;
-	int r = word_address(o, 0, &x, why);
+	int r = word_user_below(o, &x, why);
 
-	if (r == 0)
-		r = require_user(o, x.full, why);
 	if (r == 0 && o->options.n == 0)
 		return refuse(why, FAIL_SYNTAX, "usage: barid user set ADDRESS --KEY VALUE ...");
 	if (r == 0)
@@ -466,10 +475,8 @@ int user_set(struct order *o, struct fail *why)
 int user_passwd(struct order *o, struct fail *why)
 {
 	struct addr x;
-	int r = word_address(o, 0, &x, why);
+	int r = word_user_below(o, &x, why);
 
-	if (r == 0)
-		r = require_user(o, x.full, why);
 	if (r == 0)
 		r = write_password(o, x.full, why);
 	if (r == 0)

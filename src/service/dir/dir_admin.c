@@ -16,39 +16,48 @@ struct order_kind {
 	size_t min_words;
 	size_t max_words;
 	bool writes;
-	bool global; /* not for a domain's administrator */
+	enum dir_scope_kind scope; /* the least that it takes */
 	const char *usage;
 };
 
 #define MANY 256
 
 static const struct order_kind orders[] = {
-	{"domain", "add", domain_add, 1, 1, true, true,
+	{"domain", "add", domain_add, 1, 1, true, DIR_SCOPE_GLOBAL,
 	 "domain add DOMAIN [--description TEXT] [--quota MB] [--users N] [--aliases N]"
 	 " [--transport T] [--backupmx on|off]"},
-	{"domain", "del", domain_del, 1, 1, true, true, "domain del DOMAIN [--force yes]"},
-	{"domain", "list", domain_list, 0, 0, false, false, "domain list"},
-	{"domain", "show", domain_show, 1, 1, false, false, "domain show DOMAIN"},
-	{"domain", "set", domain_set, 1, 1, true, true, "domain set DOMAIN --KEY VALUE ..."},
-	{"domain", "alias-add", domain_alias_add, 2, 2, true, true,
+	{"domain", "del", domain_del, 1, 1, true, DIR_SCOPE_GLOBAL,
+	 "domain del DOMAIN [--force yes]"},
+	{"domain", "list", domain_list, 0, 0, false, DIR_SCOPE_DOMAINS, "domain list"},
+	{"domain", "show", domain_show, 1, 1, false, DIR_SCOPE_DOMAINS, "domain show DOMAIN"},
+	{"domain", "set", domain_set, 1, 1, true, DIR_SCOPE_GLOBAL,
+	 "domain set DOMAIN --KEY VALUE ..."},
+	{"domain", "alias-add", domain_alias_add, 2, 2, true, DIR_SCOPE_GLOBAL,
 	 "domain alias-add DOMAIN TARGET"},
-	{"domain", "alias-del", domain_alias_del, 1, 1, true, true, "domain alias-del DOMAIN"},
-	{"domain", "catch-all", domain_catch_all, 1, MANY, true, false,
+	{"domain", "alias-del", domain_alias_del, 1, 1, true, DIR_SCOPE_GLOBAL,
+	 "domain alias-del DOMAIN"},
+	{"domain", "catch-all", domain_catch_all, 1, MANY, true, DIR_SCOPE_DOMAINS,
 	 "domain catch-all DOMAIN [ADDRESS ...]"},
-	{"user", "add", user_add, 1, 1, true, false,
+	{"user", "add", user_add, 1, 1, true, DIR_SCOPE_DOMAINS,
 	 "user add ADDRESS [--password P] [--name TEXT] [--quota MB] [--KEY VALUE ...]"},
-	{"user", "del", user_del, 1, 1, true, false, "user del ADDRESS"},
-	{"user", "list", user_list, 0, 1, false, false, "user list [DOMAIN]"},
-	{"user", "show", user_show, 1, 1, false, false, "user show ADDRESS"},
-	{"user", "set", user_set, 1, 1, true, false, "user set ADDRESS --KEY VALUE ..."},
-	{"user", "passwd", user_passwd, 2, 2, true, false, "user passwd ADDRESS PASSWORD"},
-	{"alias", "add", alias_add, 1, MANY, true, false,
+	{"user", "del", user_del, 1, 1, true, DIR_SCOPE_DOMAINS, "user del ADDRESS"},
+	{"user", "list", user_list, 0, 1, false, DIR_SCOPE_DOMAINS, "user list [DOMAIN]"},
+	{"user", "show", user_show, 1, 1, false, DIR_SCOPE_SELF, "user show ADDRESS"},
+	{"user", "set", user_set, 1, 1, true, DIR_SCOPE_SELF, "user set ADDRESS --KEY VALUE ..."},
+	{"user", "passwd", user_passwd, 2, 2, true, DIR_SCOPE_SELF, "user passwd ADDRESS PASSWORD"},
+	{"alias", "add", alias_add, 1, MANY, true, DIR_SCOPE_DOMAINS,
 	 "alias add ADDRESS MEMBER ... [--name TEXT] [--policy P]"},
-	{"alias", "del", alias_del, 1, 1, true, false, "alias del ADDRESS"},
-	{"alias", "list", alias_list, 0, 1, false, false, "alias list [DOMAIN]"},
-	{"alias", "show", alias_show, 1, 1, false, false, "alias show ADDRESS"},
-	{"alias", "set", alias_set, 1, MANY, true, false,
+	{"alias", "del", alias_del, 1, 1, true, DIR_SCOPE_DOMAINS, "alias del ADDRESS"},
+	{"alias", "list", alias_list, 0, 1, false, DIR_SCOPE_DOMAINS, "alias list [DOMAIN]"},
+	{"alias", "show", alias_show, 1, 1, false, DIR_SCOPE_DOMAINS, "alias show ADDRESS"},
+	{"alias", "set", alias_set, 1, MANY, true, DIR_SCOPE_DOMAINS,
 	 "alias set ADDRESS [--KEY VALUE ...] [MEMBER ...]"},
+	{"admin", "grant", admin_grant, 2, MANY, true, DIR_SCOPE_GLOBAL,
+	 "admin grant ADDRESS DOMAIN ...|ALL"},
+	{"admin", "revoke", admin_revoke, 2, MANY, true, DIR_SCOPE_GLOBAL,
+	 "admin revoke ADDRESS DOMAIN ...|ALL"},
+	{"admin", "list", admin_list, 0, 1, false, DIR_SCOPE_DOMAINS, "admin list [DOMAIN]"},
+	{"admin", "show", admin_show, 1, 1, false, DIR_SCOPE_SELF, "admin show ADDRESS"},
 };
 
 int refuse(struct fail *why, enum fail_code code, const char *fmt, ...)
@@ -113,6 +122,19 @@ int fill(struct order *o, const struct str *columns, size_t n_columns, const cha
 			*(struct str *)vec_push(&o->cells) = cell;
 		}
 	}
+	return r;
+}
+
+int fill_scope(struct order *o, const struct str *columns, size_t n_columns, const char *sql,
+	       struct fail *why)
+{
+	const struct dir_scope *s = o->scope;
+	int r = 0;
+
+	if (s->kind == DIR_SCOPE_GLOBAL)
+		return fill(o, columns, n_columns, sql, STR(""), why);
+	for (size_t i = 0; r == 0 && i < s->n_domains; i++)
+		r = fill(o, columns, n_columns, sql, s->domains[i], why);
 	return r;
 }
 
@@ -191,9 +213,9 @@ int parse_address(struct order *o, struct str s, struct addr *ret, struct fail *
 	return 0;
 }
 
-static int check_scope(const struct order *o, struct str domain, struct fail *why)
+int check_scope(const struct order *o, struct str domain, struct fail *why)
 {
-	if (o->scope->global || str_eqi(o->scope->domain, domain))
+	if (dir_scope_has(o->scope, domain))
 		return 0;
 	return refuse(why, FAIL_PERM, "%.*s is not yours to manage.", STR_ARG(domain));
 }
@@ -218,13 +240,32 @@ int require_domain(struct order *o, struct str domain, struct fail *why)
 		      STR_ARG(domain));
 }
 
+/* The own account is everybody's to see; which orders and keys that means, the tables say. */
+static bool is_own(const struct order *o, struct str address)
+{
+	return o->scope->kind == DIR_SCOPE_SELF && str_eqi(o->scope->account, address);
+}
+
 int word_address(struct order *o, size_t at, struct addr *ret, struct fail *why)
 {
 	int r = parse_address(o, o->words.p[at], ret, why);
 
-	if (r == 0)
+	if (r == 0 && !is_own(o, ret->full))
 		r = check_scope(o, ret->domain, why);
 	return r == 0 ? require_domain(o, ret->domain, why) : r;
+}
+
+int fill_listed(struct order *o, const struct str *columns, size_t n_columns, const char *sql,
+		struct fail *why)
+{
+	struct str domain = STR_NULL;
+
+	if (o->words.n == 0)
+		return fill_scope(o, columns, n_columns, sql, why);
+	int r = word_domain(o, 0, &domain, why);
+	if (r == 0)
+		r = require_domain(o, domain, why);
+	return r == 0 ? fill(o, columns, n_columns, sql, domain, why) : r;
 }
 
 int require_free(struct order *o, const struct addr *x, struct fail *why)
@@ -323,6 +364,9 @@ int apply_settings(struct order *o, const struct setting *s, size_t n, struct st
 			k++;
 		if (k == n)
 			return unknown_key(o, s, n, opt->key, why);
+		if (o->scope->kind == DIR_SCOPE_SELF && !s[k].own)
+			return refuse(why, FAIL_PERM, "%s is your administrator's to set.",
+				      s[k].key);
 		int r = apply_one(o, &s[k], name, opt->value, why);
 		if (r < 0)
 			return r;
@@ -364,7 +408,7 @@ static int usage(const struct dir_args *args, struct fail *why)
 	if (verbs.n > 0)
 		return refuse(why, FAIL_SYNTAX, "%.*s what? One of: %s", STR_ARG(noun),
 			      buf_c(&verbs));
-	return refuse(why, FAIL_SYNTAX, "orders begin with domain, user or alias");
+	return refuse(why, FAIL_SYNTAX, "orders begin with domain, user, alias or admin");
 }
 
 static const struct order_kind *find_order(const struct dir_args *args)
@@ -448,8 +492,9 @@ static int admin(struct order *o, struct dir_args args, struct dir_table *ret, s
 		return r;
 	if (o->words.n < k->min_words || o->words.n > k->max_words)
 		return refuse(why, FAIL_SYNTAX, "usage: barid %s", k->usage);
-	if (k->global && !o->scope->global)
-		return refuse(why, FAIL_PERM, "only a global administrator may do this");
+	if (o->scope->kind < k->scope)
+		return refuse(why, FAIL_PERM, "Only a %s administrator may do this.",
+			      k->scope == DIR_SCOPE_GLOBAL ? "global" : "domain's");
 	r = hash_password(o, k, why);
 	if (r == 0)
 		r = execute(o, k, why);

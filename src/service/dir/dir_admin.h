@@ -10,6 +10,7 @@
  *   user   show A | set A --KEY V ...
  *   user   passwd A P
  *   alias  add A MEMBER ... | del A | list [D] | show A | set A [--KEY V ...] [MEMBER ...]
+ *   admin  grant A DOMAIN ...|ALL | revoke A DOMAIN ...|ALL | list [D] | show A
  *
  * Keys of a domain: description, quota, users, aliases, transport, backupmx, active.
  * Keys of a user: name, quota (megabytes, or with k/m/g/t), language, active, transport, forward
@@ -25,12 +26,14 @@
 #define BARID_SERVICE_DIR_DIR_ADMIN_H
 
 #include "service/dir/dir.h"
+#include "service/dir/scope.h"
 
-/* Whose orders these are. A domain administrator sees and touches only that domain. */
-struct dir_scope {
-	bool global;
-	struct str domain; /* when not global */
-};
+/*
+ * The scope of an account or of a row of `admin`, read now: domain_admins (ALL: global) while it
+ * is active. FAIL_NOTFOUND: nobody of that name may order anything. Lives in the arena.
+ */
+MUST_CHECK int dir_scope_of(struct dir *d, struct str address, struct arena *a,
+			    struct dir_scope *ret, struct fail *why);
 
 struct dir_args {
 	const struct str *v; /* "user", "add", "bob@example.org", "--name", "Bob" */

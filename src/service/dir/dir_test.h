@@ -58,7 +58,7 @@ static inline int order_as(struct home *h, const struct dir_scope *scope, const 
 
 static inline int order(struct home *h, const char *text)
 {
-	return order_as(h, &(struct dir_scope){.global = true}, text);
+	return order_as(h, &(struct dir_scope){.kind = DIR_SCOPE_GLOBAL}, text);
 }
 
 #define ORDER(h, text) assert_ok(order(h, text), &(h)->why)

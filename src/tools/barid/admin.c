@@ -103,7 +103,7 @@ static int ask_server(const struct cli *c, int fd)
 	struct msg_text *args = xcalloc(c->n, sizeof *args);
 	for (size_t i = 0; i < c->n; i++)
 		args[i].s = str_c(c->args[i]);
-	struct msg_admin m = {.args = args, .args_n = c->n};
+	struct msg_admin m = {.by = c->as ? str_c(c->as) : STR(""), .args = args, .args_n = c->n};
 	struct ipc_question q = {
 		.type = IPC_ADMIN, .msg = &m, .want = IPC_ADMIN_REPLY, .deadline_ms = ANSWER_MS};
 	struct order o = {.ask.done = answered, .cli = c};
@@ -124,7 +124,7 @@ static int ask_server(const struct cli *c, int fd)
 static bool is_account_order(const char *command)
 {
 	return strcmp(command, "domain") == 0 || strcmp(command, "user") == 0 ||
-	       strcmp(command, "alias") == 0;
+	       strcmp(command, "alias") == 0 || strcmp(command, "admin") == 0;
 }
 
 static int open_directly(const struct cli *c, const char *state_dir)
@@ -149,9 +149,11 @@ static int open_directly(const struct cli *c, const char *state_dir)
 	struct str *args = xcalloc(c->n, sizeof *args);
 	for (size_t i = 0; i < c->n; i++)
 		args[i] = str_c(c->args[i]);
-	struct dir_scope scope = {.global = true};
+	struct dir_scope scope = {.kind = DIR_SCOPE_GLOBAL};
 	struct dir_table t = {0};
-	int r = dir_admin(dir, &scope, (struct dir_args){args, c->n}, &a, &t, &why);
+	int r = c->as ? dir_scope_of(dir, str_c(c->as), &a, &scope, &why) : 0;
+	if (r == 0)
+		r = dir_admin(dir, &scope, (struct dir_args){args, c->n}, &a, &t, &why);
 	free(args);
 	if (r < 0)
 		return complain(&why);

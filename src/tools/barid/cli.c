@@ -8,38 +8,45 @@
 #include <unistd.h>
 
 static const struct {
-	const char *name, *usage, *what;
+	const char *name;
+	int (*run)(const struct cli *c); /* NULL: main.c knows */
+	const char *usage, *what;
 } commands[] = {
-	{"serve", "barid serve [-c FILE]", "run the server with a configuration"},
-	{"demo", "barid demo --dir DIR [--port-offset N] [--users N] [--password P]",
+	{"serve", NULL, "barid serve [-c FILE]", "run the server with a configuration"},
+	{"demo", NULL, "barid demo --dir DIR [--port-offset N] [--users N] [--password P]",
 	 "run a demonstration server on high ports, with sample accounts"},
-	{"check", "barid check [-c FILE]", "check a configuration and say what is wrong"},
-	{"status", "barid status", "the processes of the running server"},
-	{"ports", "barid ports", "the addresses it listens on"},
-	{"domain",
+	{"check", cli_check, "barid check [-c FILE]",
+	 "check a configuration and say what is wrong"},
+	{"status", cli_admin, "barid status", "the processes of the running server"},
+	{"ports", cli_admin, "barid ports", "the addresses it listens on"},
+	{"domain", cli_admin,
 	 "barid domain add D [--KEY V ...] | del D [--force yes] | list | show D | set D --KEY V "
 	 "...\n"
 	 "       barid domain alias-add D TARGET | alias-del D | catch-all D [ADDRESS ...]",
 	 "manage mail domains"},
-	{"user",
+	{"user", cli_admin,
 	 "barid user add A [--password P] [--KEY V ...] | del A | list [D] | show A | set A --KEY "
 	 "V ...\n"
 	 "       barid user passwd A [P]",
 	 "manage mailboxes"},
-	{"alias",
+	{"alias", cli_admin,
 	 "barid alias add A MEMBER ... | del A | list [D] | show A | set A [--KEY V ...] [MEMBER "
 	 "...]",
 	 "manage aliases"},
-	{"queue",
+	{"admin", cli_admin,
+	 "barid admin grant A DOMAIN ...|ALL | revoke A DOMAIN ...|ALL | list [D] | show A",
+	 "say who may administrate which domains"},
+	{"queue", cli_admin,
 	 "barid queue list [ADDRESS] | show N | delete N|all | flush [N] | hold N | release N|all",
 	 "see and change what waits for delivery"},
-	{"counters", "barid counters", "what the processes have counted since they started"},
-	{"reload", "barid reload",
+	{"counters", cli_admin, "barid counters",
+	 "what the processes have counted since they started"},
+	{"reload", cli_admin, "barid reload",
 	 "read the TLS certificate again, without a restart (as SIGHUP does)"},
-	{"stop", "barid stop", "stop the running server"},
-	{"debug", "barid debug clock MICROSECONDS | crash-point ROLE NAME", "for tests"},
-	{"help", "barid help [COMMAND]", "this text, or one command's"},
-	{"version", "barid version", "the version of this program"},
+	{"stop", cli_admin, "barid stop", "stop the running server"},
+	{"debug", cli_admin, "barid debug clock MICROSECONDS | crash-point ROLE NAME", "for tests"},
+	{"help", cli_help, "barid help [COMMAND]", "this text, or one command's"},
+	{"version", NULL, "barid version", "the version of this program"},
 };
 
 int cli_usage(const char *command)
@@ -52,6 +59,14 @@ int cli_usage(const char *command)
 	(void)fprintf(stderr, "Unknown command%s%s. See: barid help\n", command ? " " : "",
 		      command ? command : "");
 	return EXIT_USAGE;
+}
+
+int cli_run(const struct cli *c)
+{
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+		if (strcmp(commands[i].name, c->args[0]) == 0 && commands[i].run)
+			return commands[i].run(c);
+	return cli_usage(c->args[0]);
 }
 
 int cli_help(const struct cli *c)
@@ -70,6 +85,7 @@ int cli_help(const struct cli *c)
 		   "  -c FILE     configuration (default " CLI_CONF_DEFAULT ")\n"
 		   "  --dir DIR   state folder of the server meant (default: of the configuration, "
 		   "or $BARID_DIR)\n"
+		   "  --as A      with the rights of administrator A, instead of all rights\n"
 		   "  --json      answers for programs");
 	return EXIT_DONE;
 }
@@ -95,6 +111,8 @@ bool cli_parse(int argc, char **argv, struct cli *ret)
 			ok = take_value(argc, argv, &i, &ret->dir);
 		else if (strcmp(argv[i], "-c") == 0)
 			ok = take_value(argc, argv, &i, &ret->conf);
+		else if (strcmp(argv[i], "--as") == 0)
+			ok = take_value(argc, argv, &i, &ret->as);
 		else if (strcmp(argv[i], "--json") == 0)
 			ret->json = true;
 		else

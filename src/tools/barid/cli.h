@@ -19,6 +19,7 @@ enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_NOT_RUNNING = 3 };
 struct cli {
 	const char *dir;  /* --dir or BARID_DIR; NULL: state_dir of the configuration */
 	const char *conf; /* -c */
+	const char *as;	  /* --as: act with this administrator's rights; NULL: everything */
 	bool json;
 	/* The words that are left, the command first. */
 	char **args;
@@ -31,6 +32,7 @@ bool cli_parse(int argc, char **argv, struct cli *ret);
 /* The state folder, from --dir or the configuration. NULL (and a message) when there is none. */
 const char *cli_state_dir(const struct cli *c);
 int cli_usage(const char *command);
+int cli_run(const struct cli *c); /* the command that args[0] names */
 int cli_help(const struct cli *c);
 
 /* A finished order: what to print. Columns and cells are borrowed. */

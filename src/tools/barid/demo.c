@@ -61,7 +61,7 @@ static bool parse(const struct cli *c, struct demo *d)
 static int order(struct dir *dir, const char *const *words, size_t n, struct fail *why)
 {
 	AUTO(arena) struct arena a = ARENA_INIT(MIB(4));
-	struct dir_scope scope = {.global = true};
+	struct dir_scope scope = {.kind = DIR_SCOPE_GLOBAL};
 	struct dir_table t = {0};
 	struct str args[8];
 	CHECK(n <= ARRAY_LEN(args));
