@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "codec/imap/imap_capability.h"
+#include "codec/imap/imap_flags.h"
 
 enum shown { BEFORE = 1, AFTER = 2, ALWAYS = BEFORE | AFTER };
 
@@ -28,6 +29,7 @@ static const struct {
 	{.name = "SPECIAL-USE", .shown = AFTER},
 	{.name = "CREATE-SPECIAL-USE", .shown = AFTER},
 	{.name = "CONDSTORE", .shown = AFTER},
+	{.name = "QRESYNC", .shown = AFTER},
 };
 
 int imap_capability_write(struct buf *out, uint32_t when)
@@ -49,7 +51,18 @@ int imap_capability_write(struct buf *out, uint32_t when)
 	return out->failed ? -FAIL_LIMIT : 0;
 }
 
+static const struct imap_name enable_names[] = {
+	{IMAP_ENABLE_CONDSTORE, "CONDSTORE"},
+	{IMAP_ENABLE_QRESYNC, "QRESYNC"},
+	{0, NULL},
+};
+
 uint32_t imap_enable_find(struct str name)
 {
-	return str_eqi(name, STR("CONDSTORE")) ? IMAP_ENABLE_CONDSTORE : 0;
+	return imap_name_find(enable_names, name);
+}
+
+struct str imap_enable_name(uint32_t bit)
+{
+	return str_c(imap_name_of(enable_names, bit));
 }

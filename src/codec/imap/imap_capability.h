@@ -21,8 +21,12 @@ int imap_capability_write(struct buf *out, uint32_t when);
 /* Names that ENABLE may switch on (RFC 5161). */
 enum imap_enable_bit {
 	IMAP_ENABLE_CONDSTORE = 1u << 0,
+	IMAP_ENABLE_QRESYNC = 1u << 1, /* brings CONDSTORE along (RFC 7162 3.2.3) */
+	IMAP_ENABLE_ALL = IMAP_ENABLE_CONDSTORE | IMAP_ENABLE_QRESYNC,
 };
 /* 0 when this name cannot be enabled, which is not an error. */
 uint32_t imap_enable_find(struct str name);
+/* The name of one bit, as ENABLED tells it. */
+struct str imap_enable_name(uint32_t bit);
 
 #endif

@@ -88,9 +88,20 @@ struct imap_enable {
 	size_t capability_count;
 };
 
+/* (QRESYNC (...)) of SELECT: what the client knows of the mailbox (RFC 7162 3.2.5). No set has a
+ * star. */
+struct imap_qresync {
+	bool given;
+	uint32_t uidvalidity;
+	uint64_t modseq;
+	struct seqset known;	 /* raw; n = 0: not given */
+	struct seqset match_seq; /* raw; n = 0: not given; the first number goes with the first */
+	struct seqset match_uid; /* UID, and so on, range by range */
+};
 struct imap_select { /* SELECT, EXAMINE */
 	struct str mailbox;
 	bool condstore; /* (CONDSTORE) */
+	struct imap_qresync qresync;
 };
 
 struct imap_create {
@@ -242,7 +253,8 @@ struct imap_search {
 			       practice) */
 	struct imap_search_key *
 		key; /* an AND of at least one key; mutable so that sets can be resolved in place */
-	bool uses_modseq; /* a MODSEQ key is in the tree: RFC 7162 section 3.1.5 */
+	bool uses_modseq;  /* a MODSEQ key is in the tree: RFC 7162 section 3.1.5 */
+	bool uses_numbers; /* message numbers are in the tree: RFC 7162 section 3.2.10.2 */
 };
 
 struct imap_cmd {

@@ -189,7 +189,7 @@ static void capabilities_by_state(void **state)
 		 "IMAP4rev1 LITERAL+ SASL-IR ID ENABLE IDLE AUTH=PLAIN AUTH=LOGIN"},
 		{IMAP_CAP_AUTHENTICATED,
 		 "IMAP4rev1 LITERAL+ SASL-IR ID ENABLE IDLE NAMESPACE UIDPLUS MOVE UNSELECT "
-		 "CHILDREN SPECIAL-USE CREATE-SPECIAL-USE CONDSTORE"},
+		 "CHILDREN SPECIAL-USE CREATE-SPECIAL-USE CONDSTORE QRESYNC"},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		AUTO(buf) struct buf b = BUF_INIT(KIB(1));
@@ -197,7 +197,7 @@ static void capabilities_by_state(void **state)
 		assert_string_equal(buf_c(&b), rows[i].want);
 	}
 	assert_int_equal(imap_enable_find(STR("condstore")), IMAP_ENABLE_CONDSTORE);
-	assert_int_equal(imap_enable_find(STR("QRESYNC")), 0);
+	assert_int_equal(imap_enable_find(STR("QRESYNC")), IMAP_ENABLE_QRESYNC);
 }
 
 static void strings_choose_their_form(void **state)

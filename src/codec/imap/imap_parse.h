@@ -24,6 +24,8 @@ int imap_parse_flag_list(struct imap_lex *lex, struct imap_flags *ret) MUST_CHEC
 /* flag *(SP flag), without parentheses */
 int imap_parse_bare_flags(struct imap_lex *lex, struct imap_flags *ret) MUST_CHECK;
 int imap_parse_set(struct imap_lex *lex, struct seqset *ret) MUST_CHECK;
+/* imap_parse_qresync.c: SP "(" uidvalidity SP modseq [SP known-uids] [SP seq-match-data] ")" */
+int imap_parse_qresync(struct imap_lex *lex, struct imap_qresync *ret) MUST_CHECK;
 
 /*
  * "(" item *(SP item) ")", each read by item(lex, arg); blanks after "(" and before ")" pass. An

@@ -20,8 +20,10 @@ static bool try_parameters(struct imap_lex *lex)
 static int select_parameter(struct imap_lex *lex, void *arg)
 {
 	struct imap_select *s = arg;
+	if (imap_lex_try_word(lex, "QRESYNC"))
+		return imap_parse_qresync(lex, &s->qresync);
 	if (!imap_lex_try_word(lex, "CONDSTORE"))
-		return imap_lex_expected(lex, "CONDSTORE (no other parameter is offered)");
+		return imap_lex_expected(lex, "CONDSTORE or QRESYNC");
 	s->condstore = true;
 	return 0;
 }

@@ -232,6 +232,7 @@ static int parse_group(struct parser *p, struct imap_search_key **ret)
 
 static int parse_sequence(struct parser *p, struct imap_search_key **ret)
 {
+	p->search->uses_numbers = true;
 	int r = new_key(p, IMAP_SEARCH_SEQ, ret);
 	return r < 0 ? r : imap_parse_set(p->lex, &(*ret)->set);
 }

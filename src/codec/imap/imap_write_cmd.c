@@ -63,6 +63,33 @@ static void write_create(struct buf *out, const struct imap_create *c)
 	(void)buf_addc(out, ')');
 }
 
+static void write_qresync(struct buf *out, const struct imap_qresync *q)
+{
+	(void)buf_addf(out, "QRESYNC (%u %llu", q->uidvalidity, (unsigned long long)q->modseq);
+	if (q->known.n > 0)
+		sp_set(out, &q->known);
+	if (q->match_seq.n > 0) {
+		(void)buf_add(out, STR(" ("));
+		(void)seqset_write(out, &q->match_seq);
+		sp_set(out, &q->match_uid);
+		(void)buf_addc(out, ')');
+	}
+	(void)buf_addc(out, ')');
+}
+
+static void write_select(struct buf *out, const struct imap_select *s)
+{
+	sp_mailbox(out, s->mailbox);
+	if (!s->condstore && !s->qresync.given)
+		return;
+	(void)buf_add(out, STR(" ("));
+	if (s->condstore)
+		(void)buf_add(out, s->qresync.given ? STR("CONDSTORE ") : STR("CONDSTORE"));
+	if (s->qresync.given)
+		write_qresync(out, &s->qresync);
+	(void)buf_addc(out, ')');
+}
+
 static const struct imap_name list_options[] = {
 	{IMAP_LIST_SUBSCRIBED, "SUBSCRIBED"},
 	{IMAP_LIST_REMOTE, "REMOTE"},
@@ -290,9 +317,7 @@ static void write_arguments(struct buf *out, const struct imap_cmd *cmd)
 		break;
 	case IMAP_CMD_SELECT:
 	case IMAP_CMD_EXAMINE:
-		sp_mailbox(out, cmd->select.mailbox);
-		if (cmd->select.condstore)
-			(void)buf_add(out, STR(" (CONDSTORE)"));
+		write_select(out, &cmd->select);
 		break;
 	case IMAP_CMD_CREATE:
 		write_create(out, &cmd->create);

@@ -48,17 +48,20 @@ int cmd_enable(struct imap_session *s, struct imap_out *out, struct fail *why)
 {
 	(void)why;
 	const struct imap_enable *e = &s->run.cmd.enable;
-	bool told = false;
+	uint32_t before = s->enabled, now = before;
+	buf_add(&out->text, STR("* ENABLED"));
 	for (size_t i = 0; i < e->capability_count; i++) {
 		uint32_t bit = imap_enable_find(e->capability[i]);
-		if (bit == IMAP_ENABLE_CONDSTORE && !condstore_is_on(s)) {
-			buf_add(&out->text, STR("* ENABLED CONDSTORE\r\n"));
-			condstore_enable(s, out);
-			told = true;
-		}
+		if ((bit & ~now) == 0)
+			continue;
+		now |= bit;
+		buf_addc(&out->text, ' ');
+		buf_add(&out->text, imap_enable_name(bit));
 	}
-	if (!told)
-		buf_add(&out->text, STR("* ENABLED\r\n"));
+	buf_add(&out->text, STR("\r\n"));
+	s->enabled |= now & ~(uint32_t)IMAP_ENABLE_CONDSTORE;
+	if (now & (IMAP_ENABLE_CONDSTORE | IMAP_ENABLE_QRESYNC))
+		condstore_enable(s, out);
 	return RUN_DONE;
 }
 

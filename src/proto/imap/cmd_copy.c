@@ -80,6 +80,7 @@ int cmd_move(struct imap_session *s, struct imap_out *out, struct fail *why)
 	write_copyuid(&code, &result);
 	if (!code.failed)
 		buf_addf(&out->text, "* OK [%s] Moved\r\n", buf_c(&code));
+	s->run.tell_modseq = qresync_is_on(s);
 	return RUN_DONE;
 }
 
@@ -87,8 +88,10 @@ int cmd_expunge(struct imap_session *s, struct imap_out *out, struct fail *why)
 {
 	(void)out;
 	struct store_set set;
-	if (!s->run.cmd.uid)
-		return store_view_expunge(s->view, NULL, NULL, why);
-	int r = set_resolve(s, &s->run.cmd.expunge, true, &set, why);
-	return r < 0 ? r : store_view_expunge(s->view, &set, NULL, why);
+	struct modseq modseq = {0};
+	int r = s->run.cmd.uid ? set_resolve(s, &s->run.cmd.expunge, true, &set, why) : 0;
+	if (r == 0)
+		r = store_view_expunge(s->view, s->run.cmd.uid ? &set : NULL, &modseq, why);
+	s->run.tell_modseq = r == 0 && modseq.v && qresync_is_on(s);
+	return r;
 }

@@ -17,6 +17,7 @@ struct fetch_state {
 	bool has_uid, has_flags, has_modseq; /* asked for by name */
 	struct store_set set;
 	struct store_set seen; /* got \Seen by this command */
+	struct vanished vanished;
 	struct store_reader *reader;
 	uint32_t gone;
 	int failed; /* first failure of another kind */
@@ -93,13 +94,25 @@ static int set_seen(struct imap_session *s, struct fetch_state *st, struct fail 
 	return r;
 }
 
+/* RFC 7162 3.2.6. */
+static int find_vanished(struct imap_session *s, struct fetch_state *st, struct fail *why)
+{
+	const struct imap_fetch *cmd = &s->run.cmd.fetch;
+	if (!qresync_is_on(s))
+		return fail_set(why, FAIL_SYNTAX, "VANISHED needs QRESYNC.", "vanished");
+	if (!s->run.cmd.uid || !cmd->has_changedsince)
+		return fail_set(why, FAIL_SYNTAX, "VANISHED goes with UID FETCH and CHANGEDSINCE.",
+				"vanished");
+	return vanished_find(s, cmd->changedsince, &cmd->set, &st->vanished, why);
+}
+
 static int begin(struct imap_session *s, struct imap_out *out, struct fetch_state *st,
 		 struct fail *why)
 {
 	const struct imap_fetch *cmd = &s->run.cmd.fetch;
-	if (cmd->vanished)
-		return fail_set(why, FAIL_SYNTAX, "VANISHED needs QRESYNC.", "vanished");
-	int r = set_resolve(s, &cmd->set, s->run.cmd.uid, &st->set, why);
+	int r = cmd->vanished ? find_vanished(s, st, why) : 0;
+	if (r == 0)
+		r = set_resolve(s, &cmd->set, s->run.cmd.uid, &st->set, why);
 	if (r < 0)
 		return r;
 	plan(st, cmd);
@@ -202,6 +215,8 @@ int cmd_fetch(struct imap_session *s, struct imap_out *out, struct fail *why)
 		s->run.state_clear = state_clear;
 		r = begin(s, out, st, why);
 	}
+	if (r == 0)
+		r = vanished_write(&st->vanished, out);
 	if (r == 0)
 		r = write_messages(s, st, out, why);
 	if (r != RUN_MORE)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cmd_select.c - SELECT, EXAMINE, CLOSE, UNSELECT (RFC 3501 6.3.1, 6.4.2; RFC 3691).  [proto, imap]
+ * cmd_select.c - SELECT, EXAMINE, CLOSE, UNSELECT (RFC 3501 6.3.1, 6.4.2; RFC 3691; QRESYNC of RFC
+ * 7162).                                                                       [proto, imap]
  */
 #include "proto/imap/imap_int.h"
 
@@ -18,10 +19,10 @@ static void write_selected(struct imap_session *s, struct imap_out *out)
 		 (unsigned long long)info->highestmodseq.v);
 }
 
-int cmd_select(struct imap_session *s, struct imap_out *out, struct fail *why)
+static int open_mailbox(struct imap_session *s, struct imap_out *out, bool read_only,
+			struct fail *why)
 {
 	const struct imap_select *select = &s->run.cmd.select;
-	bool read_only = s->run.cmd.kind == IMAP_CMD_EXAMINE || !(s->rights & IMAP_RIGHT_WRITE);
 	/* A failed SELECT leaves no mailbox selected (6.3.1), so the old one goes first. */
 	if (s->view) {
 		session_deselect(s);
@@ -30,9 +31,27 @@ int cmd_select(struct imap_session *s, struct imap_out *out, struct fail *why)
 	if (select->condstore)
 		condstore_enable(s, out);
 	int r = store_view_open(s->store, s->account, select->mailbox, read_only, &s->view, why);
+	if (r == 0)
+		write_selected(s, out);
+	return r;
+}
+
+int cmd_select(struct imap_session *s, struct imap_out *out, struct fail *why)
+{
+	const struct imap_qresync *q = &s->run.cmd.select.qresync;
+	bool read_only = s->run.cmd.kind == IMAP_CMD_EXAMINE || !(s->rights & IMAP_RIGHT_WRITE);
+	int r = 0;
+	if (q->given && !qresync_is_on(s))
+		return fail_set(why, FAIL_SYNTAX, "QRESYNC must be enabled first.", "qresync");
+	if (!s->run.state) /* else the window was full */
+		r = open_mailbox(s, out, read_only, why);
+	/* Of another UIDVALIDITY the client knows nothing (RFC 7162 3.2.5). */
+	if (r == 0 && q->given && q->uidvalidity == store_view_get_info(s->view)->uidvalidity)
+		r = qresync_step(s, q, out, why);
 	if (r < 0)
+		session_deselect(s);
+	if (r != 0)
 		return r;
-	write_selected(s, out);
 	if (read_only)
 		reply_ok(s, "READ-ONLY", "Mailbox is open.");
 	else

@@ -76,7 +76,7 @@ static bool read_exported(struct str bytes, struct exported *ret)
 	ret->tag = cursor_bytes(&c, cursor_u16(&c));
 	ret->view = cursor_bytes(&c, cursor_u32(&c));
 	return !c.bad && cursor_left(&c) == 0 && version == EXPORT_VERSION &&
-	       (ret->enabled & ~(uint32_t)IMAP_ENABLE_CONDSTORE) == 0 &&
+	       (ret->enabled & ~(uint32_t)IMAP_ENABLE_ALL) == 0 &&
 	       (ret->state & ~(unsigned)STATE_ALL) == 0 &&
 	       (ret->view.n > 0) == ((ret->state & STATE_SELECTED) != 0) &&
 	       (ret->tag.n > 0) == ((ret->state & STATE_PARKED) != 0);

@@ -40,7 +40,7 @@ enum sync_how {
 struct sync_cursor {
 	const struct store_changes *changes; /* NULL: not begun */
 	bool head_written;
-	size_t expunges;
+	size_t expunges; /* told, as EXPUNGE or in VANISHED */
 	size_t flags;
 };
 
@@ -52,6 +52,7 @@ struct imap_run {
 	const struct dispatch *row;
 	struct buf reply; /* tagged text without tag and CRLF: "OK ...", empty = usual */
 	bool close;	  /* after the tagged line */
+	bool tell_modseq; /* [HIGHESTMODSEQ n] of after the sync goes into a usual OK */
 	struct sync_cursor sync;
 	struct arena arena;   /* lives as long as the command */
 	struct arena scratch; /* one message at a time */
@@ -129,6 +130,29 @@ static inline bool condstore_is_on(const struct imap_session *s)
 }
 /* A CONDSTORE enabling command (RFC 7162 3.1): the first one tells HIGHESTMODSEQ. */
 void condstore_enable(struct imap_session *s, struct imap_out *out);
+/* From ENABLE QRESYNC on: VANISHED instead of EXPUNGE (RFC 7162 3.2.3). */
+static inline bool qresync_is_on(const struct imap_session *s)
+{
+	return s->enabled & IMAP_ENABLE_QRESYNC;
+}
+
+/* ---- qresync.c ----------------------------------------------------------------------------- */
+
+/* UIDs to be told as VANISHED (EARLIER), and how many of the ranges were. In run.arena. */
+struct vanished {
+	struct store_ranges ranges;
+	size_t told;
+};
+/* Those of `known` (n = 0: all) that were expunged after `since`. */
+MUST_CHECK int vanished_find(struct imap_session *s, uint64_t since, const struct seqset *known,
+			     struct vanished *ret, struct fail *why);
+/* 0 = all told, RUN_MORE = the window is full. */
+MUST_CHECK int vanished_write(struct vanished *v, struct imap_out *out);
+
+/* Behind an answered SELECT (QRESYNC ...): what was expunged and changed since then. To be called
+ * until it returns something else than RUN_MORE. */
+MUST_CHECK int qresync_step(struct imap_session *s, const struct imap_qresync *q,
+			    struct imap_out *out, struct fail *why);
 
 /* The messages of a raw set in the selected mailbox, numbers or UIDs as the command has it. */
 MUST_CHECK int set_resolve(struct imap_session *s, const struct seqset *set, bool by_uid,

@@ -65,6 +65,7 @@ static void run_end(struct imap_session *s)
 	run->in = (struct imap_session_input){0};
 	run->sync = (struct sync_cursor){0};
 	run->row = NULL;
+	run->tell_modseq = false;
 	run->stage = RUN_STAGE_NONE;
 }
 
@@ -103,12 +104,22 @@ static void count_bad(struct imap_session *s, struct imap_out *out)
 		reply_bye(s, out, "Too many bad commands.");
 }
 
+/* What a handler that left no reply gets. */
+static void write_usual_ok(struct imap_session *s, struct buf *b)
+{
+	buf_add(b, STR("OK "));
+	if (s->run.tell_modseq && s->view)
+		buf_addf(b, "[HIGHESTMODSEQ %llu] ",
+			 (unsigned long long)store_view_get_info(s->view)->highestmodseq.v);
+	buf_addf(b, "%s%s completed.", s->run.cmd.uid ? "UID " : "",
+		 imap_cmd_name(s->run.cmd.kind));
+}
+
 static void write_tagged(struct imap_session *s, struct imap_out *out)
 {
 	struct imap_run *run = &s->run;
 	if (run->reply.n == 0)
-		buf_addf(&run->reply, "OK %s%s completed.", run->cmd.uid ? "UID " : "",
-			 imap_cmd_name(run->cmd.kind));
+		write_usual_ok(s, &run->reply);
 	buf_add(&out->text, run->tag.n ? buf_str(&run->tag) : STR("*"));
 	buf_addc(&out->text, ' ');
 	buf_add(&out->text, buf_str(&run->reply));
@@ -141,7 +152,10 @@ static enum sync_how sync_how_of(const struct imap_session *s)
 	/* A command that was not understood may have been FETCH, STORE or SEARCH. */
 	if (!s->run.row)
 		return SYNC_NONE;
-	return s->run.cmd.uid ? s->run.row->sync_uid : s->run.row->sync;
+	/* RFC 7162 3.2.10.2: numbers in UID SEARCH count as those of SEARCH. */
+	bool by_uid = s->run.cmd.uid &&
+		      !(s->run.cmd.kind == IMAP_CMD_SEARCH && s->run.cmd.search.uses_numbers);
+	return by_uid ? s->run.row->sync_uid : s->run.row->sync;
 }
 
 static enum imap_next step_sync(struct imap_session *s, struct imap_out *out)

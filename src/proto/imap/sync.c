@@ -4,6 +4,8 @@
  */
 #include "proto/imap/imap_int.h"
 
+#define VANISHED_LINE_BYTES KIB(4) /* about */
+
 void write_flags(struct buf *b, uint64_t flags, const struct str *keywords, size_t n_keywords)
 {
 	char sep = '(';
@@ -95,6 +97,34 @@ static int write_expunges(struct sync_cursor *c, struct imap_out *out)
 	return 0;
 }
 
+/* VANISHED with UIDs instead, in lines of a bounded length (RFC 7162 3.2.10.2). */
+static int write_vanished(struct sync_cursor *c, struct imap_out *out)
+{
+	while (c->expunges < c->changes->n_expunged) {
+		struct seqset_out uids = {.out = &out->text};
+		if (imap_out_full(out))
+			return RUN_MORE;
+		size_t start = out->text.n;
+		buf_add(&out->text, STR("* VANISHED "));
+		while (c->expunges < c->changes->n_expunged &&
+		       out->text.n - start < VANISHED_LINE_BYTES)
+			seqset_out_add(&uids, c->changes->expunged_uids[c->expunges++].v);
+		seqset_out_end(&uids);
+		buf_add(&out->text, STR("\r\n"));
+	}
+	return 0;
+}
+
+/* A client that takes MODSEQs of FETCH for what it knows must not count expunges that are held back
+ * among it (RFC 7162 3.2 and section 6). */
+static void write_held_back(struct imap_session *s, struct imap_out *out,
+			    const struct store_changes *changes)
+{
+	if (qresync_is_on(s) && changes->expunges_pending)
+		buf_addf(&out->text, "* OK [HIGHESTMODSEQ %llu] Expunges are held back\r\n",
+			 (unsigned long long)changes->told.v);
+}
+
 static void write_head(struct imap_session *s, struct imap_out *out)
 {
 	const struct store_changes *c = s->run.sync.changes;
@@ -116,11 +146,13 @@ int sync_step(struct imap_session *s, struct imap_out *out, enum sync_how how, s
 		unsigned bits = how == SYNC_ALL ? STORE_SYNC_EXPUNGE : 0;
 		const struct store_changes *changes;
 		int r = store_view_sync(s->view, bits, &changes, why);
+		if (r == 0)
+			write_held_back(s, out, changes);
 		if (r <= 0)
 			return r;
 		c->changes = changes;
 	}
-	if (write_expunges(c, out) == RUN_MORE)
+	if ((qresync_is_on(s) ? write_vanished(c, out) : write_expunges(c, out)) == RUN_MORE)
 		return RUN_MORE;
 	if (!c->head_written)
 		write_head(s, out);
@@ -129,5 +161,6 @@ int sync_step(struct imap_session *s, struct imap_out *out, enum sync_how how, s
 			return RUN_MORE;
 		write_flag_fetch(s, out, &c->changes->flags[c->flags++], true);
 	}
+	write_held_back(s, out, c->changes);
 	return 0;
 }

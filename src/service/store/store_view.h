@@ -88,6 +88,8 @@ struct store_changes {
 	uint32_t exists;
 	uint32_t recent;
 	struct modseq highestmodseq;
+	struct modseq told; /* everything up to it was told, expunges too: lower than the expunges
+			     * that are pending */
 };
 
 enum store_sync_how {

@@ -200,6 +200,7 @@ static int finish(struct store_view *v, const struct store_changes **ret)
 	c->exists = v->info.exists;
 	c->recent = v->info.recent;
 	c->highestmodseq = v->info.highestmodseq;
+	c->told.v = c->expunges_pending ? v->expunge_modseq : v->info.highestmodseq.v;
 	*ret = c;
 	return c->n_expunged || c->exists_changed || c->recent_changed || c->keywords_changed ||
 	       c->n_flags;
