@@ -19,13 +19,16 @@ _barid() {
 	done
 	local offer='' options='-c --dir --json'
 	case ${words[0]-}/${#words[@]} in
-	/0) offer='serve demo check status ports domain user alias admin queue counters reload stop debug help version' ;;
-	help/1) offer='serve demo check status ports domain user alias admin queue counters reload stop debug help version' ;;
+	/0) offer='serve demo check status ports domain user alias admin queue counters log reload stop debug help version' ;;
+	help/1) offer='serve demo check status ports domain user alias admin queue counters log reload stop debug help version' ;;
 	admin/1) offer='grant revoke list show' ;;
 	domain/1) offer='add del list show set alias-add alias-del catch-all' ;;
 	user/1) offer='add del list show set passwd' ;;
 	alias/1) offer='add del list show set' ;;
 	queue/1) offer='list show delete flush hold release' ;;
+	log/1) offer='level rotate debug' ;;
+	log/2) [[ ${words[1]} != level ]] || offer='all master edge mta queue user scan dir error warn info debug' ;;
+	log/3) [[ ${words[1]} != level ]] || offer='error warn info debug' ;;
 	debug/1) offer='clock crash-point' ;;
 	demo/*) options='--dir --port-offset --users --password' ;;
 	domain/*)
@@ -42,6 +45,7 @@ _barid() {
 			;;
 		esac
 		;;
+	log/*) options+=' --peer --for' ;;
 	alias/*)
 		case ${words[1]} in
 		add | set) options+=' --name --policy --active' ;;

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # fish completion for barid: commands, verbs, options. Install as /usr/share/fish/vendor_completions.d/barid.fish.
 
-set -l commands serve demo check status ports domain user alias admin queue counters reload stop debug help version
+set -l commands serve demo check status ports domain user alias admin queue counters log reload stop debug help version
 set -l account add del list show set
 
 complete -c barid -f
@@ -20,6 +20,7 @@ complete -c barid -n "not __fish_seen_subcommand_from $commands" -a alias -d 'Ma
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a admin -d 'Who administrates which domains'
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a queue -d 'What waits for delivery'
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a counters -d 'What the processes have counted'
+complete -c barid -n "not __fish_seen_subcommand_from $commands" -a log -d 'How much is logged'
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a reload -d 'Read the certificate again'
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a stop -d 'Stop the running server'
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a debug -d 'For tests'
@@ -36,6 +37,9 @@ complete -c barid -n '__fish_seen_subcommand_from user' -a "$account passwd"
 complete -c barid -n '__fish_seen_subcommand_from alias' -a "$account"
 complete -c barid -n '__fish_seen_subcommand_from admin' -a 'grant revoke list show'
 complete -c barid -n '__fish_seen_subcommand_from queue' -a 'list show delete flush hold release'
+complete -c barid -n '__fish_seen_subcommand_from log' -a 'level rotate debug error warn info all'
+complete -c barid -n '__fish_seen_subcommand_from log' -l peer -x -d 'Client to look at'
+complete -c barid -n '__fish_seen_subcommand_from log' -l for -x -d 'How long'
 complete -c barid -n '__fish_seen_subcommand_from debug' -a 'clock crash-point'
 
 for key in description quota users aliases transport backupmx active force

@@ -30,6 +30,11 @@ struct conf {
 	char *hostname;
 	char *state_dir;
 	char *log_level;
+	char *log_to;
+	uint64_t log_file_size; /* bytes; 0 = no bound, as in the following */
+	uint64_t log_file_age_ms;
+	uint64_t log_keep_ms;
+	uint64_t log_total_size;
 	uint64_t user_workers; /* 0 = one per core */
 	uint64_t scan_workers;
 	struct conf_list trusted_networks;

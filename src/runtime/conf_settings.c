@@ -13,7 +13,24 @@ const struct conf_setting conf_settings[] = {
 	{"", "state_dir", CONF_TEXT, CONF_RESTART, AT(state_dir), "/var/lib/barid", 1, 4000, NULL,
 	 "Folder of everything that must survive: accounts, mail, the queue."},
 	{"", "log_level", CONF_CHOICE, CONF_LIVE, AT(log_level), "info", 0, 0,
-	 "error warn info debug", "The least urgent events that are logged (to standard error)."},
+	 "error warn info debug",
+	 "The least urgent events that are logged. `barid log level` changes it for one role, "
+	 "while "
+	 "the server runs."},
+	{"", "log_to", CONF_CHOICE, CONF_RESTART, AT(log_to), "file", 0, 0, "file stderr both",
+	 "Where the log goes: to log/barid.log in the state folder (warnings, errors and what "
+	 "master "
+	 "says then go to standard error as well), to standard error alone, or everything to "
+	 "both."},
+	{"", "log_file_size", CONF_SIZE, CONF_LIVE, AT(log_file_size), "64 MiB", 0, MIB(65536),
+	 NULL, "The log file is put aside and a new one begun when it is larger. 0 = never."},
+	{"", "log_file_age", CONF_DURATION, CONF_LIVE, AT(log_file_age_ms), "1 d", 0, 365 * DAY,
+	 NULL, "The same when its first line is older. 0 = never."},
+	{"", "log_keep", CONF_DURATION, CONF_LIVE, AT(log_keep_ms), "30 d", 0, 3650 * DAY, NULL,
+	 "Log files that were put aside are deleted after so long. 0 = never."},
+	{"", "log_total_size", CONF_SIZE, CONF_LIVE, AT(log_total_size), "1 GiB", 0,
+	 MIB(1024 * 1024), NULL,
+	 "The oldest log files are deleted when all together are larger. 0 = never."},
 	{"", "user_workers", CONF_NUMBER, CONF_RESTART, AT(user_workers), "0", 0, 64, NULL,
 	 "Processes that serve mailboxes; accounts are spread over them. 0 = one per core."},
 	{"", "scan_workers", CONF_NUMBER, CONF_RESTART, AT(scan_workers), "2", 1, 64, NULL,

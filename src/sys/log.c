@@ -3,13 +3,17 @@
 #include "base/utf8.h"
 #include "sys/clock.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdio.h>
 
 static const char *const level_names[] = {"error", "warn", "info", "debug"};
 
 static const char *role_name = "barid";
-static int sink = 2;
+static int stream = 2;
+static _Atomic int file = -1;
+static _Atomic int stream_limit = LOG_DEBUG;
+static _Atomic bool torn; /* the last line in the file has no end */
 static _Atomic int threshold = LOG_INFO;
 static _Atomic uint64_t lost;
 static _Thread_local struct trace_id trace_now;
@@ -18,7 +22,7 @@ static _Thread_local struct session_id session_now;
 void log_open(const char *role, int fd, enum log_level level)
 {
 	role_name = role;
-	sink = fd;
+	stream = fd;
 	log_set_level(level);
 }
 
@@ -27,9 +31,41 @@ void log_set_level(enum log_level level)
 	atomic_store_explicit(&threshold, (int)level, memory_order_relaxed);
 }
 
+enum log_level log_level_now(void)
+{
+	return (enum log_level)atomic_load_explicit(&threshold, memory_order_relaxed);
+}
+
+/*
+ * The number stays the same and the file behind it changes at once (dup3): a thread that is
+ * writing this moment finishes in the old one.
+ */
+void log_to_file(int fd)
+{
+	int before = atomic_load(&file);
+	if (before < 0) {
+		atomic_store(&file, fd);
+		return;
+	}
+	if (fd >= 0 && dup3(fd, before, O_CLOEXEC) >= 0)
+		atomic_store(&torn, false);
+	if (fd >= 0)
+		(void)close(fd);
+}
+
+void log_limit_stream(enum log_level level)
+{
+	atomic_store(&stream_limit, (int)level);
+}
+
 bool log_wants(enum log_level level)
 {
-	return (int)level <= atomic_load_explicit(&threshold, memory_order_relaxed);
+	return level <= log_level_now() || (level == LOG_DEBUG && trace_now.v & LOG_TRACE_DEBUG);
+}
+
+const char *log_level_name(enum log_level level)
+{
+	return level_names[level];
 }
 
 bool log_level_parse(struct str s, enum log_level *ret)
@@ -124,11 +160,11 @@ size_t log_quote(struct str s, char *out, size_t size)
 /* ---- lines ---- */
 
 struct line {
-	char p[LOG_LINE_MAX];
+	char p[LOG_LINE_MAX + 1]; /* the first is for a newline before it, where one is missing */
 	size_t n;
 };
 
-#define LINE_ROOM (LOG_LINE_MAX - 1) /* the newline always fits */
+#define LINE_ROOM LOG_LINE_MAX /* the newline always fits */
 
 static void add_text(struct line *l, const char *c)
 {
@@ -171,6 +207,15 @@ static void add_quoted(struct line *l, struct str s)
 		l->n += log_quote(s, l->p + l->n, LINE_ROOM - l->n);
 }
 
+/* What lower case does to the bytes of a character beyond ASCII is none of our business. */
+static void add_address(struct line *l, struct str s)
+{
+	size_t from = l->n;
+	add_quoted(l, s);
+	for (size_t i = from; i < l->n; i++)
+		l->p[i] = ascii_lower(l->p[i]);
+}
+
 static void add_fail(struct line *l, const struct fail *f)
 {
 	add_text(l, " fail=");
@@ -202,6 +247,10 @@ static void add_field(struct line *l, const struct log_field *f)
 		add_key(l, f->key);
 		add_quoted(l, f->s);
 		return;
+	case LOG_KIND_ADDRESS:
+		add_key(l, f->key);
+		add_address(l, f->s);
+		return;
 	case LOG_KIND_U64:
 		add_key(l, f->key);
 		add_u64(l, f->u);
@@ -217,12 +266,44 @@ static void add_field(struct line *l, const struct log_field *f)
 	}
 }
 
+static bool put(int fd, const char *p, size_t n)
+{
+	ssize_t done;
+	do
+		done = write(fd, p, n);
+	while (done < 0 && errno == EINTR);
+	if (done > 0 && (size_t)done < n)
+		errno = ENOSPC;
+	return done == (ssize_t)n;
+}
+
+/* A disk that fills up in the middle of a line must not spoil the next one. */
+static bool put_in_file(int fd, const struct line *l)
+{
+	bool mend = atomic_exchange(&torn, false);
+	if (put(fd, l->p + !mend, l->n - !mend))
+		return true;
+	atomic_store(&torn, true);
+	return false;
+}
+
+static void put_line(enum log_level level, const struct line *l)
+{
+	int fd = atomic_load_explicit(&file, memory_order_relaxed);
+	bool lose = fd >= 0 && !put_in_file(fd, l);
+	if (fd < 0 || (int)level <= atomic_load_explicit(&stream_limit, memory_order_relaxed))
+		lose |= !put(stream, l->p + 1, l->n - 1);
+	if (lose)
+		atomic_fetch_add_explicit(&lost, 1, memory_order_relaxed);
+}
+
 void log_write(enum log_level level, const char *event, const struct log_field *fields, size_t n)
 {
 	struct line l;
 	char when[CLOCK_TEXT_MAX];
 	int saved = errno;
-	l.n = 0;
+	l.p[0] = '\n';
+	l.n = 1;
 	add_text(&l, clock_iso8601(when, clock_wall()).p);
 	add_text(&l, " ");
 	add_text(&l, level_names[level]);
@@ -243,11 +324,6 @@ void log_write(enum log_level level, const char *event, const struct log_field *
 	for (size_t i = 0; i < n; i++)
 		add_field(&l, &fields[i]);
 	l.p[l.n++] = '\n';
-	ssize_t put;
-	do
-		put = write(sink, l.p, l.n);
-	while (put < 0 && errno == EINTR);
-	if (put != (ssize_t)l.n)
-		atomic_fetch_add_explicit(&lost, 1, memory_order_relaxed);
+	put_line(level, &l);
 	errno = saved;
 }

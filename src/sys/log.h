@@ -9,7 +9,14 @@
  * Each line is at most LOG_LINE_MAX bytes and written with one write(2), so lines of several
  * processes on one descriptor do not mix. Values are quoted so that nobody can forge a line. No
  * allocation, no lock. Layers 0-4 do not log errors, they return them; proto/ and roles/ log once.
- * Never pass a secret. A write that fails is dropped and counted (log_lost).
+ * Never pass a secret. A write that fails is dropped and counted (log_lost): a full disk costs
+ * lines, never a session.
+ *
+ * There are two places for lines: a stream (standard error) and a file. With a file, the stream
+ * can be kept for what is urgent. A trace id with LOG_TRACE_DEBUG set asks for its debug lines
+ * whatever the level is: so one client can be looked at closely, in all roles.
+ *
+ * Names and fields of events are an interface: people's scripts read them.
  */
 #ifndef BARID_SYS_LOG_H
 #define BARID_SYS_LOG_H
@@ -28,17 +35,29 @@ enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
  */
 void log_open(const char *role, int fd, enum log_level level);
 void log_set_level(enum log_level level);
+enum log_level log_level_now(void);
+/*
+ * Lines go to this file as well, which must be open for appending; owned from now on. Given a
+ * second time it takes the first one's place, and no line falls in between. Never from two threads.
+ */
+void log_to_file(int fd);
+/* While there is a file: less urgent lines than this stay off the stream. LOG_DEBUG = none do. */
+void log_limit_stream(enum log_level level);
 bool log_wants(enum log_level level);
 /* "error", "warn", "info", "debug". */
 bool log_level_parse(struct str s, enum log_level *ret);
+const char *log_level_name(enum log_level level);
 uint64_t log_lost(void);
 
 /* What this thread is working for; written into every line of it. 0 = none. */
 void log_context(struct trace_id trace, struct session_id session);
 
+#define LOG_TRACE_DEBUG (UINT64_C(1) << 63)
+
 enum log_kind {
 	LOG_KIND_NONE,
 	LOG_KIND_STR,
+	LOG_KIND_ADDRESS,
 	LOG_KIND_U64,
 	LOG_KIND_I64,
 	LOG_KIND_HEX,
@@ -55,6 +74,11 @@ struct log_field {
 static inline struct log_field log_str(const char *key, struct str s)
 {
 	return (struct log_field){.key = key, .kind = LOG_KIND_STR, .s = s};
+}
+/* A mail address: written in lower case, so that it is found however somebody wrote it. */
+static inline struct log_field log_address(const char *key, struct str s)
+{
+	return (struct log_field){.key = key, .kind = LOG_KIND_ADDRESS, .s = s};
 }
 static inline struct log_field log_c(const char *key, const char *c)
 {

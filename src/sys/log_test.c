@@ -6,9 +6,12 @@
 #include "sys/log.h"
 #include "sys/rand.h"
 #include "sys/secret.h"
+#include "sys/testdir.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 static void times_are_written_and_bend(void **state)
@@ -138,6 +141,89 @@ static void events_are_lines(void **state)
 	assert_false(log_level_parse(STR("loud"), &level));
 }
 
+static struct str all_of(int fd, char *buf, size_t size)
+{
+	ssize_t n = pread(fd, buf, size, 0);
+	assert_true(n >= 0);
+	return str_make(buf, (size_t)n);
+}
+
+static int append_to(const char *path)
+{
+	int fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	return fd;
+}
+
+/* The file gets everything, the stream what is urgent; a second file takes over between lines. */
+static void lines_go_to_a_file(void **state)
+{
+	(void)state;
+	AUTO(testdir) struct testdir dir = testdir_new();
+	char buf[8192];
+	int stream[2];
+	AUTO_FD int first = append_to(testdir_path(&dir, "a"));
+	AUTO_FD int second = append_to(testdir_path(&dir, "b"));
+	assert_int_equal(pipe2(stream, O_NONBLOCK), 0);
+	log_open("mta", stream[1], LOG_INFO);
+	log_limit_stream(LOG_WARN);
+	log_event(LOG_INFO, "before.file");
+	assert_true(read(stream[0], buf, sizeof buf) > 0);
+
+	log_to_file(dup(first));
+	log_event(LOG_INFO, "one", log_address("to", STR("Bob@Example.ORG")));
+	assert_true(read(stream[0], buf, sizeof buf) < 0);
+	log_event(LOG_WARN, "two");
+	assert_true(read(stream[0], buf, sizeof buf) > 0);
+	log_to_file(dup(second));
+	log_event(LOG_INFO, "three");
+	struct str text = all_of(first, buf, sizeof buf);
+	assert_true(str_find_str(text, 0, STR("event=one to=bob@example.org\n")) < text.n);
+	assert_true(str_ends(text, STR("event=two\n")));
+	text = all_of(second, buf, sizeof buf);
+	assert_true(str_ends(text, STR("event=three\n")));
+
+	/* Full: lines are lost and counted. A line that was cut does not spoil the next one. */
+	uint64_t lost = log_lost();
+	log_to_file(open("/dev/full", O_WRONLY | O_CLOEXEC));
+	log_event(LOG_INFO, "lost");
+	assert_int_equal(log_lost(), lost + 1);
+	struct rlimit before, tight;
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	tight = before;
+	tight.rlim_cur = text.n + 20;
+	log_to_file(dup(second));
+	(void)signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &tight), 0);
+	log_event(LOG_INFO, "cut.short");
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+	assert_int_equal(log_lost(), lost + 2);
+	log_event(LOG_INFO, "whole");
+	text = all_of(second, buf, sizeof buf);
+	struct str tail = str_skip(text, str_find_str(text, 0, STR("event=three\n")) + 12 + 20);
+	assert_int_equal(tail.p[0], '\n');
+	assert_int_equal(tail.p[1], '2');
+	assert_true(str_ends(text, STR("event=whole\n")));
+
+	log_to_file(open("/dev/null", O_WRONLY | O_CLOEXEC));
+	log_limit_stream(LOG_DEBUG);
+	log_open("barid", 2, LOG_INFO);
+	(void)close(stream[0]);
+	(void)close(stream[1]);
+}
+
+/* One client looked at closely: its lines of level debug are wanted whatever the level is. */
+static void a_trace_asks_for_debug(void **state)
+{
+	(void)state;
+	assert_false(log_wants(LOG_DEBUG));
+	log_context((struct trace_id){LOG_TRACE_DEBUG | 5}, (struct session_id){0});
+	assert_true(log_wants(LOG_DEBUG));
+	log_context((struct trace_id){5}, (struct session_id){0});
+	assert_false(log_wants(LOG_DEBUG));
+	log_context((struct trace_id){0}, (struct session_id){0});
+}
+
 COUNTER(second, "test.b", "the second");
 COUNTER(first, "test.a", "the first");
 
@@ -225,6 +311,8 @@ int main(void)
 		cmocka_unit_test(times_are_written_and_bend),
 		cmocka_unit_test(values_are_quoted),
 		cmocka_unit_test(events_are_lines),
+		cmocka_unit_test(lines_go_to_a_file),
+		cmocka_unit_test(a_trace_asks_for_debug),
 		cmocka_unit_test(counters_are_listed_by_name),
 		cmocka_unit_test(an_armed_point_kills),
 		cmocka_unit_test(secrets_are_kept_and_compared),

@@ -331,6 +331,7 @@ const struct role_ops edge_role_ops = {
 	.peer_up = peer_up,
 	.peer_down = peer_down,
 	.listener = take_listener,
+	.log_peer = log_peer_add,
 	.certificate = take_certificate,
 	.stop = edge_stop,
 	.drain = edge_drain,

@@ -181,6 +181,11 @@ void edge_drain(struct role *role, uint32_t grace_ms, uint32_t deadline_ms);
 void edge_session_began(struct session *s);
 void edge_session_ended(struct session *s);
 
+/* log_peer.c */
+void log_peer_add(struct role *role, struct str ip, uint32_t seconds);
+/* Of a new session. */
+struct trace_id log_peer_trace(const struct edge *e, const struct netaddr *peer);
+
 /* session.c: what the protocols share */
 struct session *session_accept(struct edge *e, const struct service *service, int fd,
 			       const struct netaddr *peer);

@@ -4,7 +4,6 @@
 #include "sys/clock.h"
 #include "sys/counter.h"
 #include "sys/log.h"
-#include "sys/rand.h"
 #include <stdio.h>
 
 COUNTER(sessions_opened, "edge.sessions", "connections accepted");
@@ -152,7 +151,7 @@ struct session *session_accept(struct edge *e, const struct service *service, in
 	s->edge = e;
 	s->service = service;
 	s->id.v = e->next_session++;
-	s->trace.v = rand_u64() | 1;
+	s->trace = log_peer_trace(e, peer);
 	s->peer = *peer;
 	s->heard = loop_now(e->role->loop);
 	(void)!sock_local(fd, &s->local, NULL);

@@ -359,6 +359,10 @@ static void carry_out(struct master *m, struct ipc_packet *p, const struct msg_a
 		counters(m, p);
 		return;
 	}
+	if (str_eq(verb, STR("log"))) {
+		admin_log(m, p, &a);
+		return;
+	}
 	if (str_eq(verb, STR("reload"))) {
 		certificate_reload(m, p);
 		return;

@@ -13,6 +13,7 @@
 #include "runtime/ipc/ipc.h"
 #include "runtime/loop.h"
 #include "runtime/seal.h"
+#include "sys/log.h"
 #include <sys/types.h>
 
 enum child_state { CHILD_DOWN, CHILD_STARTING, CHILD_READY, CHILD_ENDED };
@@ -48,12 +49,22 @@ struct child {
 	struct mono_ns spawned;
 	unsigned recent; /* ends in the last minute */
 	struct mono_ns recent_since;
+	bool has_log_level; /* one that `barid log level` gave it; kept over its restarts */
+	enum log_level log_level;
 };
 
 struct listener {
 	const char *service;
 	const char *address; /* borrowed from the configuration */
 	int fd;
+};
+
+struct logfile {
+	int folder; /* -1: the log goes to standard error alone */
+	int fd;	    /* -1: it could not be opened, and will be tried again */
+	int64_t begun_us;
+	bool complained;
+	struct loop_timer tick;
 };
 
 struct master {
@@ -70,6 +81,7 @@ struct master {
 	struct loop_io signals;
 	struct loop_io admin_socket;
 	struct loop_timer stop_deadline;
+	struct logfile logfile;
 	unsigned stop_stage;
 	bool stopping;
 	bool said_ready;
@@ -91,6 +103,18 @@ void certificate_reload(struct master *m, struct ipc_packet *request);
 
 /* folders.c: the state folder, its owners, and the lock that keeps a second master out */
 MUST_CHECK int folders_prepare(struct master *m, struct fail *why);
+
+/* logfile.c: the log file, and the levels given at run time */
+void logfile_open(struct master *m);
+/* Put the file aside and begin a new one. Answers and frees `request` (may be NULL) when every role
+ * writes to the new one. */
+void logfile_rotate(struct master *m, struct ipc_packet *request);
+void loglevel_give(const struct child *c);
+/* False: no such role. `all` is all of them and master. */
+bool loglevel_set(struct master *m, struct str role, enum log_level level);
+
+/* admin_log.c: `barid log` */
+void admin_log(struct master *m, struct ipc_packet *p, const struct msg_admin *a);
 
 /* admin.c: the control socket */
 MUST_CHECK int admin_open(struct master *m, struct fail *why);

@@ -178,6 +178,8 @@ static void on_signal(struct loop_io *io, uint32_t events)
 	while (read(io->fd, &info, sizeof info) == sizeof info) {
 		if (info.ssi_signo == SIGHUP)
 			certificate_reload(m, NULL);
+		else if (info.ssi_signo == SIGUSR1)
+			logfile_rotate(m, NULL);
 		else
 			stop(m);
 	}
@@ -190,6 +192,7 @@ static void watch_signals(struct master *m)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGUSR1);
 	CHECK(sigprocmask(SIG_BLOCK, &set, NULL) == 0);
 	int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	CHECK(fd >= 0);
@@ -207,6 +210,8 @@ static int open_everything(struct master *m, struct fail *why)
 	if (r == 0)
 		r = folders_prepare(m, why);
 	if (r == 0)
+		logfile_open(m);
+	if (r == 0)
 		r = certificate_read(m, why);
 	if (r == 0)
 		r = listeners_open(m, why);
@@ -221,6 +226,7 @@ int master_run(const struct master_options *o)
 	struct fail why = FAIL_INIT;
 	m->o = o;
 	m->state_fd = m->lock_fd = -1;
+	m->logfile.folder = m->logfile.fd = -1;
 	m->started = clock_wall();
 	m->certificate = m->key = BUF_INIT(KIB(64));
 	m->stop_deadline.fire = stage_took_too_long;
@@ -229,7 +235,9 @@ int master_run(const struct master_options *o)
 	if (o->conf->user_workers == 0)
 		o->conf->user_workers = (uint64_t)MAX(sysconf(_SC_NPROCESSORS_ONLN), 1L);
 	proc_set_name("barid");
-	log_open("master", 2, LOG_INFO);
+	enum log_level level = LOG_INFO;
+	(void)log_level_parse(str_c(o->conf->log_level), &level);
+	log_open("master", 2, level);
 	if (open_everything(m, &why) < 0) {
 		log_event(LOG_ERROR, "master.cannot-start", log_fail(&why));
 		return 1;

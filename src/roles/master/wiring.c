@@ -92,7 +92,8 @@ static void give_configuration(struct child *c)
 					  .uid = c->uid,
 					  .gid = c->gid,
 					  .shared_gid = c->kind->shares_blobs ? m->blob_gid : 0,
-					  .state = m->state_fd};
+					  .state = m->state_fd,
+					  .log = m->logfile.fd};
 	unsigned char key[SEAL_KEY_SIZE];
 	if (c->kind->seals) {
 		role_key(m, c->kind, key);
@@ -126,6 +127,7 @@ void wire_child(struct child *c)
 {
 	static const struct msg_start start = {0};
 	give_configuration(c);
+	loglevel_give(c);
 	give_clock(c);
 	if (strcmp(c->kind->name, "edge") == 0)
 		give_edge_its_sockets(c);

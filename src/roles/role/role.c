@@ -202,6 +202,7 @@ static void configure(struct role *role, struct ipc_packet *p)
 	}
 	if (log_level_parse(str_c(role->conf->log_level), &level))
 		log_set_level(level);
+	role_log_to(role->conf, ipc_packet_take_fd(p, m.log));
 	role->has_seal_key = m.seal_key.n == SEAL_KEY_SIZE;
 	if (role->has_seal_key)
 		memcpy(role->seal_key, m.seal_key.p, SEAL_KEY_SIZE);
@@ -354,6 +355,8 @@ static void control_message(struct ipc_channel *ch, struct ipc_packet *p)
 		stop(role);
 	else if (type == IPC_DRAIN)
 		drain(role, p);
+	else
+		role_log_message(role, p);
 	ipc_packet_free(p);
 }
 

@@ -41,6 +41,8 @@ struct role_ops {
 			 int fd); /* owns fd */
 	MUST_CHECK int (*certificate)(struct role *role, struct str chain, struct str key,
 				      struct fail *why);
+	/* Log everything of this client at level debug for so long (edge). */
+	void (*log_peer)(struct role *role, struct str ip, uint32_t seconds);
 	/* Management commands of this role; answers p itself, later if it likes, and owns it. */
 	void (*admin)(struct role *role, struct ipc_packet *p);
 	/* A successor takes over; ends by role_end when the last client has left. NULL = as stop.
@@ -104,6 +106,12 @@ MUST_CHECK int role_seal(struct role *role, struct session_id session, struct st
 			 struct buf *out);
 MUST_CHECK int role_unseal(struct role *role, struct session_id session, struct str sealed,
 			   struct buf *out);
+
+/* Log to this file, which is owned from now on, and to the stream as log_to says. -1: nothing. */
+void role_log_to(const struct conf *c, int fd);
+/* A message of master about the log; others are none of its business. The packet stays the
+ * caller's. */
+void role_log_message(struct role *role, struct ipc_packet *p);
 
 /* The id of this build: master and roles of two builds never talk. */
 const char *role_build_id(void);

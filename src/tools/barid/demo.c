@@ -116,7 +116,7 @@ static void write_conf(const struct demo *d, struct buf *text)
 {
 	unsigned o = (unsigned)d->offset;
 	(void)buf_addf(text, "hostname = mail." DOMAIN "\nstate_dir = %s\n", d->dir);
-	(void)buf_addf(text, "connections_per_address_max = 10000\n");
+	(void)buf_addf(text, "log_to = both\nconnections_per_address_max = 10000\n");
 	(void)buf_addf(text, "[tls]\ncertificate = %s/tls/cert.pem\nkey = %s/tls/key.pem\n", d->dir,
 		       d->dir);
 	(void)buf_addf(text, "[smtp]\npostmaster_domain = " DOMAIN "\nlisten = 127.0.0.1:%u\n",
