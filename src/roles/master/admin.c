@@ -360,7 +360,7 @@ static void carry_out(struct master *m, struct ipc_packet *p, const struct msg_a
 		return;
 	}
 	if (str_eq(verb, STR("log"))) {
-		admin_log(m, p, &a);
+		admin_log(m, p, a);
 		return;
 	}
 	if (str_eq(verb, STR("reload"))) {
