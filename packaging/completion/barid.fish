@@ -27,7 +27,7 @@ complete -c barid -n "not __fish_seen_subcommand_from $commands" -a debug -d 'Fo
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a help -d Usage
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a version -d 'Version of this program'
 
-complete -c barid -n '__fish_seen_subcommand_from demo' -l port-offset -x -d 'Added to 25, 587, 143, 993'
+complete -c barid -n '__fish_seen_subcommand_from demo' -l port-offset -x -d 'Added to 25, 587, 465, 143, 993'
 complete -c barid -n '__fish_seen_subcommand_from demo' -l users -x -d 'user1 to userN'
 complete -c barid -n '__fish_seen_subcommand_from demo' -l password -x -d 'Of all accounts'
 complete -c barid -n '__fish_seen_subcommand_from help' -a "$commands"

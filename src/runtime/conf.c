@@ -388,6 +388,13 @@ int conf_parse(const char *name, struct str text, struct conf **ret, struct buf 
 	return finish(&ps, parse_text(&ps, name, text), ret);
 }
 
+void conf_networks(const struct conf_list *l, struct netcidrs *ret)
+{
+	*ret = (struct netcidrs){.p = xcalloc(l->n, sizeof *ret->p), .n = l->n};
+	for (size_t i = 0; i < l->n; i++)
+		CHECK(netcidr_parse(str_c(l->p[i]), &ret->p[i]));
+}
+
 void conf_free(struct conf *c)
 {
 	if (!c)

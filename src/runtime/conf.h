@@ -20,6 +20,7 @@
 
 #include "base/buf.h"
 #include "base/fail.h"
+#include "sys/sock.h"
 
 struct conf_list {
 	char **p; /* NUL-terminated texts */
@@ -38,11 +39,16 @@ struct conf {
 	uint64_t user_workers; /* 0 = one per core */
 	uint64_t scan_workers;
 	struct conf_list trusted_networks;
+	struct conf_list trusted_clients;
+	struct conf_list xclient_from;
+	struct conf_list xclient_login_from;
+	struct conf_list id_from;
 
 	char *tls_certificate;
 	char *tls_key;
 
 	struct conf_list smtp_listen;
+	struct conf_list smtp_proxy_from;
 	char *postmaster_domain;
 	uint64_t message_size_max; /* bytes */
 	uint64_t recipients_max;
@@ -55,9 +61,14 @@ struct conf {
 	struct conf_list normalise_clients;
 
 	struct conf_list submission_listen;
+	struct conf_list submission_proxy_from;
+	struct conf_list submissions_listen;
+	struct conf_list submissions_proxy_from;
 
 	struct conf_list imap_listen;
+	struct conf_list imap_proxy_from;
 	struct conf_list imaps_listen;
+	struct conf_list imaps_proxy_from;
 	uint64_t imap_idle_timeout_ms;
 	uint64_t login_timeout_ms;
 	uint64_t append_size_max;
@@ -114,6 +125,8 @@ void conf_free(struct conf *c);
 
 /* Every setting with its value, canonical: equal configurations give equal text. */
 void conf_write(const struct conf *c, struct buf *out);
+/* The networks of a CONF_NETWORKS list; ret->p is the caller's. */
+void conf_networks(const struct conf_list *l, struct netcidrs *ret);
 /* A file with every setting at its default, commented out and explained. */
 void conf_write_default(struct buf *out);
 /* One value as it would be written in a file. */

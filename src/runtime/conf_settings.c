@@ -37,6 +37,16 @@ const struct conf_setting conf_settings[] = {
 	 "Sandboxed processes that analyse messages."},
 	{"", "trusted_networks", CONF_NETWORKS, CONF_NEW, AT(trusted_networks), "", 0, 0, NULL,
 	 "Clients that may send a password without TLS. Leave it empty."},
+	{"", "trusted_clients", CONF_NETWORKS, CONF_NEW, AT(trusted_clients), "127.0.0.0/8, ::1", 0,
+	 0, NULL, "Clients of the internal services. All others are refused there."},
+	{"", "xclient_from", CONF_NETWORKS, CONF_NEW, AT(xclient_from), "", 0, 0, NULL,
+	 "Proxies and filters that may say by XCLIENT on the SMTP services whom they speak for."},
+	{"", "xclient_login_from", CONF_NETWORKS, CONF_NEW, AT(xclient_login_from), "", 0, 0, NULL,
+	 "Those of xclient_from that may also say by LOGIN who has logged in: their word is "
+	 "believed without a password."},
+	{"", "id_from", CONF_NETWORKS, CONF_NEW, AT(id_from), "", 0, 0, NULL,
+	 "Webmail and proxies that may say by the ID command of IMAP (x-originating-ip) whom they "
+	 "speak for."},
 	{"", "connections_max", CONF_NUMBER, CONF_LIVE, AT(connections_max), "20000", 10, 1000000,
 	 NULL, "Open client connections of all services together."},
 	{"", "connections_per_address_max", CONF_NUMBER, CONF_LIVE, AT(connections_per_address_max),
@@ -52,6 +62,10 @@ const struct conf_setting conf_settings[] = {
 
 	{"smtp", "listen", CONF_ADDRESSES, CONF_LIVE, AT(smtp_listen), "0.0.0.0:25, [::]:25", 0, 0,
 	 NULL, "Addresses of the service for mail from other servers. Empty = off."},
+	{"smtp", "proxy_protocol_from", CONF_NETWORKS, CONF_NEW, AT(smtp_proxy_from), "", 0, 0,
+	 NULL,
+	 "Proxies (HAProxy, nginx) whose connections to this service begin with a header of the "
+	 "PROXY protocol. They must send it, all others must not."},
 	{"smtp", "postmaster_domain", CONF_TEXT, CONF_LIVE, AT(postmaster_domain), "", 0, 255, NULL,
 	 "Where mail to <postmaster> without a domain goes (RFC 5321 4.5.1). Empty = the "
 	 "hostname."},
@@ -74,17 +88,39 @@ const struct conf_setting conf_settings[] = {
 	{"submission", "listen", CONF_ADDRESSES, CONF_LIVE, AT(submission_listen),
 	 "0.0.0.0:587, [::]:587", 0, 0, NULL,
 	 "Addresses of the service for users who send mail. Empty = off."},
+	{"submission", "proxy_protocol_from", CONF_NETWORKS, CONF_NEW, AT(submission_proxy_from),
+	 "", 0, 0, NULL,
+	 "Proxies (HAProxy, nginx) whose connections to this service begin with a header of the "
+	 "PROXY protocol. They must send it, all others must not."},
+
+	{"submissions", "listen", CONF_ADDRESSES, CONF_LIVE, AT(submissions_listen),
+	 "0.0.0.0:465, [::]:465", 0, 0, NULL,
+	 "Addresses of the service for users who send mail, with TLS from the first byte (RFC "
+	 "8314). Empty = off."},
+	{"submissions", "proxy_protocol_from", CONF_NETWORKS, CONF_NEW, AT(submissions_proxy_from),
+	 "", 0, 0, NULL,
+	 "Proxies (HAProxy, nginx) whose connections to this service begin with a header of the "
+	 "PROXY protocol. They must send it, all others must not."},
 
 	{"imap", "listen", CONF_ADDRESSES, CONF_LIVE, AT(imap_listen), "0.0.0.0:143, [::]:143", 0,
 	 0, NULL, "Addresses of IMAP with STARTTLS. Empty = off."},
-	{"imap", "listen_tls", CONF_ADDRESSES, CONF_LIVE, AT(imaps_listen), "0.0.0.0:993, [::]:993",
-	 0, 0, NULL, "Addresses of IMAP with TLS from the first byte. Empty = off."},
+	{"imap", "proxy_protocol_from", CONF_NETWORKS, CONF_NEW, AT(imap_proxy_from), "", 0, 0,
+	 NULL,
+	 "Proxies (HAProxy, nginx) whose connections to this service begin with a header of the "
+	 "PROXY protocol. They must send it, all others must not."},
 	{"imap", "idle_timeout", CONF_DURATION, CONF_LIVE, AT(imap_idle_timeout_ms), "35 min",
 	 30 * MINUTE, DAY, NULL,
 	 "A logged-in client that is silent for so long is logged out (RFC 3501 5.4: at least 30 "
 	 "min)."},
 	{"imap", "append_size_max", CONF_SIZE, CONF_LIVE, AT(append_size_max), "64 MiB", KIB(64),
 	 MIB(2047), NULL, "Largest message that APPEND takes."},
+
+	{"imaps", "listen", CONF_ADDRESSES, CONF_LIVE, AT(imaps_listen), "0.0.0.0:993, [::]:993", 0,
+	 0, NULL, "Addresses of IMAP with TLS from the first byte. Empty = off."},
+	{"imaps", "proxy_protocol_from", CONF_NETWORKS, CONF_NEW, AT(imaps_proxy_from), "", 0, 0,
+	 NULL,
+	 "Proxies (HAProxy, nginx) whose connections to this service begin with a header of the "
+	 "PROXY protocol. They must send it, all others must not."},
 
 	{"queue", "retry_min", CONF_DURATION, CONF_LIVE, AT(retry_min_ms), "300 s", SECOND, DAY,
 	 NULL, "Wait before the first retry; it doubles from try to try."},

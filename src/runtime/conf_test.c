@@ -55,8 +55,9 @@ static void errors_name_line_and_what_is_allowed(void **state)
 	} cases[] = {
 		{"hostname mx", "t.conf:1: \"hostname mx\": expected name = value"},
 		{"\n[smpt]", "t.conf:2: unknown section [smpt]; allowed: [tls] [smtp]"},
-		{"[smtp]\nsize = 1", "t.conf:2: unknown setting size; allowed here: listen "
-				     "postmaster_domain message_size_max"},
+		{"[smtp]\nsize = 1",
+		 "t.conf:2: unknown setting size; allowed here: listen proxy_protocol_from "
+		 "postmaster_domain message_size_max"},
 		{"[smtp]\nmessage_size_max = 15",
 		 "t.conf:2: message_size_max = 15: not understood; allowed: a number with B, KiB, "
 		 "MiB or GiB, from 64 KiB"},

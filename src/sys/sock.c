@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 
@@ -55,6 +56,7 @@ static socklen_t to_sockaddr(const struct netaddr *a, struct sockaddr_storage *r
 	}
 	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(a->port)};
 	memcpy(&in6.sin6_addr, a->bytes, 16);
+	in6.sin6_scope_id = a->zone[0] ? if_nametoindex(a->zone) : 0;
 	memcpy(ret, &in6, sizeof in6);
 	return sizeof in6;
 }
@@ -64,20 +66,39 @@ struct str netaddr_text(const struct netaddr *a, bool with_port, char buf[NETADD
 	char host[INET6_ADDRSTRLEN] = "-";
 	if (a->family != 0)
 		(void)inet_ntop(a->family, a->bytes, host, sizeof host);
+	const char *percent = a->zone[0] ? "%" : "";
 	int n;
 	if (!with_port || a->family == 0)
-		n = snprintf(buf, NETADDR_TEXT_MAX, "%s", host);
+		n = snprintf(buf, NETADDR_TEXT_MAX, "%s%s%s", host, percent, a->zone);
 	else if (a->family == AF_INET)
 		n = snprintf(buf, NETADDR_TEXT_MAX, "%s:%u", host, a->port);
 	else
-		n = snprintf(buf, NETADDR_TEXT_MAX, "[%s]:%u", host, a->port);
+		n = snprintf(buf, NETADDR_TEXT_MAX, "[%s%s%s]:%u", host, percent, a->zone, a->port);
 	return str_make(buf, (size_t)n);
+}
+
+/* The zone of "fe80::1%eth0"; it makes sense for a link-local address only. */
+static bool parse_zone(struct str zone, struct netaddr *a)
+{
+	if (zone.n == 0 || zone.n >= sizeof a->zone || a->family != AF_INET6 ||
+	    a->bytes[0] != 0xfe || (a->bytes[1] & 0xc0) != 0x80)
+		return false;
+	for (size_t i = 0; i < zone.n; i++)
+		if (!ascii_alpha(zone.p[i]) && !ascii_digit(zone.p[i]) &&
+		    !(zone.p[i] && strchr("._-@", zone.p[i])))
+			return false;
+	memcpy(a->zone, zone.p, zone.n);
+	return true;
 }
 
 static bool parse_host(struct str s, bool v6, struct netaddr *ret)
 {
 	char text[INET6_ADDRSTRLEN];
 	uint8_t bytes[16] = {0};
+	size_t percent = str_find(s, 0, '%');
+	if (percent < s.n)
+		return v6 && parse_host(str_sub(s, 0, percent), v6, ret) &&
+		       parse_zone(str_skip(s, percent + 1), ret);
 	if (s.n >= sizeof text || memchr(s.p, 0, s.n))
 		return false;
 	memcpy(text, s.p, s.n);
@@ -130,7 +151,8 @@ bool netaddr_parse(struct str s, struct netaddr *ret)
 
 bool netaddr_same_host(const struct netaddr *a, const struct netaddr *b)
 {
-	return a->family == b->family && memcmp(a->bytes, b->bytes, sizeof a->bytes) == 0;
+	return a->family == b->family && memcmp(a->bytes, b->bytes, sizeof a->bytes) == 0 &&
+	       strcmp(a->zone, b->zone) == 0;
 }
 
 bool netaddr_is_loopback(const struct netaddr *a)
@@ -138,6 +160,12 @@ bool netaddr_is_loopback(const struct netaddr *a)
 	static const uint8_t one[16] = {[15] = 1};
 	return a->family == AF_INET ? a->bytes[0] == 127
 				    : a->family == AF_INET6 && memcmp(a->bytes, one, 16) == 0;
+}
+
+bool netaddr_is_any(const struct netaddr *a)
+{
+	static const uint8_t zero[16];
+	return a->family != 0 && memcmp(a->bytes, zero, sizeof zero) == 0;
 }
 
 /* The first `bits` bits of both agree; with b == NULL: the bits after them are 0. */
@@ -159,7 +187,7 @@ bool netcidr_parse(struct str s, struct netcidr *ret)
 	struct str host = str_sub(s, 0, slash);
 	/* A port makes no sense here. */
 	bool v6 = str_find(host, 0, ':') < host.n;
-	if (host.n == 0 || !parse_host(host, v6, &a))
+	if (host.n == 0 || !parse_host(host, v6, &a) || a.zone[0])
 		return false;
 	uint32_t most = a.family == AF_INET ? 32 : 128;
 	uint32_t bits = most;
@@ -177,6 +205,14 @@ bool netcidr_has(const struct netcidr *net, const struct netaddr *a)
 	       prefix_matches(a->bytes, net->addr.bytes, net->bits);
 }
 
+bool netcidrs_have(const struct netcidrs *l, const struct netaddr *a)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (netcidr_has(&l->p[i], a))
+			return true;
+	return false;
+}
+
 /* ---- sockets ---- */
 
 static enum fail_code code_of(int errnum)
@@ -192,6 +228,11 @@ static enum fail_code code_of(int errnum)
 	case EACCES:
 	case EPERM:
 		return FAIL_PERM;
+	case EADDRNOTAVAIL:
+	case ENODEV:
+		return FAIL_NOTFOUND;
+	case EAFNOSUPPORT:
+		return FAIL_UNSUPPORTED;
 	default:
 		return FAIL_PEER;
 	}
@@ -213,6 +254,8 @@ int sock_listen(const struct netaddr *a, int backlog, int *ret_fd, struct fail *
 	socklen_t len = to_sockaddr(a, &ss);
 	AUTO_FD int fd = -1;
 	int on = 1;
+	if (a->zone[0] && !if_nametoindex(a->zone))
+		return fail_errno(why, FAIL_NOTFOUND, "interface %s", a->zone);
 	int r = new_socket(a, &fd, why);
 	if (r < 0)
 		return r;

@@ -16,11 +16,14 @@ struct netaddr {
 	uint8_t bytes[16]; /* network order; IPv4 uses the first four, the rest is 0 */
 	uint16_t family;   /* AF_INET, AF_INET6, or 0: none (a UNIX socket, a pipe) */
 	uint16_t port;	   /* host order */
+	char zone[16]; /* interface of a link-local address (RFC 4007); of one to bind or connect
+			  to, never of a peer */
 };
 
-#define NETADDR_TEXT_MAX 56
+#define NETADDR_TEXT_MAX 72
 /*
- * "192.0.2.1" or "2001:db8::1"; with_port: "192.0.2.1:25" or "[2001:db8::1]:25". "-" for none.
+ * "192.0.2.1" or "2001:db8::1"; with_port: "192.0.2.1:25" or "[2001:db8::1]:25";
+ * link-local with its zone: "fe80::1%eth0". "-" for none.
  * Borrowed from buf.
  */
 struct str netaddr_text(const struct netaddr *a, bool with_port, char buf[NETADDR_TEXT_MAX]);
@@ -31,6 +34,7 @@ bool netaddr_parse(struct str s, struct netaddr *ret);
 /* Same family and address; the port does not count. */
 bool netaddr_same_host(const struct netaddr *a, const struct netaddr *b);
 bool netaddr_is_loopback(const struct netaddr *a);
+bool netaddr_is_any(const struct netaddr *a); /* 0.0.0.0, :: */
 
 /* A network: "192.0.2.0/24", "2001:db8::/32", or one address. Bits beyond the prefix must be 0. */
 struct netcidr {
@@ -40,9 +44,17 @@ struct netcidr {
 bool netcidr_parse(struct str s, struct netcidr *ret);
 bool netcidr_has(const struct netcidr *net, const struct netaddr *a);
 
+/* Several of them; p is the owner's. */
+struct netcidrs {
+	struct netcidr *p;
+	size_t n;
+};
+bool netcidrs_have(const struct netcidrs *l, const struct netaddr *a);
+
 /*
  * A listening TCP socket, SO_REUSEADDR, IPv6 with V6ONLY. port 0 = one that is free (sock_local
- * tells).
+ * tells). FAIL_EXISTS: the port is taken; FAIL_NOTFOUND: this machine has no such address or
+ * interface; FAIL_UNSUPPORTED: no such address family; FAIL_PERM.
  */
 MUST_CHECK int sock_listen(const struct netaddr *a, int backlog, int *ret_fd, struct fail *why);
 /* 1 = a connection; 0 = none waits, or it went away already; FAIL_LIMIT = out of descriptors. */

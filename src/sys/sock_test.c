@@ -32,6 +32,7 @@ static void addresses_round_trip(void **state)
 		{"[::1]", "::1", "[::1]:0"},
 		{"::ffff:192.0.2.9", "192.0.2.9", "192.0.2.9:0"},
 		{"[::ffff:192.0.2.9]:65535", "192.0.2.9", "192.0.2.9:65535"},
+		{"[fe80::1%eth0]:25", "fe80::1%eth0", "[fe80::1%eth0]:25"},
 		{"ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255",
 		 "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
 		 "[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:0"},
@@ -42,10 +43,32 @@ static void addresses_round_trip(void **state)
 		assert_str(netaddr_text(&a, false, buf), cases[i][1]);
 		assert_str(netaddr_text(&a, true, buf), cases[i][2]);
 	}
-	const char *bad[] = {"",	 "1.2.3",     "1.2.3.4:",    "1.2.3.4:65536", "1.2.3.4:x",
-			     "[::1]:",	 "[::1",      "[::1]x",	     "[1.2.3.4]",     "1.2.3.4.5",
-			     "host:25",	 "::1:99999", "[::1]:99999", " 1.2.3.4",      ":25",
-			     "1.2.3.04", "[]:25",     "[",	     "::g",	      "1.2.3.4:-1"};
+	const char *bad[] = {"",
+			     "1.2.3",
+			     "1.2.3.4:",
+			     "1.2.3.4:65536",
+			     "1.2.3.4:x",
+			     "[::1]:",
+			     "[::1",
+			     "[::1]x",
+			     "[1.2.3.4]",
+			     "1.2.3.4.5",
+			     "host:25",
+			     "::1:99999",
+			     "[::1]:99999",
+			     " 1.2.3.4",
+			     ":25",
+			     "1.2.3.04",
+			     "[]:25",
+			     "[",
+			     "::g",
+			     "1.2.3.4:-1",
+			     "[fe80::1%]:25",
+			     "[2001:db8::1%eth0]:25",
+			     "1.2.3.4%eth0",
+			     "[fe80::1%eth0%eth1]:25",
+			     "[fe80::1%a b]:25",
+			     "[fe80::1%0123456789abcdef]:25"};
 	struct netaddr a = {.port = 7};
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
 		if (netaddr_parse(str_c(bad[i]), &a))
@@ -90,7 +113,8 @@ static void networks_match(void **state)
 			     "1.2.3.0/ 24",
 			     "1.2.3.4:25",
 			     "[::1]",
-			     "x/8"};
+			     "x/8",
+			     "fe80::1%eth0"};
 	struct netcidr net;
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
 		if (netcidr_parse(str_c(bad[i]), &net))

@@ -47,13 +47,15 @@ def arrived(t, user, sent):
 
 
 def case_swaks_submits_with_starttls(t):
-    """swaks: STARTTLS, AUTH PLAIN and LOGIN on 587, plain delivery on 25."""
+    """swaks: STARTTLS, AUTH PLAIN and LOGIN on 587, TLS at once on 465, plain delivery on 25."""
     server, swaks, folder = t.server(), t.program("swaks"), t.scratch()
     for name, options in {
         "swaks-plain": ["--port", str(server.ports["submission"]), "-tls", "-a", "PLAIN", "-au", "user1@example.test",
                         "-ap", PASSWORD],
         "swaks-login": ["--port", str(server.ports["submission"]), "-tls", "-a", "LOGIN", "-au", "user1@example.test",
                         "-ap", PASSWORD],
+        "swaks-submissions": ["--port", str(server.ports["submissions"]), "--tls-on-connect", "-a", "PLAIN",
+                              "-au", "user1@example.test", "-ap", PASSWORD],
         "swaks-mx": ["--port", str(server.ports["smtp"]), "-tls"],
         "swaks-pipeline": ["--port", str(server.ports["smtp"]), "--pipeline"],
     }.items():

@@ -16,8 +16,8 @@ def case_ready_within_a_second(t):
     server = Server(build=t.build)
     try:
         first = server.start()
-        for name in ("smtp", "submission", "imap", "imaps"):
-            wire.Wire(server.host, server.ports[name], tls=name == "imaps").close()
+        for name in ("smtp", "submission", "submissions", "imap", "imaps"):
+            wire.Wire(server.host, server.ports[name], tls=name.endswith("s")).close()
         stopped = server.stop()
         again = server.start()
         server.stop()

@@ -20,7 +20,7 @@ import time
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 DOMAIN = "example.test"
-SERVICES = {"smtp": 25, "submission": 587, "imap": 143, "imaps": 993}
+SERVICES = {"smtp": 25, "submission": 587, "submissions": 465, "imap": 143, "imaps": 993}
 REPORT = re.compile(
     r"ERROR: (Address|Leak|Memory)Sanitizer|WARNING: ThreadSanitizer|runtime error:|ThreadSanitizer:DEADLYSIGNAL"
     r"|CHECK failed|panic:"
@@ -36,7 +36,7 @@ class PortRange:
         first = os.getpid()
         for i in range(100):
             slot = (first + i) % 100
-            # Steps of 10 in a thousand never collide: 25, 143, 587 and 993 differ in their last two digits.
+            # Steps of 10 in a thousand never collide: 25, 143, 465, 587 and 993 differ in their last two digits.
             self.offset = 21000 + 1000 * (slot // 10) + 10 * (slot % 10)
             self.lock = os.open(os.path.join(LOCKS, str(self.offset)), os.O_CREAT | os.O_RDWR, 0o666)
             try:
@@ -310,6 +310,41 @@ class Server:
 
     def address(self, name):
         return name if "@" in name else f"{name}@{DOMAIN}"
+
+
+class Serve(Server):
+    """`barid serve` with a configuration of the test's own, over the accounts and the certificate of a demo.
+
+    `conf(server)` gives the text; hostname, state_dir and [tls] are there already.
+    """
+
+    def __init__(self, build="build", conf=None, **options):
+        super().__init__(build=build, **options)
+        self.conf = conf
+        self.conf_file = os.path.join(self.scratch, "barid.conf")
+        self.made = False
+
+    def make(self):
+        """The state, by a demo that comes and goes; and the configuration."""
+        super().start()
+        super().stop()
+        self.made = True
+        self.write_conf()
+
+    def write_conf(self):
+        with open(self.conf_file, "w", encoding="utf-8") as f:
+            f.write(f"hostname = mail.{DOMAIN}\nstate_dir = {self.dir}\n{self.conf(self)}\n"
+                    f"[tls]\ncertificate = {self.dir}/tls/cert.pem\nkey = {self.dir}/tls/key.pem\n")
+
+    def start(self, prefix=(), timeout=None):
+        if not self.made:
+            self.make()
+        return super().start(prefix, timeout)
+
+    def command(self):
+        if not self.made:
+            return super().command()
+        return [os.path.join(self.build, "barid"), "serve", "-c", self.conf_file, *self.args]
 
 
 def symbolized(line):

@@ -24,7 +24,7 @@ LINE = re.compile(
     r"^(?:(?P<who>[a-z]\w*) )?(?P<head>C:|C\||C<|(?:S|S\*|S!|O|O\*|O!)(?: within (?P<within>[0-9.]+m?s))?:)(?: (?P<text>.*))?$"
 )
 CONNECTS = re.compile(
-    r"^(?P<who>[a-z]\w*) connects (?P<proto>smtp|submission|imap|imaps)(?: from (?P<source>[\d.]+))?"
+    r"^(?P<who>[a-z]\w*) connects (?P<proto>smtp|submissions?|imap|imaps)(?: from (?P<source>[\d.]+))?"
     r"(?: and sees (?P<sees>.*))?$"
 )
 MESSAGE = re.compile(
@@ -205,7 +205,7 @@ class Client:
     def __init__(self, name, server, proto, source):
         self.name, self.proto, self.server = name, proto, server
         self.imap = proto.startswith("imap")
-        self.wire = wire.Wire(server.host, server.ports[proto], tls=proto == "imaps", source=source)
+        self.wire = wire.Wire(server.host, server.ports[proto], tls=proto in ("imaps", "submissions"), source=source)
         self.unread = []   # lines that no step has consumed
         self.passed = []   # lines that an S*: has skipped; another S*: may still want them
         self.loose = False

@@ -17,10 +17,11 @@ COUNTER(refused_address, "edge.refused-address", "connections refused: too many 
 #define FLUSH_BYTES	  KIB(64)
 
 const struct service edge_services[SERVICES] = {
-	[SERVICE_SMTP] = {"smtp", &edge_smtp_ops, false, NULL},
-	[SERVICE_SUBMISSION] = {"submission", &edge_smtp_ops, false, NULL},
-	[SERVICE_IMAP] = {"imap", &edge_imap_ops, false, "imap"},
-	[SERVICE_IMAPS] = {"imaps", &edge_imap_ops, true, "imap"},
+	[SERVICE_SMTP] = {&service_defs[SERVICE_SMTP], &edge_smtp_ops, NULL},
+	[SERVICE_SUBMISSION] = {&service_defs[SERVICE_SUBMISSION], &edge_smtp_ops, NULL},
+	[SERVICE_SUBMISSIONS] = {&service_defs[SERVICE_SUBMISSIONS], &edge_smtp_ops, NULL},
+	[SERVICE_IMAP] = {&service_defs[SERVICE_IMAP], &edge_imap_ops, "imap"},
+	[SERVICE_IMAPS] = {&service_defs[SERVICE_IMAPS], &edge_imap_ops, "imap"},
 };
 
 struct accepting {
@@ -80,7 +81,7 @@ static void refuse(int fd, const struct service *service)
 	struct str text =
 		smtp ? STR("421 4.7.0 Too many connections, please try again later.\r\n")
 		     : STR("* BYE [LIMIT] Too many connections, please try again later.\r\n");
-	if (!service->tls_at_once)
+	if (!service->def->tls_at_once)
 		(void)!write(fd, text.p, text.n);
 	(void)close(fd);
 }
@@ -145,7 +146,7 @@ static void take_listener(struct role *role, struct str service, struct str addr
 {
 	(void)address;
 	for (size_t i = 0; i < SERVICES; i++) {
-		if (!str_eq(service, str_c(edge_services[i].name)))
+		if (!str_eq(service, str_c(edge_services[i].def->name)))
 			continue;
 		struct accepting *a = xcalloc(1, sizeof *a);
 		a->edge = &edge;
@@ -163,12 +164,22 @@ static void take_listener(struct role *role, struct str service, struct str addr
  * ----------------------------------------------------------------------------------------------------
  */
 
-static struct netcidr *networks(const struct conf_list *l)
+static void set_networks(struct netcidrs *nets, const struct conf_list *l)
 {
-	struct netcidr *nets = xcalloc(l->n, sizeof *nets);
-	for (size_t i = 0; i < l->n; i++)
-		CHECK(netcidr_parse(str_c(l->p[i]), &nets[i]));
-	return nets;
+	free(nets->p);
+	conf_networks(l, nets);
+}
+
+/* What edge takes from the configuration; open sessions keep what they have. */
+void edge_configure(struct edge *e, const struct conf *c)
+{
+	set_networks(&e->trusted, &c->trusted_networks);
+	set_networks(&e->trusted_clients, &c->trusted_clients);
+	set_networks(&e->normalise, &c->normalise_clients);
+	set_networks(&e->xclient, &c->xclient_from);
+	set_networks(&e->id_from, &c->id_from);
+	for (size_t i = 0; i < SERVICES; i++)
+		set_networks(&e->proxies[i], service_proxy_from(&service_defs[i], c));
 }
 
 static int edge_open(struct role *role, struct fail *why)
@@ -178,10 +189,7 @@ static int edge_open(struct role *role, struct fail *why)
 	e->role = role;
 	list_init(&e->all);
 	e->next_session = rand_u64() >> 16 << 16 | 1;
-	e->trusted = networks(&role->conf->trusted_networks);
-	e->trusted_n = role->conf->trusted_networks.n;
-	e->normalise = networks(&role->conf->normalise_clients);
-	e->normalise_n = role->conf->normalise_clients.n;
+	edge_configure(e, role->conf);
 	want_accepts(e, EPOLLIN);
 	return 0;
 }

@@ -29,6 +29,7 @@
 #include "roles/role/role.h"
 #include "roles/role/session_protocol.h"
 #include "runtime/conn/conn.h"
+#include "runtime/services.h"
 #include "runtime/tls/tls.h"
 #include "sys/sock.h"
 
@@ -40,11 +41,9 @@ enum session_phase {
 	SESSION_ENDING
 };
 
-enum service_kind { SERVICE_SMTP, SERVICE_SUBMISSION, SERVICE_IMAP, SERVICE_IMAPS, SERVICES };
 struct service {
-	const char *name;
+	const struct service_def *def;
 	const struct session_ops *ops;
-	bool tls_at_once;
 	const char *alpn; /* a client that offers protocols must offer this one; NULL = any */
 };
 extern const struct service edge_services[SERVICES];
@@ -157,8 +156,9 @@ struct edge {
 	struct map per_address; /* see edge.c */
 	uint64_t next_session;
 	size_t open;
-	struct netcidr *trusted, *normalise;
-	size_t trusted_n, normalise_n;
+	/* From the configuration. */
+	struct netcidrs trusted, trusted_clients, normalise, xclient, id_from;
+	struct netcidrs proxies[SERVICES]; /* that send the PROXY protocol to each service */
 	bool stopping;
 	bool draining; /* no more clients; see drain.c */
 	struct mono_ns drain_deadline;
@@ -171,6 +171,7 @@ extern struct edge edge;
 extern const struct role_ops edge_role_ops;
 
 /* edge.c */
+void edge_configure(struct edge *e, const struct conf *c);
 /* Close the listening sockets; master and a successor have theirs. */
 void edge_stop_accepting(struct edge *e);
 /* Send everybody away, and end. */

@@ -67,11 +67,11 @@ static void init(struct session *s)
 static void begin(struct session *s)
 {
 	AUTO(buf) struct buf out = BUF_INIT(KIB(8));
-	struct login_imap_config config = {.starttls = !s->service->tls_at_once,
+	struct login_imap_config config = {.starttls = !s->service->def->tls_at_once,
 					   .plain_allowed = s->trusted,
 					   .version = BARID_VERSION};
 	s->imap.login = xcalloc(1, sizeof *s->imap.login);
-	login_imap_init(s->imap.login, &config, s->service->tls_at_once);
+	login_imap_init(s->imap.login, &config, s->service->def->tls_at_once);
 	login_imap_greet(s->imap.login, &out);
 	write_reply(s, &out);
 	conn_timeout(s->conn, s->edge->role->conf->login_timeout_ms);

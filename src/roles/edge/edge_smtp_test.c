@@ -66,7 +66,7 @@ static void greet(struct client *c, enum service_kind kind)
 	c_connect(c, kind);
 	assert_int_equal(msg_session_open_read(w_expect(&w.mta, IPC_SESSION_OPEN), &o), 0);
 	assert_int_equal(o.session, c->session);
-	assert_str(o.service, edge_services[kind].name);
+	assert_str(o.service, edge_services[kind].def->name);
 	assert_int_equal(o.state.n, 0);
 	done(c, NEXT_CONTINUE, "220 hello\r\n");
 	c_expect(c, "220 hello\r\n");

@@ -113,8 +113,12 @@ static inline void w_close(void)
 	map_clear(&edge.per_address);
 	vec_clear(&edge.listeners);
 	tls_ctx_unref(edge.tls);
-	free(edge.trusted);
-	free(edge.normalise);
+	struct netcidrs *const nets[] = {&edge.trusted, &edge.trusted_clients, &edge.normalise,
+					 &edge.xclient, &edge.id_from};
+	for (size_t i = 0; i < ARRAY_LEN(nets); i++)
+		free(nets[i]->p);
+	for (size_t i = 0; i < SERVICES; i++)
+		free(edge.proxies[i].p);
 	conf_free(w.role.conf);
 	loop_free(w.role.loop);
 }

@@ -40,7 +40,7 @@ static void ended(struct conn *c, enum conn_end end, const struct fail *why)
 	struct edge *e = s->edge;
 	static const char *const ends[] = {"peer", "tls", "stalled", "us"};
 	log_context(s->trace, s->id);
-	log_event(LOG_INFO, "session.end", log_c("service", s->service->name),
+	log_event(LOG_INFO, "session.end", log_c("service", s->service->def->name),
 		  log_c("by", ends[end]),
 		  log_str("why", why && end != CONN_END_OURS ? str_c(why->detail) : STR("")));
 	log_context((struct trace_id){0}, (struct session_id){0});
@@ -110,7 +110,7 @@ static void eof(struct conn *c)
 static void secured(struct conn *c)
 {
 	struct session *s = c->owner;
-	if (s->phase == SESSION_LOGIN && s->service->tls_at_once)
+	if (s->phase == SESSION_LOGIN && s->service->def->tls_at_once)
 		s->service->ops->begin(s);
 	else
 		s->service->ops->secured(s);
@@ -136,14 +136,6 @@ static const struct conn_ops conn_ops = {.input = input,
 					 .timeout = timeout,
 					 .ended = ended};
 
-static bool within(const struct netcidr *nets, size_t n, const struct netaddr *a)
-{
-	for (size_t i = 0; i < n; i++)
-		if (netcidr_has(&nets[i], a))
-			return true;
-	return false;
-}
-
 struct session *session_accept(struct edge *e, const struct service *service, int fd,
 			       const struct netaddr *peer)
 {
@@ -155,8 +147,8 @@ struct session *session_accept(struct edge *e, const struct service *service, in
 	s->peer = *peer;
 	s->heard = loop_now(e->role->loop);
 	(void)!sock_local(fd, &s->local, NULL);
-	s->trusted = within(e->trusted, e->trusted_n, peer);
-	s->normalise = within(e->normalise, e->normalise_n, peer);
+	s->trusted = netcidrs_have(&e->trusted, peer);
+	s->normalise = netcidrs_have(&e->normalise, peer);
 	s->state = BUF_INIT(KIB(512));
 	s->phase = SESSION_LOGIN;
 	service->ops->init(s);
@@ -167,10 +159,10 @@ struct session *session_accept(struct edge *e, const struct service *service, in
 	counter_add(&sessions_opened, 1);
 	char ip[NETADDR_TEXT_MAX];
 	log_context(s->trace, s->id);
-	log_event(LOG_INFO, "session.begin", log_c("service", service->name),
+	log_event(LOG_INFO, "session.begin", log_c("service", service->def->name),
 		  log_str("peer", netaddr_text(peer, true, ip)));
 	log_context((struct trace_id){0}, (struct session_id){0});
-	if (service->tls_at_once) {
+	if (service->def->tls_at_once) {
 		conn_timeout(s->conn, e->role->conf->login_timeout_ms);
 		conn_start_tls(s->conn, e->tls, service->alpn);
 	} else {
@@ -206,7 +198,7 @@ void session_open_at_backend(struct session *s)
 {
 	char ip[NETADDR_TEXT_MAX], local[NETADDR_TEXT_MAX];
 	struct msg_session_open m = {.session = s->id.v,
-				     .service = str_c(s->service->name),
+				     .service = str_c(s->service->def->name),
 				     .peer = session_peer(s, ip, local),
 				     .state = buf_str(&s->state)};
 	if (ipc_send(s->backend, s->trace, IPC_SESSION_OPEN, &m) == 0)
@@ -263,7 +255,7 @@ void session_login(struct session *s, const struct sasl_credentials *c,
 {
 	char ip[NETADDR_TEXT_MAX], local[NETADDR_TEXT_MAX];
 	struct msg_login m = {.session = s->id.v,
-			      .service = str_c(s->service->name),
+			      .service = str_c(s->service->def->name),
 			      .peer = session_peer(s, ip, local),
 			      .username = c->user,
 			      .password = c->password};

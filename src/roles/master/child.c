@@ -193,6 +193,7 @@ static void ended(struct loop_io *io, uint32_t events)
 	}
 	c->state = CHILD_DOWN;
 	c->restarts++;
+	notify_child(c);
 	unsigned ms = restart_delay_ms(c, &end);
 	if (ms == 0) {
 		child_spawn(c);

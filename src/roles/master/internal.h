@@ -13,7 +13,9 @@
 #include "runtime/ipc/ipc.h"
 #include "runtime/loop.h"
 #include "runtime/seal.h"
+#include "runtime/services.h"
 #include "sys/log.h"
+#include "sys/systemd.h"
 #include <sys/types.h>
 
 enum child_state { CHILD_DOWN, CHILD_STARTING, CHILD_READY, CHILD_ENDED };
@@ -80,6 +82,8 @@ struct master {
 	struct buf certificate, key;
 	struct loop_io signals;
 	struct loop_io admin_socket;
+	struct systemd systemd;
+	struct loop_timer watchdog;
 	struct loop_timer stop_deadline;
 	struct logfile logfile;
 	unsigned stop_stage;
@@ -95,11 +99,20 @@ const char *child_state_name(enum child_state s);
 
 /* wiring.c: what a fresh child is told, and connections between children */
 void wire_child(struct child *c);
-MUST_CHECK int listeners_open(struct master *m, struct fail *why);
 MUST_CHECK int certificate_read(struct master *m, struct fail *why);
 /* Read it again and hand it to edge; when it is no good the old one stays. Answers and frees
  * `request` (may be NULL). */
 void certificate_reload(struct master *m, struct ipc_packet *request);
+
+/* listeners.c */
+MUST_CHECK int listeners_open(struct master *m, struct fail *why);
+
+/* notify.c: news for systemd */
+void notify_begin(struct master *m);
+void notify_ready(struct master *m);	 /* all roles serve: after the start, and after a reload */
+void notify_reloading(struct master *m); /* notify_ready must follow, whatever comes of it */
+void notify_stopping(struct master *m);
+void notify_child(struct child *c); /* it became ready, or ended */
 
 /* folders.c: the state folder, its owners, and the lock that keeps a second master out */
 MUST_CHECK int folders_prepare(struct master *m, struct fail *why);

@@ -90,12 +90,14 @@ void master_child_ready(struct child *c)
 	for (size_t i = 0; i < m->children_n; i++)
 		if (m->children[i].state != CHILD_READY)
 			return;
+	notify_child(c);
 	if (m->said_ready)
 		return;
 	m->said_ready = true;
 	log_event(LOG_INFO, "master.ready",
 		  log_u64("ms", (uint64_t)(clock_wall().v - m->started.v) / 1000),
 		  log_u64("roles", m->children_n));
+	notify_ready(m);
 	if (m->o->say_ready) {
 		(void)puts("ready");
 		(void)fflush(stdout);
@@ -160,6 +162,7 @@ static void stop(struct master *m)
 		return;
 	m->stopping = true;
 	log_event(LOG_INFO, "master.stop");
+	notify_stopping(m);
 	loop_remove(m->loop, &m->admin_socket);
 	for (size_t i = 0; i < m->children_n; i++) { /* nobody starts any more */
 		loop_timer_clear(m->loop, &m->children[i].restart);
@@ -204,9 +207,13 @@ static void watch_signals(struct master *m)
 static int open_everything(struct master *m, struct fail *why)
 {
 	struct proc_limits limits = {.files = 0, .no_core = true};
-	int r = proc_limit(&limits, why);
+	int r = systemd_begin(&m->systemd, why);
+	if (r == 0)
+		r = proc_limit(&limits, why);
 	if (r == 0)
 		r = make_children(m, why);
+	if (r == 0)
+		notify_begin(m);
 	if (r == 0)
 		r = folders_prepare(m, why);
 	if (r == 0)
@@ -229,6 +236,7 @@ int master_run(const struct master_options *o)
 	m->logfile.folder = m->logfile.fd = -1;
 	m->started = clock_wall();
 	m->certificate = m->key = BUF_INIT(KIB(64));
+	m->systemd.notify_fd = -1;
 	m->stop_deadline.fire = stage_took_too_long;
 	m->loop = loop_new();
 	rand_bytes(m->seal_key, sizeof m->seal_key);

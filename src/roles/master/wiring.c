@@ -9,15 +9,12 @@
 #include "sys/fdpass.h"
 #include "sys/log.h"
 #include "sys/sha256.h"
-#include "sys/sock.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#define BACKLOG 1024
 
 static bool names(const struct role_kind *from, const struct role_kind *to)
 {
@@ -136,42 +133,8 @@ void wire_child(struct child *c)
 	(void)ipc_send(c->control, (struct trace_id){0}, IPC_START, &start);
 }
 
-/* --- listeners and certificate
+/* --- certificate
  * ------------------------------------------------------------------------- */
-
-static int listen_on(struct master *m, const char *service, const struct conf_list *addresses,
-		     struct fail *why)
-{
-	for (size_t i = 0; i < addresses->n; i++) {
-		struct netaddr a;
-		int fd;
-		CHECK(netaddr_parse(str_c(addresses->p[i]), &a));
-		int r = sock_listen(&a, BACKLOG, &fd, why);
-		if (r < 0 && a.family == AF_INET6 && why->saved_errno == EAFNOSUPPORT) {
-			log_event(LOG_WARN, "master.no-ipv6", log_c("address", addresses->p[i]));
-			continue;
-		}
-		if (r < 0)
-			return fail_wrap(why, r, "cannot listen on %s for %s", addresses->p[i],
-					 service);
-		*vec_push(&m->listeners) =
-			(struct listener){.service = service, .address = addresses->p[i], .fd = fd};
-	}
-	return 0;
-}
-
-int listeners_open(struct master *m, struct fail *why)
-{
-	const struct conf *c = m->o->conf;
-	int r = listen_on(m, "smtp", &c->smtp_listen, why);
-	if (r == 0)
-		r = listen_on(m, "submission", &c->submission_listen, why);
-	if (r == 0)
-		r = listen_on(m, "imap", &c->imap_listen, why);
-	if (r == 0)
-		r = listen_on(m, "imaps", &c->imaps_listen, why);
-	return r;
-}
 
 static int read_pem(const char *path, struct buf *out, struct fail *why)
 {

@@ -244,7 +244,7 @@ static void open_session(struct ipc_channel *from, struct ipc_packet *p)
 				 .ip = m.peer.ip,
 				 .trusted = m.peer.trusted,
 				 .tls_text = m.peer.tls_text};
-	bool submission = str_eq(m.service, STR("submission"));
+	bool submission = str_starts(m.service, STR("submission"));
 	s->smtp = smtp_session_new(&mta.smtp, &s->backend,
 				   submission ? SMTP_SERVICE_SUBMISSION : SMTP_SERVICE_MX, &peer);
 	counter_add(&mta_sessions, 1);

@@ -122,8 +122,9 @@ static void write_conf(const struct demo *d, struct buf *text)
 	(void)buf_addf(text, "[smtp]\npostmaster_domain = " DOMAIN "\nlisten = 127.0.0.1:%u\n",
 		       o + 25);
 	(void)buf_addf(text, "[submission]\nlisten = 127.0.0.1:%u\n", o + 587);
-	(void)buf_addf(text, "[imap]\nlisten = 127.0.0.1:%u\nlisten_tls = 127.0.0.1:%u\n", o + 143,
-		       o + 993);
+	(void)buf_addf(text, "[submissions]\nlisten = 127.0.0.1:%u\n", o + 465);
+	(void)buf_addf(text, "[imap]\nlisten = 127.0.0.1:%u\n", o + 143);
+	(void)buf_addf(text, "[imaps]\nlisten = 127.0.0.1:%u\n", o + 993);
 	/* What the operator of the demo wants differently. */
 	(void)buf_addf(text, "%s", getenv("BARID_DEMO_CONF") ? getenv("BARID_DEMO_CONF") : "");
 }

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/services.h"
+
+#define AT(field) offsetof(struct conf, field)
+
+const struct service_def service_defs[SERVICES] = {
+	[SERVICE_SMTP] = {"smtp", 25, false, false, AT(smtp_listen), AT(smtp_proxy_from),
+			  "mail from other servers"},
+	[SERVICE_SUBMISSION] = {"submission", 587, false, false, AT(submission_listen),
+				AT(submission_proxy_from), "mail from users, STARTTLS"},
+	[SERVICE_SUBMISSIONS] = {"submissions", 465, true, false, AT(submissions_listen),
+				 AT(submissions_proxy_from), "mail from users, TLS"},
+	[SERVICE_IMAP] = {"imap", 143, false, false, AT(imap_listen), AT(imap_proxy_from),
+			  "mailboxes, STARTTLS"},
+	[SERVICE_IMAPS] = {"imaps", 993, true, false, AT(imaps_listen), AT(imaps_proxy_from),
+			   "mailboxes, TLS"},
+};
+
+const struct service_def *service_find(struct str name)
+{
+	for (size_t i = 0; i < SERVICES; i++)
+		if (str_eq(name, str_c(service_defs[i].name)))
+			return &service_defs[i];
+	return NULL;
+}
+
+static const struct conf_list *list_at(const struct conf *c, size_t offset)
+{
+	return (const struct conf_list *)(const void *)((const char *)c + offset);
+}
+
+const struct conf_list *service_listen(const struct service_def *d, const struct conf *c)
+{
+	return list_at(c, d->listen);
+}
+
+const struct conf_list *service_proxy_from(const struct service_def *d, const struct conf *c)
+{
+	return list_at(c, d->proxy_from);
+}
+
+bool service_admits(const struct service_def *d, const struct netcidrs *trusted_clients,
+		    const struct netaddr *peer)
+{
+	return !d->internal || netcidrs_have(trusted_clients, peer);
+}
