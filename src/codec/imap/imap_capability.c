@@ -10,9 +10,11 @@ static const struct {
 	bool needs_login_allowed;
 	bool needs_login_forbidden;
 	bool needs_starttls;
+	bool literal_plus, literal_minus; /* one of the two is shown */
 } capabilities[] = {
 	{.name = "IMAP4rev1", .shown = ALWAYS},
-	{.name = "LITERAL+", .shown = ALWAYS},
+	{.name = "LITERAL+", .shown = ALWAYS, .literal_plus = true},
+	{.name = "LITERAL-", .shown = ALWAYS, .literal_minus = true},
 	{.name = "SASL-IR", .shown = ALWAYS},
 	{.name = "ID", .shown = ALWAYS},
 	{.name = "ENABLE", .shown = ALWAYS},
@@ -30,17 +32,24 @@ static const struct {
 	{.name = "CREATE-SPECIAL-USE", .shown = AFTER},
 	{.name = "CONDSTORE", .shown = AFTER},
 	{.name = "QRESYNC", .shown = AFTER},
+	{.name = "ESEARCH", .shown = AFTER},
+	{.name = "SEARCHRES", .shown = AFTER},
+	{.name = "WITHIN", .shown = AFTER},
+	{.name = "STATUS=SIZE", .shown = AFTER},
 };
 
 int imap_capability_write(struct buf *out, uint32_t when)
 {
 	enum shown now = when & IMAP_CAP_AUTHENTICATED ? AFTER : BEFORE;
 	bool allowed = when & IMAP_CAP_LOGIN_ALLOWED;
+	bool minus = when & IMAP_CAP_LITERAL_MINUS;
 	bool first = true;
 	for (size_t i = 0; i < ARRAY_LEN(capabilities); i++) {
 		if (!(capabilities[i].shown & now) ||
 		    (capabilities[i].needs_login_allowed && !allowed) ||
 		    (capabilities[i].needs_login_forbidden && allowed) ||
+		    (capabilities[i].literal_plus && minus) ||
+		    (capabilities[i].literal_minus && !minus) ||
 		    (capabilities[i].needs_starttls && !(when & IMAP_CAP_STARTTLS)))
 			continue;
 		if (!first)
@@ -54,6 +63,7 @@ int imap_capability_write(struct buf *out, uint32_t when)
 static const struct imap_name enable_names[] = {
 	{IMAP_ENABLE_CONDSTORE, "CONDSTORE"},
 	{IMAP_ENABLE_QRESYNC, "QRESYNC"},
+	{IMAP_ENABLE_IMAP4REV2, "IMAP4rev2"},
 	{0, NULL},
 };
 

@@ -13,16 +13,22 @@ enum imap_capability_when {
 	IMAP_CAP_STARTTLS = 1u << 0,	  /* before login: TLS can be started now */
 	IMAP_CAP_LOGIN_ALLOWED = 1u << 1, /* before login: AUTH=..., otherwise LOGINDISABLED */
 	IMAP_CAP_AUTHENTICATED = 1u << 2, /* after login; the other two mean nothing then */
+	IMAP_CAP_LITERAL_MINUS = 1u << 3, /* LITERAL- instead of LITERAL+ (RFC 7888) */
 };
+
+/* RFC 7888 section 5: with LITERAL- a larger non-synchronizing literal is refused. */
+#define IMAP_LITERAL_MINUS_MAX 4096
 
 /* "IMAP4rev1 LITERAL+ ...": without "CAPABILITY". `when`: enum imap_capability_when bits. */
 int imap_capability_write(struct buf *out, uint32_t when);
 
-/* Names that ENABLE may switch on (RFC 5161). */
+/* Names that ENABLE may switch on (RFC 5161). Bit values are stable: exported sessions hold them.
+ */
 enum imap_enable_bit {
 	IMAP_ENABLE_CONDSTORE = 1u << 0,
-	IMAP_ENABLE_QRESYNC = 1u << 1, /* brings CONDSTORE along (RFC 7162 3.2.3) */
-	IMAP_ENABLE_ALL = IMAP_ENABLE_CONDSTORE | IMAP_ENABLE_QRESYNC,
+	IMAP_ENABLE_QRESYNC = 1u << 1,	 /* brings CONDSTORE along (RFC 7162 3.2.3) */
+	IMAP_ENABLE_IMAP4REV2 = 1u << 2, /* RFC 9051 */
+	IMAP_ENABLE_ALL = IMAP_ENABLE_CONDSTORE | IMAP_ENABLE_QRESYNC | IMAP_ENABLE_IMAP4REV2,
 };
 /* 0 when this name cannot be enabled, which is not an error. */
 uint32_t imap_enable_find(struct str name);

@@ -2,10 +2,10 @@
 /*
  * imap_cmd.h - one parsed IMAP command.                                        [codec, pure]
  *
- * RFC 3501, with IDLE (2177), NAMESPACE (2342), ID (2971), CHILDREN (3348), UNSELECT (3691),
- * UIDPLUS (4315), MULTIAPPEND (3502), SASL-IR (4959), ENABLE (5161), LIST-EXTENDED (5258),
- * LIST-STATUS (5819), SPECIAL-USE (6154), MOVE (6851), CONDSTORE (7162), LITERAL+ (7888),
- * QUOTA (9208, GETQUOTA and GETQUOTAROOT).
+ * RFC 3501 and RFC 9051, with IDLE (2177), NAMESPACE (2342), ID (2971), CHILDREN (3348), UNSELECT
+ * (3691), UIDPLUS (4315), MULTIAPPEND (3502), ESEARCH (4731), SASL-IR (4959), WITHIN (5032), ENABLE
+ * (5161), SEARCHRES (5182), LIST-EXTENDED (5258), LIST-STATUS (5819), SPECIAL-USE (6154), MOVE
+ * (6851), CONDSTORE (7162), LITERAL+ (7888), QUOTA (9208, GETQUOTA and GETQUOTAROOT).
  *
  * Strings borrow from the input or live in the arena, so a command lives as long as both.
  * Mailbox names are UTF-8, decoded; a first level INBOX in any case is
@@ -187,8 +187,8 @@ struct imap_fetch_att {
 	bool peek; /* BODY.PEEK: do not set \Seen */
 	struct imap_section section;
 	bool partial; /* <offset.count> */
-	uint32_t offset;
-	uint32_t count;
+	uint64_t offset;
+	uint64_t count;
 };
 struct imap_fetch {
 	struct seqset set;		  /* raw */
@@ -236,6 +236,8 @@ enum imap_search_op {
 	IMAP_SEARCH_BODY,   /* text */
 	IMAP_SEARCH_TEXT,   /* text */
 	IMAP_SEARCH_MODSEQ, /* number */
+	IMAP_SEARCH_OLDER,  /* number: seconds since INTERNALDATE, at least (RFC 5032) */
+	IMAP_SEARCH_YOUNGER,
 };
 struct imap_search_key {
 	enum imap_search_op op;
@@ -248,7 +250,16 @@ struct imap_search_key {
 	struct str field;
 	struct str text; /* bytes in the search's charset */
 };
+enum imap_search_return { /* RFC 4731, RFC 5182 */
+			  IMAP_RETURN_MIN = 1u << 0,
+			  IMAP_RETURN_MAX = 1u << 1,
+			  IMAP_RETURN_ALL = 1u << 2,
+			  IMAP_RETURN_COUNT = 1u << 3,
+			  IMAP_RETURN_SAVE = 1u << 4,
+};
 struct imap_search {
+	bool extended;	    /* RETURN was given: the answer is ESEARCH */
+	uint32_t returned;  /* enum imap_search_return; "()" is ALL */
 	struct str charset; /* as written; empty when not given: US-ASCII (8-bit text is UTF-8 in
 			       practice) */
 	struct imap_search_key *

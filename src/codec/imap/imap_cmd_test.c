@@ -120,6 +120,8 @@ static void mailbox_commands(void **state)
 		 "expected a set of numbers without a star at column 27"},
 		{"SELECT a (QRESYNC (1 2 (5 *)))",
 		 "expected a set of numbers without a star at column 30"},
+		{"SELECT a (QRESYNC (1 2 $))",
+		 "expected a set of numbers without a star at column 27"},
 		{"SELECT a (QRESYNC (1 2 (5)))", "expected a space at column 29"},
 		{"SELECT a (QRESYNC (1))", "expected a space at column 24"},
 		{"SELECT a (QRESYNC (x 1))", "expected a UIDVALIDITY at column 23"},
@@ -148,6 +150,7 @@ static void mailbox_commands(void **state)
 		{"STATUS blurdybloop (UIDNEXT MESSAGES)", "STATUS blurdybloop (MESSAGES UIDNEXT)"},
 		{"STATUS x ( unseen recent UIDVALIDITY HIGHESTMODSEQ )",
 		 "STATUS x (RECENT UIDVALIDITY UNSEEN HIGHESTMODSEQ)"},
+		{"STATUS x (DELETED size)", "STATUS x (DELETED SIZE)"},
 		{"STATUS x ()", "expected a STATUS item at column 14"},
 		{"STATUS x (FOO)", "expected a STATUS item at column 14"},
 		{"STATUS x MESSAGES", "expected a list of STATUS items at column 13"},
@@ -230,6 +233,8 @@ static void fetch_commands(void **state)
 		 "FETCH 1 (BODY BODY[] BODY.PEEK[] BODY[TEXT] BODY[1] BODY[1.2.3] BODY[4.2.MIME])"},
 		{"FETCH 1 BODY.PEEK[3.HEADER.FIELDS.NOT (\"a b\" {3}\r\nx]y)]<0.2048>",
 		 "FETCH 1 (BODY.PEEK[3.HEADER.FIELDS.NOT (\"a b\" \"x]y\")]<0.2048>)"},
+		{"FETCH 1 BODY[]<4294967296.9223372036854775807>",
+		 "FETCH 1 (BODY[]<4294967296.9223372036854775807>)"},
 		{"FETCH 1 ( FLAGS UID )", "FETCH 1 (FLAGS UID)"},
 		{"UID FETCH 300:500 (FLAGS) (CHANGEDSINCE 12345 VANISHED)",
 		 "UID FETCH 300:500 (FLAGS) (CHANGEDSINCE 12345 VANISHED)"},
@@ -276,7 +281,12 @@ static void store_and_copy_commands(void **state)
 		{"COPY 2:4 MEETING", "COPY 2:4 MEETING"},
 		{"UID COPY 1:* \"a b\"", "UID COPY 1:* \"a b\""},
 		{"UID MOVE 42:69 foo", "UID MOVE 42:69 foo"},
-		{"MOVE $ foo", "expected a set of numbers at column 9"},
+		{"MOVE $ foo", "MOVE $ foo"},
+		{"UID STORE $ +FLAGS.SILENT (\\Deleted)", "UID STORE $ +FLAGS.SILENT (\\Deleted)"},
+		{"FETCH $ FLAGS", "FETCH $ (FLAGS)"},
+		{"UID EXPUNGE $", "UID EXPUNGE $"},
+		{"FETCH $,1 FLAGS", "expected a space at column 11"},
+		{"FETCH 1:$ FLAGS", "expected a set of numbers at column 10"},
 	};
 	check_rows(rows, ARRAY_LEN(rows));
 }
@@ -319,9 +329,66 @@ static void search_commands(void **state)
 		{"SEARCH SINCE 1994-02-01", "expected a date like 1-Feb-1994 at column 17"},
 		{"SEARCH SINCE 30-Feb-1994", "expected a date like 1-Feb-1994 at column 17"},
 		{"SEARCH KEYWORD \\Seen", "expected a keyword at column 19"},
-		{"SEARCH RETURN (ALL) 1", "expected a search key at column 11"},
+		{"SEARCH RETURN (ALL) 1", "SEARCH RETURN (ALL) 1"},
+		{"SEARCH RETURN () 1", "SEARCH RETURN (ALL) 1"},
+		{"SEARCH return (save Count max MIN min) CHARSET UTF-8 1",
+		 "SEARCH RETURN (MIN MAX COUNT SAVE) CHARSET UTF-8 1"},
+		{"SEARCH RETURN (FOO) 1", "expected a result option of SEARCH at column 19"},
+		{"SEARCH RETURN ALL", "expected a list of result options at column 18"},
+		{"SEARCH RETURN (ALL)", "expected a space at column 23"},
+		{"SEARCH RETURN", "expected a space at column 17"},
+		{"SEARCH CHARSET UTF-8 RETURN (ALL) 1", "expected a search key at column 25"},
+		{"UID SEARCH UID $ SMALLER 4096", "UID SEARCH UID $ SMALLER 4096"},
+		{"SEARCH (OR $ 1,3000:3021) TEXT x", "SEARCH OR $ 1,3000:3021 TEXT x"},
+		{"SEARCH $ NOT $", "SEARCH $ NOT $"},
+		{"SEARCH $Junk", "expected the end of the command at column 12"},
+		{"SEARCH OLDER 1 YOUNGER 4294967295", "SEARCH OLDER 1 YOUNGER 4294967295"},
+		{"SEARCH OLDER 0", "expected a number of seconds from 1 on at column 17"},
+		{"SEARCH YOUNGER 4294967296", "expected a number of seconds at column 19"},
 	};
 	check_rows(rows, ARRAY_LEN(rows));
+}
+
+/* After ENABLE names are what they look like, and 8-bit text must be UTF-8. */
+static void utf8_names(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *in;
+		const char *want; /* the name, or the reason why not */
+		int result;
+	} rows[] = {
+		{"a SELECT \"Entw\xc3\xbcrfe/&AOk-\"", "Entw\xc3\xbcrfe/&AOk-", 0},
+		{"a SELECT R&D", "R&D", 0},
+		{"a SELECT {3}\r\n\xe2\x82\xac", "\xe2\x82\xac", 0},
+		{"a SELECT \xe2\x82\xac", "\xe2\x82\xac", 0},
+		{"a SELECT \"inbox/\xc3\xa9\"", "INBOX/\xc3\xa9", 0},
+		{"a SELECT \"\xc3\"", "expected UTF-8 at column 10", -FAIL_SYNTAX},
+		{"a SELECT \"\xed\xa0\x80\"", "expected UTF-8 at column 10", -FAIL_SYNTAX},
+		{"a SELECT {1}\r\n\xff", "expected a mailbox name in UTF-8 at column 10",
+		 -FAIL_SYNTAX},
+		{"a SELECT \"x\xc2\x85\"", "expected a mailbox name in UTF-8 at column 10",
+		 -FAIL_SYNTAX},
+		{"a SELECT \"\xe2\x80\xa8\"", "expected a mailbox name in UTF-8 at column 10",
+		 -FAIL_SYNTAX},
+		{"a SELECT \"a\tb\"", "expected a mailbox name in UTF-8 at column 10",
+		 -FAIL_SYNTAX},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		AUTO(arena) struct arena arena = ARENA_INIT(KIB(64));
+		struct imap_input in = {.text = str_c(rows[i].in), .syntax = IMAP_SYNTAX_UTF8};
+		struct fail why = FAIL_INIT;
+		struct imap_cmd cmd;
+		assert_int_equal(imap_cmd_parse(&in, NULL, &arena, &cmd, &why), rows[i].result);
+		if (rows[i].result < 0)
+			assert_string_equal(why.public, rows[i].want);
+		else
+			assert_str(cmd.select.mailbox, rows[i].want);
+		in.syntax = 0; /* without it, 8-bit bytes and a lone "&" are no name */
+		if (rows[i].result == 0)
+			assert_int_equal(imap_cmd_parse(&in, NULL, &arena, &cmd, NULL),
+					 -FAIL_SYNTAX);
+	}
 }
 
 static void search_tree_is_bounded(void **state)
@@ -431,6 +498,7 @@ static void truncation_is_harmless(void **state)
 		"\"1-Feb-1994\"",
 		"a APPEND x (\\Seen k) \"17-Jul-1996 02:44:25 -0700\" ~{3+}\r\nabc",
 		"a LIST (SUBSCRIBED) \"\" (\"a*\" b%) RETURN (STATUS (MESSAGES))",
+		"a UID SEARCH RETURN (SAVE MIN) CHARSET UTF-8 UID $ OLDER 86400",
 	};
 	for (size_t i = 0; i < ARRAY_LEN(whole); i++) {
 		size_t n = strlen(whole[i]);
@@ -449,12 +517,19 @@ static void truncation_is_harmless(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(simple_commands),	cmocka_unit_test(mailbox_commands),
-		cmocka_unit_test(list_commands),	cmocka_unit_test(append_commands),
-		cmocka_unit_test(fetch_commands),	cmocka_unit_test(store_and_copy_commands),
-		cmocka_unit_test(search_commands),	cmocka_unit_test(search_tree_is_bounded),
-		cmocka_unit_test(a_mebibyte_is_enough), cmocka_unit_test(tags),
-		cmocka_unit_test(external_literals),	cmocka_unit_test(truncation_is_harmless),
+		cmocka_unit_test(simple_commands),
+		cmocka_unit_test(mailbox_commands),
+		cmocka_unit_test(list_commands),
+		cmocka_unit_test(append_commands),
+		cmocka_unit_test(fetch_commands),
+		cmocka_unit_test(store_and_copy_commands),
+		cmocka_unit_test(search_commands),
+		cmocka_unit_test(search_tree_is_bounded),
+		cmocka_unit_test(utf8_names),
+		cmocka_unit_test(a_mebibyte_is_enough),
+		cmocka_unit_test(tags),
+		cmocka_unit_test(external_literals),
+		cmocka_unit_test(truncation_is_harmless),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "codec/imap/imap_flags.h"
+#include "codec/imap/imap_cmd.h"
 
 const struct imap_name imap_flag_names[] = {
 	{IMAP_FLAG_ANSWERED, "\\Answered"},
@@ -25,7 +26,14 @@ const struct imap_name imap_status_names[] = {
 	{IMAP_STATUS_UIDVALIDITY, "UIDVALIDITY"},
 	{IMAP_STATUS_UNSEEN, "UNSEEN"},
 	{IMAP_STATUS_HIGHESTMODSEQ, "HIGHESTMODSEQ"},
+	{IMAP_STATUS_DELETED, "DELETED"},
+	{IMAP_STATUS_SIZE, "SIZE"},
 	{0, NULL},
+};
+
+const struct imap_name imap_return_names[] = {
+	{IMAP_RETURN_MIN, "MIN"},     {IMAP_RETURN_MAX, "MAX"},	  {IMAP_RETURN_ALL, "ALL"},
+	{IMAP_RETURN_COUNT, "COUNT"}, {IMAP_RETURN_SAVE, "SAVE"}, {0, NULL},
 };
 
 uint32_t imap_name_find(const struct imap_name *table, struct str name)

@@ -2,8 +2,8 @@
 /*
  * imap_flags.h - names with a fixed meaning: system flags, special uses, STATUS items.
  *                                                                              [codec, pure]
- * RFC 3501 sections 2.3.2 and 6.3.10, RFC 6154, RFC 7162. Bit values are stable: they may be
- * stored.
+ * RFC 3501 sections 2.3.2 and 6.3.10, RFC 9051 section 6.3.11, RFC 6154, RFC 7162, RFC 8438. Bit
+ * values are stable: they may be stored.
  */
 #ifndef BARID_CODEC_IMAP_FLAGS_H
 #define BARID_CODEC_IMAP_FLAGS_H
@@ -44,6 +44,8 @@ enum imap_status_item {
 	IMAP_STATUS_UIDVALIDITY = 1u << 3,
 	IMAP_STATUS_UNSEEN = 1u << 4,
 	IMAP_STATUS_HIGHESTMODSEQ = 1u << 5, /* RFC 7162 */
+	IMAP_STATUS_DELETED = 1u << 6,	     /* RFC 9051 */
+	IMAP_STATUS_SIZE = 1u << 7,	     /* RFC 8438, RFC 9051 */
 };
 
 /* A table of names for the bits above; the names of flags and uses begin with a backslash. */
@@ -54,6 +56,7 @@ struct imap_name {
 extern const struct imap_name imap_flag_names[];	/* ends with name NULL */
 extern const struct imap_name imap_special_use_names[]; /* the same */
 extern const struct imap_name imap_status_names[];	/* the same */
+extern const struct imap_name imap_return_names[];	/* enum imap_search_return */
 
 /* Bit of a name in a table (case-insensitive), 0 when it is not there. */
 uint32_t imap_name_find(const struct imap_name *table, struct str name);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "codec/imap/imap_lex.h"
 #include "base/num.h"
+#include "base/utf8.h"
 #include "codec/imap/imap_list.h"
 #include "codec/imap/imap_utf7.h"
 
@@ -250,14 +251,32 @@ static int lex_literal_string(struct imap_lex *lex, struct str *ret)
 	return 0;
 }
 
-static int lex_string_or(struct imap_lex *lex, bool (*allowed)(char), const char *what,
-			 struct str *ret)
+static int lex_any_string(struct imap_lex *lex, bool (*allowed)(char), const char *what,
+			  struct str *ret)
 {
 	if (imap_lex_try_char(lex, '"'))
 		return lex_quoted(lex, ret);
 	if (imap_lex_peek(lex) == '{')
 		return lex_literal_string(lex, ret);
 	return allowed ? lex_run(lex, allowed, what, ret) : imap_lex_expected(lex, what);
+}
+
+static int lex_string_or(struct imap_lex *lex, bool (*allowed)(char), const char *what,
+			 struct str *ret)
+{
+	size_t start = lex->pos;
+	bool literal = imap_lex_peek(lex) == '{';
+	struct str s;
+	int r = lex_any_string(lex, allowed, what, &s);
+	if (r < 0)
+		return r;
+	/* RFC 6855 section 3; a literal may be in the charset that SEARCH names. */
+	if ((lex->in.syntax & IMAP_SYNTAX_UTF8) && !literal && !utf8_valid(s)) {
+		lex->pos = start;
+		return imap_lex_expected(lex, "UTF-8");
+	}
+	*ret = s;
+	return 0;
 }
 
 int imap_lex_astring(struct imap_lex *lex, const char *what, struct str *ret)
@@ -320,12 +339,34 @@ static int decode_name(struct imap_lex *lex, size_t start, struct str raw, struc
 	return ret->p ? 0 : arena_full(lex);
 }
 
+/* A name that is UTF-8 already. Controls of both kinds and the line and paragraph separators are
+ * no part of a name (RFC 6855 section 3, RFC 5198 section 2). */
+static int take_name(struct imap_lex *lex, size_t start, struct str raw, struct str *ret)
+{
+	bool fine = utf8_valid(raw);
+	if (raw.n > lex->lim->mailbox_bytes)
+		return fail_set(lex->why, FAIL_LIMIT, "mailbox name too long", "%zu bytes", raw.n);
+	for (size_t i = 0; fine && i < raw.n;) {
+		uint32_t cp = utf8_next(raw, &i);
+		fine = cp >= 0x20 && (cp < 0x7f || cp > 0x9f) && cp != 0x2028 && cp != 0x2029;
+	}
+	if (!fine) {
+		lex->pos = start;
+		return imap_lex_expected(lex, "a mailbox name in UTF-8");
+	}
+	*ret = raw.n == 0 ? STR("") : raw;
+	return 0;
+}
+
 static int lex_name(struct imap_lex *lex, bool (*allowed)(char), struct str *ret)
 {
 	size_t start = lex->pos;
 	struct str raw;
 	int r = lex_string_or(lex, allowed, "a mailbox name", &raw);
-	return r < 0 ? r : decode_name(lex, start, raw, ret);
+	if (r < 0)
+		return r;
+	return lex->in.syntax & IMAP_SYNTAX_UTF8 ? take_name(lex, start, raw, ret)
+						 : decode_name(lex, start, raw, ret);
 }
 
 int imap_lex_mailbox(struct imap_lex *lex, struct str *ret)

@@ -32,11 +32,19 @@ struct imap_external {
 	bool binary;   /* ~{n} */
 };
 
+/* What the session has enabled that changes how a command is read. */
+enum imap_syntax {
+	/* RFC 9051 section 5.1, RFC 6855 section 3: mailbox names are UTF-8, "&" is a character
+	 * like others, and 8-bit text that is not UTF-8 is no string. */
+	IMAP_SYNTAX_UTF8 = 1u << 0,
+};
+
 /* One complete command. Borrowed. */
 struct imap_input {
 	struct str text;
 	const struct imap_external *external; /* ascending by pos */
 	size_t external_count;
+	uint32_t syntax; /* enum imap_syntax */
 };
 
 /* Bounds of one command, beyond the framer's bounds on bytes. */
@@ -104,7 +112,8 @@ int imap_lex_nstring(struct imap_lex *lex, const char *what, struct str *ret) MU
 int imap_lex_literal(struct imap_lex *lex, struct imap_literal *ret) MUST_CHECK;
 int imap_lex_u32(struct imap_lex *lex, const char *what, uint32_t *ret) MUST_CHECK;
 int imap_lex_u64(struct imap_lex *lex, const char *what, uint64_t *ret) MUST_CHECK; /* below 2^63 */
-/* astring, from modified UTF-7 to UTF-8; a first level INBOX in any case becomes "INBOX". */
+/* astring, from modified UTF-7 (or, with IMAP_SYNTAX_UTF8, as it is) to UTF-8; a first level INBOX
+ * in any case becomes "INBOX". */
 int imap_lex_mailbox(struct imap_lex *lex, struct str *ret) MUST_CHECK;
 /* The same with the wildcards of LIST allowed. */
 int imap_lex_list_mailbox(struct imap_lex *lex, struct str *ret) MUST_CHECK;

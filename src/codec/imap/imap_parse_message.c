@@ -173,17 +173,17 @@ static int parse_section(struct imap_lex *lex, struct imap_section *s)
 	return r < 0 ? r : imap_lex_char(lex, ']', "\"]\"");
 }
 
-/* "<" number "." nz-number ">" */
+/* "<" number64 "." nz-number64 ">" (RFC 9051; RFC 3501 has 32 bits) */
 static int parse_partial(struct imap_lex *lex, struct imap_fetch_att *a)
 {
 	if (!imap_lex_try_char(lex, '<'))
 		return 0;
 	a->partial = true;
-	int r = imap_lex_u32(lex, "an offset", &a->offset);
+	int r = imap_lex_u64(lex, "an offset", &a->offset);
 	if (r == 0)
 		r = imap_lex_char(lex, '.', "a dot and a count");
 	if (r == 0)
-		r = imap_lex_u32(lex, "a count", &a->count);
+		r = imap_lex_u64(lex, "a count", &a->count);
 	if (r == 0 && a->count == 0)
 		return imap_lex_expected(lex, "a count from 1 on");
 	return r < 0 ? r : imap_lex_char(lex, '>', "\">\"");

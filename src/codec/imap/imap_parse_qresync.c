@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "codec/imap/imap_parse.h"
 
-/* RFC 7162 section 7: "*" is not allowed in known-uids and in the match data. */
+/* RFC 7162 section 7: "*" is not allowed in known-uids and in the match data; "$" means nothing
+ * when a mailbox is being selected. */
 static int parse_plain_set(struct imap_lex *lex, struct seqset *ret)
 {
 	size_t start = lex->pos;
 	int r = imap_parse_set(lex, ret);
-	if (r < 0 || !seqset_has_star(ret))
+	if (r < 0 || (!seqset_has_star(ret) && !ret->saved))
 		return r;
 	lex->pos = start;
 	return imap_lex_expected(lex, "a set of numbers without a star");

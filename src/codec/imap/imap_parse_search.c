@@ -9,11 +9,12 @@ enum argument {
 	ARG_ATOM,
 	ARG_DATE,
 	ARG_NUMBER,
+	ARG_SECONDS,
 	ARG_UIDS,
 	ARG_MODSEQ
 };
 
-/* RFC 3501 section 6.4.4; `negate` makes NOT(op). */
+/* RFC 3501 section 6.4.4, RFC 5032; `negate` makes NOT(op). */
 static const struct key_name {
 	const char *name;
 	enum imap_search_op op;
@@ -55,6 +56,8 @@ static const struct key_name {
 	{.name = "TEXT", .op = IMAP_SEARCH_TEXT, .argument = ARG_TEXT},
 	{.name = "UID", .op = IMAP_SEARCH_UID, .argument = ARG_UIDS},
 	{.name = "MODSEQ", .op = IMAP_SEARCH_MODSEQ, .argument = ARG_MODSEQ},
+	{.name = "OLDER", .op = IMAP_SEARCH_OLDER, .argument = ARG_SECONDS},
+	{.name = "YOUNGER", .op = IMAP_SEARCH_YOUNGER, .argument = ARG_SECONDS},
 };
 
 struct parser {
@@ -119,6 +122,20 @@ static int parse_modseq(struct imap_lex *lex, uint64_t *ret)
 	return imap_lex_u64(lex, "a mod-sequence", ret);
 }
 
+/* nz-number */
+static int parse_seconds(struct imap_lex *lex, uint64_t *ret)
+{
+	size_t start = lex->pos;
+	uint32_t n = 0;
+	int r = imap_lex_u32(lex, "a number of seconds", &n);
+	if (r == 0 && n == 0) {
+		lex->pos = start;
+		return imap_lex_expected(lex, "a number of seconds from 1 on");
+	}
+	*ret = n;
+	return r;
+}
+
 static int parse_argument(struct parser *p, enum argument argument, struct imap_search_key *key)
 {
 	struct imap_lex *lex = p->lex;
@@ -141,6 +158,8 @@ static int parse_argument(struct parser *p, enum argument argument, struct imap_
 		return parse_date(lex, &key->day);
 	case ARG_NUMBER:
 		return imap_lex_u64(lex, "a number", &key->number);
+	case ARG_SECONDS:
+		return parse_seconds(lex, &key->number);
 	case ARG_UIDS:
 		return imap_parse_set(lex, &key->set);
 	case ARG_MODSEQ:
@@ -245,7 +264,7 @@ static int parse_key_inside(struct parser *p, struct imap_search_key **ret)
 	struct str name;
 	if (c == '(')
 		return parse_group(p, ret);
-	if (ascii_digit(c) || c == '*')
+	if (ascii_digit(c) || c == '*' || c == '$')
 		return parse_sequence(p, ret);
 	int r = imap_lex_atom(lex, "a search key", &name);
 	if (r < 0)
@@ -273,11 +292,44 @@ static int parse_key(struct parser *p, struct imap_search_key **ret)
 	return r;
 }
 
+static int return_option(struct imap_lex *lex, void *arg)
+{
+	struct imap_search *s = arg;
+	size_t start = lex->pos;
+	struct str name;
+	int r = imap_lex_atom(lex, "a result option of SEARCH", &name);
+	if (r < 0)
+		return r;
+	uint32_t bit = imap_name_find(imap_return_names, name);
+	if (bit == 0) {
+		lex->pos = start;
+		return imap_lex_expected(lex, "a result option of SEARCH");
+	}
+	s->returned |= bit;
+	return 0;
+}
+
+/* [SP "RETURN" SP "(" [option *(SP option)] ")"], RFC 4731 section 3.2 */
+static int parse_return(struct imap_lex *lex, struct imap_search *s)
+{
+	if (!imap_lex_try_word(lex, " RETURN"))
+		return 0;
+	s->extended = true;
+	int r = imap_lex_sp(lex);
+	if (r == 0)
+		r = imap_parse_items(lex, "result options", true, return_option, s);
+	if (s->returned == 0)
+		s->returned = IMAP_RETURN_ALL;
+	return r;
+}
+
 int imap_parse_search(struct imap_lex *lex, struct imap_cmd *cmd)
 {
 	struct parser p = {.lex = lex, .search = &cmd->search};
 	struct imap_search_key **end;
 	int r = new_key(&p, IMAP_SEARCH_AND, &cmd->search.key);
+	if (r == 0)
+		r = parse_return(lex, &cmd->search);
 	if (r == 0 && imap_lex_try_word(lex, " CHARSET")) {
 		r = imap_lex_sp(lex);
 		if (r == 0)

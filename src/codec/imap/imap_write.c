@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "codec/imap/imap_write.h"
+#include "base/utf8.h"
 #include "codec/imap/imap_utf7.h"
 
 #define QUOTED_MAX 1000
@@ -74,6 +75,16 @@ int imap_write_mailbox(struct buf *out, struct str name)
 	AUTO(buf) struct buf b = BUF_INIT(3 * name.n + 16);
 	int r = imap_utf7_encode(&b, name);
 	return r < 0 ? r : imap_write_astring(out, buf_str(&b));
+}
+
+int imap_write_mailbox_utf8(struct buf *out, struct str name)
+{
+	if (!utf8_valid(name))
+		return -FAIL_SYNTAX;
+	if (str_is_ascii(name))
+		return imap_write_astring(out, name);
+	write_quoted(out, name);
+	return result(out);
 }
 
 static void separate(struct buf *out, bool *first)
@@ -183,7 +194,7 @@ int imap_write_fetch_name(struct buf *out, const struct imap_fetch_att *att)
 	if (att->kind == IMAP_FETCH_SECTION)
 		(void)imap_write_section(out, &att->section);
 	if (att->partial)
-		(void)buf_addf(out, "<%u>", att->offset);
+		(void)buf_addf(out, "<%llu>", (unsigned long long)att->offset);
 	return result(out);
 }
 

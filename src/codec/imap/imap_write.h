@@ -23,6 +23,9 @@ int imap_write_literal_head(struct buf *out, uint64_t size);
 
 /* UTF-8 name as modified UTF-7 astring. A name that is not UTF-8 is -FAIL_SYNTAX. */
 int imap_write_mailbox(struct buf *out, struct str name);
+/* The same name as it is, an atom or quoted, for clients that have said that they take UTF-8 in
+ * quoted strings (RFC 9051 section 4.3, RFC 6855 section 3). */
+int imap_write_mailbox_utf8(struct buf *out, struct str name);
 
 /* "(\Seen $Forwarded)". Recent included when the bit is set. */
 int imap_write_flags(struct buf *out, const struct imap_flags *flags);

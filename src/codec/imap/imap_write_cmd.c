@@ -155,7 +155,8 @@ static void write_fetch(struct buf *out, const struct imap_fetch *f)
 			(void)imap_write_fetch_name(out, a);
 		}
 		if (a->partial)
-			(void)buf_addf(out, "<%u.%u>", a->offset, a->count);
+			(void)buf_addf(out, "<%llu.%llu>", (unsigned long long)a->offset,
+				       (unsigned long long)a->count);
 	}
 	(void)buf_addc(out, ')');
 	if (f->has_changedsince)
@@ -192,6 +193,7 @@ static const char *search_name(enum imap_search_op op)
 		[IMAP_SEARCH_LARGER] = "LARGER", [IMAP_SEARCH_SMALLER] = "SMALLER",
 		[IMAP_SEARCH_HEADER] = "HEADER", [IMAP_SEARCH_BODY] = "BODY",
 		[IMAP_SEARCH_TEXT] = "TEXT",	 [IMAP_SEARCH_MODSEQ] = "MODSEQ",
+		[IMAP_SEARCH_OLDER] = "OLDER",	 [IMAP_SEARCH_YOUNGER] = "YOUNGER",
 	};
 	return names[op];
 }
@@ -256,6 +258,8 @@ static void write_key(struct buf *out, const struct imap_search_key *key)
 	case IMAP_SEARCH_LARGER:
 	case IMAP_SEARCH_SMALLER:
 	case IMAP_SEARCH_MODSEQ:
+	case IMAP_SEARCH_OLDER:
+	case IMAP_SEARCH_YOUNGER:
 		(void)buf_addf(out, " %llu", (unsigned long long)key->number);
 		break;
 	case IMAP_SEARCH_HEADER:
@@ -275,6 +279,10 @@ static void write_key(struct buf *out, const struct imap_search_key *key)
 
 static void write_search(struct buf *out, const struct imap_search *s)
 {
+	if (s->extended) {
+		(void)buf_add(out, STR(" RETURN "));
+		write_names(out, imap_return_names, s->returned);
+	}
 	if (s->charset.n > 0) {
 		(void)buf_add(out, STR(" CHARSET"));
 		sp_astring(out, s->charset);

@@ -11,6 +11,8 @@ static bool is_set_char(char c)
 size_t seqset_span(struct str s)
 {
 	size_t n = 0;
+	if (s.n > 0 && s.p[0] == '$')
+		return 1;
 	while (n < s.n && is_set_char(s.p[n]))
 		n++;
 	return n;
@@ -37,6 +39,10 @@ static bool parse_range(struct str s, struct seqrange *ret)
 int seqset_parse(struct str s, size_t max_ranges, struct arena *arena, struct seqset *ret)
 {
 	size_t n = 1;
+	if (str_eq(s, STR("$"))) {
+		*ret = (struct seqset){.saved = true};
+		return 0;
+	}
 	for (size_t i = 0; i < s.n; i++)
 		n += s.p[i] == ',';
 	struct seqrange *r = n <= max_ranges ? arena_array(arena, struct seqrange, n) : NULL;
@@ -163,6 +169,8 @@ static void write_range(struct buf *out, struct seqrange r, bool comma)
 
 int seqset_write(struct buf *out, const struct seqset *set)
 {
+	if (set->saved)
+		return buf_addc(out, '$');
 	for (size_t i = 0; i < set->n; i++)
 		write_range(out, set->r[i], i > 0);
 	return out->failed ? -FAIL_LIMIT : 0;

@@ -2,10 +2,10 @@
 /*
  * seqset.h - sets of message numbers or UIDs: "2,4:7,9,12:*".                  [codec, pure]
  *
- * RFC 3501 section 9, sequence-set. A set is either raw, as parsed (ranges in any order, `*`
- * as SEQ_STAR), or resolved: no star, ranges ascending, disjoint, not touching. Which one it is
- * says `resolved`; seqset_contains, _count, _each and _max need a resolved one.
- * One thread at a time; the ranges live where they were made (arena or seqset_out).
+ * RFC 3501 section 9, sequence-set; RFC 5182, "$". A set is either raw, as parsed (ranges in any
+ * order, `*` as SEQ_STAR), or resolved: no star, ranges ascending, disjoint, not touching. Which
+ * one it is says `resolved`; seqset_contains, _count, _each and _max need a resolved one. One
+ * thread at a time; the ranges live where they were made (arena or seqset_out).
  */
 #ifndef BARID_CODEC_SEQSET_H
 #define BARID_CODEC_SEQSET_H
@@ -21,11 +21,12 @@ struct seqrange {
 };
 struct seqset {
 	struct seqrange *r;
-	size_t n; /* at least 1 after parsing */
+	size_t n; /* at least 1 after parsing, 0 with `saved` */
 	bool resolved;
+	bool saved; /* "$": what the last SEARCH RETURN (SAVE) found; raw, and the whole set */
 };
 
-/* Length of the longest prefix of s that could be a set: digits , : * */
+/* Length of the longest prefix of s that could be a set: digits , : * or "$" alone. */
 size_t seqset_span(struct str s);
 
 /*
@@ -59,7 +60,7 @@ struct seqset_iter {
 };
 bool seqset_next(const struct seqset *set, struct seqset_iter *it, uint32_t *ret);
 
-/* "2,4:7,12:*". An empty set writes nothing. */
+/* "2,4:7,12:*" or "$". An empty set writes nothing. */
 int seqset_write(struct buf *out, const struct seqset *set);
 
 /*

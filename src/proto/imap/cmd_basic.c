@@ -8,9 +8,11 @@
 
 int cmd_capability(struct imap_session *s, struct imap_out *out, struct fail *why)
 {
-	(void)s, (void)why;
+	(void)why;
 	buf_add(&out->text, STR("* CAPABILITY "));
-	imap_capability_write(&out->text, IMAP_CAP_AUTHENTICATED);
+	imap_capability_write(&out->text,
+			      IMAP_CAP_AUTHENTICATED |
+				      (s->config.literal_minus ? IMAP_CAP_LITERAL_MINUS : 0u));
 	buf_add(&out->text, STR("\r\n"));
 	return RUN_DONE;
 }

@@ -103,6 +103,9 @@ static int find_vanished(struct imap_session *s, struct fetch_state *st, struct 
 	if (!s->run.cmd.uid || !cmd->has_changedsince)
 		return fail_set(why, FAIL_SYNTAX, "VANISHED goes with UID FETCH and CHANGEDSINCE.",
 				"vanished");
+	/* What is expunged is no longer in "$". */
+	if (cmd->set.saved)
+		return 0;
 	return vanished_find(s, cmd->changedsince, &cmd->set, &st->vanished, why);
 }
 

@@ -66,12 +66,13 @@ static void write_mailbox(const struct lister *l, const struct store_mailbox *bo
 	struct buf *b = &l->out->text;
 	write_attributes(l, box);
 	buf_add(b, STR(") \"/\" "));
-	imap_write_mailbox(b, box->name);
+	write_name(l->s, b, box->name);
 	if (child_info)
 		buf_add(b, STR(" (\"CHILDINFO\" (\"SUBSCRIBED\"))"));
 	buf_add(b, STR("\r\n"));
 	if ((l->returned & IMAP_LIST_STATUS) && !box->missing && !box->noselect)
-		write_status(l->out, box->name, l->s->run.cmd.list.status_items, &box->counters);
+		write_status(l->s, l->out, box->name, l->s->run.cmd.list.status_items,
+			     &box->counters);
 }
 
 /* Is a subscribed mailbox below number `at`? The list is sorted, so names with this beginning stand

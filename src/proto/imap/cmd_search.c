@@ -1,29 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cmd_search.c - SEARCH and UID SEARCH (RFC 3501 6.4.4, MODSEQ of RFC 7162 3.1.5).  [proto, imap]
+ * cmd_search.c - SEARCH and UID SEARCH (RFC 3501 and RFC 9051 6.4.4, ESEARCH of RFC 4731,
+ * SEARCHRES of RFC 5182, WITHIN of RFC 5032, MODSEQ of RFC 7162 3.1.5).         [proto, imap]
  *
  * The first pass goes through the mailbox map in memory; only messages that it leaves open are
  * read in a second one.
  */
-#include "base/vec.h"
 #include "proto/imap/search_int.h"
 #include "sys/log.h"
 
 /* After so many messages of the second pass the thread is given back for a moment. */
 #define ROWS_AT_ONCE 256
 
-struct hit {
-	uint32_t seq;
-	struct uid uid;
-	struct modseq modseq;
-};
-
 struct search_state {
 	struct imap_session *s;
 	struct search_tree tree;
 	struct set_builder open;     /* not decided by the first pass */
 	struct store_reader *reader; /* of the second pass */
-	VEC(struct hit) hits;
+	struct search_hits hits;
 };
 
 static void state_clear(void *p)
@@ -32,12 +26,7 @@ static void state_clear(void *p)
 	store_read_end(st->reader);
 	st->reader = NULL;
 	search_tree_clear(&st->tree);
-	vec_clear(&st->hits);
-}
-
-static void add_hit(struct search_state *st, const struct store_message *row)
-{
-	*vec_push(&st->hits) = (struct hit){row->seq, row->uid, row->modseq};
+	vec_clear(&st->hits.list);
 }
 
 static int look_in_memory(struct search_state *st, struct fail *why)
@@ -55,7 +44,7 @@ static int look_in_memory(struct search_state *st, struct fail *why)
 		struct msg m = {.s = s, .row = &row, .body = STORE_SOURCE_INIT};
 		r = search_eval(&st->tree, &m, st->tree.key, SEARCH_MEMORY, &verdict, why);
 		if (verdict == SEARCH_YES)
-			add_hit(st, &row);
+			search_hits_add(&st->hits, &row);
 		else if (verdict == SEARCH_OPEN)
 			r = set_builder_add(&st->open, row.seq, row.uid, why);
 	}
@@ -100,8 +89,15 @@ static int look_at(struct search_state *st, const struct store_message *row, str
 	if (r < 0)
 		return skip_unreadable(st, row, r, why);
 	if (verdict == SEARCH_YES)
-		add_hit(st, row);
+		search_hits_add(&st->hits, row);
 	return 0;
+}
+
+/* MIN alone: rows come in order, so the first hit among them, or before them, is the last word. */
+static bool is_decided(const struct search_state *st, const struct store_message *row)
+{
+	uint32_t returned = st->hits.returned & ~(uint32_t)IMAP_RETURN_SAVE;
+	return returned == IMAP_RETURN_MIN && st->hits.count && st->hits.min.seq < row->seq;
 }
 
 static int look_at_rows(struct search_state *st, struct fail *why)
@@ -111,7 +107,7 @@ static int look_at_rows(struct search_state *st, struct fail *why)
 		return RUN_DONE;
 	for (unsigned i = 0; i < ROWS_AT_ONCE; i++) {
 		int r = store_read_next(st->reader, &row, why);
-		if (r == 0)
+		if (r == 0 || (r > 0 && is_decided(st, &row)))
 			return RUN_DONE;
 		if (r > 0)
 			r = look_at(st, &row, why);
@@ -121,48 +117,30 @@ static int look_at_rows(struct search_state *st, struct fail *why)
 	return RUN_MORE;
 }
 
-static int by_seq(const void *a, const void *b)
-{
-	const struct hit *x = a, *y = b;
-	return (x->seq > y->seq) - (x->seq < y->seq);
-}
-
-static void write_hits(struct search_state *st, struct imap_out *out)
-{
-	struct modseq highest = {0};
-	if (st->hits.n)
-		qsort(st->hits.p, st->hits.n, sizeof *st->hits.p, by_seq);
-	buf_add(&out->text, STR("* SEARCH"));
-	for (size_t i = 0; i < st->hits.n; i++) {
-		const struct hit *hit = &st->hits.p[i];
-		buf_addc(&out->text, ' ');
-		buf_add_u64(&out->text, st->s->run.cmd.uid ? hit->uid.v : hit->seq);
-		highest.v = MAX(highest.v, hit->modseq.v);
-	}
-	if (st->s->run.cmd.search.uses_modseq && st->hits.n)
-		buf_addf(&out->text, " (MODSEQ %llu)", (unsigned long long)highest.v);
-	buf_add(&out->text, STR("\r\n"));
-}
-
 static bool charset_is_known(struct str charset)
 {
 	return charset.n == 0 || str_eqi(charset, STR("US-ASCII")) ||
 	       str_eqi(charset, STR("ASCII")) || str_eqi(charset, STR("UTF-8"));
 }
 
-int cmd_search(struct imap_session *s, struct imap_out *out, struct fail *why)
+/* RFC 5182 2.1: a NO to SAVE leaves the empty set; a BAD leaves what was there. */
+static void forget_saved(struct imap_session *s, int r)
+{
+	if ((s->run.cmd.search.returned & IMAP_RETURN_SAVE) && r != -FAIL_SYNTAX)
+		buf_clear(&s->saved);
+}
+
+static int search(struct imap_session *s, struct imap_out *out, struct fail *why)
 {
 	struct search_state *st = s->run.state;
 	int r = 0;
-	if (!charset_is_known(s->run.cmd.search.charset)) {
-		reply_no(s, "BADCHARSET (US-ASCII UTF-8)", "Unknown charset.");
-		return RUN_DONE;
-	}
 	if (!st) {
 		st = arena_new(&s->run.arena, struct search_state);
 		if (!st)
 			return fail_set(why, FAIL_LIMIT, NULL, "arena full");
-		*st = (struct search_state){.s = s, .open = {.arena = &s->run.arena}};
+		*st = (struct search_state){.s = s,
+					    .open = {.arena = &s->run.arena},
+					    .hits = {.returned = search_returned(s)}};
 		s->run.state = st;
 		s->run.state_clear = state_clear;
 		r = begin(st, out, why);
@@ -170,8 +148,21 @@ int cmd_search(struct imap_session *s, struct imap_out *out, struct fail *why)
 	if (r == 0)
 		r = look_at_rows(st, why);
 	if (r == RUN_DONE)
-		write_hits(st, out);
+		r = search_tell(s, &st->hits, out);
 	if (r != RUN_MORE)
 		state_clear(st); /* before the sync that may tell expunges */
+	return r;
+}
+
+int cmd_search(struct imap_session *s, struct imap_out *out, struct fail *why)
+{
+	if (!charset_is_known(s->run.cmd.search.charset)) {
+		forget_saved(s, -FAIL_UNSUPPORTED);
+		reply_no(s, "BADCHARSET (US-ASCII UTF-8)", "Unknown charset.");
+		return RUN_DONE;
+	}
+	int r = search(s, out, why);
+	if (r < 0)
+		forget_saved(s, r);
 	return r;
 }

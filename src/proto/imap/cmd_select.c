@@ -10,8 +10,11 @@ static void write_selected(struct imap_session *s, struct imap_out *out)
 	const struct store_view_info *info = store_view_get_info(s->view);
 	struct buf *b = &out->text;
 	write_mailbox_flags(s, out);
-	buf_addf(b, "* %u EXISTS\r\n* %u RECENT\r\n", info->exists, info->recent);
-	if (info->first_unseen)
+	buf_addf(b, "* %u EXISTS\r\n", info->exists);
+	/* RFC 9051, appendix E, 11 and 12 */
+	if (!session_is_rev2(s))
+		buf_addf(b, "* %u RECENT\r\n", info->recent);
+	if (info->first_unseen && !session_is_rev2(s))
 		buf_addf(b, "* OK [UNSEEN %u] First unseen\r\n", info->first_unseen);
 	buf_addf(b, "* OK [UIDVALIDITY %u] UIDs valid\r\n", info->uidvalidity);
 	buf_addf(b, "* OK [UIDNEXT %u] Predicted next UID\r\n", info->uidnext.v);

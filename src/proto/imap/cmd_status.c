@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cmd_status.c - STATUS (RFC 3501 6.3.10, RFC 7162 3.1.7), GETQUOTA, GETQUOTAROOT (RFC 9208).
- *                                                                              [proto, imap]
+ * cmd_status.c - STATUS (RFC 3501 6.3.10, RFC 9051 6.3.11, RFC 7162 3.1.7), GETQUOTA, GETQUOTAROOT
+ * (RFC 9208). [proto, imap]
  */
 #include "codec/imap/imap_write.h"
 #include "proto/imap/imap_int.h"
 
-static uint64_t status_value(enum imap_status_item item, const struct store_counters *c)
+static uint64_t status_value(const struct imap_session *s, enum imap_status_item item,
+			     const struct store_counters *c)
 {
 	switch (item) {
 	case IMAP_STATUS_MESSAGES:
 		return c->exists;
 	case IMAP_STATUS_RECENT:
-		return c->recent;
+		return session_is_rev2(s) ? 0 : c->recent;
 	case IMAP_STATUS_UIDNEXT:
 		return c->uidnext.v;
 	case IMAP_STATUS_UIDVALIDITY:
@@ -21,23 +22,27 @@ static uint64_t status_value(enum imap_status_item item, const struct store_coun
 		return c->unseen;
 	case IMAP_STATUS_HIGHESTMODSEQ:
 		return c->highestmodseq.v;
+	case IMAP_STATUS_DELETED:
+		return c->deleted;
+	case IMAP_STATUS_SIZE:
+		return c->size;
 	}
 	return 0;
 }
 
-void write_status(struct imap_out *out, struct str name, uint32_t items,
-		  const struct store_counters *c)
+void write_status(const struct imap_session *s, struct imap_out *out, struct str name,
+		  uint32_t items, const struct store_counters *c)
 {
 	struct buf *b = &out->text;
 	const char *sep = "";
 	buf_add(b, STR("* STATUS "));
-	imap_write_mailbox(b, name);
+	write_name(s, b, name);
 	buf_add(b, STR(" ("));
 	for (const struct imap_name *n = imap_status_names; n->name; n++) {
 		if (!(items & n->bit))
 			continue;
 		buf_addf(b, "%s%s ", sep, n->name);
-		buf_add_u64(b, status_value((enum imap_status_item)n->bit, c));
+		buf_add_u64(b, status_value(s, (enum imap_status_item)n->bit, c));
 		sep = " ";
 	}
 	buf_add(b, STR(")\r\n"));
@@ -54,7 +59,7 @@ int cmd_status(struct imap_session *s, struct imap_out *out, struct fail *why)
 		return fail_set(why, FAIL_NOTFOUND, "The mailbox cannot be selected.", "noselect");
 	if (status->items & IMAP_STATUS_HIGHESTMODSEQ)
 		condstore_enable(s, out);
-	write_status(out, status->mailbox, status->items, &box.counters);
+	write_status(s, out, status->mailbox, status->items, &box.counters);
 	return RUN_DONE;
 }
 
@@ -99,7 +104,7 @@ int cmd_getquotaroot(struct imap_session *s, struct imap_out *out, struct fail *
 	if (r < 0)
 		return r;
 	buf_add(&out->text, STR("* QUOTAROOT "));
-	imap_write_mailbox(&out->text, name);
+	write_name(s, &out->text, name);
 	buf_add(&out->text, STR(" \"\"\r\n"));
 	return write_quota(s, out, why);
 }

@@ -2,21 +2,24 @@
 /*
  * export.c - a sleeping session as bytes (docs/formats/imap-session.md).        [proto, imap]
  *
- *     u8  version (1)
+ *     u8  version (2; 1 had no "$")
  *     u64 account
  *     u32 enabled extensions (enum imap_enable_bit)
  *     u32 bad commands in a row
  *     u8  state bits: 1 a mailbox is selected, 2 it is read-only, 4 parked in IDLE
  *     u16 n, n bytes   the tag of IDLE (parked only, else n = 0)
  *     u32 n, n bytes   the view, by store_view_export (selected only, else n = 0)
+ *     u32 n, n bytes   "$" (saved.h; selected only, else n = 0)
  *
  * A field of struct imap_session that outlives a command belongs here, and in the round trip of
  * session_test.c. Anything unknown is refused: a session is rebuilt exactly or not at all.
  */
 #include "base/num.h"
 #include "proto/imap/imap_int.h"
+#include "proto/imap/saved.h"
 
-#define EXPORT_VERSION 1u
+#define EXPORT_VERSION 2u
+#define EXPORT_OLDEST  1u /* a worker of the build before had the session */
 #define VIEW_MAX       KIB(256)
 
 enum state_bits { STATE_SELECTED = 1, STATE_READ_ONLY = 2, STATE_PARKED = 4, STATE_ALL = 7 };
@@ -53,6 +56,8 @@ int imap_session_export(const struct imap_session *s, struct buf *out, struct fa
 	buf_add(out, tag);
 	buf_put_u32(out, (uint32_t)view.n);
 	buf_add(out, buf_str(&view));
+	buf_put_u32(out, (uint32_t)s->saved.n);
+	buf_add(out, buf_str(&s->saved));
 	return out->failed || view.failed ? fail_set(why, FAIL_LIMIT, NULL, "export too large") : 0;
 }
 
@@ -63,6 +68,7 @@ struct exported {
 	unsigned state;
 	struct str tag;
 	struct str view;
+	struct str saved;
 };
 
 static bool read_exported(struct str bytes, struct exported *ret)
@@ -75,8 +81,11 @@ static bool read_exported(struct str bytes, struct exported *ret)
 	ret->state = cursor_u8(&c);
 	ret->tag = cursor_bytes(&c, cursor_u16(&c));
 	ret->view = cursor_bytes(&c, cursor_u32(&c));
-	return !c.bad && cursor_left(&c) == 0 && version == EXPORT_VERSION &&
+	ret->saved = version == EXPORT_OLDEST ? STR_NULL : cursor_bytes(&c, cursor_u32(&c));
+	return !c.bad && cursor_left(&c) == 0 && version >= EXPORT_OLDEST &&
+	       version <= EXPORT_VERSION && saved_valid(ret->saved) &&
 	       (ret->enabled & ~(uint32_t)IMAP_ENABLE_ALL) == 0 &&
+	       (ret->saved.n == 0 || (ret->state & STATE_SELECTED)) &&
 	       (ret->state & ~(unsigned)STATE_ALL) == 0 &&
 	       (ret->view.n > 0) == ((ret->state & STATE_SELECTED) != 0) &&
 	       (ret->tag.n > 0) == ((ret->state & STATE_PARKED) != 0);
@@ -88,6 +97,7 @@ static int restore(struct imap_session *s, const struct exported *e, struct fail
 	s->bad_commands = e->bad_commands;
 	s->parked = e->state & STATE_PARKED;
 	buf_add(&s->run.tag, e->tag);
+	buf_add(&s->saved, e->saved);
 	if (e->state & STATE_SELECTED) {
 		int r = store_view_restore(s->store, e->view, &s->view, why);
 		if (r < 0)

@@ -93,7 +93,7 @@ static void write_row_flags(struct msg *m, struct buf *b)
 {
 	size_t n;
 	const struct str *keywords = store_view_get_keywords(m->s->view, &n);
-	write_flags(b, m->row->flags, keywords, n);
+	write_flags(b, flags_shown(m->s, m->row->flags), keywords, n);
 }
 
 int fetch_item_write(struct msg *m, const struct imap_fetch_att *att, struct imap_out *out,

@@ -73,6 +73,7 @@ struct imap_session {
 	unsigned bad_commands;
 	struct store_view *view; /* NULL: authenticated state */
 	bool parked;		 /* in IDLE; run.tag is its tag */
+	struct buf saved;	 /* "$" (saved.h); empty without a view */
 
 	struct store_watch *watch; /* only while parked */
 	struct imap_run run;
@@ -128,6 +129,20 @@ static inline bool condstore_is_on(const struct imap_session *s)
 {
 	return s->enabled & IMAP_ENABLE_CONDSTORE;
 }
+/* ENABLE IMAP4rev2 was given: ESEARCH for SEARCH, nothing is \Recent, UTF-8 names. */
+static inline bool session_is_rev2(const struct imap_session *s)
+{
+	return s->enabled & IMAP_ENABLE_IMAP4REV2;
+}
+/* The flags of a message that this client is told: \Recent is none for IMAP4rev2. */
+static inline uint64_t flags_shown(const struct imap_session *s, uint64_t flags)
+{
+	return session_is_rev2(s) ? flags & ~(uint64_t)STORE_RECENT : flags;
+}
+/* A mailbox name as this client reads it: modified UTF-7, or UTF-8 after ENABLE. */
+void write_name(const struct imap_session *s, struct buf *b, struct str name);
+/* enum imap_syntax of what the session has enabled. */
+uint32_t session_syntax(const struct imap_session *s);
 /* A CONDSTORE enabling command (RFC 7162 3.1): the first one tells HIGHESTMODSEQ. */
 void condstore_enable(struct imap_session *s, struct imap_out *out);
 /* From ENABLE QRESYNC on: VANISHED instead of EXPUNGE (RFC 7162 3.2.3). */
@@ -175,7 +190,7 @@ uint32_t use_to_imap(unsigned use);
 unsigned use_to_store(uint32_t use);
 /* May a mailbox be created under this name? 0, or -FAIL_UNSUPPORTED / -FAIL_LIMIT with the text. */
 MUST_CHECK int mailbox_name_check(struct str name, struct fail *why);
-/* Closes the selected mailbox, if any. */
+/* Closes the selected mailbox, if any; "$" is empty then. */
 void session_deselect(struct imap_session *s);
 
 /* cmd_idle.c: have the store call hooks.wake when the selected mailbox changes. */
@@ -211,7 +226,7 @@ int cmd_copy(struct imap_session *s, struct imap_out *out, struct fail *why);
 int cmd_move(struct imap_session *s, struct imap_out *out, struct fail *why);
 
 /* "* STATUS name (...)" from counters; shared with LIST ... RETURN (STATUS). */
-void write_status(struct imap_out *out, struct str name, uint32_t items,
-		  const struct store_counters *c);
+void write_status(const struct imap_session *s, struct imap_out *out, struct str name,
+		  uint32_t items, const struct store_counters *c);
 
 #endif

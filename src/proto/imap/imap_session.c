@@ -11,6 +11,7 @@
  */
 #include "codec/imap/imap_write.h"
 #include "proto/imap/imap_int.h"
+#include "proto/imap/saved.h"
 #include "sys/log.h"
 
 #define TAG_MAX	    KIB(8) /* below 2^16 for the export */
@@ -40,6 +41,7 @@ struct imap_session *imap_session_new(const struct imap_session_args *args)
 	s->hooks = args->hooks;
 	s->run.tag = BUF_INIT(TAG_MAX);
 	s->run.reply = BUF_INIT(REPLY_MAX);
+	s->saved = BUF_INIT(SAVED_MAX);
 	s->run.arena = ARENA_INIT(args->config->arena_max);
 	s->run.scratch = ARENA_INIT(SCRATCH_MAX);
 	return s;
@@ -77,6 +79,7 @@ void imap_session_free(struct imap_session *s)
 	run_end(s);
 	buf_clear(&s->run.tag);
 	store_view_close(s->view);
+	buf_clear(&s->saved);
 	free(s->address);
 	free(s);
 }
@@ -265,7 +268,8 @@ enum imap_next imap_session_command(struct imap_session *s, const struct imap_se
 	struct imap_run *run = &s->run;
 	struct fail why = FAIL_INIT;
 	run->in = *in;
-	int r = imap_cmd_parse(&in->cmd, &s->config.limits, &run->arena, &run->cmd, &why);
+	run->in.cmd.syntax = session_syntax(s);
+	int r = imap_cmd_parse(&run->in.cmd, &s->config.limits, &run->arena, &run->cmd, &why);
 	buf_reset(&run->tag);
 	buf_add(&run->tag, run->cmd.tag);
 	if (r == -FAIL_UNSUPPORTED)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * imap_session.h - one logged-in IMAP4rev1 connection, without the connection.  [proto, imap]
+ * imap_session.h - one logged-in IMAP connection, without the connection.  [proto, imap]
  *
- * RFC 3501 from the authenticated state on, with IDLE (2177), NAMESPACE (2342), ID (2971),
- * CHILDREN (3348), UNSELECT (3691), UIDPLUS (4315), MULTIAPPEND (3502), ENABLE (5161),
- * LIST-EXTENDED (5258), LIST-STATUS (5819), SPECIAL-USE (6154), MOVE (6851), CONDSTORE (7162),
- * QUOTA (9208). Login itself happens before, in the role that holds the socket.
+ * RFC 3501 and, after ENABLE IMAP4rev2, RFC 9051 from the authenticated state on, with IDLE (2177),
+ * NAMESPACE (2342), ID (2971), CHILDREN (3348), UNSELECT (3691), UIDPLUS (4315), MULTIAPPEND
+ * (3502), ENABLE (5161), LIST-EXTENDED (5258), LIST-STATUS (5819), SPECIAL-USE (6154), MOVE (6851),
+ * CONDSTORE (7162), QUOTA (9208). Login itself happens before, in the role that holds the socket.
  *
  *     next = imap_session_command(s, &in, &out);       one complete command
  *     while (next == IMAP_MORE) { send out, wait until it has drained; next =
@@ -46,6 +46,7 @@ struct imap_config {
 	uint64_t append_max;	   /* bytes of one appended message */
 	size_t arena_max;	   /* memory of one command */
 	unsigned bad_commands_max; /* in a row, then BYE */
+	bool literal_minus;	   /* advertise LITERAL- instead of LITERAL+; the framer refuses */
 	struct fs *fs;		   /* NULL: the real one; for reading body files */
 };
 struct imap_config imap_config_default(void);

@@ -8,10 +8,33 @@
 #include "base/utf8.h"
 #include "codec/imap/imap_date.h"
 #include "codec/mime/text.h"
+#include "proto/imap/saved.h"
 #include "proto/imap/search_int.h"
+#include "sys/clock.h"
+
+/* "$" means messages, whatever the numbers of this command are. */
+static int prepare_saved(struct imap_session *s, struct imap_search_key *key, struct fail *why)
+{
+	struct store_ranges saved;
+	int r = saved_read(buf_str(&s->saved), &s->run.arena, &saved, why);
+	if (r < 0)
+		return r;
+	struct seqrange *ranges = arena_array(&s->run.arena, struct seqrange, saved.n);
+	if (!ranges && saved.n)
+		return fail_set(why, FAIL_LIMIT, "Too large a set.", "arena full, %zu ranges",
+				saved.n);
+	for (size_t i = 0; i < saved.n; i++)
+		ranges[i] = (struct seqrange){saved.p[i].first, saved.p[i].last};
+	key->op = IMAP_SEARCH_UID;
+	key->set = (struct seqset){.r = ranges, .n = saved.n};
+	seqset_resolve(&key->set, 0);
+	return 0;
+}
 
 static int prepare_set(struct imap_session *s, struct imap_search_key *key, struct fail *why)
 {
+	if (key->set.saved)
+		return prepare_saved(s, key, why);
 	uint32_t exists = store_view_get_info(s->view)->exists;
 	struct uid last = {0};
 	if (key->op == IMAP_SEARCH_SEQ) {
@@ -34,6 +57,8 @@ static unsigned columns_of(enum imap_search_op op)
 	case IMAP_SEARCH_BEFORE:
 	case IMAP_SEARCH_ON:
 	case IMAP_SEARCH_SINCE:
+	case IMAP_SEARCH_OLDER:
+	case IMAP_SEARCH_YOUNGER:
 		return STORE_COL_DATES;
 	case IMAP_SEARCH_SENTBEFORE:
 	case IMAP_SEARCH_SENTON:
@@ -78,7 +103,7 @@ static int prepare(struct search_tree *t, struct imap_session *s, struct imap_se
 int search_tree_init(struct search_tree *t, struct imap_session *s, struct imap_search_key *key,
 		     struct fail *why)
 {
-	*t = (struct search_tree){.key = key};
+	*t = (struct search_tree){.key = key, .now = clock_wall()};
 	return prepare(t, s, key, why);
 }
 
@@ -126,12 +151,25 @@ static int eval_sent(struct msg *m, const struct imap_search_key *key, enum sear
 	return 0;
 }
 
+/* RFC 5032: INTERNALDATE against the moment so many seconds ago, both in whole seconds. */
+static bool age_fits(const struct search_tree *t, const struct imap_search_key *key,
+		     struct wall_us received)
+{
+	int64_t then = t->now.v / SEC_US - (int64_t)key->number;
+	int64_t at = received.v / SEC_US;
+	return key->op == IMAP_SEARCH_OLDER ? at <= then : at >= then;
+}
+
 static int eval_row(const struct search_tree *t, struct msg *m, const struct imap_search_key *key,
 		    enum search_level level, enum search_verdict *ret, struct fail *why)
 {
 	struct imap_datetime received = {.at = m->row->internaldate};
 	if (level == SEARCH_MEMORY) {
 		*ret = SEARCH_OPEN;
+		return 0;
+	}
+	if (key->op == IMAP_SEARCH_OLDER || key->op == IMAP_SEARCH_YOUNGER) {
+		*ret = verdict_of(age_fits(t, key, m->row->internaldate));
 		return 0;
 	}
 	if (columns_of(key->op) == STORE_COL_DATES) {
@@ -196,7 +234,7 @@ int search_eval(const struct search_tree *t, struct msg *m, const struct imap_se
 		*ret = verdict_of(seqset_contains(&key->set, row->uid.v));
 		return 0;
 	case IMAP_SEARCH_FLAG:
-		*ret = verdict_of(row->flags & key->flag);
+		*ret = verdict_of(flags_shown(m->s, row->flags) & key->flag);
 		return 0;
 	case IMAP_SEARCH_KEYWORD:
 		*ret = verdict_of(has_keyword(m, key->text));
@@ -213,6 +251,8 @@ int search_eval(const struct search_tree *t, struct msg *m, const struct imap_se
 	case IMAP_SEARCH_BEFORE:
 	case IMAP_SEARCH_ON:
 	case IMAP_SEARCH_SINCE:
+	case IMAP_SEARCH_OLDER:
+	case IMAP_SEARCH_YOUNGER:
 	case IMAP_SEARCH_SENTBEFORE:
 	case IMAP_SEARCH_SENTON:
 	case IMAP_SEARCH_SENTSINCE:

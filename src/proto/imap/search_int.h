@@ -10,6 +10,7 @@
 #define BARID_PROTO_IMAP_SEARCH_INT_H
 
 #include "base/map.h"
+#include "base/vec.h"
 #include "proto/imap/fetch_int.h"
 
 enum search_level { SEARCH_MEMORY, SEARCH_ROW, SEARCH_BYTES };
@@ -20,6 +21,7 @@ struct search_tree {
 	const struct imap_search_key *key;
 	unsigned columns;   /* enum store_column that the row level needs */
 	struct map needles; /* of HEADER, BODY and TEXT, by the key's address */
+	struct wall_us now; /* one moment for all OLDER and YOUNGER of the command */
 };
 
 /*
@@ -35,6 +37,28 @@ DEFINE_AUTO(search_tree, struct search_tree, search_tree_clear);
 MUST_CHECK int search_eval(const struct search_tree *t, struct msg *m,
 			   const struct imap_search_key *key, enum search_level level,
 			   enum search_verdict *ret, struct fail *why);
+
+/* ---- what was found (search_write.c) ------------------------------------------------------- */
+
+struct search_hit {
+	uint32_t seq;
+	struct uid uid;
+};
+struct search_hits {
+	uint32_t returned; /* enum imap_search_return; 0: a SEARCH response of RFC 3501 */
+	uint32_t count;
+	struct search_hit min, max; /* when count > 0 */
+	struct modseq min_modseq, max_modseq;
+	struct modseq highest;
+	VEC(struct search_hit) list; /* empty when `returned` needs none */
+};
+/* What the running SEARCH returns. */
+uint32_t search_returned(const struct imap_session *s);
+/* Each message once, in any order. */
+void search_hits_add(struct search_hits *h, const struct store_message *row);
+/* Save as asked for, and write the SEARCH or ESEARCH response. RUN_DONE; the reply is NO when the
+ * result was too large to be saved. */
+int search_tell(struct imap_session *s, struct search_hits *h, struct imap_out *out);
 
 /* The keys HEADER, BODY and TEXT (search_text.c), on the row or bytes level. */
 MUST_CHECK int search_text(const struct search_tree *t, struct msg *m,

@@ -3,7 +3,9 @@
  * session_util.c - small things that several handlers need: sets, flags, names.  [proto, imap]
  */
 #include "codec/imap/imap_list.h"
+#include "codec/imap/imap_write.h"
 #include "proto/imap/imap_int.h"
+#include "proto/imap/saved.h"
 
 /* Flags and special uses are bit sets on both sides; the flags are even the same bits. */
 _Static_assert((int)IMAP_FLAG_ANSWERED == STORE_ANSWERED &&
@@ -24,9 +26,35 @@ void condstore_enable(struct imap_session *s, struct imap_out *out)
 			 (unsigned long long)store_view_get_info(s->view)->highestmodseq.v);
 }
 
+void write_name(const struct imap_session *s, struct buf *b, struct str name)
+{
+	if (session_syntax(s) & IMAP_SYNTAX_UTF8)
+		(void)imap_write_mailbox_utf8(b, name);
+	else
+		(void)imap_write_mailbox(b, name);
+}
+
+uint32_t session_syntax(const struct imap_session *s)
+{
+	return session_is_rev2(s) ? IMAP_SYNTAX_UTF8 : 0;
+}
+
+/* Never an error for numbers that are gone: RFC 5182 2.1. */
+static int resolve_saved(struct imap_session *s, struct store_set *ret, struct fail *why)
+{
+	struct store_ranges saved;
+	int r = saved_read(buf_str(&s->saved), &s->run.arena, &saved, why);
+	*ret = (struct store_set){0};
+	if (r < 0 || saved.n == 0)
+		return r;
+	return store_view_resolve(s->view, saved.p, saved.n, true, &s->run.arena, ret, why);
+}
+
 int set_resolve(struct imap_session *s, const struct seqset *set, bool by_uid,
 		struct store_set *ret, struct fail *why)
 {
+	if (set->saved)
+		return resolve_saved(s, ret, why);
 	struct store_range *ranges = arena_array(&s->run.arena, struct store_range, set->n);
 	if (!ranges)
 		return fail_set(why, FAIL_LIMIT, "Too large a set.", "arena full, %zu ranges",
@@ -159,4 +187,5 @@ void session_deselect(struct imap_session *s)
 {
 	store_view_close(s->view);
 	s->view = NULL;
+	buf_clear(&s->saved);
 }

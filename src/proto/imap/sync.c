@@ -57,8 +57,9 @@ void write_flag_fetch(struct imap_session *s, struct imap_out *out,
 	buf_add(b, STR("* "));
 	buf_add_u64(b, c->seq);
 	buf_add(b, STR(" FETCH ("));
-	/* RFC 3501 6.4.8; RFC 7162 3.2.4, which also servers without QRESYNC should follow. */
-	if (s->run.cmd.uid || condstore_is_on(s)) {
+	/* RFC 3501 6.4.8; RFC 9051 7.5.2 for all; RFC 7162 3.2.4, which also servers without
+	 * QRESYNC should follow. */
+	if (s->run.cmd.uid || condstore_is_on(s) || session_is_rev2(s)) {
 		buf_add(b, STR("UID "));
 		buf_add_u64(b, c->uid.v);
 		sep = " ";
@@ -68,7 +69,7 @@ void write_flag_fetch(struct imap_session *s, struct imap_out *out,
 		const struct str *keywords = store_view_get_keywords(s->view, &n);
 		buf_add_c(b, sep);
 		buf_add(b, STR("FLAGS "));
-		write_flags(b, c->flags, keywords, n);
+		write_flags(b, flags_shown(s, c->flags), keywords, n);
 		sep = " ";
 	}
 	if (condstore_is_on(s)) {
@@ -130,7 +131,7 @@ static void write_head(struct imap_session *s, struct imap_out *out)
 	const struct store_changes *c = s->run.sync.changes;
 	if (c->exists_changed)
 		write_count(out, c->exists, "EXISTS");
-	if (c->recent_changed)
+	if (c->recent_changed && !session_is_rev2(s))
 		write_count(out, c->recent, "RECENT");
 	if (c->keywords_changed)
 		write_mailbox_flags(s, out);

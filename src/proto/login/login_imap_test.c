@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/test.h"
+#include "codec/imap/imap_capability.h"
 #include "proto/login/login_imap.h"
 
 /*
@@ -67,6 +68,22 @@ static bool handle(struct peer *p, struct frame_imap_event e)
 	return a != LOGIN_ACTION_STARTTLS;
 }
 
+/* What is offered after login stands in the tests of the table itself. */
+static void shorten(struct buf *out)
+{
+	AUTO(buf) struct buf list = BUF_INIT(KIB(4)), copy = BUF_INIT(KIB(64));
+	assert_int_equal(imap_capability_write(&list, IMAP_CAP_AUTHENTICATED), 0);
+	struct str text = buf_str(out);
+	size_t at = str_find_str(text, 0, buf_str(&list));
+	if (at == text.n)
+		return;
+	buf_add(&copy, str_sub(text, 0, at));
+	buf_add(&copy, STR("(after)"));
+	buf_add(&copy, str_skip(text, at + list.n));
+	buf_reset(out);
+	buf_add(out, buf_str(&copy));
+}
+
 static void run(const char *input, const struct login_imap_config *config, bool tls, size_t cut,
 		struct buf *out)
 {
@@ -87,12 +104,10 @@ static void run(const char *input, const struct login_imap_config *config, bool 
 	}
 	frame_imap_clear(&p.framer);
 	login_imap_clear(&p.login);
+	shorten(out);
 }
 
-#define CAPS_AFTER                                                                                 \
-	"IMAP4rev1 LITERAL+ SASL-IR ID ENABLE IDLE NAMESPACE UIDPLUS MOVE UNSELECT CHILDREN "      \
-	"SPECIAL-USE CREATE-SPECIAL-USE CONDSTORE"
-#define LOGGED_IN(tag) tag " OK [CAPABILITY " CAPS_AFTER "] Logged in.\r\n[DONE]"
+#define LOGGED_IN(tag) tag " OK [CAPABILITY (after)] Logged in.\r\n[DONE]"
 #define REFUSED(tag)   tag " NO [AUTHENTICATIONFAILED] Authentication failed.\r\n"
 #define PRIVACY(tag)                                                                               \
 	tag " NO [PRIVACYREQUIRED] Passwords are taken with TLS only: use STARTTLS.\r\n"
