@@ -22,6 +22,9 @@ MUST_CHECK int password_verify(struct str stored, struct str password, struct fa
 
 /* Append "{CRYPT}$y$j9T$..." with a fresh salt. */
 MUST_CHECK int password_make(struct str password, struct buf *out, struct fail *why);
+/* The same at half the cost ("j8T": 8 MiB, about 6 ms), for thousands of first passwords at once.
+ */
+MUST_CHECK int password_make_first(struct str password, struct buf *out, struct fail *why);
 
 /* Take as long as verifying a yescrypt hash, and say no. For users that do not exist. */
 void password_verify_nobody(struct str password);

@@ -126,7 +126,7 @@ int verify_argon2(struct str data, struct str password, struct fail *why)
 }
 
 /* yescrypt at libxcrypt's default cost, "$y$j9T$": 16 MiB and about 17 ms. */
-int password_make(struct str password, struct buf *out, struct fail *why)
+static int make(struct str password, unsigned long cost, struct buf *out, struct fail *why)
 {
 	char salt[CRYPT_GENSALT_OUTPUT_SIZE];
 	char key[PASSWORD_MAX + 1];
@@ -134,7 +134,7 @@ int password_make(struct str password, struct buf *out, struct fail *why)
 	if (password.n > PASSWORD_MAX || memchr(password.p ? password.p : "", 0, password.n))
 		return fail_set(why, FAIL_SYNTAX, "The password is too long or contains NUL.",
 				"password of %zu bytes", password.n);
-	if (!crypt_gensalt_rn("$y$", 0, NULL, 0, salt, sizeof salt))
+	if (!crypt_gensalt_rn("$y$", cost, NULL, 0, salt, sizeof salt))
 		return fail_errno(why, FAIL_IO, "making a salt");
 	memcpy(key, password.n ? password.p : "", password.n);
 	key[password.n] = 0;
@@ -149,6 +149,16 @@ int password_make(struct str password, struct buf *out, struct fail *why)
 	explicit_bzero(state, sizeof *state);
 	free(state);
 	return r;
+}
+
+int password_make(struct str password, struct buf *out, struct fail *why)
+{
+	return make(password, 0, out, why); /* the library's default */
+}
+
+int password_make_first(struct str password, struct buf *out, struct fail *why)
+{
+	return make(password, 4, out, why);
 }
 
 void password_verify_nobody(struct str password)

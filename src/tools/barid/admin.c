@@ -83,9 +83,17 @@ static bool is_account_order(const char *command)
 	return false;
 }
 
+static bool adds_from_file(const struct cli *c)
+{
+	return c->n > 2 && strcmp(c->args[0], "user") == 0 && strcmp(c->args[1], "add") == 0 &&
+	       strcmp(c->args[2], "--file") == 0;
+}
+
 int cli_admin(const struct cli *given)
 {
 	struct cli c = *given;
+	if (adds_from_file(&c))
+		return cli_user_file(&c);
 	if (c.n == 3 && strcmp(c.args[0], "user") == 0 && strcmp(c.args[1], "passwd") == 0) {
 		char *password = ask_password();
 		if (!password) {

@@ -27,7 +27,7 @@ static const struct {
 	{"user", cli_admin,
 	 "barid user add A [--password P] [--KEY V ...] | del A | list [D] | show A | set A --KEY "
 	 "V ...\n"
-	 "       barid user passwd A [P]",
+	 "       barid user passwd A [P] | add --file FILE [--skip-existing]",
 	 "manage mailboxes"},
 	{"alias", cli_admin,
 	 "barid alias add A MEMBER ... | del A | list [D] | show A | set A [--KEY V ...] [MEMBER "

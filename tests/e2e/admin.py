@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Management: many accounts at once, and who may order what."""
+import os
+import resource
+import time
+
+from harness import wire
+from harness.case import alone
+
+
+def write(t, name, text):
+    path = os.path.join(t.scratch(), name)
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(text)
+    return path
+
+
+def case_users_from_a_file(t):
+    """Quoted fields, other separators and refusals: the good lines are added, each bad one is named with its line."""
+    s = t.server()
+    good = "".join(f'p{i}@example.test;"Person; {i}";word {i};1g\n' for i in range(150))
+    path = write(t, "users.csv", "address;name;password;quota\r\n" + good + "nonsense;a;b;1g\np7@example.test;a;b;1g\nq@example.test;short\n")
+    code, out = s.cli("user", "add", "--file", path, check=False)
+    assert code == 1 and "150 added, 0 existed already, 3 refused" in out, (code, out)
+    for line in (":152: nonsense", ":153: p7@example.test: p7@example.test exists", ":154: q@example.test"):
+        assert line in out, (line, out)
+    imap = wire.Imap(s, "p77@example.test", "word 77")
+    imap.wire.close()
+    assert "Person; 149" in s.cli("user", "show", "p149@example.test")[1]
+    _, out = s.cli("user", "add", "--file", path, "--skip-existing", check=False)
+    assert "0 added, 151 existed already, 2 refused" in out, out
+
+
+def case_file_without_columns(t):
+    """A file whose first line names no columns changes nothing and says what it should look like."""
+    s = t.server()
+    path = write(t, "plain.csv", "x1@example.test,secret\n")
+    code, err = s.cli("user", "add", "--file", path, check=False)
+    assert code == 1 and "must name the columns" in err, (code, err)
+    assert s.cli("user", "show", "x1@example.test", check=False)[0] != 0
+
+
+def case_scopes(t):
+    """--as: a domain's administrator, a user and a stranger may do what their scope allows, in dir, queue and master."""
+    s = t.own_server()
+    s.start()
+    s.cli("domain", "add", "other.test")
+    s.cli("user", "add", "z@other.test", "--password", "secret")
+    s.cli("admin", "grant", "alice@example.test", "example.test")
+    s.cli("admin", "grant", "postmaster@example.test", "ALL")
+
+    def may(who, *words):
+        return s.cli("--as", who, *words, check=False)[0] == 0
+
+    head, boss, user = "alice@example.test", "postmaster@example.test", "bob@example.test"
+    assert may(head, "user", "add", "new@example.test") and may(head, "queue", "list")
+    assert may(boss, "status") and may(boss, "domain", "add", "third.test")
+    assert may(user, "user", "set", user, "--name", "Bob") and may(user, "user", "show", user)
+    for who, words in ((head, ("user", "add", "new@other.test")), (head, ("user", "show", "z@other.test")), (head, ("status",)),
+                       (head, ("user", "passwd", boss, "x")), (head, ("queue", "delete", "all")), (head, ("stop",)),
+                       (user, ("user", "list")), (user, ("queue", "list")), (user, ("user", "set", user, "--quota", "9g")),
+                       ("nobody@example.test", ("user", "list"))):
+        assert not may(who, *words), (who, words)
+    assert "z@other.test" not in s.cli("--as", head, "user", "list")[1]
+    s.cli("admin", "revoke", head, "example.test")
+    assert not may(head, "user", "list")
+
+
+@alone
+def case_ten_thousand_accounts(t):
+    """10,000 accounts from a file (one in ten with a password to hash), memory of the command flat, and a quick start."""
+    s = t.own_server()
+    s.start()
+    stored = "{SSHA512}" + "A" * 99 + "=="
+    lines = (f"n{i}@example.test,word-{i},,1g\n" if i % 10 == 9 else f"n{i}@example.test,,{stored},1g\n" for i in range(10000))
+    path = write(t, "many.csv", "address,password,password-hash,quota\n" + "".join(lines))
+    begin = time.monotonic()
+    out = s.cli("user", "add", "--file", path, timeout=300)
+    took = time.monotonic() - begin
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    assert "10000 added" in out, out
+    s.stop()
+    ready = s.start()
+    imap = wire.Imap(s, "n9999@example.test", "word-9999")
+    imap.wire.close()
+    t.note(f"{took:.1f} s, {10000 / took:.0f} a second, ready again in {ready:.2f} s, peak of any command {peak:.0f} MiB")
+    assert took < 120 and ready < 2, (took, ready)  # the figures stand in the note; a busy machine is no failure
