@@ -7,6 +7,7 @@
 #include "codec/imap/seqset.h"
 #include "codec/mime/map.h"
 #include "proto/imap/imap_int.h"
+#include "sys/log.h"
 
 #define MAP_MAX STORE_MAP_MAX
 
@@ -115,6 +116,9 @@ int cmd_append(struct imap_session *s, struct imap_out *out, struct fail *why)
 	r = store_append(s->store, &append, &result, why);
 	if (r < 0)
 		return reply_target(s, r, why);
+	log_event(LOG_INFO, "imap.append", log_address("user", str_c(s->address)),
+		  log_str("mailbox", cmd->mailbox), log_u64("uid", result.first.v),
+		  log_u64("messages", append.n));
 	reply_appended(s, &result, append.n);
 	return RUN_DONE;
 }

@@ -123,6 +123,8 @@ static void write_tagged(struct imap_session *s, struct imap_out *out)
 	struct imap_run *run = &s->run;
 	if (run->reply.n == 0)
 		write_usual_ok(s, &run->reply);
+	log_event(LOG_DEBUG, "imap.out", log_str("tag", buf_str(&run->tag)),
+		  log_str("reply", buf_str(&run->reply)));
 	buf_add(&out->text, run->tag.n ? buf_str(&run->tag) : STR("*"));
 	buf_addc(&out->text, ' ');
 	buf_add(&out->text, buf_str(&run->reply));

@@ -48,6 +48,7 @@ static int check_listed(struct smtp_turn *t, struct str from, struct smtp_status
 	int r = b->route(b->ctx, &(struct dir_rcpt){.address = from}, &a, &route, why);
 	if (r < 0 || route.verdict != DIR_UNKNOWN)
 		return r;
+	t->rule = arena_str(&t->s->t.arena, route.note);
 	*ret = (struct smtp_status){550, "5.1.0", "Sender address rejected: user unknown"};
 	return 0;
 }

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* RCPT: who it is for, and where that leads. */
 #include "proto/smtp/smtp_session_int.h"
+#include "sys/log.h"
+
+#define EXPANSION_SHOWN 10u /* destinations of an alias that the log names */
 
 /* One delivery: account and detail of ours, or a remote address with its transport. */
 static void write_key(struct buf *key, const struct destination *d)
@@ -116,6 +119,21 @@ static int add_destinations(struct smtp_transaction *x, const struct smtp_rcpt *
 	return 0;
 }
 
+/* An alias, a forwarding: where the recipient's mail goes instead. */
+static void log_expansion(struct str to, const struct dir_route *route)
+{
+	AUTO(buf) struct buf all = BUF_INIT(KIB(1));
+	size_t shown = 0;
+	if (route->n == 1 && str_eqi(route->dests[0].address, to))
+		return;
+	while (shown < route->n && shown < EXPANSION_SHOWN &&
+	       buf_addf(&all, "%s%.*s", shown ? "," : "", STR_ARG(route->dests[shown].address)) ==
+		       0)
+		shown++;
+	log_event(LOG_INFO, "smtp.expanded", log_address("rcpt", to),
+		  log_address("to", buf_str(&all)), log_u64("destinations", route->n));
+}
+
 /* <postmaster> alone is the one of this server (RFC 5321 4.5.1). */
 static int complete_address(const struct smtp_session *s, struct smtp_addr *a)
 {
@@ -147,10 +165,13 @@ void smtp_cmd_rcpt(struct smtp_turn *t, const struct smtp_cmd *cmd)
 	if (r == 0) {
 		refusal = verdict_reply(s, &route);
 		if (refusal.code) {
+			t->rule = route.note;
 			smtp_refuse(t, refusal, "RCPT", to, NULL);
 			return;
 		}
 		r = add_destinations(&s->t, &cmd->rcpt, to, &route);
+		if (r == 0)
+			log_expansion(to, &route);
 	}
 	if (r < 0) {
 		smtp_refuse_fail(t, r, "RCPT", to, &why);

@@ -6,6 +6,9 @@
 #include "proto/smtp/smtp_session_int.h"
 #include "sys/log.h"
 
+#define RECIPIENTS_SHOWN 10u
+#define MESSAGE_ID_SHOWN 400u
+
 /* "1f", and "1f-2" for the second message of a connection, as in the log. */
 static void write_trace(struct buf *out, const struct smtp_session *s)
 {
@@ -23,6 +26,7 @@ struct incoming {
 	struct buf message_id;
 	struct smtp_scan scan;
 	struct buf prefix;
+	struct buf sent_id; /* the message's Message-ID, for the log */
 	uint32_t hops;
 	uint64_t number; /* of the queue */
 };
@@ -33,6 +37,7 @@ static void incoming_clear(struct incoming *in)
 	buf_clear(&in->message_id);
 	buf_clear(&in->scan.map);
 	buf_clear(&in->prefix);
+	buf_clear(&in->sent_id);
 }
 DEFINE_AUTO(incoming, struct incoming, incoming_clear);
 
@@ -97,6 +102,7 @@ static int read_map(struct incoming *in, struct fail *why)
 		return r;
 	while (mime_map_field(map, STR("Received"), &at))
 		in->hops++;
+	buf_add(&in->sent_id, str_sub(map->message_id, 0, MESSAGE_ID_SHOWN));
 	r = write_received(in);
 	if (map->flags & MIME_DEFAULT_DATE)
 		buf_addf(&in->prefix, "Date: %s\r\n", buf_c(&in->date));
@@ -154,14 +160,33 @@ static bool content_refusal(const struct incoming *in, struct smtp_status *ret)
 	return true;
 }
 
+/* As many as the log shows; those of one RCPT stand together. */
+static void write_recipients(struct buf *out, const struct smtp_transaction *x)
+{
+	struct str last = STR_NULL;
+	size_t shown = 0;
+	for (size_t i = 0; i < x->rcpts.n && shown < RECIPIENTS_SHOWN; i++) {
+		struct str to = x->rcpts.p[i].original;
+		if (last.n && str_eq(last, to))
+			continue;
+		if (buf_addf(out, "%s%.*s", shown ? "," : "", STR_ARG(to)) < 0)
+			return;
+		last = to;
+		shown++;
+	}
+}
+
 static void say_accepted(struct smtp_turn *t, const struct incoming *in)
 {
 	struct smtp_session *s = t->s;
-	log_event(LOG_INFO, "smtp.accepted", log_u64("id", in->number), log_str("from", s->t.from),
-		  log_str("to", s->t.rcpts.p[0].original), log_u64("rcpts", s->t.accepted),
-		  log_u64("size", in->scan.size), log_str("ip", buf_str(&s->ip)),
+	AUTO(buf) struct buf to = BUF_INIT(KIB(1));
+	write_recipients(&to, &s->t);
+	log_event(LOG_INFO, "smtp.accepted", log_u64("number", in->number),
+		  log_address("from", s->t.from), log_address("to", buf_str(&to)),
+		  log_u64("rcpts", s->t.accepted), log_u64("size", in->scan.size),
+		  log_str("message-id", buf_str(&in->sent_id)), log_str("ip", buf_str(&s->ip)),
 		  log_str("helo", buf_str(&s->helo)), log_str("tls", buf_str(&s->tls)),
-		  log_str("login", buf_str(&s->login)));
+		  log_address("login", buf_str(&s->login)));
 	s->errors = 0;
 	s->junk = 0;
 	smtp_sayf(t, 250, "2.0.0", "Ok: queued as %llu", (unsigned long long)in->number);
@@ -181,6 +206,7 @@ void smtp_message(struct smtp_turn *t, const struct smtp_body *body)
 		.message_id = BUF_INIT(KIB(1)),
 		.scan = {.map = BUF_INIT(SMTP_MAP_MAX), .size = body->size},
 		.prefix = BUF_INIT(KIB(8)),
+		.sent_id = BUF_INIT(MESSAGE_ID_SHOWN + 1),
 	};
 
 	int r = scan(&in, &why);

@@ -99,8 +99,28 @@ static void count_error(struct smtp_turn *t)
 	}
 }
 
+/* What the client was told, in the words that it was told in: people will ask. */
+static void log_refusal(struct smtp_turn *t, struct smtp_status status, const char *what,
+			struct str about, const struct fail *why)
+{
+	const struct smtp_session *s = t->s;
+	const struct log_field none = {.kind = LOG_KIND_NONE};
+	log_event(why ? LOG_WARN : LOG_INFO, "smtp.refused", log_c("at", what),
+		  log_address("about", about), log_u64("code", status.code),
+		  log_c("status", status.enhanced ? status.enhanced : ""),
+		  log_c("text", status.text), t->rule.n ? log_str("rule", t->rule) : none,
+		  log_address("from", s->t.from), log_str("ip", buf_str(&s->ip)),
+		  log_str("helo", buf_str(&s->helo)), log_str("tls", buf_str(&s->tls)),
+		  log_address("login", buf_str(&s->login)), why ? log_fail(why) : none);
+	t->told = true;
+	t->rule = STR_NULL;
+}
+
 void smtp_say(struct smtp_turn *t, struct smtp_status status)
 {
+	if (status.code >= 400 && !t->told)
+		log_refusal(t, status, "command", STR_NULL, NULL);
+	t->told = false;
 	smtp_reply_status(t->out, status);
 	if (status.code >= 500)
 		count_error(t);
@@ -119,12 +139,7 @@ void smtp_sayf(struct smtp_turn *t, unsigned code, const char *enhanced, const c
 void smtp_refuse(struct smtp_turn *t, struct smtp_status status, const char *what, struct str about,
 		 const struct fail *why)
 {
-	const struct smtp_session *s = t->s;
-	log_event(why ? LOG_WARN : LOG_INFO, "smtp.refused", log_c("at", what),
-		  log_str("about", about), log_u64("code", status.code), log_c("text", status.text),
-		  log_str("from", s->t.from), log_str("ip", buf_str(&s->ip)),
-		  log_str("helo", buf_str(&s->helo)), log_str("login", buf_str(&s->login)),
-		  why ? log_fail(why) : (struct log_field){.kind = LOG_KIND_NONE});
+	log_refusal(t, status, what, about, why);
 	smtp_say(t, status);
 }
 
@@ -227,6 +242,18 @@ static void handle_line(struct smtp_turn *t, enum smtp_line_kind kind, struct st
 		smtp_say(t, refusal);
 }
 
+/* What is no command may be a password that came out of step: its length must do. */
+static void log_line(struct str line)
+{
+	enum smtp_verb verb = smtp_cmd_verb(line);
+	if (verb == SMTP_VERB_UNKNOWN)
+		log_event(LOG_DEBUG, "smtp.in", log_u64("unknown-octets", line.n));
+	else if (verb == SMTP_VERB_AUTH)
+		log_event(LOG_DEBUG, "smtp.in", log_c("line", "AUTH ***"));
+	else
+		log_event(LOG_DEBUG, "smtp.in", log_str("line", line));
+}
+
 bool smtp_wrong_mode(struct smtp_turn *t, bool fits)
 {
 	if (fits)
@@ -246,6 +273,7 @@ void smtp_session_lines(struct smtp_session *s, struct str batch, bool more, str
 		return;
 	while (ret->next == SMTP_CONTINUE && smtp_batch_next(&batch, &kind, &line)) {
 		t.more = more || batch.n > 0;
+		log_line(line);
 		handle_line(&t, kind, line);
 	}
 }
@@ -270,6 +298,7 @@ void smtp_session_auth_done(struct smtp_session *s, const struct smtp_auth_resul
 		s->account = a->account;
 		smtp_keep(&s->login, a->login);
 	}
+	t.told = true; /* dir logs every login, refused ones too */
 	if (!a->replied)
 		smtp_say(&t, replies[a->outcome]);
 	else if (replies[a->outcome].code >= 500)
@@ -303,7 +332,7 @@ void smtp_session_end(struct smtp_session *s, enum smtp_end why, struct buf *out
 			  log_c("why", why == SMTP_END_TIMEOUT	  ? "timeout"
 				       : why == SMTP_END_SHUTDOWN ? "shutdown"
 								  : "lost connection"),
-			  log_str("from", s->t.from), log_u64("rcpts", s->t.accepted),
+			  log_address("from", s->t.from), log_u64("rcpts", s->t.accepted),
 			  log_str("ip", buf_str(&s->ip)));
 	smtp_transaction_reset(s);
 	s->mode = SMTP_MODE_CLOSED;

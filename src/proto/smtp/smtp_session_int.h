@@ -75,11 +75,14 @@ struct smtp_turn {
 	struct smtp_session *s;
 	struct buf *out;
 	struct smtp_result *ret;
-	bool more; /* bytes wait behind the current line */
+	bool more;	 /* bytes wait behind the current line */
+	struct str rule; /* for the log: the directory's word on what is about to be refused */
+	bool told;	 /* the log has the refusal already */
 };
 
 /* --- smtp_session.c --- */
-/* Replies of a constant text, or formatted. Each 5xx counts as an error of the client. */
+/* Replies of a constant text, or formatted. Each 5xx counts as an error of the client; refusals are
+ * logged. */
 void smtp_say(struct smtp_turn *t, struct smtp_status status);
 void smtp_sayf(struct smtp_turn *t, unsigned code, const char *enhanced, const char *fmt, ...)
 	PRINTF_LIKE(4, 5);

@@ -86,15 +86,25 @@ static void refuse(int fd, const struct service *service)
 	(void)close(fd);
 }
 
+static void log_refused(const struct service *service, const struct netaddr *peer,
+			const char *setting)
+{
+	char ip[NETADDR_TEXT_MAX];
+	log_event(LOG_INFO, "session.refused", log_c("service", service->def->name),
+		  log_str("ip", netaddr_text(peer, false, ip)), log_c("limit", setting));
+}
+
 static bool admit(struct edge *e, const struct service *service, const struct netaddr *peer)
 {
 	if (e->open >= e->role->conf->connections_max) {
 		counter_add(&refused_busy, 1);
+		log_refused(service, peer, "connections_max");
 		return false;
 	}
 	if (open_from(e, address_key(service, peer)) >=
 	    e->role->conf->connections_per_address_max) {
 		counter_add(&refused_address, 1);
+		log_refused(service, peer, "connections_per_address_max");
 		return false;
 	}
 	return true;

@@ -354,10 +354,18 @@ static bool may_take(const struct session *s)
 	return m->in_flight < IN_FLIGHT_MAX && !m->idle_sent && !m->more && !m->deferred.n;
 }
 
+static const char *name_of(enum imap_cmd_kind kind)
+{
+	return kind < IMAP_CMD_KIND_COUNT ? imap_cmd_name(kind) : "unknown";
+}
+
 static void before_login(struct session *s, const struct frame_imap_event *e)
 {
 	AUTO(buf) struct buf out = BUF_INIT(KIB(16));
 	enum login_action action;
+	if (e->kind == FRAME_IMAP_COMMAND && !s->imap.login->in_sasl) /* the rest may be secret */
+		log_event(LOG_DEBUG, "login.in",
+			  log_c("command", name_of(imap_cmd_peek(e->input.text))));
 	if (e->kind != FRAME_IMAP_COMMAND)
 		action = login_imap_dropped(s->imap.login, e->kind, e->tag, &out);
 	else if (s->imap.login->in_sasl)

@@ -110,6 +110,9 @@ static void eof(struct conn *c)
 static void secured(struct conn *c)
 {
 	struct session *s = c->owner;
+	log_context(s->trace, s->id);
+	log_event(LOG_DEBUG, "session.tls", log_str("tls", conn_tls_text(c)));
+	log_context((struct trace_id){0}, (struct session_id){0});
 	if (s->phase == SESSION_LOGIN && s->service->def->tls_at_once)
 		s->service->ops->begin(s);
 	else

@@ -57,6 +57,7 @@ static void answer(struct mta_session *s, uint32_t seq, struct buf *out,
 	done.flags = (uint8_t)((r->first ? DONE_FIRST : 0) | (r->last ? DONE_LAST : 0) |
 			       (r->discard ? DONE_DISCARD : 0));
 	done.arg = r->octets;
+	log_event(LOG_DEBUG, "smtp.out", log_str("reply", str_trim(buf_str(out))));
 	if (r->next == SMTP_AUTH)
 		done.text = r->mechanism; /* edge has kept an initial response to itself */
 	if (smtp_session_export(s->smtp, &plain) < 0 ||
@@ -181,7 +182,9 @@ static void reap(struct loop_task *task)
 		return;
 	}
 	AUTO(buf) struct buf none = BUF_INIT(KIB(4));
+	log_context(s->trace, s->id);
 	smtp_session_end(s->smtp, SMTP_END_LOST, &none);
+	log_context((struct trace_id){0}, (struct session_id){0});
 	smtp_session_free(s->smtp);
 	free(s);
 }

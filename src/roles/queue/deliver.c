@@ -48,8 +48,10 @@ static void report(const struct delivery *d, int r, const struct fail *why)
 		result.text = str_c(why->public);
 		counter_add(&deliveries_failed, 1);
 		log_context(d->trace, (struct session_id){0});
-		log_event(LOG_WARN, "queue.not-delivered", log_u64("number", d->key.number),
-			  log_u64("rcpt", d->key.rcpt), log_fail(why));
+		/* What the user process refused it has told itself. */
+		log_event(r == -FAIL_DEADLINE ? LOG_WARN : LOG_DEBUG, "queue.not-delivered",
+			  log_u64("number", d->key.number), log_u64("rcpt", d->key.rcpt),
+			  log_fail(why));
 		log_context((struct trace_id){0}, (struct session_id){0});
 	}
 	spool_done(queue.spool, d->key, &result);

@@ -133,7 +133,7 @@ static void submitted(struct spool_message *m, int r, uint64_t number, const str
 	if (r == 0) {
 		struct msg_submitted reply = {.number = number};
 		log_event(LOG_INFO, "queue.accepted", log_u64("number", number),
-			  log_str("from", m->sender), log_u64("rcpts", m->n_rcpts),
+			  log_address("from", m->sender), log_u64("rcpts", m->n_rcpts),
 			  log_u64("size", m->body_size));
 		(void)ipc_reply(in->p, IPC_SUBMITTED, &reply);
 	} else {
@@ -264,6 +264,33 @@ static void lane_is_ready(void *ctx, unsigned lane)
 	deliver_wake(lane);
 }
 
+/* One line for what became of a recipient. Runs on a thread of the spool. */
+static void spool_event(void *ctx, const struct spool_event *e)
+{
+	char next[CLOCK_TEXT_MAX];
+	(void)ctx;
+	log_context(e->trace, (struct session_id){0});
+	if (e->kind == SPOOL_EVENT_DEFERRED)
+		log_event(LOG_INFO, "queue.deferred", log_u64("number", e->key.number),
+			  log_address("to", str_c(e->address)), log_c("status", e->status),
+			  log_c("text", e->text), log_u64("attempts", e->attempts),
+			  log_str("next", clock_iso8601(next, e->next)),
+			  log_address("rcpt", str_c(e->original)));
+	else if (e->kind == SPOOL_EVENT_FAILED)
+		log_event(LOG_WARN, "queue.failed", log_u64("number", e->key.number),
+			  log_address("to", str_c(e->address)), log_c("status", e->status),
+			  log_c("text", e->text), log_u64("attempts", e->attempts),
+			  log_address("rcpt", str_c(e->original)));
+	else if (e->kind == SPOOL_EVENT_REPORT)
+		log_event(LOG_INFO, "queue.report", log_u64("number", e->key.number),
+			  log_u64("report", e->report), log_address("to", str_c(e->address)),
+			  log_c("about", e->about));
+	else
+		log_event(LOG_WARN, "queue.report-dropped", log_u64("number", e->key.number),
+			  log_address("to", str_c(e->address)), log_c("text", e->text));
+	log_context((struct trace_id){0}, (struct session_id){0});
+}
+
 static void alert(void *ctx, const char *text)
 {
 	(void)ctx;
@@ -297,6 +324,7 @@ static int open_queue(struct role *role, struct fail *why)
 	s.ready = lane_is_ready;
 	s.delivered = receipts_finished;
 	s.alert = alert;
+	s.event = spool_event;
 	queue.pool = pool_new("body", THREADS_MAX, 0);
 	return spool_open(&s, &queue.spool, why);
 }

@@ -52,6 +52,8 @@ static int ask_dir(struct account_id account, struct fail *why)
 	return r;
 }
 
+static void finished(struct store_delivery *d, int r, const struct fail *why);
+
 static void again_run(struct job *job)
 {
 	struct again *a = CONTAINER_OF(job, struct again, job.job);
@@ -59,10 +61,11 @@ static void again_run(struct job *job)
 	struct fail why = FAIL_INIT;
 	free(a);
 	in->ensured = true;
-	if (ask_dir(in->d.account, &why) < 0 ||
-	    store_account_ensure(user.store, in->d.account, store_default_folders, &why) < 0) {
-		(void)ipc_reply_fail(in->p, &why);
-		incoming_free(in);
+	int r = ask_dir(in->d.account, &why);
+	if (r == 0)
+		r = store_account_ensure(user.store, in->d.account, store_default_folders, &why);
+	if (r < 0) {
+		finished(&in->d, r, &why);
 	} else {
 		store_deliver(user.store, &in->d);
 	}
@@ -82,13 +85,18 @@ static void finished(struct store_delivery *d, int r, const struct fail *why)
 	if (r == 0) {
 		CRASH_POINT("user.delivered-before-reply");
 		counter_add(d->repeated ? &repeated_count : &delivered_count, 1);
-		log_event(LOG_INFO, "deliver", log_str("to", in->m.address),
-			  log_u64("uid", d->uid.v), log_u64("size", in->m.size),
+		log_event(LOG_INFO, "deliver", log_u64("number", in->m.number),
+			  log_address("from", in->m.sender), log_address("to", in->m.address),
+			  log_str("detail", in->m.detail), log_u64("uid", d->uid.v),
+			  log_u64("size", in->m.size),
 			  log_c("repeated", d->repeated ? "yes" : "no"));
 		(void)ipc_reply(in->p, IPC_OK, &ok);
 		user_usage_changed(d->account);
 	} else {
-		log_event(LOG_ERROR, "deliver.failed", log_str("to", in->m.address), log_fail(why));
+		bool theirs = r == -FAIL_NOTFOUND || r == -FAIL_QUOTA || r == -FAIL_TOOBIG;
+		log_event(theirs ? LOG_WARN : LOG_ERROR, "deliver.failed",
+			  log_u64("number", in->m.number), log_address("from", in->m.sender),
+			  log_address("to", in->m.address), log_fail(why));
 		(void)ipc_reply_fail(in->p, why);
 	}
 	log_context((struct trace_id){0}, (struct session_id){0});

@@ -22,8 +22,9 @@ COUNTER(imap_sessions, "user.imap-sessions", "IMAP sessions opened by a login");
 COUNTER(imap_resumed, "user.imap-resumed", "IMAP sessions continued from a process that ended");
 COUNTER(imap_commands, "user.imap-commands", "IMAP commands carried out");
 
-#define STATE_MAX KIB(60)
-#define STEPS_MAX 32u /* of a session; edge sends fewer. What is more holds the channel back */
+#define COMMAND_SHOWN 400
+#define STATE_MAX     KIB(60)
+#define STEPS_MAX     32u /* of a session; edge sends fewer. What is more holds the channel back */
 
 struct pending_body {
 	struct list link;
@@ -218,6 +219,19 @@ static bool collect_bodies(struct user_session *s, const struct msg_session_comm
 	return true;
 }
 
+/* The first line: literals are people's mail. A late LOGIN still holds a password. */
+static void log_command(struct str text)
+{
+	enum imap_cmd_kind kind = imap_cmd_peek(text);
+	bool secret = kind == IMAP_CMD_LOGIN || kind == IMAP_CMD_AUTHENTICATE ||
+		      kind >= IMAP_CMD_KIND_COUNT;
+	struct str line = str_sub(text, 0, str_find(text, 0, '\r'));
+	if (secret)
+		line = str_sub(line, 0, str_find(line, 0, ' '));
+	log_event(LOG_DEBUG, "imap.in", log_str("line", str_sub(line, 0, COMMAND_SHOWN)),
+		  log_c("hidden", secret ? "yes" : "no"), log_u64("size", text.n));
+}
+
 static void run_command(struct user_session *s, struct ipc_packet *p)
 {
 	struct msg_session_command m;
@@ -237,6 +251,8 @@ static void run_command(struct user_session *s, struct ipc_packet *p)
 						.external_count = m.literals_n},
 					.body = s->current_bodies};
 	counter_add(&imap_commands, 1);
+	if (log_wants(LOG_DEBUG))
+		log_command(m.input);
 	bool usage = changes_usage(m.input);
 	finish_command(s, imap_session_command(s->imap, &in, &s->out));
 	if (usage)

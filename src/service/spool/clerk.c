@@ -131,10 +131,12 @@ static int ask(struct spool *sp, const struct rcpt_row *row, const struct messag
 		return r;
 	if (route->kind == SPOOL_ROUTE_REFUSED) {
 		/* A report that cannot be delivered ends here: RFC 3464 1, RFC 5321 6.1. */
+		struct spool_event e;
 		route->n = 0;
-		spool_alert(sp, "spool: report %llu to %.*s dropped: %.*s",
-			    (unsigned long long)row->key.number, STR_ARG(row->to.address),
-			    STR_ARG(route->note));
+		event_fill(&e, m, row, "", route->note);
+		e.kind = SPOOL_EVENT_DROPPED;
+		if (sp->c.event)
+			sp->c.event(sp->c.ctx, &e);
 		return 0;
 	}
 	*map = m->map;

@@ -295,8 +295,10 @@ static void publish(struct spool *sp, struct batch *b)
 		body_unlink(sp, b->settled.bodies.p[i]);
 }
 
-static void tell(struct spool *sp, struct batch *b)
+static void tell(struct spool *sp, struct batch *b, bool ok)
 {
+	for (size_t i = 0; ok && sp->c.event && i < b->settled.events.n; i++)
+		sp->c.event(sp->c.ctx, &b->settled.events.p[i]);
 	for (size_t i = 0; i < b->submissions.n; i++) {
 		struct submission *s = &b->submissions.p[i];
 		s->m->done(s->m, s->r, s->number, s->r < 0 ? &s->why : NULL);
@@ -367,7 +369,7 @@ void *committer_main(void *arg)
 				fail_batch(sp, &b, r, &why);
 			else
 				publish(sp, &b);
-			tell(sp, &b);
+			tell(sp, &b, r == 0);
 		}
 		finish(sp, &b, r == 0);
 		if (!more)

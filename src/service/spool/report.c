@@ -96,9 +96,12 @@ static int compose(const struct spool *sp, struct dsn *d, struct str prefix, str
 	return -FAIL_LIMIT;
 }
 
-static int insert(struct spool *sp, const struct message_row *m, struct str text,
-		  struct settled *out, struct fail *why)
+static int insert(struct spool *sp, const struct message_row *m, enum report_kind kind,
+		  struct str text, struct settled *out, struct fail *why)
 {
+	static const char *const kinds[] = {[REPORT_FAILED] = "failed",
+					    [REPORT_DELAYED] = "delayed",
+					    [REPORT_DELIVERED] = "delivered"};
 	struct wall_us now = clock_wall();
 	struct spool_rcpt to = {
 		.to = {.address = m->sender},
@@ -122,6 +125,12 @@ static int insert(struct spool *sp, const struct message_row *m, struct str text
 	if (r < 0)
 		return r;
 	out->dsns++;
+	struct rcpt_row row = {.key = {m->number, 0}, .to = to.to};
+	struct spool_event *e = vec_push(&out->events);
+	event_fill(e, m, &row, "", STR(""));
+	e->kind = SPOOL_EVENT_REPORT;
+	e->about = kinds[kind];
+	e->report = number;
 	*(struct change *)vec_push(&out->changes) = (struct change){
 		.kind = CHANGE_ADD, .key = {number, 0}, .state = SPOOL_ROUTING, .due = now};
 	return 0;
@@ -164,5 +173,5 @@ int report_insert(struct spool *sp, const struct message_row *m, enum report_kin
 	if (r < 0)
 		return fail_set(why, (enum fail_code) - r, NULL, "composing a report on message %s",
 				queue_id);
-	return insert(sp, m, buf_str(&text), out, why);
+	return insert(sp, m, kind, buf_str(&text), out, why);
 }

@@ -18,6 +18,7 @@ void settled_clear(struct settled *s)
 	vec_clear(&s->changes);
 	vec_clear(&s->receipts);
 	vec_clear(&s->bodies);
+	vec_clear(&s->events);
 	*s = (struct settled){0};
 }
 
@@ -38,6 +39,40 @@ static void report(struct reports *out, enum report_kind kind, const struct rcpt
 	*(struct report_rcpt *)vec_push(&out->v[kind]) =
 		(struct report_rcpt){.row = *row, .status = status, .text = text};
 }
+
+/* ---- for the log ---- */
+
+static void keep(char *to, size_t size, struct str s)
+{
+	s = str_sub(s, 0, size - 1);
+	if (s.n)
+		memcpy(to, s.p, s.n);
+	to[s.n] = '\0';
+}
+
+void event_fill(struct spool_event *e, const struct message_row *m, const struct rcpt_row *row,
+		const char *status, struct str text)
+{
+	*e = (struct spool_event){.trace = m->trace,
+				  .key = row->key,
+				  .next = row->due,
+				  .attempts = row->attempts,
+				  .about = ""};
+	keep(e->address, sizeof e->address, row->to.address);
+	keep(e->original, sizeof e->original, row->original);
+	keep(e->status, sizeof e->status, str_c(status));
+	keep(e->text, sizeof e->text, text);
+}
+
+static void add_event(struct settled *out, enum spool_event_kind kind, const struct message_row *m,
+		      const struct rcpt_row *row, const struct result *res)
+{
+	struct spool_event *e = vec_push(&out->events);
+	event_fill(e, m, row, res->status, res->text);
+	e->kind = kind;
+}
+
+/* ---- outcomes ---- */
 
 static bool failure_is_told(unsigned notify)
 {
@@ -90,9 +125,11 @@ static int delivered(struct spool *sp, const struct result *res, const struct rc
 }
 
 static int failed(struct spool *sp, const struct result *res, const struct rcpt_row *row,
-		  struct reports *reports, struct settled *out, struct fail *why)
+		  const struct message_row *m, struct reports *reports, struct settled *out,
+		  struct fail *why)
 {
 	out->failed++;
+	add_event(out, SPOOL_EVENT_FAILED, m, row, res);
 	if (failure_is_told(row->notify))
 		report(reports, REPORT_FAILED, row, res->status, res->text);
 	return finish_rcpt(sp, row, out, why);
@@ -106,7 +143,7 @@ static int deferred(struct spool *sp, const struct result *res, struct rcpt_row 
 	struct wall_us end = later(m->arrival, sp->c.lifetime_s);
 
 	if (now.v >= end.v)
-		return failed(sp, res, row, reports, out, why);
+		return failed(sp, res, row, m, reports, out, why);
 	row->attempts++;
 	row->due = later(now, retry_delay_s(sp, row->attempts));
 	row->due.v = MIN(row->due.v, end.v); /* the last try ends the lifetime */
@@ -121,6 +158,7 @@ static int deferred(struct spool *sp, const struct result *res, struct rcpt_row 
 		report(reports, REPORT_DELAYED, row, res->status, res->text);
 	}
 	out->deferred++;
+	add_event(out, SPOOL_EVENT_DEFERRED, m, row, res);
 	add_change(out, CHANGE_DEFER, row);
 	return rows_defer(sp, row, why);
 }
@@ -146,7 +184,7 @@ static int settle_rcpt(struct spool *sp, const struct result *res, const struct 
 	case SPOOL_FAILED:
 		break;
 	}
-	return failed(sp, res, &row, reports, out, why);
+	return failed(sp, res, &row, m, reports, out, why);
 }
 
 /* Reports need the message's header; most results need none and do not read it. */
@@ -205,6 +243,8 @@ static void append(struct settled *to, const struct settled *from)
 		*(struct spool_receipt *)vec_push(&to->receipts) = from->receipts.p[i];
 	for (size_t i = 0; i < from->bodies.n; i++)
 		*(struct spool_body_id *)vec_push(&to->bodies) = from->bodies.p[i];
+	for (size_t i = 0; i < from->events.n; i++)
+		*(struct spool_event *)vec_push(&to->events) = from->events.p[i];
 	to->delivered += from->delivered;
 	to->deferred += from->deferred;
 	to->failed += from->failed;

@@ -60,6 +60,27 @@ struct spool_route {
 	struct str note; /* why refused */
 };
 
+/* What became of a recipient, for the log: told when it is on disk. */
+enum spool_event_kind {
+	SPOOL_EVENT_DEFERRED, /* will be tried again at `next` */
+	SPOOL_EVENT_FAILED,   /* for good */
+	SPOOL_EVENT_REPORT,   /* message `report` was made and tells the sender */
+	SPOOL_EVENT_DROPPED,  /* a report that nobody can be given */
+};
+struct spool_event {
+	enum spool_event_kind kind;
+	struct trace_id trace;
+	struct spool_key key;
+	struct wall_us next; /* DEFERRED */
+	unsigned attempts;   /* so far */
+	uint64_t report;     /* REPORT: its number */
+	const char *about;   /* REPORT: "failed", "delayed", "delivered" */
+	char address[324];   /* the recipient; REPORT: who is told */
+	char original[324];  /* what RCPT said */
+	char status[12];     /* RFC 3463 */
+	char text[320];
+};
+
 struct spool_config {
 	const char *folder;	  /* holds spool.db; must exist */
 	const char *blob_folder;  /* the blob tree; must exist */
@@ -93,6 +114,8 @@ struct spool_config {
 	void (*ready)(void *ctx, unsigned lane);
 	/* These are finished on disk; drop their receipts, then call spool_receipts_dropped. */
 	void (*delivered)(void *ctx, const struct spool_receipt *r, size_t n);
+	/* For the log. Runs on the committer or the clerk; must not call the spool. */
+	void (*event)(void *ctx, const struct spool_event *e);
 	/*
 	 * For the operator and the log: a message was held, a body is damaged, a commit failed.
 	 * Must not call the spool.

@@ -248,12 +248,17 @@ struct settled {
 	VEC(struct change) changes;
 	VEC(struct spool_receipt) receipts;
 	VEC(struct spool_body_id) bodies; /* to be removed after the commit */
+	VEC(struct spool_event) events;
 	uint64_t delivered, deferred, failed, dsns;
 };
 void settled_clear(struct settled *s);
 /* All results of one message. Appends to *out only when it returns 0. */
 MUST_CHECK int settle_message(struct spool *sp, struct result *const *results, size_t n,
 			      struct settled *out, struct fail *why);
+
+/* Texts are copied, and cut. */
+void event_fill(struct spool_event *e, const struct message_row *m, const struct rcpt_row *row,
+		const char *status, struct str text);
 
 /* report.c */
 struct report_rcpt {

@@ -23,6 +23,7 @@ struct bench {
 	/* What callbacks saw. */
 	pthread_mutex_t lock;
 	char alerts[4096];
+	char events[4096]; /* "NUMBER KIND ADDRESS STATUS TEXT ATTEMPTS REPORT;" each */
 	struct spool_receipt receipts[64];
 	size_t n_receipts;
 	unsigned readies;
@@ -38,6 +39,18 @@ static inline void bench_alert(void *ctx, const char *text)
 	(void)pthread_mutex_lock(&b->lock);
 	size_t n = strlen(b->alerts);
 	(void)snprintf(b->alerts + n, sizeof b->alerts - n, "%s\n", text);
+	(void)pthread_mutex_unlock(&b->lock);
+}
+
+static inline void bench_event(void *ctx, const struct spool_event *e)
+{
+	static const char *const kinds[] = {"deferred", "failed", "report", "dropped"};
+	struct bench *b = ctx;
+	(void)pthread_mutex_lock(&b->lock);
+	size_t n = strlen(b->events);
+	(void)snprintf(b->events + n, sizeof b->events - n, "%llu %s %s %s %s %u %llu;",
+		       (unsigned long long)e->key.number, kinds[e->kind], e->address, e->status,
+		       e->text, e->attempts, (unsigned long long)e->report);
 	(void)pthread_mutex_unlock(&b->lock);
 }
 
@@ -97,6 +110,7 @@ static inline void bench_init(struct bench *b)
 	b->c.manual = true;
 	b->c.ctx = b;
 	b->c.alert = bench_alert;
+	b->c.event = bench_event;
 	b->c.delivered = bench_delivered;
 	b->c.ready = bench_ready;
 	b->c.route = bench_route;
