@@ -19,7 +19,6 @@
 struct login_imap_config {
 	bool starttls;	     /* TLS can be offered on this port */
 	bool plain_allowed;  /* the peer is trusted: passwords may travel without TLS */
-	bool literal_minus;  /* LITERAL- instead of LITERAL+ is offered, before and after login */
 	const char *version; /* told in ID; NULL = only the name */
 	unsigned bad_max;    /* the connection ends at this many bad commands; 0 = 10 */
 };

@@ -329,6 +329,10 @@ static void admin_message(struct ipc_channel *ch, struct ipc_packet *p)
 {
 	struct master *m = ipc_channel_context(ch);
 	struct msg_admin a;
+	if (ipc_packet_type(p) == IPC_TOOL_OPEN) {
+		tool_open(m, p);
+		return;
+	}
 	if (msg_admin_read(p, &a) < 0 || a.args_n == 0) {
 		reply_fail(p, FAIL_SYNTAX, "No command.");
 		ipc_packet_free(p);

@@ -132,6 +132,9 @@ void admin_log(struct master *m, struct ipc_packet *p, const struct msg_admin *a
 /* admin.c: the control socket */
 MUST_CHECK int admin_open(struct master *m, struct fail *why);
 
+/* tool.c: a connection for a command to the role that owns the data. Answers and frees p. */
+void tool_open(struct master *m, struct ipc_packet *p);
+
 /* master.c */
 struct child *master_child(struct master *m, const char *role, unsigned index);
 void master_child_ready(struct child *c);

@@ -211,8 +211,16 @@ static void collect(struct receipts **sets, const struct spool_receipt *r)
 		flush_set(&sets[lane]);
 }
 
+/*
+ * A backup takes the spool first and the mailboxes afterwards: a receipt that went in between would
+ * be missing when the restored spool delivers again.
+ */
+static _Atomic unsigned keep_receipts;
+
 void receipts_finished(void *ctx, const struct spool_receipt *r, size_t n)
 {
+	if (keep_receipts > 0)
+		return; /* their rows stay: they are offered again */
 	struct receipts **sets = xcalloc(queue.lanes, sizeof *sets);
 	(void)ctx;
 	for (size_t i = 0; i < n; i++)
@@ -226,6 +234,8 @@ void receipts_finished(void *ctx, const struct spool_receipt *r, size_t n)
 static void offer_old_receipts(unsigned lane)
 {
 	struct fail why = FAIL_INIT;
+	if (keep_receipts > 0)
+		return;
 	struct spool_receipt *r = xcalloc(RECEIPTS_AT_ONCE, sizeof *r);
 	struct spool_key after = {0};
 	struct receipts **sets = xcalloc(queue.lanes, sizeof *sets);
@@ -241,6 +251,19 @@ static void offer_old_receipts(unsigned lane)
 	flush_set(&sets[lane]);
 	free(sets);
 	free(r);
+}
+
+void receipts_keep(bool on)
+{
+	if (on) {
+		keep_receipts++;
+		return;
+	}
+	if (--keep_receipts > 0)
+		return;
+	for (unsigned i = 0; i < queue.lanes; i++)
+		if (ipc_channel_is_up(role_peer(queue.role, "user", i)))
+			offer_old_receipts(i);
 }
 
 /* --- lanes

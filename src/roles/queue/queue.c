@@ -392,6 +392,8 @@ static const struct role_ops ops = {.name = "queue",
 				    .peer_up = peer_up,
 				    .peer_down = peer_down,
 				    .admin = admin,
+				    .tool = tool_ask,
+				    .tool_end = tool_end,
 				    .stop = stop};
 
 int main(int argc, char **argv)

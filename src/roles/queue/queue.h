@@ -29,6 +29,13 @@ void deliver_lane_down(unsigned lane);
  * thread. */
 void receipts_finished(void *ctx, const struct spool_receipt *r, size_t n);
 
+/* Backups that run: receipts stay where they are until the last is over. The loop. */
+void receipts_keep(bool on);
+
+/* queue_tool.c: backup, on a connection of its own */
+void tool_ask(struct role_tool *t, struct ipc_packet *p); /* owns p */
+void tool_end(struct role_tool *t);
+
 /* queue_admin.c: `barid queue ...`, on a worker thread */
 void queue_admin(struct role *role, struct ipc_packet *p);
 

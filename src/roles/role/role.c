@@ -329,6 +329,40 @@ static void take_certificate(struct role *role, struct ipc_packet *p)
 		(void)ipc_reply(p, IPC_OK, &ok);
 }
 
+/* --- tools
+ * ------------------------------------------------------------------------------------------ */
+
+static void tool_message(struct ipc_channel *ch, struct ipc_packet *p)
+{
+	struct role_tool *t = ipc_channel_context(ch);
+	if (t->role->stopping)
+		ipc_packet_free(p);
+	else
+		t->role->ops->tool(t, p);
+}
+
+static void tool_down(struct ipc_channel *ch)
+{
+	struct role_tool *t = ipc_channel_context(ch);
+	if (!t->role->stopping)
+		t->role->ops->tool_end(t);
+	ipc_channel_free(ch);
+	free(t);
+}
+
+static const struct ipc_channel_ops tool_ops = {.message = tool_message, .down = tool_down};
+
+static void take_tool(struct role *role, struct ipc_packet *p)
+{
+	struct msg_tool m;
+	if (!role->ops->tool || !role->started || role->stopping || msg_tool_read(p, &m) < 0)
+		return;
+	struct role_tool *t = xcalloc(1, sizeof *t);
+	t->role = role;
+	t->ch = ipc_channel_new(role->loop, "tool", 0, &tool_ops, t);
+	ipc_channel_attach(t->ch, ipc_packet_take_fd(p, m.socket));
+}
+
 static void control_message(struct ipc_channel *ch, struct ipc_packet *p)
 {
 	struct role *role = ipc_channel_context(ch);
@@ -347,6 +381,8 @@ static void control_message(struct ipc_channel *ch, struct ipc_packet *p)
 		take_certificate(role, p);
 	else if (type == IPC_START)
 		start(role);
+	else if (type == IPC_TOOL)
+		take_tool(role, p);
 	else if (type == IPC_DEBUG)
 		debug(p);
 	else if (type == IPC_STATS)

@@ -24,6 +24,7 @@
 #define ROLE_CONTROL_FD 3
 
 struct role;
+struct role_tool;
 
 struct role_ops {
 	const char *name;
@@ -48,8 +49,19 @@ struct role_ops {
 	/* A successor takes over; ends by role_end when the last client has left. NULL = as stop.
 	 */
 	void (*drain)(struct role *role, uint32_t grace_ms, uint32_t deadline_ms);
+	/* A question of a command; owns p. And its end (the channel goes with it), also when it
+	 * sent nothing. */
+	void (*tool)(struct role_tool *t, struct ipc_packet *p);
+	void (*tool_end)(struct role_tool *t);
 	/* Finish; call role_end when done, or leave it to role_stop_aside. NULL = at once. */
 	void (*stop)(struct role *role);
+};
+
+/* A command (backup, import, ...) that was let in by master: a connection of its own. */
+struct role_tool {
+	struct role *role;
+	struct ipc_channel *ch;
+	void *self; /* the role's own */
 };
 
 struct early_peer {

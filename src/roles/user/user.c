@@ -9,6 +9,7 @@
 
 #define COMMAND_THREADS 32
 #define UPKEEP_THREADS	4
+#define TOOL_THREADS	4
 #define GRANT_MS	90000 /* edge holds a login back for a minute at most */
 
 struct user user;
@@ -208,7 +209,6 @@ static int open_user(struct role *role, struct fail *why)
 	pthread_mutex_init(&user.lock, NULL);
 	user.imap = imap_config_default();
 	user.imap.append_max = c->append_size_max;
-	user.imap.literal_minus = str_eq(str_c(c->imap_literals), STR("LITERAL-"));
 	int r = store_open(&o, &user.store, why);
 	if (r < 0)
 		return r;
@@ -219,6 +219,8 @@ static int open_user(struct role *role, struct fail *why)
 			store_partitions(user.store), store_partitions(user.store));
 	user.pool = pool_new("imap", COMMAND_THREADS, 0);
 	user.upkeep = pool_new("upkeep", UPKEEP_THREADS, 0);
+	user.tools = pool_new("tool", TOOL_THREADS, 0);
+	user.scans = pool_new("tool-scan", TOOL_THREADS, 0);
 	lane_init(&usage_lane, user.upkeep);
 	usage_job.run = tell_usage;
 	usage_timer.fire = usage_due;
@@ -278,6 +280,8 @@ static const struct role_ops ops = {.name = "user",
 				    .open = open_user,
 				    .message = message,
 				    .peer_down = peer_down,
+				    .tool = tool_ask,
+				    .tool_end = tool_end,
 				    .stop = stop};
 
 int main(int argc, char **argv)

@@ -30,6 +30,8 @@ struct user {
 	struct store *store;
 	struct pool *pool;   /* IMAP commands */
 	struct pool *upkeep; /* everything else that blocks */
+	struct pool *tools;  /* commands: import, export, backup */
+	struct pool *scans;  /* indexing what they bring */
 	struct imap_config imap;
 	struct map sessions;  /* loop */
 	pthread_mutex_t lock; /* guards grants and dirty */
@@ -46,6 +48,10 @@ void imap_edge_down(void);
 /* deliver.c */
 void deliver(struct ipc_packet *p); /* owns p */
 void receipts_drop(struct role *role, struct ipc_packet *p);
+
+/* tool.c: commands on connections of their own */
+void tool_ask(struct role_tool *t, struct ipc_packet *p); /* owns p */
+void tool_end(struct role_tool *t);
 
 /* user.c */
 /* Index a message in a scan role. Blocking. */

@@ -28,6 +28,7 @@ struct db_options {
 	bool create;	  /* make the file when it is missing */
 	bool exclusive;	  /* the only process and connection: no -shm file, no locking calls */
 	bool read_only;
+	bool immutable;		   /* read_only, and nobody writes: no lock, no log is looked for */
 	unsigned cache_kib;	   /* page cache, 0 = 256 KiB */
 	unsigned busy_ms;	   /* how long to wait for another process's lock, 0 = 5000 */
 	bool checkpoints_by_owner; /* none at commit: the owner calls db_checkpoint */

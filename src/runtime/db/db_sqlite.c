@@ -190,8 +190,11 @@ int db_open(const struct db_options *o, struct db **ret, struct fail *why)
 	db->vfs = o->exclusive ? vfs_ref(fs) : NULL;
 	db->wal_frames = frames_on_disk(fs, o->path);
 	int flags = o->read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
-	flags |= SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
-	int rc = sqlite3_open_v2(o->path, &db->h, flags,
+	flags |= SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE | (o->exclusive ? 0 : SQLITE_OPEN_URI);
+	char uri[PATH_MAX];
+	if (o->immutable)
+		(void)snprintf(uri, sizeof uri, "file:%s?immutable=1", o->path);
+	int rc = sqlite3_open_v2(o->immutable ? uri : o->path, &db->h, flags,
 				 db->vfs ? vfs_name(db->vfs) : vfs_shared_name());
 	if (rc != SQLITE_OK)
 		return failed(db, rc, "open", why);

@@ -225,6 +225,10 @@ void body_unlink(struct spool *sp, struct spool_body_id id)
 {
 	char path[BODY_PATH_MAX];
 
+	if (atomic_load(&sp->keep_bodies) > 0) {
+		atomic_store(&sp->kept_some, true);
+		return;
+	}
 	body_path(sp, id, true, path);
 	(void)!fs_unlink(sp->fs, path, NULL); /* else the next sweep */
 }

@@ -243,8 +243,10 @@ void *clerk_main(void *arg)
 
 	if (body_sweep(sp, &why) < 0)
 		spool_alert(sp, "spool: sweeping the blob tree: %s", why.detail);
-	do
+	do {
+		if (atomic_exchange(&sp->sweep_again, false) && body_sweep(sp, &why) < 0)
+			spool_alert(sp, "spool: sweeping the blob tree: %s", why.detail);
 		spool_tick(sp);
-	while (wait_for_work(sp));
+	} while (wait_for_work(sp));
 	return NULL;
 }

@@ -15,6 +15,8 @@
 #include <errno.h>
 #include <time.h>
 
+#define FROZEN_LOG_MAX MIB(1024)
+
 enum { RESULTS_MAX = 2000, DROPPED_MAX = 256, RETRY_MS = 500, LAZY_S = 5, RESULT_TEXT_MAX = 1000 };
 
 struct submission {
@@ -349,6 +351,9 @@ static void checkpoint(struct spool *sp)
 	SPOOL_DB(sp);
 	if (db_wal_bytes(sp->db) <= (idle ? sp->c.wal_max / 4 : sp->c.wal_max))
 		return;
+	if (sp->frozen && db_wal_bytes(sp->db) <= FROZEN_LOG_MAX)
+		return;
+	sp->thawed = true; /* a backup that still reads does it again */
 	CRASH_POINT("spool.checkpoint");
 	if (db_checkpoint(sp->db, &why) < 0)
 		spool_alert(sp, "spool: checkpoint failed: %s", why.detail);

@@ -73,6 +73,13 @@ int rows_schema(struct db *db, uint8_t epoch[SPOOL_EPOCH_LEN], struct fail *why)
 	return db_run(st, why);
 }
 
+int rows_epoch(struct db *db, uint8_t epoch[SPOOL_EPOCH_LEN], struct fail *why)
+{
+	int r = read_epoch(db, epoch, why);
+
+	return r == 0 ? fail_set(why, FAIL_CORRUPT, NULL, "the spool has no epoch") : MIN(r, 0);
+}
+
 int rows_run(struct spool *sp, const char *sql, const int64_t *params, size_t n, struct fail *why)
 {
 	struct db_stmt *st = NULL;

@@ -14,6 +14,7 @@
 #include "service/spool/spool.h"
 #include "sys/fs.h"
 #include <pthread.h>
+#include <stdatomic.h>
 
 #define SPOOL_RCPTS_MAX 65536
 
@@ -125,7 +126,13 @@ struct spool {
 	pthread_t committer;
 	pthread_t porter;
 	pthread_t clerk;
-	unsigned threads; /* 1 committer, 2 porter, 4 clerk: which run */
+	/* Backup. */
+	bool frozen; /* with the turn: a backup reads the file, no checkpoint */
+	bool thawed; /* ... but one had to be made */
+	_Atomic unsigned keep_bodies;
+	_Atomic bool kept_some;	  /* names that would have gone */
+	_Atomic bool sweep_again; /* the clerk looks for them */
+	unsigned threads;	  /* 1 committer, 2 porter, 4 clerk: which run */
 };
 
 #define LANE_REMOTE(sp)	 ((sp)->c.lanes)
@@ -183,6 +190,7 @@ struct rcpt_row {
 	struct str text;
 };
 MUST_CHECK int rows_schema(struct db *db, uint8_t epoch[SPOOL_EPOCH_LEN], struct fail *why);
+MUST_CHECK int rows_epoch(struct db *db, uint8_t epoch[SPOOL_EPOCH_LEN], struct fail *why);
 MUST_CHECK int rows_insert(struct spool *sp, const struct spool_message *m, enum spool_state state,
 			   uint64_t *ret_number, struct fail *why);
 MUST_CHECK int rows_insert_rcpt(struct spool *sp, const struct rcpt_row *row, struct fail *why);

@@ -191,6 +191,10 @@ int blob_verify_size(struct store *s, const struct body_name *n, uint64_t size, 
 /* A name that could not be removed is found by the next sweep. */
 void blob_unlink_unused(struct tx *tx)
 {
+	if (tx->unlinks.n > 0 && tx->s->keep_bodies > 0) {
+		tx->s->kept_some = true;
+		return;
+	}
 	for (size_t i = 0; i < tx->unlinks.n; i++) {
 		const struct body_name *n = &tx->unlinks.p[i];
 		struct row_body row;
@@ -261,7 +265,7 @@ static int sweep_part(void *arg, struct part *p, struct fail *why)
 int blob_sweep(struct store *s, struct fail *why)
 {
 	unsigned at = s->sweep_at;
-	if (at >= SWEEP_DONE || s->o.per_account)
+	if (at >= SWEEP_DONE || s->o.per_account || s->keep_bodies > 0)
 		return 0;
 	struct sweep w = {.s = s};
 	char path[BLOB_PATH_MAX];

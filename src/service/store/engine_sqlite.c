@@ -86,6 +86,11 @@ static int run_plain(struct engine *e, const char *sql, struct fail *why)
 
 /* ---- life and transactions ----------------------------------------------------------------- */
 
+int sqlite_migrate(struct db *db, struct fail *why)
+{
+	return db_migrate(db, APPLICATION_ID, steps, ARRAY_LEN(steps), why);
+}
+
 static int sqlite_open(const struct engine_options *o, struct engine **ret, struct fail *why)
 {
 	struct db_options options = {.path = o->path,
@@ -97,7 +102,7 @@ static int sqlite_open(const struct engine_options *o, struct engine **ret, stru
 	AUTO(db) struct db *db = NULL;
 	int r = db_open(&options, &db, why);
 	if (r == 0)
-		r = db_migrate(db, APPLICATION_ID, steps, ARRAY_LEN(steps), why);
+		r = sqlite_migrate(db, why);
 	if (r < 0)
 		return r;
 	struct engine *e = xcalloc(1, sizeof *e);
@@ -323,12 +328,13 @@ static int sqlite_mailbox_set(struct engine *e, struct account_id a, const struc
 		    "UPDATE mailbox SET uidnext = ?3, num_exists = ?4, unseen = ?5, deleted = ?6,"
 		    " recent = ?7, size = ?8, digest = ?9, highestmodseq = ?10,"
 		    " flags_modseq = ?11, expunge_modseq = ?12, floor_modseq = ?13,"
-		    " first_recent = ?14, unseen_hint = ?15, special_use = ?16"
+		    " first_recent = ?14, unseen_hint = ?15, special_use = ?16, uidvalidity = ?17"
 		    " WHERE account = ?1 AND id = ?2",
 		    why, I64(a.v), I64(row->id.v), row->uidnext, row->exists, row->unseen,
 		    row->deleted, row->recent, I64(row->size), I64(row->digest),
 		    I64(row->highestmodseq), I64(row->flags_modseq), I64(row->expunge_modseq),
-		    I64(row->floor_modseq), row->first_recent, row->unseen_hint, row->use);
+		    I64(row->floor_modseq), row->first_recent, row->unseen_hint, row->use,
+		    row->uidvalidity);
 	if (r < 0 || row->deleted_modseq == 0)
 		return r;
 	return RUN(e,

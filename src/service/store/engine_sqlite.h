@@ -14,6 +14,9 @@ struct engine {
 	struct db *db;
 };
 
+/* Bring a partition's file to this program's version. */
+MUST_CHECK int sqlite_migrate(struct db *db, struct fail *why);
+
 /* Bind numbers to ?1, ?2, ... */
 void sqlite_bind(struct db_stmt *st, const int64_t *v, size_t n);
 #define BIND(st, ...)                                                                              \

@@ -42,7 +42,7 @@ int part_of(struct store *s, struct account_id a, struct part **ret, struct fail
 	return 0;
 }
 
-static int part_path(const struct part *p, char *buf, size_t size, struct fail *why)
+int part_path(const struct part *p, char *buf, size_t size, struct fail *why)
 {
 	const struct store *s = p->store;
 	int n = s->o.per_account
@@ -54,12 +54,25 @@ static int part_path(const struct part *p, char *buf, size_t size, struct fail *
 	return 0;
 }
 
+int part_by_number(struct store *s, uint64_t no, struct part **ret, struct fail *why)
+{
+	if (!s->parts || no >= s->o.partitions || no % s->o.shards != s->o.shard)
+		return fail_set(why, FAIL_PERM, NULL, "partition %llu is not of shard %u",
+				(unsigned long long)no, s->o.shard);
+	*ret = get_part(s, no);
+	return 0;
+}
+
 /* A partition to close, locked, when too many are open; NULL when all are in use. */
 static struct part *pick_victim(struct store *s)
 {
 	LIST_EACH (&s->lru, n) {
 		struct part *p = CONTAINER_OF(n, struct part, lru);
 		if (pthread_mutex_trylock(&p->lock) == 0) {
+			if (p->frozen) { /* closing would fold the log in */
+				pthread_mutex_unlock(&p->lock);
+				continue;
+			}
 			list_remove(&p->lru);
 			s->n_open--;
 			return p;
@@ -145,6 +158,7 @@ void part_discard(struct part *p)
 	pthread_mutex_unlock(&s->lru_lock);
 	s->ops->close(p->e);
 	p->e = NULL;
+	p->thawed = true;
 	p->doubtful = true;
 }
 

@@ -371,6 +371,54 @@ void store_deliver(struct store *s, struct store_delivery *d);
 MUST_CHECK int store_receipt_drop(struct store *s, struct account_id account,
 				  const struct store_receipt *receipts, size_t n, struct fail *why);
 
+/* ---- import ------------------------------------------------------------------------------ */
+
+#define STORE_IMPORT_MAX 1000
+struct store_import_message {
+	struct store_append_message message;
+	uint32_t uid; /* as it was elsewhere; 0 = any */
+	/* What came under this key before is not stored again, also when it was expunged since. */
+	bool keyed;
+	struct store_receipt key;
+	struct uid given; /* out; {0}: it was there */
+};
+/*
+ * Messages that lived elsewhere, in the order of their UIDs. When the mailbox never held a message
+ * and nobody has it open, it takes `uidvalidity` over; as long as it has that one, messages keep
+ * their UIDs where these are not below UIDNEXT, and UIDNEXT is raised to `uidnext`. Else they get
+ * new ones. All or none; no quota: the one who imports decides. -FAIL_NOTFOUND as store_append.
+ */
+struct store_import {
+	struct account_id account;
+	struct str mailbox;
+	uint32_t uidvalidity; /* 0 = of no interest */
+	uint32_t uidnext;
+	struct store_import_message *messages;
+	size_t n; /* may be 0 */
+};
+struct store_import_result {
+	uint32_t uidvalidity;
+	uint32_t uidnext;
+	bool adopted; /* the mailbox has the UIDVALIDITY asked for */
+};
+MUST_CHECK int store_import(struct store *s, const struct store_import *in,
+			    struct store_import_result *ret, struct fail *why);
+
+/* ---- backup ------------------------------------------------------------------------------ */
+
+/* As long as it is on (it counts), no body file loses its name; what has no row by then goes when
+ * it is off. */
+void store_keep_bodies(struct store *s, bool on);
+/*
+ * The file of a partition, complete in itself, that will not change until store_snapshot_end
+ * (writes go on, into its log). *ret_fd is read-only and the caller's. -FAIL_BUSY: another backup
+ * has it; -FAIL_PERM: not a partition of this process.
+ */
+MUST_CHECK int store_snapshot(struct store *s, uint64_t partition, int *ret_fd, uint64_t *ret_size,
+			      struct fail *why);
+/* -FAIL_CONFLICT: it did change after all (storage failed, or its log grew past 1 GiB). */
+MUST_CHECK int store_snapshot_end(struct store *s, uint64_t partition, struct fail *why);
+
 /* ---- upkeep ------------------------------------------------------------------------------ */
 
 struct store_purge_result {

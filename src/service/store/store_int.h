@@ -37,6 +37,8 @@ struct part {
 	pthread_mutex_t lock;
 	struct engine *e; /* NULL = closed */
 	bool doubtful;	  /* closed after a failure of storage */
+	bool frozen;	  /* a backup reads the file: no checkpoint */
+	bool thawed;	  /* ... but one had to be made */
 	struct list lru;  /* store->lru, when open; under lru_lock */
 	/* under store->queue_lock */
 	struct list queue;
@@ -82,8 +84,10 @@ struct store {
 	pthread_mutex_t upkeep_lock;
 	pthread_cond_t upkeep_cond;
 	bool upkeep_stop;
-	_Atomic unsigned sweep_at; /* next blob folder, 256 = done */
-	int64_t purge_at;	   /* mono ns */
+	_Atomic unsigned sweep_at;    /* next blob folder, 256 = done */
+	_Atomic unsigned keep_bodies; /* backups that run: no body file loses its name */
+	_Atomic bool kept_some;	      /* names that would have gone: the sweep finds them */
+	int64_t purge_at;	      /* mono ns */
 };
 
 /* The account's partition; -FAIL_PERM when another process has it. */
@@ -93,6 +97,9 @@ MUST_CHECK int part_enter(struct part *p, struct fail *why);
 void part_leave(struct part *p);
 void part_discard(struct part *p); /* inside: close the engine after an error of storage */
 void part_free(struct part *p);
+MUST_CHECK int part_path(const struct part *p, char *buf, size_t size, struct fail *why);
+/* The partition of this number, when it is this process's. */
+MUST_CHECK int part_by_number(struct store *s, uint64_t no, struct part **ret, struct fail *why);
 /* fn(arg, part) for all partitions known. */
 void part_each(struct store *s, void (*fn)(void *arg, struct part *p), void *arg);
 /* All partitions of this process, used yet or not (not with a file per account). */

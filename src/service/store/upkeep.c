@@ -9,6 +9,7 @@
 #define LAZY_NS	       (5 * SEC_NS)
 #define PURGE_EVERY_NS (600 * SEC_NS)
 #define PURGE_PIECE    500
+#define FROZEN_LOG_MAX MIB(1024)
 
 /* ---- purge --------------------------------------------------------------------------------- */
 
@@ -182,6 +183,10 @@ static void measure(void *arg, struct part *p)
 	struct store *s = p->store;
 	pthread_mutex_lock(&p->lock);
 	uint64_t bytes = p->e ? s->ops->log_bytes(p->e) : 0;
+	if (p->frozen && bytes > FROZEN_LOG_MAX)
+		p->thawed = true; /* the backup reads this partition again */
+	if (p->frozen && !p->thawed)
+		bytes = 0;
 	if (bytes > s->o.wal_bytes) {
 		checkpoint(p, &l->failed);
 		bytes = s->ops->log_bytes(p->e);
@@ -202,7 +207,7 @@ static int keep_budget(struct store *s)
 	if (l.total <= s->o.wal_bytes_total || !l.largest_part)
 		return 0;
 	pthread_mutex_lock(&l.largest_part->lock);
-	if (l.largest_part->e)
+	if (l.largest_part->e && (!l.largest_part->frozen || l.largest_part->thawed))
 		checkpoint(l.largest_part, &l.failed);
 	pthread_mutex_unlock(&l.largest_part->lock);
 	return l.failed ? 0 : 1;

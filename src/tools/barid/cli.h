@@ -3,7 +3,7 @@
  * cli.h - the command line: parts that its commands share.                            [tools]
  *
  * Exit codes: 0 done, 1 refused or failed (the reason is on standard error), 2 wrong usage,
- * 3 the server is not running (where it has to).
+ * 3 the server is not running (where it has to), 4 done, but something was damaged or unreadable.
  */
 #ifndef BARID_TOOLS_BARID_CLI_H
 #define BARID_TOOLS_BARID_CLI_H
@@ -12,7 +12,7 @@
 #include "base/str.h"
 #include "runtime/conf.h"
 
-enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_NOT_RUNNING = 3 };
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_NOT_RUNNING = 3, EXIT_INCOMPLETE = 4 };
 
 #define CLI_CONF_DEFAULT "/etc/barid/barid.conf"
 
@@ -31,6 +31,8 @@ struct cli {
 bool cli_parse(int argc, char **argv, struct cli *ret);
 /* The state folder, from --dir or the configuration. NULL (and a message) when there is none. */
 const char *cli_state_dir(const struct cli *c);
+/* The control socket of the server in `dir`; -1 and errno when nobody serves it. */
+int cli_connect(const char *dir);
 int cli_usage(const char *command);
 int cli_run(const struct cli *c); /* the command that args[0] names */
 int cli_help(const struct cli *c);

@@ -41,7 +41,7 @@ int orders_complain(const struct fail *why)
 
 /* --- the running server --- */
 
-static int connect_to(const char *dir)
+int cli_connect(const char *dir)
 {
 	struct sockaddr_un a = {.sun_family = AF_UNIX};
 	/* By descriptor: the folder's name may be longer than an address allows. */
@@ -153,7 +153,7 @@ struct orders *orders_open(const struct cli *c, bool accounts, int *exit_code)
 	struct orders *o = xcalloc(1, sizeof *o);
 	o->cli = c;
 	*exit_code = EXIT_FAILED;
-	int fd = state ? connect_to(state) : -1;
+	int fd = state ? cli_connect(state) : -1;
 	if (fd >= 0) {
 		o->loop = loop_new();
 		o->server = ipc_channel_new(o->loop, "barid", 0, &ops, NULL);
