@@ -104,6 +104,13 @@ static void lost(struct child *c, struct ipc_packet *p)
 	loop_timer_in(c->master->loop, &l->timer, LOST_MS);
 }
 
+static void note(struct child *c, struct ipc_packet *p)
+{
+	struct msg_note m;
+	if (msg_note_read(p, &m) == 0)
+		(void)snprintf(c->note, sizeof c->note, "%.*s", STR_ARG(m.text));
+}
+
 static void control_message(struct ipc_channel *ch, struct ipc_packet *p)
 {
 	struct child *c = ipc_channel_context(ch);
@@ -112,8 +119,11 @@ static void control_message(struct ipc_channel *ch, struct ipc_packet *p)
 		hello(c, p);
 	} else if (ipc_packet_type(p) == IPC_LOST) {
 		lost(c, p);
+	} else if (ipc_packet_type(p) == IPC_NOTE) {
+		note(c, p);
 	} else if (ipc_packet_type(p) == IPC_READY && msg_ready_read(p, &m) == 0) {
 		c->state = CHILD_READY;
+		c->note[0] = '\0';
 		(void)snprintf(c->sandbox, sizeof c->sandbox, "%.*s", STR_ARG(m.sandbox));
 		log_event(LOG_INFO, "role.ready", log_c("role", c->kind->name),
 			  log_u64("index", c->index), log_u64("pid", (uint64_t)c->pid),

@@ -47,6 +47,7 @@ struct child {
 	struct loop_timer restart;
 	struct ipc_channel *control;
 	char sandbox[200];
+	char note[360]; /* why it is not ready, in its own words; "" when it is */
 	unsigned restarts;
 	struct mono_ns spawned;
 	unsigned recent; /* ends in the last minute */

@@ -136,8 +136,15 @@ int role_unseal(struct role *role, struct session_id session, struct str sealed,
 /* --- control
  * ------------------------------------------------------------------------------------------ */
 
+void role_note(struct role *role, const char *text)
+{
+	struct msg_note m = {.text = str_c(text)};
+	(void)ipc_send(role->control, (struct trace_id){0}, IPC_NOTE, &m);
+}
+
 NORETURN static void give_up(struct role *role, const struct fail *why)
 {
+	role_note(role, why->detail);
 	log_event(LOG_ERROR, "role.failed", log_u64("index", role->index), log_fail(why));
 	_exit(1);
 }

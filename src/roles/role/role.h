@@ -92,6 +92,8 @@ struct role {
 /* The whole life of a role process: main() returns this. */
 int role_main(int argc, char **argv, const struct role_ops *ops);
 void role_end(struct role *role); /* any thread */
+/* What keeps the role from being ready, for `barid status`: "bringing x to format 3: 40 %". */
+void role_note(struct role *role, const char *text);
 /*
  * For ops->stop: run `finish` on a thread of its own, then end. It may block, also on answers of
  * other roles, because the loop goes on; but peers no longer reach the role (their messages are

@@ -106,18 +106,61 @@ void db_snapshot_end(struct db *db); /* what was written inside is committed */
 /* Changes whenever another connection committed to the file: cheap test for cached rows. */
 uint64_t db_data_version(struct db *db);
 
+/* The first column of the first row of a statement without parameters; 0 when there is no row. */
+MUST_CHECK int db_number(struct db *db, const char *sql, uint64_t *ret, struct fail *why);
+const char *db_path(const struct db *db); /* as it was opened */
+/* Foreign keys are enforced from the start; a migration switches that off for its time. */
+void db_enforce_references(struct db *db, bool on);
+
 /*
- * Schema versions. Step i (0-based) brings the schema from version i to i + 1, in its own
- * transaction together with the version number. Refuses (FAIL_UNSUPPORTED, saying both versions)
- * a file that is newer than `count`, or whose application id is not `application_id`. Foreign keys
- * are not enforced inside a step (so that it may rebuild tables) but checked before its commit.
+ * Formats (db_migrate.c). Step i (0-based) brings the schema from version i to i + 1. A released
+ * step never changes.
+ *
+ * A step is one transaction together with the version number. A step over many rows is batched
+ * instead: `last` is set, a SELECT of the largest key (keys are above 0), and `sql` is one
+ * statement with ?1 and ?2 that treats the keys ?1 < key <= ?2. It runs over one range after
+ * another, each in a transaction of about DB_BATCH_MS that remembers how far it came, with the log
+ * folded in between: memory, log and lock times are bounded, and after a kill it goes on where it
+ * was. Foreign keys are not enforced inside a step (so that it may rebuild tables) but checked
+ * before its commit.
+ *
+ * Table barid_format holds one row per step that was made: version, the barid that made it, when,
+ * and how far (`position`, NULL when done).
+ *
+ * Errors: FAIL_UNSUPPORTED: the file is newer than `count` (the text says which barid wrote it and
+ * what to do) or it is not one of application_id. Whatever fails, FAIL_LIMIT (disk full) included,
+ * the file stays at its last complete step, and what that version needs is untouched.
  * Cheap when nothing is to be done. Safe when several processes do it at once.
  */
+#define DB_BATCH_MS 100
 struct db_migration {
 	const char *what; /* for the log: "add snooze time" */
 	const char *sql;
+	const char *last; /* NULL: not batched */
 };
 MUST_CHECK int db_migrate(struct db *db, uint32_t application_id, const struct db_migration *steps,
 			  size_t count, struct fail *why);
+
+/*
+ * The numbers in the header of a file that nobody has open, or might have: so they may be those
+ * before the last commits, and never newer than the truth. An empty or missing file has both 0.
+ * FAIL_CORRUPT: it is no database.
+ */
+MUST_CHECK int db_peek(struct fs *fs, const char *path, uint32_t *ret_application_id,
+		       uint32_t *ret_version, struct fail *why);
+
+/*
+ * Who wants to know how migrations come along: one listener per process, set before any file is
+ * opened, called on the thread that migrates when a step begins (done = 0), after each batch, and
+ * when it is finished (done = total). Files that are being made tell nothing.
+ */
+struct db_progress {
+	const char *path;
+	const char *what;
+	uint64_t version; /* that the step leads to */
+	uint64_t done, total;
+};
+typedef void (*db_progress_fn)(void *arg, const struct db_progress *p);
+void db_on_progress(db_progress_fn fn, void *arg);
 
 #endif

@@ -440,7 +440,15 @@ int db_checkpoint(struct db *db, struct fail *why)
 	return 0;
 }
 
-static int read_number(struct db *db, const char *sql, uint64_t *ret, struct fail *why)
+uint64_t db_data_version(struct db *db)
+{
+	uint64_t v;
+	/* An error is a change: the caller reads again and meets the error there. */
+	static _Atomic uint64_t never = UINT64_C(1) << 63;
+	return db_number(db, "PRAGMA data_version", &v, NULL) == 0 ? v : never++;
+}
+
+int db_number(struct db *db, const char *sql, uint64_t *ret, struct fail *why)
 {
 	struct db_stmt *st;
 	int r = db_stmt(db, sql, &st, why);
@@ -453,111 +461,12 @@ static int read_number(struct db *db, const char *sql, uint64_t *ret, struct fai
 	return 0;
 }
 
-uint64_t db_data_version(struct db *db)
+const char *db_path(const struct db *db)
 {
-	uint64_t v;
-	/* An error is a change: the caller reads again and meets the error there. */
-	static _Atomic uint64_t never = UINT64_C(1) << 63;
-	return read_number(db, "PRAGMA data_version", &v, NULL) == 0 ? v : never++;
+	return db->path;
 }
 
-/* ---- migrations ---- */
-
-struct schema {
-	uint64_t application_id;
-	uint64_t version;
-	uint64_t tables;
-};
-
-static int read_schema(struct db *db, struct schema *ret, struct fail *why)
+void db_enforce_references(struct db *db, bool on)
 {
-	int r = read_number(db, "PRAGMA application_id", &ret->application_id, why);
-	if (r == 0)
-		r = read_number(db, "PRAGMA user_version", &ret->version, why);
-	ret->tables = 0;
-	if (r == 0 && ret->application_id == 0)
-		r = read_number(db, "SELECT count(*) FROM sqlite_schema", &ret->tables, why);
-	return r;
-}
-
-static int accept_schema(struct db *db, const struct schema *s, uint32_t application_id,
-			 size_t newest, struct fail *why)
-{
-	bool empty = s->application_id == 0 && s->version == 0 && s->tables == 0;
-	if (!empty && s->application_id != application_id)
-		return fail_set(why, FAIL_UNSUPPORTED, NULL,
-				"%s: application id %llu is not ours (%u)", db->path,
-				(unsigned long long)s->application_id, application_id);
-	if (s->version > newest)
-		return fail_set(why, FAIL_UNSUPPORTED, NULL,
-				"%s: schema version %llu is newer than this program's %zu",
-				db->path, (unsigned long long)s->version, newest);
-	return 0;
-}
-
-/* Inside the transaction: the step's SQL, its references, and the numbers. */
-static int apply(struct db *db, uint32_t application_id, const struct db_migration *step,
-		 uint64_t version, struct fail *why)
-{
-	char numbers[96];
-	struct db_stmt *st;
-	(void)snprintf(numbers, sizeof numbers,
-		       "PRAGMA application_id=%u; PRAGMA user_version=%llu", application_id,
-		       (unsigned long long)version);
-	int r = db_exec(db, step->sql, why);
-	if (r == 0 && !db_in_transaction(db))
-		r = fail_set(why, FAIL_BUG, NULL, "the step ended its own transaction");
-	if (r == 0)
-		r = db_stmt(db, "PRAGMA foreign_key_check", &st, why);
-	if (r == 0)
-		r = db_step(st, why);
-	if (r == 1) {
-		r = fail_set(why, FAIL_CONFLICT, NULL, "a row of %.*s refers to a missing one",
-			     STR_ARG(db_col_text(st, 0)));
-		db_reset(st);
-	}
-	return r == 0 ? db_exec(db, numbers, why) : r;
-}
-
-/* 1 = one step made, or another process made it; 0 = nothing left. */
-static int migrate_one(struct db *db, uint32_t application_id, const struct db_migration *steps,
-		       size_t count, struct fail *why)
-{
-	struct schema s;
-	int r = db_begin(db, why);
-	if (r < 0)
-		return r;
-	r = read_schema(db, &s, why);
-	if (r == 0)
-		r = accept_schema(db, &s, application_id, count, why);
-	if (r == 0 && s.version < count) {
-		const struct db_migration *step = &steps[s.version];
-		r = apply(db, application_id, step, s.version + 1, why);
-		if (r < 0)
-			r = fail_wrap(why, r, "%s: to schema %llu (%s)", db->path,
-				      (unsigned long long)s.version + 1, step->what);
-		if (r == 0)
-			r = db_commit(db, why);
-		if (r == 0)
-			return 1;
-	}
-	db_rollback(db);
-	return r;
-}
-
-int db_migrate(struct db *db, uint32_t application_id, const struct db_migration *steps,
-	       size_t count, struct fail *why)
-{
-	struct schema s;
-	int r = read_schema(db, &s, why);
-	if (r == 0)
-		r = accept_schema(db, &s, application_id, count, why);
-	if (r < 0 || s.version == count)
-		return r;
-	(void)sqlite3_db_config(db->h, SQLITE_DBCONFIG_ENABLE_FKEY, 0, NULL);
-	do
-		r = migrate_one(db, application_id, steps, count, why);
-	while (r == 1);
-	(void)sqlite3_db_config(db->h, SQLITE_DBCONFIG_ENABLE_FKEY, 1, NULL);
-	return r;
+	(void)sqlite3_db_config(db->h, SQLITE_DBCONFIG_ENABLE_FKEY, on ? 1 : 0, NULL);
 }

@@ -479,6 +479,8 @@ static int sqlite_subscription_set(struct engine *e, struct account_id a, struct
 
 const struct engine_ops engine_sqlite = {
 	.on_disk = true,
+	.application_id = APPLICATION_ID,
+	.format = ARRAY_LEN(steps),
 	.open = sqlite_open,
 	.close = sqlite_close,
 	.begin = sqlite_begin,

@@ -87,7 +87,7 @@ static void test_refused(void **state)
 		FAILS(store_open(&w->o, &w->s, &w->why), cases[i].code);
 	}
 	write_file(path, "barid-store 1\npartitions 2\n");
-	/* a partition of a newer version: refused when it is needed */
+	/* a partition of a newer version: refused before anybody is served */
 	uint64_t no = store_place(ALICE, 2);
 	(void)snprintf(path, sizeof path, "%s/part-%03u.db", w->root, (unsigned)no);
 	struct db_options o = {.path = path, .exclusive = true};
@@ -95,9 +95,28 @@ static void test_refused(void **state)
 	OK(db_open(&o, &db, &w->why));
 	OK(db_exec(db, "PRAGMA user_version = 1000", &w->why));
 	db_close(db);
+	FAILS(store_open(&w->o, &w->s, &w->why), FAIL_UNSUPPORTED);
+	/* another shard's is none of this one's business */
+	w->o.shards = 2;
+	w->o.shard = (unsigned)(no ^ 1);
 	world_open(w);
-	struct store_usage u;
-	FAILS(store_account_usage(w->s, ALICE, &u, &w->why), FAIL_UNSUPPORTED);
+}
+
+/* A file of an earlier format is brought forward by the opening, not by the first session. */
+static void test_old_format(void **state)
+{
+	struct world *w = *state;
+	char path[200];
+	uint32_t id = 0, version = 0;
+	store_close(w->s);
+	(void)snprintf(path, sizeof path, "%s/part-%03u.db", w->root,
+		       (unsigned)store_place(ALICE, 2));
+	(void)unlink(path); /* an empty file is the oldest format of all */
+	write_file(path, "");
+	world_open(w);
+	OK(db_peek(NULL, path, &id, &version, &w->why));
+	assert_int_equal(id, engine_sqlite.application_id);
+	assert_int_equal(version, engine_sqlite.format);
 }
 
 static void test_shards(void **state)
@@ -198,6 +217,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_reopen, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_refused, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_old_format, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_shards, set_up, tear_down),
 		cmocka_unit_test(test_place),
 		cmocka_unit_test_setup_teardown(test_file_per_account, set_up, tear_down),

@@ -48,7 +48,9 @@ static int parse_meta(struct store *s, struct str text, struct fail *why)
 		return fail_set(why, FAIL_UNSUPPORTED, NULL, "%s/meta is not a store's", s->o.root);
 	if (!str_eq(line, STR("barid-store 1")))
 		return fail_set(why, FAIL_UNSUPPORTED, NULL,
-				"%s was written by a newer barid (%.*s)", s->o.root, STR_ARG(line));
+				"%s was made by a newer barid (its meta says \"%.*s\"): install "
+				"that barid again, or restore a backup from before the upgrade",
+				s->o.root, STR_ARG(line));
 	uint32_t n;
 	if (!str_cut(&text, '\n', &line) || !str_starts(line, STR("partitions ")) ||
 	    !num_parse_u32(str_skip(line, 11), &n) || n > 65536)
@@ -166,6 +168,8 @@ int store_open(const struct store_options *o, struct store **ret, struct fail *w
 	fill_defaults(&s->o);
 	init_locks(s);
 	int r = make_folders(s, why);
+	if (r == 0)
+		r = formats_bring_forward(s, why);
 	if (r < 0)
 		return fail_wrap(why, r, "opening the store %s", o->root);
 	if (!s->o.per_account)

@@ -92,6 +92,8 @@ struct store {
 
 /* The account's partition; -FAIL_PERM when another process has it. */
 MUST_CHECK int part_of(struct store *s, struct account_id a, struct part **ret, struct fail *why);
+/* Files of this shard that an earlier version wrote become ours (formats.c). Before all threads. */
+MUST_CHECK int formats_bring_forward(struct store *s, struct fail *why);
 /* Lock it and have its engine open. Unlocked on failure. */
 MUST_CHECK int part_enter(struct part *p, struct fail *why);
 void part_leave(struct part *p);
