@@ -113,20 +113,24 @@ def fill(server):
 
 
 def keep_in_queue(server):
-    """Three that wait: one deferred, one held, one held and large. (A delivery is given up for now after two minutes.)"""
+    """Three that wait: one deferred, one held, one held and large. (A delivery is given up for now after two minutes.)
+
+    Returns {number: {"to": address, "sha256": of what was sent}}.
+    """
     server.freeze("user")
     smtp = wire.Smtp(server)
-    numbers = []
+    waiting = {}
     for subject, size in (("deferred", 200), ("held", 200), ("held and large", 70000)):
-        reply = smtp.message("sender@example.org", ["bob@example.test"] if subject == "held" else ["alice@example.test"],
-                             mail(subject, size))
-        numbers.append(reply.decode().split()[-1])
+        to, data = "bob@example.test" if subject == "held" else "alice@example.test", mail(subject, size)
+        number = smtp.message("sender@example.org", [to], data).decode().split()[-1]
+        waiting[number] = {"to": to, "sha256": hashlib.sha256(data).hexdigest()}
     smtp.close()
     wait(lambda: server.cli("queue", "list").count("deferred") == 4, "the delivery given up for now", 150)
-    for number in numbers[1:]:
+    for number in list(waiting)[1:]:
         server.cli("queue", "hold", number)
     server.kill("user")
     server.await_role("user")
+    return waiting
 
 
 def mailboxes_of(imap):
@@ -159,7 +163,7 @@ def record(build, folder):
         add_accounts(server)
         fill(server)
         wait(lambda: "@" not in server.cli("queue", "list"), "an empty queue")
-        keep_in_queue(server)
+        manifest["waiting"] = keep_in_queue(server)
         seen_by_client(server, manifest)
         manifest["queue"] = json.loads(server.cli("queue", "list", "--json"))["rows"]
         for what in ("domain", "alias", "user"):

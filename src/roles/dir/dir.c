@@ -8,6 +8,7 @@
  */
 #include "service/dir/dir.h"
 #include "base/check.h"
+#include "roles/role/migrating.h"
 #include "roles/role/role.h"
 #include "roles/role/scope.h"
 #include "roles/role/task.h"
@@ -298,6 +299,7 @@ static int open_dir(struct role *role, struct fail *why)
 {
 	struct dir_config c = dir_config_default();
 	c.path = "dir/vmail.db";
+	role_show_migrations(role);
 	int r = dir_open(&c, &self.dir, why);
 	if (r < 0)
 		return r;

@@ -110,7 +110,8 @@ static struct table *table_new(void)
 static void status(struct master *m, struct ipc_packet *p)
 {
 	struct table *t = table_new();
-	static const char *const names[] = {"role", "index", "pid", "state", "restarts", "sandbox"};
+	static const char *const names[] = {"role",	"index",   "pid", "state",
+					    "restarts", "sandbox", "note"};
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		column(t, names[i]);
 	cell(t, "master");
@@ -119,6 +120,7 @@ static void status(struct master *m, struct ipc_packet *p)
 	cell(t, "ready");
 	cell(t, "0");
 	cell(t, "parses nothing from outside");
+	cell(t, "%s", "");
 	for (size_t i = 0; i < m->children_n; i++) {
 		struct child *c = &m->children[i];
 		cell(t, "%s", c->kind->name);
@@ -127,6 +129,7 @@ static void status(struct master *m, struct ipc_packet *p)
 		cell(t, "%s", child_state_name(c->state));
 		cell(t, "%u", c->restarts);
 		cell(t, "%s", c->sandbox);
+		cell(t, "%s", c->note);
 	}
 	reply_table(p, t);
 }

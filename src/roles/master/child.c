@@ -202,6 +202,10 @@ static void ended(struct loop_io *io, uint32_t events)
 		return;
 	}
 	c->state = CHILD_DOWN;
+	if (!end.by_signal && end.code == ROLE_EXIT_FORMAT && !m->said_ready) {
+		master_give_up(c);
+		return;
+	}
 	c->restarts++;
 	notify_child(c);
 	unsigned ms = restart_delay_ms(c, &end);

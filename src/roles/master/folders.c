@@ -12,15 +12,19 @@
 /* Group of the blob tree, which queue and user share, where no group "barid-blob" exists. */
 #define BLOB_GID_FALLBACK 61439u
 
-static int make_folder(struct master *m, const char *name, uint32_t uid, uint32_t gid, mode_t mode,
+static int make_folder(struct master *m, const char *name, const struct owner *o, mode_t mode,
 		       struct fail *why)
 {
+	uint32_t uid = o->uid, gid = o->gid;
 	if (mkdirat(m->state_fd, name, mode & 0777) < 0 && errno != EEXIST)
 		return fail_errno(why, FAIL_IO, "cannot make %s/%s", m->o->conf->state_dir, name);
 	struct stat st;
 	if (fstatat(m->state_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(st.st_mode))
 		return fail_set(why, FAIL_CONFLICT, NULL, "%s/%s is not a folder",
 				m->o->conf->state_dir, name);
+	int r = getuid() == 0 ? hand_over(m->state_fd, name, o, why) : 0;
+	if (r < 0)
+		return r;
 	if (getuid() == 0 && (st.st_uid != uid || st.st_gid != gid) &&
 	    fchownat(m->state_fd, name, uid, gid, 0) < 0)
 		return fail_errno(why, FAIL_IO, "cannot give %s to user %u", name, uid);
@@ -63,14 +67,19 @@ int folders_prepare(struct master *m, struct fail *why)
 	const struct group *blob = getgrnam("barid-blob");
 	m->blob_gid = getuid() != 0 ? 0 : blob ? blob->gr_gid : BLOB_GID_FALLBACK;
 	const struct child *queue = master_child(m, "queue", 0);
-	CHECK(queue);
-	int r = make_folder(m, "blob", queue->uid, getuid() == 0 ? m->blob_gid : getgid(),
-			    getuid() == 0 ? 02770 : 0700, why);
+	const struct child *user = master_child(m, "user", 0);
+	CHECK(queue && user);
+	struct owner bodies = {.uid = queue->uid,
+			       .gid = getuid() == 0 ? m->blob_gid : getgid(),
+			       .other_uid = user->uid};
+	int r = make_folder(m, "blob", &bodies, getuid() == 0 ? 02770 : 0700, why);
+	if (r == 0)
+		r = blob_format_check(m, why);
 	for (size_t k = 0; k < role_kinds_n && r == 0; k++) {
 		const struct child *c = master_child(m, role_kinds[k].name, 0);
+		struct owner o = {.uid = c->uid, .gid = getuid() == 0 ? c->gid : getgid()};
 		if (role_kinds[k].folder)
-			r = make_folder(m, role_kinds[k].folder, c->uid,
-					getuid() == 0 ? c->gid : getgid(), 0700, why);
+			r = make_folder(m, role_kinds[k].folder, &o, 0700, why);
 	}
 	return r < 0 ? r : hand_over_files(m, master_child(m, "dir", 0), why);
 }

@@ -90,6 +90,7 @@ struct master {
 	unsigned stop_stage;
 	bool stopping;
 	bool said_ready;
+	int exit_status;
 	struct wall_us started;
 };
 
@@ -130,6 +131,20 @@ bool loglevel_set(struct master *m, struct str role, enum log_level level);
 /* admin_log.c: `barid log` */
 void admin_log(struct master *m, struct ipc_packet *p, const struct msg_admin *a);
 
+/* Whose the files below a folder are. */
+struct owner {
+	uint32_t uid, gid;
+	uint32_t other_uid; /* the blob tree has files of two users; 0 = not */
+};
+/*
+ * handover.c: when the folder itself is not `o`'s, give it everything below (regular files and
+ * folders), but not yet the folder.
+ */
+MUST_CHECK int hand_over(int state_fd, const char *name, const struct owner *o, struct fail *why);
+
+/* formats.c: the blob tree is of a format that this barid knows; a new one gets its mark */
+MUST_CHECK int blob_format_check(struct master *m, struct fail *why);
+
 /* admin.c: the control socket */
 MUST_CHECK int admin_open(struct master *m, struct fail *why);
 
@@ -140,5 +155,8 @@ void tool_open(struct master *m, struct ipc_packet *p);
 struct child *master_child(struct master *m, const char *role, unsigned index);
 void master_child_ready(struct child *c);
 void master_child_ended(struct child *c);
+/* Before everything was ready a role has said that no restart helps: end in order, with a failure.
+ */
+void master_give_up(struct child *c);
 
 #endif

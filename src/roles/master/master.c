@@ -2,6 +2,7 @@
 #include "roles/master/master.h"
 #include "base/check.h"
 #include "roles/master/internal.h"
+#include "roles/role/role.h"
 #include "sys/clock.h"
 #include "sys/log.h"
 #include "sys/proc.h"
@@ -173,6 +174,15 @@ static void stop(struct master *m)
 	next_stages(m);
 }
 
+void master_give_up(struct child *c)
+{
+	struct master *m = c->master;
+	log_event(LOG_ERROR, "master.cannot-start", log_c("role", c->kind->name),
+		  log_c("reason", c->note));
+	m->exit_status = ROLE_EXIT_FORMAT;
+	stop(m);
+}
+
 static void on_signal(struct loop_io *io, uint32_t events)
 {
 	struct master *m = CONTAINER_OF(io, struct master, signals);
@@ -248,7 +258,7 @@ int master_run(const struct master_options *o)
 	log_open("master", 2, level);
 	if (open_everything(m, &why) < 0) {
 		log_event(LOG_ERROR, "master.cannot-start", log_fail(&why));
-		return 1;
+		return why.code == FAIL_UNSUPPORTED ? ROLE_EXIT_FORMAT : 1;
 	}
 	watch_signals(m);
 	if (getuid() != 0)
@@ -259,5 +269,5 @@ int master_run(const struct master_options *o)
 		child_spawn(&m->children[i]);
 	loop_run(m->loop);
 	log_event(LOG_INFO, "master.ended");
-	return 0;
+	return m->exit_status;
 }

@@ -20,7 +20,8 @@ struct master_options {
 
 /*
  * Serve until SIGTERM or SIGINT. Returns the exit status of the process: 0 after an orderly end,
- * 1 when it could not start (the reason is in the log).
+ * 1 when it could not start (the reason is in the log), 78 when its files are of a later barid or
+ * not barid's.
  */
 int master_run(const struct master_options *o);
 

@@ -8,6 +8,7 @@
  */
 #include "roles/queue/queue.h"
 #include "base/check.h"
+#include "roles/role/migrating.h"
 #include "roles/role/task.h"
 #include "service/dir/dir.h"
 #include "sys/clock.h"
@@ -326,6 +327,7 @@ static int open_queue(struct role *role, struct fail *why)
 	s.alert = alert;
 	s.event = spool_event;
 	queue.pool = pool_new("body", THREADS_MAX, 0);
+	role_show_migrations(role);
 	return spool_open(&s, &queue.spool, why);
 }
 

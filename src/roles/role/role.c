@@ -146,7 +146,7 @@ NORETURN static void give_up(struct role *role, const struct fail *why)
 {
 	role_note(role, why->detail);
 	log_event(LOG_ERROR, "role.failed", log_u64("index", role->index), log_fail(why));
-	_exit(1);
+	_exit(why->code == FAIL_UNSUPPORTED ? ROLE_EXIT_FORMAT : 1);
 }
 
 void role_end(struct role *role)

@@ -22,6 +22,9 @@
 #include "sys/sandbox.h"
 
 #define ROLE_CONTROL_FD 3
+/* Exit status of a role whose files are of a later barid, or not barid's: a restart mends nothing.
+ * The number is sysexits' EX_CONFIG; master ends with it too. */
+#define ROLE_EXIT_FORMAT 78
 
 struct role;
 struct role_tool;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "roles/user/user.h"
 #include "base/check.h"
+#include "roles/role/migrating.h"
 #include "roles/role/task.h"
 #include "sys/clock.h"
 #include "sys/log.h"
@@ -209,6 +210,7 @@ static int open_user(struct role *role, struct fail *why)
 	pthread_mutex_init(&user.lock, NULL);
 	user.imap = imap_config_default();
 	user.imap.append_max = c->append_size_max;
+	role_show_migrations(role);
 	int r = store_open(&o, &user.store, why);
 	if (r < 0)
 		return r;

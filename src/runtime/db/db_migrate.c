@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define FIRST_WIDTH 500u      /* keys of a step's first batch */
+#define FIRST_WIDTH 500u       /* keys of a step's first batch */
 #define WIDTH_MAX   (1u << 30) /* also over wide gaps it comes forward */
 #define LOG_MAX	    (UINT64_C(8) * 1024 * 1024)
 

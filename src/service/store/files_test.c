@@ -3,6 +3,7 @@
  * files_test.c - what only an engine with files can show: reopening, placement, sweeping, faults.
  */
 #include "runtime/db/db.h"
+#include "service/store/store_engine.h"
 #include "service/store/store_testing.h"
 #include <errno.h>
 #include <sys/stat.h>

@@ -113,7 +113,7 @@ struct engine_options {
 };
 
 struct engine_ops {
-	bool on_disk; /* closing and opening keeps the rows */
+	bool on_disk;			 /* closing and opening keeps the rows */
 	uint32_t application_id, format; /* of its files; 0 without files */
 	int (*open)(const struct engine_options *o, struct engine **ret, struct fail *why);
 	void (*close)(struct engine *e);

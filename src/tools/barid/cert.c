@@ -3,6 +3,7 @@
  * A self-signed certificate, until the operator has a real one.
  */
 #include "tools/barid/cli.h"
+#include <errno.h>
 #include <fcntl.h>
 #include <openssl/bn.h>
 #include <openssl/evp.h>
@@ -50,10 +51,47 @@ static bool fill(X509 *cert, EVP_PKEY *key, const char *name)
 	       X509_sign(cert, key, EVP_sha256()) > 0;
 }
 
-static FILE *create(const char *path, mode_t mode)
+/* Under another name until it is complete: a full disk leaves no half of a file. */
+struct pem {
+	const char *path;
+	char part[4200];
+	FILE *f;
+};
+
+static bool pem_create(struct pem *p, const char *path, mode_t mode)
 {
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
-	return fd < 0 ? NULL : fdopen(fd, "w");
+	p->path = path;
+	(void)snprintf(p->part, sizeof p->part, "%s.part", path);
+	int fd = open(p->part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
+	p->f = fd < 0 ? NULL : fdopen(fd, "w");
+	return p->f != NULL;
+}
+
+static bool pem_flush(struct pem *p)
+{
+	return fflush(p->f) == 0 && fsync(fileno(p->f)) == 0;
+}
+
+static void pem_close(struct pem *p)
+{
+	if (!p->f)
+		return;
+	(void)fclose(p->f);
+	(void)unlink(p->part); /* gone already when all went well */
+}
+
+static bool write_pair(EVP_PKEY *key, X509 *cert, const char *cert_path, const char *key_path)
+{
+	struct pem k = {0}, c = {0};
+	bool ok = pem_create(&k, key_path, 0600) && pem_create(&c, cert_path, 0644) &&
+		  PEM_write_PKCS8PrivateKey(k.f, key, NULL, NULL, 0, NULL, NULL) == 1 &&
+		  PEM_write_X509(c.f, cert) == 1 && pem_flush(&k) && pem_flush(&c) &&
+		  rename(c.part, cert_path) == 0 && rename(k.part, key_path) == 0;
+	int saved = errno;
+	pem_close(&k);
+	pem_close(&c);
+	errno = saved;
+	return ok;
 }
 
 int cert_make(const char *name, const char *cert_path, const char *key_path, struct fail *why)
@@ -61,17 +99,11 @@ int cert_make(const char *name, const char *cert_path, const char *key_path, str
 	EVP_PKEY *key = EVP_EC_gen("P-256");
 	X509 *cert = X509_new();
 	bool made = key && cert && fill(cert, key, name);
-	FILE *kf = made ? create(key_path, 0600) : NULL;
-	FILE *cf = kf ? create(cert_path, 0644) : NULL;
-	bool ok = cf && PEM_write_PKCS8PrivateKey(kf, key, NULL, NULL, 0, NULL, NULL) == 1 &&
-		  PEM_write_X509(cf, cert) == 1;
-	if (kf && fclose(kf) != 0)
-		ok = false;
-	if (cf && fclose(cf) != 0)
-		ok = false;
+	bool ok = made && write_pair(key, cert, cert_path, key_path);
+	int r = !made ? fail_set(why, FAIL_BUG, NULL, "cannot make a certificate for %s", name)
+		: ok  ? 0
+		      : fail_errno(why, FAIL_IO, "cannot write %s and %s", cert_path, key_path);
 	X509_free(cert);
 	EVP_PKEY_free(key);
-	if (!made)
-		return fail_set(why, FAIL_BUG, NULL, "cannot make a certificate for %s", name);
-	return ok ? 0 : fail_errno(why, FAIL_IO, "cannot write %s and %s", cert_path, key_path);
+	return r;
 }
