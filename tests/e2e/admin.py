@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Management: many accounts at once, and who may order what."""
+import json
 import os
 import resource
 import time
@@ -64,6 +65,21 @@ def case_scopes(t):
     assert "z@other.test" not in s.cli("--as", head, "user", "list")
     s.cli("admin", "revoke", head, "example.test")
     assert not may(head, "user", "list")
+
+
+def case_ports_and_packet_filter(t):
+    """barid ports shows the sockets as the kernel has them; its packet filter is one that nft takes."""
+    s = t.server()
+    rows = json.loads(s.cli("--json", "ports"))["ports"]
+    assert {r["port"] for r in rows} == set(s.ports.values()), (rows, s.ports)
+    assert all(r["reach"] == "this machine" and r["state"].startswith("serving") for r in rows), rows
+    rules = s.cli("ports", "--nftables")
+    assert "policy accept" in rules, rules
+    nft = t.program("nft")
+    if t.run([nft, "list", "tables"], check=False).returncode:
+        t.note("no access to the kernel's tables: the rules were not checked by nft")
+    else:
+        t.run([nft, "-c", "-f", "-"], stdin=rules.encode())
 
 
 @alone

@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "base/num.h"
 #include "roles/master/internal.h"
+#include "roles/master/table.h"
 #include "service/dir/scope.h"
 #include "sys/clock.h"
 #include "sys/crash.h"
@@ -63,96 +64,29 @@ static void forward_to(struct child *c, struct ipc_packet *p, const struct msg_a
 /* --- what master knows
  * ------------------------------------------------------------------------------------ */
 
-#define CELLS_MAX 4096
-struct table {
-	struct arena arena;
-	struct msg_text columns[16];
-	size_t columns_n;
-	struct msg_text cells[CELLS_MAX];
-	size_t cells_n;
-};
-
-static void cell(struct table *t, const char *fmt, ...) PRINTF_LIKE(2, 3);
-static void cell(struct table *t, const char *fmt, ...)
-{
-	char text[400];
-	va_list ap;
-	va_start(ap, fmt);
-	(void)vsnprintf(text, sizeof text, fmt, ap);
-	va_end(ap);
-	if (t->cells_n < CELLS_MAX)
-		t->cells[t->cells_n++].s = arena_str(&t->arena, str_c(text));
-}
-
-static void column(struct table *t, const char *name)
-{
-	t->columns[t->columns_n++].s = str_c(name);
-}
-
-static void reply_table(struct ipc_packet *p, struct table *t)
-{
-	struct msg_admin_reply m = {.columns = t->columns,
-				    .columns_n = t->columns_n,
-				    .cells = t->cells,
-				    .cells_n = t->cells_n};
-	(void)ipc_reply(p, IPC_ADMIN_REPLY, &m);
-	arena_clear(&t->arena);
-	free(t);
-}
-
-static struct table *table_new(void)
-{
-	struct table *t = xcalloc(1, sizeof *t);
-	t->arena = ARENA_INIT(MIB(1));
-	return t;
-}
-
 static void status(struct master *m, struct ipc_packet *p)
 {
-	struct table *t = table_new();
 	static const char *const names[] = {"role",	"index",   "pid", "state",
 					    "restarts", "sandbox", "note"};
-	for (size_t i = 0; i < ARRAY_LEN(names); i++)
-		column(t, names[i]);
-	cell(t, "master");
-	cell(t, "0");
-	cell(t, "%d", (int)getpid());
-	cell(t, "ready");
-	cell(t, "0");
-	cell(t, "parses nothing from outside");
-	cell(t, "%s", "");
+	struct table *t = table_new(names, ARRAY_LEN(names));
+	table_cell(t, "master");
+	table_cell(t, "0");
+	table_cell(t, "%d", (int)getpid());
+	table_cell(t, "ready");
+	table_cell(t, "0");
+	table_cell(t, "parses nothing from outside");
+	table_cell(t, "%s", "");
 	for (size_t i = 0; i < m->children_n; i++) {
 		struct child *c = &m->children[i];
-		cell(t, "%s", c->kind->name);
-		cell(t, "%u", c->index);
-		cell(t, "%d", (int)c->pid);
-		cell(t, "%s", child_state_name(c->state));
-		cell(t, "%u", c->restarts);
-		cell(t, "%s", c->sandbox);
-		cell(t, "%s", c->note);
+		table_cell(t, "%s", c->kind->name);
+		table_cell(t, "%u", c->index);
+		table_cell(t, "%d", (int)c->pid);
+		table_cell(t, "%s", child_state_name(c->state));
+		table_cell(t, "%u", c->restarts);
+		table_cell(t, "%s", c->sandbox);
+		table_cell(t, "%s", c->note);
 	}
-	reply_table(p, t);
-}
-
-static void ports(struct master *m, struct ipc_packet *p)
-{
-	struct table *t = table_new();
-	static const char *const names[] = {"port", "service", "address", "reach", "state"};
-	const struct child *edge = master_child(m, "edge", 0);
-	for (size_t i = 0; i < ARRAY_LEN(names); i++)
-		column(t, names[i]);
-	for (size_t i = 0; i < m->listeners.n; i++) {
-		struct netaddr a = {0};
-		char text[NETADDR_TEXT_MAX];
-		if (sock_local(m->listeners.p[i].fd, &a, NULL) < 0)
-			continue;
-		cell(t, "%u", a.port);
-		cell(t, "%s", m->listeners.p[i].service);
-		cell(t, "%.*s", STR_ARG(netaddr_text(&a, false, text)));
-		cell(t, "%s", netaddr_is_loopback(&a) ? "this machine" : "public");
-		cell(t, "%s", edge->state == CHILD_READY ? "serving" : "waiting for its role");
-	}
-	reply_table(p, t);
+	table_reply(p, t);
 }
 
 /* --- counters: every role is asked, the sums are the answer
@@ -182,14 +116,13 @@ static void add_counter(struct count *c, const struct msg_counter *one)
 
 static void reply_counters(struct count *c)
 {
-	struct table *t = table_new();
-	column(t, "counter");
-	column(t, "value");
+	static const char *const names[] = {"counter", "value"};
+	struct table *t = table_new(names, ARRAY_LEN(names));
 	for (size_t i = 0; i < c->sums.n; i++) {
-		cell(t, "%.*s", STR_ARG(c->sums.p[i].name));
-		cell(t, "%llu", (unsigned long long)c->sums.p[i].value);
+		table_cell(t, "%.*s", STR_ARG(c->sums.p[i].name));
+		table_cell(t, "%llu", (unsigned long long)c->sums.p[i].value);
 	}
-	reply_table(c->request, t);
+	table_reply(c->request, t);
 	ipc_packet_free(c->request);
 	vec_clear(&c->sums);
 	arena_clear(&c->arena);
@@ -377,7 +310,7 @@ static void carry_out(struct master *m, struct ipc_packet *p, const struct msg_a
 	if (str_eq(verb, STR("status")))
 		status(m, p);
 	else if (str_eq(verb, STR("ports")))
-		ports(m, p);
+		ports_reply(m, p);
 	else if (str_eq(verb, STR("debug")))
 		debug(m, p, a);
 	else if (str_eq(verb, STR("stop"))) {

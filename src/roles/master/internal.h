@@ -145,6 +145,9 @@ MUST_CHECK int hand_over(int state_fd, const char *name, const struct owner *o, 
 /* formats.c: the blob tree is of a format that this barid knows; a new one gets its mark */
 MUST_CHECK int blob_format_check(struct master *m, struct fail *why);
 
+/* ports.c: the listening sockets as a table */
+void ports_reply(struct master *m, struct ipc_packet *request);
+
 /* admin.c: the control socket */
 MUST_CHECK int admin_open(struct master *m, struct fail *why);
 

@@ -18,7 +18,8 @@ static const struct {
 	{"check", cli_check, "barid check [-c FILE]",
 	 "check a configuration and say what is wrong"},
 	{"status", cli_admin, "barid status", "the processes of the running server"},
-	{"ports", cli_admin, "barid ports", "the addresses it listens on"},
+	{"ports", cli_ports, "barid ports [--nftables]",
+	 "the addresses it listens on, and who reaches them"},
 	{"domain", cli_admin,
 	 "barid domain add D [--KEY V ...] | del D [--force yes] | list | show D | set D --KEY V "
 	 "...\n"
