@@ -36,9 +36,11 @@ static const struct {
 	{.name = "SEARCHRES", .shown = AFTER},
 	{.name = "WITHIN", .shown = AFTER},
 	{.name = "STATUS=SIZE", .shown = AFTER},
+	{.name = "BINARY", .shown = AFTER},
+	{.name = "MULTIAPPEND", .shown = AFTER},
 };
 
-int imap_capability_write(struct buf *out, uint32_t when)
+int imap_capability_write(struct buf *out, uint32_t when, uint64_t append_limit)
 {
 	enum shown now = when & IMAP_CAP_AUTHENTICATED ? AFTER : BEFORE;
 	bool allowed = when & IMAP_CAP_LOGIN_ALLOWED;
@@ -57,6 +59,8 @@ int imap_capability_write(struct buf *out, uint32_t when)
 		(void)buf_add_c(out, capabilities[i].name);
 		first = false;
 	}
+	if (now == AFTER)
+		(void)buf_addf(out, " APPENDLIMIT=%llu", (unsigned long long)append_limit);
 	return out->failed ? -FAIL_LIMIT : 0;
 }
 

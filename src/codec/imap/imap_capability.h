@@ -19,8 +19,9 @@ enum imap_capability_when {
 /* RFC 7888 section 5: with LITERAL- a larger non-synchronizing literal is refused. */
 #define IMAP_LITERAL_MINUS_MAX 4096
 
-/* "IMAP4rev1 LITERAL+ ...": without "CAPABILITY". `when`: enum imap_capability_when bits. */
-int imap_capability_write(struct buf *out, uint32_t when);
+/* "IMAP4rev1 LITERAL+ ...": without "CAPABILITY". `when`: enum imap_capability_when bits;
+ * `append_limit`: bytes of one appended message, told after login (RFC 7889). */
+int imap_capability_write(struct buf *out, uint32_t when, uint64_t append_limit);
 
 /* Names that ENABLE may switch on (RFC 5161). Bit values are stable: exported sessions hold them.
  */

@@ -181,10 +181,12 @@ enum imap_fetch_kind {
 	IMAP_FETCH_RFC822_SIZE,
 	IMAP_FETCH_SECTION, /* BODY[...] or BODY.PEEK[...] */
 	IMAP_FETCH_MODSEQ,
+	IMAP_FETCH_BINARY,	/* RFC 3516; section has part numbers only */
+	IMAP_FETCH_BINARY_SIZE, /* the same, never partial */
 };
 struct imap_fetch_att {
 	enum imap_fetch_kind kind;
-	bool peek; /* BODY.PEEK: do not set \Seen */
+	bool peek; /* BODY.PEEK, BINARY.PEEK: do not set \Seen */
 	struct imap_section section;
 	bool partial; /* <offset.count> */
 	uint64_t offset;

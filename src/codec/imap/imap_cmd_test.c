@@ -221,6 +221,14 @@ static void fetch_commands(void **state)
 {
 	(void)state;
 	static const struct row rows[] = {
+		{"FETCH 1 (BINARY[1.2] BINARY.PEEK[]<5.10> BINARY.SIZE[3])",
+		 "FETCH 1 (BINARY[1.2] BINARY.PEEK[]<5.10> BINARY.SIZE[3])"},
+		{"FETCH 1 binary.peek[2]<0.1>", "FETCH 1 (BINARY.PEEK[2]<0.1>)"},
+		{"FETCH 1 BINARY", "expected \"[\" at column 18"},
+		{"FETCH 1 BINARY[TEXT]", "expected a part number or \"]\" at column 19"},
+		{"FETCH 1 BINARY[1.MIME]", "expected a part number at column 21"},
+		{"FETCH 1 BINARY[0]", "expected a part number from 1 on at column 19"},
+		{"FETCH 1 BINARY.SIZE[1]<0.1>", "expected the end of the command at column 26"},
 		{"FETCH 2:4 (FLAGS BODY[HEADER.FIELDS (DATE FROM)])",
 		 "FETCH 2:4 (FLAGS BODY[HEADER.FIELDS (DATE FROM)])"},
 		{"FETCH 1 FAST", "FETCH 1 (FLAGS INTERNALDATE RFC822.SIZE)"},

@@ -46,6 +46,7 @@ enum imap_status_item {
 	IMAP_STATUS_HIGHESTMODSEQ = 1u << 5, /* RFC 7162 */
 	IMAP_STATUS_DELETED = 1u << 6,	     /* RFC 9051 */
 	IMAP_STATUS_SIZE = 1u << 7,	     /* RFC 8438, RFC 9051 */
+	IMAP_STATUS_APPENDLIMIT = 1u << 8,   /* RFC 7889 */
 };
 
 /* A table of names for the bits above; the names of flags and uses begin with a backslash. */

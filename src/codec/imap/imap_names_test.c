@@ -190,13 +190,13 @@ static void capabilities_by_state(void **state)
 		{IMAP_CAP_AUTHENTICATED,
 		 "IMAP4rev1 LITERAL+ SASL-IR ID ENABLE IDLE NAMESPACE UIDPLUS MOVE UNSELECT "
 		 "CHILDREN SPECIAL-USE CREATE-SPECIAL-USE CONDSTORE QRESYNC "
-		 "ESEARCH SEARCHRES WITHIN STATUS=SIZE"},
+		 "ESEARCH SEARCHRES WITHIN STATUS=SIZE BINARY MULTIAPPEND APPENDLIMIT=1000"},
 		{IMAP_CAP_STARTTLS | IMAP_CAP_LITERAL_MINUS,
 		 "IMAP4rev1 LITERAL- SASL-IR ID ENABLE IDLE STARTTLS LOGINDISABLED"},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		AUTO(buf) struct buf b = BUF_INIT(KIB(1));
-		assert_int_equal(imap_capability_write(&b, rows[i].when), 0);
+		assert_int_equal(imap_capability_write(&b, rows[i].when, 1000), 0);
 		assert_string_equal(buf_c(&b), rows[i].want);
 	}
 	assert_int_equal(imap_enable_find(STR("condstore")), IMAP_ENABLE_CONDSTORE);

@@ -79,6 +79,9 @@ static const struct {
 	{"RFC822.SIZE", IMAP_FETCH_RFC822_SIZE},
 	{"MODSEQ", IMAP_FETCH_MODSEQ},
 	{"BODY.PEEK", IMAP_FETCH_SECTION},
+	{"BINARY", IMAP_FETCH_BINARY},
+	{"BINARY.PEEK", IMAP_FETCH_BINARY},
+	{"BINARY.SIZE", IMAP_FETCH_BINARY_SIZE},
 };
 
 static const struct {
@@ -189,6 +192,20 @@ static int parse_partial(struct imap_lex *lex, struct imap_fetch_att *a)
 	return r < 0 ? r : imap_lex_char(lex, '>', "\">\"");
 }
 
+/* section-binary of RFC 3516: numbers, nothing behind them. */
+static int parse_binary(struct imap_lex *lex, struct imap_fetch_att *a)
+{
+	int r = imap_lex_char(lex, '[', "\"[\"");
+	if (r == 0 && ascii_digit(imap_lex_peek(lex))) {
+		r = section_part(lex, &a->section);
+		if (r == 0 && lex->in.text.p[lex->pos - 1] == '.')
+			r = imap_lex_expected(lex, "a part number");
+	}
+	if (r == 0)
+		r = imap_lex_char(lex, ']', "a part number or \"]\"");
+	return r < 0 || a->kind == IMAP_FETCH_BINARY_SIZE ? r : parse_partial(lex, a);
+}
+
 struct att_builder {
 	struct imap_fetch_att *att;
 	size_t n;
@@ -215,7 +232,11 @@ static int fetch_att(struct imap_lex *lex, void *arg)
 		return imap_lex_expected(lex, "a FETCH attribute");
 	}
 	a.kind = fetch_names[i].kind;
-	a.peek = a.kind == IMAP_FETCH_SECTION;
+	a.peek = str_ends(str_c(fetch_names[i].name), STR(".PEEK"));
+	if (a.kind == IMAP_FETCH_BINARY || a.kind == IMAP_FETCH_BINARY_SIZE) {
+		int r = parse_binary(lex, &a);
+		return r < 0 ? r : push_att(lex, arg, a);
+	}
 	bool section = a.kind == IMAP_FETCH_SECTION || a.kind == IMAP_FETCH_BODY;
 	if (section && imap_lex_try_char(lex, '[')) {
 		a.kind = IMAP_FETCH_SECTION;

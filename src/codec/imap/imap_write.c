@@ -184,6 +184,10 @@ static const char *fetch_name(enum imap_fetch_kind kind)
 		return "RFC822.SIZE";
 	case IMAP_FETCH_MODSEQ:
 		return "MODSEQ";
+	case IMAP_FETCH_BINARY:
+		return "BINARY";
+	case IMAP_FETCH_BINARY_SIZE:
+		return "BINARY.SIZE";
 	}
 	return "?";
 }
@@ -191,7 +195,8 @@ static const char *fetch_name(enum imap_fetch_kind kind)
 int imap_write_fetch_name(struct buf *out, const struct imap_fetch_att *att)
 {
 	(void)buf_add_c(out, fetch_name(att->kind));
-	if (att->kind == IMAP_FETCH_SECTION)
+	if (att->kind == IMAP_FETCH_SECTION || att->kind == IMAP_FETCH_BINARY ||
+	    att->kind == IMAP_FETCH_BINARY_SIZE)
 		(void)imap_write_section(out, &att->section);
 	if (att->partial)
 		(void)buf_addf(out, "<%llu>", (unsigned long long)att->offset);

@@ -148,8 +148,9 @@ static void write_fetch(struct buf *out, const struct imap_fetch *f)
 	for (size_t i = 0; i < f->att_count; i++) {
 		const struct imap_fetch_att *a = &f->att[i];
 		(void)buf_add(out, i == 0 ? STR(" (") : STR(" "));
-		if (a->kind == IMAP_FETCH_SECTION) {
-			(void)buf_add(out, a->peek ? STR("BODY.PEEK") : STR("BODY"));
+		if (a->kind == IMAP_FETCH_SECTION || a->kind == IMAP_FETCH_BINARY) {
+			(void)buf_add_c(out, a->kind == IMAP_FETCH_SECTION ? "BODY" : "BINARY");
+			(void)buf_add(out, a->peek ? STR(".PEEK") : STR(""));
 			(void)imap_write_section(out, &a->section);
 		} else {
 			(void)imap_write_fetch_name(out, a);

@@ -1,28 +1,46 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cmd_append.c - APPEND (RFC 3501 6.3.11; RFC 3502; APPENDUID of RFC 4315).      [proto, imap]
+ * cmd_append.c - APPEND (RFC 3501 6.3.11; RFC 3502; RFC 3516 4.4; APPENDUID of RFC 4315).
+ *                                                                              [proto, imap]
  *
- * All messages are indexed first and then stored in one call, all or none.
+ * All messages are indexed first and then stored in one call, all or none. One that holds NUL bytes
+ * (a literal8) is encoded before (append_binary.c).
  */
 #include "codec/imap/seqset.h"
-#include "codec/mime/map.h"
-#include "proto/imap/imap_int.h"
+#include "proto/imap/append_int.h"
 #include "sys/log.h"
 
 #define MAP_MAX STORE_MAP_MAX
 
-/* A NUL could never be sent back as a literal (RFC 3501 4.3). */
-static int refuse_nul(struct fail *why)
+/* One message on its way into the store. */
+struct appending {
+	struct store_body changed; /* written anew because of NUL bytes */
+	bool has_nul;
+};
+
+static void appending_clear(struct appending *a, size_t n)
 {
-	return fail_set(why, FAIL_UNSUPPORTED, "The message holds a NUL byte.", "NUL in APPEND");
+	for (size_t i = 0; i < n; i++)
+		store_body_clear(&a[i].changed);
 }
 
-static bool map_has_nul(struct imap_session *s, struct str map, uint64_t size)
+/* A NUL could never be sent back as a literal (RFC 3501 4.3); in a literal8 it may come. */
+static int take_nul(const struct imap_literal *literal, struct appending *a, struct fail *why)
 {
-	struct mime_map *m;
+	a->has_nul = true;
+	if (literal->binary)
+		return 0;
+	return fail_set(why, FAIL_UNSUPPORTED,
+			"The message holds a NUL byte: send it as a binary literal.",
+			"NUL in APPEND");
+}
+
+static int read_map(struct imap_session *s, const struct store_content *c, struct mime_map **ret,
+		    struct fail *why)
+{
 	arena_reset(&s->run.scratch);
-	return mime_map_read(map, size, &s->run.scratch, &m, NULL) == 0 &&
-	       (m->flags & MIME_HAS_NUL);
+	return mime_map_read(c->map, c->file ? c->file->size : c->bytes.n, &s->run.scratch, ret,
+			     why);
 }
 
 static int take_body(struct imap_session *s, const struct imap_literal *literal,
@@ -35,7 +53,7 @@ static int take_body(struct imap_session *s, const struct imap_literal *literal,
 		return fail_set(why, FAIL_UNSUPPORTED, "The message is empty.", "empty APPEND");
 	if (literal->external == IMAP_NOT_EXTERNAL) {
 		content->bytes = literal->bytes;
-		return memchr(literal->bytes.p, 0, literal->bytes.n) ? refuse_nul(why) : 0;
+		return 0;
 	}
 	struct store_body *body = &s->run.in.body[literal->external];
 	int r = body->sealed ? 0 : store_body_seal(s->store, body, why);
@@ -47,26 +65,47 @@ static int take_body(struct imap_session *s, const struct imap_literal *literal,
 	return r;
 }
 
-static int prepare(struct imap_session *s, const struct imap_append_message *in,
-		   struct store_append_message *ret, struct fail *why)
+/* The map of the content, into content->map. */
+static int scan(struct imap_session *s, struct store_content *content, struct fail *why)
 {
 	AUTO(buf) struct buf map = BUF_INIT(MAP_MAX);
+	int r = s->hooks.scan(s->hooks.arg, content, &map, why);
+	if (r < 0)
+		return r;
+	content->map = arena_str(&s->run.arena, buf_str(&map));
+	if (!content->map.p)
+		return fail_set(why, FAIL_LIMIT, NULL, "arena full with the maps of %zu messages",
+				s->run.cmd.append.message_count);
+	return 0;
+}
+
+/* A message with NUL bytes is written anew, and scanned once more (RFC 3516 4.4). */
+static int encode_nul(struct imap_session *s, const struct mime_map *map,
+		      struct store_content *content, struct appending *a, struct fail *why)
+{
+	int r = append_binary(s, content, map, &a->changed, why);
+	if (r < 0)
+		return r;
+	*content = (struct store_content){.file = &a->changed, .verify = true};
+	return scan(s, content, why);
+}
+
+static int prepare(struct imap_session *s, const struct imap_append_message *in,
+		   struct store_append_message *ret, struct appending *a, struct fail *why)
+{
+	struct mime_map *map;
 	*ret = (struct store_append_message){.flags = flagset_of(&in->flags)};
 	if (in->has_date)
 		ret->internaldate = in->date.at;
 	int r = take_body(s, &in->body, &ret->content, why);
-	if (r < 0)
+	if (r == 0)
+		r = scan(s, &ret->content, why);
+	if (r == 0)
+		r = read_map(s, &ret->content, &map, why);
+	if (r < 0 || !(map->flags & MIME_HAS_NUL))
 		return r;
-	r = s->hooks.scan(s->hooks.arg, &ret->content, &map, why);
-	if (r < 0)
-		return r;
-	if (ret->content.file && map_has_nul(s, buf_str(&map), in->body.size))
-		return refuse_nul(why);
-	ret->content.map = arena_str(&s->run.arena, buf_str(&map));
-	if (!ret->content.map.p)
-		return fail_set(why, FAIL_LIMIT, NULL, "arena full with the maps of %zu messages",
-				s->run.cmd.append.message_count);
-	return 0;
+	r = take_nul(&in->body, a, why);
+	return r < 0 ? r : encode_nul(s, map, &ret->content, a, why);
 }
 
 /* Before the bodies are scanned: is there such a mailbox at all? */
@@ -93,32 +132,54 @@ static void reply_appended(struct imap_session *s, const struct store_append_res
 	reply_ok(s, buf_c(&code), "Message stored.");
 }
 
+/* A body that cannot be encoded has a code of its own (RFC 3516 4.4). */
+static int reply_unknown_cte(struct imap_session *s, const struct imap_append_message *in, int r,
+			     const struct appending *a, const struct fail *why)
+{
+	if (r != -FAIL_UNSUPPORTED || !a->has_nul || !in->body.binary)
+		return r;
+	reply_no(s, "UNKNOWN-CTE", why->public);
+	return RUN_DONE;
+}
+
+static int store_all(struct imap_session *s, struct store_append *append, struct fail *why)
+{
+	struct store_append_result result;
+	int r = store_append(s->store, append, &result, why);
+	if (r < 0)
+		return reply_target(s, r, why);
+	log_event(LOG_INFO, "imap.append", log_address("user", str_c(s->address)),
+		  log_str("mailbox", append->mailbox), log_u64("uid", result.first.v),
+		  log_u64("messages", append->n));
+	reply_appended(s, &result, append->n);
+	return RUN_DONE;
+}
+
 int cmd_append(struct imap_session *s, struct imap_out *out, struct fail *why)
 {
 	(void)out;
 	const struct imap_append *cmd = &s->run.cmd.append;
-	struct store_append append = {.account = s->account, .mailbox = cmd->mailbox};
+	size_t n = cmd->message_count;
+	struct store_append append = {.account = s->account, .mailbox = cmd->mailbox, .n = n};
 	struct store_append_message *messages =
-		arena_array(&s->run.arena, struct store_append_message, cmd->message_count);
-	if (!messages)
-		return fail_set(why, FAIL_LIMIT, NULL, "%zu messages", cmd->message_count);
+		arena_array(&s->run.arena, struct store_append_message, n);
+	struct appending *a = arena_array(&s->run.arena, struct appending, n);
+	if (!messages || !a)
+		return fail_set(why, FAIL_LIMIT, NULL, "%zu messages", n);
 	int r = check_target(s, why);
 	if (r < 0)
 		return reply_target(s, r, why);
 	r = quota_get(s, &append.quota, why);
-	for (size_t i = 0; r == 0 && i < cmd->message_count; i++)
-		r = prepare(s, &cmd->message[i], &messages[i], why);
-	if (r < 0)
-		return r;
+	size_t done = 0;
+	for (; done < n; done++)
+		a[done] = (struct appending){.changed = STORE_BODY_INIT};
+	for (done = 0; r == 0 && done < n; done++)
+		r = prepare(s, &cmd->message[done], &messages[done], &a[done], why);
 	append.messages = messages;
-	append.n = cmd->message_count;
-	struct store_append_result result;
-	r = store_append(s->store, &append, &result, why);
-	if (r < 0)
-		return reply_target(s, r, why);
-	log_event(LOG_INFO, "imap.append", log_address("user", str_c(s->address)),
-		  log_str("mailbox", cmd->mailbox), log_u64("uid", result.first.v),
-		  log_u64("messages", append.n));
-	reply_appended(s, &result, append.n);
-	return RUN_DONE;
+	if (r == 0)
+		r = store_all(s, &append, why);
+	else if (done > 0)
+		r = reply_unknown_cte(s, &cmd->message[done - 1], r, &a[done - 1], why);
+	appending_clear(a, n);
+	return r;
 }

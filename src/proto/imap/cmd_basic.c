@@ -12,7 +12,8 @@ int cmd_capability(struct imap_session *s, struct imap_out *out, struct fail *wh
 	buf_add(&out->text, STR("* CAPABILITY "));
 	imap_capability_write(&out->text,
 			      IMAP_CAP_AUTHENTICATED |
-				      (s->config.literal_minus ? IMAP_CAP_LITERAL_MINUS : 0u));
+				      (s->config.literal_minus ? IMAP_CAP_LITERAL_MINUS : 0u),
+			      s->config.append_max);
 	buf_add(&out->text, STR("\r\n"));
 	return RUN_DONE;
 }

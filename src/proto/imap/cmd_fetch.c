@@ -20,6 +20,7 @@ struct fetch_state {
 	struct vanished vanished;
 	struct store_reader *reader;
 	uint32_t gone;
+	bool unknown_cte;
 	int failed; /* first failure of another kind */
 	struct fail why;
 };
@@ -168,6 +169,7 @@ static int write_message(struct imap_session *s, struct fetch_state *st,
 		r = fail_set(why, FAIL_LIMIT, "The answer is too large.", "uid=%u", row->uid.v);
 	if (r < 0)
 		imap_out_rollback(out, mark);
+	st->unknown_cte |= m.unknown_cte;
 	msg_end(&m);
 	return r;
 }
@@ -226,7 +228,10 @@ int cmd_fetch(struct imap_session *s, struct imap_out *out, struct fail *why)
 		state_clear(st); /* before the sync that may tell expunges */
 	if (r != RUN_DONE)
 		return r;
-	if (st->failed)
+	if (st->unknown_cte)
+		reply_no(s, "UNKNOWN-CTE",
+			 "Some parts have an encoding that this server does not know.");
+	else if (st->failed)
 		reply_failed(s, st->failed, &st->why);
 	else if (st->gone)
 		reply_no(s, "EXPUNGEISSUED", "Some of the messages no longer exist.");

@@ -26,6 +26,8 @@ static uint64_t status_value(const struct imap_session *s, enum imap_status_item
 		return c->deleted;
 	case IMAP_STATUS_SIZE:
 		return c->size;
+	case IMAP_STATUS_APPENDLIMIT:
+		return s->config.append_max;
 	}
 	return 0;
 }

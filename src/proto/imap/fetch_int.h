@@ -18,6 +18,7 @@ struct msg {
 	struct mime_map *map;	  /* NULL: not read yet */
 	struct store_source body; /* fd -1 and bytes.p NULL: not open */
 	bool body_open;
+	bool unknown_cte; /* BINARY failed for a transfer encoding that nobody knows (RFC 3516) */
 };
 
 /* Begin with a row; forgets what the scratch arena held. End releases the body. */
@@ -49,6 +50,13 @@ MUST_CHECK int section_find(struct msg *m, const struct imap_section *section,
 /* Append bytes [from, from + n) of a section to the answer; files above 64 KiB as descriptors. */
 MUST_CHECK int section_write(struct msg *m, const struct section_bytes *bytes, uint64_t from,
 			     uint64_t n, struct imap_out *out, struct fail *why);
+
+/* fetch_binary.c: the value of BINARY[...] and BINARY.SIZE[...] (RFC 3516 4.3). Needs
+ * STORE_COL_PREFIX and STORE_COL_MAP. */
+MUST_CHECK int binary_write(struct msg *m, const struct imap_fetch_att *att, struct imap_out *out,
+			    struct fail *why);
+MUST_CHECK int binary_write_size(struct msg *m, const struct imap_fetch_att *att, struct buf *out,
+				 struct fail *why);
 
 /* One attribute, "NAME value". */
 MUST_CHECK int fetch_item_write(struct msg *m, const struct imap_fetch_att *att,

@@ -36,6 +36,9 @@ unsigned fetch_item_columns(const struct imap_fetch_att *att)
 		if (section.text == IMAP_SECTION_ALL && section.part_count == 0)
 			return STORE_COL_PREFIX;
 		return STORE_COL_PREFIX | STORE_COL_MAP;
+	case IMAP_FETCH_BINARY:
+	case IMAP_FETCH_BINARY_SIZE:
+		return STORE_COL_PREFIX | STORE_COL_MAP;
 	case IMAP_FETCH_UID:
 	case IMAP_FETCH_FLAGS:
 	case IMAP_FETCH_RFC822_SIZE:
@@ -48,7 +51,7 @@ unsigned fetch_item_columns(const struct imap_fetch_att *att)
 bool fetch_item_sets_seen(const struct imap_fetch_att *att)
 {
 	return att->kind == IMAP_FETCH_RFC822 || att->kind == IMAP_FETCH_RFC822_TEXT ||
-	       (att->kind == IMAP_FETCH_SECTION && !att->peek);
+	       ((att->kind == IMAP_FETCH_SECTION || att->kind == IMAP_FETCH_BINARY) && !att->peek);
 }
 
 static int write_section(struct msg *m, const struct imap_fetch_att *att, struct imap_out *out,
@@ -129,6 +132,10 @@ int fetch_item_write(struct msg *m, const struct imap_fetch_att *att, struct ima
 	case IMAP_FETCH_RFC822_TEXT:
 	case IMAP_FETCH_SECTION:
 		return write_section(m, att, out, why);
+	case IMAP_FETCH_BINARY:
+		return binary_write(m, att, out, why);
+	case IMAP_FETCH_BINARY_SIZE:
+		return binary_write_size(m, att, b, why);
 	}
 	return fail_set(why, FAIL_BUG, NULL, "unknown attribute %d", (int)att->kind);
 }

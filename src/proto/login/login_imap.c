@@ -30,7 +30,7 @@ static void write_capabilities(const struct login_imap *l, struct buf *out)
 	uint32_t when = (l->config.starttls && !l->tls ? IMAP_CAP_STARTTLS : 0u) |
 			(login_allowed(l) ? IMAP_CAP_LOGIN_ALLOWED : 0u);
 	(void)buf_add(out, STR("CAPABILITY "));
-	(void)imap_capability_write(out, when);
+	(void)imap_capability_write(out, when, l->config.append_max);
 }
 
 /* "TAG STATUS text" CRLF; "*" for a command without a tag. */
@@ -257,7 +257,7 @@ enum login_action login_imap_verdict(struct login_imap *l, enum login_verdict ve
 		return LOGIN_ACTION_NONE;
 	}
 	(void)buf_addf(out, "%.*s OK [CAPABILITY ", STR_ARG(tag));
-	(void)imap_capability_write(out, IMAP_CAP_AUTHENTICATED);
+	(void)imap_capability_write(out, IMAP_CAP_AUTHENTICATED, l->config.append_max);
 	(void)buf_add(out, STR("] Logged in.\r\n"));
 	return LOGIN_ACTION_DONE;
 }

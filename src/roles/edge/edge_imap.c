@@ -68,6 +68,7 @@ static void begin(struct session *s)
 {
 	AUTO(buf) struct buf out = BUF_INIT(KIB(8));
 	struct login_imap_config config = {.starttls = !s->service->def->tls_at_once,
+					   .append_max = s->edge->role->conf->append_size_max,
 					   .plain_allowed = s->trusted,
 					   .version = BARID_VERSION};
 	s->imap.login = xcalloc(1, sizeof *s->imap.login);
