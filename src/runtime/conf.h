@@ -72,6 +72,7 @@ struct conf {
 	uint64_t imap_idle_timeout_ms;
 	uint64_t login_timeout_ms;
 	uint64_t append_size_max;
+	char *imap_literals; /* "LITERAL+" or "LITERAL-" */
 
 	uint64_t retry_min_ms;
 	uint64_t retry_max_ms;

@@ -114,6 +114,11 @@ const struct conf_setting conf_settings[] = {
 	 "min)."},
 	{"imap", "append_size_max", CONF_SIZE, CONF_LIVE, AT(append_size_max), "64 MiB", KIB(64),
 	 MIB(2047), NULL, "Largest message that APPEND takes."},
+	{"imap", "literals", CONF_CHOICE, CONF_RESTART, AT(imap_literals), "LITERAL+", 0, 0,
+	 "LITERAL+ LITERAL-",
+	 "How much a client may send without waiting for the server's go-ahead (RFC 7888). "
+	 "LITERAL+: everything. LITERAL-: up to 4096 bytes; larger uploads have to ask first, so "
+	 "one that is too large, or over quota, costs no bandwidth."},
 
 	{"imaps", "listen", CONF_ADDRESSES, CONF_LIVE, AT(imaps_listen), "0.0.0.0:993, [::]:993", 0,
 	 0, NULL, "Addresses of IMAP with TLS from the first byte. Empty = off."},

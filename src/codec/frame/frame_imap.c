@@ -2,19 +2,19 @@
 #include "codec/frame/frame_imap.h"
 #include "base/check.h"
 #include "base/num.h"
+#include "codec/imap/imap_capability.h"
 
-const struct frame_imap_limits frame_imap_limits_session = {
-	.line_bytes = KIB(64),
-	.inline_bytes = KIB(48),
-	.external_bytes = (uint64_t)1 << 32,
-	.literals = 128,
-};
-const struct frame_imap_limits frame_imap_limits_login = {
-	.line_bytes = KIB(16), /* holds an AUTHENTICATE line of RFC 4954's length */
-	.inline_bytes = KIB(4),
-	.external_bytes = 0,
-	.literals = 16,
-};
+#define SESSION                                                                                    \
+	.line_bytes = KIB(64), .inline_bytes = KIB(48), .external_bytes = (uint64_t)1 << 32,       \
+	.literals = 128
+/* A line holds an AUTHENTICATE line of RFC 4954's length. */
+#define LOGIN .line_bytes = KIB(16), .inline_bytes = KIB(4), .external_bytes = 0, .literals = 16
+#define MINUS .nonsync_bytes = IMAP_LITERAL_MINUS_MAX
+
+const struct frame_imap_limits frame_imap_limits_session = {SESSION};
+const struct frame_imap_limits frame_imap_limits_login = {LOGIN};
+const struct frame_imap_limits frame_imap_limits_session_minus = {SESSION, MINUS};
+const struct frame_imap_limits frame_imap_limits_login_minus = {LOGIN, MINUS};
 
 #define KEEP_IDLE  KIB(8) /* memory that stays between commands */
 #define TAIL	   32	  /* "~{18446744073709551615+}" CRLF fits */
@@ -32,7 +32,7 @@ static void forget(struct frame_imap *f)
 	f->line_start = f->line_bytes = f->inline_bytes = f->literals = f->tag_n = 0;
 	f->left = f->drop_size = f->dropped = 0;
 	f->drop = FRAME_IMAP_MORE;
-	f->raw = f->taken = false;
+	f->raw = f->taken = f->drop_unasked = false;
 }
 
 void frame_imap_init(struct frame_imap *f, const struct frame_imap_limits *lim)
@@ -171,9 +171,12 @@ static void skip_literal(struct frame_imap *f, struct announce a)
 static bool begin_literal(struct frame_imap *f, struct announce a)
 {
 	bool external = a.size > f->lim->inline_bytes - f->inline_bytes;
-	if (f->drop == FRAME_IMAP_MORE &&
-	    (f->literals == f->lim->literals || (external && a.size > f->lim->external_bytes)))
+	bool unasked = !a.sync && f->lim->nonsync_bytes && a.size > f->lim->nonsync_bytes;
+	if (f->drop == FRAME_IMAP_MORE && (f->literals == f->lim->literals || unasked ||
+					   (external && a.size > f->lim->external_bytes))) {
 		drop(f, FRAME_IMAP_TOO_BIG, a.size);
+		f->drop_unasked = unasked;
+	}
 	if (f->drop != FRAME_IMAP_MORE) {
 		buf_reset(&f->text);
 		skip_literal(f, a);
@@ -280,7 +283,11 @@ static bool feed_literal(struct frame_imap *f, struct str *in, struct frame_imap
 static struct frame_imap_event end_dropped(struct frame_imap *f)
 {
 	struct frame_imap_event e = {
-		.kind = f->drop, .tag = str_make(f->tag, f->tag_n), .size = f->drop_size};
+		.kind = f->drop,
+		.tag = str_make(f->tag, f->tag_n),
+		.size = f->drop_size,
+		.unasked = f->drop_unasked,
+	};
 	f->state = FRAME_IMAP_STATE_LINE;
 	f->taken = true;
 	return e;

@@ -2,7 +2,8 @@
 /*
  * frame_imap.h - is an IMAP command complete?                                  [codec, pure]
  *
- * RFC 3501 section 4.3, RFC 7888 (LITERAL+), RFC 3516 (literal8). A line that ends in {n}, {n+},
+ * RFC 3501 section 4.3, RFC 7888 (LITERAL+ and LITERAL-), RFC 3516 (literal8). A line that ends in
+ * {n}, {n+},
  * ~{n} or ~{n+} announces a literal, wherever it stands: no valid command has such an end
  * otherwise. Small literals become part of the command's text; larger ones ("external") are
  * handed out as slices while they arrive and leave only "{n}" CRLF and an entry in the list.
@@ -35,9 +36,13 @@ struct frame_imap_limits {
 	size_t inline_bytes;	 /* sum of inline literals of one command */
 	uint64_t external_bytes; /* one external literal; 0 = external literals are not offered */
 	size_t literals;	 /* in one command */
+	uint64_t nonsync_bytes;	 /* one non-synchronizing literal (LITERAL-); 0 = no such limit */
 };
 extern const struct frame_imap_limits frame_imap_limits_session; /* after login */
 extern const struct frame_imap_limits frame_imap_limits_login;	 /* before: smaller, no external */
+/* The same where LITERAL- is offered instead of LITERAL+. */
+extern const struct frame_imap_limits frame_imap_limits_session_minus;
+extern const struct frame_imap_limits frame_imap_limits_login_minus;
 
 enum frame_imap_event_kind {
 	FRAME_IMAP_MORE,      /* all input is used */
@@ -62,6 +67,7 @@ struct frame_imap_event {
 	bool binary;	 /* LITERAL: ~{n} */
 	bool external;	 /* LITERAL: will be handed out as DATA, is not kept */
 	bool last;	 /* DATA: the literal is complete */
+	bool unasked;	 /* TOO_BIG: it came without waiting, and is above nonsync_bytes */
 };
 
 enum frame_imap_state {
@@ -85,6 +91,7 @@ struct frame_imap {
 	struct frame_imap_event literal; /* as reported; whole until accept or refuse */
 	enum frame_imap_event_kind drop; /* FRAME_IMAP_MORE = the command is fine so far */
 	uint64_t drop_size;
+	bool drop_unasked;
 	bool raw;     /* the next line is no command */
 	bool taken;   /* text was handed out; forget it at the next call */
 	char tag[64]; /* of a dropped command */

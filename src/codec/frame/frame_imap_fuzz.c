@@ -8,6 +8,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static const struct frame_imap_limits limits = {
 	.line_bytes = 100, .inline_bytes = 20, .external_bytes = 200, .literals = 4};
 
+static const struct frame_imap_limits minus = {.line_bytes = 100,
+					       .inline_bytes = 20,
+					       .external_bytes = 200,
+					       .literals = 4,
+					       .nonsync_bytes = 8};
+
 static void check_command(struct imap_input in)
 {
 	size_t last = 0;
@@ -19,10 +25,10 @@ static void check_command(struct imap_input in)
 	}
 }
 
-static void run(struct str in, size_t chunk, struct buf *out)
+static void run(struct str in, const struct frame_imap_limits *lim, size_t chunk, struct buf *out)
 {
 	AUTO(frame_imap) struct frame_imap f;
-	frame_imap_init(&f, &limits);
+	frame_imap_init(&f, lim);
 	for (size_t at = 0; at < in.n; at += chunk) {
 		struct str piece = str_sub(in, at, at + chunk);
 		struct frame_imap_event e;
@@ -55,8 +61,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct str in = {(const char *)data + 1, size - 1};
 	AUTO(buf) struct buf whole = BUF_INIT(MIB(16));
 	AUTO(buf) struct buf cut = BUF_INIT(MIB(16));
-	run(in, size, &whole);
-	run(in, 1 + data[0] % 16, &cut);
+	const struct frame_imap_limits *lim = data[0] & 0x80 ? &minus : &limits;
+	run(in, lim, size, &whole);
+	run(in, lim, 1 + data[0] % 16, &cut);
 	CHECK(str_eq(buf_str(&whole), buf_str(&cut)));
 	return 0;
 }

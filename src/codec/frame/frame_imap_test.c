@@ -4,13 +4,19 @@
 
 static const struct frame_imap_limits limits = {
 	.line_bytes = 80, .inline_bytes = 10, .external_bytes = 100, .literals = 4};
+static const struct frame_imap_limits minus = {.line_bytes = 80,
+					       .inline_bytes = 10,
+					       .external_bytes = 100,
+					       .literals = 4,
+					       .nonsync_bytes = 5};
 static const struct frame_imap_limits no_external = {
 	.line_bytes = 80, .inline_bytes = 10, .external_bytes = 0, .literals = 4};
 
 /*
  * Events as text: [tag:text] a command with its external literals as @pos+size; (n) a literal to
  * decide, with s = waits for "+", e = external, b = binary; {data} of an external literal;
- * !B too big, !R refused, !M malformed, each with its tag. Literals of size 66 are refused.
+ * !B too big, !U too big to come unasked, !R refused, !M malformed, each with its tag. Literals of
+ * size 66 are refused.
  */
 static void note(struct frame_imap *f, struct frame_imap_event e, bool *in_data, struct buf *out)
 {
@@ -39,7 +45,7 @@ static void note(struct frame_imap *f, struct frame_imap_event e, bool *in_data,
 		if (str_eq(e.input.text, STR("i IDLE")))
 			frame_imap_expect_raw(f);
 	} else {
-		buf_addf(out, "!%c%.*s ", "....BRM"[e.kind], STR_ARG(e.tag));
+		buf_addf(out, "!%c%.*s ", e.unasked ? 'U' : "....BRM"[e.kind], STR_ARG(e.tag));
 	}
 }
 
@@ -70,6 +76,7 @@ static const struct {
 	const char *in;
 	const char *want;
 	bool no_external;
+	bool minus;
 } cases[] = {
 	{"a1 NOOP\r\nb2 LOGOUT\r\n", "[a1:a1 NOOP][b2:b2 LOGOUT]"},
 	{"a1 NOOP\nb2 LOGOUT\r\n", "[a1:a1 NOOP][b2:b2 LOGOUT]"},
@@ -103,6 +110,13 @@ static const struct {
 	{"a " D50 D10 D10 "12 {6+}\r\n\r\n{9+}\r\nb NOOP\r\n", "!Ba [b:b NOOP]"},
 	{"a A {1+}\r\nx{1+}\r\nx{1+}\r\nx{1+}\r\nx{1+}\r\n\n\r\nb NOOP\r\n", "!Ba [b:b NOOP]"},
 	{"a A {99999999999999999999}\r\nb NOOP\r\n", "!Ba [b:b NOOP]"},
+	/* LITERAL-: only small ones may come without waiting; the session survives here, too */
+	{"a A {5+}\r\n12345\r\nb NOOP\r\n", "[a:a A {5+}\r\n12345][b:b NOOP]", .minus = true},
+	{"a A {6+}\r\n12345\n\r\nb NOOP\r\n", "!Ua [b:b NOOP]", .minus = true},
+	{"a A {6+}\r\n12345\n {12+}\r\n" D10 "ab\r\nb NOOP\r\n", "!Ua [b:b NOOP]", .minus = true},
+	{"a A {6}\r\n123456\r\nb A {11}\r\n" D10 "Z\r\n",
+	 "(s6)[a:a A {6}\r\n123456](se11){" D10 "Z}[b:b A {11}\r\n@10+11]", .minus = true},
+	{"a A {6}\r\n123456 ~{7+}\r\n1234567\r\nb NOOP\r\n", "(s6)!Ua [b:b NOOP]", .minus = true},
 	/* refused by the caller */
 	{"a A {66}\r\nb NOOP\r\n", "(se66)!Ra [b:b NOOP]"},
 	{"a A {66+}\r\n" D50 D10 "12345\nxyz {2+}\r\n\r\n z\r\nb NOOP\r\n", "(e66)!Ra [b:b NOOP]"},
@@ -121,7 +135,9 @@ static void commands_are_the_same_in_all_chunks(void **state)
 	AUTO(buf) struct buf out = BUF_INIT(KIB(4));
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct str in = str_c(cases[i].in);
-		const struct frame_imap_limits *lim = cases[i].no_external ? &no_external : &limits;
+		const struct frame_imap_limits *lim = cases[i].no_external ? &no_external
+						      : cases[i].minus	   ? &minus
+									   : &limits;
 		for (size_t cut = 1; cut <= in.n; cut++) {
 			run(in, lim, cut, in.n, &out);
 			assert_string_equal(buf_c(&out), cases[i].want);

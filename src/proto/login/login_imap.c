@@ -25,10 +25,15 @@ static bool login_allowed(const struct login_imap *l)
 	return l->tls || l->config.plain_allowed;
 }
 
+static uint32_t literal_kind(const struct login_imap *l)
+{
+	return l->config.literal_minus ? IMAP_CAP_LITERAL_MINUS : 0u;
+}
+
 static void write_capabilities(const struct login_imap *l, struct buf *out)
 {
 	uint32_t when = (l->config.starttls && !l->tls ? IMAP_CAP_STARTTLS : 0u) |
-			(login_allowed(l) ? IMAP_CAP_LOGIN_ALLOWED : 0u);
+			(login_allowed(l) ? IMAP_CAP_LOGIN_ALLOWED : 0u) | literal_kind(l);
 	(void)buf_add(out, STR("CAPABILITY "));
 	(void)imap_capability_write(out, when, l->config.append_max);
 }
@@ -257,7 +262,8 @@ enum login_action login_imap_verdict(struct login_imap *l, enum login_verdict ve
 		return LOGIN_ACTION_NONE;
 	}
 	(void)buf_addf(out, "%.*s OK [CAPABILITY ", STR_ARG(tag));
-	(void)imap_capability_write(out, IMAP_CAP_AUTHENTICATED, l->config.append_max);
+	(void)imap_capability_write(out, IMAP_CAP_AUTHENTICATED | literal_kind(l),
+				    l->config.append_max);
 	(void)buf_add(out, STR("] Logged in.\r\n"));
 	return LOGIN_ACTION_DONE;
 }

@@ -19,6 +19,7 @@
 struct login_imap_config {
 	bool starttls;	     /* TLS can be offered on this port */
 	bool plain_allowed;  /* the peer is trusted: passwords may travel without TLS */
+	bool literal_minus;  /* LITERAL- instead of LITERAL+ is offered, before and after login */
 	const char *version; /* told in ID; NULL = only the name */
 	uint64_t append_max; /* bytes of one appended message, told with the capabilities */
 	unsigned bad_max;    /* the connection ends at this many bad commands; 0 = 10 */

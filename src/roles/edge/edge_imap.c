@@ -58,10 +58,16 @@ static void flush_if_idle(struct session *s)
 /* --- before login
  * ----------------------------------------------------------------------------------------- */
 
+static bool literal_minus(const struct session *s)
+{
+	return str_eq(str_c(s->edge->role->conf->imap_literals), STR("LITERAL-"));
+}
+
 static void init(struct session *s)
 {
 	s->imap.body_fd = -1;
-	frame_imap_init(&s->imap.frame, &frame_imap_limits_login);
+	frame_imap_init(&s->imap.frame, literal_minus(s) ? &frame_imap_limits_login_minus
+							 : &frame_imap_limits_login);
 }
 
 static void begin(struct session *s)
@@ -70,6 +76,7 @@ static void begin(struct session *s)
 	struct login_imap_config config = {.starttls = !s->service->def->tls_at_once,
 					   .append_max = s->edge->role->conf->append_size_max,
 					   .plain_allowed = s->trusted,
+					   .literal_minus = literal_minus(s),
 					   .version = BARID_VERSION};
 	s->imap.login = xcalloc(1, sizeof *s->imap.login);
 	login_imap_init(s->imap.login, &config, s->service->def->tls_at_once);
@@ -109,7 +116,8 @@ static void logged_in(struct session *s)
 	login_imap_clear(s->imap.login);
 	free(s->imap.login);
 	s->imap.login = NULL;
-	frame_imap_set_limits(&s->imap.frame, &frame_imap_limits_session);
+	frame_imap_set_limits(&s->imap.frame, literal_minus(s) ? &frame_imap_limits_session_minus
+							       : &frame_imap_limits_session);
 	session_open_at_backend(s);
 	conn_timeout(s->conn, s->edge->role->conf->imap_idle_timeout_ms);
 }
@@ -330,9 +338,10 @@ static void dropped(struct session *s, const struct frame_imap_event *e)
 	drop_literals(s);
 	if (e->kind == FRAME_IMAP_REFUSED)
 		return; /* answered when it was refused */
-	(void)buf_addf(&out, "%.*s BAD %s\r\n", STR_ARG(e->tag.n ? e->tag : STR("*")),
-		       e->kind == FRAME_IMAP_TOO_BIG ? "[TOOBIG] Command is too large."
-						     : "Command is malformed.");
+	const char *text = e->unasked ? "[TOOBIG] A literal above 4096 bytes has to wait for \"+\"."
+			   : e->kind == FRAME_IMAP_TOO_BIG ? "[TOOBIG] Command is too large."
+							   : "Command is malformed.";
+	(void)buf_addf(&out, "%.*s BAD %s\r\n", STR_ARG(e->tag.n ? e->tag : STR("*")), text);
 	say(s, buf_str(&out));
 }
 

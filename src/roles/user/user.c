@@ -211,6 +211,7 @@ static int open_user(struct role *role, struct fail *why)
 	user.imap = imap_config_default();
 	user.imap.append_max = c->append_size_max;
 	role_show_migrations(role);
+	user.imap.literal_minus = str_eq(str_c(c->imap_literals), STR("LITERAL-"));
 	int r = store_open(&o, &user.store, why);
 	if (r < 0)
 		return r;
