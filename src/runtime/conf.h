@@ -79,6 +79,20 @@ struct conf {
 	uint64_t lifetime_ms;
 	uint64_t delay_warning_ms;
 
+	char *scram;
+	char *scram_sha1;
+	uint64_t scram_iterations;
+	char *master_users;
+	char *master_separator;
+	char *master_services;
+
+	char *oauth_issuer;
+	char *oauth_audience;
+	char *oauth_username;
+	char *oauth_scope;
+	char *oauth_keys;
+	uint64_t oauth_leeway_ms;
+
 	uint64_t store_partitions;
 	uint64_t undelete_ms;
 };

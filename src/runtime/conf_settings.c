@@ -136,6 +136,38 @@ const struct conf_setting conf_settings[] = {
 	{"queue", "delay_warning", CONF_DURATION, CONF_LIVE, AT(delay_warning_ms), "4 h", MINUTE,
 	 30 * DAY, NULL, "When a sender who asked for it hears that the message is late."},
 
+	{"auth", "scram", CONF_CHOICE, CONF_RESTART, AT(scram), "auto", 0, 0, "auto on off",
+	 "Offer SCRAM-SHA-256, which proves a password without sending it. auto: as soon as every "
+	 "active account has keys, which are learned when its password comes by TLS."},
+	{"auth", "scram_sha1", CONF_CHOICE, CONF_RESTART, AT(scram_sha1), "off", 0, 0, "off on",
+	 "Offer SCRAM-SHA-1 beside it, for clients that know nothing better."},
+	{"auth", "scram_iterations", CONF_NUMBER, CONF_RESTART, AT(scram_iterations), "100000", 100000, 4000000,
+	 NULL,
+	 "Rounds of PBKDF2 in new SCRAM keys. Clients compute them too. When it is raised, keys "
+	 "are made anew as passwords come by TLS."},
+	{"auth", "master_users", CONF_CHOICE, CONF_RESTART, AT(master_users), "off", 0, 0, "off on",
+	 "Let master users log in to the accounts of others, with their own passwords."},
+	{"auth", "master_separator", CONF_TEXT, CONF_RESTART, AT(master_separator), "*", 1, 1, NULL,
+	 "What stands between account and master user in a login name: alice@example.org*root."},
+	{"auth", "master_services", CONF_TEXT, CONF_RESTART, AT(master_services), "imap", 0, 100, NULL,
+	 "Services that master users may log in to, separated by blanks: imap, smtp, pop3, "
+	 "managesieve, web, dav, eas."},
+
+	{"oauth", "issuer", CONF_TEXT, CONF_RESTART, AT(oauth_issuer), "", 0, 1000, NULL,
+	 "Whose access tokens are taken by OAUTHBEARER and XOAUTH2: the text of the claim iss. "
+	 "Empty = off."},
+	{"oauth", "audience", CONF_TEXT, CONF_RESTART, AT(oauth_audience), "", 0, 1000, NULL,
+	 "What the claim aud of a token must name. Needed when there is an issuer."},
+	{"oauth", "username_claim", CONF_TEXT, CONF_RESTART, AT(oauth_username), "email", 1, 100, NULL,
+	 "The claim that holds the account's address."},
+	{"oauth", "scope", CONF_TEXT, CONF_RESTART, AT(oauth_scope), "", 0, 200, NULL,
+	 "A word that the claim scope (or scp) must hold. Empty = any."},
+	{"oauth", "keys", CONF_TEXT, CONF_RESTART, AT(oauth_keys), "oauth-keys.json", 1, 200, NULL,
+	 "The issuer's public keys (JWKS, RFC 7517): a file in the folder dir of the state folder. "
+	 "A new one is read within seconds."},
+	{"oauth", "leeway", CONF_DURATION, CONF_RESTART, AT(oauth_leeway_ms), "60 s", 0, 10 * MINUTE, NULL,
+	 "How far the issuer's clock may be off."},
+
 	{"store", "partitions", CONF_NUMBER, CONF_RESTART, AT(store_partitions), "16", 1, 1024,
 	 NULL, "Files that the mail of all accounts is spread over. Fixed when the store is made."},
 	{"store", "undelete", CONF_DURATION, CONF_LIVE, AT(undelete_ms), "14 d", 0, 3650 * DAY,

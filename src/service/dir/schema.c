@@ -141,6 +141,38 @@ static const char ids_sql[] =
 	" UPDATE barid_account SET username = NEW.username, was = NEW.username"
 	" WHERE username = OLD.username; END;";
 
+/*
+ * Other ways to prove who one is. They belong to the account's id, and go when its mailbox does,
+ * whoever deletes that.
+ */
+static const char credentials_sql[] =
+	"CREATE TABLE barid_scram (account INTEGER NOT NULL, credential INTEGER NOT NULL,"
+	" mechanism TEXT NOT NULL, iterations INTEGER NOT NULL, salt BLOB NOT NULL,"
+	" stored_key BLOB NOT NULL, server_key BLOB NOT NULL,"
+	" password_digest BLOB," /* of mailbox.password; NULL with an app password */
+	" PRIMARY KEY (account, mechanism, credential)) WITHOUT ROWID;"
+	"CREATE TABLE barid_app_password (" SERIAL ", account INTEGER NOT NULL,"
+	" label VARCHAR(100) COLLATE NOCASE NOT NULL, hash BLOB NOT NULL,"
+	" services TEXT NOT NULL DEFAULT '', networks TEXT NOT NULL DEFAULT '',"
+	" addresses TEXT NOT NULL DEFAULT '', created DATETIME NOT NULL,"
+	" expires DATETIME, last_used DATETIME, UNIQUE (account, label));"
+	"CREATE TABLE barid_totp (account INTEGER PRIMARY KEY, secret BLOB NOT NULL,"
+	" created DATETIME NOT NULL, confirmed DATETIME, last_step INTEGER NOT NULL DEFAULT 0,"
+	" app_only TINYINT NOT NULL DEFAULT 1);"
+	"CREATE TABLE barid_recovery (account INTEGER NOT NULL, hash BLOB NOT NULL,"
+	" used DATETIME, PRIMARY KEY (account, hash)) WITHOUT ROWID;"
+	"CREATE TABLE barid_master (name VARCHAR(255) COLLATE NOCASE PRIMARY KEY NOT NULL,"
+	" password VARCHAR(255) NOT NULL, services TEXT NOT NULL DEFAULT '',"
+	" created DATETIME NOT NULL, modified DATETIME NOT NULL," ON("active") ");"
+	"CREATE TRIGGER barid_app_password_gone AFTER DELETE ON barid_app_password BEGIN"
+	" DELETE FROM barid_scram WHERE account = OLD.account AND credential = OLD.id; END;"
+	"CREATE TRIGGER barid_credentials_gone AFTER UPDATE OF username ON barid_account"
+	" WHEN NEW.username IS NULL BEGIN"
+	" DELETE FROM barid_app_password WHERE account = NEW.id;"
+	" DELETE FROM barid_scram WHERE account = NEW.id;"
+	" DELETE FROM barid_totp WHERE account = NEW.id;"
+	" DELETE FROM barid_recovery WHERE account = NEW.id; END;";
+
 /* clang-format on */
 
 static const struct db_migration steps[] = {
@@ -149,6 +181,7 @@ static const struct db_migration steps[] = {
 	{"aliases, forwardings and lists", lists_sql},
 	{"copies, relays and shares", policy_sql},
 	{"account ids", ids_sql},
+	{"app passwords, SCRAM keys, second factors, master users", credentials_sql},
 };
 
 int dir_schema(struct db *db, struct fail *why)
