@@ -17,10 +17,13 @@ static void published_messages_are_taken_apart(void **state)
 		0);
 	assert_str(m.user, "user@example.com");
 	assert_str(m.token, "vF9dft4qmTc2Nvb3RlckBhbHRhdmlzdGEuY29tCg==");
-	assert_int_equal(oauthbearer_parse(STR("y,,\x01" "auth=bearer x" A A), &m), 0);
+	assert_int_equal(oauthbearer_parse(STR("y,,\x01"
+					       "auth=bearer x" A A),
+					   &m),
+			 0);
 	assert_int_equal(m.user.n, 0);
-	assert_int_equal(
-		xoauth2_parse(STR("user=a@example.com" A "auth=Bearer ya29.x" A A), &m), 0);
+	assert_int_equal(xoauth2_parse(STR("user=a@example.com" A "auth=Bearer ya29.x" A A), &m),
+			 0);
 	assert_str(m.user, "a@example.com");
 	assert_str(m.token, "ya29.x");
 }
@@ -28,10 +31,20 @@ static void published_messages_are_taken_apart(void **state)
 static void what_is_no_message_is_refused(void **state)
 {
 	static const char *const bearer[] = {
-		"", "n,,", "n,," A, "n,," A A, "n,," A "host=x" A A, "p=tls-exporter,," A "auth=Bearer x" A A,
-		"n,," A "auth=Bearer x" A, "n,," A "auth=Bearer " A A, "n,," A "auth=Bearer a b" A A,
-		"n,," A "auth=Bearer a" A "auth=Bearer b" A A, "n,x," A "auth=Bearer a" A A,
-		"n,a=," A "auth=Bearer a" A A, "n,,x" A "auth=Bearer a" A A, "n,," A "=x" A "auth=Bearer a" A A,
+		"",
+		"n,,",
+		"n,," A,
+		"n,," A A,
+		"n,," A "host=x" A A,
+		"p=tls-exporter,," A "auth=Bearer x" A A,
+		"n,," A "auth=Bearer x" A,
+		"n,," A "auth=Bearer " A A,
+		"n,," A "auth=Bearer a b" A A,
+		"n,," A "auth=Bearer a" A "auth=Bearer b" A A,
+		"n,x," A "auth=Bearer a" A A,
+		"n,a=," A "auth=Bearer a" A A,
+		"n,,x" A "auth=Bearer a" A A,
+		"n,," A "=x" A "auth=Bearer a" A A,
 	};
 	static const char *const google[] = {"", "user=a", "user=" A "auth=Bearer x" A A,
 					     "auth=Bearer x" A A, "user=a" A "auth=Bearer x" A};
@@ -43,13 +56,16 @@ static void what_is_no_message_is_refused(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(google); i++)
 		if (xoauth2_parse(str_c(google[i]), &m) != -FAIL_SYNTAX)
 			fail_msg("accepted %zu", i);
-	assert_int_equal(oauthbearer_parse(STR("n,,\x01" "auth=Basic x" A A), &m),
+	assert_int_equal(oauthbearer_parse(STR("n,,\x01"
+					       "auth=Basic x" A A),
+					   &m),
 			 -FAIL_UNSUPPORTED);
 }
 
 static void tokens_have_three_parts(void **state)
 {
-	static const char *const bad[] = {"", "a", "a.b", ".b.c", "a..c", "a.b.c.d", "a.b.c=", "a+.b.c"};
+	static const char *const bad[] = {"",	  "a",	     "a.b",    ".b.c",
+					  "a..c", "a.b.c.d", "a.b.c=", "a+.b.c"};
 	struct jwt_parts p;
 	AUTO(buf) struct buf b = BUF_INIT(16);
 	(void)state;

@@ -14,17 +14,15 @@ static void published_messages_are_taken_apart(void **state)
 	assert_str(f.bare, "n=user,r=rOprNGfwEbeRWgbNEkqO");
 	assert_str(f.user, "user");
 	assert_str(f.nonce, "rOprNGfwEbeRWgbNEkqO");
-	assert_int_equal(
-		scram_client_final_parse(
-			STR("c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,"
-			    "p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ="),
-			&l),
-		0);
+	assert_int_equal(scram_client_final_parse(
+				 STR("c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,"
+				     "p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ="),
+				 &l),
+			 0);
 	assert_str(l.binding, "biws");
 	assert_str(l.nonce, "rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0");
 	assert_str(l.proof, "dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=");
-	assert_str(l.without_proof,
-		   "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0");
+	assert_str(l.without_proof, "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0");
 	assert_true(scram_binding_is(l.binding, STR("n,,"), STR("")));
 	assert_false(scram_binding_is(l.binding, STR("y,,"), STR("")));
 	assert_false(scram_binding_is(l.binding, STR("n,,"), STR("x")));
@@ -48,14 +46,32 @@ static void header_says_who_and_how(void **state)
 static void what_is_no_message_is_refused(void **state)
 {
 	static const char *const firsts[] = {
-		"",	       "n",	    "n,",	 "n,,",		"x,,n=u,r=x",
-		"n,b,n=u,r=x", "n,,r=x",    "n,,n=,r=x", "n,,n=u,r=",	"n,,n=u",
-		"n,,n=u,r=a b", "n,a=,n=u,r=x", "p=,,n=u,r=x", "p=a b,,n=u,r=x", "p,,n=u,r=x",
+		"",
+		"n",
+		"n,",
+		"n,,",
+		"x,,n=u,r=x",
+		"n,b,n=u,r=x",
+		"n,,r=x",
+		"n,,n=,r=x",
+		"n,,n=u,r=",
+		"n,,n=u",
+		"n,,n=u,r=a b",
+		"n,a=,n=u,r=x",
+		"p=,,n=u,r=x",
+		"p=a b,,n=u,r=x",
+		"p,,n=u,r=x",
 		"n,,n=u\xff,r=x",
 	};
 	static const char *const finals[] = {
-		"", "c=biws", "c=biws,r=x", "c=biws,r=x,q=1", "r=x,c=biws,p=AA==", "c=biws,r=,p=A",
-		"p=AA==", "c=biws,p=AA==",
+		"",
+		"c=biws",
+		"c=biws,r=x",
+		"c=biws,r=x,q=1",
+		"r=x,c=biws,p=AA==",
+		"c=biws,r=,p=A",
+		"p=AA==",
+		"c=biws,p=AA==",
 	};
 	struct scram_client_first f;
 	struct scram_client_final l;

@@ -16,6 +16,7 @@
 #include "sys/clock.h"
 #include "sys/counter.h"
 #include "sys/log.h"
+#include <stdatomic.h>
 
 COUNTER(logins_ok, "dir.logins", "logins granted");
 COUNTER(logins_refused, "dir.logins-refused", "logins refused");
@@ -25,6 +26,7 @@ COUNTER(routes, "dir.routes", "addresses resolved");
 #define LOGIN_THREADS  4
 #define ARENA_BYTES    MIB(4)
 #define FLUSH_MS       1000
+#define OFFER_MS       1000
 
 struct dir_role {
 	struct dir *dir;
@@ -32,6 +34,12 @@ struct dir_role {
 	struct loop_timer flush;
 	struct lane flush_lane;
 	struct job flush_job;
+	/* What edge was told to offer; looked at anew now and then. */
+	struct loop_timer offer;
+	struct lane offer_lane;
+	struct job offer_job;
+	uint32_t offered;
+	atomic_bool offer_again; /* edge is new and knows nothing */
 	struct role *role;
 };
 static struct dir_role self;
@@ -121,20 +129,26 @@ static void usage(struct role *role, struct ipc_packet *p)
  * ----------------------------------------------------------------------------------------------------
  */
 
+/* Whose login it is. */
+struct who {
+	uint64_t session;
+	struct str service;
+	const struct msg_peer *peer;
+};
+
 /* Tell the role that will act for the account; it has agreed when this returns 0. */
-static int hand_out(struct role *role, const struct msg_login *m, const struct dir_grant *g,
-		    struct fail *why)
+static int hand_out(struct role *role, struct who who, const struct dir_grant *g, struct fail *why)
 {
-	bool mail = str_starts(m->service, STR("imap"));
+	bool mail = str_starts(who.service, STR("imap"));
 	struct dir_account account = {0};
 	AUTO(arena) struct arena a = ARENA_INIT(ARENA_BYTES);
 	struct ipc_packet *reply = NULL;
 	int r = dir_account_by_id(self.dir, g->account, &a, &account, why);
 	if (r < 0)
 		return r;
-	struct msg_grant grant = {.session = m->session,
+	struct msg_grant grant = {.session = who.session,
 				  .account = g->account.v,
-				  .service = m->service,
+				  .service = who.service,
 				  .address = g->address,
 				  .quota_bytes = account.quota_bytes};
 	struct ipc_question q = {
@@ -145,13 +159,24 @@ static int hand_out(struct role *role, const struct msg_login *m, const struct d
 	return r;
 }
 
+static struct dir_place place_of(struct who who)
+{
+	return (struct dir_place){.service = str_starts(who.service, STR("imap")) ? DIR_IMAP
+										   : DIR_SMTP,
+				  .channel = who.peer->tls	 ? DIR_TLS
+					     : who.peer->trusted ? DIR_SECURED
+								 : DIR_CLEAR,
+				  .peer = who.peer->ip};
+}
+
 /* One form for every attempt, so that fail2ban and people can read it. */
-static void log_login(const struct msg_login *m, const struct dir_grant *g)
+static void log_login(struct who who, const struct dir_grant *g)
 {
 	log_event(g->granted ? LOG_INFO : LOG_WARN, "login",
-		  log_c("result", g->granted ? "ok" : "refused"), log_str("user", m->username),
-		  log_str("service", m->service), log_str("rip", m->peer.ip),
-		  log_c("tls", m->peer.tls ? "yes" : "no"), log_c("reason", g->reason));
+		  log_c("result", g->granted ? "ok" : "refused"), log_c("user", g->username),
+		  log_c("mech", g->mechanism), log_str("service", who.service),
+		  log_str("rip", who.peer->ip), log_c("tls", who.peer->tls ? "yes" : "no"),
+		  log_c("reason", g->reason));
 }
 
 static uint32_t delay_until(struct mono_ns t)
@@ -160,38 +185,107 @@ static uint32_t delay_until(struct mono_ns t)
 	return t.v == 0 || ms <= 0 ? 0 : (uint32_t)MIN(ms, INT64_C(60000));
 }
 
+/* What dir decided, to the one who will act for it and to edge. */
+static void answer_login(struct role *role, struct ipc_packet *p, struct who who,
+			 const struct dir_step *step, struct fail *why)
+{
+	const struct dir_grant *g = &step->grant;
+	struct msg_login_reply reply = {.more = step->more, .challenge = step->challenge};
+	if (!step->more) {
+		log_login(who, g);
+		int r = g->granted ? hand_out(role, who, g, why) : 0;
+		if (r < 0) {
+			log_event(LOG_ERROR, "login.failed", log_fail(why));
+			(void)ipc_reply_fail(p, why);
+			return;
+		}
+		counter_add(g->granted ? &logins_ok : &logins_refused, 1);
+		reply.granted = g->granted;
+		reply.shard = role_shard(role, g->account);
+		reply.delay_ms = delay_until(g->not_before);
+	}
+	(void)ipc_reply(p, IPC_LOGIN_REPLY, &reply);
+}
+
 static void login(struct role *role, struct ipc_packet *p)
 {
 	struct msg_login m;
 	struct fail why = FAIL_INIT;
-	struct dir_grant g = {0};
+	struct dir_step step = {0};
 	AUTO(arena) struct arena a = ARENA_INIT(ARENA_BYTES);
 	int r = msg_login_read(p, &m);
+	struct who who = {m.session, m.service, &m.peer};
 	if (r == 0) {
-		struct dir_login l = {.service = str_starts(m.service, STR("imap")) ? DIR_IMAP
-										    : DIR_SMTP,
-				      .channel = m.peer.tls	  ? DIR_TLS
-						 : m.peer.trusted ? DIR_SECURED
-								  : DIR_CLEAR,
+		struct dir_login l = {.place = place_of(who),
 				      .username = m.username,
 				      .password = m.password,
-				      .peer = m.peer.ip};
-		r = dir_auth(self.dir, &l, &a, &g, &why);
+				      .mechanism = m.mechanism};
+		r = dir_auth(self.dir, &l, &a, &step.grant, &why);
 	}
-	if (r == 0)
-		log_login(&m, &g);
-	if (r == 0 && g.granted)
-		r = hand_out(role, &m, &g, &why);
 	if (r < 0) {
 		log_event(LOG_ERROR, "login.failed", log_fail(&why));
 		(void)ipc_reply_fail(p, &why);
 		return;
 	}
-	counter_add(g.granted ? &logins_ok : &logins_refused, 1);
-	struct msg_login_reply reply = {.granted = g.granted,
-					.shard = role_shard(role, g.account),
-					.delay_ms = delay_until(g.not_before)};
-	(void)ipc_reply(p, IPC_LOGIN_REPLY, &reply);
+	answer_login(role, p, who, &step, &why);
+}
+
+static void login_sasl(struct role *role, struct ipc_packet *p)
+{
+	struct msg_login_sasl m;
+	struct fail why = FAIL_INIT;
+	struct dir_step step = {0};
+	AUTO(arena) struct arena a = ARENA_INIT(ARENA_BYTES);
+	int r = msg_login_sasl_read(p, &m);
+	struct who who = {m.session, m.service, &m.peer};
+	struct dir_sasl s = {.session = m.session, .mechanism = m.mechanism, .binding = m.binding};
+	if (r == 0) {
+		s.place = place_of(who);
+		r = m.first ? dir_sasl_begin(self.dir, &s, m.message, &a, &step, &why)
+			    : dir_sasl_next(self.dir, m.session, m.message, &a, &step, &why);
+	}
+	if (r < 0) {
+		log_event(LOG_ERROR, "login.failed", log_fail(&why));
+		(void)ipc_reply_fail(p, &why);
+		return;
+	}
+	answer_login(role, p, who, &step, &why);
+}
+
+static void login_drop(struct role *role, struct ipc_packet *p)
+{
+	struct msg_login_drop m;
+	(void)role;
+	if (msg_login_drop_read(p, &m) == 0)
+		dir_sasl_end(self.dir, m.session);
+}
+
+/* --- what is offered
+ * ------------------------------------------------------------------------------------------------
+ */
+
+/* On a thread: it may look at every account. */
+static void offer_now(struct job *job)
+{
+	struct fail why = FAIL_INIT;
+	struct msg_login_offer m = {0};
+	(void)job;
+	if (dir_offer(self.dir, &m.mechanisms, &why) < 0) {
+		log_event(LOG_WARN, "dir.offer", log_fail(&why));
+		return;
+	}
+	if (m.mechanisms == self.offered && !atomic_exchange(&self.offer_again, false))
+		return;
+	if (ipc_send(role_peer(self.role, "edge", 0), (struct trace_id){0}, IPC_LOGIN_OFFER, &m) ==
+	    0)
+		self.offered = m.mechanisms;
+}
+
+static void offer_due(struct loop_timer *t)
+{
+	if (lane_idle(&self.offer_lane))
+		lane_submit(&self.offer_lane, &self.offer_job);
+	loop_timer_in(self.role->loop, t, OFFER_MS);
 }
 
 /* --- management
@@ -300,6 +394,11 @@ static int open_dir(struct role *role, struct fail *why)
 	struct dir_config c = dir_config_default();
 	c.path = "dir/vmail.db";
 	role_show_migrations(role);
+	c.scram = strcmp(role->conf->scram, "on") == 0	  ? DIR_SCRAM_ON
+		  : strcmp(role->conf->scram, "off") == 0 ? DIR_SCRAM_OFF
+							  : DIR_SCRAM_AUTO;
+	c.scram_sha1 = strcmp(role->conf->scram_sha1, "on") == 0;
+	c.scram_iterations = (unsigned)role->conf->scram_iterations;
 	int r = dir_open(&c, &self.dir, why);
 	if (r < 0)
 		return r;
@@ -310,7 +409,20 @@ static int open_dir(struct role *role, struct fail *why)
 	self.flush_job.run = flush_now;
 	self.flush.fire = flush_due;
 	loop_timer_in(role->loop, &self.flush, FLUSH_MS);
+	lane_init(&self.offer_lane, self.lookups);
+	self.offer_job.run = offer_now;
+	self.offer.fire = offer_due;
+	self.offer_again = true;
+	loop_timer_in(role->loop, &self.offer, 1);
 	return 0;
+}
+
+static void peer_up(struct role *role, struct ipc_channel *peer)
+{
+	if (strcmp(ipc_channel_name(peer), "edge") != 0)
+		return;
+	self.offer_again = true;
+	loop_timer_in(role->loop, &self.offer, 1);
 }
 
 /* Who may ask what. A role that asks for more is broken, or worse. */
@@ -320,7 +432,10 @@ static const struct {
 	bool login;
 	void (*fn)(struct role *role, struct ipc_packet *p);
 } questions[] = {
-	{IPC_LOGIN, "edge", true, login},   {IPC_ROUTE, "mta", false, route},
+	{IPC_LOGIN, "edge", true, login},
+	{IPC_LOGIN_SASL, "edge", true, login_sasl},
+	{IPC_LOGIN_DROP, "edge", false, login_drop},
+	{IPC_ROUTE, "mta", false, route},
 	{IPC_ROUTE, "queue", false, route}, {IPC_SENDER_ALLOWED, "mta", false, sender_allowed},
 	{IPC_USAGE, "user", false, usage},  {IPC_ACCOUNT, "user", false, account},
 };
@@ -350,6 +465,7 @@ static void finish(struct role *role)
 static void stop(struct role *role)
 {
 	loop_timer_clear(role->loop, &self.flush);
+	loop_timer_clear(role->loop, &self.offer);
 	role_stop_aside(role, finish);
 }
 
@@ -362,6 +478,7 @@ static const struct role_ops ops = {.name = "dir",
 				    .n_paths = ARRAY_LEN(paths),
 				    .open = open_dir,
 				    .message = message,
+				    .peer_up = peer_up,
 				    .admin = admin,
 				    .stop = stop};
 

@@ -296,6 +296,7 @@ int user_add(struct order *o, struct fail *why)
 		r = add_forwarding(o, x.full, x.full, FORWARD_USER, why);
 	if (r == 0)
 		r = apply_settings(o, settings, ARRAY_LEN(settings), x.full, why);
+	o->learn = x.full;
 	if (r == 0)
 		say(o, "user %.*s created%s", STR_ARG(x.full),
 		    o->hash.p ? "" : "; no login until a password is set");
@@ -450,6 +451,7 @@ int user_show(struct order *o, struct fail *why)
 
 static int write_password(struct order *o, struct str username, struct fail *why)
 {
+	o->learn = username;
 	return RUN(o, why,
 		   "UPDATE mailbox SET password = ?2, passwordlastchange = ?3, modified = ?3"
 		   " WHERE username = ?1",

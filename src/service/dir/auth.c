@@ -3,26 +3,15 @@
  * Logins. Every refusal looks alike from outside: the same text, the same delay, and a hash
  * computed whether or not the user exists.
  */
-#include "dir_int.h"
+#include "auth_int.h"
 
 #include "base/num.h"
 #include "login_cache.h"
 #include "password.h"
+#include "scram.h"
 #include "slowdown.h"
 #include "sys/clock.h"
 #include <arpa/inet.h>
-
-#define REFUSED "Authentication failed."
-#define GRANTED "Logged in."
-
-/* What a login needs of the mailbox row. Texts live in the caller's arena. */
-struct login_row {
-	struct dir_account account;
-	struct str stored;
-	bool service_on;
-	bool mailbox_active;
-	struct str allow_nets; /* {NULL, 0} = from everywhere */
-};
 
 /* Which columns must all be on. A service over TLS needs both words that the reference has used. */
 static const char *const flags[DIR_SERVICES][3] = {
@@ -44,9 +33,8 @@ static const char *const flags[DIR_SERVICES][3] = {
 static const char *const names[DIR_SERVICES] = {"smtp", "imap", "pop3", "managesieve",
 						"web",	"dav",	"eas",	"deliver"};
 
-/* 1 and the row, or 0: no such mailbox. */
-static int load(struct dir *d, const struct dir_login *l, struct str username, struct arena *a,
-		struct login_row *ret, struct fail *why)
+int login_load(struct dir *d, const struct dir_place *l, struct str username, struct arena *a,
+	       struct login_row *ret, struct fail *why)
 {
 	struct login_row out = {0};
 	struct db_stmt *st = NULL;
@@ -133,7 +121,7 @@ static bool in_net(const struct ip *ip, struct str net)
 
 /* The column's list, divided by commas or blanks. An empty one lets nobody in, as in the reference.
  */
-static bool nets_allow(struct str nets, struct str peer)
+bool login_nets_allow(struct str nets, struct str peer)
 {
 	struct str rest = nets;
 	struct str part;
@@ -155,7 +143,7 @@ static bool nets_allow(struct str nets, struct str peer)
 
 /* ---- the decision ---- */
 
-static void set_reason(struct dir_grant *g, const char *text, const char *more)
+void login_reason(struct dir_grant *g, const char *text, const char *more)
 {
 	(void)snprintf(g->reason, sizeof g->reason, "%s%.80s", text, more);
 }
@@ -169,7 +157,7 @@ static bool check_password(struct dir *d, const struct dir_login *l, const struc
 
 	if (row->stored.n == 0) {
 		password_verify_nobody(l->password);
-		set_reason(g, "account has no password", "");
+		login_reason(g, "account has no password", "");
 		return false;
 	}
 	if (login_cache_has(d->cache, row->account.address, row->stored, l->password)) {
@@ -179,31 +167,42 @@ static bool check_password(struct dir *d, const struct dir_login *l, const struc
 	int r = password_verify(row->stored, l->password, &why);
 	if (r == 1) {
 		login_cache_add(d->cache, row->account.address, row->stored, l->password);
+		if (l->place.channel != DIR_CLEAR)
+			scram_learn(d, row->account.id, row->stored, l->password);
 		return true;
 	}
 	if (r < 0) {
 		password_verify_nobody(l->password);
-		set_reason(g, "stored hash: ", why.detail);
+		login_reason(g, "stored hash: ", why.detail);
 	} else {
-		set_reason(g, "wrong password", "");
+		login_reason(g, "wrong password", "");
 	}
 	return false;
 }
 
-/* Everything but the password. */
-static bool check_rules(const struct dir_login *l, const struct login_row *row, struct dir_grant *g)
+bool login_rules(const struct dir_place *l, const struct login_row *row, struct dir_grant *g)
 {
 	if (!row->mailbox_active)
-		set_reason(g, "account is switched off", "");
+		login_reason(g, "account is switched off", "");
 	else if (!row->account.active)
-		set_reason(g, "domain is switched off or only backed up", "");
+		login_reason(g, "domain is switched off or only backed up", "");
 	else if (!row->service_on)
-		set_reason(g, "service is off for the account: ", names[l->service]);
-	else if (!nets_allow(row->allow_nets, l->peer))
-		set_reason(g, "address is not in allow_nets", "");
+		login_reason(g, "service is off for the account: ", names[l->service]);
+	else if (!login_nets_allow(row->allow_nets, l->peer))
+		login_reason(g, "address is not in allow_nets", "");
 	else
 		return true;
 	return false;
+}
+
+int login_granted(const struct login_row *row, struct arena *a, struct dir_grant *g,
+		  struct fail *why)
+{
+	g->granted = true;
+	g->account = row->account.id;
+	g->address = arena_str(a, row->account.address);
+	g->name = arena_str(a, row->account.name);
+	return g->address.p && g->name.p ? 0 : fail_set(why, FAIL_LIMIT, NULL, "arena full");
 }
 
 static int decide(struct dir *d, const struct dir_login *l, struct str username, struct arena *a,
@@ -211,22 +210,39 @@ static int decide(struct dir *d, const struct dir_login *l, struct str username,
 {
 	AUTO(arena) struct arena scratch = ARENA_INIT(KIB(32));
 	struct login_row row = {0};
-	int r = username.n ? load(d, l, username, &scratch, &row, why) : 0;
+	int r = username.n ? login_load(d, &l->place, username, &scratch, &row, why) : 0;
 
 	if (r < 0)
 		return r;
 	if (r == 0) {
 		password_verify_nobody(l->password);
-		set_reason(g, "no such user", "");
+		login_reason(g, "no such user", "");
 		return 0;
 	}
-	if (!check_password(d, l, &row, g) || !check_rules(l, &row, g))
+	if (!check_password(d, l, &row, g) || !login_rules(&l->place, &row, g))
 		return 0;
-	g->granted = true;
-	g->account = row.account.id;
-	g->address = arena_str(a, row.account.address);
-	g->name = arena_str(a, row.account.name);
-	return g->address.p && g->name.p ? 0 : fail_set(why, FAIL_LIMIT, NULL, "arena full");
+	return login_granted(&row, a, g, why);
+}
+
+struct dir_grant login_begin(struct str mechanism, struct str username)
+{
+	struct dir_grant g = {.client_text = LOGIN_REFUSED};
+
+	(void)snprintf(g.mechanism, sizeof g.mechanism, "%.*s", STR_ARG(mechanism));
+	(void)snprintf(g.username, sizeof g.username, "%.*s", STR_ARG(username));
+	return g;
+}
+
+void login_end(struct dir *d, const struct dir_place *l, struct str username,
+	       struct mono_ns start, struct dir_grant *g)
+{
+	if (g->granted) {
+		g->client_text = LOGIN_GRANTED;
+		g->not_before = slowdown_succeeded(d->slow, l->peer, username, start);
+		dir_login_seen(d, g->account, l->service);
+	} else {
+		g->not_before = slowdown_failed(d->slow, l->peer, username, start);
+	}
 }
 
 int dir_auth(struct dir *d, const struct dir_login *l, struct arena *a, struct dir_grant *ret,
@@ -234,26 +250,19 @@ int dir_auth(struct dir *d, const struct dir_login *l, struct arena *a, struct d
 {
 	AUTO(arena) struct arena scratch = ARENA_INIT(KIB(16));
 	struct mono_ns start = clock_mono();
-	struct dir_grant g = {.client_text = REFUSED};
+	struct dir_grant g = login_begin(l->mechanism.n ? l->mechanism : STR("PLAIN"), l->username);
 	struct addr x = {0};
 	struct str username = STR_NULL;
 
-	if ((unsigned)l->service >= DIR_SERVICES || (unsigned)l->channel > DIR_TLS)
-		return fail_set(why, FAIL_BUG, NULL, "login to service %d", (int)l->service);
+	if ((unsigned)l->place.service >= DIR_SERVICES || (unsigned)l->place.channel > DIR_TLS)
+		return fail_set(why, FAIL_BUG, NULL, "login to service %d", (int)l->place.service);
 	if (addr_parse(l->username, 0, &scratch, &x, NULL) == 0)
 		username = x.full;
 	int r = decide(d, l, username, a, &g, why);
 	if (r < 0)
 		return r;
-	if (g.granted) {
-		g.client_text = GRANTED;
-		g.not_before = slowdown_succeeded(d->slow, l->peer, username, start);
-		dir_login_seen(d, g.account, l->service);
-	} else {
-		/* What is no address still counts, under the text that was given. */
-		g.not_before = slowdown_failed(d->slow, l->peer,
-					       username.n ? username : l->username, start);
-	}
+	/* What is no address still counts, under the text that was given. */
+	login_end(d, &l->place, username.n ? username : l->username, start, &g);
 	*ret = g;
 	return 0;
 }

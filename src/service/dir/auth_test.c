@@ -4,7 +4,7 @@
 static struct dir_grant login_from(struct home *h, enum dir_service s, enum dir_channel c,
 				   const char *user, const char *password, const char *peer)
 {
-	struct dir_login l = {s, c, str_c(user), str_c(password), str_c(peer)};
+	struct dir_login l = {{s, c, str_c(peer)}, str_c(user), str_c(password)};
 	struct dir_grant g;
 	assert_ok(dir_auth(h->d, &l, &h->a, &g, &h->why), &h->why);
 	return g;

@@ -6,9 +6,12 @@
 
 #include "base/check.h"
 #include "dir_int.h"
+#include "dir_key.h"
+#include "exchange.h"
 #include "login_cache.h"
 #include "slowdown.h"
 #include "sys/clock.h"
+#include "sys/fs.h"
 
 struct login_seen {
 	struct account_id id;
@@ -32,6 +35,10 @@ struct dir_config dir_config_default(void)
 		.known_ttl_s = 30 * 86400,
 		.slow_entries = 8192,
 		.account_free = 5,
+		.scram = DIR_SCRAM_AUTO,
+		.scram_iterations = 100000,
+		.exchanges_max = 4096,
+		.exchange_ttl_s = 60,
 	};
 }
 
@@ -46,9 +53,12 @@ int dir_open(const struct dir_config *c, struct dir **ret, struct fail *why)
 	(void)pthread_mutex_init(&d->lock, NULL);
 	d->cache = login_cache_new(c->cache_max, c->cache_ttl_s);
 	d->slow = slowdown_new(c);
+	d->exchanges = exchanges_new(c->exchanges_max, c->exchange_ttl_s);
 	int r = db_open(&o, &d->db, why);
 	if (r == 0)
 		r = dir_schema(d->db, why);
+	if (r == 0)
+		r = dir_key_open(c->fs ? c->fs : fs_real(), c->path, &d->key, why);
 	if (r < 0) {
 		dir_close(d);
 		return fail_wrap(why, r, "directory %s", c->path);
@@ -75,6 +85,8 @@ void dir_close(struct dir *d)
 	map_clear(&d->seen);
 	login_cache_free(d->cache);
 	slowdown_free(d->slow);
+	exchanges_free(d->exchanges);
+	secret_clear(&d->key);
 	(void)pthread_mutex_destroy(&d->lock);
 	free(d->storage_base);
 	free(d->storage_node);

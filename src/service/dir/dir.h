@@ -24,6 +24,13 @@
 struct dir;
 struct fs;
 
+/* Is SCRAM offered? */
+enum dir_scram {
+	DIR_SCRAM_AUTO, /* when every active account has keys */
+	DIR_SCRAM_ON,
+	DIR_SCRAM_OFF,
+};
+
 struct dir_config {
 	const char *path;	  /* vmail.db; made when missing */
 	struct fs *fs;		  /* NULL: the real file system */
@@ -41,6 +48,11 @@ struct dir_config {
 	unsigned known_ttl_s;	/* a source that logged in stays known this long */
 	unsigned slow_entries;	/* bound of each slow-down table */
 	unsigned account_free;	/* failures on one account before strangers are slowed */
+	enum dir_scram scram;
+	bool scram_sha1;	  /* SCRAM-SHA-1 too */
+	unsigned scram_iterations; /* of new keys */
+	unsigned exchanges_max;	  /* SASL exchanges under way */
+	unsigned exchange_ttl_s;  /* one that is not continued is forgotten after this */
 };
 
 /* Good values for everything but path and fs. */
@@ -145,15 +157,21 @@ MUST_CHECK int dir_flush(struct dir *d, struct fail *why);
 
 /* ---- authentication ---- */
 
-struct dir_login {
+/* Where a login comes in. */
+struct dir_place {
 	enum dir_service service;
 	enum dir_channel channel;
+	struct str peer; /* the client's address as text: "192.0.2.7", "2001:db8::1" */
+};
+struct dir_login {
+	struct dir_place place;
 	struct str username; /* a full address */
 	struct str password; /* the caller clears it */
-	struct str peer;     /* the client's address as text: "192.0.2.7", "2001:db8::1" */
+	struct str mechanism; /* for the log; empty = PLAIN */
 };
 
-#define DIR_REASON_MAX 120
+#define DIR_REASON_MAX	 120
+#define DIR_USERNAME_MAX 256
 struct dir_grant {
 	bool granted;
 	struct account_id account; /* the rest: when granted */
@@ -164,6 +182,10 @@ struct dir_grant {
 	const char *client_text;     /* the same for every refusal */
 	char reason[DIR_REASON_MAX]; /* for the log: "password", "no such user", "imap off" ... */
 	bool cached;		     /* no hash was computed */
+	uint64_t credential;	     /* the app password's id; 0 = the account's own password */
+	/* For the log; also with a refusal, as far as it is known. */
+	char mechanism[24];		  /* "PLAIN", "SCRAM-SHA-256-PLUS", "OAUTHBEARER" */
+	char username[DIR_USERNAME_MAX]; /* as the client gave it, cut */
 };
 
 /*
@@ -177,5 +199,36 @@ struct dir_grant {
  */
 MUST_CHECK int dir_auth(struct dir *d, const struct dir_login *l, struct arena *a,
 			struct dir_grant *ret, struct fail *why);
+
+/* ---- mechanisms of several steps: SCRAM (RFC 5802) ---- */
+
+/*
+ * Which mechanisms beside PLAIN and LOGIN are offered now, DIR_OFFER_* bits. Cheap unless the
+ * directory changed; then every active account is looked at.
+ */
+enum { DIR_OFFER_SCRAM_256 = 1u << 0, DIR_OFFER_SCRAM_1 = 1u << 1 };
+MUST_CHECK int dir_offer(struct dir *d, unsigned *ret, struct fail *why);
+
+struct dir_sasl {
+	uint64_t session; /* names the exchange; a new one takes the place of an old one */
+	struct dir_place place;
+	struct str mechanism;
+	struct str binding; /* the channel's tls-exporter data (RFC 9266); empty: it has none */
+};
+struct dir_step {
+	bool more;	      /* send the challenge, and give the client's answer to dir_sasl_next */
+	struct str challenge; /* decoded; with a grant: to be sent before the client is told */
+	struct dir_grant grant; /* unless more */
+};
+/*
+ * The client's first message, decoded, and each further one. As dir_auth: 0 whatever the outcome.
+ * What stands between two steps is kept here, at most exchanges_max of them: the oldest goes, and
+ * its client is refused. The mechanisms that are not offered are refused too.
+ */
+MUST_CHECK int dir_sasl_begin(struct dir *d, const struct dir_sasl *s, struct str message,
+			      struct arena *a, struct dir_step *ret, struct fail *why);
+MUST_CHECK int dir_sasl_next(struct dir *d, uint64_t session, struct str message, struct arena *a,
+			     struct dir_step *ret, struct fail *why);
+void dir_sasl_end(struct dir *d, uint64_t session); /* the client gave up; fine without one */
 
 #endif

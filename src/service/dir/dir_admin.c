@@ -7,6 +7,7 @@
 #include "admin_int.h"
 #include "base/num.h"
 #include "password.h"
+#include "scram.h"
 #include <stdarg.h>
 
 struct order_kind {
@@ -444,7 +445,19 @@ static int hash_password(struct order *o, const struct order_kind *k, struct fai
 	int r = password_make(password, &hash, why);
 	if (r == 0)
 		o->hash = arena_str(o->a, buf_str(&hash));
+	o->password = password;
 	return r;
+}
+
+/* A password that barid set is known in clear here, and nowhere later: SCRAM keys are made of it. */
+static void learn_password(struct order *o)
+{
+	struct dir_account account = {0};
+
+	if (!o->password.p || !o->learn.p ||
+	    dir_account_by_address(o->d, o->learn, o->a, &account, NULL) < 0)
+		return;
+	scram_learn(o->d, account.id, o->hash, o->password);
 }
 
 static int execute(struct order *o, const struct order_kind *k, struct fail *why)
@@ -460,6 +473,7 @@ static int execute(struct order *o, const struct order_kind *k, struct fail *why
 		r = db_commit(o->d->db, why);
 	if (r < 0)
 		db_rollback(o->d->db);
+	dir_credentials_changed(o->d);
 	return r;
 }
 
@@ -498,6 +512,8 @@ static int admin(struct order *o, struct dir_args args, struct dir_table *ret, s
 	r = hash_password(o, k, why);
 	if (r == 0)
 		r = execute(o, k, why);
+	if (r == 0)
+		learn_password(o);
 	return r == 0 ? deliver_table(o, ret, why) : r;
 }
 

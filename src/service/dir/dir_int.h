@@ -10,6 +10,7 @@
 #include "base/map.h"
 #include "runtime/db/db.h"
 #include "service/dir/dir.h"
+#include "sys/secret.h"
 #include <pthread.h>
 
 struct login_cache;
@@ -22,6 +23,7 @@ struct usage {
 	uint64_t messages;
 };
 
+struct exchanges;
 struct login_seen; /* a last_login row that waits */
 
 struct dir {
@@ -32,9 +34,15 @@ struct dir {
 	struct db *db;
 	struct map usage; /* account id: struct usage */
 	struct map seen;  /* account id * 2 + service: struct login_seen */
+	/* What dir_offer found, for this state of the file. */
+	unsigned offer;
+	bool offer_known;
+	uint64_t offer_version;
+	struct secret key; /* dir_key.h; fixed */
 	/* These have locks of their own. */
 	struct login_cache *cache;
 	struct slowdown *slow;
+	struct exchanges *exchanges;
 };
 
 static inline void dir_lock(struct dir *d)
@@ -102,6 +110,11 @@ bool transport_is_local(struct str transport);
 
 /* auth.c */
 bool dir_net_is_valid(struct str net);
+/* Something that decides about logins was changed by ourselves. With the lock held. */
+static inline void dir_credentials_changed(struct dir *d)
+{
+	d->offer_known = false;
+}
 
 /* dir.c */
 /* As dir_account_by_address, for a lower-case address and with the lock held. FAIL_NOTFOUND. */

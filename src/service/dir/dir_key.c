@@ -70,6 +70,7 @@ void dir_key_derive(const struct secret *key, const char *purpose, struct str te
 	(void)buf_add_c(&b, purpose);
 	(void)buf_addc(&b, '\0');
 	(void)buf_add(&b, text);
-	CHECK(!b.failed && digest_hmac(DIGEST_SHA256, secret_str(key), buf_str(&b), out, NULL) == 0);
+	CHECK(!b.failed &&
+	      digest_hmac(DIGEST_SHA256, secret_str(key), buf_str(&b), out, NULL) == 0);
 	explicit_bzero(b.p, b.n);
 }
