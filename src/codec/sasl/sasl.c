@@ -66,7 +66,7 @@ static int take_plain(struct sasl *s, struct str message)
 	if (r == 0)
 		r = keep(s->into, password, &s->into->password);
 	if (r == 0 && authzid.n > 0 && !str_eqi(authzid, user))
-		r = -FAIL_AUTH;
+		r = keep(s->into, authzid, &s->into->authzid);
 	return r < 0 ? r : SASL_STEP_DONE;
 }
 

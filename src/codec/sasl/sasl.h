@@ -19,8 +19,9 @@
 struct sasl_credentials {
 	struct str user;
 	struct str password;
+	struct str authzid; /* PLAIN: whom to act for, when that is not the user; else empty */
 	size_t used;
-	char bytes[2 * SASL_MESSAGE_MAX];
+	char bytes[3 * SASL_MESSAGE_MAX];
 };
 void sasl_credentials_clear(struct sasl_credentials *c); /* overwrites */
 /* Set both at once, for LOGIN and USER/PASS commands; the same rules. */
@@ -28,6 +29,14 @@ int sasl_credentials_set(struct sasl_credentials *c, struct str user,
 			 struct str password) MUST_CHECK;
 
 enum sasl_mechanism { SASL_PLAIN, SASL_LOGIN };
+
+/* Mechanisms that dir speaks, and edge only hands on: what is offered beside these two. */
+enum sasl_offer {
+	SASL_OFFER_SCRAM_256 = 1u << 0, /* SCRAM-SHA-256, and -PLUS where a channel binding is */
+	SASL_OFFER_SCRAM_1 = 1u << 1,
+	SASL_OFFER_OAUTH = 1u << 2, /* OAUTHBEARER and XOAUTH2, with TLS only */
+};
+#define SASL_RELAYED_MAX 9216 /* bytes of one decoded message of theirs */
 
 enum sasl_step {
 	SASL_STEP_CHALLENGE = 1, /* send sasl_challenge(), then give the client's line */
@@ -56,8 +65,6 @@ int sasl_start(struct sasl *s, enum sasl_mechanism mechanism, struct str initial
  *   -FAIL_CANCELLED  the line is "*"
  *   -FAIL_SYNTAX     not base64, not the mechanism's form, a NUL or bytes that are not UTF-8
  *   -FAIL_LIMIT      longer than SASL_MESSAGE_MAX
- *   -FAIL_AUTH       an authorization identity other than the user: acting for others is not
- * offered
  */
 int sasl_continue(struct sasl *s, struct str line) MUST_CHECK;
 

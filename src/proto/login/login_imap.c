@@ -17,6 +17,7 @@ void login_imap_init(struct login_imap *l, const struct login_imap_config *confi
 
 void login_imap_clear(struct login_imap *l)
 {
+	login_sasl_clear(&l->sasl);
 	explicit_bzero(l, sizeof *l);
 }
 
@@ -36,6 +37,8 @@ static void write_capabilities(const struct login_imap *l, struct buf *out)
 			(login_allowed(l) ? IMAP_CAP_LOGIN_ALLOWED : 0u) | literal_kind(l);
 	(void)buf_add(out, STR("CAPABILITY "));
 	(void)imap_capability_write(out, when, l->config.append_max);
+	if (login_allowed(l))
+		login_sasl_names(&l->config.offer, " AUTH=", false, out);
 }
 
 /* "TAG STATUS text" CRLF; "*" for a command without a tag. */
@@ -147,6 +150,21 @@ static enum login_action do_login(struct login_imap *l, const struct imap_cmd *c
 	return LOGIN_ACTION_NONE;
 }
 
+static enum login_action say_verdict(struct login_imap *l, struct buf *out)
+{
+	enum login_verdict verdict = l->sasl.verdict;
+	struct str tag = str_make(l->sasl.tag, l->sasl.tag_n);
+	if (verdict != LOGIN_VERDICT_OK) {
+		login_sasl_verdict(out, LOGIN_IMAP, tag, verdict);
+		return LOGIN_ACTION_NONE;
+	}
+	(void)buf_addf(out, "%.*s OK [CAPABILITY ", STR_ARG(tag));
+	(void)imap_capability_write(out, IMAP_CAP_AUTHENTICATED | literal_kind(l),
+				    l->config.append_max);
+	(void)buf_add(out, STR("] Logged in.\r\n"));
+	return LOGIN_ACTION_DONE;
+}
+
 static enum login_action after_sasl(struct login_imap *l, enum login_sasl_result r, struct buf *out)
 {
 	l->in_sasl = r == LOGIN_SASL_CONTINUE;
@@ -155,6 +173,8 @@ static enum login_action after_sasl(struct login_imap *l, enum login_sasl_result
 		return LOGIN_ACTION_LINE;
 	case LOGIN_SASL_VERIFY:
 		return verify(l);
+	case LOGIN_SASL_DECIDED:
+		return say_verdict(l, out);
 	case LOGIN_SASL_FAILED:
 		break;
 	}
@@ -167,10 +187,12 @@ static enum login_action do_authenticate(struct login_imap *l, const struct imap
 	const struct imap_authenticate *a = &cmd->authenticate;
 	if (!login_allowed(l))
 		return answer_privacy(cmd->tag, out);
-	struct str initial = a->has_initial ? a->initial : STR_NULL;
-	return after_sasl(
-		l, login_sasl_begin(&l->sasl, LOGIN_IMAP, cmd->tag, a->mechanism, initial, out),
-		out);
+	struct login_sasl_start start = {.dialect = LOGIN_IMAP,
+					 .tag = cmd->tag,
+					 .mechanism = a->mechanism,
+					 .initial = a->has_initial ? a->initial : STR_NULL,
+					 .offer = &l->config.offer};
+	return after_sasl(l, login_sasl_begin(&l->sasl, &start, out), out);
 }
 
 static enum login_action do_logout(struct str tag, struct buf *out)
@@ -238,34 +260,25 @@ enum login_action login_imap_dropped(struct login_imap *l, enum frame_imap_event
 	return answer_bad(l, tag, text, out);
 }
 
-void login_imap_tls_started(struct login_imap *l)
+void login_imap_tls_started(struct login_imap *l, const struct login_offer *offer)
 {
 	l->tls = true;
+	l->config.offer = *offer;
 	l->in_sasl = false;
 }
 
-const struct sasl_credentials *login_imap_credentials(const struct login_imap *l)
+const struct login_sasl *login_imap_sasl(const struct login_imap *l)
 {
 	CHECK(l->verifying);
-	return &l->sasl.credentials;
+	return &l->sasl;
 }
 
-enum login_action login_imap_verdict(struct login_imap *l, enum login_verdict verdict,
-				     struct buf *out)
+enum login_action login_imap_answer(struct login_imap *l, const struct login_answer *a,
+				    struct buf *out)
 {
 	CHECK(l->verifying);
 	l->verifying = false;
-	sasl_credentials_clear(&l->sasl.credentials);
-	struct str tag = str_make(l->sasl.tag, l->sasl.tag_n);
-	if (verdict != LOGIN_VERDICT_OK) {
-		login_sasl_verdict(out, LOGIN_IMAP, tag, verdict);
-		return LOGIN_ACTION_NONE;
-	}
-	(void)buf_addf(out, "%.*s OK [CAPABILITY ", STR_ARG(tag));
-	(void)imap_capability_write(out, IMAP_CAP_AUTHENTICATED | literal_kind(l),
-				    l->config.append_max);
-	(void)buf_add(out, STR("] Logged in.\r\n"));
-	return LOGIN_ACTION_DONE;
+	return after_sasl(l, login_sasl_answer(&l->sasl, a, out), out);
 }
 
 void login_imap_bye_timeout(struct buf *out)

@@ -22,7 +22,8 @@ struct login_imap_config {
 	bool literal_minus;  /* LITERAL- instead of LITERAL+ is offered, before and after login */
 	const char *version; /* told in ID; NULL = only the name */
 	uint64_t append_max; /* bytes of one appended message, told with the capabilities */
-	unsigned bad_max;    /* the connection ends at this many bad commands; 0 = 10 */
+	struct login_offer offer; /* beside PLAIN and LOGIN */
+	unsigned bad_max;	  /* the connection ends at this many bad commands; 0 = 10 */
 };
 
 /* What edge does after it has sent the reply. */
@@ -32,9 +33,9 @@ enum login_action {
 	/* drop all input that is buffered or framed (frame_imap_wipe), do the handshake, then
 	   login_imap_tls_started */
 	LOGIN_ACTION_STARTTLS,
-	LOGIN_ACTION_VERIFY, /* ask dir about login_imap_credentials, then login_imap_verdict;
-				take no further command before; wipe the framer, it holds a secret
-			      */
+	LOGIN_ACTION_VERIFY, /* ask dir (login_sasl.h) about login_imap_sasl, then
+				login_imap_answer; take no further command before; wipe the framer,
+				it holds a secret */
 	LOGIN_ACTION_DONE,   /* logged in: hand the connection to the account's session */
 	LOGIN_ACTION_CLOSE,
 };
@@ -61,12 +62,13 @@ enum login_action login_imap_line(struct login_imap *l, struct str line, struct 
 /* FRAME_IMAP_TOO_BIG, _REFUSED or _MALFORMED. */
 enum login_action login_imap_dropped(struct login_imap *l, enum frame_imap_event_kind kind,
 				     struct str tag, struct buf *out);
-void login_imap_tls_started(struct login_imap *l);
+/* `offer`: from now on. */
+void login_imap_tls_started(struct login_imap *l, const struct login_offer *offer);
 
-/* User and password to verify; valid between LOGIN_ACTION_VERIFY and login_imap_verdict. */
-const struct sasl_credentials *login_imap_credentials(const struct login_imap *l);
-enum login_action login_imap_verdict(struct login_imap *l, enum login_verdict verdict,
-				     struct buf *out);
+/* What to ask dir; valid between LOGIN_ACTION_VERIFY and login_imap_answer. */
+const struct login_sasl *login_imap_sasl(const struct login_imap *l);
+enum login_action login_imap_answer(struct login_imap *l, const struct login_answer *a,
+				    struct buf *out);
 
 /* Ends from our side, to be sent before closing. */
 void login_imap_bye_timeout(struct buf *out);

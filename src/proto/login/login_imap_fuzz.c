@@ -12,6 +12,8 @@ struct peer {
 	bool over;
 };
 
+static const struct login_offer offer = {SASL_OFFER_SCRAM_256 | SASL_OFFER_OAUTH, true, true};
+
 static void handle(struct peer *p, struct frame_imap_event e)
 {
 	enum login_action a;
@@ -29,19 +31,26 @@ static void handle(struct peer *p, struct frame_imap_event e)
 		frame_imap_expect_raw(&p->framer);
 	if (a == LOGIN_ACTION_STARTTLS) {
 		frame_imap_wipe(&p->framer);
-		login_imap_tls_started(&p->login);
+		login_imap_tls_started(&p->login, &offer);
 	}
 	if (a == LOGIN_ACTION_VERIFY) {
-		const struct sasl_credentials *c = login_imap_credentials(&p->login);
-		CHECK(c->user.n > 0 && c->password.n > 0);
-		a = login_imap_verdict(&p->login, (enum login_verdict)(c->user.n % 4), p->out);
+		const struct login_sasl *x = login_imap_sasl(&p->login);
+		const struct sasl_credentials *c = &x->credentials;
+		CHECK(x->relayed || (c->user.n > 0 && c->password.n > 0));
+		size_t n = x->relayed ? x->message.n : c->user.n;
+		struct login_answer answer = {.verdict = (enum login_verdict)(n % 4),
+					      .more = x->relayed && n % 3 == 0,
+					      .challenge = n % 5 ? STR("challenge") : STR("")};
+		a = login_imap_answer(&p->login, &answer, p->out);
 	}
 	p->over = a == LOGIN_ACTION_DONE || a == LOGIN_ACTION_CLOSE;
 }
 
 static void run(struct str in, size_t chunk, bool tls, struct buf *out)
 {
-	static const struct login_imap_config config = {.starttls = true, .version = "1"};
+	struct login_imap_config config = {.starttls = true, .version = "1"};
+	if (tls)
+		config.offer = offer;
 	struct peer p = {.out = out};
 	login_imap_init(&p.login, &config, tls);
 	frame_imap_init(&p.framer, &frame_imap_limits_login);

@@ -26,6 +26,7 @@ static enum login_verdict judge(const struct sasl_credentials *c)
 
 static void act(struct peer *p, enum login_action a)
 {
+	struct login_answer answer;
 	switch (a) {
 	case LOGIN_ACTION_NONE:
 		break;
@@ -35,11 +36,12 @@ static void act(struct peer *p, enum login_action a)
 	case LOGIN_ACTION_STARTTLS:
 		buf_add_c(p->out, "[TLS]");
 		frame_imap_wipe(&p->framer);
-		login_imap_tls_started(&p->login);
+		login_imap_tls_started(&p->login, &p->login.config.offer);
 		break;
 	case LOGIN_ACTION_VERIFY:
-		act(p, login_imap_verdict(&p->login, judge(login_imap_credentials(&p->login)),
-					  p->out));
+		answer = (struct login_answer){
+			.verdict = judge(&login_imap_sasl(&p->login)->credentials)};
+		act(p, login_imap_answer(&p->login, &answer, p->out));
 		break;
 	case LOGIN_ACTION_DONE:
 	case LOGIN_ACTION_CLOSE:
@@ -139,7 +141,7 @@ static const struct {
 	 "+ VXNlcm5hbWU6\r\na BAD The command holds a bare CR or a NUL.\r\nb OK Nothing done.\r\n"},
 	{"a AUTHENTICATE CRAM-MD5\r\n", "a NO [CANNOT] Mechanism not offered.\r\n"},
 	{"a AUTHENTICATE PLAIN VXJzZWwAS3VydAB4aXBqM3BsbXE=\r\n",
-	 "a NO [AUTHORIZATIONFAILED] Acting for others is not offered.\r\n"},
+	 "a NO [AUTHENTICATIONFAILED] Authentication failed.\r\n"},
 	{"a CAPABILITY\r\n", "* CAPABILITY IMAP4rev1 LITERAL+ SASL-IR ID ENABLE IDLE AUTH=PLAIN "
 			     "AUTH=LOGIN\r\na OK Capabilities listed.\r\n"},
 	{"a STARTTLS\r\n", "a BAD TLS is active already.\r\n"},
@@ -254,11 +256,14 @@ static void other_dialects(void **state)
 	};
 	AUTO(buf) struct buf out = BUF_INIT(KIB(1));
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		struct login_sasl x;
+		struct login_sasl x = {0};
+		struct login_offer none = {0};
+		struct login_sasl_start start = {.dialect = rows[i].dialect,
+						 .mechanism = str_c(rows[i].mechanism),
+						 .initial = str_c(rows[i].initial),
+						 .offer = &none};
 		buf_reset(&out);
-		enum login_sasl_result r =
-			login_sasl_begin(&x, rows[i].dialect, STR_NULL, str_c(rows[i].mechanism),
-					 str_c(rows[i].initial), &out);
+		enum login_sasl_result r = login_sasl_begin(&x, &start, &out);
 		if (rows[i].line) {
 			assert_int_equal(r, LOGIN_SASL_CONTINUE);
 			r = login_sasl_line(&x, str_c(rows[i].line), &out);
@@ -279,6 +284,60 @@ static void other_dialects(void **state)
 					 "454 4.7.0 Logins are not possible now, try later\r\n");
 }
 
+/* What dir speaks passes through: the client's words decoded, dir's encoded. */
+static void relayed_mechanisms(void **state)
+{
+	static const struct login_offer plus = {SASL_OFFER_SCRAM_256, true, true};
+	static const struct login_offer bare = {SASL_OFFER_SCRAM_256 | SASL_OFFER_OAUTH, false,
+						false};
+	struct login_sasl_start start = {
+		.dialect = LOGIN_SMTP, .mechanism = STR("scram-sha-256-plus"), .offer = &plus};
+	struct login_answer more = {.more = true, .challenge = STR("r=x")};
+	struct login_answer ok = {.verdict = LOGIN_VERDICT_OK, .challenge = STR("v=x")};
+	struct login_answer no = {.verdict = LOGIN_VERDICT_REFUSED};
+	struct login_sasl x = {0};
+	AUTO(buf) struct buf out = BUF_INIT(KIB(1));
+	(void)state;
+	login_sasl_names(&plus, " ", true, &out);
+	login_sasl_names(&bare, " AUTH=", false, &out);
+	assert_string_equal(buf_c(&out), " SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN"
+					 " AUTH=SCRAM-SHA-256");
+	buf_reset(&out);
+	assert_int_equal(login_sasl_begin(&x, &start, &out), LOGIN_SASL_CONTINUE);
+	assert_string_equal(x.mechanism, "SCRAM-SHA-256-PLUS");
+	assert_int_equal(login_sasl_line(&x, STR("bixh"), &out), LOGIN_SASL_VERIFY);
+	assert_str(buf_str(&x.message), "n,a");
+	assert_false(x.begun);
+	assert_int_equal(login_sasl_answer(&x, &more, &out), LOGIN_SASL_CONTINUE);
+	assert_int_equal(x.message.n, 0);
+	assert_int_equal(login_sasl_line(&x, STR("cD0="), &out), LOGIN_SASL_VERIFY);
+	assert_true(x.begun);
+	assert_int_equal(login_sasl_answer(&x, &ok, &out), LOGIN_SASL_CONTINUE);
+	assert_int_equal(login_sasl_line(&x, STR(""), &out), LOGIN_SASL_DECIDED);
+	assert_int_equal(x.verdict, LOGIN_VERDICT_OK);
+	assert_string_equal(buf_c(&out), "334 \r\n334 cj14\r\n334 dj14\r\n");
+	/* Refused, cancelled, not base64, not offered; a word too much at the end. */
+	static const struct {
+		const char *line;
+		const struct login_offer *offer;
+		enum login_sasl_result r;
+	} ends[] = {{"*", &plus, LOGIN_SASL_FAILED},
+		    {"!", &plus, LOGIN_SASL_FAILED},
+		    {"*", &bare, LOGIN_SASL_FAILED},
+		    {"bg==", &plus, LOGIN_SASL_VERIFY}};
+	for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
+		start.initial = str_c(ends[i].line);
+		start.offer = ends[i].offer;
+		assert_int_equal(login_sasl_begin(&x, &start, &out), ends[i].r);
+	}
+	assert_int_equal(login_sasl_answer(&x, &no, &out), LOGIN_SASL_DECIDED);
+	assert_int_equal(x.verdict, LOGIN_VERDICT_REFUSED);
+	assert_int_equal(login_sasl_begin(&x, &start, &out), LOGIN_SASL_VERIFY);
+	assert_int_equal(login_sasl_answer(&x, &ok, &out), LOGIN_SASL_CONTINUE);
+	assert_int_equal(login_sasl_line(&x, STR("YQ=="), &out), LOGIN_SASL_FAILED);
+	login_sasl_clear(&x);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -287,6 +346,7 @@ int main(void)
 		cmocka_unit_test(starttls_forgets_what_was_pipelined),
 		cmocka_unit_test(greeting_and_farewells),
 		cmocka_unit_test(other_dialects),
+		cmocka_unit_test(relayed_mechanisms),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proto/login/login_sasl.h"
 #include "base/check.h"
+#include "base/encode.h"
 
 /*
  * Texts of each end, by dialect. SMTP's codes: RFC 4954 section 6 and RFC 3463; IMAP's: RFC 5530.
@@ -48,15 +49,50 @@ static void write_line(struct buf *reply, enum login_dialect dialect, struct str
 	(void)buf_add(reply, STR("\r\n"));
 }
 
+/* Best first: clients that take the first they know do well. */
+static const struct {
+	const char *name;
+	uint32_t offer; /* 0: always */
+	bool binding;
+	bool tls;
+} mechanisms[] = {
+	{"SCRAM-SHA-256-PLUS", SASL_OFFER_SCRAM_256, true, true},
+	{"SCRAM-SHA-256", SASL_OFFER_SCRAM_256, false, false},
+	{"SCRAM-SHA-1-PLUS", SASL_OFFER_SCRAM_1, true, true},
+	{"SCRAM-SHA-1", SASL_OFFER_SCRAM_1, false, false},
+	{"OAUTHBEARER", SASL_OFFER_OAUTH, false, true},
+	{"XOAUTH2", SASL_OFFER_OAUTH, false, true},
+	{"PLAIN", 0, false, false},
+	{"LOGIN", 0, false, false},
+};
+
+static bool is_offered(const struct login_offer *o, size_t i)
+{
+	return (mechanisms[i].offer & o->mechanisms) == mechanisms[i].offer &&
+	       (o->binding || !mechanisms[i].binding) && (o->tls || !mechanisms[i].tls);
+}
+
+void login_sasl_names(const struct login_offer *offer, const char *prefix, bool plain,
+		      struct buf *out)
+{
+	for (size_t i = 0; i < ARRAY_LEN(mechanisms); i++)
+		if (is_offered(offer, i) && (plain || mechanisms[i].offer))
+			(void)buf_addf(out, "%s%s", prefix, mechanisms[i].name);
+}
+
+static void write_challenge(const struct login_sasl *x, struct str base64, struct buf *reply)
+{
+	(void)buf_add(reply, x->dialect == LOGIN_SMTP ? STR("334 ") : STR("+ "));
+	(void)buf_add(reply, base64);
+	(void)buf_add(reply, STR("\r\n"));
+}
+
 static enum login_sasl_result finish(struct login_sasl *x, int r, struct buf *reply)
 {
 	if (r == SASL_STEP_DONE)
 		return LOGIN_SASL_VERIFY;
 	if (r == SASL_STEP_CHALLENGE) {
-		struct str challenge = sasl_challenge(&x->sasl);
-		(void)buf_add(reply, x->dialect == LOGIN_SMTP ? STR("334 ") : STR("+ "));
-		(void)buf_add(reply, challenge);
-		(void)buf_add(reply, STR("\r\n"));
+		write_challenge(x, sasl_challenge(&x->sasl), reply);
 		return LOGIN_SASL_CONTINUE;
 	}
 	enum end end = r == -FAIL_CANCELLED	? END_CANCELLED
@@ -68,30 +104,88 @@ static enum login_sasl_result finish(struct login_sasl *x, int r, struct buf *re
 	return LOGIN_SASL_FAILED;
 }
 
-enum login_sasl_result login_sasl_begin(struct login_sasl *x, enum login_dialect dialect,
-					struct str tag, struct str mechanism, struct str initial,
+/* A message for dir, or, when dir has granted already, the client's nod to its last word. */
+static enum login_sasl_result relay(struct login_sasl *x, struct str line, struct buf *reply)
+{
+	int r = SASL_STEP_DONE;
+	if (str_eq(line, STR("*")))
+		r = -FAIL_CANCELLED;
+	else if (x->ending)
+		r = line.n > 0 ? -FAIL_SYNTAX : SASL_STEP_DONE;
+	else if (line.n > (SASL_RELAYED_MAX + 2) / 3 * 4)
+		r = -FAIL_LIMIT;
+	else {
+		x->message = BUF_INIT(SASL_RELAYED_MAX + 4);
+		CHECK(buf_room(&x->message, SASL_RELAYED_MAX + 3));
+		int bad = base64_decode(&x->message, line);
+		r = bad < 0 ? bad : x->message.n > SASL_RELAYED_MAX ? -FAIL_LIMIT : SASL_STEP_DONE;
+	}
+	if (x->ending && r == SASL_STEP_DONE)
+		return LOGIN_SASL_DECIDED;
+	return finish(x, r, reply);
+}
+
+static void forget_message(struct login_sasl *x)
+{
+	if (x->message.p)
+		explicit_bzero(x->message.p, x->message.cap);
+	buf_clear(&x->message);
+}
+
+enum login_sasl_result login_sasl_begin(struct login_sasl *x, const struct login_sasl_start *start,
 					struct buf *reply)
 {
 	enum sasl_mechanism m;
-	CHECK(tag.n <= sizeof x->tag);
+	size_t i = 0;
+	CHECK(start->tag.n <= sizeof x->tag);
 	login_sasl_clear(x);
-	x->dialect = dialect;
-	if (tag.n > 0)
-		memcpy(x->tag, tag.p, tag.n);
-	x->tag_n = tag.n;
-	int r = sasl_mechanism_find(mechanism, &m);
-	if (r == 0)
-		r = sasl_start(&x->sasl, m, initial, &x->credentials);
-	return finish(x, r, reply);
+	x->dialect = start->dialect;
+	if (start->tag.n > 0)
+		memcpy(x->tag, start->tag.p, start->tag.n);
+	x->tag_n = start->tag.n;
+	while (i < ARRAY_LEN(mechanisms) && !str_eqi(start->mechanism, str_c(mechanisms[i].name)))
+		i++;
+	if (i == ARRAY_LEN(mechanisms) || !is_offered(start->offer, i))
+		return finish(x, -FAIL_UNSUPPORTED, reply);
+	x->mechanism = mechanisms[i].name;
+	x->relayed = mechanisms[i].offer != 0;
+	if (!x->relayed) {
+		int r = sasl_mechanism_find(start->mechanism, &m);
+		return finish(x,
+			      r == 0 ? sasl_start(&x->sasl, m, start->initial, &x->credentials) : r,
+			      reply);
+	}
+	if (start->initial.p)
+		return relay(x, str_eq(start->initial, STR("=")) ? STR("") : start->initial, reply);
+	write_challenge(x, STR(""), reply);
+	return LOGIN_SASL_CONTINUE;
 }
 
 enum login_sasl_result login_sasl_line(struct login_sasl *x, struct str line, struct buf *reply)
 {
-	return finish(x, sasl_continue(&x->sasl, line), reply);
+	return x->relayed ? relay(x, line, reply) : finish(x, sasl_continue(&x->sasl, line), reply);
+}
+
+enum login_sasl_result login_sasl_answer(struct login_sasl *x, const struct login_answer *a,
+					 struct buf *reply)
+{
+	AUTO(buf) struct buf base64 = BUF_INIT(KIB(16));
+	bool granted = !a->more && a->verdict == LOGIN_VERDICT_OK;
+	x->begun = true;
+	x->verdict = a->verdict;
+	sasl_credentials_clear(&x->credentials);
+	forget_message(x);
+	if (!x->relayed || (!a->more && (!granted || a->challenge.n == 0)))
+		return LOGIN_SASL_DECIDED;
+	(void)base64_encode(&base64, a->challenge);
+	write_challenge(x, buf_str(&base64), reply);
+	x->ending = granted;
+	return LOGIN_SASL_CONTINUE;
 }
 
 void login_sasl_clear(struct login_sasl *x)
 {
+	forget_message(x);
 	explicit_bzero(x, sizeof *x);
 }
 

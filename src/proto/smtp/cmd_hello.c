@@ -29,7 +29,7 @@ void smtp_cmd_hello(struct smtp_turn *t, const struct smtp_cmd *cmd)
 		if (starttls_offered(s))
 			buf_add(&text, STR("\nSTARTTLS"));
 		if (auth_offered(s))
-			buf_add(&text, STR("\nAUTH PLAIN LOGIN"));
+			buf_addf(&text, "\nAUTH%s", buf_c(&s->mechanisms));
 		buf_add(&text, STR("\nENHANCEDSTATUSCODES\n8BITMIME\nDSN\nSMTPUTF8\nCHUNKING"));
 	}
 	smtp_reply(t->out, 250, NULL, buf_str(&text));
@@ -66,13 +66,22 @@ static bool auth_refusal(const struct smtp_session *s, struct smtp_status *ret)
 	return true;
 }
 
+static bool mechanism_offered(const struct smtp_session *s, struct str name)
+{
+	struct str rest = buf_str(&s->mechanisms);
+	struct str word;
+	while (str_cut(&rest, ' ', &word))
+		if (word.n > 0 && str_eqi(word, name))
+			return true;
+	return false;
+}
+
 void smtp_cmd_auth(struct smtp_turn *t, const struct smtp_cmd *cmd)
 {
 	struct smtp_status refusal;
 	if (auth_refusal(t->s, &refusal)) {
 		smtp_say(t, refusal);
-	} else if (!str_eqi(cmd->auth.mechanism, STR("PLAIN")) &&
-		   !str_eqi(cmd->auth.mechanism, STR("LOGIN"))) {
+	} else if (!mechanism_offered(t->s, cmd->auth.mechanism)) {
 		smtp_say(t, (struct smtp_status){504, "5.5.4", "Unrecognized authentication type"});
 	} else {
 		t->s->mode = SMTP_MODE_AUTH;

@@ -25,7 +25,7 @@ struct smtp_session *smtp_session_alloc(const struct smtp_config *c, const struc
 	struct smtp_session *s = xcalloc(1, sizeof *s);
 	s->config = c;
 	s->backend = b;
-	s->ip = s->rdns = s->tls = s->helo = s->login = BUF_INIT(SMTP_TEXT_MAX);
+	s->ip = s->rdns = s->tls = s->helo = s->login = s->mechanisms = BUF_INIT(SMTP_TEXT_MAX);
 	s->t.arena = ARENA_INIT(SMTP_TRANSACTION_MAX);
 	return s;
 }
@@ -40,6 +40,7 @@ struct smtp_session *smtp_session_new(const struct smtp_config *c, const struct 
 	smtp_keep(&s->ip, peer->ip);
 	smtp_keep(&s->rdns, peer->rdns);
 	smtp_keep(&s->tls, peer->tls_text);
+	smtp_session_offer(s, peer->mechanisms);
 	return s;
 }
 
@@ -53,6 +54,7 @@ void smtp_session_free(struct smtp_session *s)
 	buf_clear(&s->ip);
 	buf_clear(&s->rdns);
 	buf_clear(&s->tls);
+	buf_clear(&s->mechanisms);
 	buf_clear(&s->helo);
 	buf_clear(&s->login);
 	free(s);
@@ -303,6 +305,15 @@ void smtp_session_auth_done(struct smtp_session *s, const struct smtp_auth_resul
 		smtp_say(&t, replies[a->outcome]);
 	else if (replies[a->outcome].code >= 500)
 		count_error(&t);
+}
+
+void smtp_session_offer(struct smtp_session *s, struct str mechanisms)
+{
+	/* Edge may be compromised: the list is one line, and of words. */
+	for (size_t i = 0; i < mechanisms.n; i++)
+		if (mechanisms.p[i] < ' ' || mechanisms.p[i] > '~')
+			mechanisms.n = 0;
+	smtp_keep(&s->mechanisms, mechanisms.n ? mechanisms : STR(" PLAIN LOGIN"));
 }
 
 void smtp_session_tls_done(struct smtp_session *s, struct str tls_text, struct smtp_result *ret)

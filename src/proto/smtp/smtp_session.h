@@ -56,10 +56,11 @@ struct smtp_config smtp_config_default(void);
 /* Who is connected. Texts are copied. */
 struct smtp_peer {
 	struct trace_id trace;
-	struct str ip;	     /* "192.0.2.1", "2001:db8::1" */
-	struct str rdns;     /* verified name, or empty */
-	bool trusted;	     /* may send a password without TLS */
-	struct str tls_text; /* "TLSv1.3 TLS_AES_256_GCM_SHA384"; empty: no TLS yet */
+	struct str ip;	       /* "192.0.2.1", "2001:db8::1" */
+	struct str rdns;       /* verified name, or empty */
+	bool trusted;	       /* may send a password without TLS */
+	struct str tls_text;   /* "TLSv1.3 TLS_AES_256_GCM_SHA384"; empty: no TLS yet */
+	struct str mechanisms; /* as smtp_session_offer; empty: " PLAIN LOGIN" */
 };
 
 /* A received message as edge holds it. */
@@ -160,6 +161,9 @@ void smtp_session_body_opened(struct smtp_session *s, struct spool_body_id id);
 /* After SMTP_DATA, or SMTP_BDAT without discard. A stored body is from now on the session's too. */
 void smtp_session_body(struct smtp_session *s, const struct smtp_body *body, struct buf *out,
 		       struct smtp_result *ret);
+
+/* The SASL mechanisms that edge will run for the client from now on: " PLAIN LOGIN". */
+void smtp_session_offer(struct smtp_session *s, struct str mechanisms);
 
 enum smtp_auth {
 	SMTP_AUTH_GRANTED,

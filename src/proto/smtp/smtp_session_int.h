@@ -67,6 +67,7 @@ struct smtp_session {
 	uint32_t junk;		   /* likewise */
 	uint32_t messages;	   /* accepted or refused after DATA */
 	struct buf ip, rdns, tls, helo, login;
+	struct buf mechanisms; /* of AUTH, each behind a blank */
 	struct smtp_transaction t;
 };
 

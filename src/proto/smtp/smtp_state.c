@@ -9,7 +9,7 @@
 #include "proto/smtp/smtp_session_int.h"
 
 #define STATE_MAGIC   0x534d5442u /* "BTMS" in the bytes */
-#define STATE_VERSION 1
+#define STATE_VERSION 2
 
 static void put_text(struct buf *out, struct str s)
 {
@@ -72,6 +72,7 @@ int smtp_session_export(const struct smtp_session *s, struct buf *out)
 	put_text(out, buf_str(&s->helo));
 	put_text(out, buf_str(&s->login));
 	put_transaction(out, &s->t);
+	put_text(out, buf_str(&s->mechanisms)); /* 2 */
 	return out->failed ? -FAIL_LIMIT : 0;
 }
 
@@ -143,7 +144,7 @@ static void get_transaction(struct cursor *c, struct smtp_transaction *t)
 		 (t->bdat && !t->accepted);
 }
 
-static void get_session(struct cursor *c, struct smtp_session *s)
+static void get_session(struct cursor *c, uint16_t version, struct smtp_session *s)
 {
 	s->service = (enum smtp_service)get_enum(c, SMTP_SERVICE_MX, SMTP_SERVICE_SUBMISSION);
 	s->mode = (enum smtp_mode)get_enum(c, SMTP_MODE_LINES, SMTP_MODE_CLOSED);
@@ -160,6 +161,10 @@ static void get_session(struct cursor *c, struct smtp_session *s)
 	get_session_text(c, &s->helo);
 	get_session_text(c, &s->login);
 	get_transaction(c, &s->t);
+	if (version >= 2)
+		get_session_text(c, &s->mechanisms);
+	else
+		smtp_session_offer(s, STR(""));
 	c->bad = c->bad || cursor_left(c) > 0 ||
 		 ((s->mode == SMTP_MODE_DATA || s->mode == SMTP_MODE_BDAT) && !s->t.accepted);
 }
@@ -177,7 +182,7 @@ int smtp_session_import(const struct smtp_config *config, const struct smtp_back
 	if (magic != STATE_MAGIC || version == 0 || c.bad)
 		return fail_set(why, FAIL_CORRUPT, NULL, "not an SMTP session state");
 	AUTO(smtp_session) struct smtp_session *s = smtp_session_alloc(config, b);
-	get_session(&c, s);
+	get_session(&c, version, s);
 	if (c.bad)
 		return fail_set(why, FAIL_CORRUPT, NULL, "SMTP session state is damaged at %zu",
 				state.n - cursor_left(&c));

@@ -162,7 +162,7 @@ static int hand_out(struct role *role, struct who who, const struct dir_grant *g
 static struct dir_place place_of(struct who who)
 {
 	return (struct dir_place){.service = str_starts(who.service, STR("imap")) ? DIR_IMAP
-										   : DIR_SMTP,
+										  : DIR_SMTP,
 				  .channel = who.peer->tls	 ? DIR_TLS
 					     : who.peer->trusted ? DIR_SECURED
 								 : DIR_CLEAR,
@@ -436,8 +436,10 @@ static const struct {
 	{IPC_LOGIN_SASL, "edge", true, login_sasl},
 	{IPC_LOGIN_DROP, "edge", false, login_drop},
 	{IPC_ROUTE, "mta", false, route},
-	{IPC_ROUTE, "queue", false, route}, {IPC_SENDER_ALLOWED, "mta", false, sender_allowed},
-	{IPC_USAGE, "user", false, usage},  {IPC_ACCOUNT, "user", false, account},
+	{IPC_ROUTE, "queue", false, route},
+	{IPC_SENDER_ALLOWED, "mta", false, sender_allowed},
+	{IPC_USAGE, "user", false, usage},
+	{IPC_ACCOUNT, "user", false, account},
 };
 
 static void message(struct role *role, struct ipc_channel *from, struct ipc_packet *p)

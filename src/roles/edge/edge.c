@@ -263,6 +263,14 @@ static void take_done(struct ipc_channel *from, struct ipc_packet *p)
 	log_context((struct trace_id){0}, (struct session_id){0});
 }
 
+/* Counts for connections from now on; what a client was told holds for it. */
+static void take_offer(struct ipc_channel *from, struct ipc_packet *p)
+{
+	struct msg_login_offer m;
+	if (strcmp(ipc_channel_name(from), "dir") == 0 && msg_login_offer_read(p, &m) == 0)
+		edge.mechanisms = m.mechanisms;
+}
+
 static void message(struct role *role, struct ipc_channel *from, struct ipc_packet *p)
 {
 	(void)role;
@@ -270,6 +278,8 @@ static void message(struct role *role, struct ipc_channel *from, struct ipc_pack
 		take_output(from, p);
 	else if (ipc_packet_type(p) == IPC_SESSION_DONE)
 		take_done(from, p);
+	else if (ipc_packet_type(p) == IPC_LOGIN_OFFER)
+		take_offer(from, p);
 	ipc_packet_free(p);
 }
 

@@ -138,7 +138,8 @@ struct session {
 	struct loop_timer hold; /* a reply that must not go out yet */
 	void (*held)(struct session *s);
 	struct ipc_ask login_ask;
-	enum login_verdict verdict;
+	struct login_answer answer; /* of dir; valid while `held` runs after session_login */
+	struct buf challenge;	    /* its text */
 	uint32_t shard;
 	union {
 		struct imap_edge imap;
@@ -154,6 +155,7 @@ struct edge {
 	struct map sessions; /* id -> struct session */
 	struct list all;
 	struct map per_address; /* see edge.c */
+	uint32_t mechanisms;	/* enum sasl_offer: what dir says */
 	uint64_t next_session;
 	size_t open;
 	/* From the configuration. */
@@ -201,9 +203,13 @@ MUST_CHECK int session_send(struct session *s, enum ipc_type type, const void *m
 void session_open_at_backend(struct session *s);
 struct msg_peer session_peer(struct session *s, char ip[NETADDR_TEXT_MAX],
 			     char local[NETADDR_TEXT_MAX]);
-/* Ask dir; on its answer, not before it allows, `then` runs with s->verdict and s->shard set. */
-void session_login(struct session *s, const struct sasl_credentials *c,
-		   void (*then)(struct session *s));
+/* Ask dir what x says; on its answer, not before it allows, `then` runs with s->answer and s->shard
+ * set. */
+void session_login(struct session *s, const struct login_sasl *x, void (*then)(struct session *s));
+/* The client gave up: dir may forget its exchange. */
+void session_login_drop(struct session *s, const struct login_sasl *x);
+/* What the connection is offered now. */
+struct login_offer session_offer(const struct session *s);
 /* Run `then` after ms (at once when 0, but never inside this call's caller for ms > 0). */
 void session_hold(struct session *s, uint32_t ms, void (*then)(struct session *s));
 void session_ask(struct session *s, struct ipc_channel *ch, const struct ipc_question *q,

@@ -77,7 +77,8 @@ static void begin(struct session *s)
 					   .append_max = s->edge->role->conf->append_size_max,
 					   .plain_allowed = s->trusted,
 					   .literal_minus = literal_minus(s),
-					   .version = BARID_VERSION};
+					   .version = BARID_VERSION,
+					   .offer = session_offer(s)};
 	s->imap.login = xcalloc(1, sizeof *s->imap.login);
 	login_imap_init(s->imap.login, &config, s->service->def->tls_at_once);
 	login_imap_greet(s->imap.login, &out);
@@ -89,11 +90,11 @@ static void begin(struct session *s)
 
 static void act(struct session *s, enum login_action action);
 
-static void verdict_is_in(struct session *s)
+static void answer_is_in(struct session *s)
 {
 	AUTO(buf) struct buf out = BUF_INIT(KIB(8));
 	s->phase = SESSION_LOGIN;
-	enum login_action action = login_imap_verdict(s->imap.login, s->verdict, &out);
+	enum login_action action = login_imap_answer(s->imap.login, &s->answer, &out);
 	write_reply(s, &out);
 	act(s, action);
 	if (s->phase == SESSION_LOGIN || s->phase == SESSION_RUNNING)
@@ -106,7 +107,7 @@ static void verify(struct session *s)
 	s->phase = SESSION_WAITING;
 	conn_pause(s->conn);
 	frame_imap_wipe(&s->imap.frame);
-	session_login(s, login_imap_credentials(s->imap.login), verdict_is_in);
+	session_login(s, login_imap_sasl(s->imap.login), answer_is_in);
 }
 
 static void logged_in(struct session *s)
@@ -148,7 +149,8 @@ static void act(struct session *s, enum login_action action)
 
 static void secured(struct session *s)
 {
-	login_imap_tls_started(s->imap.login);
+	struct login_offer offer = session_offer(s);
+	login_imap_tls_started(s->imap.login, &offer);
 	conn_timeout(s->conn, s->edge->role->conf->login_timeout_ms);
 	conn_resume(s->conn);
 }
@@ -364,6 +366,7 @@ static void before_login(struct session *s, const struct frame_imap_event *e)
 {
 	AUTO(buf) struct buf out = BUF_INIT(KIB(16));
 	enum login_action action;
+	bool in_sasl = s->imap.login->in_sasl;
 	if (e->kind == FRAME_IMAP_COMMAND && !s->imap.login->in_sasl) /* the rest may be secret */
 		log_event(LOG_DEBUG, "login.in",
 			  log_c("command", name_of(imap_cmd_peek(e->input.text))));
@@ -373,6 +376,8 @@ static void before_login(struct session *s, const struct frame_imap_event *e)
 		action = login_imap_line(s->imap.login, e->input.text, &out);
 	else
 		action = login_imap_command(s->imap.login, &e->input, &out);
+	if (in_sasl && action == LOGIN_ACTION_NONE)
+		session_login_drop(s, &s->imap.login->sasl);
 	write_reply(s, &out);
 	act(s, action);
 }

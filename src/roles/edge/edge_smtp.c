@@ -77,8 +77,13 @@ static int send_now(struct session *s, enum ipc_type type, struct str content)
 		return session_send(s, type, &msg);
 	}
 	if (type == IPC_SESSION_TLS) {
-		struct msg_session_tls msg = {
-			.session = s->id.v, .seq = ++s->seq, .tls_text = content};
+		AUTO(buf) struct buf names = BUF_INIT(200);
+		struct login_offer offer = session_offer(s);
+		login_sasl_names(&offer, " ", true, &names);
+		struct msg_session_tls msg = {.session = s->id.v,
+					      .seq = ++s->seq,
+					      .tls_text = content,
+					      .mechanisms = buf_str(&names)};
 		return session_send(s, type, &msg);
 	}
 	CHECK(type == IPC_SESSION_AUTH);
@@ -312,13 +317,7 @@ static void auth_outcome(struct session *s, char outcome)
 	say(s, IPC_SESSION_AUTH, (struct str){&outcome, 1});
 }
 
-static void verdict_is_in(struct session *s)
-{
-	s->phase = SESSION_RUNNING;
-	auth_outcome(s, s->verdict == LOGIN_VERDICT_OK	      ? AUTH_GRANTED
-			: s->verdict == LOGIN_VERDICT_REFUSED ? AUTH_REFUSED
-							      : AUTH_UNAVAILABLE);
-}
+static void answer_is_in(struct session *s);
 
 static void sasl_step(struct session *s, enum login_sasl_result r, struct buf *reply)
 {
@@ -330,7 +329,15 @@ static void sasl_step(struct session *s, enum login_sasl_result r, struct buf *r
 		conn_flush(s->conn);
 		return;
 	}
+	if (r == LOGIN_SASL_DECIDED) {
+		enum login_verdict v = s->smtp.sasl->verdict;
+		auth_outcome(s, v == LOGIN_VERDICT_OK	     ? AUTH_GRANTED
+				: v == LOGIN_VERDICT_REFUSED ? AUTH_REFUSED
+							     : AUTH_UNAVAILABLE);
+		return;
+	}
 	if (r == LOGIN_SASL_FAILED) {
+		session_login_drop(s, s->smtp.sasl);
 		/* The reply says which: 501 cancelled, 504 no such mechanism, else malformed. */
 		bool unknown = str_starts(buf_str(reply), STR("504"));
 		auth_outcome(s, unknown ? AUTH_UNKNOWN : AUTH_MALFORMED);
@@ -338,8 +345,14 @@ static void sasl_step(struct session *s, enum login_sasl_result r, struct buf *r
 	}
 	s->phase = SESSION_WAITING;
 	conn_pause(s->conn);
-	session_login(s, &s->smtp.sasl->credentials, verdict_is_in);
-	sasl_credentials_clear(&s->smtp.sasl->credentials);
+	session_login(s, s->smtp.sasl, answer_is_in);
+}
+
+static void answer_is_in(struct session *s)
+{
+	AUTO(buf) struct buf reply = BUF_INIT(KIB(16));
+	s->phase = SESSION_RUNNING;
+	sasl_step(s, login_sasl_answer(s->smtp.sasl, &s->answer, &reply), &reply);
 }
 
 static void begin_auth(struct session *s, struct str mechanism)
@@ -350,8 +363,10 @@ static void begin_auth(struct session *s, struct str mechanism)
 		m->has_initial ? (m->initial.n ? buf_str(&m->initial) : STR("")) : STR_NULL;
 	forget_sasl(m);
 	m->sasl = xcalloc(1, sizeof *m->sasl);
-	enum login_sasl_result r =
-		login_sasl_begin(m->sasl, LOGIN_SMTP, STR_NULL, mechanism, initial, &reply);
+	struct login_offer offer = session_offer(s);
+	struct login_sasl_start start = {
+		.dialect = LOGIN_SMTP, .mechanism = mechanism, .initial = initial, .offer = &offer};
+	enum login_sasl_result r = login_sasl_begin(m->sasl, &start, &reply);
 	forget_initial(m);
 	sasl_step(s, r, &reply);
 }

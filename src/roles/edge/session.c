@@ -18,6 +18,7 @@ static void session_free(struct session *s)
 	s->service->ops->clear(s);
 	loop_timer_clear(e->role->loop, &s->hold);
 	buf_clear(&s->state);
+	buf_clear(&s->challenge);
 	free(s);
 }
 
@@ -153,6 +154,7 @@ struct session *session_accept(struct edge *e, const struct service *service, in
 	s->trusted = netcidrs_have(&e->trusted, peer);
 	s->normalise = netcidrs_have(&e->normalise, peer);
 	s->state = BUF_INIT(KIB(512));
+	s->challenge = BUF_INIT(KIB(8));
 	s->phase = SESSION_LOGIN;
 	service->ops->init(s);
 	s->conn = conn_new(e->role->loop, fd, &conn_ops, s);
@@ -200,9 +202,13 @@ struct msg_peer session_peer(struct session *s, char ip[NETADDR_TEXT_MAX],
 void session_open_at_backend(struct session *s)
 {
 	char ip[NETADDR_TEXT_MAX], local[NETADDR_TEXT_MAX];
+	AUTO(buf) struct buf names = BUF_INIT(200);
+	struct login_offer offer = session_offer(s);
+	login_sasl_names(&offer, " ", true, &names);
 	struct msg_session_open m = {.session = s->id.v,
 				     .service = str_c(s->service->def->name),
 				     .peer = session_peer(s, ip, local),
+				     .mechanisms = buf_str(&names),
 				     .state = buf_str(&s->state)};
 	if (ipc_send(s->backend, s->trace, IPC_SESSION_OPEN, &m) == 0)
 		s->opened = true;
@@ -241,30 +247,65 @@ static void login_answer(struct ipc_ask *a, int r, struct ipc_packet *p, const s
 	struct session *s = CONTAINER_OF(a, struct session, login_ask);
 	struct msg_login_reply m = {0};
 	bool good = r == 0 && msg_login_reply_read(p, &m) == 0;
-	ipc_packet_free(p);
-	if (!session_answered(s))
+	if (!session_answered(s)) {
+		ipc_packet_free(p);
 		return;
-	s->verdict = !good	 ? LOGIN_VERDICT_UNAVAILABLE
-		     : m.granted ? LOGIN_VERDICT_OK
-				 : LOGIN_VERDICT_REFUSED;
+	}
+	buf_reset(&s->challenge);
+	(void)buf_add(&s->challenge, m.challenge);
+	ipc_packet_free(p);
+	s->answer = (struct login_answer){.verdict = !good	 ? LOGIN_VERDICT_UNAVAILABLE
+						     : m.granted ? LOGIN_VERDICT_OK
+								 : LOGIN_VERDICT_REFUSED,
+					  .more = good && m.more,
+					  .challenge = buf_str(&s->challenge)};
 	s->shard = m.shard;
 	if (!good)
 		log_event(LOG_WARN, "login.unavailable", log_fail(why));
 	session_hold(s, good ? m.delay_ms : 0, s->held);
 }
 
-void session_login(struct session *s, const struct sasl_credentials *c,
-		   void (*then)(struct session *s))
+struct login_offer session_offer(const struct session *s)
+{
+	unsigned char binding[32];
+	return (struct login_offer){.mechanisms = s->edge->mechanisms,
+				    .tls = s->conn && conn_tls_text(s->conn).n > 0,
+				    .binding = s->conn && conn_tls_exporter(s->conn, binding)};
+}
+
+void session_login(struct session *s, const struct login_sasl *x, void (*then)(struct session *s))
 {
 	char ip[NETADDR_TEXT_MAX], local[NETADDR_TEXT_MAX];
-	struct msg_login m = {.session = s->id.v,
-			      .service = str_c(s->service->def->name),
-			      .peer = session_peer(s, ip, local),
-			      .username = c->user,
-			      .password = c->password};
-	struct ipc_question q = {
-		.type = IPC_LOGIN, .msg = &m, .want = IPC_LOGIN_REPLY, .trace = s->trace};
+	unsigned char binding[32];
+	struct msg_peer peer = session_peer(s, ip, local);
+	struct str service = str_c(s->service->def->name);
+	struct msg_login_sasl sasl = {.session = s->id.v,
+				      .service = service,
+				      .peer = peer,
+				      .first = !x->begun,
+				      .mechanism = str_c(x->mechanism),
+				      .message = buf_str(&x->message)};
+	struct msg_login plain = {.session = s->id.v,
+				  .service = service,
+				  .peer = peer,
+				  .username = x->credentials.user,
+				  .password = x->credentials.password,
+				  .mechanism = str_c(x->mechanism),
+				  .authzid = x->credentials.authzid};
+	if (conn_tls_exporter(s->conn, binding))
+		sasl.binding = (struct str){(const char *)binding, sizeof binding};
+	struct ipc_question q = {.type = x->relayed ? IPC_LOGIN_SASL : IPC_LOGIN,
+				 .msg = x->relayed ? (const void *)&sasl : &plain,
+				 .want = IPC_LOGIN_REPLY,
+				 .trace = s->trace};
 	s->held = then;
 	s->login_ask.done = login_answer;
 	session_ask(s, role_peer(s->edge->role, "dir", 0), &q, &s->login_ask);
+}
+
+void session_login_drop(struct session *s, const struct login_sasl *x)
+{
+	struct msg_login_drop m = {.session = s->id.v};
+	if (x->relayed && x->begun && !x->ending)
+		(void)ipc_send(role_peer(s->edge->role, "dir", 0), s->trace, IPC_LOGIN_DROP, &m);
 }

@@ -136,6 +136,7 @@ static void on_tls(struct mta_session *s, struct ipc_packet *p, struct buf *out)
 	struct smtp_result r = {0};
 	if (msg_session_tls_read(p, &m) < 0)
 		return;
+	smtp_session_offer(s->smtp, m.mechanisms);
 	smtp_session_tls_done(s->smtp, m.tls_text, &r);
 	answer(s, m.seq, out, &r);
 }
@@ -246,6 +247,7 @@ static void open_session(struct ipc_channel *from, struct ipc_packet *p)
 	struct smtp_peer peer = {.trace = s->trace,
 				 .ip = m.peer.ip,
 				 .trusted = m.peer.trusted,
+				 .mechanisms = m.mechanisms,
 				 .tls_text = m.peer.tls_text};
 	bool submission = str_starts(m.service, STR("submission"));
 	s->smtp = smtp_session_new(&mta.smtp, &s->backend,

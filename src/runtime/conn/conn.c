@@ -523,6 +523,11 @@ struct str conn_tls_text(const struct conn *c)
 	return c->tls && !c->handshaking ? tls_stream_text(c->tls) : STR("");
 }
 
+bool conn_tls_exporter(const struct conn *c, unsigned char out[32])
+{
+	return c->tls && !c->handshaking && tls_stream_exporter(c->tls, out, NULL) == 0;
+}
+
 void conn_timeout(struct conn *c, uint64_t ms)
 {
 	if (c->closing || c->finishing)

@@ -91,6 +91,9 @@ void conn_start_tls(struct conn *c, struct tls_ctx *ctx, const char *alpn);
 /* "TLSv1.3 TLS_AES_256_GCM_SHA384", or empty; valid while the connection lives. */
 struct str conn_tls_text(const struct conn *c);
 
+/* tls_stream_exporter; false when the connection has no such binding. */
+bool conn_tls_exporter(const struct conn *c, unsigned char out[32]);
+
 void conn_write(struct conn *c, struct str text);
 /* Queue length bytes at offset of fd, which the connection owns from now on. */
 void conn_write_file(struct conn *c, int fd, uint64_t offset, uint64_t length);

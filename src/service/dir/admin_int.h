@@ -27,7 +27,7 @@ struct order {
 	const struct str *columns;
 	size_t n_columns;
 	struct str message;
-	struct str hash; /* of the password that was given; {NULL, 0} = none */
+	struct str hash;     /* of the password that was given; {NULL, 0} = none */
 	struct str password; /* it, when it was given in clear */
 	struct str learn;    /* the user who has it now */
 	char now[DIR_TIME_MAX];

@@ -233,8 +233,8 @@ struct dir_grant login_begin(struct str mechanism, struct str username)
 	return g;
 }
 
-void login_end(struct dir *d, const struct dir_place *l, struct str username,
-	       struct mono_ns start, struct dir_grant *g)
+void login_end(struct dir *d, const struct dir_place *l, struct str username, struct mono_ns start,
+	       struct dir_grant *g)
 {
 	if (g->granted) {
 		g->client_text = LOGIN_GRANTED;

@@ -49,10 +49,10 @@ struct dir_config {
 	unsigned slow_entries;	/* bound of each slow-down table */
 	unsigned account_free;	/* failures on one account before strangers are slowed */
 	enum dir_scram scram;
-	bool scram_sha1;	  /* SCRAM-SHA-1 too */
+	bool scram_sha1;	   /* SCRAM-SHA-1 too */
 	unsigned scram_iterations; /* of new keys */
-	unsigned exchanges_max;	  /* SASL exchanges under way */
-	unsigned exchange_ttl_s;  /* one that is not continued is forgotten after this */
+	unsigned exchanges_max;	   /* SASL exchanges under way */
+	unsigned exchange_ttl_s;   /* one that is not continued is forgotten after this */
 };
 
 /* Good values for everything but path and fs. */
@@ -165,8 +165,8 @@ struct dir_place {
 };
 struct dir_login {
 	struct dir_place place;
-	struct str username; /* a full address */
-	struct str password; /* the caller clears it */
+	struct str username;  /* a full address */
+	struct str password;  /* the caller clears it */
 	struct str mechanism; /* for the log; empty = PLAIN */
 };
 
@@ -184,7 +184,7 @@ struct dir_grant {
 	bool cached;		     /* no hash was computed */
 	uint64_t credential;	     /* the app password's id; 0 = the account's own password */
 	/* For the log; also with a refusal, as far as it is known. */
-	char mechanism[24];		  /* "PLAIN", "SCRAM-SHA-256-PLUS", "OAUTHBEARER" */
+	char mechanism[24];		 /* "PLAIN", "SCRAM-SHA-256-PLUS", "OAUTHBEARER" */
 	char username[DIR_USERNAME_MAX]; /* as the client gave it, cut */
 };
 
@@ -203,10 +203,9 @@ MUST_CHECK int dir_auth(struct dir *d, const struct dir_login *l, struct arena *
 /* ---- mechanisms of several steps: SCRAM (RFC 5802) ---- */
 
 /*
- * Which mechanisms beside PLAIN and LOGIN are offered now, DIR_OFFER_* bits. Cheap unless the
- * directory changed; then every active account is looked at.
+ * Which mechanisms beside PLAIN and LOGIN are offered now, enum sasl_offer bits
+ * (codec/sasl/sasl.h). Cheap unless the directory changed; then every active account is looked at.
  */
-enum { DIR_OFFER_SCRAM_256 = 1u << 0, DIR_OFFER_SCRAM_1 = 1u << 1 };
 MUST_CHECK int dir_offer(struct dir *d, unsigned *ret, struct fail *why);
 
 struct dir_sasl {
@@ -216,8 +215,8 @@ struct dir_sasl {
 	struct str binding; /* the channel's tls-exporter data (RFC 9266); empty: it has none */
 };
 struct dir_step {
-	bool more;	      /* send the challenge, and give the client's answer to dir_sasl_next */
-	struct str challenge; /* decoded; with a grant: to be sent before the client is told */
+	bool more; /* send the challenge, and give the client's answer to dir_sasl_next */
+	struct str challenge;	/* decoded; with a grant: to be sent before the client is told */
 	struct dir_grant grant; /* unless more */
 };
 /*

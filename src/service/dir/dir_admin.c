@@ -449,7 +449,8 @@ static int hash_password(struct order *o, const struct order_kind *k, struct fai
 	return r;
 }
 
-/* A password that barid set is known in clear here, and nowhere later: SCRAM keys are made of it. */
+/* A password that barid set is known in clear here, and nowhere later: SCRAM keys are made of it.
+ */
 static void learn_password(struct order *o)
 {
 	struct dir_account account = {0};

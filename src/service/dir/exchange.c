@@ -3,6 +3,7 @@
 
 #include "auth_int.h"
 #include "base/check.h"
+#include "codec/sasl/sasl.h"
 #include "scram.h"
 #include "sys/clock.h"
 
@@ -117,10 +118,10 @@ static int is_offered(struct dir *d, struct str mechanism, struct fail *why)
 		const char *name;
 		unsigned bit;
 	} known[] = {
-		{"SCRAM-SHA-256", DIR_OFFER_SCRAM_256},
-		{"SCRAM-SHA-256-PLUS", DIR_OFFER_SCRAM_256},
-		{"SCRAM-SHA-1", DIR_OFFER_SCRAM_1},
-		{"SCRAM-SHA-1-PLUS", DIR_OFFER_SCRAM_1},
+		{"SCRAM-SHA-256", SASL_OFFER_SCRAM_256},
+		{"SCRAM-SHA-256-PLUS", SASL_OFFER_SCRAM_256},
+		{"SCRAM-SHA-1", SASL_OFFER_SCRAM_1},
+		{"SCRAM-SHA-1-PLUS", SASL_OFFER_SCRAM_1},
 	};
 	unsigned offer = 0;
 	int r = dir_offer(d, &offer, why);

@@ -14,9 +14,9 @@
 #include "sys/clock.h"
 #include "sys/rand.h"
 
-#define NONCE_LEN  18 /* bytes; 24 in base64 */
-#define TEXTS_MAX  KIB(16)
-#define AUTH_MAX   (3 * SCRAM_MESSAGE_MAX + 16)
+#define NONCE_LEN 18 /* bytes; 24 in base64 */
+#define TEXTS_MAX KIB(16)
+#define AUTH_MAX  (3 * SCRAM_MESSAGE_MAX + 16)
 
 struct scram {
 	struct dir_place place;
@@ -177,14 +177,23 @@ static bool proves(enum digest d, const struct scram_key *k, struct str auth, st
 		client[i] ^= (uint8_t)proof.p[i];
 	int r = digest_two(d, str_make((const char *)client, n), STR_NULL, got, NULL);
 	explicit_bzero(client, sizeof client);
-	return r == 0 && bytes_equal(str_make((const char *)got, n),
-				     str_make((const char *)k->stored, n));
+	return r == 0 &&
+	       bytes_equal(str_make((const char *)got, n), str_make((const char *)k->stored, n));
 }
 
+/* What the second message claims. */
+struct claim {
+	struct buf auth;  /* AuthMessage */
+	struct buf proof; /* ClientProof */
+};
+
 static const struct scram_key *find_key(const struct scram *s, const struct scram_keys *k,
-					struct str auth, struct str proof)
+					const struct claim *c)
 {
-	static const struct scram_key nobody; /* no proof fits: it would be of a hash that is zero */
+	struct str auth = buf_str(&c->auth);
+	struct str proof = buf_str(&c->proof);
+	static const struct scram_key
+		nobody; /* no proof fits: it would be of a hash that is zero */
 	const struct scram_key *found = NULL;
 
 	if (k->n == 0)
@@ -196,21 +205,21 @@ static const struct scram_key *find_key(const struct scram *s, const struct scra
 }
 
 /* The texts of the second message belong to the first; AuthMessage and proof out. */
-static int check_final(const struct scram *s, struct str message, struct buf *auth,
-		       struct buf *proof, struct dir_grant *g)
+static int check_final(const struct scram *s, struct str message, struct claim *c,
+		       struct dir_grant *g)
 {
 	struct scram_client_final f;
 
-	if (scram_client_final_parse(message, &f) < 0 || base64_decode(proof, f.proof) < 0)
+	if (scram_client_final_parse(message, &f) < 0 || base64_decode(&c->proof, f.proof) < 0)
 		return refused(g, "malformed final message");
 	if (!str_eq(f.nonce, s->nonce))
 		return refused(g, "nonce was changed");
 	if (!scram_binding_is(f.binding, s->gs2, s->plus ? s->binding : STR("")))
 		return refused(g, "channel binding does not match");
-	(void)buf_addf(auth, "%.*s,", STR_ARG(s->bare));
-	(void)buf_addf(auth, "%.*s,", STR_ARG(s->server_first));
-	(void)buf_add(auth, f.without_proof);
-	return auth->failed ? -FAIL_LIMIT : 0;
+	(void)buf_addf(&c->auth, "%.*s,", STR_ARG(s->bare));
+	(void)buf_addf(&c->auth, "%.*s,", STR_ARG(s->server_first));
+	(void)buf_add(&c->auth, f.without_proof);
+	return c->auth.failed ? -FAIL_LIMIT : 0;
 }
 
 static bool still_told(const struct scram *s, const struct scram_keys *k)
@@ -231,8 +240,8 @@ static int sign(const struct scram *s, const struct scram_key *key, struct str a
 		     : scram_server_final_write(challenge, str_make((const char *)signature, n));
 }
 
-static int judge(struct dir *d, struct scram *s, struct str auth, struct str proof,
-		 struct arena *a, struct buf *challenge, struct dir_grant *g, struct fail *why)
+static int judge(struct dir *d, struct scram *s, const struct claim *c, struct arena *a,
+		 struct buf *challenge, struct dir_grant *g, struct fail *why)
 {
 	AUTO(arena) struct arena scratch = ARENA_INIT(KIB(32));
 	struct login_row row = {0};
@@ -248,7 +257,7 @@ static int judge(struct dir *d, struct scram *s, struct str auth, struct str pro
 		return r;
 	if (!still_told(s, &k))
 		k.n = 0;
-	const struct scram_key *key = find_key(s, &k, auth, proof);
+	const struct scram_key *key = find_key(s, &k, c);
 	if (!key)
 		login_reason(g,
 			     known == 0 ? "no such user"
@@ -257,7 +266,7 @@ static int judge(struct dir *d, struct scram *s, struct str auth, struct str pro
 			     "");
 	else if (login_rules(&s->place, &row, g)) {
 		g->credential = key->credential;
-		r = sign(s, key, auth, challenge, why);
+		r = sign(s, key, buf_str(&c->auth), challenge, why);
 		if (r == 0)
 			r = login_granted(&row, a, g, why);
 	}
@@ -268,14 +277,15 @@ static int judge(struct dir *d, struct scram *s, struct str auth, struct str pro
 int scram_end(struct dir *d, struct scram *s, struct str message, struct arena *a,
 	      struct buf *challenge, struct dir_grant *g, struct fail *why)
 {
-	AUTO(buf) struct buf auth = BUF_INIT(AUTH_MAX);
-	AUTO(buf) struct buf proof = BUF_INIT(DIGEST_LEN_MAX * 4);
+	struct claim c = {BUF_INIT(AUTH_MAX), BUF_INIT(DIGEST_LEN_MAX * 4)};
 	struct mono_ns start = clock_mono();
 
 	(void)snprintf(g->username, sizeof g->username, "%.*s", STR_ARG(s->user));
-	int r = check_final(s, message, &auth, &proof, g);
+	int r = check_final(s, message, &c, g);
 	if (r == 0)
-		r = judge(d, s, buf_str(&auth), buf_str(&proof), a, challenge, g, why);
+		r = judge(d, s, &c, a, challenge, g, why);
+	buf_clear(&c.auth);
+	buf_clear(&c.proof);
 	if (r < 0 && r != -FAIL_AUTH)
 		return r == -FAIL_LIMIT ? fail_set(why, FAIL_LIMIT, NULL, "SCRAM texts") : r;
 	login_end(d, &s->place, s->user, start, g);

@@ -6,6 +6,7 @@
 
 #include "base/encode.h"
 #include "base/num.h"
+#include "codec/sasl/sasl.h"
 #include "saslprep.h"
 #include "scram_int.h"
 #include "sys/rand.h"
@@ -302,7 +303,7 @@ int scram_offer(struct dir *d, unsigned *ret, struct fail *why)
 		if (r < 0)
 			return r;
 		if (everybody && apps)
-			bits |= i ? DIR_OFFER_SCRAM_1 : DIR_OFFER_SCRAM_256;
+			bits |= i ? SASL_OFFER_SCRAM_1 : SASL_OFFER_SCRAM_256;
 	}
 	*ret = bits;
 	return 0;

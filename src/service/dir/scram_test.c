@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "codec/sasl/sasl.h"
 #include "service/dir/dir_test.h"
 #include "service/dir/saslprep.h"
 #include "service/dir/scram.h"
@@ -16,7 +17,8 @@ static void published_vectors(void **state)
 		 "s=QSXCR+Q6sek8bf92,i=4096,c=biws,r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j",
 		 "v0X8v3Bz2T0CJGbJQyF0X+HI4Ts=", "rmF9pqV8S7suAoZWja4dJRkFsKQ="},
 		{DIGEST_SHA256, "W22ZaJ0SNY7soEsUEjb6gQ==",
-		 "n=user,r=rOprNGfwEbeRWgbNEkqO,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,"
+		 "n=user,r=rOprNGfwEbeRWgbNEkqO,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$"
+		 "k0,"
 		 "s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096,c=biws,"
 		 "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0",
 		 "dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=",
@@ -27,21 +29,20 @@ static void published_vectors(void **state)
 		struct scram_key k;
 		uint8_t sig[DIGEST_LEN_MAX], hash[DIGEST_LEN_MAX];
 		size_t n = digest_len(v[i].digest);
-		AUTO(buf) struct buf salt = BUF_INIT(100), proof = BUF_INIT(100),
-				     want = BUF_INIT(100);
+		AUTO(buf)
+		struct buf salt = BUF_INIT(100), proof = BUF_INIT(100), want = BUF_INIT(100);
 		assert_int_equal(base64_decode(&salt, str_c(v[i].salt)), 0);
 		assert_int_equal(base64_decode(&proof, str_c(v[i].proof)), 0);
-		assert_int_equal(scram_make(v[i].digest, STR("pencil"), buf_str(&salt), 4096, &k,
-					    NULL),
-				 0);
+		assert_int_equal(
+			scram_make(v[i].digest, STR("pencil"), buf_str(&salt), 4096, &k, NULL), 0);
 		/* ClientKey = proof XOR HMAC(StoredKey, AuthMessage); its hash is StoredKey. */
 		assert_int_equal(digest_hmac(v[i].digest, str_of_bytes(k.stored, n),
 					     str_c(v[i].auth), sig, NULL),
 				 0);
 		for (size_t b = 0; b < n; b++)
 			sig[b] ^= (uint8_t)proof.p[b];
-		assert_int_equal(digest_two(v[i].digest, str_of_bytes(sig, n), STR_NULL, hash, NULL),
-				 0);
+		assert_int_equal(
+			digest_two(v[i].digest, str_of_bytes(sig, n), STR_NULL, hash, NULL), 0);
 		assert_memory_equal(hash, k.stored, n);
 		assert_int_equal(digest_hmac(v[i].digest, str_of_bytes(k.server, n),
 					     str_c(v[i].auth), sig, NULL),
@@ -57,10 +58,19 @@ static void texts_are_prepared(void **state)
 		const char *text, *want; /* NULL: refused */
 	} v[] = {
 		/* RFC 4013 section 3 */
-		{"I\xc2\xadX", "IX"}, {"user", "user"},	   {"USER", "USER"}, {"\xc2\xaa", "a"},
-		{"\xe2\x85\xa8", "IX"}, {"\x07", NULL}, {"\xd8\xa7\x31", NULL},
-		{"\xc2\xa0x", " x"},  {"", NULL}, {"\xff", NULL}, {"\xc2\xad", NULL},
-		{"p\xc3\xa4ss", "p\xc3\xa4ss"}, {"pa\xcc\x88ss", "p\xc3\xa4ss"},
+		{"I\xc2\xadX", "IX"},
+		{"user", "user"},
+		{"USER", "USER"},
+		{"\xc2\xaa", "a"},
+		{"\xe2\x85\xa8", "IX"},
+		{"\x07", NULL},
+		{"\xd8\xa7\x31", NULL},
+		{"\xc2\xa0x", " x"},
+		{"", NULL},
+		{"\xff", NULL},
+		{"\xc2\xad", NULL},
+		{"p\xc3\xa4ss", "p\xc3\xa4ss"},
+		{"pa\xcc\x88ss", "p\xc3\xa4ss"},
 	};
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(v); i++) {
@@ -296,22 +306,22 @@ static void offered_when_everybody_can(void **state)
 	struct home h;
 	(void)state;
 	setup(&h);
-	assert_int_equal(offer(&h), DIR_OFFER_SCRAM_256);
+	assert_int_equal(offer(&h), SASL_OFFER_SCRAM_256);
 	dir_close(h.d);
 	h.c.scram = DIR_SCRAM_AUTO;
 	h.c.scram_sha1 = true;
 	home_open(&h);
-	assert_int_equal(offer(&h), DIR_OFFER_SCRAM_256);
+	assert_int_equal(offer(&h), SASL_OFFER_SCRAM_256);
 	edit(&h, "UPDATE mailbox SET password = '{PLAIN}new' WHERE username = 'a@d.test'");
 	assert_int_equal(offer(&h), 0);
 	assert_false(scram(&h, "b@d.test", "other")); /* not offered */
 	edit(&h, "UPDATE mailbox SET active = 0 WHERE username = 'a@d.test'");
-	assert_int_equal(offer(&h), DIR_OFFER_SCRAM_256);
+	assert_int_equal(offer(&h), SASL_OFFER_SCRAM_256);
 	edit(&h, "UPDATE mailbox SET active = 1 WHERE username = 'a@d.test'");
 	assert_true(plain(&h, "a@d.test", "new").granted);
-	assert_int_equal(offer(&h), DIR_OFFER_SCRAM_256);
+	assert_int_equal(offer(&h), SASL_OFFER_SCRAM_256);
 	ORDER(&h, "user passwd b@d.test x");
-	assert_int_equal(offer(&h), DIR_OFFER_SCRAM_256 | DIR_OFFER_SCRAM_1);
+	assert_int_equal(offer(&h), SASL_OFFER_SCRAM_256 | SASL_OFFER_SCRAM_1);
 	struct scram_client c = client("a@d.test", "new");
 	c.digest = DIGEST_SHA1;
 	assert_true(run(&h, &c, "SCRAM-SHA-1", STR("")).grant.granted);
@@ -330,7 +340,8 @@ static void exchanges_are_bounded(void **state)
 	h.c.exchanges_max = 2;
 	home_open(&h);
 	for (uint64_t i = 1; i < 4; i++) {
-		struct dir_sasl s = {i, {DIR_IMAP, DIR_TLS, STR("::1")}, STR("SCRAM-SHA-256"), STR("")};
+		struct dir_sasl s = {
+			i, {DIR_IMAP, DIR_TLS, STR("::1")}, STR("SCRAM-SHA-256"), STR("")};
 		assert_ok(dir_sasl_begin(h.d, &s, STR("n,,n=a@d.test,r=x"), &h.a, &step, &h.why),
 			  &h.why);
 	}

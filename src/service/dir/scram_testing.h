@@ -39,16 +39,17 @@ static inline struct str scram_client_final(struct scram_client *c, struct str c
 	uint32_t rounds = 0;
 	size_t n = digest_len(c->digest);
 	uint8_t salted[64], ckey[64], stored[64], sig[64], skey[64], v[64];
-	AUTO(buf) struct buf salt = BUF_INIT(200), cb = BUF_INIT(400), auth = BUF_INIT(4000),
-			     text = BUF_INIT(400), without = BUF_INIT(2000);
+	AUTO(buf)
+	struct buf salt = BUF_INIT(200), cb = BUF_INIT(400), auth = BUF_INIT(4000),
+		   text = BUF_INIT(400), without = BUF_INIT(2000);
 	assert_true(str_cut(&rest, ',', &r) && str_cut(&rest, ',', &s) && str_cut(&rest, ',', &i));
 	assert_true(str_starts(r, STR("r=")) && str_starts(s, STR("s=")) &&
 		    str_starts(i, STR("i=")));
 	assert_true(str_starts(str_skip(r, 2), str_c(c->nonce)) && r.n > strlen(c->nonce) + 10);
 	assert_int_equal(base64_decode(&salt, str_skip(s, 2)), 0);
 	assert_true(num_parse_u32(str_skip(i, 2), &rounds));
-	assert_int_equal(digest_pbkdf2(c->digest, str_c(c->password), buf_str(&salt), rounds, salted,
-				       n, NULL),
+	assert_int_equal(digest_pbkdf2(c->digest, str_c(c->password), buf_str(&salt), rounds,
+				       salted, n, NULL),
 			 0);
 	struct str key = str_of_bytes(salted, n);
 	assert_int_equal(digest_hmac(c->digest, key, STR("Client Key"), ckey, NULL), 0);
