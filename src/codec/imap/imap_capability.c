@@ -35,6 +35,8 @@ static const struct {
 	{.name = "ESEARCH", .shown = AFTER},
 	{.name = "SEARCHRES", .shown = AFTER},
 	{.name = "WITHIN", .shown = AFTER},
+	{.name = "LIST-EXTENDED", .shown = AFTER},
+	{.name = "LIST-STATUS", .shown = AFTER},
 	{.name = "STATUS=SIZE", .shown = AFTER},
 	{.name = "BINARY", .shown = AFTER},
 	{.name = "MULTIAPPEND", .shown = AFTER},

@@ -73,6 +73,8 @@ int imap_write_astring(struct buf *out, struct str s)
 int imap_write_mailbox(struct buf *out, struct str name)
 {
 	AUTO(buf) struct buf b = BUF_INIT(3 * name.n + 16);
+	if (imap_is_atom(name) && str_find(name, 0, '&') == name.n)
+		return imap_write_astring(out, name);
 	int r = imap_utf7_encode(&b, name);
 	return r < 0 ? r : imap_write_astring(out, buf_str(&b));
 }

@@ -363,3 +363,21 @@ size_t charset_fold(uint32_t cp, uint32_t out[CHARSET_FOLD_MAX])
 	}
 	return count;
 }
+
+bool charset_is_nfc(struct str utf8)
+{
+	UErrorCode err = U_ZERO_ERROR;
+	UChar units[CHARSET_NFC_MAX];
+	int32_t n = 0;
+	if (str_is_ascii(utf8))
+		return true;
+	if (utf8.n > CHARSET_NFC_MAX || !utf8_valid(utf8))
+		return false;
+	for (size_t i = 0; i < utf8.n;) {
+		uint32_t cp = utf8_next(utf8, &i);
+		U16_APPEND_UNSAFE(units, n, cp);
+	}
+	const UNormalizer2 *nfc = unorm2_getNFCInstance(&err);
+	bool yes = U_SUCCESS(err) && unorm2_isNormalized(nfc, units, n, &err);
+	return yes && U_SUCCESS(err);
+}

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cmd_list.c - LIST and LSUB (RFC 3501 6.3.8, 6.3.9) with CHILDREN (3348), SPECIAL-USE (6154), and
- * the selection and return options of RFC 5258 and 5819.                        [proto, imap]
+ * cmd_list.c - LIST and LSUB (RFC 3501 6.3.8, 6.3.9, RFC 9051 6.3.9) with CHILDREN (3348),
+ * SPECIAL-USE (6154), and the selection and return options of RFC 5258 and 5819. [proto, imap]
  *
- * The account's whole list is read once and walked. Parents of a mailbox always exist in the store
- * (perhaps \Noselect), so only subscriptions, which are mere names, can have missing levels.
+ * The account's whole list, counters included, is read once and walked. Parents of a mailbox always
+ * exist in the store (perhaps \Noselect), so only subscriptions, which are mere names, can have
+ * missing levels. There are no remote mailboxes: REMOTE changes nothing.
  */
 #include "base/map.h"
 #include "codec/imap/imap_list.h"
@@ -17,9 +18,18 @@ struct lister {
 	struct store_mailboxes boxes;
 	const struct str *patterns; /* canonical */
 	size_t n_patterns;
-	const char *response; /* "LIST" or "LSUB" */
-	uint32_t selection;   /* enum imap_list_option */
+	bool is_lsub;
+	uint32_t selection; /* enum imap_list_option */
 	uint32_t returned;
+	struct strmap parents;	   /* with RECURSIVEMATCH: struct parent by name */
+	struct parent *first_gone; /* those that are in no list */
+};
+
+/* A level above a mailbox that meets the selection. */
+struct parent {
+	struct str name;
+	bool needed; /* one such mailbox does not match the patterns, so is not listed itself */
+	struct parent *next_gone;
 };
 
 static bool matches(const struct lister *l, struct str name)
@@ -30,11 +40,6 @@ static bool matches(const struct lister *l, struct str name)
 	return false;
 }
 
-static bool is_below(struct str name, struct str parent)
-{
-	return name.n > parent.n && name.p[parent.n] == IMAP_SEPARATOR && str_starts(name, parent);
-}
-
 static void add_attribute(struct buf *b, const char *name)
 {
 	if (b->p[b->n - 1] != '(')
@@ -42,25 +47,44 @@ static void add_attribute(struct buf *b, const char *name)
 	buf_add_c(b, name);
 }
 
-static void write_attributes(const struct lister *l, const struct store_mailbox *box)
+static void write_uses(struct buf *b, unsigned store_use)
 {
-	struct buf *b = &l->out->text;
-	buf_addf(b, "* %s (", l->response);
-	if (box->missing)
-		add_attribute(b, l->selection ? "\\NonExistent" : "\\Noselect");
-	else if (box->noselect)
-		add_attribute(b, "\\Noselect");
-	if (!box->missing)
-		add_attribute(b, box->has_children ? "\\HasChildren" : "\\HasNoChildren");
-	if (box->subscribed && ((l->selection | l->returned) & IMAP_LIST_SUBSCRIBED))
-		add_attribute(b, "\\Subscribed");
-	uint32_t use = use_to_imap(box->use);
+	uint32_t use = use_to_imap(store_use);
 	for (const struct imap_name *u = imap_special_use_names; u->name; u++)
 		if (use & u->bit)
 			add_attribute(b, u->name);
 }
 
-/* `child_info`: RFC 5258 3.5, something below is subscribed. */
+static void write_attributes(const struct lister *l, const struct store_mailbox *box)
+{
+	struct buf *b = &l->out->text;
+	buf_add(b, l->is_lsub ? STR("* LSUB (") : STR("* LIST ("));
+	if (box->missing)
+		add_attribute(b, l->is_lsub ? "\\Noselect" : "\\NonExistent");
+	else if (box->noselect)
+		add_attribute(b, "\\Noselect");
+	if (!box->missing || !l->is_lsub)
+		add_attribute(b, box->has_children ? "\\HasChildren" : "\\HasNoChildren");
+	if (box->subscribed && ((l->selection | l->returned) & IMAP_LIST_SUBSCRIBED))
+		add_attribute(b, "\\Subscribed");
+	write_uses(b, box->use);
+}
+
+/* RFC 5258 3.5: what it is that something below meets. */
+static void write_child_info(const struct lister *l)
+{
+	struct buf *b = &l->out->text;
+	bool both = (l->selection & IMAP_LIST_SUBSCRIBED) && (l->selection & IMAP_LIST_SPECIAL_USE);
+	buf_add(b, STR(" (\"CHILDINFO\" ("));
+	if (l->selection & IMAP_LIST_SUBSCRIBED)
+		buf_add(b, STR("\"SUBSCRIBED\""));
+	if (both)
+		buf_addc(b, ' ');
+	if (l->selection & IMAP_LIST_SPECIAL_USE)
+		buf_add(b, STR("\"SPECIAL-USE\""));
+	buf_add(b, STR("))"));
+}
+
 static void write_mailbox(const struct lister *l, const struct store_mailbox *box, bool child_info)
 {
 	struct buf *b = &l->out->text;
@@ -68,47 +92,107 @@ static void write_mailbox(const struct lister *l, const struct store_mailbox *bo
 	buf_add(b, STR(") \"/\" "));
 	write_name(l->s, b, box->name);
 	if (child_info)
-		buf_add(b, STR(" (\"CHILDINFO\" (\"SUBSCRIBED\"))"));
+		write_child_info(l);
 	buf_add(b, STR("\r\n"));
 	if ((l->returned & IMAP_LIST_STATUS) && !box->missing && !box->noselect)
 		write_status(l->s, l->out, box->name, l->s->run.cmd.list.status_items,
 			     &box->counters);
 }
 
-/* Is a subscribed mailbox below number `at`? The list is sorted, so names with this beginning stand
- * together; only INBOX, the first, may stand away from its inferiors. */
-static bool has_subscribed_below(const struct lister *l, size_t at)
+/* ---- LIST ---------------------------------------------------------------------------------- */
+
+static bool meets(const struct lister *l, const struct store_mailbox *box)
 {
-	struct str parent = l->boxes.p[at].name;
-	for (size_t i = at + 1; i < l->boxes.n; i++) {
-		struct str name = l->boxes.p[i].name;
-		if (at > 0 && !str_starts(name, parent))
-			return false;
-		if (l->boxes.p[i].subscribed && is_below(name, parent))
-			return true;
-	}
-	return false;
+	if (box->missing && !(l->selection & IMAP_LIST_SUBSCRIBED))
+		return false;
+	if ((l->selection & IMAP_LIST_SUBSCRIBED) && !box->subscribed)
+		return false;
+	return !(l->selection & IMAP_LIST_SPECIAL_USE) || box->use;
 }
 
-static void list_all(const struct lister *l)
+static int note_parent(struct lister *l, struct str name, bool needed, struct fail *why)
+{
+	struct parent *parent = strmap_get(&l->parents, name);
+	if (!parent) {
+		parent = arena_new(&l->s->run.arena, struct parent);
+		if (!parent)
+			return fail_set(why, FAIL_LIMIT, "Too many mailboxes.", "arena full");
+		*parent = (struct parent){.name = name, .next_gone = l->first_gone};
+		l->first_gone = parent; /* until the walk finds it */
+		strmap_put(&l->parents, name, parent);
+	}
+	parent->needed |= needed;
+	return 0;
+}
+
+/* RECURSIVEMATCH, first walk: all levels above what meets the selection. */
+static int note_parents(struct lister *l, struct fail *why)
 {
 	for (size_t i = 0; i < l->boxes.n; i++) {
 		const struct store_mailbox *box = &l->boxes.p[i];
-		bool subscribed_only = l->selection & IMAP_LIST_SUBSCRIBED;
-		bool child_info = false;
-		if (box->missing && !subscribed_only)
+		if (!meets(l, box))
 			continue;
-		if ((l->selection & IMAP_LIST_SPECIAL_USE) && !box->use)
-			continue;
-		if (!matches(l, box->name))
-			continue;
-		if (l->selection & IMAP_LIST_RECURSIVEMATCH)
-			child_info = has_subscribed_below(l, i);
-		if (subscribed_only && !box->subscribed && !child_info)
-			continue;
-		write_mailbox(l, box, child_info);
+		bool needed = !matches(l, box->name);
+		for (size_t end = str_find(box->name, 0, IMAP_SEPARATOR); end < box->name.n;
+		     end = str_find(box->name, end + 1, IMAP_SEPARATOR)) {
+			int r = note_parent(l, str_sub(box->name, 0, end), needed, why);
+			if (r < 0)
+				return r;
+		}
+	}
+	return 0;
+}
+
+/*
+ * RFC 5258 3.5, RFC 9051 table 3: a name that meets the selection is listed, and one that only
+ * something below it does when that is not listed itself.
+ */
+static void list_box(const struct lister *l, const struct store_mailbox *box)
+{
+	const struct parent *parent = strmap_get(&l->parents, box->name);
+	if ((meets(l, box) || (parent && parent->needed)) && matches(l, box->name))
+		write_mailbox(l, box, parent != NULL);
+}
+
+static void list_gone_parents(const struct lister *l)
+{
+	for (const struct parent *p = l->first_gone; p; p = p->next_gone) {
+		struct store_mailbox box = {.name = p->name, .missing = true};
+		list_box(l, &box);
 	}
 }
+
+/* Unlinks those that stand in the list, which are sorted out by name. */
+static void keep_gone(struct lister *l)
+{
+	struct strmap listed = {0};
+	struct parent **link = &l->first_gone;
+	for (size_t i = 0; i < l->boxes.n; i++)
+		strmap_put(&listed, l->boxes.p[i].name, &l->boxes.p[i]);
+	while (*link) {
+		if (strmap_get(&listed, (*link)->name))
+			*link = (*link)->next_gone;
+		else
+			link = &(*link)->next_gone;
+	}
+	strmap_clear(&listed);
+}
+
+static int list_all(struct lister *l, struct fail *why)
+{
+	if (l->selection & IMAP_LIST_RECURSIVEMATCH) {
+		int r = note_parents(l, why);
+		if (r < 0)
+			return r;
+		keep_gone(l);
+	}
+	for (size_t i = 0; i < l->boxes.n; i++)
+		list_box(l, &l->boxes.p[i]);
+	list_gone_parents(l);
+	return RUN_DONE;
+}
+
+/* ---- LSUB ---------------------------------------------------------------------------------- */
 
 /*
  * LSUB: a pattern that ends in % shows the level above a deeper subscription as \Noselect
@@ -144,25 +228,47 @@ static void lsub_all(const struct lister *l)
 	strmap_clear(&told);
 }
 
-/* reference + pattern, for each pattern, in the command's arena. */
+/* reference + pattern, for each pattern, in the command's arena. In the extended syntax an empty
+ * pattern is ignored (RFC 5258 section 3). */
 static int canonical_patterns(struct lister *l, const struct imap_list *list, struct fail *why)
 {
 	struct arena *arena = &l->s->run.arena;
 	struct str *patterns = arena_array(arena, struct str, list->pattern_count);
 	AUTO(buf) struct buf b = BUF_INIT(KIB(64));
+	size_t n = 0;
 	for (size_t i = 0; patterns && i < list->pattern_count; i++) {
+		if (list->extended && list->pattern[i].n == 0)
+			continue;
 		buf_reset(&b);
 		if (imap_list_pattern(&b, list->reference, list->pattern[i]) < 0)
 			return fail_set(why, FAIL_LIMIT, "Too long a pattern.", "pattern");
-		patterns[i] = arena_str(arena, buf_str(&b));
-		if (!patterns[i].p && b.n)
+		patterns[n] = arena_str(arena, buf_str(&b));
+		if (!patterns[n++].p && b.n)
 			patterns = NULL;
 	}
 	if (!patterns)
 		return fail_set(why, FAIL_LIMIT, "Too many patterns.", "arena full");
 	l->patterns = patterns;
-	l->n_patterns = list->pattern_count;
+	l->n_patterns = n;
 	return 0;
+}
+
+void write_list_of(struct imap_session *s, struct imap_out *out, const struct store_mailbox *box,
+		   struct str old_name)
+{
+	struct buf *b = &out->text;
+	buf_add(b, STR("* LIST ("));
+	if (box->noselect)
+		add_attribute(b, "\\Noselect");
+	write_uses(b, box->use);
+	buf_add(b, STR(") \"/\" "));
+	write_name(s, b, box->name);
+	if (old_name.p) {
+		buf_add(b, STR(" (\"OLDNAME\" ("));
+		write_name(s, b, old_name);
+		buf_add(b, STR("))"));
+	}
+	buf_add(b, STR("\r\n"));
 }
 
 static int lister_init(struct lister *l, struct imap_session *s, struct imap_out *out,
@@ -171,7 +277,7 @@ static int lister_init(struct lister *l, struct imap_session *s, struct imap_out
 	const struct imap_list *list = &s->run.cmd.list;
 	*l = (struct lister){.s = s,
 			     .out = out,
-			     .response = s->run.cmd.kind == IMAP_CMD_LSUB ? "LSUB" : "LIST",
+			     .is_lsub = s->run.cmd.kind == IMAP_CMD_LSUB,
 			     .selection = list->selection,
 			     .returned = list->returned};
 	int r = canonical_patterns(l, list, why);
@@ -193,8 +299,9 @@ int cmd_list(struct imap_session *s, struct imap_out *out, struct fail *why)
 	int r = lister_init(&l, s, out, why);
 	if (r < 0)
 		return r;
-	list_all(&l);
-	return RUN_DONE;
+	r = list_all(&l, why);
+	strmap_clear(&l.parents);
+	return r;
 }
 
 int cmd_lsub(struct imap_session *s, struct imap_out *out, struct fail *why)

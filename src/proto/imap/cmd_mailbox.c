@@ -3,6 +3,7 @@
  * cmd_mailbox.c - CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE (RFC 3501 6.3.3 to 6.3.7; RFC 6154
  * section 3; response codes of RFC 5530).                                       [proto, imap]
  */
+#include "codec/imap/imap_list.h"
 #include "proto/imap/imap_int.h"
 
 /* A name that the store does not take is a refusal (NO), not a syntax error of the command. */
@@ -14,12 +15,26 @@ static int refuse_name(struct imap_session *s, int r, const struct fail *why)
 	return RUN_DONE;
 }
 
+/*
+ * RFC 9051 6.3.9.7: the name that a mailbox has now, and the one that the client knew, when they
+ * are not the same. A mailbox that is gone again needs no word.
+ */
+static void tell_name(struct imap_session *s, struct imap_out *out, struct str now, struct str old)
+{
+	struct fail why = FAIL_INIT;
+	struct store_mailbox box;
+	if (!session_is_rev2(s) ||
+	    store_mailbox_find(s->store, s->account, now, &s->run.arena, &box, &why) < 0)
+		return;
+	if (!str_eq(box.name, old))
+		write_list_of(s, out, &box, old);
+}
+
 int cmd_create(struct imap_session *s, struct imap_out *out, struct fail *why)
 {
-	(void)out;
 	const struct imap_create *create = &s->run.cmd.create;
 	struct mailbox_id id;
-	int r = mailbox_name_check(create->mailbox, why);
+	int r = mailbox_name_check(s, create->mailbox, why);
 	if (r < 0)
 		return r;
 	/* \All and \Flagged are views over other mailboxes, which nobody can create here. */
@@ -29,6 +44,8 @@ int cmd_create(struct imap_session *s, struct imap_out *out, struct fail *why)
 	}
 	r = store_mailbox_create(s->store, s->account, create->mailbox, use_to_store(create->use),
 				 &id, why);
+	if (r == 0)
+		tell_name(s, out, create->mailbox, create->mailbox);
 	return refuse_name(s, r, why);
 }
 
@@ -55,9 +72,8 @@ int cmd_delete(struct imap_session *s, struct imap_out *out, struct fail *why)
 
 int cmd_rename(struct imap_session *s, struct imap_out *out, struct fail *why)
 {
-	(void)out;
 	const struct imap_rename *rename = &s->run.cmd.rename;
-	int r = mailbox_name_check(rename->to, why);
+	int r = mailbox_name_check(s, rename->to, why);
 	if (r < 0)
 		return r;
 	r = store_mailbox_rename(s->store, s->account, rename->from, rename->to, why);
@@ -65,6 +81,9 @@ int cmd_rename(struct imap_session *s, struct imap_out *out, struct fail *why)
 		reply_no(s, "CANNOT", why->public);
 		return RUN_DONE;
 	}
+	/* RENAME of INBOX leaves an INBOX: there is no old name to tell (6.3.6). */
+	if (r == 0 && !imap_is_inbox(rename->from))
+		tell_name(s, out, rename->to, rename->from);
 	return refuse_name(s, r, why);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cmd_select.c - SELECT, EXAMINE, CLOSE, UNSELECT (RFC 3501 6.3.1, 6.4.2; RFC 3691; QRESYNC of RFC
- * 7162).                                                                       [proto, imap]
+ * cmd_select.c - SELECT, EXAMINE, CLOSE, UNSELECT (RFC 3501 6.3.1, 6.4.2; RFC 9051 6.3.2; RFC 3691;
+ * QRESYNC of RFC 7162). [proto, imap]
  */
 #include "proto/imap/imap_int.h"
 
@@ -22,6 +22,17 @@ static void write_selected(struct imap_session *s, struct imap_out *out)
 		 (unsigned long long)info->highestmodseq.v);
 }
 
+/* RFC 9051 6.3.2: how the mailbox is listed, by the name that it has. */
+static int write_listed(struct imap_session *s, struct imap_out *out, struct fail *why)
+{
+	struct str asked = s->run.cmd.select.mailbox;
+	struct store_mailbox box;
+	int r = store_mailbox_find(s->store, s->account, asked, &s->run.arena, &box, why);
+	if (r == 0)
+		write_list_of(s, out, &box, str_eq(asked, box.name) ? STR_NULL : asked);
+	return r;
+}
+
 static int open_mailbox(struct imap_session *s, struct imap_out *out, bool read_only,
 			struct fail *why)
 {
@@ -36,6 +47,8 @@ static int open_mailbox(struct imap_session *s, struct imap_out *out, bool read_
 	int r = store_view_open(s->store, s->account, select->mailbox, read_only, &s->view, why);
 	if (r == 0)
 		write_selected(s, out);
+	if (r == 0 && session_is_rev2(s))
+		r = write_listed(s, out, why);
 	return r;
 }
 

@@ -189,7 +189,7 @@ MUST_CHECK int quota_get(struct imap_session *s, struct store_quota *ret, struct
 uint32_t use_to_imap(unsigned use);
 unsigned use_to_store(uint32_t use);
 /* May a mailbox be created under this name? 0, or -FAIL_UNSUPPORTED / -FAIL_LIMIT with the text. */
-MUST_CHECK int mailbox_name_check(struct str name, struct fail *why);
+MUST_CHECK int mailbox_name_check(const struct imap_session *s, struct str name, struct fail *why);
 /* Closes the selected mailbox, if any; "$" is empty then. */
 void session_deselect(struct imap_session *s);
 
@@ -228,5 +228,10 @@ int cmd_move(struct imap_session *s, struct imap_out *out, struct fail *why);
 /* "* STATUS name (...)" from counters; shared with LIST ... RETURN (STATUS). */
 void write_status(const struct imap_session *s, struct imap_out *out, struct str name,
 		  uint32_t items, const struct store_counters *c);
+
+/* "* LIST (...) "/" name" that no LIST asked for (RFC 9051 6.3.2), with OLDNAME unless old_name.p
+ * is NULL. */
+void write_list_of(struct imap_session *s, struct imap_out *out, const struct store_mailbox *box,
+		   struct str old_name);
 
 #endif

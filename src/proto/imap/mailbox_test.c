@@ -270,7 +270,7 @@ static void list_extended(void **state)
 		"A= c OK ~",
 		"A: d LIST (SUBSCRIBED) \"\" (\"D%\" \"G%\")",
 		"A= * LIST (\\HasNoChildren \\Subscribed \\Drafts) \"/\" Drafts",
-		"A= * LIST (\\NonExistent \\Subscribed) \"/\" Gone",
+		"A= * LIST (\\NonExistent \\HasNoChildren \\Subscribed) \"/\" Gone",
 		"A= d OK LIST completed.",
 		"A: e LIST (SUBSCRIBED RECURSIVEMATCH) \"\" \"De%\"",
 		"A= * LIST (\\HasChildren) \"/\" Deep (\"CHILDINFO\" (\"SUBSCRIBED\"))",

@@ -4,6 +4,7 @@
  */
 #include "codec/imap/imap_list.h"
 #include "codec/imap/imap_write.h"
+#include "codec/mime/charset.h"
 #include "proto/imap/imap_int.h"
 #include "proto/imap/saved.h"
 
@@ -158,7 +159,7 @@ unsigned use_to_store(uint32_t use)
  * Beyond what the store asks of a name: '*' and '%' could not be listed by their own name
  * (RFC 3501 5.1.1), and 255 bytes is what a level may have when mail is exported to files.
  */
-int mailbox_name_check(struct str name, struct fail *why)
+int mailbox_name_check(const struct imap_session *s, struct str name, struct fail *why)
 {
 	struct str rest = name, level;
 	if (str_ends(rest, STR("/")))
@@ -168,6 +169,12 @@ int mailbox_name_check(struct str name, struct fail *why)
 				"name=%.*s", STR_ARG(name));
 	if (rest.n == 0)
 		return fail_set(why, FAIL_UNSUPPORTED, "A mailbox needs a name.", "empty name");
+	/* RFC 9051 5.1: 8-bit names are Net-Unicode. In modified UTF-7 clients have always sent
+	 * what they liked. */
+	if ((session_syntax(s) & IMAP_SYNTAX_UTF8) && !charset_is_nfc(name))
+		return fail_set(why, FAIL_UNSUPPORTED,
+				"A mailbox name has to be in Unicode normalization form C.",
+				"name=%.*s", STR_ARG(name));
 	if (rest.n > STORE_NAME_MAX)
 		return fail_set(why, FAIL_LIMIT, "The mailbox name is too long.", "%zu bytes",
 				rest.n);

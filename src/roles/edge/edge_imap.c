@@ -181,6 +181,7 @@ static void keep_command(struct session *s, struct str text)
 	(void)buf_add(&m->again, text);
 	switch ((int)imap_cmd_peek(text)) {
 	case IMAP_CMD_NOOP:
+	case IMAP_CMD_ENABLE:
 	case IMAP_CMD_CHECK:
 	case IMAP_CMD_SELECT:
 	case IMAP_CMD_EXAMINE:
