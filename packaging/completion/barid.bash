@@ -19,8 +19,8 @@ _barid() {
 	done
 	local offer='' options='-c --dir --json'
 	case ${words[0]-}/${#words[@]} in
-	/0) offer='serve demo check status ports domain user alias admin queue counters log reload stop debug help version' ;;
-	help/1) offer='serve demo check status ports domain user alias admin queue counters log reload stop debug help version' ;;
+	/0) offer='serve demo init dns check status ports domain user alias admin queue counters log reload stop debug help version' ;;
+	help/1) offer='serve demo init dns check status ports domain user alias admin queue counters log reload stop debug help version' ;;
 	admin/1) offer='grant revoke list show' ;;
 	domain/1) offer='add del list show set alias-add alias-del catch-all' ;;
 	user/1) offer='add del list show set passwd' ;;
@@ -30,6 +30,7 @@ _barid() {
 	log/2) [[ ${words[1]} != level ]] || offer='all master edge mta queue user scan dir error warn info debug' ;;
 	log/3) [[ ${words[1]} != level ]] || offer='error warn info debug' ;;
 	debug/1) offer='clock crash-point' ;;
+	init/*) options+=' --domain --admin --hostname --password-stdin --dry-run --port-offset --print-dns' ;;
 	demo/*) options='--dir --port-offset --users --password' ;;
 	domain/*)
 		case ${words[1]} in

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # fish completion for barid: commands, verbs, options. Install as /usr/share/fish/vendor_completions.d/barid.fish.
 
-set -l commands serve demo check status ports domain user alias admin queue counters log reload stop debug help version
+set -l commands serve demo init dns check status ports domain user alias admin queue counters log reload stop debug help version
 set -l account add del list show set
 
 complete -c barid -f
@@ -12,6 +12,8 @@ complete -c barid -l json -d 'Answers for programs'
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a serve -d 'Run the server'
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a demo -d 'Run a demonstration server'
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a check -d 'Check a configuration'
+complete -c barid -n "not __fish_seen_subcommand_from $commands" -a init -d 'Set up a server'
+complete -c barid -n "not __fish_seen_subcommand_from $commands" -a dns -d 'DNS records of a domain'
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a status -d 'Processes of the running server'
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a ports -d 'Addresses it listens on'
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a domain -d 'Manage mail domains'
@@ -27,6 +29,11 @@ complete -c barid -n "not __fish_seen_subcommand_from $commands" -a debug -d 'Fo
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a help -d Usage
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a version -d 'Version of this program'
 
+for key in domain admin hostname port-offset print-dns
+	complete -c barid -n '__fish_seen_subcommand_from init' -l $key -x
+end
+complete -c barid -n '__fish_seen_subcommand_from init' -l password-stdin -d 'Read it from standard input'
+complete -c barid -n '__fish_seen_subcommand_from init' -l dry-run -d 'Change nothing'
 complete -c barid -n '__fish_seen_subcommand_from demo' -l port-offset -x -d 'Added to 25, 587, 465, 143, 993'
 complete -c barid -n '__fish_seen_subcommand_from demo' -l users -x -d 'user1 to userN'
 complete -c barid -n '__fish_seen_subcommand_from demo' -l password -x -d 'Of all accounts'

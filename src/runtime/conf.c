@@ -443,7 +443,10 @@ void conf_write_default(struct buf *out)
 	(void)buf_add_c(
 		out,
 		"# Configuration of barid. Lines that begin with # show the defaults.\n"
-		"# `barid check` reads this file and says what is wrong, with line numbers.\n");
+		"# `barid check` reads this file and says what is wrong, with line numbers.\n"
+		"\n# More files, in the order of their names. `barid init` makes the first one. A "
+		"setting may stand in one\n# file only.\n"
+		"include conf.d/*.conf\n");
 	for (size_t i = 0; i < conf_settings_n; i++) {
 		const struct conf_setting *s = &conf_settings[i];
 		if (strcmp(s->section, section) != 0)

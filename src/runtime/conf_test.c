@@ -28,9 +28,32 @@ static void defaults_are_valid_and_round_trip(void **state)
 	assert_str(buf_str(&two), buf_c(&one));
 	conf_free(c);
 	conf_free(again);
-	AUTO(buf) struct buf file = BUF_INIT(KIB(64));
+}
+
+static void put_file(const char *dir, const char *name, const char *text);
+
+static void the_sample_is_a_configuration(void **state)
+{
+	(void)state;
+	char dir[] = "/tmp/barid-conf-XXXXXX", path[200];
+	struct conf *c = NULL;
+	AUTO(buf) struct buf file = BUF_INIT(KIB(64)), errors = BUF_INIT(KIB(16));
+	assert_non_null(mkdtemp(dir));
 	conf_write_default(&file);
-	conf_free(parse_ok(buf_c(&file)));
+	put_file(dir, "barid.conf", buf_c(&file));
+	(void)snprintf(path, sizeof path, "%s/conf.d", dir);
+	assert_int_equal(mkdir(path, 0755), 0);
+	put_file(path, "00-init.conf", "hostname = mx.example.org\n");
+	(void)snprintf(path, sizeof path, "%s/barid.conf", dir);
+	assert_int_equal(conf_load(path, &c, &errors), 0);
+	assert_string_equal(c->hostname, "mx.example.org");
+	conf_free(c);
+	(void)unlink(path);
+	(void)snprintf(path, sizeof path, "%s/conf.d/00-init.conf", dir);
+	(void)unlink(path);
+	(void)snprintf(path, sizeof path, "%s/conf.d", dir);
+	(void)rmdir(path);
+	(void)rmdir(dir);
 }
 
 static void values_have_units(void **state)
@@ -131,6 +154,7 @@ int main(void)
 		cmocka_unit_test(defaults_are_valid_and_round_trip),
 		cmocka_unit_test(values_have_units),
 		cmocka_unit_test(errors_name_line_and_what_is_allowed),
+		cmocka_unit_test(the_sample_is_a_configuration),
 		cmocka_unit_test(includes_are_relative_and_bounded),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

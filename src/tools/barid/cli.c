@@ -15,6 +15,11 @@ static const struct {
 	{"serve", NULL, "barid serve [-c FILE]", "run the server with a configuration"},
 	{"demo", NULL, "barid demo --dir DIR [--port-offset N] [--users N] [--password P]",
 	 "run a demonstration server on high ports, with sample accounts"},
+	{"init", cli_init,
+	 "barid init --domain D --admin A [--hostname H] [--password-stdin] [--dry-run]\n"
+	 "       [--dir DIR [--port-offset N]] | --print-dns D",
+	 "set up a server: configuration, certificate, first accounts, DNS records"},
+	{"dns", cli_dns, "barid dns [D]", "the DNS records that a domain needs"},
 	{"check", cli_check, "barid check [-c FILE]",
 	 "check a configuration and say what is wrong"},
 	{"status", cli_admin, "barid status", "the processes of the running server"},
@@ -148,6 +153,13 @@ int cli_serve(const struct cli *c, struct conf **ret)
 	AUTO(buf) struct buf errors = BUF_INIT(KIB(64));
 	if (conf_load(c->conf, ret, &errors) < 0) {
 		(void)fputs(buf_c(&errors), stderr);
+		return EXIT_FAILED;
+	}
+	if (access((*ret)->tls_certificate, F_OK) < 0 && errno == ENOENT) {
+		(void)fprintf(stderr,
+			      "There is no certificate %s. Is this server set up? "
+			      "barid init --domain D --admin A does that.\n",
+			      (*ret)->tls_certificate);
 		return EXIT_FAILED;
 	}
 	return EXIT_DONE;

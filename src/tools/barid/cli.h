@@ -54,6 +54,8 @@ int cli_admin(const struct cli
 int cli_user_file(const struct cli *c); /* user add --file FILE */
 int cli_ports(const struct cli *c);
 int cli_check(const struct cli *c);
+int cli_init(const struct cli *c);
+int cli_dns(const struct cli *c);
 int cli_serve(const struct cli *c,
 	      struct conf **ret); /* loads the configuration; EXIT_DONE to go on */
 int cli_demo(const struct cli *c, struct conf **ret); /* prepares the demo; EXIT_DONE to go on */
