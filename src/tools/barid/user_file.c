@@ -10,8 +10,8 @@
 #include "base/check.h"
 #include "codec/csv/csv.h"
 #include "service/dir/password.h"
-#include "sys/clock.h"
 #include "tools/barid/orders.h"
+#include "tools/barid/progress.h"
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -36,7 +36,7 @@ struct import {
 	char separator;
 	size_t line; /* last one read */
 	size_t added, skipped, refused;
-	struct mono_ns started, told;
+	struct progress progress;
 };
 
 struct record {
@@ -229,21 +229,6 @@ static void give(struct record *rec)
 	orders_give(im->orders, words, n, answered, rec);
 }
 
-static void progress(struct import *im, bool end)
-{
-	struct mono_ns now = clock_mono();
-	bool terminal = isatty(STDERR_FILENO);
-	int64_t every = terminal ? 200 * MS_NS : 5 * SEC_NS;
-	if (!end && now.v - im->told.v < every)
-		return;
-	im->told = now;
-	double s = (double)(now.v - im->started.v) / (double)SEC_NS;
-	if (terminal || !end)
-		(void)fprintf(stderr, "%s%zu users added, %.0f a second%s", terminal ? "\r" : "",
-			      im->added, s > 0 ? (double)im->added / s : 0.0,
-			      terminal && !end ? "" : "\n");
-}
-
 static void group_clear(struct group *g)
 {
 	for (size_t i = 0; i < g->n; i++)
@@ -268,11 +253,12 @@ static bool import_all(struct import *im)
 			give(&now->records[i]);
 		orders_wait(im->orders);
 		hash_end(next);
+		size_t n = now->n;
 		group_clear(now);
 		struct group *done = now;
 		now = next;
 		next = done;
-		progress(im, false);
+		progress_add(&im->progress, (uint64_t)n);
 	}
 	free(now);
 	free(next);
@@ -307,11 +293,11 @@ int cli_user_file(const struct cli *c)
 		(void)fprintf(stderr, "Cannot read %s: %s\n", im.name, strerror(errno));
 		return EXIT_FAILED;
 	}
-	im.started = im.told = clock_mono();
+	progress_begin(&im.progress, "users", 0);
 	bool ok = read_header(&im) && (im.orders = orders_open(c, true, &exit_code)) != NULL;
 	if (ok) {
 		exit_code = import_all(&im) && im.refused == 0 ? EXIT_DONE : EXIT_FAILED;
-		progress(&im, true);
+		progress_end(&im.progress);
 		(void)printf("%zu added, %zu existed already, %zu refused\n", im.added, im.skipped,
 			     im.refused);
 	}
