@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # fish completion for barid: commands, verbs, options. Install as /usr/share/fish/vendor_completions.d/barid.fish.
 
-set -l commands serve demo init dns check status ports domain user alias admin queue counters log reload stop debug help version
+set -l commands serve demo init dns check status ports domain user alias admin queue doctor counters log reload stop debug help version
 set -l account add del list show set
 
 complete -c barid -f
@@ -21,6 +21,7 @@ complete -c barid -n "not __fish_seen_subcommand_from $commands" -a user -d 'Man
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a alias -d 'Manage aliases'
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a admin -d 'Who administrates which domains'
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a queue -d 'What waits for delivery'
+complete -c barid -n "not __fish_seen_subcommand_from $commands" -a doctor -d 'Look for what is wrong, and what mends it'
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a counters -d 'What the processes have counted'
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a log -d 'How much is logged'
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a reload -d 'Read the certificate again'

@@ -45,6 +45,17 @@ static void from_sockaddr(const struct sockaddr_storage *ss, struct netaddr *ret
 	}
 }
 
+bool netaddr_from(const struct sockaddr *sa, struct netaddr *ret)
+{
+	struct sockaddr_storage ss = {0};
+	if (sa->sa_family != AF_INET && sa->sa_family != AF_INET6)
+		return false;
+	memcpy(&ss, sa,
+	       sa->sa_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6));
+	from_sockaddr(&ss, ret);
+	return true;
+}
+
 static socklen_t to_sockaddr(const struct netaddr *a, struct sockaddr_storage *ret)
 {
 	memset(ret, 0, sizeof *ret);

@@ -31,6 +31,8 @@ struct str netaddr_text(const struct netaddr *a, bool with_port, char buf[NETADD
  * The reverse of both forms; without a port, port is 0. A bracketed address without port is fine.
  */
 bool netaddr_parse(struct str s, struct netaddr *ret);
+/* From one of the system's. False: neither IPv4 nor IPv6. */
+bool netaddr_from(const struct sockaddr *sa, struct netaddr *ret);
 /* Same family and address; the port does not count. */
 bool netaddr_same_host(const struct netaddr *a, const struct netaddr *b);
 bool netaddr_is_loopback(const struct netaddr *a);

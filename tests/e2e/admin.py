@@ -3,6 +3,8 @@
 import json
 import os
 import resource
+import socket
+import subprocess
 import time
 
 from harness import wire
@@ -80,6 +82,51 @@ def case_ports_and_packet_filter(t):
         t.note("no access to the kernel's tables: the rules were not checked by nft")
     else:
         t.run([nft, "-c", "-f", "-"], stdin=rules.encode())
+
+
+def case_doctor_reads_dns(t):
+    """barid doctor against a real name server: what is right is left alone, what is wrong comes with the record to publish."""
+    s = t.server()
+    conf = write(t, "doctor.conf", f"hostname = mail.example.test\nstate_dir = {s.dir}\n[]\nconnections_max = 1000\n")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    zone = ["--host-record=mail.example.test,192.0.2.25", "--ptr-record=25.2.0.192.in-addr.arpa,other.example.test",
+            "--mx-host=example.test,mail.example.test,10", "--txt-record=example.test,v=spf1 mx -all",
+            "--txt-record=_dmarc.example.test,v=DMARC1; p=reject", "--txt-record=_dmarc.example.test,v=DMARC1; p=none"]
+    dns = subprocess.Popen([t.program("dnsmasq"), "--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts", "--user=",
+                            "--pid-file=", "--listen-address=127.0.0.1", "--bind-interfaces", f"--port={port}", "--local=/test/", *zone],
+                           stderr=subprocess.DEVNULL)
+    try:
+        def look():
+            code, out = s.cli("doctor", "-c", conf, "--json", "--resolver", f"127.0.0.1:{port}", check=False)
+            found = json.loads(out)["findings"]
+            return (code, found) if not any("no name server" in f["finding"] for f in found) else None
+        code, found = t.until(look, what="the name server")
+    finally:
+        dns.terminate()
+        dns.wait()
+    dns_lines = {f["finding"]: (f["level"], f["mend"]) for f in found if f["check"] == "dns"}
+
+    def level(part):
+        return [v for k, v in dns_lines.items() if part in k]
+
+    assert code == 0, [f for f in found if f["level"] == "bad"]
+    assert level("mail for example.test comes to mail.example.test")[0][0] == "ok", dns_lines
+    assert level("SPF of example.test: v=spf1 mx -all")[0][0] == "ok", dns_lines
+    assert level("several DMARC")[0][0] == "warn", dns_lines
+    assert level("192.0.2.25 is called other.example.test") == [
+        ("warn", "Ask whoever gave you the address for: 25.2.0.192.in-addr.arpa. PTR mail.example.test.")], dns_lines
+    assert any(f["check"] == "processes" and f["level"] == "ok" for f in found), found
+
+
+def case_doctor_finds_what_is_missing(t):
+    """A server that does not run, and a domain without anybody who reads abuse@."""
+    s = t.own_server()
+    s.start()
+    s.stop()
+    code, out = s.cli("doctor", "--offline", check=False)
+    assert code == 1 and "the server does not run" in out and "nobody reads abuse@example.test" in out, (code, out)
 
 
 @alone

@@ -316,6 +316,8 @@ static void log_order(const struct msg_admin *m, bool ok, const struct fail *why
 	struct str word[3] = {STR("-"), STR("-"), STR("-")};
 	for (size_t i = 0; i < MIN(m->args_n, ARRAY_LEN(word)); i++)
 		word[i] = m->args[i].s;
+	if (ok && (str_eq(word[1], STR("list")) || str_eq(word[1], STR("show"))))
+		return; /* nothing changed */
 	log_event(LOG_INFO, "admin.order", log_str("by", m->by.n ? m->by : STR("operator")),
 		  log_str("noun", word[0]), log_str("verb", word[1]), log_str("name", word[2]),
 		  log_c("result", ok ? "ok" : fail_name(why->code)));

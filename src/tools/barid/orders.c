@@ -177,6 +177,13 @@ struct orders *orders_open(const struct cli *c, bool accounts, int *exit_code)
 	return NULL;
 }
 
+bool orders_running(const struct cli *c)
+{
+	const char *state = cli_state_dir(c);
+	AUTO_FD int fd = state ? cli_connect(state) : -1;
+	return fd >= 0;
+}
+
 void orders_give(struct orders *o, const struct str *words, size_t n, order_done done,
 		 void *context)
 {

@@ -29,6 +29,8 @@ typedef void (*order_done)(void *context, const struct order_answer *answer);
  * NULL: there is nobody to give orders to; a message was printed and *exit_code says why.
  */
 struct orders *orders_open(const struct cli *c, bool accounts, int *exit_code);
+/* Does the server that is meant run? (It answers on its control socket.) */
+bool orders_running(const struct cli *c);
 /* Give one; `done` is called once, in this call or in orders_wait. The words are copied. */
 void orders_give(struct orders *o, const struct str *words, size_t n, order_done done,
 		 void *context);
