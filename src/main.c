@@ -7,9 +7,10 @@
 #include "tools/barid/cli.h"
 #include <stdio.h>
 
-static int run_master(struct conf *conf, bool say_ready)
+static int run_master(struct conf *conf, const char *path)
 {
-	struct master_options o = {.conf = conf, .libexec = cli_libexec(), .say_ready = say_ready};
+	struct master_options o = {
+		.conf = conf, .conf_path = path, .libexec = cli_libexec(), .say_ready = true};
 	return master_run(&o);
 }
 
@@ -27,8 +28,9 @@ int main(int argc, char **argv)
 		return puts("barid " BARID_VERSION) < 0;
 	bool demo = strcmp(command, "demo") == 0;
 	if (demo || strcmp(command, "serve") == 0) {
-		int r = demo ? cli_demo(&c, &conf) : cli_serve(&c, &conf);
-		return r == EXIT_DONE ? run_master(conf, true) : r;
+		const char *path = c.conf;
+		int r = demo ? cli_demo(&c, &conf, &path) : cli_serve(&c, &conf);
+		return r == EXIT_DONE ? run_master(conf, path) : r;
 	}
 	return cli_run(&c);
 }

@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/num.h"
 #include "base/vec.h"
+#include "runtime/conf_int.h"
 #include "sys/fs.h"
 #include "sys/sock.h"
 #include <errno.h>
@@ -17,14 +18,11 @@
 struct parse {
 	struct conf *conf;
 	struct buf *errors;
-	bool *seen; /* per setting: said in the file at hand or an earlier one */
+	struct conf_place *said; /* per setting: where it was said; line 0 = nowhere */
 	bool may_include;
+	bool lenient; /* pass over what is not known */
 	unsigned depth;
-};
-
-struct place { /* where a complaint points to */
-	const char *file;
-	unsigned line;
+	VEC(char *) names; /* of included files */
 };
 
 static const struct unit {
@@ -33,21 +31,16 @@ static const struct unit {
 } sizes[] = {{"GiB", UINT64_C(1) << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {"B", 1}},
   durations[] = {{"d", 86400000}, {"h", 3600000}, {"min", 60000}, {"s", 1000}, {"ms", 1}};
 
-static int read_file(struct parse *ps, const char *path, const struct place *from);
+static int read_file(struct parse *ps, const char *path, const struct conf_place *from);
 
-static void complain(struct parse *ps, const struct place *at, const char *fmt, ...)
+static void complain(struct parse *ps, const struct conf_place *at, const char *fmt, ...)
 	PRINTF_LIKE(3, 4);
-static void complain(struct parse *ps, const struct place *at, const char *fmt, ...)
+static void complain(struct parse *ps, const struct conf_place *at, const char *fmt, ...)
 {
 	va_list ap;
-	if (at && at->line)
-		(void)buf_addf(ps->errors, "%s:%u: ", at->file, at->line);
-	else if (at)
-		(void)buf_addf(ps->errors, "%s: ", at->file);
 	va_start(ap, fmt);
-	(void)buf_vaddf(ps->errors, fmt, ap);
+	conf_vcomplain(ps->errors, at, fmt, ap);
 	va_end(ap);
-	(void)buf_addc(ps->errors, '\n');
 }
 
 /* --- values
@@ -96,7 +89,7 @@ static const char *allowed_form(enum conf_type type)
 				       : "a number";
 }
 
-static void set_number(struct parse *ps, const struct place *at, const struct conf_setting *s,
+static void set_number(struct parse *ps, const struct conf_place *at, const struct conf_setting *s,
 		       struct str v)
 {
 	uint64_t n = 0;
@@ -115,7 +108,7 @@ static void set_number(struct parse *ps, const struct place *at, const struct co
 		 ok ? "out of range" : "not understood", allowed_form(s->type), buf_c(&range));
 }
 
-static void set_text(struct parse *ps, const struct place *at, const struct conf_setting *s,
+static void set_text(struct parse *ps, const struct conf_place *at, const struct conf_setting *s,
 		     struct str v)
 {
 	char **field = (char **)(void *)((char *)ps->conf + s->offset);
@@ -129,7 +122,7 @@ static void set_text(struct parse *ps, const struct place *at, const struct conf
 	CHECK(*field);
 }
 
-static void set_choice(struct parse *ps, const struct place *at, const struct conf_setting *s,
+static void set_choice(struct parse *ps, const struct conf_place *at, const struct conf_setting *s,
 		       struct str v)
 {
 	struct str rest = str_c(s->choices), one;
@@ -150,7 +143,18 @@ static bool list_item_ok(enum conf_type type, struct str item)
 	struct netcidr net;
 	if (type == CONF_NETWORKS)
 		return netcidr_parse(item, &net);
+	if (type == CONF_PATHS)
+		return item.n > 0 && item.n < 4000;
 	return netaddr_parse(item, &a) && a.port != 0;
+}
+
+static const char *list_item_form(enum conf_type type)
+{
+	if (type == CONF_NETWORKS)
+		return "a network; allowed: 192.0.2.0/24, 2001:db8::/32 or one address";
+	if (type == CONF_PATHS)
+		return "the name of a file";
+	return "an address with port; allowed: 192.0.2.1:25 or [2001:db8::1]:25";
 }
 
 static void list_clear(struct conf_list *l)
@@ -161,7 +165,7 @@ static void list_clear(struct conf_list *l)
 	*l = (struct conf_list){0};
 }
 
-static void set_list(struct parse *ps, const struct place *at, const struct conf_setting *s,
+static void set_list(struct parse *ps, const struct conf_place *at, const struct conf_setting *s,
 		     struct str v)
 {
 	struct conf_list *l = (struct conf_list *)(void *)((char *)ps->conf + s->offset);
@@ -171,10 +175,7 @@ static void set_list(struct parse *ps, const struct place *at, const struct conf
 		item = str_trim(item);
 		if (!list_item_ok(s->type, item)) {
 			complain(ps, at, "%s: \"%.*s\" is not %s", s->key, STR_ARG(item),
-				 s->type == CONF_NETWORKS ? "a network; allowed: 192.0.2.0/24, "
-							    "2001:db8::/32 or one address"
-							  : "an address with port; allowed: "
-							    "192.0.2.1:25 or [2001:db8::1]:25");
+				 list_item_form(s->type));
 			continue;
 		}
 		l->p = xrealloc(l->p, (l->n + 1) * sizeof *l->p);
@@ -182,9 +183,12 @@ static void set_list(struct parse *ps, const struct place *at, const struct conf
 		CHECK(l->p[l->n]);
 		l->n++;
 	}
+	if (s->type == CONF_PATHS && (l->n < s->min || l->n > s->max))
+		complain(ps, at, "%s: must be %llu to %llu files", s->key,
+			 (unsigned long long)s->min, (unsigned long long)s->max);
 }
 
-static void set(struct parse *ps, const struct place *at, const struct conf_setting *s,
+static void set(struct parse *ps, const struct conf_place *at, const struct conf_setting *s,
 		struct str v)
 {
 	switch (s->type) {
@@ -196,6 +200,7 @@ static void set(struct parse *ps, const struct place *at, const struct conf_sett
 		break;
 	case CONF_ADDRESSES:
 	case CONF_NETWORKS:
+	case CONF_PATHS:
 		set_list(ps, at, s, v);
 		break;
 	case CONF_NUMBER:
@@ -227,7 +232,8 @@ static void list_sections(struct buf *out)
 		}
 }
 
-static void assign(struct parse *ps, const struct place *at, struct str section, struct str line)
+static void assign(struct parse *ps, const struct conf_place *at, struct str section,
+		   struct str line)
 {
 	size_t eq = str_find(line, 0, '=');
 	struct str key = str_trim(str_sub(line, 0, eq));
@@ -241,12 +247,15 @@ static void assign(struct parse *ps, const struct place *at, struct str section,
 		const struct conf_setting *s = &conf_settings[i];
 		if (!str_eq(str_c(s->section), section) || !str_eq(str_c(s->key), key))
 			continue;
-		if (ps->seen[i])
-			complain(ps, at, "%s is set twice", s->key);
-		ps->seen[i] = true;
+		if (ps->said[i].line)
+			complain(ps, at, "%s is set twice, first at %s:%u", s->key,
+				 ps->said[i].file, ps->said[i].line);
+		ps->said[i] = *at;
 		set(ps, at, s, value);
 		return;
 	}
+	if (ps->lenient)
+		return;
 	AUTO(buf) struct buf known = BUF_INIT(KIB(4));
 	for (size_t i = 0; i < conf_settings_n; i++)
 		if (str_eq(str_c(conf_settings[i].section), section))
@@ -254,7 +263,7 @@ static void assign(struct parse *ps, const struct place *at, struct str section,
 	complain(ps, at, "unknown setting %.*s; allowed here:%s", STR_ARG(key), buf_c(&known));
 }
 
-static int include(struct parse *ps, const struct place *at, struct str pattern)
+static int include(struct parse *ps, const struct conf_place *at, struct str pattern)
 {
 	if (!ps->may_include || ps->depth >= INCLUDE_DEPTH) {
 		complain(ps, at, "include is not possible here (at most %d deep)", INCLUDE_DEPTH);
@@ -275,7 +284,9 @@ static int include(struct parse *ps, const struct place *at, struct str pattern)
 	}
 	int r = 0;
 	for (size_t i = 0; i < found.gl_pathc; i++) {
-		int one = read_file(ps, found.gl_pathv[i], at);
+		/* Later complaints still name it. */
+		*vec_push(&ps->names) = xstrdup(found.gl_pathv[i]);
+		int one = read_file(ps, ps->names.p[ps->names.n - 1], at);
 		r = one < 0 ? one : r;
 	}
 	globfree(&found);
@@ -284,7 +295,7 @@ static int include(struct parse *ps, const struct place *at, struct str pattern)
 
 static int parse_text(struct parse *ps, const char *name, struct str text)
 {
-	struct place at = {.file = name};
+	struct conf_place at = {.file = name};
 	struct str section = STR(""), line;
 	int r = 0;
 	while (str_cut(&text, '\n', &line)) {
@@ -294,7 +305,7 @@ static int parse_text(struct parse *ps, const char *name, struct str text)
 			continue;
 		if (line.p[0] == '[' && line.p[line.n - 1] == ']') {
 			section = str_trim(str_sub(line, 1, line.n - 1));
-			if (is_section(section))
+			if (is_section(section) || ps->lenient)
 				continue;
 			AUTO(buf) struct buf known = BUF_INIT(KIB(1));
 			list_sections(&known);
@@ -310,7 +321,7 @@ static int parse_text(struct parse *ps, const char *name, struct str text)
 	return r;
 }
 
-static int read_file(struct parse *ps, const char *path, const struct place *from)
+static int read_file(struct parse *ps, const char *path, const struct conf_place *from)
 {
 	AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
 	AUTO(buf) struct buf text = BUF_INIT(FILE_MAX_BYTES);
@@ -322,7 +333,7 @@ static int read_file(struct parse *ps, const char *path, const struct place *fro
 			buf_added(&text, (size_t)n);
 	}
 	if (n < 0 || text.failed) {
-		struct place here = {.file = path};
+		struct conf_place here = {.file = path};
 		bool missing = !text.failed && errno == ENOENT;
 		complain(ps, from ? from : &here, "cannot read %s: %s", path,
 			 text.failed ? "larger than 1 MiB" : strerror(errno));
@@ -342,30 +353,23 @@ static struct conf *conf_defaults(void)
 	struct conf *c = xcalloc(1, sizeof *c);
 	AUTO(buf) struct buf errors = BUF_INIT(KIB(4));
 	struct parse ps = {.conf = c, .errors = &errors};
-	struct place at = {.file = "default"};
+	struct conf_place at = {.file = "default"};
 	for (size_t i = 0; i < conf_settings_n; i++)
 		set(&ps, &at, &conf_settings[i], str_c(conf_settings[i].value));
 	CHECK(errors.n == 0);
 	return c;
 }
 
-/* What is wrong only together. */
-static void check_whole(struct parse *ps)
-{
-	const struct conf *c = ps->conf;
-	if (c->errors_soft > c->errors_hard)
-		complain(ps, NULL, "[smtp] errors_soft is larger than errors_hard");
-	if (c->retry_min_ms > c->retry_max_ms)
-		complain(ps, NULL, "[queue] retry_min is longer than retry_max");
-}
-
 static int finish(struct parse *ps, int r, struct conf **ret)
 {
-	free(ps->seen);
 	if (r == 0)
-		check_whole(ps);
+		conf_check(ps->conf, ps->said, ps->errors);
 	if (r == 0 && ps->errors->n)
 		r = -FAIL_SYNTAX;
+	for (size_t i = 0; i < ps->names.n; i++)
+		free(ps->names.p[i]);
+	vec_clear(&ps->names);
+	free(ps->said);
 	if (r < 0) {
 		conf_free(ps->conf);
 		return r;
@@ -374,17 +378,23 @@ static int finish(struct parse *ps, int r, struct conf **ret)
 	return 0;
 }
 
+static struct parse parse_begin(struct buf *errors)
+{
+	struct parse ps = {.conf = conf_defaults(), .errors = errors};
+	ps.said = xcalloc(conf_settings_n, sizeof *ps.said);
+	return ps;
+}
+
 int conf_load(const char *path, struct conf **ret, struct buf *errors)
 {
-	struct parse ps = {.conf = conf_defaults(), .errors = errors, .may_include = true};
-	ps.seen = xcalloc(conf_settings_n, sizeof *ps.seen);
+	struct parse ps = parse_begin(errors);
+	ps.may_include = true;
 	return finish(&ps, read_file(&ps, path, NULL), ret);
 }
 
 int conf_parse(const char *name, struct str text, struct conf **ret, struct buf *errors)
 {
-	struct parse ps = {.conf = conf_defaults(), .errors = errors};
-	ps.seen = xcalloc(conf_settings_n, sizeof *ps.seen);
+	struct parse ps = parse_begin(errors);
 	return finish(&ps, parse_text(&ps, name, text), ret);
 }
 
@@ -395,6 +405,28 @@ void conf_networks(const struct conf_list *l, struct netcidrs *ret)
 		CHECK(netcidr_parse(str_c(l->p[i]), &ret->p[i]));
 }
 
+int conf_parse_known(struct str text, struct conf **ret, struct buf *errors)
+{
+	struct parse ps = parse_begin(errors);
+	ps.lenient = true;
+	return finish(&ps, parse_text(&ps, "running configuration", text), ret);
+}
+
+void conf_fill(struct conf *c)
+{
+	if (c->user_workers == 0)
+		c->user_workers = (uint64_t)MAX(sysconf(_SC_NPROCESSORS_ONLN), 1L);
+}
+
+struct conf *conf_copy(const struct conf *c)
+{
+	AUTO(buf) struct buf text = BUF_INIT(MIB(4)), errors = BUF_INIT(KIB(4));
+	struct conf *copy = NULL;
+	conf_write(c, &text);
+	CHECK(conf_parse("copy", buf_str(&text), &copy, &errors) == 0);
+	return copy;
+}
+
 void conf_free(struct conf *c)
 {
 	if (!c)
@@ -402,9 +434,9 @@ void conf_free(struct conf *c)
 	for (size_t i = 0; i < conf_settings_n; i++) {
 		const struct conf_setting *s = &conf_settings[i];
 		void *field = (char *)c + s->offset;
-		if (s->type == CONF_TEXT || s->type == CONF_CHOICE)
+		if (conf_is_text(s->type))
 			free(*(char **)field);
-		else if (s->type == CONF_ADDRESSES || s->type == CONF_NETWORKS)
+		else if (conf_is_list(s->type))
 			list_clear(field);
 	}
 	free(c);
@@ -413,15 +445,45 @@ void conf_free(struct conf *c)
 void conf_write_value(const struct conf *c, const struct conf_setting *s, struct buf *out)
 {
 	const void *field = (const char *)c + s->offset;
-	if (s->type == CONF_TEXT || s->type == CONF_CHOICE) {
+	if (conf_is_text(s->type)) {
 		(void)buf_add_c(out, *(char *const *)field);
-	} else if (s->type == CONF_ADDRESSES || s->type == CONF_NETWORKS) {
+	} else if (conf_is_list(s->type)) {
 		const struct conf_list *l = field;
 		for (size_t i = 0; i < l->n; i++)
 			(void)buf_addf(out, "%s%s", i ? ", " : "", l->p[i]);
 	} else {
 		write_number(out, s->type, *(const uint64_t *)field);
 	}
+}
+
+bool conf_same(const struct conf *a, const struct conf *b, const struct conf_setting *s)
+{
+	AUTO(buf) struct buf one = BUF_INIT(MIB(1)), two = BUF_INIT(MIB(1));
+	conf_write_value(a, s, &one);
+	conf_write_value(b, s, &two);
+	return str_eq(buf_str(&one), buf_str(&two));
+}
+
+void conf_keep_running(struct conf *fresh, const struct conf *running)
+{
+	AUTO(buf) struct buf errors = BUF_INIT(KIB(4)), value = BUF_INIT(MIB(1));
+	struct parse ps = {.conf = fresh, .errors = &errors};
+	struct conf_place at = {.file = "running configuration"};
+	for (size_t i = 0; i < conf_settings_n; i++) {
+		if (conf_settings[i].apply != CONF_RESTART)
+			continue;
+		buf_reset(&value);
+		conf_write_value(running, &conf_settings[i], &value);
+		set(&ps, &at, &conf_settings[i], buf_str(&value));
+	}
+	CHECK(errors.n == 0); /* each was accepted when it was read */
+}
+
+struct str conf_name(const struct conf_setting *s, char buf[CONF_NAME_MAX])
+{
+	int n = snprintf(buf, CONF_NAME_MAX, "%s%s%s", s->section, s->section[0] ? "." : "",
+			 s->key);
+	return (struct str){buf, (size_t)n};
 }
 
 void conf_write(const struct conf *c, struct buf *out)

@@ -12,12 +12,14 @@
  * from it. Sizes take B, KiB, MiB, GiB; durations ms, s, min, h, d. An error names file, line,
  * what was found and what is allowed; all errors of a file are reported, not the first alone.
  *
- * A struct conf is immutable once loaded. Roles get it from master as canonical text
- * (conf_write), which conf_parse reads back exactly.
+ * A struct conf belongs to who loaded it and may be changed by it alone. What a server runs with is
+ * a snapshot (conf_freeze): immutable, shared by reference. Roles get it from master as canonical
+ * text (conf_write), which conf_parse reads back exactly.
  */
 #ifndef BARID_RUNTIME_CONF_H
 #define BARID_RUNTIME_CONF_H
 
+#include "base/auto.h"
 #include "base/buf.h"
 #include "base/fail.h"
 #include "sys/sock.h"
@@ -44,8 +46,8 @@ struct conf {
 	struct conf_list xclient_login_from;
 	struct conf_list id_from;
 
-	char *tls_certificate;
-	char *tls_key;
+	struct conf_list tls_certificate; /* as many as keys, in the same order */
+	struct conf_list tls_key;
 
 	struct conf_list smtp_listen;
 	struct conf_list smtp_proxy_from;
@@ -104,7 +106,8 @@ enum conf_type {
 	CONF_DURATION,
 	CONF_CHOICE,
 	CONF_ADDRESSES,
-	CONF_NETWORKS
+	CONF_NETWORKS,
+	CONF_PATHS
 };
 
 /* When a changed value counts, once `barid reload` has made the file the running configuration. */
@@ -130,13 +133,23 @@ extern const struct conf_setting conf_settings[];
 extern const size_t conf_settings_n;
 
 /*
- * Read a file with its includes. On failure -FAIL_SYNTAX (or the code of the file that could not
- * be read), and `errors` holds one line per problem: "barid.conf:12: ...".
+ * Read a file with its includes and check it as a whole. On failure -FAIL_SYNTAX (or the code of
+ * the file that could not be read), and `errors` holds one line per problem: "barid.conf:12: ...".
+ * What only the system can tell (certificates, ports in use) is not looked at.
  */
 MUST_CHECK int conf_load(const char *path, struct conf **ret, struct buf *errors);
 /* The same from memory; `name` stands for the file in messages; includes are refused. */
 MUST_CHECK int conf_parse(const char *name, struct str text, struct conf **ret, struct buf *errors);
+/*
+ * Canonical text of another build: settings that this one does not know are left out, those that
+ * it does not say have their defaults.
+ */
+MUST_CHECK int conf_parse_known(struct str text, struct conf **ret, struct buf *errors);
+/* Numbers that are left to us (user_workers = 0) become what they mean on this machine. */
+void conf_fill(struct conf *c);
+struct conf *conf_copy(const struct conf *c);
 void conf_free(struct conf *c);
+DEFINE_AUTO_PTR(conf, struct conf, conf_free);
 
 /* Every setting with its value, canonical: equal configurations give equal text. */
 void conf_write(const struct conf *c, struct buf *out);
@@ -146,5 +159,27 @@ void conf_networks(const struct conf_list *l, struct netcidrs *ret);
 void conf_write_default(struct buf *out);
 /* One value as it would be written in a file. */
 void conf_write_value(const struct conf *c, const struct conf_setting *s, struct buf *out);
+
+/* --- comparing --- */
+
+bool conf_same(const struct conf *a, const struct conf *b, const struct conf_setting *s);
+/* Where a restart is needed for the difference, `fresh` gets the value of `running` back. */
+void conf_keep_running(struct conf *fresh, const struct conf *running);
+/* "smtp.listen", or "hostname" of the part before the first section. Borrowed from buf. */
+#define CONF_NAME_MAX 80
+struct str conf_name(const struct conf_setting *s, char buf[CONF_NAME_MAX]);
+
+/* --- snapshots (conf_snapshot.c) --- */
+
+/*
+ * A copy on pages that cannot be written (a write faults), with one reference: never NULL. `extra`
+ * is what a role makes of it once instead of at each use; freed with it. Any thread.
+ */
+const struct conf *conf_freeze(const struct conf *c);
+const struct conf *conf_hold(const struct conf *snapshot);
+void conf_drop(const struct conf *snapshot); /* NULL is fine */
+/* Once, before others see the snapshot. */
+void conf_attach(const struct conf *snapshot, void *extra, void (*free_extra)(void *extra));
+void *conf_extra(const struct conf *snapshot);
 
 #endif

@@ -55,10 +55,13 @@ const struct conf_setting conf_settings[] = {
 	{"", "login_timeout", CONF_DURATION, CONF_LIVE, AT(login_timeout_ms), "3 min", SECOND, HOUR,
 	 NULL, "How long an IMAP client may take to log in."},
 
-	{"tls", "certificate", CONF_TEXT, CONF_NEW, AT(tls_certificate), "/etc/barid/tls/cert.pem",
-	 1, 4000, NULL, "PEM file with the certificate and its chain."},
-	{"tls", "key", CONF_TEXT, CONF_NEW, AT(tls_key), "/etc/barid/tls/key.pem", 1, 4000, NULL,
-	 "PEM file with the private key."},
+	{"tls", "certificate", CONF_PATHS, CONF_NEW, AT(tls_certificate), "/etc/barid/tls/cert.pem",
+	 1, 100, NULL,
+	 "PEM files, each with a certificate and its chain. The names in them say which one a "
+	 "client gets; the first is for those that ask for no name or for another. For one name "
+	 "there may be an RSA and an ECDSA certificate beside each other."},
+	{"tls", "key", CONF_PATHS, CONF_NEW, AT(tls_key), "/etc/barid/tls/key.pem", 1, 100, NULL,
+	 "PEM files with the private keys, without password, in the order of the certificates."},
 
 	{"smtp", "listen", CONF_ADDRESSES, CONF_LIVE, AT(smtp_listen), "0.0.0.0:25, [::]:25", 0, 0,
 	 NULL, "Addresses of the service for mail from other servers. Empty = off."},

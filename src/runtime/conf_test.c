@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/test.h"
 #include "runtime/conf.h"
+#include <signal.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static struct conf *parse_ok(const char *text)
@@ -148,9 +150,138 @@ static void includes_are_relative_and_bounded(void **state)
 	(void)rmdir(dir);
 }
 
+static void what_is_wrong_together_has_a_line(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text, *want;
+	} cases[] = {
+		{"\n[smtp]\nerrors_soft = 9\nerrors_hard = 3",
+		 "t.conf:3: [smtp] errors_soft is larger"},
+		{"[queue]\nretry_max = 1 s",
+		 "t.conf:2: [queue] retry_min is longer than retry_max"},
+		{"hostname = mail_1.example",
+		 "t.conf:1: hostname = mail_1.example: not a host name"},
+		{"hostname = a..b", "not a host name"},
+		{"state_dir = here", "t.conf:1: state_dir = here: must begin with /"},
+		{"[imap]\nlisten = 127.0.0.1:25",
+		 "t.conf:2: imap.listen: 127.0.0.1:25 is taken already, by "
+		 "smtp.listen = 0.0.0.0:25"},
+		{"[smtp]\nlisten = [::1]:25, [::1]:25", "is taken already"},
+		{"[tls]\ncertificate = a, b\nkey = c",
+		 "t.conf:2: [tls] names 2 certificates and 1 keys"},
+		{"[tls]\nkey =", "must be 1 to 100 files"},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct conf *c = NULL;
+		AUTO(buf) struct buf errors = BUF_INIT(KIB(16));
+		assert_int_equal(conf_parse("t.conf", str_c(cases[i].text), &c, &errors),
+				 -FAIL_SYNTAX);
+		if (str_find_str(buf_str(&errors), 0, str_c(cases[i].want)) == errors.n)
+			fail_msg("%s: not in: %s", cases[i].want, buf_c(&errors));
+	}
+	conf_free(parse_ok("[smtp]\nlisten = 0.0.0.0:25, [::]:25\n[imap]\nlisten = "));
+}
+
+static void another_builds_text_is_read_as_far_as_known(void **state)
+{
+	(void)state;
+	struct conf *c = NULL;
+	AUTO(buf) struct buf errors = BUF_INIT(KIB(16));
+	assert_int_equal(
+		conf_parse_known(STR("hostname = a.example\nshoe_size = 44\n[hats]\nx = 1\n"
+				     "[smtp]\nrecipients_max = 222\n"),
+				 &c, &errors),
+		0);
+	assert_string_equal(c->hostname, "a.example");
+	assert_int_equal(c->recipients_max, 222);
+	conf_free(c);
+}
+
+/* --- snapshots --- */
+
+static void a_snapshot_is_equal_and_counted(void **state)
+{
+	(void)state;
+	struct conf *c =
+		parse_ok("hostname = mx.example.org\ntrusted_networks = 10.0.0.0/8, ::1\n");
+	const struct conf *snapshot = conf_freeze(c);
+	AUTO(buf) struct buf one = BUF_INIT(KIB(64)), two = BUF_INIT(KIB(64));
+	conf_write(c, &one);
+	conf_free(c);
+	const struct conf *held = conf_hold(snapshot);
+	conf_drop(snapshot);
+	conf_write(held, &two);
+	assert_str(buf_str(&two), buf_c(&one));
+	assert_int_equal(held->trusted_networks.n, 2);
+	conf_attach(held, strdup("made of it"), free);
+	assert_string_equal(conf_extra(held), "made of it");
+	conf_drop(held);
+}
+
+static void write_number(const struct conf *c)
+{
+	((struct conf *)(uintptr_t)c)->recipients_max = 1;
+}
+
+static void write_text(const struct conf *c)
+{
+	c->hostname[0] = 'x';
+}
+
+static void write_list(const struct conf *c)
+{
+	c->smtp_listen.p[0] = NULL;
+}
+
+static void writing_to_a_snapshot_faults(void **state)
+{
+	(void)state;
+	static void (*const bugs[])(const struct conf *c) = {write_number, write_text, write_list};
+	struct conf *c = parse_ok("");
+	const struct conf *snapshot = conf_freeze(c);
+	for (size_t i = 0; i < ARRAY_LEN(bugs); i++) {
+		int status = 0;
+		pid_t pid = fork();
+		assert_true(pid >= 0);
+		if (pid == 0) {
+			(void)signal(SIGSEGV, SIG_DFL);
+			bugs[i](snapshot);
+			_exit(0);
+		}
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
+	}
+	conf_drop(snapshot);
+	conf_free(c);
+}
+
+static void a_restart_setting_keeps_its_running_value(void **state)
+{
+	(void)state;
+	struct conf *running = parse_ok("user_workers = 3\nhostname = a.example\n");
+	struct conf *fresh = parse_ok("user_workers = 5\nhostname = b.example\n");
+	struct conf *copy = conf_copy(fresh);
+	conf_keep_running(copy, running);
+	assert_int_equal(copy->user_workers, 3);
+	assert_string_equal(copy->hostname, "b.example");
+	size_t differ = 0;
+	for (size_t i = 0; i < conf_settings_n; i++)
+		differ += !conf_same(running, fresh, &conf_settings[i]);
+	assert_int_equal(differ, 2);
+	conf_free(running);
+	conf_free(fresh);
+	conf_free(copy);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_is_wrong_together_has_a_line),
+		cmocka_unit_test(another_builds_text_is_read_as_far_as_known),
+		cmocka_unit_test(a_snapshot_is_equal_and_counted),
+		cmocka_unit_test(writing_to_a_snapshot_faults),
+		cmocka_unit_test(a_restart_setting_keeps_its_running_value),
 		cmocka_unit_test(defaults_are_valid_and_round_trip),
 		cmocka_unit_test(values_have_units),
 		cmocka_unit_test(errors_name_line_and_what_is_allowed),

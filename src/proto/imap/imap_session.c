@@ -71,6 +71,11 @@ static void run_end(struct imap_session *s)
 	run->stage = RUN_STAGE_NONE;
 }
 
+void imap_session_configure(struct imap_session *s, const struct imap_config *c)
+{
+	s->config = *c;
+}
+
 void imap_session_free(struct imap_session *s)
 {
 	if (!s)

@@ -85,6 +85,8 @@ struct imap_session *imap_session_new(const struct imap_session_args *args);
 /* Also while a command is unfinished. NULL is fine. */
 void imap_session_free(struct imap_session *s);
 DEFINE_AUTO_PTR(imap_session, struct imap_session, imap_session_free);
+/* Other numbers from the next command on (but arena_max). Between commands, as they. */
+void imap_session_configure(struct imap_session *s, const struct imap_config *c);
 
 /*
  * May a literal that is too big to be held in memory come? `text` is the command so far. Only

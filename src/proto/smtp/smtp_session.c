@@ -44,6 +44,11 @@ struct smtp_session *smtp_session_new(const struct smtp_config *c, const struct 
 	return s;
 }
 
+void smtp_session_configure(struct smtp_session *s, const struct smtp_config *c)
+{
+	s->config = c;
+}
+
 void smtp_session_free(struct smtp_session *s)
 {
 	if (!s)

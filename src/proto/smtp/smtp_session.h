@@ -142,6 +142,8 @@ struct smtp_result {
 struct smtp_session *smtp_session_new(const struct smtp_config *c, const struct smtp_backend *b,
 				      enum smtp_service service, const struct smtp_peer *peer);
 void smtp_session_free(struct smtp_session *s);
+/* Other values from the next command on; *c is borrowed in place of the one before. */
+void smtp_session_configure(struct smtp_session *s, const struct smtp_config *c);
 DEFINE_AUTO_PTR(smtp_session, struct smtp_session, smtp_session_free);
 
 /* 220. */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "roles/edge/edge.h"
 #include "base/check.h"
+#include "runtime/cert.h"
+#include "sys/clock.h"
 #include "sys/counter.h"
 #include "sys/log.h"
 #include "sys/rand.h"
@@ -28,6 +30,7 @@ struct accepting {
 	struct loop_io io;
 	struct edge *edge;
 	const struct service *service;
+	char address[64]; /* as the configuration says it */
 };
 
 struct edge edge;
@@ -154,7 +157,6 @@ static void accept_some(struct loop_io *io, uint32_t events)
 
 static void take_listener(struct role *role, struct str service, struct str address, int fd)
 {
-	(void)address;
 	for (size_t i = 0; i < SERVICES; i++) {
 		if (!str_eq(service, str_c(edge_services[i].def->name)))
 			continue;
@@ -162,12 +164,29 @@ static void take_listener(struct role *role, struct str service, struct str addr
 		a->edge = &edge;
 		a->service = &edge_services[i];
 		a->io.ready = accept_some;
+		(void)snprintf(a->address, sizeof a->address, "%.*s", STR_ARG(address));
 		/* Served from start on: until then the kernel keeps who connects. */
-		loop_add(role->loop, &a->io, fd, 0);
+		loop_add(role->loop, &a->io, fd, role->started ? EPOLLIN : 0);
 		*vec_push(&edge.listeners) = a;
 		return;
 	}
 	(void)close(fd);
+}
+
+static void unlisten(struct role *role, struct str service, struct str address)
+{
+	for (size_t i = 0; i < edge.listeners.n; i++) {
+		struct accepting *a = edge.listeners.p[i];
+		if (!str_eq(service, str_c(a->service->def->name)) ||
+		    !str_eq(address, str_c(a->address)))
+			continue;
+		int fd = a->io.fd;
+		loop_remove(role->loop, &a->io);
+		(void)close(fd);
+		free(a);
+		vec_remove(&edge.listeners, i);
+		return;
+	}
 }
 
 /* --- start
@@ -204,17 +223,51 @@ static int edge_open(struct role *role, struct fail *why)
 	return 0;
 }
 
-static int take_certificate(struct role *role, struct str chain, struct str key, struct fail *why)
+static void describe(const struct msg_identity *id, struct buf *notes)
 {
-	(void)role;
-	struct tls_identity id = {.chain = chain, .key = key};
+	struct cert_about about;
+	char ends[CERT_DAY_MAX], text[400];
+	if (cert_read(id->chain, &about, NULL) < 0)
+		return;
+	bool bad = cert_complaint(&about, clock_wall(), text, sizeof text);
+	log_event(bad ? LOG_WARN : LOG_INFO, "tls.certificate", log_c("names", about.names),
+		  log_c("key", cert_kind_name(about.kind)), log_u64("bits", about.bits),
+		  log_c("ends", cert_day(about.ends, ends)), log_c("note", text));
+	if (bad)
+		(void)buf_addf(notes, "%s\n", text);
+}
+
+static int take_certificates(struct role *role, const struct msg_identity *ids, size_t n,
+			     struct buf *notes, struct fail *why)
+{
 	struct tls_ctx *fresh = NULL;
-	int r = tls_ctx_new(&id, 1, &fresh, why);
+	struct tls_identity *list = xcalloc(n, sizeof *list);
+	for (size_t i = 0; i < n; i++)
+		list[i] = (struct tls_identity){.chain = ids[i].chain, .key = ids[i].key};
+	int r = tls_ctx_new(list, n, &fresh, why);
+	free(list);
 	if (r < 0)
 		return r;
-	tls_ctx_unref(edge.tls);
-	edge.tls = fresh;
+	for (size_t i = 0; i < n; i++)
+		describe(&ids[i], notes);
+	if (!role->started) { /* the first ones */
+		tls_ctx_unref(edge.tls);
+		edge.tls = fresh;
+		return 0;
+	}
+	tls_ctx_unref(edge.tls_next);
+	edge.tls_next = fresh;
 	return 0;
+}
+
+static void reconfigure(struct role *role, const struct conf *before)
+{
+	(void)before;
+	edge_configure(&edge, role->conf);
+	if (!edge.tls_next)
+		return;
+	tls_ctx_unref(edge.tls);
+	edge.tls = TAKE(edge.tls_next);
 }
 
 /* --- from the backends
@@ -360,7 +413,9 @@ const struct role_ops edge_role_ops = {
 	.peer_down = peer_down,
 	.listener = take_listener,
 	.log_peer = log_peer_add,
-	.certificate = take_certificate,
+	.certificates = take_certificates,
+	.reconfigure = reconfigure,
+	.unlisten = unlisten,
 	.stop = edge_stop,
 	.drain = edge_drain,
 };

@@ -152,7 +152,8 @@ struct edge {
 	struct role *role;
 	VEC(struct accepting *) listeners;
 	struct tls_ctx *tls;
-	struct map sessions; /* id -> struct session */
+	struct tls_ctx *tls_next; /* prepared, not yet committed */
+	struct map sessions;	  /* id -> struct session */
 	struct list all;
 	struct map per_address; /* see edge.c */
 	uint32_t mechanisms;	/* enum sasl_offer: what dir says */

@@ -86,10 +86,13 @@ static inline void w_open(const char *conf)
 	edge = (struct edge){0};
 	w.role.loop = loop_new();
 	w.role.control = ipc_channel_new(w.role.loop, "master", 0, &fake_ops, &w.mta);
-	CHECK(conf_parse("test", str_c(conf), &w.role.conf, &errors) == 0);
-	w.role.conf->user_workers = 1;
+	AUTO(conf) struct conf *parsed = NULL;
+	CHECK(conf_parse("test", str_c(conf), &parsed, &errors) == 0);
+	parsed->user_workers = 1;
+	CHECK(role_conf_begin(&w.role, conf_freeze(parsed), &why) == 0);
 	role_make_peers(&w.role);
-	CHECK(edge_role_ops.certificate(&w.role, buf_str(&pem.cert), buf_str(&pem.key), &why) == 0);
+	struct msg_identity id = {.chain = buf_str(&pem.cert), .key = buf_str(&pem.key)};
+	CHECK(edge_role_ops.certificates(&w.role, &id, 1, &errors, &why) == 0);
 	CHECK(edge_role_ops.open(&w.role, &why) == 0);
 	w.role.started = true;
 	fake_start(&w.mta, "mta");
@@ -119,7 +122,7 @@ static inline void w_close(void)
 		free(nets[i]->p);
 	for (size_t i = 0; i < SERVICES; i++)
 		free(edge.proxies[i].p);
-	conf_free(w.role.conf);
+	conf_drop(w.role.conf);
 	loop_free(w.role.loop);
 }
 

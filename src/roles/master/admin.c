@@ -89,6 +89,23 @@ static void status(struct master *m, struct ipc_packet *p)
 	table_reply(p, t);
 }
 
+/* What runs, for `barid check`. */
+static void running_conf(struct master *m, struct ipc_packet *p)
+{
+	static const char *const names[] = {"setting", "value"};
+	struct table *t = table_new(names, ARRAY_LEN(names));
+	for (size_t i = 0; i < conf_settings_n; i++) {
+		AUTO(buf) struct buf value = BUF_INIT(MIB(1));
+		char name[CONF_NAME_MAX];
+		conf_write_value(m->conf, &conf_settings[i], &value);
+		table_cell(t, "%.*s", STR_ARG(conf_name(&conf_settings[i], name)));
+		table_cell(t, "%s", buf_c(&value));
+	}
+	(void)buf_addf(&t->message, "Configuration number %llu since the start.",
+		       (unsigned long long)m->revision);
+	table_reply(p, t);
+}
+
 /* --- counters: every role is asked, the sums are the answer
  * ------------------------------------------------------------- */
 
@@ -185,6 +202,10 @@ static void debug(struct master *m, struct ipc_packet *p, const struct msg_admin
 		reply_done(p);
 	} else if (a->args_n == 4 && str_eq(a->args[1].s, STR("crash-point"))) {
 		struct msg_debug d = {.verb = STR("crash-point"), .arg = a->args[3].s};
+		char name[64];
+		(void)snprintf(name, sizeof name, "%.*s", STR_ARG(d.arg));
+		if (str_eq(a->args[2].s, STR("master")))
+			(void)crash_arm(name, 1);
 		for (size_t i = 0; i < m->children_n; i++)
 			if (str_eq(str_c(m->children[i].kind->name), a->args[2].s))
 				(void)ipc_send(m->children[i].control, (struct trace_id){0},
@@ -304,11 +325,13 @@ static void carry_out(struct master *m, struct ipc_packet *p, const struct msg_a
 		return;
 	}
 	if (str_eq(verb, STR("reload"))) {
-		certificate_reload(m, p);
+		reload_begin(m, p);
 		return;
 	}
 	if (str_eq(verb, STR("status")))
 		status(m, p);
+	else if (str_eq(verb, STR("conf")))
+		running_conf(m, p);
 	else if (str_eq(verb, STR("ports")))
 		ports_reply(m, p);
 	else if (str_eq(verb, STR("debug")))

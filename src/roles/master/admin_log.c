@@ -32,7 +32,7 @@ static void say(struct ipc_packet *p, const char *text)
 static enum log_level level_of(const struct master *m, const struct role_kind *kind)
 {
 	enum log_level level = LOG_INFO;
-	(void)log_level_parse(str_c(m->o->conf->log_level), &level);
+	(void)log_level_parse(str_c(m->conf->log_level), &level);
 	for (size_t i = 0; i < m->children_n; i++)
 		if (m->children[i].kind == kind && m->children[i].has_log_level)
 			level = m->children[i].log_level;

@@ -17,11 +17,11 @@ static int make_folder(struct master *m, const char *name, const struct owner *o
 {
 	uint32_t uid = o->uid, gid = o->gid;
 	if (mkdirat(m->state_fd, name, mode & 0777) < 0 && errno != EEXIST)
-		return fail_errno(why, FAIL_IO, "cannot make %s/%s", m->o->conf->state_dir, name);
+		return fail_errno(why, FAIL_IO, "cannot make %s/%s", m->conf->state_dir, name);
 	struct stat st;
 	if (fstatat(m->state_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(st.st_mode))
 		return fail_set(why, FAIL_CONFLICT, NULL, "%s/%s is not a folder",
-				m->o->conf->state_dir, name);
+				m->conf->state_dir, name);
 	int r = getuid() == 0 ? hand_over(m->state_fd, name, o, why) : 0;
 	if (r < 0)
 		return r;
@@ -50,7 +50,7 @@ static int hand_over_files(struct master *m, const struct child *dir, struct fai
 
 int folders_prepare(struct master *m, struct fail *why)
 {
-	const char *dir = m->o->conf->state_dir;
+	const char *dir = m->conf->state_dir;
 	if (mkdir(dir, 0711) < 0 && errno != EEXIST)
 		return fail_errno(why, FAIL_IO, "cannot make %s", dir);
 	m->state_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -38,14 +38,14 @@ static int judge(const struct master *m, struct str text, struct fail *why)
 		return fail_set(why, FAIL_UNSUPPORTED, NULL,
 				"%s/blob/format is not barid's: move that folder away, or correct "
 				"state_dir",
-				m->o->conf->state_dir);
+				m->conf->state_dir);
 	if (format > BLOB_FORMAT)
 		return fail_set(
 			why, FAIL_UNSUPPORTED, NULL,
 			"%s/blob has format %u; barid " BARID_VERSION
 			" knows formats up to %u: install the barid that made it (or a later "
 			"one) again, or restore a backup from before the upgrade",
-			m->o->conf->state_dir, format, BLOB_FORMAT);
+			m->conf->state_dir, format, BLOB_FORMAT);
 	return 0;
 }
 
@@ -54,13 +54,12 @@ int blob_format_check(struct master *m, struct fail *why)
 	char text[64];
 	AUTO_FD int folder = openat(m->state_fd, "blob", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (folder < 0)
-		return fail_errno(why, FAIL_IO, "cannot open %s/blob", m->o->conf->state_dir);
+		return fail_errno(why, FAIL_IO, "cannot open %s/blob", m->conf->state_dir);
 	AUTO_FD int fd = openat(folder, "format", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 && errno == ENOENT)
 		return write_marker(folder, why);
 	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text);
 	if (n < 0)
-		return fail_errno(why, FAIL_IO, "cannot read %s/blob/format",
-				  m->o->conf->state_dir);
+		return fail_errno(why, FAIL_IO, "cannot read %s/blob/format", m->conf->state_dir);
 	return judge(m, str_make(text, (size_t)n), why);
 }

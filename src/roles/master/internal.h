@@ -8,6 +8,7 @@
 #ifndef BARID_ROLES_MASTER_INTERNAL_H
 #define BARID_ROLES_MASTER_INTERNAL_H
 
+#include "base/auto.h"
 #include "base/vec.h"
 #include "roles/master/master.h"
 #include "runtime/ipc/ipc.h"
@@ -38,6 +39,7 @@ struct child {
 	int exe_fd;
 	uint32_t uid, gid;
 	pid_t pid;
+	uint64_t prepared; /* the configuration that this process has prepared; 0 = none */
 	int pidfd;
 	enum child_state state;
 	bool other_build; /* its executable is of another build: no hope before an installation */
@@ -58,7 +60,7 @@ struct child {
 
 struct listener {
 	const char *service;
-	const char *address; /* borrowed from the configuration */
+	char *address; /* as the configuration says it */
 	int fd;
 };
 
@@ -68,6 +70,12 @@ struct logfile {
 	int64_t begun_us;
 	bool complained;
 	struct loop_timer tick;
+};
+
+/* The operator's certificates with their keys, as they were read. */
+struct certificates {
+	struct msg_identity *ids;
+	size_t n;
 };
 
 struct master {
@@ -80,7 +88,13 @@ struct master {
 	uint32_t blob_gid;
 	int state_fd;
 	int lock_fd;
-	struct buf certificate, key;
+	const struct conf *conf; /* the running configuration */
+	int conf_fd;		 /* its canonical text, sealed */
+	uint64_t revision;	 /* counts the configurations, from 1 */
+	struct wall_us since;	 /* when it began to count */
+	struct certificates certificates;
+	struct reload *reload; /* under way; or NULL */
+	bool reload_again;     /* SIGHUP came meanwhile */
 	struct loop_io signals;
 	struct loop_io admin_socket;
 	struct systemd systemd;
@@ -101,13 +115,10 @@ const char *child_state_name(enum child_state s);
 
 /* wiring.c: what a fresh child is told, and connections between children */
 void wire_child(struct child *c);
-MUST_CHECK int certificate_read(struct master *m, struct fail *why);
-/* Read it again and hand it to edge; when it is no good the old one stays. Answers and frees
- * `request` (may be NULL). */
-void certificate_reload(struct master *m, struct ipc_packet *request);
-
 /* listeners.c */
 MUST_CHECK int listeners_open(struct master *m, struct fail *why);
+/* Bind a new one; on success it is the caller's. 1: this machine has no IPv6, leave it out. */
+MUST_CHECK int listener_bind(struct master *m, struct listener *l, struct fail *why);
 
 /* notify.c: news for systemd */
 void notify_begin(struct master *m);
@@ -115,6 +126,35 @@ void notify_ready(struct master *m);	 /* all roles serve: after the start, and a
 void notify_reloading(struct master *m); /* notify_ready must follow, whatever comes of it */
 void notify_stopping(struct master *m);
 void notify_child(struct child *c); /* it became ready, or ended */
+
+/* certificates.c */
+/* Read all that the configuration names. Lines for the operator go to notes. */
+MUST_CHECK int certificates_read(const struct conf *c, struct certificates *ret, struct buf *notes,
+				 struct fail *why);
+void certificates_clear(struct certificates *c);
+DEFINE_AUTO(certificates, struct certificates, certificates_clear);
+
+/* relisten.c: other addresses while the server runs */
+struct relisten {
+	VEC(struct listener) added;    /* bound already */
+	VEC(struct listener) deferred; /* cannot be bound before others are closed; fd -1 */
+	VEC(struct listener) removed;  /* still served */
+};
+/* What is to be opened and closed for this configuration; opens what can be opened now. */
+MUST_CHECK int relisten_prepare(struct master *m, const struct conf *fresh, struct relisten *r,
+				struct fail *why);
+/* Take the new ones over, give up the old ones; edges are told. Clears r. */
+void relisten_commit(struct master *m, struct relisten *r);
+void relisten_forget(struct relisten *r);
+
+/* reload.c */
+/* Make o->conf ready for the roles; m->conf is it already. */
+MUST_CHECK int conf_begin(struct master *m, struct fail *why);
+/*
+ * Read the file and the certificates again; when everything about them is good, in every role,
+ * they count, and else nothing changes. Answers and frees `request` (NULL after SIGHUP).
+ */
+void reload_begin(struct master *m, struct ipc_packet *request);
 
 /* folders.c: the state folder, its owners, and the lock that keeps a second master out */
 MUST_CHECK int folders_prepare(struct master *m, struct fail *why);

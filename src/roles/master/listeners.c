@@ -142,29 +142,37 @@ static int refuse_unused(const struct inherited *all, size_t n, struct fail *why
 /* --- opening
  * ------------------------------------------------------------------------------------------- */
 
+int listener_bind(struct master *m, struct listener *l, struct fail *why)
+{
+	struct netaddr a;
+	CHECK(netaddr_parse(str_c(l->address), &a));
+	int r = sock_listen(&a, BACKLOG, &l->fd, why);
+	if (r == -FAIL_UNSUPPORTED && a.family == AF_INET6) {
+		log_event(LOG_WARN, "master.no-ipv6", log_c("address", l->address));
+		return 1;
+	}
+	if (r < 0)
+		return explain(why, r, l->service, l->address, &a);
+	systemd_store(&m->systemd, l->fd, STORED_NAME);
+	return 0;
+}
+
 static int open_one(struct master *m, const struct service_def *d, const char *address,
 		    struct fail *why)
 {
-	struct netaddr a;
-	int fd;
-	CHECK(netaddr_parse(str_c(address), &a));
-	int r = sock_listen(&a, BACKLOG, &fd, why);
-	if (r == -FAIL_UNSUPPORTED && a.family == AF_INET6) {
-		log_event(LOG_WARN, "master.no-ipv6", log_c("address", address));
-		return 0;
-	}
-	if (r < 0)
-		return explain(why, r, d->name, address, &a);
-	*vec_push(&m->listeners) =
-		(struct listener){.service = d->name, .address = address, .fd = fd};
-	systemd_store(&m->systemd, fd, STORED_NAME);
-	return 0;
+	struct listener l = {.service = d->name, .address = xstrdup(address), .fd = -1};
+	int r = listener_bind(m, &l, why);
+	if (r == 0)
+		*vec_push(&m->listeners) = l;
+	else
+		free(l.address);
+	return r < 0 ? r : 0;
 }
 
 static int open_service(struct master *m, const struct service_def *d, struct inherited *all,
 			size_t n, struct fail *why)
 {
-	const struct conf_list *l = service_listen(d, m->o->conf);
+	const struct conf_list *l = service_listen(d, m->conf);
 	for (size_t i = 0; i < l->n; i++) {
 		struct netaddr a;
 		CHECK(netaddr_parse(str_c(l->p[i]), &a));
@@ -176,8 +184,9 @@ static int open_service(struct master *m, const struct service_def *d, struct in
 			continue;
 		}
 		if (!in->used)
-			*vec_push(&m->listeners) = (struct listener){
-				.service = d->name, .address = l->p[i], .fd = in->from->fd};
+			*vec_push(&m->listeners) = (struct listener){.service = d->name,
+								     .address = xstrdup(l->p[i]),
+								     .fd = in->from->fd};
 		in->used = true;
 		log_event(LOG_INFO, "master.socket-inherited", log_c("service", d->name),
 			  log_c("address", l->p[i]), log_c("name", in->from->name));

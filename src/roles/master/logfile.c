@@ -86,7 +86,7 @@ static int open_file(struct logfile *l, struct fail *why)
 /* What master says is little, and belongs into the journal. */
 static void log_here(const struct master *m)
 {
-	role_log_to(m->o->conf, fcntl(m->logfile.fd, F_DUPFD_CLOEXEC, 0));
+	role_log_to(m->conf, fcntl(m->logfile.fd, F_DUPFD_CLOEXEC, 0));
 	log_limit_stream(LOG_INFO);
 }
 
@@ -227,7 +227,7 @@ static int newest_first(const struct dirent **a, const struct dirent **b)
 
 static void delete_old(const struct master *m)
 {
-	const struct conf *c = m->o->conf;
+	const struct conf *c = m->conf;
 	struct dirent **names = NULL;
 	int n = scandirat(m->logfile.folder, ".", &names, is_aside, newest_first);
 	uint64_t total = c->log_file_size;
@@ -251,7 +251,7 @@ static void delete_old(const struct master *m)
 static bool is_due(const struct master *m)
 {
 	const struct logfile *l = &m->logfile;
-	const struct conf *c = m->o->conf;
+	const struct conf *c = m->conf;
 	struct stat st;
 	if (l->fd < 0)
 		return true;
@@ -277,7 +277,7 @@ void logfile_open(struct master *m)
 {
 	struct fail why = FAIL_INIT;
 	struct logfile *l = &m->logfile;
-	if (strcmp(m->o->conf->log_to, "stderr") == 0)
+	if (strcmp(m->conf->log_to, "stderr") == 0)
 		return;
 	l->folder = open_folder(m);
 	int r = l->folder < 0 ? fail_errno(&why, FAIL_IO, "cannot make or open the folder log")

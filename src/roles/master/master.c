@@ -63,11 +63,11 @@ struct child *master_child(struct master *m, const char *role, unsigned index)
 static int make_children(struct master *m, struct fail *why)
 {
 	for (size_t k = 0; k < role_kinds_n; k++)
-		m->children_n += count_of(m->o->conf, &role_kinds[k]);
+		m->children_n += count_of(m->conf, &role_kinds[k]);
 	m->children = xcalloc(m->children_n, sizeof *m->children);
 	size_t at = 0;
 	for (size_t k = 0; k < role_kinds_n; k++)
-		for (unsigned i = 0; i < count_of(m->o->conf, &role_kinds[k]); i++) {
+		for (unsigned i = 0; i < count_of(m->conf, &role_kinds[k]); i++) {
 			struct child *c = &m->children[at++];
 			*c = (struct child){.master = m,
 					    .kind = &role_kinds[k],
@@ -190,7 +190,7 @@ static void on_signal(struct loop_io *io, uint32_t events)
 	(void)events;
 	while (read(io->fd, &info, sizeof info) == sizeof info) {
 		if (info.ssi_signo == SIGHUP)
-			certificate_reload(m, NULL);
+			reload_begin(m, NULL);
 		else if (info.ssi_signo == SIGUSR1)
 			logfile_rotate(m, NULL);
 		else
@@ -229,7 +229,7 @@ static int open_everything(struct master *m, struct fail *why)
 	if (r == 0)
 		logfile_open(m);
 	if (r == 0)
-		r = certificate_read(m, why);
+		r = conf_begin(m, why);
 	if (r == 0)
 		r = listeners_open(m, why);
 	if (r == 0)
@@ -245,13 +245,13 @@ int master_run(const struct master_options *o)
 	m->state_fd = m->lock_fd = -1;
 	m->logfile.folder = m->logfile.fd = -1;
 	m->started = clock_wall();
-	m->certificate = m->key = BUF_INIT(KIB(64));
 	m->systemd.notify_fd = -1;
+	m->conf_fd = -1;
 	m->stop_deadline.fire = stage_took_too_long;
 	m->loop = loop_new();
 	rand_bytes(m->seal_key, sizeof m->seal_key);
-	if (o->conf->user_workers == 0)
-		o->conf->user_workers = (uint64_t)MAX(sysconf(_SC_NPROCESSORS_ONLN), 1L);
+	conf_fill(o->conf);
+	m->conf = conf_freeze(o->conf);
 	proc_set_name("barid");
 	enum log_level level = LOG_INFO;
 	(void)log_level_parse(str_c(o->conf->log_level), &level);

@@ -13,9 +13,10 @@
 #include "runtime/conf.h"
 
 struct master_options {
-	struct conf *conf;   /* borrowed; numbers left to us are filled in */
-	const char *libexec; /* folder of the role executables */
-	bool say_ready;	     /* print "ready" on standard output when every listener serves */
+	struct conf *conf;     /* borrowed; numbers left to us are filled in */
+	const char *conf_path; /* the file that it was read from, for reloads */
+	const char *libexec;   /* folder of the role executables */
+	bool say_ready;	       /* print "ready" on standard output when every listener serves */
 };
 
 /*

@@ -79,7 +79,7 @@ static void write_row(struct master *m, const struct listener *l, struct table *
 	table_cell(t, "%s%s", reach, exposed ? " (!)" : "");
 	table_cell(t, "%s", d->what);
 	table_cell(t, "listen in [%s]%s", l->service,
-		   is_default(d, m->o->conf) ? ", the default" : "");
+		   is_default(d, m->conf) ? ", the default" : "");
 	write_state(t, master_child(m, "edge", 0), l->fd);
 	if (exposed)
 		(void)buf_addf(&t->message,

@@ -18,7 +18,8 @@ struct table {
 	size_t columns_n;
 	struct msg_text cells[TABLE_CELLS_MAX];
 	size_t cells_n;
-	struct buf message; /* said below the table; at most 1000 bytes are sent */
+	struct buf message;  /* said below the table; at most 1000 bytes are sent */
+	enum fail_code code; /* not 0: refused, and the cells say why */
 };
 
 /* `columns`: static names. */
@@ -26,5 +27,6 @@ struct table *table_new(const char *const *columns, size_t n);
 void table_cell(struct table *t, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* Answer the request, which stays the caller's, and free the table. */
 void table_reply(struct ipc_packet *request, struct table *t);
+void table_free(struct table *t);
 
 #endif

@@ -34,8 +34,8 @@ static int connect_tool(struct master *m, struct ipc_packet *p, struct fail *why
 	if ((r = fdpass_pair(pair, why)) < 0)
 		return r;
 	struct msg_tool to_role = {.socket = pair[0]};
-	struct msg_tool_socket reply = {.partitions = (uint32_t)m->o->conf->store_partitions,
-					.user_workers = (uint32_t)m->o->conf->user_workers,
+	struct msg_tool_socket reply = {.partitions = (uint32_t)m->conf->store_partitions,
+					.user_workers = (uint32_t)m->conf->user_workers,
 					.socket = pair[1]};
 	r = ipc_send(c->control, (struct trace_id){0}, IPC_TOOL, &to_role);
 	if (r == 0)

@@ -83,9 +83,8 @@ static void give_clock(struct child *c)
 static void give_configuration(struct child *c)
 {
 	struct master *m = c->master;
-	AUTO(buf) struct buf text = BUF_INIT(MIB(1));
-	conf_write(m->o->conf, &text);
-	struct msg_configure configure = {.conf = buf_str(&text),
+	struct msg_configure configure = {.conf = m->conf_fd,
+					  .revision = m->revision,
 					  .uid = c->uid,
 					  .gid = c->gid,
 					  .shared_gid = c->kind->shares_blobs ? m->blob_gid : 0,
@@ -100,17 +99,17 @@ static void give_configuration(struct child *c)
 	explicit_bzero(key, sizeof key);
 }
 
-static void give_certificate(struct child *c)
+static void give_certificates(struct child *c)
 {
-	struct master *m = c->master;
-	struct msg_certificate cert = {.chain = buf_str(&m->certificate), .key = buf_str(&m->key)};
-	(void)ipc_send(c->control, (struct trace_id){0}, IPC_CERTIFICATE, &cert);
+	const struct certificates *all = &c->master->certificates;
+	struct msg_certificates m = {.identities = all->ids, .identities_n = all->n};
+	(void)ipc_send(c->control, (struct trace_id){0}, IPC_CERTIFICATES, &m);
 }
 
 static void give_edge_its_sockets(struct child *c)
 {
 	struct master *m = c->master;
-	give_certificate(c);
+	give_certificates(c);
 	for (size_t i = 0; i < m->listeners.n; i++) {
 		struct listener *l = &m->listeners.p[i];
 		struct msg_listener msg = {.service = str_c(l->service),
@@ -130,99 +129,6 @@ void wire_child(struct child *c)
 		give_edge_its_sockets(c);
 	connect_child(c);
 	c->wired = true;
+	c->prepared = 0;
 	(void)ipc_send(c->control, (struct trace_id){0}, IPC_START, &start);
-}
-
-/* --- certificate
- * ------------------------------------------------------------------------- */
-
-static int read_pem(const char *path, struct buf *out, struct fail *why)
-{
-	AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : 1;
-	while (n > 0) {
-		char *room = buf_room(out, 4096);
-		if (!room)
-			return fail_set(why, FAIL_TOOBIG, NULL, "%s is larger than 64 KiB", path);
-		n = read(fd, room, 4096);
-		if (n > 0)
-			buf_added(out, (size_t)n);
-	}
-	return n < 0 ? fail_errno(why, FAIL_IO, "cannot read %s", path) : 0;
-}
-
-static int read_pair(const struct conf *c, struct buf *chain, struct buf *key, struct fail *why)
-{
-	int r = read_pem(c->tls_certificate, chain, why);
-	return r < 0 ? r : read_pem(c->tls_key, key, why);
-}
-
-int certificate_read(struct master *m, struct fail *why)
-{
-	return read_pair(m->o->conf, &m->certificate, &m->key, why);
-}
-
-/* A new certificate is on trial until edge has said that it is good. */
-struct trial {
-	struct ipc_ask ask;
-	struct master *m;
-	struct ipc_packet *request; /* of `barid reload`; NULL after SIGHUP */
-	struct buf chain, key;
-};
-
-static void trial_end(struct trial *t, int r, struct fail *why)
-{
-	static const struct msg_admin_reply done = {
-		.text = {"The certificate was read again.", 31}};
-	log_event(r < 0 ? LOG_ERROR : LOG_INFO, "master.reload",
-		  log_c("result", r < 0 ? "the old certificate stays" : "ok"),
-		  log_c("why", r < 0 ? why->detail : ""));
-	if (t->request && r == 0)
-		(void)ipc_reply(t->request, IPC_ADMIN_REPLY, &done);
-	if (t->request && r < 0) {
-		(void)snprintf(why->public, sizeof why->public, "%.150s",
-			       why->detail); /* the operator may know */
-		(void)ipc_reply_fail(t->request, why);
-	}
-	ipc_packet_free(t->request);
-	if (t->key.p)
-		explicit_bzero(t->key.p, t->key.n);
-	buf_clear(&t->chain);
-	buf_clear(&t->key);
-	free(t);
-}
-
-static void trial_judged(struct ipc_ask *a, int r, struct ipc_packet *p, const struct fail *why)
-{
-	struct trial *t = CONTAINER_OF(a, struct trial, ask);
-	struct fail copy = *why;
-	ipc_packet_free(p);
-	if (r == 0) {
-		struct buf chain = t->m->certificate, key = t->m->key;
-		t->m->certificate = t->chain;
-		t->m->key = t->key;
-		t->chain = chain;
-		t->key = key;
-	}
-	trial_end(t, r, &copy);
-}
-
-void certificate_reload(struct master *m, struct ipc_packet *request)
-{
-	struct fail why = FAIL_INIT;
-	struct trial *t = xcalloc(1, sizeof *t);
-	*t = (struct trial){.ask.done = trial_judged,
-			    .m = m,
-			    .request = request,
-			    .chain = BUF_INIT(KIB(64)),
-			    .key = BUF_INIT(KIB(64))};
-	int r = read_pair(m->o->conf, &t->chain, &t->key, &why);
-	if (r < 0) {
-		trial_end(t, r, &why);
-		return;
-	}
-	struct msg_certificate cert = {.chain = buf_str(&t->chain), .key = buf_str(&t->key)};
-	struct ipc_question q = {
-		.type = IPC_CERTIFICATE, .msg = &cert, .want = IPC_OK, .deadline_ms = 5000};
-	ipc_ask(master_child(m, "edge", 0)->control, &q, &t->ask);
 }

@@ -141,10 +141,20 @@ static void on_tls(struct mta_session *s, struct ipc_packet *p, struct buf *out)
 	answer(s, m.seq, out, &r);
 }
 
+/* What begins now works with the running configuration; what runs keeps the one before. */
+static void renew_conf(struct mta_session *s)
+{
+	const struct conf *now = role_conf_hold(mta.role);
+	smtp_session_configure(s->smtp, conf_extra(now));
+	conf_drop(s->conf);
+	s->conf = now;
+}
+
 static void run(struct job *job)
 {
 	struct step *step = CONTAINER_OF(job, struct step, job);
 	struct mta_session *s = step->s;
+	renew_conf(s);
 	AUTO(buf) struct buf out = BUF_INIT(OUT_MAX);
 	log_context(s->trace, s->id);
 	if (step->greet) {
@@ -187,6 +197,7 @@ static void reap(struct loop_task *task)
 	smtp_session_end(s->smtp, SMTP_END_LOST, &none);
 	log_context((struct trace_id){0}, (struct session_id){0});
 	smtp_session_free(s->smtp);
+	conf_drop(s->conf);
 	free(s);
 }
 
@@ -217,7 +228,8 @@ static int resume(struct mta_session *s, struct str sealed, struct fail *why)
 	AUTO(buf) struct buf plain = BUF_INIT(STATE_MAX);
 	int r = role_unseal(mta.role, s->id, sealed, &plain);
 	return r < 0 ? r
-		     : smtp_session_import(&mta.smtp, &s->backend, buf_str(&plain), &s->smtp, why);
+		     : smtp_session_import(conf_extra(s->conf), &s->backend, buf_str(&plain),
+					   &s->smtp, why);
 }
 
 static void open_session(struct ipc_channel *from, struct ipc_packet *p)
@@ -231,11 +243,13 @@ static void open_session(struct ipc_channel *from, struct ipc_packet *p)
 	s->trace = ipc_packet_trace(p);
 	s->edge = from;
 	s->backend = mta_backend(s);
+	s->conf = role_conf_hold(mta.role);
 	lane_init(&s->lane, mta.pool);
 	if (m.state.n && resume(s, m.state, &why) < 0) {
 		struct msg_session_done done = {.session = m.session, .next = NEXT_CLOSE};
 		log_event(LOG_WARN, "mta.resume-failed", log_fail(&why));
 		(void)ipc_send(from, s->trace, IPC_SESSION_DONE, &done);
+		conf_drop(s->conf);
 		free(s);
 		return;
 	}
@@ -250,7 +264,7 @@ static void open_session(struct ipc_channel *from, struct ipc_packet *p)
 				 .mechanisms = m.mechanisms,
 				 .tls_text = m.peer.tls_text};
 	bool submission = str_starts(m.service, STR("submission"));
-	s->smtp = smtp_session_new(&mta.smtp, &s->backend,
+	s->smtp = smtp_session_new(conf_extra(s->conf), &s->backend,
 				   submission ? SMTP_SERVICE_SUBMISSION : SMTP_SERVICE_MX, &peer);
 	counter_add(&mta_sessions, 1);
 	submit_step(s, NULL, true);
@@ -429,19 +443,28 @@ static void peer_down(struct role *role, struct ipc_channel *peer)
 	}
 }
 
+/* The numbers of the protocol, made once for each configuration. Their texts are the snapshot's. */
+static int prepare(struct role *role, const struct conf *c, struct fail *why)
+{
+	struct smtp_config *smtp = xcalloc(1, sizeof *smtp);
+	(void)role;
+	(void)why;
+	*smtp = smtp_config_default();
+	smtp->hostname = c->hostname;
+	smtp->postmaster_domain = c->postmaster_domain[0] ? c->postmaster_domain : c->hostname;
+	smtp->starttls = true;
+	smtp->size_max = c->message_size_max;
+	smtp->rcpts_max = (uint32_t)c->recipients_max;
+	smtp->errors_soft = (uint32_t)c->errors_soft;
+	smtp->errors_hard = (uint32_t)c->errors_hard;
+	conf_attach(c, smtp, free);
+	return 0;
+}
+
 static int mta_open(struct role *role, struct fail *why)
 {
-	const struct conf *c = role->conf;
 	(void)why;
 	mta.role = role;
-	mta.smtp = smtp_config_default();
-	mta.smtp.hostname = c->hostname;
-	mta.smtp.postmaster_domain = c->postmaster_domain[0] ? c->postmaster_domain : c->hostname;
-	mta.smtp.starttls = true;
-	mta.smtp.size_max = c->message_size_max;
-	mta.smtp.rcpts_max = (uint32_t)c->recipients_max;
-	mta.smtp.errors_soft = (uint32_t)c->errors_soft;
-	mta.smtp.errors_hard = (uint32_t)c->errors_hard;
 	mta.pool = pool_new("smtp", THREADS_MAX, 0);
 	return 0;
 }
@@ -457,6 +480,7 @@ static const char *const peers[] = {"edge", "dir", "scan", "queue", NULL};
 static const struct role_ops ops = {.name = "mta",
 				    .sandbox_flags = SANDBOX_THREADS,
 				    .peers = peers,
+				    .prepare = prepare,
 				    .open = mta_open,
 				    .message = message,
 				    .peer_down = peer_down,

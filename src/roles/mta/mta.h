@@ -22,6 +22,7 @@ struct mta_session {
 	struct ipc_channel *edge;
 	struct lane lane;
 	struct smtp_session *smtp;
+	const struct conf *conf; /* lane: what smtp works with, held; renewed between two steps */
 	struct smtp_backend backend;
 	bool closing;		   /* loop thread: no further job */
 	bool outcome_unknown;	   /* queue died with a message of ours in hand */
@@ -33,7 +34,6 @@ struct mta_session {
 struct mta {
 	struct role *role;
 	struct pool *pool;
-	struct smtp_config smtp;
 	struct map sessions;
 };
 extern struct mta mta;

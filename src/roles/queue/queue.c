@@ -302,6 +302,21 @@ static void alert(void *ctx, const char *text)
  * ---------------------------------------------------------------------------------------------------------------
  */
 
+static struct spool_times times_of(const struct conf *c)
+{
+	return (struct spool_times){.retry_first_s = (unsigned)(c->retry_min_ms / 1000),
+				    .retry_max_s = (unsigned)(c->retry_max_ms / 1000),
+				    .lifetime_s = (unsigned)(c->lifetime_ms / 1000),
+				    .delay_warning_s = (unsigned)(c->delay_warning_ms / 1000)};
+}
+
+static void reconfigure(struct role *role, const struct conf *before)
+{
+	struct spool_times times = times_of(role->conf);
+	(void)before;
+	spool_configure(queue.spool, &times, role->conf->hostname);
+}
+
 static int open_queue(struct role *role, struct fail *why)
 {
 	const struct conf *c = role->conf;
@@ -313,10 +328,11 @@ static int open_queue(struct role *role, struct fail *why)
 	s.blob_folder = "blob";
 	s.hostname = c->hostname;
 	s.inline_max = BODY_INLINE_MAX;
-	s.retry_first_s = (unsigned)(c->retry_min_ms / 1000);
-	s.retry_max_s = (unsigned)(c->retry_max_ms / 1000);
-	s.lifetime_s = (unsigned)(c->lifetime_ms / 1000);
-	s.delay_warning_s = (unsigned)(c->delay_warning_ms / 1000);
+	struct spool_times times = times_of(c);
+	s.retry_first_s = times.retry_first_s;
+	s.retry_max_s = times.retry_max_s;
+	s.lifetime_s = times.lifetime_s;
+	s.delay_warning_s = times.delay_warning_s;
 	s.lanes = queue.lanes;
 	s.ctx = role;
 	s.lane_of = lane_of;
@@ -390,6 +406,7 @@ static const struct role_ops ops = {.name = "queue",
 				    .paths = paths,
 				    .n_paths = ARRAY_LEN(paths),
 				    .open = open_queue,
+				    .reconfigure = reconfigure,
 				    .message = message,
 				    .peer_up = peer_up,
 				    .peer_down = peer_down,

@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/num.h"
 #include "build_id.h"
+#include "roles/role/role_int.h"
 #include "service/store/store.h"
 #include "sys/clock.h"
 #include "sys/counter.h"
@@ -58,7 +59,7 @@ static const struct ipc_channel_ops peer_ops = {
 static unsigned count_of(const struct role *role, const char *name)
 {
 	if (strcmp(name, "user") == 0)
-		return (unsigned)role->conf->user_workers;
+		return role->user_workers;
 	return strcmp(name, "scan") == 0 ? (unsigned)role->conf->scan_workers : 1;
 }
 
@@ -101,8 +102,7 @@ struct ipc_channel *role_peer_idlest(struct role *role, const char *name)
 /* A partition's file has one writer: so accounts are spread by partition, not by themselves. */
 unsigned role_shard(const struct role *role, struct account_id account)
 {
-	return (unsigned)(store_place(account, (unsigned)role->conf->store_partitions) %
-			  role->conf->user_workers);
+	return (unsigned)(store_place(account, role->partitions) % role->user_workers);
 }
 
 struct ipc_channel *role_user_of(struct role *role, struct account_id account)
@@ -199,17 +199,16 @@ static void configure(struct role *role, struct ipc_packet *p)
 {
 	struct msg_configure m;
 	struct fail why = FAIL_INIT;
-	AUTO(buf) struct buf errors = BUF_INIT(KIB(16));
-	enum log_level level;
-	if (msg_configure_read(p, &m) < 0 ||
-	    conf_parse("master", m.conf, &role->conf, &errors) < 0) {
-		(void)fail_set(&why, FAIL_PEER, NULL, "bad configuration from master: %s",
-			       buf_c(&errors));
+	const struct conf *first = NULL;
+	if (msg_configure_read(p, &m) < 0) {
+		(void)fail_set(&why, FAIL_PEER, NULL, "bad configuration from master");
 		give_up(role, &why);
 	}
-	if (log_level_parse(str_c(role->conf->log_level), &level))
-		log_set_level(level);
-	role_log_to(role->conf, ipc_packet_take_fd(p, m.log));
+	if (role_conf_read(m.conf, &first, &why) < 0)
+		give_up(role, &why);
+	role_log_to(first, ipc_packet_take_fd(p, m.log));
+	if (role_conf_begin(role, first, &why) < 0)
+		give_up(role, &why);
 	role->has_seal_key = m.seal_key.n == SEAL_KEY_SIZE;
 	if (role->has_seal_key)
 		memcpy(role->seal_key, m.seal_key.p, SEAL_KEY_SIZE);
@@ -320,20 +319,25 @@ static void take_listener(struct role *role, struct ipc_packet *p)
 		role->ops->listener(role, m.service, m.address, ipc_packet_take_fd(p, m.socket));
 }
 
-static void take_certificate(struct role *role, struct ipc_packet *p)
+static void unlisten(struct role *role, struct ipc_packet *p)
 {
-	struct msg_certificate m;
-	struct fail why = FAIL_INIT;
-	if (msg_certificate_read(p, &m) < 0 || !role->ops->certificate)
-		return;
 	static const struct msg_ok ok = {0};
-	int r = role->ops->certificate(role, m.chain, m.key, &why);
-	if (r < 0 && !role->started)
+	struct msg_unlisten m;
+	if (msg_unlisten_read(p, &m) < 0 || !role->ops->unlisten)
+		return;
+	role->ops->unlisten(role, m.service, m.address);
+	(void)ipc_reply(p, IPC_OK, &ok);
+}
+
+static void first_certificates(struct role *role, struct ipc_packet *p)
+{
+	struct msg_certificates m;
+	struct fail why = FAIL_INIT;
+	AUTO(buf) struct buf notes = BUF_INIT(KIB(64));
+	if (msg_certificates_read(p, &m) < 0 || !role->ops->certificates)
+		return;
+	if (role->ops->certificates(role, m.identities, m.identities_n, &notes, &why) < 0)
 		give_up(role, &why);
-	if (r < 0)
-		(void)ipc_reply_fail(p, &why);
-	else if (ipc_packet_wants_reply(p))
-		(void)ipc_reply(p, IPC_OK, &ok);
 }
 
 /* --- tools
@@ -384,8 +388,12 @@ static void control_message(struct ipc_channel *ch, struct ipc_packet *p)
 		attach_peer(role, p);
 	else if (type == IPC_LISTENER)
 		take_listener(role, p);
-	else if (type == IPC_CERTIFICATE)
-		take_certificate(role, p);
+	else if (type == IPC_UNLISTEN)
+		unlisten(role, p);
+	else if (type == IPC_CERTIFICATES)
+		first_certificates(role, p);
+	else if (type == IPC_PREPARE || type == IPC_COMMIT || type == IPC_FORGET)
+		role_conf_message(role, p);
 	else if (type == IPC_START)
 		start(role);
 	else if (type == IPC_TOOL)

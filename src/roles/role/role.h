@@ -3,7 +3,7 @@
  * role.h - what every role process has in common: start-up, peers, control, end.     [roles]
  *
  * Master starts a role with its control socket on descriptor 3 and tells it, in this order:
- * configure, then certificate / listener / channel as they apply, then start. Then the role
+ * configure, then certificates / listener / channel as they apply, then start. Then the role
  *   1. moves into the state folder, becomes its user and enters its sandbox,
  *   2. opens its files (ops->open), sends `ready`, and serves its loop.
  * It ends when the control socket closes, or after `stop` when ops->stop has let go of everything.
@@ -20,6 +20,7 @@
 #include "runtime/loop.h"
 #include "runtime/seal.h"
 #include "sys/sandbox.h"
+#include <pthread.h>
 
 #define ROLE_CONTROL_FD 3
 /* Exit status of a role whose files are of a later barid, or not barid's: a restart mends nothing.
@@ -43,10 +44,19 @@ struct role_ops {
 	void (*peer_down)(struct role *role, struct ipc_channel *peer);
 	void (*listener)(struct role *role, struct str service, struct str address,
 			 int fd); /* owns fd */
-	MUST_CHECK int (*certificate)(struct role *role, struct str chain, struct str key,
-				      struct fail *why);
 	/* Log everything of this client at level debug for so long (edge). */
 	void (*log_peer)(struct role *role, struct str ip, uint32_t seconds);
+	/* Before `open`, and then with every configuration that is on trial: is it usable here?
+	 * May conf_attach what the role makes of it. Nothing changes yet. */
+	MUST_CHECK int (*prepare)(struct role *role, const struct conf *fresh, struct fail *why);
+	/* The same for certificates; lines for the operator go to notes. They count with `open` and
+	 * `reconfigure`. */
+	MUST_CHECK int (*certificates)(struct role *role, const struct msg_identity *ids, size_t n,
+				       struct buf *notes, struct fail *why);
+	/* role->conf is another one from now on; `before` goes behind this call. */
+	void (*reconfigure)(struct role *role, const struct conf *before);
+	/* Accept no more there. */
+	void (*unlisten)(struct role *role, struct str service, struct str address);
 	/* Management commands of this role; answers p itself, later if it likes, and owns it. */
 	void (*admin)(struct role *role, struct ipc_packet *p);
 	/* A successor takes over; ends by role_end when the last client has left. NULL = as stop.
@@ -76,7 +86,12 @@ struct role {
 	const struct role_ops *ops;
 	unsigned index;
 	struct loop *loop;
-	struct conf *conf;
+	const struct conf *conf;   /* the running snapshot; loop thread, until it goes back to the
+				      loop. Others: role_conf_hold */
+	pthread_mutex_t conf_lock; /* guards the change of conf */
+	const struct conf *next;   /* prepared, not yet committed; or NULL */
+	uint64_t next_revision;
+	unsigned partitions, user_workers; /* of conf: they do not change while the server runs */
 	bool has_seal_key;
 	unsigned char seal_key[SEAL_KEY_SIZE];
 	struct ipc_channel *control;
@@ -103,6 +118,14 @@ void role_note(struct role *role, const char *text);
  * dropped), so only its own timers and answers have to leave alone what `finish` takes down.
  */
 void role_stop_aside(struct role *role, void (*finish)(struct role *role));
+
+/*
+ * The running configuration, held: the caller drops it (conf_drop). What works for long keeps the
+ * one that it began with. Any thread.
+ */
+const struct conf *role_conf_hold(struct role *role);
+/* For role_main, and tests: take over `first` as the running configuration. */
+MUST_CHECK int role_conf_begin(struct role *role, const struct conf *first, struct fail *why);
 
 /* Make the channels, all of them down: at start-up, and in tests, which play the peers. */
 void role_make_peers(struct role *role);

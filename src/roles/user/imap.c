@@ -232,6 +232,14 @@ static void log_command(struct str text)
 		  log_c("hidden", secret ? "yes" : "no"), log_u64("size", text.n));
 }
 
+/* A command that begins now goes by the running configuration. */
+static void renew_conf(struct user_session *s)
+{
+	const struct conf *c = role_conf_hold(user.role);
+	imap_session_configure(s->imap, conf_extra(c));
+	conf_drop(c);
+}
+
 static void run_command(struct user_session *s, struct ipc_packet *p)
 {
 	struct msg_session_command m;
@@ -239,6 +247,7 @@ static void run_command(struct user_session *s, struct ipc_packet *p)
 		ipc_packet_free(p);
 		return;
 	}
+	renew_conf(s);
 	s->current = p;
 	s->current_seq = m.seq;
 	if (!collect_bodies(s, &m)) {
@@ -266,6 +275,8 @@ static void open_literal(struct user_session *s, struct ipc_packet *p)
 	struct pending_body *b = xcalloc(1, sizeof *b);
 	b->body = STORE_BODY_INIT;
 	list_init(&b->link);
+	if (!s->current)
+		renew_conf(s);
 	(void)fail_set(&why, FAIL_PEER, NULL, "bad body request");
 	if (msg_body_open_read(p, &m) < 0 ||
 	    imap_session_literal(s->imap, m.head, m.size, &b->body, &why) < 0) {
@@ -318,10 +329,11 @@ static int quota(void *arg, struct store_quota *ret, struct fail *why)
 	return 0;
 }
 
-static struct imap_session_args args_of(struct user_session *s)
+/* `c` is the snapshot that the configuration's numbers are copied from. */
+static struct imap_session_args args_of(struct user_session *s, const struct conf *c)
 {
 	return (struct imap_session_args){
-		.config = &user.imap,
+		.config = conf_extra(c),
 		.store = user.store,
 		.account = {s->grant.account},
 		.address = str_c(s->grant.address),
@@ -342,9 +354,12 @@ static int read_state(struct user_session *s, struct str sealed, struct fail *wh
 	if (c.bad || address.n >= sizeof s->grant.address)
 		return fail_set(why, FAIL_CORRUPT, NULL, "the sealed state is damaged");
 	(void)snprintf(s->grant.address, sizeof s->grant.address, "%.*s", STR_ARG(address));
-	struct imap_session_args args = args_of(s);
-	return imap_session_import(&args, (struct str){(const char *)c.p, cursor_left(&c)},
-				   &s->imap, why);
+	const struct conf *conf = role_conf_hold(user.role);
+	struct imap_session_args args = args_of(s, conf);
+	int imported = imap_session_import(&args, (struct str){(const char *)c.p, cursor_left(&c)},
+					   &s->imap, why);
+	conf_drop(conf);
+	return imported;
 }
 
 static bool take_grant(struct user_session *s)
@@ -384,9 +399,11 @@ static void begin(struct user_session *s, struct ipc_packet *p)
 	} else if (r == 0) {
 		r = take_grant(s) ? 0
 				  : fail_set(&why, FAIL_PERM, NULL, "no grant for this session");
-		struct imap_session_args args = args_of(s);
+		const struct conf *c = role_conf_hold(user.role);
+		struct imap_session_args args = args_of(s, c);
 		if (r == 0)
 			s->imap = imap_session_new(&args);
+		conf_drop(c);
 		counter_add(&imap_sessions, r == 0);
 	}
 	if (r < 0) {

@@ -197,6 +197,29 @@ static void usage_due(struct loop_timer *t)
 	loop_timer_in(user.role->loop, t, USAGE_RETRY_MS);
 }
 
+static int prepare(struct role *role, const struct conf *c, struct fail *why)
+{
+	struct imap_config *imap = xcalloc(1, sizeof *imap);
+	(void)role;
+	(void)why;
+	*imap = imap_config_default();
+	imap->append_max = c->append_size_max;
+	conf_attach(c, imap, free);
+	return 0;
+}
+
+/* For the store, 0 means its own default. */
+static int64_t retention_us(const struct conf *c)
+{
+	return MAX((int64_t)c->undelete_ms * 1000, INT64_C(1));
+}
+
+static void reconfigure(struct role *role, const struct conf *before)
+{
+	(void)before;
+	store_set_retention(user.store, retention_us(role->conf));
+}
+
 static int open_user(struct role *role, struct fail *why)
 {
 	const struct conf *c = role->conf;
@@ -205,11 +228,9 @@ static int open_user(struct role *role, struct fail *why)
 				  .partitions = (unsigned)c->store_partitions,
 				  .shard = role->index,
 				  .shards = (unsigned)c->user_workers,
-				  .retention_us = (int64_t)c->undelete_ms * 1000};
+				  .retention_us = retention_us(c)};
 	user.role = role;
 	pthread_mutex_init(&user.lock, NULL);
-	user.imap = imap_config_default();
-	user.imap.append_max = c->append_size_max;
 	role_show_migrations(role);
 	user.imap.literal_minus = str_eq(str_c(c->imap_literals), STR("LITERAL-"));
 	int r = store_open(&o, &user.store, why);
@@ -280,7 +301,9 @@ static const struct role_ops ops = {.name = "user",
 				    .peers = peers,
 				    .paths = paths,
 				    .n_paths = ARRAY_LEN(paths),
+				    .prepare = prepare,
 				    .open = open_user,
+				    .reconfigure = reconfigure,
 				    .message = message,
 				    .peer_down = peer_down,
 				    .tool = tool_ask,

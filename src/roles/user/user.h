@@ -28,11 +28,10 @@ struct grant {
 struct user {
 	struct role *role;
 	struct store *store;
-	struct pool *pool;   /* IMAP commands */
-	struct pool *upkeep; /* everything else that blocks */
-	struct pool *tools;  /* commands: import, export, backup */
-	struct pool *scans;  /* indexing what they bring */
-	struct imap_config imap;
+	struct pool *pool;    /* IMAP commands */
+	struct pool *upkeep;  /* everything else that blocks */
+	struct pool *tools;   /* commands: import, export, backup */
+	struct pool *scans;   /* indexing what they bring */
 	struct map sessions;  /* loop */
 	pthread_mutex_t lock; /* guards grants and dirty */
 	struct map grants;    /* session id -> struct grant */

@@ -33,8 +33,10 @@ struct tls_identity {
 };
 /*
  * A context with one or more certificates: the client's server name (SNI) chooses by the names in
- * the certificates, wildcards included; the first is the default. -FAIL_SYNTAX with a text for
- * the operator when a certificate or key is no good or they do not belong together.
+ * the certificates, a full name before a wildcard; the first is the default. Certificates of the
+ * same names and different kinds of key (RSA, ECDSA) are offered beside each other. -FAIL_SYNTAX
+ * with a text for the operator when a certificate or key is no good or they do not belong together.
+ * One that has expired is good: it may be the only one.
  */
 MUST_CHECK int tls_ctx_new(const struct tls_identity *ids, size_t n, struct tls_ctx **ret,
 			   struct fail *why);

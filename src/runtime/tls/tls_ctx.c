@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/check.h"
+#include "runtime/cert.h"
 #include "runtime/tls/tls_internal.h"
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -13,12 +14,14 @@
 #define GROUPS	      "X25519:P-256:P-384"
 #define SESSION_ID    "barid"
 
-#define CHAIN_MAX 16
+#define CHAIN_MAX      16
+#define IDENTITIES_MAX 100
 
 struct tls_ctx {
 	_Atomic unsigned refs;
 	size_t n;
-	SSL_CTX *each[]; /* one per identity; connections start with the first */
+	bool paired[IDENTITIES_MAX]; /* holds an RSA and an ECDSA certificate */
+	SSL_CTX *each[];	     /* one per identity; connections start with the first */
 };
 
 void tls_init(void)
@@ -103,20 +106,27 @@ static int use_key(SSL_CTX *ctx, struct str pem, size_t at, struct fail *why)
 
 /* ---- what the client asks for ---- */
 
+static SSL_CTX *find_by_name(const struct tls_ctx *ctx, const char *name, unsigned flags)
+{
+	for (size_t i = 0; i < ctx->n; i++)
+		if (X509_check_host(SSL_CTX_get0_certificate(ctx->each[i]), name, strlen(name),
+				    flags, NULL) == 1)
+			return ctx->each[i];
+	return NULL;
+}
+
 static int choose_certificate(SSL *ssl, int *alert, void *arg)
 {
-	struct tls_ctx *ctx = arg;
+	const struct tls_ctx *ctx = arg;
 	(void)alert;
 	const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
-	for (size_t i = 0; name && i < ctx->n; i++) {
-		X509 *cert = SSL_CTX_get0_certificate(ctx->each[i]);
-		if (X509_check_host(cert, name, strlen(name), X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS,
-				    NULL) != 1)
-			continue;
-		(void)SSL_set_SSL_CTX(ssl, ctx->each[i]);
-		return SSL_TLSEXT_ERR_OK;
-	}
-	return SSL_TLSEXT_ERR_NOACK; /* the default one: the client decides what it thinks of it */
+	SSL_CTX *found = name ? find_by_name(ctx, name, X509_CHECK_FLAG_NO_WILDCARDS) : NULL;
+	if (name && !found)
+		found = find_by_name(ctx, name, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+	if (!found) /* the default one: the client decides what it thinks of it */
+		return SSL_TLSEXT_ERR_NOACK;
+	(void)SSL_set_SSL_CTX(ssl, found);
+	return SSL_TLSEXT_ERR_OK;
 }
 
 static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *out_n,
@@ -163,15 +173,41 @@ static SSL_CTX *new_settings(void)
 	return c;
 }
 
+static size_t index_of(const struct tls_ctx *ctx, const SSL_CTX *c)
+{
+	size_t i = 0;
+	while (ctx->each[i] != c)
+		i++;
+	return i;
+}
+
+/* A context that serves the same names with another kind of key: it takes this one, too. */
+static SSL_CTX *beside(const struct tls_ctx *ctx, const struct tls_identity *id)
+{
+	struct cert_about mine, its;
+	if (cert_read(id->chain, &mine, NULL) < 0)
+		return NULL;
+	for (size_t i = 0; i < ctx->n; i++)
+		if (cert_about(SSL_CTX_get0_certificate(ctx->each[i]), &its) == 0 &&
+		    str_eq(str_c(mine.names), str_c(its.names)) && mine.kind != its.kind &&
+		    !ctx->paired[i])
+			return ctx->each[i];
+	return NULL;
+}
+
 int tls_ctx_new(const struct tls_identity *ids, size_t n, struct tls_ctx **ret, struct fail *why)
 {
-	if (n == 0)
-		return fail_set(why, FAIL_SYNTAX, NULL, "no TLS certificate");
+	if (n == 0 || n > IDENTITIES_MAX)
+		return fail_set(why, FAIL_SYNTAX, NULL, "no TLS certificate, or too many");
 	AUTO(tls_ctx) struct tls_ctx *ctx = xcalloc(1, sizeof *ctx + n * sizeof ctx->each[0]);
 	ctx->refs = 1;
 	ERR_clear_error();
 	for (size_t i = 0; i < n; i++) {
-		SSL_CTX *c = ctx->each[ctx->n++] = new_settings();
+		SSL_CTX *c = beside(ctx, &ids[i]);
+		if (c)
+			ctx->paired[index_of(ctx, c)] = true;
+		else
+			c = ctx->each[ctx->n++] = new_settings();
 		int r = use_chain(c, ids[i].chain, i, why);
 		if (r == 0)
 			r = use_key(c, ids[i].key, i, why);

@@ -147,6 +147,17 @@ int spool_open(const struct spool_config *c, struct spool **ret, struct fail *wh
 	return 0;
 }
 
+void spool_configure(struct spool *sp, const struct spool_times *times, const char *hostname)
+{
+	SPOOL_DB(sp);
+	sp->c.retry_first_s = times->retry_first_s;
+	sp->c.retry_max_s = times->retry_max_s;
+	sp->c.lifetime_s = times->lifetime_s;
+	sp->c.delay_warning_s = times->delay_warning_s;
+	free(sp->hostname);
+	sp->hostname = xstrdup(hostname);
+}
+
 static void stop_thread(struct spool *sp, pthread_t t, unsigned bit, bool *flag,
 			pthread_cond_t *wakes)
 {

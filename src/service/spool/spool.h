@@ -135,6 +135,15 @@ MUST_CHECK int spool_open(const struct spool_config *c, struct spool **ret, stru
 void spool_close(struct spool *sp);
 DEFINE_AUTO_PTR(spool, struct spool, spool_close);
 
+/*
+ * Other times and another hostname from the next attempt on; what waits keeps the time it was given.
+ * Waits for the transaction under way.
+ */
+struct spool_times {
+	unsigned retry_first_s, retry_max_s, lifetime_s, delay_warning_s; /* as in spool_config */
+};
+void spool_configure(struct spool *sp, const struct spool_times *times, const char *hostname);
+
 /* The UUID made with the database: borrowed, SPOOL_EPOCH_LEN bytes. */
 const uint8_t *spool_epoch(const struct spool *sp);
 

@@ -166,6 +166,7 @@ int store_open(const struct store_options *o, struct store **ret, struct fail *w
 	s->fs = o->fs ? o->fs : fs_real();
 	s->ops = o->engine == STORE_MEMORY ? &engine_memory : &engine_sqlite;
 	fill_defaults(&s->o);
+	atomic_init(&s->retention_us, s->o.retention_us);
 	init_locks(s);
 	int r = make_folders(s, why);
 	if (r == 0)

@@ -84,6 +84,7 @@ struct store {
 	pthread_mutex_t upkeep_lock;
 	pthread_cond_t upkeep_cond;
 	bool upkeep_stop;
+	_Atomic int64_t retention_us; /* o.retention_us to begin with */
 	_Atomic unsigned sweep_at;    /* next blob folder, 256 = done */
 	_Atomic unsigned keep_bodies; /* backups that run: no body file loses its name */
 	_Atomic bool kept_some;	      /* names that would have gone: the sweep finds them */

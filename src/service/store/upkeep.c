@@ -219,7 +219,7 @@ static int purge_now_and_then(struct store *s, struct fail *why)
 {
 	if (store_mono() < s->purge_at)
 		return 0;
-	struct wall_us before = {clock_wall().v - s->o.retention_us};
+	struct wall_us before = {clock_wall().v - atomic_load(&s->retention_us)};
 	struct store_purge_result res;
 	int r = store_purge(s, (struct account_id){0}, before, PURGE_PIECE, &res, why);
 	if (r < 0)
@@ -227,6 +227,11 @@ static int purge_now_and_then(struct store *s, struct fail *why)
 	if (!res.more)
 		s->purge_at = store_mono() + PURGE_EVERY_NS;
 	return res.more;
+}
+
+void store_set_retention(struct store *s, int64_t retention_us)
+{
+	atomic_store(&s->retention_us, retention_us);
 }
 
 int store_maintain(struct store *s, struct fail *why)

@@ -62,6 +62,19 @@ static const char *rows_name(const struct cli *c)
 	return strcmp(command, "ports") == 0 ? "ports" : "rows";
 }
 
+/* A refusal with its reasons, one a row. */
+static void print_refusal(struct result *r, const struct cli_table *t)
+{
+	r->exit_code = EXIT_FAILED;
+	if (r->cli->json) {
+		cli_print(r->cli, t);
+		return;
+	}
+	for (size_t i = 0; i < t->n_cells; i++)
+		(void)fprintf(stderr, "%.*s\n", STR_ARG(t->cells[i]));
+	(void)fprintf(stderr, "%.*s\n", STR_ARG(t->message));
+}
+
 static void print_answer(void *context, const struct order_answer *answer)
 {
 	struct result *r = context;
@@ -71,6 +84,10 @@ static void print_answer(void *context, const struct order_answer *answer)
 	}
 	struct cli_table t = answer->table;
 	t.name = rows_name(r->cli);
+	if (answer->code) {
+		print_refusal(r, &t);
+		return;
+	}
 	cli_print(r->cli, &t);
 }
 

@@ -20,8 +20,8 @@ static const struct {
 	 "       [--dir DIR [--port-offset N]] | --print-dns D",
 	 "set up a server: configuration, certificate, first accounts, DNS records"},
 	{"dns", cli_dns, "barid dns [D]", "the DNS records that a domain needs"},
-	{"check", cli_check, "barid check [-c FILE]",
-	 "check a configuration and say what is wrong"},
+	{"check", cli_check, "barid check [-c FILE] [--strict] [--default]",
+	 "check a configuration, and compare it with what runs"},
 	{"status", cli_admin, "barid status", "the processes of the running server"},
 	{"ports", cli_ports, "barid ports [--nftables]",
 	 "the addresses it listens on, and who reaches them"},
@@ -53,7 +53,7 @@ static const struct {
 	{"counters", cli_admin, "barid counters",
 	 "what the processes have counted since they started"},
 	{"reload", cli_admin, "barid reload",
-	 "read the TLS certificate again, without a restart (as SIGHUP does)"},
+	 "read configuration and certificates again, without a restart (as SIGHUP does)"},
 	{"stop", cli_admin, "barid stop", "stop the running server"},
 	{"debug", cli_admin, "barid debug clock MICROSECONDS | crash-point ROLE NAME", "for tests"},
 	{"help", cli_help, "barid help [COMMAND]", "this text, or one command's"},
@@ -165,33 +165,6 @@ int cli_serve(const struct cli *c, struct conf **ret)
 		return EXIT_FAILED;
 	}
 	return EXIT_DONE;
-}
-
-static bool readable(const char *path, const char *what)
-{
-	if (access(path, R_OK) == 0)
-		return true;
-	(void)fprintf(stderr, "%s %s: %s\n", what, path, strerror(errno));
-	return false;
-}
-
-int cli_check(const struct cli *c)
-{
-	struct conf *conf = NULL;
-	AUTO(buf) struct buf errors = BUF_INIT(KIB(64));
-	if (conf_load(c->conf, &conf, &errors) < 0) {
-		(void)fputs(buf_c(&errors), stderr);
-		return EXIT_FAILED;
-	}
-	bool good =
-		readable(conf->tls_certificate, "certificate") && readable(conf->tls_key, "key");
-	if (getuid() != 0)
-		(void)puts("Note: not root. Roles would share one user: their memory is apart, "
-			   "their files are not.");
-	if (good)
-		(void)printf("%s is good.\n", c->conf);
-	conf_free(conf);
-	return good ? EXIT_DONE : EXIT_FAILED;
 }
 
 const char *cli_libexec(void)

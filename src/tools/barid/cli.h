@@ -59,7 +59,8 @@ int cli_init(const struct cli *c);
 int cli_dns(const struct cli *c);
 int cli_serve(const struct cli *c,
 	      struct conf **ret); /* loads the configuration; EXIT_DONE to go on */
-int cli_demo(const struct cli *c, struct conf **ret); /* prepares the demo; EXIT_DONE to go on */
+/* Prepares the demo and writes its configuration, DIR/demo.conf; EXIT_DONE to go on. */
+int cli_demo(const struct cli *c, struct conf **ret, const char **ret_path);
 /* Folder of the role executables: BARID_LIBEXEC, libexec beside this program, or where it is
  * installed. */
 const char *cli_libexec(void);

@@ -142,9 +142,20 @@ static int make_certificate(const struct demo *d, struct fail *why)
 	return cert_make("mail." DOMAIN, cert, key, why);
 }
 
-int cli_demo(const struct cli *c, struct conf **ret)
+static int save_conf(const char *path, struct str text)
+{
+	FILE *f = fopen(path, "we");
+	if (!f || fwrite(text.p, 1, text.n, f) != text.n || fclose(f) != 0) {
+		(void)fprintf(stderr, "cannot write %s: %s\n", path, strerror(errno));
+		return EXIT_FAILED;
+	}
+	return EXIT_DONE;
+}
+
+int cli_demo(const struct cli *c, struct conf **ret, const char **ret_path)
 {
 	struct demo d;
+	static char path[3100];
 	struct fail why = FAIL_INIT;
 	AUTO(buf) struct buf text = BUF_INIT(KIB(32)), errors = BUF_INIT(KIB(32));
 	if (!parse(c, &d))
@@ -154,9 +165,13 @@ int cli_demo(const struct cli *c, struct conf **ret)
 		return EXIT_FAILED;
 	}
 	write_conf(&d, &text);
-	if (conf_parse("demo", buf_str(&text), ret, &errors) < 0) {
+	(void)snprintf(path, sizeof path, "%s/demo.conf", d.dir);
+	if (save_conf(path, buf_str(&text)) != EXIT_DONE)
+		return EXIT_FAILED;
+	if (conf_load(path, ret, &errors) < 0) {
 		(void)fputs(buf_c(&errors), stderr);
 		return EXIT_FAILED;
 	}
+	*ret_path = path;
 	return EXIT_DONE;
 }

@@ -74,6 +74,7 @@ static void answered(struct ipc_ask *a, int r, struct ipc_packet *p, const struc
 	struct msg_admin_reply m = {0};
 	if (r == 0)
 		answer.r = msg_admin_reply_read(p, &m);
+	answer.code = (enum fail_code)m.code;
 	struct str *columns = strs_of(m.columns, m.columns_n), *cells = strs_of(m.cells, m.cells_n);
 	answer.table = (struct cli_table){.name = "rows",
 					  .columns = columns,
@@ -146,20 +147,29 @@ static void order_files(struct orders *o, const struct str *words, size_t n, con
 
 /* --- either --- */
 
-struct orders *orders_open(const struct cli *c, bool accounts, int *exit_code)
+struct orders *orders_connect(const struct cli *c, const char *state_dir)
 {
 	static const struct ipc_channel_ops ops = {.message = unexpected};
-	const char *state = cli_state_dir(c);
+	int fd = cli_connect(state_dir);
+	if (fd < 0)
+		return NULL;
 	struct orders *o = xcalloc(1, sizeof *o);
 	o->cli = c;
+	o->loop = loop_new();
+	o->server = ipc_channel_new(o->loop, "barid", 0, &ops, NULL);
+	ipc_channel_attach(o->server, fd);
+	return o;
+}
+
+struct orders *orders_open(const struct cli *c, bool accounts, int *exit_code)
+{
+	const char *state = cli_state_dir(c);
+	struct orders *o = state ? orders_connect(c, state) : NULL;
 	*exit_code = EXIT_FAILED;
-	int fd = state ? cli_connect(state) : -1;
-	if (fd >= 0) {
-		o->loop = loop_new();
-		o->server = ipc_channel_new(o->loop, "barid", 0, &ops, NULL);
-		ipc_channel_attach(o->server, fd);
+	if (o)
 		return o;
-	}
+	o = xcalloc(1, sizeof *o);
+	o->cli = c;
 	if (state && (errno == EACCES || errno == EPERM)) {
 		(void)fprintf(stderr,
 			      "No access to the server in %s: run this as root or as the server's "

@@ -19,6 +19,7 @@ struct orders;
 /* What came of it; everything is borrowed for the time of the call. r < 0: refused, see why. */
 struct order_answer {
 	int r;
+	enum fail_code code; /* not 0: refused, and the table says why */
 	struct cli_table table;
 	const struct fail *why;
 };
@@ -31,6 +32,8 @@ typedef void (*order_done)(void *context, const struct order_answer *answer);
 struct orders *orders_open(const struct cli *c, bool accounts, int *exit_code);
 /* Does the server that is meant run? (It answers on its control socket.) */
 bool orders_running(const struct cli *c);
+/* The server of this state folder; NULL, without a message, when none runs or we may not ask it. */
+struct orders *orders_connect(const struct cli *c, const char *state_dir);
 /* Give one; `done` is called once, in this call or in orders_wait. The words are copied. */
 void orders_give(struct orders *o, const struct str *words, size_t n, order_done done,
 		 void *context);

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * role_int.h - what the files of this folder share.                          [roles, private]
+ */
+#ifndef BARID_ROLES_ROLE_ROLE_INT_H
+#define BARID_ROLES_ROLE_ROLE_INT_H
+
+#include "roles/role/role.h"
+
+/* The snapshot that a descriptor of master holds. */
+MUST_CHECK int role_conf_read(int fd, const struct conf **ret, struct fail *why);
+/* prepare, commit, forget. */
+void role_conf_message(struct role *role, struct ipc_packet *p);
+
+#endif

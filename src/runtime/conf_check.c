@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What can be wrong with a configuration although each of its values is fine.
+ */
+#include "base/vec.h"
+#include "runtime/conf_int.h"
+#include "sys/sock.h"
+#include <string.h>
+
+struct check {
+	const struct conf *conf;
+	const struct conf_place *said;
+	struct buf *errors;
+};
+
+/* Where the setting was said; NULL when it has its default. */
+static const struct conf_place *place_of(const struct check *ck, const char *section,
+					 const char *key)
+{
+	for (size_t i = 0; i < conf_settings_n; i++)
+		if (strcmp(conf_settings[i].section, section) == 0 &&
+		    strcmp(conf_settings[i].key, key) == 0 && ck->said[i].line)
+			return &ck->said[i];
+	return NULL;
+}
+
+void conf_vcomplain(struct buf *errors, const struct conf_place *at, const char *fmt, va_list ap)
+{
+	if (at && at->line)
+		(void)buf_addf(errors, "%s:%u: ", at->file, at->line);
+	else if (at)
+		(void)buf_addf(errors, "%s: ", at->file);
+	(void)buf_vaddf(errors, fmt, ap);
+	(void)buf_addc(errors, '\n');
+}
+
+static void complain(const struct check *ck, const struct conf_place *at, const char *fmt, ...)
+	PRINTF_LIKE(3, 4);
+static void complain(const struct check *ck, const struct conf_place *at, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	conf_vcomplain(ck->errors, at, fmt, ap);
+	va_end(ap);
+}
+
+/* --- host names
+ * ------------------------------------------------------------------------------------- */
+
+/* RFC 1123 2.1: labels of letters, digits and inner hyphens. */
+static bool label_ok(struct str label)
+{
+	if (label.n == 0 || label.n > 63 || label.p[0] == '-' || label.p[label.n - 1] == '-')
+		return false;
+	for (size_t i = 0; i < label.n; i++)
+		if (!ascii_alpha(label.p[i]) && !ascii_digit(label.p[i]) && label.p[i] != '-')
+			return false;
+	return true;
+}
+
+static bool host_ok(const char *name)
+{
+	struct str rest = str_c(name), label;
+	while (str_cut(&rest, '.', &label))
+		if (!label_ok(label))
+			return false;
+	return name[0] != '\0';
+}
+
+static void check_names(const struct check *ck)
+{
+	const struct conf *c = ck->conf;
+	if (!host_ok(c->hostname))
+		complain(ck, place_of(ck, "", "hostname"),
+			 "hostname = %s: not a host name; allowed: labels of letters, digits and "
+			 "hyphens with dots between them, as in mail.example.org",
+			 c->hostname);
+	if (c->postmaster_domain[0] && !host_ok(c->postmaster_domain))
+		complain(ck, place_of(ck, "smtp", "postmaster_domain"),
+			 "postmaster_domain = %s: not a domain; allowed: labels of letters, digits "
+			 "and hyphens with dots between them, as in example.org",
+			 c->postmaster_domain);
+	if (c->state_dir[0] != '/')
+		complain(ck, place_of(ck, "", "state_dir"),
+			 "state_dir = %s: must begin with / (the server may be started anywhere)",
+			 c->state_dir);
+}
+
+/* --- addresses
+ * ------------------------------------------------------------------------------------- */
+
+struct listening {
+	const struct conf_setting *setting;
+	const struct conf_place *at;
+	const char *text;
+	struct netaddr a;
+};
+
+/* Can the system bind only one of the two? */
+static bool collide(const struct netaddr *a, const struct netaddr *b)
+{
+	return a->family == b->family && a->port == b->port &&
+	       (netaddr_same_host(a, b) || netaddr_is_any(a) || netaddr_is_any(b));
+}
+
+static void check_addresses(const struct check *ck)
+{
+	VEC(struct listening) all = {0};
+	for (size_t i = 0; i < conf_settings_n; i++) {
+		const struct conf_setting *s = &conf_settings[i];
+		if (s->type != CONF_ADDRESSES)
+			continue;
+		const struct conf_list *l = (const void *)((const char *)ck->conf + s->offset);
+		for (size_t k = 0; k < l->n; k++) {
+			struct listening one = {.setting = s, .text = l->p[k]};
+			one.at = ck->said[i].line ? &ck->said[i] : NULL;
+			if (netaddr_parse(str_c(l->p[k]), &one.a))
+				*vec_push(&all) = one;
+		}
+	}
+	for (size_t i = 0; i < all.n; i++)
+		for (size_t k = 0; k < i; k++) {
+			struct listening *a = &all.p[i], *b = &all.p[k];
+			char one[CONF_NAME_MAX], two[CONF_NAME_MAX];
+			if (!collide(&a->a, &b->a))
+				continue;
+			(void)conf_name(a->setting, one);
+			(void)conf_name(b->setting, two);
+			complain(ck, a->at ? a->at : b->at,
+				 "%s: %s is taken already, by %s = %s: give each its own port or "
+				 "address",
+				 one, a->text, two, b->text);
+		}
+	vec_clear(&all);
+}
+
+void conf_check(const struct conf *c, const struct conf_place *said, struct buf *errors)
+{
+	struct check ck = {.conf = c, .said = said, .errors = errors};
+	const struct conf_place *at = place_of(&ck, "smtp", "errors_soft");
+	if (c->errors_soft > c->errors_hard)
+		complain(&ck, at ? at : place_of(&ck, "smtp", "errors_hard"),
+			 "[smtp] errors_soft is larger than errors_hard");
+	at = place_of(&ck, "queue", "retry_min");
+	if (c->retry_min_ms > c->retry_max_ms)
+		complain(&ck, at ? at : place_of(&ck, "queue", "retry_max"),
+			 "[queue] retry_min is longer than retry_max");
+	at = place_of(&ck, "tls", "certificate");
+	if (c->tls_certificate.n != c->tls_key.n)
+		complain(&ck, at ? at : place_of(&ck, "tls", "key"),
+			 "[tls] names %zu certificates and %zu keys: give a key for each "
+			 "certificate, in the same order",
+			 c->tls_certificate.n, c->tls_key.n);
+	check_names(&ck);
+	check_addresses(&ck);
+}
