@@ -204,6 +204,7 @@ static int prepare(struct role *role, const struct conf *c, struct fail *why)
 	(void)why;
 	*imap = imap_config_default();
 	imap->append_max = c->append_size_max;
+	imap->literal_minus = str_eq(str_c(c->imap_literals), STR("LITERAL-"));
 	conf_attach(c, imap, free);
 	return 0;
 }
@@ -232,7 +233,6 @@ static int open_user(struct role *role, struct fail *why)
 	user.role = role;
 	pthread_mutex_init(&user.lock, NULL);
 	role_show_migrations(role);
-	user.imap.literal_minus = str_eq(str_c(c->imap_literals), STR("LITERAL-"));
 	int r = store_open(&o, &user.store, why);
 	if (r < 0)
 		return r;

@@ -136,8 +136,8 @@ void spool_close(struct spool *sp);
 DEFINE_AUTO_PTR(spool, struct spool, spool_close);
 
 /*
- * Other times and another hostname from the next attempt on; what waits keeps the time it was given.
- * Waits for the transaction under way.
+ * Other times and another hostname from the next attempt on; what waits keeps the time it was
+ * given. Waits for the transaction under way.
  */
 struct spool_times {
 	unsigned retry_first_s, retry_max_s, lifetime_s, delay_warning_s; /* as in spool_config */
