@@ -157,11 +157,11 @@ int cli_serve(const struct cli *c, struct conf **ret)
 		(void)fputs(buf_c(&errors), stderr);
 		return EXIT_FAILED;
 	}
-	if (access((*ret)->tls_certificate, F_OK) < 0 && errno == ENOENT) {
+	if (access((*ret)->tls_certificate.p[0], F_OK) < 0 && errno == ENOENT) {
 		(void)fprintf(stderr,
 			      "There is no certificate %s. Is this server set up? "
 			      "barid init --domain D --admin A does that.\n",
-			      (*ret)->tls_certificate);
+			      (*ret)->tls_certificate.p[0]);
 		return EXIT_FAILED;
 	}
 	return EXIT_DONE;
