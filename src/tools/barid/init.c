@@ -256,7 +256,7 @@ static int load(struct setup *s)
 
 static int make_certificate(struct setup *s)
 {
-	const char *cert = s->loaded->tls_certificate, *key = s->loaded->tls_key;
+	const char *cert = s->loaded->tls_certificate.p[0], *key = s->loaded->tls_key.p[0];
 	struct fail why = FAIL_INIT;
 	bool have_cert = access(cert, F_OK) == 0, have_key = access(key, F_OK) == 0;
 	if (have_cert && have_key) {
@@ -395,7 +395,7 @@ static void next_steps(const struct setup *s)
 		     file ? " -c " : "", file ? file : "");
 	(void)printf("3. Bring a certificate for %s, the chain to\n       %s\n   and its key to\n"
 		     "       %s\n   then: barid reload.%s\n",
-		     s->hostname, s->loaded->tls_certificate, s->loaded->tls_key,
+		     s->hostname, s->loaded->tls_certificate.p[0], s->loaded->tls_key.p[0],
 		     s->made_certificate ? " Until then mail programs warn of the self-signed one."
 					 : "");
 	(void)printf("4. Log in with a mail program as %s: IMAP and submission at %s.\n"
