@@ -13,6 +13,7 @@ static const struct {
 	bool literal_plus, literal_minus; /* one of the two is shown */
 } capabilities[] = {
 	{.name = "IMAP4rev1", .shown = ALWAYS},
+	{.name = "IMAP4rev2", .shown = ALWAYS},
 	{.name = "LITERAL+", .shown = ALWAYS, .literal_plus = true},
 	{.name = "LITERAL-", .shown = ALWAYS, .literal_minus = true},
 	{.name = "SASL-IR", .shown = ALWAYS},

@@ -205,13 +205,37 @@ static void others_expunge(void **state)
 	dialogue(rows);
 }
 
+static void too_much_to_save(void **state)
+{
+	(void)state;
+	struct world w;
+	static const char *const rows[] = {FIVE, SELECT_UNSEEN("A", 5, 5, 2), NULL};
+	static const char *const again[] = {
+		"A: a1 SEARCH RETURN (SAVE) 2:3",
+		"A= a1 OK ~",
+		"A: a2 SEARCH RETURN (SAVE COUNT) OR 1 OR 3 5",
+		"A= * ESEARCH (TAG \"a2\") COUNT 3",
+		"A= a2 NO [NOTSAVED] ~",
+		"A: a3 SEARCH $",
+		"A= * SEARCH",
+		"A= a3 OK ~",
+		NULL,
+	};
+	world_open(&w, 0);
+	for (size_t i = 0; rows[i]; i++)
+		world_row(&w, rows[i]);
+	w.player[0].session->saved.max = 4; /* two ranges */
+	for (size_t i = 0; again[i]; i++)
+		world_row(&w, again[i]);
+	world_close(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(returns),
-		cmocka_unit_test(a_result_is_saved),
-		cmocka_unit_test(what_changes_it),
-		cmocka_unit_test(others_expunge),
+		cmocka_unit_test(returns),	    cmocka_unit_test(a_result_is_saved),
+		cmocka_unit_test(what_changes_it),  cmocka_unit_test(others_expunge),
+		cmocka_unit_test(too_much_to_save),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -142,8 +142,9 @@ static const struct {
 	{"a AUTHENTICATE CRAM-MD5\r\n", "a NO [CANNOT] Mechanism not offered.\r\n"},
 	{"a AUTHENTICATE PLAIN VXJzZWwAS3VydAB4aXBqM3BsbXE=\r\n",
 	 "a NO [AUTHENTICATIONFAILED] Authentication failed.\r\n"},
-	{"a CAPABILITY\r\n", "* CAPABILITY IMAP4rev1 LITERAL+ SASL-IR ID ENABLE IDLE AUTH=PLAIN "
-			     "AUTH=LOGIN\r\na OK Capabilities listed.\r\n"},
+	{"a CAPABILITY\r\n",
+	 "* CAPABILITY IMAP4rev1 IMAP4rev2 LITERAL+ SASL-IR ID ENABLE IDLE AUTH=PLAIN "
+	 "AUTH=LOGIN\r\na OK Capabilities listed.\r\n"},
 	{"a STARTTLS\r\n", "a BAD TLS is active already.\r\n"},
 	{"a ID NIL\r\nb ID (\"name\" \"x\")\r\n",
 	 "* ID (\"name\" \"barid\" \"version\" \"7\")\r\na OK That is me.\r\n"
@@ -165,8 +166,9 @@ static const struct {
 	const char *in;
 	const char *want;
 } plain[] = {
-	{"a CAPABILITY\r\n", "* CAPABILITY IMAP4rev1 LITERAL+ SASL-IR ID ENABLE IDLE STARTTLS "
-			     "LOGINDISABLED\r\na OK Capabilities listed.\r\n"},
+	{"a CAPABILITY\r\n",
+	 "* CAPABILITY IMAP4rev1 IMAP4rev2 LITERAL+ SASL-IR ID ENABLE IDLE STARTTLS "
+	 "LOGINDISABLED\r\na OK Capabilities listed.\r\n"},
 	{"a LOGIN tim secret\r\nb AUTHENTICATE PLAIN\r\nc AUTHENTICATE PLAIN AHRpbQBzZWNyZXQ=\r\n",
 	 PRIVACY("a") PRIVACY("b") PRIVACY("c")},
 	{"a NOOP\r\n", "a OK Nothing done.\r\n"},
@@ -222,11 +224,12 @@ static void greeting_and_farewells(void **state)
 	login_imap_greet(&l, &out);
 	login_imap_bye_timeout(&out);
 	login_imap_bye_shutdown(&out);
-	assert_string_equal(buf_c(&out),
-			    "* OK [CAPABILITY IMAP4rev1 LITERAL+ SASL-IR ID ENABLE IDLE STARTTLS "
-			    "LOGINDISABLED] barid ready.\r\n"
-			    "* BYE Disconnected for inactivity.\r\n"
-			    "* BYE Server is going down, reconnect shortly.\r\n");
+	assert_string_equal(
+		buf_c(&out),
+		"* OK [CAPABILITY IMAP4rev1 IMAP4rev2 LITERAL+ SASL-IR ID ENABLE IDLE STARTTLS "
+		"LOGINDISABLED] barid ready.\r\n"
+		"* BYE Disconnected for inactivity.\r\n"
+		"* BYE Server is going down, reconnect shortly.\r\n");
 }
 
 /* RFC 4954 section 4 and RFC 5034, line by line. */

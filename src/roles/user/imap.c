@@ -50,6 +50,7 @@ struct user_session {
 	bool cut;		/* lane: a part of the answer did not go out */
 	_Atomic unsigned steps; /* waiting or running */
 	uint64_t told;		/* lane: hash of the state that edge has */
+	bool stateless;		/* lane: the last state was too large to be told; logged once */
 	bool closing;		/* loop */
 	_Atomic bool wake_posted;
 	struct job wake;
@@ -142,10 +143,13 @@ static void answer(struct user_session *s, uint32_t seq, enum imap_next next)
 					 : NEXT_CONTINUE;
 	if (next == IMAP_DONE || next == IMAP_PARK) {
 		if (export_state(s, &sealed, &why) < 0) {
-			log_event(LOG_WARN, "imap.no-export", log_fail(&why));
+			if (!s->stateless)
+				log_event(LOG_WARN, "imap.no-export", log_fail(&why));
+			s->stateless = true;
 			done.flags = DONE_STATELESS;
 			s->told = 0;
 		} else {
+			s->stateless = false;
 			done.state = buf_str(&sealed);
 		}
 	}
