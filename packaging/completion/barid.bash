@@ -19,8 +19,8 @@ _barid() {
 	done
 	local offer='' options='-c --dir --json'
 	case ${words[0]-}/${#words[@]} in
-	/0) offer='serve demo init dns check status ports domain user alias admin queue doctor counters log reload stop debug help version' ;;
-	help/1) offer='serve demo init dns check status ports domain user alias admin queue doctor counters log reload stop debug help version' ;;
+	/0) offer='serve demo init dns check status ports domain user alias admin queue doctor counters trace log reload stop debug help version' ;;
+	help/1) offer='serve demo init dns check status ports domain user alias admin queue doctor counters trace log reload stop debug help version' ;;
 	admin/1) offer='grant revoke list show' ;;
 	domain/1) offer='add del list show set alias-add alias-del catch-all' ;;
 	user/1) offer='add del list show set passwd' ;;
@@ -46,6 +46,7 @@ _barid() {
 			;;
 		esac
 		;;
+	trace/*) options+=' --since --until --limit --all --raw --follow --stdin' ;;
 	log/*) options+=' --peer --for' ;;
 	alias/*)
 		case ${words[1]} in

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # fish completion for barid: commands, verbs, options. Install as /usr/share/fish/vendor_completions.d/barid.fish.
 
-set -l commands serve demo init dns check status ports domain user alias admin queue doctor counters log reload stop debug help version
+set -l commands serve demo init dns check status ports domain user alias admin queue doctor counters trace log reload stop debug help version
 set -l account add del list show set
 
 complete -c barid -f
@@ -23,6 +23,7 @@ complete -c barid -n "not __fish_seen_subcommand_from $commands" -a admin -d 'Wh
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a queue -d 'What waits for delivery'
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a doctor -d 'Look for what is wrong, and what mends it'
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a counters -d 'What the processes have counted'
+complete -c barid -n "not __fish_seen_subcommand_from $commands" -a trace -d 'What happened to a message'
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a log -d 'How much is logged'
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a reload -d 'Read the certificate again'
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a stop -d 'Stop the running server'
@@ -46,6 +47,12 @@ complete -c barid -n '__fish_seen_subcommand_from alias' -a "$account"
 complete -c barid -n '__fish_seen_subcommand_from admin' -a 'grant revoke list show'
 complete -c barid -n '__fish_seen_subcommand_from queue' -a 'list show delete flush hold release'
 complete -c barid -n '__fish_seen_subcommand_from log' -a 'level rotate debug error warn info all'
+for key in since until limit
+	complete -c barid -n '__fish_seen_subcommand_from trace' -l $key -x
+end
+for key in all raw follow stdin
+	complete -c barid -n '__fish_seen_subcommand_from trace' -l $key
+end
 complete -c barid -n '__fish_seen_subcommand_from log' -l peer -x -d 'Client to look at'
 complete -c barid -n '__fish_seen_subcommand_from log' -l for -x -d 'How long'
 complete -c barid -n '__fish_seen_subcommand_from debug' -a 'clock crash-point'

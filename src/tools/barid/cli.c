@@ -45,6 +45,10 @@ static const struct {
 	{"queue", cli_admin,
 	 "barid queue list [ADDRESS] | show N | delete N|all | flush [N] | hold N | release N|all",
 	 "see and change what waits for delivery"},
+	{"trace", cli_trace,
+	 "barid trace ADDRESS|MESSAGE-ID|NUMBER|IP|TRACE [--since T] [--until T] [--limit N]\n"
+	 "       [--all] [--raw] [--follow] [--stdin]",
+	 "what happened to a message: one timeline of all processes"},
 	{"log", cli_admin,
 	 "barid log level [ROLE|all] [LEVEL] | rotate | debug --peer IP [--for 10min]",
 	 "see and change how much is logged, or begin a new log file"},
