@@ -126,7 +126,8 @@ enum imap_list_option {
 };
 struct imap_list { /* LIST, LSUB */
 	struct str reference;
-	const struct str *pattern; /* UTF-8, with wildcards; "" alone asks for the separator */
+	const struct str *pattern; /* UTF-8, with wildcards; "" alone asks for the separator; p
+				    * NULL matches nothing */
 	size_t pattern_count;
 	bool extended;	       /* RFC 5258 syntax was used */
 	uint32_t selection;    /* enum imap_list_option */

@@ -10,6 +10,9 @@ static int parse(struct str text, struct arena *arena, struct imap_cmd *cmd)
 	struct imap_input in = {.text = text};
 	struct fail why = FAIL_INIT;
 	(void)imap_cmd_peek(text);
+	/* After ENABLE: other names, so no canonical form, but the same care. */
+	struct imap_input utf8 = {.text = text, .syntax = IMAP_SYNTAX_UTF8};
+	(void)imap_cmd_parse(&utf8, NULL, arena, cmd, NULL);
 	int r = imap_cmd_parse(&in, NULL, arena, cmd, &why);
 	CHECK(r == 0 || why.public[0]);
 	return r;

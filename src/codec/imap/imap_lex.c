@@ -358,21 +358,19 @@ static int take_name(struct imap_lex *lex, size_t start, struct str raw, struct 
 	return 0;
 }
 
-static int lex_name(struct imap_lex *lex, bool (*allowed)(char), struct str *ret)
+static int read_name(struct imap_lex *lex, size_t start, struct str raw, struct str *ret)
 {
-	size_t start = lex->pos;
-	struct str raw;
-	int r = lex_string_or(lex, allowed, "a mailbox name", &raw);
-	if (r < 0)
-		return r;
 	return lex->in.syntax & IMAP_SYNTAX_UTF8 ? take_name(lex, start, raw, ret)
 						 : decode_name(lex, start, raw, ret);
 }
 
 int imap_lex_mailbox(struct imap_lex *lex, struct str *ret)
 {
-	struct str name;
-	int r = lex_name(lex, is_astring_char, &name);
+	size_t start = lex->pos;
+	struct str raw, name;
+	int r = lex_string_or(lex, is_astring_char, "a mailbox name", &raw);
+	if (r == 0)
+		r = read_name(lex, start, raw, &name);
 	if (r < 0)
 		return r;
 	struct str top = str_sub(name, 0, str_find(name, 0, IMAP_SEPARATOR));
@@ -387,5 +385,16 @@ int imap_lex_mailbox(struct imap_lex *lex, struct str *ret)
 
 int imap_lex_list_mailbox(struct imap_lex *lex, struct str *ret)
 {
-	return lex_name(lex, is_list_char, ret);
+	size_t start = lex->pos;
+	struct str raw;
+	int r = lex_string_or(lex, is_list_char, "a mailbox name", &raw);
+	if (r < 0)
+		return r;
+	size_t end = lex->pos;
+	r = read_name(lex, start, raw, ret);
+	if (r != -FAIL_SYNTAX)
+		return r;
+	lex->pos = end;
+	*ret = STR_NULL;
+	return 0;
 }

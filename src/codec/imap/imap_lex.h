@@ -115,7 +115,8 @@ int imap_lex_u64(struct imap_lex *lex, const char *what, uint64_t *ret) MUST_CHE
 /* astring, from modified UTF-7 (or, with IMAP_SYNTAX_UTF8, as it is) to UTF-8; a first level INBOX
  * in any case becomes "INBOX". */
 int imap_lex_mailbox(struct imap_lex *lex, struct str *ret) MUST_CHECK;
-/* The same with the wildcards of LIST allowed. */
+/* The same with the wildcards of LIST allowed. What cannot be a part of any name is {NULL, 0}: such
+ * a pattern is no error, it matches nothing (RFC 3501 section 6.3.8). */
 int imap_lex_list_mailbox(struct imap_lex *lex, struct str *ret) MUST_CHECK;
 
 /* ATOM-CHAR of RFC 3501. */

@@ -111,7 +111,10 @@ static void write_list(struct buf *out, const struct imap_list *l)
 	for (size_t i = 0; i < l->pattern_count; i++) {
 		if (i > 0)
 			(void)buf_addc(out, ' ');
-		(void)imap_write_mailbox(out, l->pattern[i]);
+		if (l->pattern[i].p)
+			(void)imap_write_mailbox(out, l->pattern[i]);
+		else
+			(void)buf_addc(out, '&'); /* no name holds it alone */
 	}
 	if (!l->extended)
 		return;

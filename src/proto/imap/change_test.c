@@ -433,6 +433,31 @@ static void broken_exports_are_refused(void **state)
 	world_close(&w);
 }
 
+/* A worker of the build before had the session: its export had no "$". */
+static void an_older_export_is_read(void **state)
+{
+	(void)state;
+	struct world w;
+	world_open(&w, 0);
+	static const char *const rows[] = {THREE, SELECT_SEEN("A", 3, 3), NULL};
+	for (size_t i = 0; rows[i]; i++)
+		world_row(&w, rows[i]);
+	AUTO(buf) struct buf old = BUF_INIT(MIB(1)), now = BUF_INIT(MIB(1));
+	AUTO(imap_session) struct imap_session *again = NULL;
+	struct fail why = FAIL_INIT;
+	struct imap_session_args args = world_args(&w);
+	assert_ok(imap_session_export(w.player[0].session, &now, &why), &why);
+	buf_add(&old, buf_str(&now));
+	buf_cut(&old, old.n - 4);
+	old.p[0] = 1;
+	assert_ok(imap_session_import(&args, buf_str(&old), &again, &why), &why);
+	buf_reset(&old);
+	assert_ok(imap_session_export(again, &old, &why), &why);
+	assert_true(str_eq(buf_str(&old), buf_str(&now)));
+	imap_session_free(TAKE(again));
+	world_close(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -448,6 +473,7 @@ int main(void)
 		cmocka_unit_test(condstore),
 		cmocka_unit_test(changedsince_and_seen),
 		cmocka_unit_test(broken_exports_are_refused),
+		cmocka_unit_test(an_older_export_is_read),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

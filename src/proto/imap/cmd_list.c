@@ -237,7 +237,7 @@ static int canonical_patterns(struct lister *l, const struct imap_list *list, st
 	AUTO(buf) struct buf b = BUF_INIT(KIB(64));
 	size_t n = 0;
 	for (size_t i = 0; patterns && i < list->pattern_count; i++) {
-		if (list->extended && list->pattern[i].n == 0)
+		if (!list->pattern[i].p || (list->extended && list->pattern[i].n == 0))
 			continue;
 		buf_reset(&b);
 		if (imap_list_pattern(&b, list->reference, list->pattern[i]) < 0)
@@ -289,7 +289,8 @@ static int lister_init(struct lister *l, struct imap_session *s, struct imap_out
 int cmd_list(struct imap_session *s, struct imap_out *out, struct fail *why)
 {
 	const struct imap_list *list = &s->run.cmd.list;
-	if (list->pattern_count == 1 && list->pattern[0].n == 0 && !list->extended) {
+	if (list->pattern_count == 1 && list->pattern[0].p && list->pattern[0].n == 0 &&
+	    !list->extended) {
 		buf_add(&out->text, STR("* LIST (\\Noselect) \"/\" \"\"\r\n"));
 		return RUN_DONE;
 	}

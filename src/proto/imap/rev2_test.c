@@ -195,6 +195,11 @@ static void extended_list(void **state)
 		"A: a3 LIST \"\" \"\"",
 		"A= * LIST (\\Noselect) \"/\" \"\"",
 		"A= a3 OK ~",
+		"A: a3 LIST \"\" f&%", /* no modified UTF-7: matches nothing, and no error */
+		"A= a3 OK ~",
+		"A: a3 LIST \"\" (f& \"foo/%\")",
+		"A= * LIST (\\HasNoChildren) \"/\" foo/bar",
+		"A= a3 OK ~",
 		/* a mailbox that two patterns match is listed once */
 		"A: a4 LIST \"\" (foo f*) RETURN (SUBSCRIBED CHILDREN)",
 		"A= * LIST (\\HasChildren \\Subscribed) \"/\" foo",

@@ -12,9 +12,15 @@
 #include "proto/imap/search_int.h"
 #include "sys/clock.h"
 
-/* "$" means messages, whatever the numbers of this command are. */
-static int prepare_saved(struct imap_session *s, struct imap_search_key *key, struct fail *why)
+/* "$" means messages, whatever the numbers of this command are. All keys share one set. */
+static int prepare_saved(struct search_tree *t, struct imap_session *s, struct imap_search_key *key,
+			 struct fail *why)
 {
+	key->op = IMAP_SEARCH_UID;
+	if (t->saved.resolved) {
+		key->set = t->saved;
+		return 0;
+	}
 	struct store_ranges saved;
 	int r = saved_read(buf_str(&s->saved), &s->run.arena, &saved, why);
 	if (r < 0)
@@ -25,16 +31,17 @@ static int prepare_saved(struct imap_session *s, struct imap_search_key *key, st
 				saved.n);
 	for (size_t i = 0; i < saved.n; i++)
 		ranges[i] = (struct seqrange){saved.p[i].first, saved.p[i].last};
-	key->op = IMAP_SEARCH_UID;
-	key->set = (struct seqset){.r = ranges, .n = saved.n};
-	seqset_resolve(&key->set, 0);
+	t->saved = (struct seqset){.r = ranges, .n = saved.n};
+	seqset_resolve(&t->saved, 0);
+	key->set = t->saved;
 	return 0;
 }
 
-static int prepare_set(struct imap_session *s, struct imap_search_key *key, struct fail *why)
+static int prepare_set(struct search_tree *t, struct imap_session *s, struct imap_search_key *key,
+		       struct fail *why)
 {
 	if (key->set.saved)
-		return prepare_saved(s, key, why);
+		return prepare_saved(t, s, key, why);
 	uint32_t exists = store_view_get_info(s->view)->exists;
 	struct uid last = {0};
 	if (key->op == IMAP_SEARCH_SEQ) {
@@ -90,7 +97,7 @@ static int prepare(struct search_tree *t, struct imap_session *s, struct imap_se
 	int r = 0;
 	t->columns |= columns_of(key->op);
 	if (key->op == IMAP_SEARCH_SEQ || key->op == IMAP_SEARCH_UID)
-		r = prepare_set(s, key, why);
+		r = prepare_set(t, s, key, why);
 	if (!utf8_valid(key->text))
 		return fail_set(why, FAIL_UNSUPPORTED, "The text is not UTF-8.", "search text");
 	if (columns_of(key->op) & STORE_COL_PREFIX)

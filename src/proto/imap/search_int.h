@@ -19,9 +19,10 @@ enum search_verdict { SEARCH_NO, SEARCH_YES, SEARCH_OPEN };
 /* A tree of keys, ready for messages of the selected mailbox. */
 struct search_tree {
 	const struct imap_search_key *key;
-	unsigned columns;   /* enum store_column that the row level needs */
-	struct map needles; /* of HEADER, BODY and TEXT, by the key's address */
-	struct wall_us now; /* one moment for all OLDER and YOUNGER of the command */
+	unsigned columns;    /* enum store_column that the row level needs */
+	struct map needles;  /* of HEADER, BODY and TEXT, by the key's address */
+	struct seqset saved; /* "$", when a key had it */
+	struct wall_us now;  /* one moment for all OLDER and YOUNGER of the command */
 };
 
 /*
