@@ -56,7 +56,10 @@ struct conf {
 	uint64_t recipients_max;
 	uint64_t errors_soft;
 	uint64_t errors_hard;
-	uint64_t connections_max;	      /* all services together, per edge process */
+	uint64_t connections_max; /* all services together, per edge process */
+	uint64_t sessions_per_account_max;
+	uint64_t commands_per_account_max; /* per user process, as the next */
+	uint64_t commands_per_domain_max;
 	uint64_t connections_per_address_max; /* per service */
 	uint64_t smtp_command_timeout_ms;
 	uint64_t smtp_data_timeout_ms;

@@ -52,6 +52,15 @@ const struct conf_setting conf_settings[] = {
 	{"", "connections_per_address_max", CONF_NUMBER, CONF_LIVE, AT(connections_per_address_max),
 	 "100", 1, 100000, NULL,
 	 "Open connections that one address (IPv6: one /64) may have per service."},
+	{"", "sessions_per_account_max", CONF_NUMBER, CONF_LIVE, AT(sessions_per_account_max),
+	 "100", 1, 100000, NULL,
+	 "IMAP sessions that one account may have at a time. Further logins are refused."},
+	{"", "commands_per_account_max", CONF_NUMBER, CONF_LIVE, AT(commands_per_account_max), "8",
+	 1, 32, NULL,
+	 "Commands of one account that each process of user_workers carries out at the same time; "
+	 "it has 32 threads. Further ones wait their turn behind nobody else's."},
+	{"", "commands_per_domain_max", CONF_NUMBER, CONF_LIVE, AT(commands_per_domain_max), "24",
+	 1, 32, NULL, "The same for all accounts of a domain together."},
 	{"", "login_timeout", CONF_DURATION, CONF_LIVE, AT(login_timeout_ms), "3 min", SECOND, HOUR,
 	 NULL, "How long an IMAP client may take to log in."},
 

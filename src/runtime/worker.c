@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "runtime/worker.h"
 #include "base/check.h"
+#include "base/map.h"
 #include "sys/futex.h"
 #include <pthread.h>
 #include <stdlib.h>
@@ -24,6 +25,13 @@ struct pool {
 	size_t stack;
 	bool ending;
 	char name[16];
+	unsigned tenant_max[LANE_TENANTS];
+	struct map tenants[LANE_TENANTS]; /* those with a lane that is ready or runs */
+};
+
+struct tenant {
+	unsigned n;	     /* its lanes that are ready or run */
+	struct list waiting; /* its other lanes with something to do */
 };
 
 struct pool *pool_new(const char *name, unsigned max_threads, unsigned stack_kib)
@@ -37,6 +45,59 @@ struct pool *pool_new(const char *name, unsigned max_threads, unsigned stack_kib
 	p->stack = KIB(stack_kib ? stack_kib : 256);
 	(void)snprintf(p->name, sizeof p->name, "%s", name);
 	return p;
+}
+
+/* --- tenants, with the lock held --- */
+
+/* The tenant that has enough lanes at work already; NULL: the lane may go. */
+static struct tenant *full_tenant(struct pool *p, const struct lane *lane)
+{
+	for (size_t i = 0; i < LANE_TENANTS; i++) {
+		struct tenant *t =
+			lane->tenants[i] ? map_get(&p->tenants[i], lane->tenants[i]) : NULL;
+		if (t && p->tenant_max[i] && t->n >= p->tenant_max[i])
+			return t;
+	}
+	return NULL;
+}
+
+static void take_turn(struct pool *p, struct lane *lane)
+{
+	for (size_t i = 0; i < LANE_TENANTS; i++) {
+		lane->held[i] = lane->tenants[i];
+		if (!lane->held[i])
+			continue;
+		struct tenant *t = map_get(&p->tenants[i], lane->held[i]);
+		if (!t) {
+			t = xcalloc(1, sizeof *t);
+			list_init(&t->waiting);
+			(void)map_put(&p->tenants[i], lane->held[i], t);
+		}
+		t->n++;
+	}
+}
+
+static _Atomic uint32_t *dispatch(struct pool *p, struct lane *lane);
+
+/* Its tenants' next lanes may go; one wakes at most one thread, and this one looks for work next.
+ */
+static void give_turn(struct pool *p, struct lane *lane)
+{
+	for (size_t i = 0; i < LANE_TENANTS; i++) {
+		struct tenant *t = lane->held[i] ? map_get(&p->tenants[i], lane->held[i]) : NULL;
+		if (!t)
+			continue;
+		struct list *n = --t->n < p->tenant_max[i] || !p->tenant_max[i]
+					 ? list_pop(&t->waiting)
+					 : NULL;
+		if (!t->n && list_empty(&t->waiting))
+			free(map_remove(&p->tenants[i], lane->held[i]));
+		lane->held[i] = 0;
+		_Atomic uint32_t *wake =
+			n ? dispatch(p, CONTAINER_OF(n, struct lane, ready)) : NULL;
+		if (wake)
+			futex_wake(wake);
+	}
 }
 
 static struct lane *take_ready(struct pool *p)
@@ -61,6 +122,19 @@ static struct lane *next_lane(struct pool *p)
 	return me.lane ? me.lane : take_ready(p);
 }
 
+/* A lane with something to do: false when it has to wait for its tenant. */
+static bool make_ready(struct pool *p, struct lane *lane)
+{
+	struct tenant *t = full_tenant(p, lane);
+	if (t) {
+		list_append(&t->waiting, &lane->ready);
+		return false;
+	}
+	take_turn(p, lane);
+	list_append(&p->ready, &lane->ready);
+	return true;
+}
+
 static void *work(void *arg)
 {
 	struct pool *p = arg;
@@ -76,8 +150,9 @@ static void *work(void *arg)
 		if (once)
 			continue; /* the lane may be gone, with its job */
 		lane->running = false;
+		give_turn(p, lane);
 		if (!list_empty(&lane->jobs))
-			list_append(&p->ready, &lane->ready);
+			make_ready(p, lane);
 	}
 	p->threads--;
 	pthread_cond_broadcast(&p->ended);
@@ -108,13 +183,15 @@ void lane_init(struct lane *lane, struct pool *pool)
 /* Hand the lane to an idle thread, whose word is to be woken, or to the next that has time. */
 static _Atomic uint32_t *dispatch(struct pool *p, struct lane *lane)
 {
+	if (!make_ready(p, lane))
+		return NULL;
 	struct list *n = list_pop(&p->idlers);
 	if (!n) {
-		list_append(&p->ready, &lane->ready);
 		if (p->threads < p->max_threads)
 			grow(p);
 		return NULL;
 	}
+	list_remove(&lane->ready);
 	struct idler *idler = CONTAINER_OF(n, struct idler, link);
 	idler->lane = lane;
 	atomic_store(&idler->woken, 1);
@@ -140,6 +217,20 @@ void pool_submit(struct pool *p, struct pool_job *j)
 	lane_init(&j->lane, p);
 	j->lane.once = true;
 	lane_submit(&j->lane, &j->job);
+}
+
+void lane_tenants(struct lane *lane, const uint64_t tenants[LANE_TENANTS])
+{
+	pthread_mutex_lock(&lane->pool->lock);
+	memcpy(lane->tenants, tenants, sizeof lane->tenants);
+	pthread_mutex_unlock(&lane->pool->lock);
+}
+
+void pool_tenant_max(struct pool *p, const unsigned max[LANE_TENANTS])
+{
+	pthread_mutex_lock(&p->lock);
+	memcpy(p->tenant_max, max, sizeof p->tenant_max);
+	pthread_mutex_unlock(&p->lock);
 }
 
 bool lane_idle(struct lane *lane)
@@ -172,6 +263,8 @@ void pool_free(struct pool *p)
 	while (p->threads)
 		pthread_cond_wait(&p->ended, &p->lock);
 	pthread_mutex_unlock(&p->lock);
+	for (size_t i = 0; i < LANE_TENANTS; i++)
+		map_clear(&p->tenants[i]); /* all went with their last lanes */
 	pthread_cond_destroy(&p->ended);
 	pthread_mutex_destroy(&p->lock);
 	free(p);

@@ -85,12 +85,83 @@ static void idle_threads_are_used_again(void **state)
 	pool_free(p);
 }
 
+/* --- tenants --- */
+
+#define NOISY 20
+
+static _Atomic int noisy_now, noisy_peak, noisy_done;
+static struct counted noisy[NOISY], quiet;
+static _Atomic bool quiet_ran;
+
+static void run_noisy(struct job *job)
+{
+	(void)job;
+	int now = atomic_fetch_add(&noisy_now, 1) + 1;
+	int peak = atomic_load(&noisy_peak);
+	while (now > peak && !atomic_compare_exchange_weak(&noisy_peak, &peak, now))
+		;
+	usleep(5000);
+	atomic_fetch_sub(&noisy_now, 1);
+	atomic_fetch_add(&noisy_done, 1);
+}
+
+static void run_quiet(struct job *job)
+{
+	(void)job;
+	atomic_store(&quiet_ran, true);
+	assert_true(atomic_load(&noisy_done) < NOISY / 2);
+}
+
+static void a_tenant_leaves_room_for_others(void **state)
+{
+	static const unsigned max[LANE_TENANTS] = {2, 3};
+	struct lane lanes[NOISY], other;
+	(void)state;
+	struct pool *p = pool_new("test", 4, 0);
+	pool_tenant_max(p, max);
+	for (int i = 0; i < NOISY; i++) {
+		lane_init(&lanes[i], p);
+		lane_tenants(&lanes[i], (const uint64_t[]){7, 70});
+		noisy[i].job.run = run_noisy;
+		lane_submit(&lanes[i], &noisy[i].job);
+	}
+	lane_init(&other, p);
+	lane_tenants(&other, (const uint64_t[]){8, 70}); /* another account of the same domain */
+	quiet.job.run = run_quiet;
+	lane_submit(&other, &quiet.job);
+	pool_free(p);
+	assert_true(atomic_load(&quiet_ran));
+	assert_int_equal(atomic_load(&noisy_done), NOISY);
+	assert_true(atomic_load(&noisy_peak) >= 1 && atomic_load(&noisy_peak) <= 2);
+}
+
+static void a_domain_has_its_limit_too(void **state)
+{
+	static const unsigned max[LANE_TENANTS] = {0, 3};
+	struct lane lanes[NOISY];
+	(void)state;
+	atomic_store(&noisy_peak, 0);
+	atomic_store(&noisy_done, 0);
+	struct pool *p = pool_new("test", 8, 0);
+	pool_tenant_max(p, max);
+	for (int i = 0; i < NOISY; i++) {
+		lane_init(&lanes[i], p);
+		lane_tenants(&lanes[i], (const uint64_t[]){(uint64_t)i + 1, 70});
+		lane_submit(&lanes[i], &noisy[i].job);
+	}
+	pool_free(p);
+	assert_int_equal(atomic_load(&noisy_done), NOISY);
+	assert_true(atomic_load(&noisy_peak) >= 1 && atomic_load(&noisy_peak) <= 3);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(lanes_keep_their_order),
 		cmocka_unit_test(a_job_of_its_own_may_free_itself),
 		cmocka_unit_test(idle_threads_are_used_again),
+		cmocka_unit_test(a_tenant_leaves_room_for_others),
+		cmocka_unit_test(a_domain_has_its_limit_too),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

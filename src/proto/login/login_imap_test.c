@@ -124,7 +124,7 @@ static const struct {
 	{"a LOGIN tim wrong\r\nb LOGIN nobody secret\r\nc LOGIN tim \"\"\r\n",
 	 REFUSED("a") REFUSED("b") REFUSED("c")},
 	{"a LOGIN down x\r\n", "a NO [UNAVAILABLE] Logins are not possible now, try later.\r\n"},
-	{"a LOGIN busy x\r\n", "a NO [LIMIT] Too many attempts, try later.\r\n"},
+	{"a LOGIN busy x\r\n", "a NO [LIMIT] Too many sessions or attempts, try later.\r\n"},
 	{"a AUTHENTICATE PLAIN\r\nAHRpbQBzZWNyZXQ=\r\n", "+ \r\n" LOGGED_IN("a")},
 	{"a authenticate plain AHRpbQBzZWNyZXQ=\r\n", LOGGED_IN("a")},
 	{"a AUTHENTICATE PLAIN AHRpbQB3cm9uZw==\r\n", REFUSED("a")},

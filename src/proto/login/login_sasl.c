@@ -33,9 +33,9 @@ static const char *const verdict_texts[4][3] = {
 	[LOGIN_VERDICT_UNAVAILABLE] = {"NO [UNAVAILABLE] Logins are not possible now, try later.",
 				       "454 4.7.0 Logins are not possible now, try later",
 				       "-ERR [SYS/TEMP] Logins are not possible now, try later."},
-	[LOGIN_VERDICT_BUSY] = {"NO [LIMIT] Too many attempts, try later.",
-				"454 4.7.0 Too many attempts, try later",
-				"-ERR [LOGIN-DELAY] Too many attempts, try later."},
+	[LOGIN_VERDICT_BUSY] = {"NO [LIMIT] Too many sessions or attempts, try later.",
+				"454 4.7.0 Too many sessions or attempts, try later",
+				"-ERR [LOGIN-DELAY] Too many sessions or attempts, try later."},
 };
 
 static void write_line(struct buf *reply, enum login_dialect dialect, struct str tag,

@@ -254,9 +254,10 @@ static void login_answer(struct ipc_ask *a, int r, struct ipc_packet *p, const s
 	buf_reset(&s->challenge);
 	(void)buf_add(&s->challenge, m.challenge);
 	ipc_packet_free(p);
-	s->answer = (struct login_answer){.verdict = !good	 ? LOGIN_VERDICT_UNAVAILABLE
-						     : m.granted ? LOGIN_VERDICT_OK
-								 : LOGIN_VERDICT_REFUSED,
+	s->answer = (struct login_answer){.verdict = r == -FAIL_LIMIT ? LOGIN_VERDICT_BUSY
+						     : !good	      ? LOGIN_VERDICT_UNAVAILABLE
+						     : m.granted      ? LOGIN_VERDICT_OK
+								      : LOGIN_VERDICT_REFUSED,
 					  .more = good && m.more,
 					  .challenge = buf_str(&s->challenge)};
 	s->shard = m.shard;

@@ -4,6 +4,7 @@
 #include "sys/clock.h"
 #include "sys/counter.h"
 #include "sys/log.h"
+#include "sys/sock.h"
 #include <stdlib.h>
 
 COUNTER(mta_sessions, "mta.sessions", "SMTP sessions begun");
@@ -232,6 +233,14 @@ static int resume(struct mta_session *s, struct str sealed, struct fail *why)
 					   &s->smtp, why);
 }
 
+/* Clients of one address (IPv6: one /64) share the threads that they may take. */
+static uint64_t network_of(struct str ip)
+{
+	struct netaddr a = {0};
+	(void)netaddr_parse(ip, &a);
+	return str_hash((struct str){(const char *)a.bytes, 8}) | 1;
+}
+
 static void open_session(struct ipc_channel *from, struct ipc_packet *p)
 {
 	struct msg_session_open m;
@@ -245,6 +254,7 @@ static void open_session(struct ipc_channel *from, struct ipc_packet *p)
 	s->backend = mta_backend(s);
 	s->conf = role_conf_hold(mta.role);
 	lane_init(&s->lane, mta.pool);
+	lane_tenants(&s->lane, (const uint64_t[LANE_TENANTS]){network_of(m.peer.ip), 0});
 	if (m.state.n && resume(s, m.state, &why) < 0) {
 		struct msg_session_done done = {.session = m.session, .next = NEXT_CLOSE};
 		log_event(LOG_WARN, "mta.resume-failed", log_fail(&why));
@@ -466,6 +476,7 @@ static int mta_open(struct role *role, struct fail *why)
 	(void)why;
 	mta.role = role;
 	mta.pool = pool_new("smtp", THREADS_MAX, 0);
+	pool_tenant_max(mta.pool, (const unsigned[LANE_TENANTS]){THREADS_MAX / 4, 0});
 	return 0;
 }
 

@@ -51,6 +51,7 @@ struct user_session {
 	_Atomic unsigned steps; /* waiting or running */
 	uint64_t told;		/* lane: hash of the state that edge has */
 	bool stateless;		/* lane: the last state was too large to be told; logged once */
+	bool counted;		/* lane: tenants_enter was called */
 	bool closing;		/* loop */
 	_Atomic bool wake_posted;
 	struct job wake;
@@ -414,6 +415,8 @@ static void begin(struct user_session *s, struct ipc_packet *p)
 		refuse(s->edge, s->id.v, &why);
 		return;
 	}
+	tenants_enter(&s->grant, &s->lane);
+	s->counted = true;
 	enum imap_next next = IMAP_DONE;
 	if (imap_session_is_parked(s->imap))
 		next = imap_session_wake(s->imap, &s->out);
@@ -488,6 +491,8 @@ static void session_free(struct user_session *s)
 	imap_session_free(s->imap);
 	forget_command(s);
 	imap_out_clear(&s->out);
+	if (s->counted)
+		tenants_leave(&s->grant);
 	free(s);
 }
 

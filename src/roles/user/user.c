@@ -118,6 +118,13 @@ static void grant(struct role *role, struct ipc_packet *p)
 		(void)ipc_reply_fail(p, &why);
 		return;
 	}
+	if (!tenants_have_room(m.account)) {
+		(void)fail_set(&why, FAIL_LIMIT, "This account has too many sessions open.",
+			       "sessions_per_account_max");
+		log_event(LOG_WARN, "user.too-many-sessions", log_str("user", m.address));
+		(void)ipc_reply_fail(p, &why);
+		return;
+	}
 	struct grant *g = xcalloc(1, sizeof *g);
 	g->account = m.account;
 	g->quota_bytes = m.quota_bytes;
@@ -219,6 +226,7 @@ static void reconfigure(struct role *role, const struct conf *before)
 {
 	(void)before;
 	store_set_retention(user.store, retention_us(role->conf));
+	tenants_configure(role->conf);
 }
 
 static int open_user(struct role *role, struct fail *why)
@@ -242,6 +250,7 @@ static int open_user(struct role *role, struct fail *why)
 			"this store was made with %u partitions: set [store] partitions = %u",
 			store_partitions(user.store), store_partitions(user.store));
 	user.pool = pool_new("imap", COMMAND_THREADS, 0);
+	tenants_configure(c);
 	user.upkeep = pool_new("upkeep", UPKEEP_THREADS, 0);
 	user.tools = pool_new("tool", TOOL_THREADS, 0);
 	user.scans = pool_new("tool-scan", TOOL_THREADS, 0);

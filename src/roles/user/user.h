@@ -33,8 +33,9 @@ struct user {
 	struct pool *tools;   /* commands: import, export, backup */
 	struct pool *scans;   /* indexing what they bring */
 	struct map sessions;  /* loop */
-	pthread_mutex_t lock; /* guards grants and dirty */
+	pthread_mutex_t lock; /* guards grants, open and dirty */
 	struct map grants;    /* session id -> struct grant */
+	struct map open;      /* account id -> how many sessions it has */
 	struct map dirty;     /* account id -> itself: usage to be told to dir */
 };
 extern struct user user;
@@ -51,6 +52,14 @@ void receipts_drop(struct role *role, struct ipc_packet *p);
 /* tool.c: commands on connections of their own */
 void tool_ask(struct role_tool *t, struct ipc_packet *p); /* owns p */
 void tool_end(struct role_tool *t);
+
+/* tenants.c: what one account or domain may take of what all share */
+void tenants_configure(const struct conf *c);
+/* Count a session of the account, and let its lane wait for its turn among its tenants' lanes. */
+void tenants_enter(const struct grant *g, struct lane *lane);
+void tenants_leave(const struct grant *g);
+/* May the account have one more session? */
+bool tenants_have_room(uint64_t account);
 
 /* user.c */
 /* Index a message in a scan role. Blocking. */
