@@ -19,11 +19,12 @@ _barid() {
 	done
 	local offer='' options='-c --dir --json'
 	case ${words[0]-}/${#words[@]} in
-	/0) offer='serve demo init dns check status ports domain user alias admin queue doctor counters trace log reload stop debug help version' ;;
-	help/1) offer='serve demo init dns check status ports domain user alias admin queue doctor counters trace log reload stop debug help version' ;;
+	/0) offer='serve demo init dns check status ports domain user alias admin master queue doctor counters trace log reload stop debug help version' ;;
+	help/1) offer='serve demo init dns check status ports domain user alias admin master queue doctor counters trace log reload stop debug help version' ;;
 	admin/1) offer='grant revoke list show' ;;
+	master/1) offer='add passwd del list' ;;
 	domain/1) offer='add del list show set alias-add alias-del catch-all' ;;
-	user/1) offer='add del list show set passwd' ;;
+	user/1) offer='add del list show set passwd app-password totp' ;;
 	alias/1) offer='add del list show set' ;;
 	queue/1) offer='list show delete flush hold release' ;;
 	log/1) offer='level rotate debug' ;;

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # fish completion for barid: commands, verbs, options. Install as /usr/share/fish/vendor_completions.d/barid.fish.
 
-set -l commands serve demo init dns check status ports domain user alias admin queue doctor counters trace log reload stop debug help version
+set -l commands serve demo init dns check status ports domain user alias admin master queue doctor counters trace log reload stop debug help version
 set -l account add del list show set
 
 complete -c barid -f
@@ -20,6 +20,7 @@ complete -c barid -n "not __fish_seen_subcommand_from $commands" -a domain -d 'M
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a user -d 'Manage mailboxes'
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a alias -d 'Manage aliases'
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a admin -d 'Who administrates which domains'
+complete -c barid -n "not __fish_seen_subcommand_from $commands" -a master -d 'Who may log in to the accounts of others'
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a queue -d 'What waits for delivery'
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a doctor -d 'Look for what is wrong, and what mends it'
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a counters -d 'What the processes have counted'
@@ -42,7 +43,11 @@ complete -c barid -n '__fish_seen_subcommand_from demo' -l password -x -d 'Of al
 complete -c barid -n '__fish_seen_subcommand_from help' -a "$commands"
 
 complete -c barid -n '__fish_seen_subcommand_from domain' -a "$account alias-add alias-del catch-all"
-complete -c barid -n '__fish_seen_subcommand_from user' -a "$account passwd"
+complete -c barid -n '__fish_seen_subcommand_from user' -a "$account passwd app-password totp"
+complete -c barid -n '__fish_seen_subcommand_from app-password' -a 'add list del'
+complete -c barid -n '__fish_seen_subcommand_from totp' -a 'enable confirm disable status'
+complete -c barid -n '__fish_seen_subcommand_from totp' -l app-passwords -x -a 'required optional'
+complete -c barid -n '__fish_seen_subcommand_from master' -a 'add passwd del list'
 complete -c barid -n '__fish_seen_subcommand_from alias' -a "$account"
 complete -c barid -n '__fish_seen_subcommand_from admin' -a 'grant revoke list show'
 complete -c barid -n '__fish_seen_subcommand_from queue' -a 'list show delete flush hold release'
@@ -62,6 +67,12 @@ for key in description quota users aliases transport backupmx active force
 end
 for key in password password-hash name quota language active transport forward keep-copy alias allow-nets smtp imap pop3 sieve web dav eas deliver
 	complete -c barid -n '__fish_seen_subcommand_from user' -l $key -x
+end
+for key in label expires services networks addresses
+	complete -c barid -n '__fish_seen_subcommand_from app-password' -l $key -x
+end
+for key in password services
+	complete -c barid -n '__fish_seen_subcommand_from master' -l $key -x
 end
 for key in name policy active
 	complete -c barid -n '__fish_seen_subcommand_from alias' -l $key -x

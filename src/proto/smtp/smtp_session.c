@@ -302,6 +302,7 @@ void smtp_session_auth_done(struct smtp_session *s, const struct smtp_auth_resul
 		return;
 	s->mode = SMTP_MODE_LINES;
 	if (a->outcome == SMTP_AUTH_GRANTED) {
+		s->credential = a->credential;
 		s->account = a->account;
 		smtp_keep(&s->login, a->login);
 	}
@@ -310,6 +311,11 @@ void smtp_session_auth_done(struct smtp_session *s, const struct smtp_auth_resul
 		smtp_say(&t, replies[a->outcome]);
 	else if (replies[a->outcome].code >= 500)
 		count_error(&t);
+}
+
+uint64_t smtp_session_credential(const struct smtp_session *s)
+{
+	return s->credential;
 }
 
 void smtp_session_offer(struct smtp_session *s, struct str mechanisms)

@@ -179,8 +179,11 @@ struct smtp_auth_result {
 	enum smtp_auth outcome;
 	bool replied; /* edge has sent the reply; only take note */
 	struct account_id account;
-	struct str login; /* the account's address */
+	struct str login;    /* the account's address */
+	uint64_t credential; /* the app password that was used; 0 = none */
 };
+/* Of the login. */
+uint64_t smtp_session_credential(const struct smtp_session *s);
 void smtp_session_auth_done(struct smtp_session *s, const struct smtp_auth_result *a,
 			    struct buf *out, struct smtp_result *ret);
 /* After the handshake; RFC 3207 4.2: all that was said before is forgotten. */

@@ -63,9 +63,10 @@ struct smtp_session {
 	bool trusted;
 	bool esmtp;		   /* EHLO, not HELO */
 	struct account_id account; /* after AUTH */
-	uint32_t errors;	   /* since the last accepted message */
-	uint32_t junk;		   /* likewise */
-	uint32_t messages;	   /* accepted or refused after DATA */
+	uint64_t credential;
+	uint32_t errors;   /* since the last accepted message */
+	uint32_t junk;	   /* likewise */
+	uint32_t messages; /* accepted or refused after DATA */
 	struct buf ip, rdns, tls, helo, login;
 	struct buf mechanisms; /* of AUTH, each behind a blank */
 	struct smtp_transaction t;

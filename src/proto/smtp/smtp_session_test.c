@@ -418,7 +418,7 @@ static void test_broken_state(void **state)
 			smtp_session_free(s);
 		b.p[i] = (char)~b.p[i];
 	}
-	b.p[4] = 3; /* version */
+	b.p[4] = 4; /* version */
 	struct smtp_session *s = NULL;
 	assert_int_equal(smtp_session_import(&r.config, &r.backend, buf_str(&b), &s, NULL),
 			 -FAIL_UNSUPPORTED);

@@ -9,7 +9,7 @@
 #include "proto/smtp/smtp_session_int.h"
 
 #define STATE_MAGIC   0x534d5442u /* "BTMS" in the bytes */
-#define STATE_VERSION 2
+#define STATE_VERSION 3
 
 static void put_text(struct buf *out, struct str s)
 {
@@ -73,6 +73,7 @@ int smtp_session_export(const struct smtp_session *s, struct buf *out)
 	put_text(out, buf_str(&s->login));
 	put_transaction(out, &s->t);
 	put_text(out, buf_str(&s->mechanisms)); /* 2 */
+	buf_put_u64(out, s->credential);	/* 3 */
 	return out->failed ? -FAIL_LIMIT : 0;
 }
 
@@ -165,6 +166,8 @@ static void get_session(struct cursor *c, uint16_t version, struct smtp_session 
 		get_session_text(c, &s->mechanisms);
 	else
 		smtp_session_offer(s, STR(""));
+	if (version >= 3)
+		s->credential = cursor_u64(c);
 	c->bad = c->bad || cursor_left(c) > 0 ||
 		 ((s->mode == SMTP_MODE_DATA || s->mode == SMTP_MODE_BDAT) && !s->t.accepted);
 }

@@ -90,6 +90,8 @@ static void sender_allowed(struct role *role, struct ipc_packet *p)
 	int r = msg_sender_allowed_read(p, &m);
 	if (r == 0)
 		r = dir_sender_allowed(self.dir, (struct account_id){m.account}, m.address, &why);
+	if (r == 1 && m.credential)
+		r = dir_credential_sends(self.dir, m.credential, m.address, &why);
 	if (r == 0)
 		r = fail_set(&why, FAIL_PERM, NULL, "not an address of this account");
 	if (r < 0)
@@ -150,7 +152,8 @@ static int hand_out(struct role *role, struct who who, const struct dir_grant *g
 				  .account = g->account.v,
 				  .service = who.service,
 				  .address = g->address,
-				  .quota_bytes = account.quota_bytes};
+				  .quota_bytes = account.quota_bytes,
+				  .credential = g->credential};
 	struct ipc_question q = {
 		.type = IPC_GRANT, .msg = &grant, .want = IPC_OK, .deadline_ms = 5000};
 	r = ipc_call(mail ? role_user_of(role, g->account) : role_peer(role, "mta", 0), &q, &reply,
@@ -174,9 +177,9 @@ static void log_login(struct who who, const struct dir_grant *g)
 {
 	log_event(g->granted ? LOG_INFO : LOG_WARN, "login",
 		  log_c("result", g->granted ? "ok" : "refused"), log_c("user", g->username),
-		  log_c("mech", g->mechanism), log_str("service", who.service),
-		  log_str("rip", who.peer->ip), log_c("tls", who.peer->tls ? "yes" : "no"),
-		  log_c("reason", g->reason));
+		  log_c("mech", g->mechanism), log_c("master", g->master), log_c("app", g->label),
+		  log_str("service", who.service), log_str("rip", who.peer->ip),
+		  log_c("tls", who.peer->tls ? "yes" : "no"), log_c("reason", g->reason));
 }
 
 static uint32_t delay_until(struct mono_ns t)
@@ -219,7 +222,8 @@ static void login(struct role *role, struct ipc_packet *p)
 		struct dir_login l = {.place = place_of(who),
 				      .username = m.username,
 				      .password = m.password,
-				      .mechanism = m.mechanism};
+				      .mechanism = m.mechanism,
+				      .authzid = m.authzid};
 		r = dir_auth(self.dir, &l, &a, &step.grant, &why);
 	}
 	if (r < 0) {
@@ -401,6 +405,9 @@ static int open_dir(struct role *role, struct fail *why)
 							  : DIR_SCRAM_AUTO;
 	c.scram_sha1 = strcmp(role->conf->scram_sha1, "on") == 0;
 	c.scram_iterations = (unsigned)role->conf->scram_iterations;
+	c.master_users = strcmp(role->conf->master_users, "on") == 0;
+	c.master_separator = role->conf->master_separator[0];
+	c.master_services = str_c(role->conf->master_services);
 	int r = dir_open(&c, &self.dir, why);
 	if (r < 0)
 		return r;

@@ -270,7 +270,7 @@ static void ask_scope(struct master *m, struct ipc_packet *p, const struct msg_a
 
 static struct child *owner_of(struct master *m, struct str verb)
 {
-	static const char *const dir_verbs[] = {"domain", "user", "alias", "admin"};
+	static const char *const dir_verbs[] = {"domain", "user", "alias", "admin", "master"};
 	if (str_eq(verb, STR("queue")))
 		return master_child(m, "queue", 0);
 	for (size_t i = 0; i < ARRAY_LEN(dir_verbs); i++)

@@ -70,7 +70,9 @@ static int sender_allowed(void *ctx, struct account_id account, struct str addre
 			  struct fail *why)
 {
 	struct mta_session *s = ctx;
-	struct msg_sender_allowed m = {.account = account.v, .address = address};
+	struct msg_sender_allowed m = {.account = account.v,
+				       .credential = smtp_session_credential(s->smtp),
+				       .address = address};
 	struct ipc_question q = {
 		.type = IPC_SENDER_ALLOWED, .msg = &m, .want = IPC_OK, .trace = s->trace};
 	struct ipc_packet *p = NULL;

@@ -125,6 +125,7 @@ static void on_auth(struct mta_session *s, struct ipc_packet *p, struct buf *out
 		a.outcome = SMTP_AUTH_UNAVAILABLE;
 	if (a.outcome == SMTP_AUTH_GRANTED) {
 		a.account = s->granted;
+		a.credential = s->granted_credential;
 		a.login = str_c(s->granted_address);
 	}
 	smtp_session_auth_done(s->smtp, &a, out, &r);
@@ -407,6 +408,7 @@ static void grant(struct ipc_packet *p)
 	struct mta_session *s = map_get(&mta.sessions, m.session);
 	if (s) {
 		s->granted.v = m.account;
+		s->granted_credential = m.credential;
 		(void)snprintf(s->granted_address, sizeof s->granted_address, "%.*s",
 			       STR_ARG(m.address));
 	}

@@ -30,6 +30,7 @@ struct order {
 	struct str hash;     /* of the password that was given; {NULL, 0} = none */
 	struct str password; /* it, when it was given in clear */
 	struct str learn;    /* the user who has it now */
+	uint64_t learn_app;  /* it is this app password; 0 = the user's own */
 	char now[DIR_TIME_MAX];
 	struct str time; /* now */
 };
@@ -50,11 +51,17 @@ int user_list(struct order *o, struct fail *why);
 int user_show(struct order *o, struct fail *why);
 int user_set(struct order *o, struct fail *why);
 int user_passwd(struct order *o, struct fail *why);
+int user_app_password(struct order *o, struct fail *why);
+int user_totp(struct order *o, struct fail *why);
 int alias_add(struct order *o, struct fail *why);
 int alias_del(struct order *o, struct fail *why);
 int alias_list(struct order *o, struct fail *why);
 int alias_show(struct order *o, struct fail *why);
 int alias_set(struct order *o, struct fail *why);
+int master_add(struct order *o, struct fail *why);
+int master_del(struct order *o, struct fail *why);
+int master_list(struct order *o, struct fail *why);
+int master_passwd(struct order *o, struct fail *why);
 int admin_grant(struct order *o, struct fail *why);
 int admin_revoke(struct order *o, struct fail *why);
 int admin_list(struct order *o, struct fail *why);
@@ -103,6 +110,8 @@ int check_scope(const struct order *o, struct str domain, struct fail *why);
 /* A word as an address within the scope, of a domain that exists. */
 int word_address(struct order *o, size_t at, struct addr *ret, struct fail *why);
 int parse_address(struct order *o, struct str s, struct addr *ret, struct fail *why);
+/* The first word as a user that exists and may be changed (admin_user.c). */
+int word_user_below(struct order *o, struct addr *ret, struct fail *why);
 /* FAIL_EXISTS when the address is a mailbox, an alias, a list or somebody's alias address. */
 int require_free(struct order *o, const struct addr *x, struct fail *why);
 struct str domain_of(struct str address);

@@ -350,7 +350,7 @@ static int require_user(struct order *o, struct str username, struct fail *why)
 
 /* A user that exists and may be changed: nobody rises by taking over an account with more rights.
  */
-static int word_user_below(struct order *o, struct addr *x, struct fail *why)
+int word_user_below(struct order *o, struct addr *x, struct fail *why)
 {
 	struct dir_scope theirs = {0};
 	int r = word_address(o, 0, x, why);

@@ -5,8 +5,10 @@
  */
 #include "auth_int.h"
 
+#include "app_password.h"
 #include "base/num.h"
 #include "login_cache.h"
+#include "master.h"
 #include "password.h"
 #include "scram.h"
 #include "slowdown.h"
@@ -38,16 +40,24 @@ int login_load(struct dir *d, const struct dir_place *l, struct str username, st
 {
 	struct login_row out = {0};
 	struct db_stmt *st = NULL;
-	char sql[256];
+	char sql[400];
 
 	DIR_LOCKED(d);
 	int r = dir_find_account(d, username, a, &out.account, why);
 	if (r < 0)
 		return r == -FAIL_NOTFOUND ? 0 : r;
 	(void)snprintf(sql, sizeof sql,
-		       "SELECT password, %s, allow_nets, active FROM mailbox WHERE username = ?1",
+		       "SELECT password, %s, allow_nets, active,"
+		       " EXISTS (SELECT 1 FROM barid_totp t WHERE t.account = ?2"
+		       " AND t.confirmed IS NOT NULL AND t.app_only)"
+		       " FROM mailbox WHERE username = ?1",
 		       flags[l->service][l->channel]);
-	r = dir_query(d, sql, username, STR_NULL, &st, why);
+	r = db_stmt(d->db, sql, &st, why);
+	if (r < 0)
+		return r;
+	db_bind_text(st, 1, username);
+	db_bind_u64(st, 2, out.account.id.v);
+	r = db_step(st, why);
 	if (r <= 0)
 		return r;
 	out.stored = arena_str(a, db_col_text(st, 0));
@@ -55,11 +65,59 @@ int login_load(struct dir *d, const struct dir_place *l, struct str username, st
 	if (!db_col_is_null(st, 2))
 		out.allow_nets = arena_str(a, db_col_text(st, 2));
 	out.mailbox_active = db_col_i64(st, 3) != 0;
+	out.app_only = db_col_i64(st, 4) != 0;
 	db_reset(st);
 	if (!out.stored.p)
 		return fail_set(why, FAIL_LIMIT, NULL, "arena full at a login");
 	*ret = out;
 	return 1;
+}
+
+/* ---- lists of services ---- */
+
+/* The next word of a list divided by blanks or commas; false at its end. */
+static bool next_word(struct str *rest, struct str *ret)
+{
+	size_t at = 0;
+	size_t end = 0;
+
+	while (at < rest->n && strchr(" ,\t", rest->p[at]))
+		at++;
+	for (end = at; end < rest->n && !strchr(" ,\t", rest->p[end]); end++)
+		;
+	*ret = str_sub(*rest, at, end);
+	*rest = str_skip(*rest, end);
+	return ret->n > 0;
+}
+
+bool login_service_listed(struct str list, enum dir_service s)
+{
+	struct str rest = list;
+	struct str word;
+	bool any = false;
+
+	while (next_word(&rest, &word)) {
+		any = true;
+		if (str_eqi(word, str_c(names[s])))
+			return true;
+	}
+	return !any;
+}
+
+bool login_services_valid(struct str list, struct str *ret_bad)
+{
+	struct str rest = list;
+	struct str word;
+
+	while (next_word(&rest, &word)) {
+		bool known = false;
+		for (unsigned i = 0; i < DIR_DELIVER; i++)
+			known |= str_eqi(word, str_c(names[i]));
+		*ret_bad = word;
+		if (!known)
+			return false;
+	}
+	return true;
 }
 
 /* ---- allow_nets ---- */
@@ -180,6 +238,14 @@ static bool check_password(struct dir *d, const struct dir_login *l, const struc
 	return false;
 }
 
+bool login_own_password(const struct dir_place *l, const struct login_row *row, struct dir_grant *g)
+{
+	if (!row->app_only || l->service == DIR_WEB)
+		return true;
+	login_reason(g, "second factor is on: an app password is needed", "");
+	return false;
+}
+
 bool login_rules(const struct dir_place *l, const struct login_row *row, struct dir_grant *g)
 {
 	if (!row->mailbox_active)
@@ -219,9 +285,40 @@ static int decide(struct dir *d, const struct dir_login *l, struct str username,
 		login_reason(g, "no such user", "");
 		return 0;
 	}
-	if (!check_password(d, l, &row, g) || !login_rules(&l->place, &row, g))
-		return 0;
+	r = app_password_find(d, row.account.id, l->password, &g->credential, why);
+	if (r == 1)
+		r = app_password_rules(d, g->credential, &l->place, g, why);
+	else if (r == 0)
+		r = check_password(d, l, &row, g) && login_own_password(&l->place, &row, g);
+	if (r <= 0 || !login_rules(&l->place, &row, g))
+		return MIN(r, 0);
 	return login_granted(&row, a, g, why);
+}
+
+/* A master user's login. Its own networks and second factor do not bind the master. */
+static int decide_master(struct dir *d, const struct dir_login *l, struct str username,
+			 struct arena *a, struct dir_grant *g, struct fail *why)
+{
+	AUTO(arena) struct arena scratch = ARENA_INIT(KIB(32));
+	struct login_row row = {0};
+	int r = master_verify(d, l, str_c(g->master), g, why);
+
+	if (r == 1)
+		r = login_load(d, &l->place, username, &scratch, &row, why);
+	if (r <= 0) {
+		if (r == 0 && g->reason[0] == 0)
+			login_reason(g, "no such user", "");
+		return r;
+	}
+	row.allow_nets = STR_NULL;
+	return login_rules(&l->place, &row, g) ? login_granted(&row, a, g, why) : 0;
+}
+
+/* Acting for others, where nobody may. It takes as long as a wrong password. */
+static void refuse_authzid(const struct dir_login *l, struct dir_grant *g)
+{
+	password_verify_nobody(l->password);
+	login_reason(g, "acting for others is off", "");
 }
 
 struct dir_grant login_begin(struct str mechanism, struct str username)
@@ -239,7 +336,8 @@ void login_end(struct dir *d, const struct dir_place *l, struct str username, st
 	if (g->granted) {
 		g->client_text = LOGIN_GRANTED;
 		g->not_before = slowdown_succeeded(d->slow, l->peer, username, start);
-		dir_login_seen(d, g->account, l->service);
+		if (!g->master[0])
+			dir_login_seen(d, g->account, l->service);
 	} else {
 		g->not_before = slowdown_failed(d->slow, l->peer, username, start);
 	}
@@ -256,13 +354,24 @@ int dir_auth(struct dir *d, const struct dir_login *l, struct arena *a, struct d
 
 	if ((unsigned)l->place.service >= DIR_SERVICES || (unsigned)l->place.channel > DIR_TLS)
 		return fail_set(why, FAIL_BUG, NULL, "login to service %d", (int)l->place.service);
-	if (addr_parse(l->username, 0, &scratch, &x, NULL) == 0)
+	struct str account = l->username;
+	struct str master = STR_NULL;
+	bool acts = master_named(d, l, &account, &master);
+	if (addr_parse(account, 0, &scratch, &x, NULL) == 0)
 		username = x.full;
-	int r = decide(d, l, username, a, &g, why);
+	if (acts)
+		(void)snprintf(g.master, sizeof g.master, "%.*s", STR_ARG(master));
+	int r = 0;
+	if (acts)
+		r = decide_master(d, l, username, a, &g, why);
+	else if (l->authzid.n > 0)
+		refuse_authzid(l, &g);
+	else
+		r = decide(d, l, username, a, &g, why);
 	if (r < 0)
 		return r;
 	/* What is no address still counts, under the text that was given. */
-	login_end(d, &l->place, username.n ? username : l->username, start, &g);
+	login_end(d, &l->place, username.n && !acts ? username : l->username, start, &g);
 	*ret = g;
 	return 0;
 }

@@ -20,12 +20,16 @@ struct login_row {
 	bool service_on;
 	bool mailbox_active;
 	struct str allow_nets; /* {NULL, 0} = from everywhere */
+	bool app_only; /* a second factor is on, and services without one need an app password */
 };
 
 struct dir_grant login_begin(struct str mechanism, struct str username);
 /* 1 and the row, or 0: no such mailbox. `username` is an address in lower case. */
 MUST_CHECK int login_load(struct dir *d, const struct dir_place *l, struct str username,
 			  struct arena *a, struct login_row *ret, struct fail *why);
+/* May the account's own password be used for this service, or only an app password? */
+bool login_own_password(const struct dir_place *l, const struct login_row *row,
+			struct dir_grant *g);
 /* Everything but the proof: is the account on, the service, the client's network? */
 bool login_rules(const struct dir_place *l, const struct login_row *row, struct dir_grant *g);
 /* The row as a grant; texts are copied into a. */

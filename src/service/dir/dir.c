@@ -4,6 +4,7 @@
  */
 #include "dir.h"
 
+#include "app_password.h"
 #include "base/check.h"
 #include "dir_int.h"
 #include "dir_key.h"
@@ -37,6 +38,8 @@ struct dir_config dir_config_default(void)
 		.account_free = 5,
 		.scram = DIR_SCRAM_AUTO,
 		.scram_iterations = 100000,
+		.master_separator = '*',
+		.master_services = {"imap", 4},
 		.exchanges_max = 4096,
 		.exchange_ttl_s = 60,
 	};
@@ -74,7 +77,7 @@ void dir_close(struct dir *d)
 
 	if (!d)
 		return;
-	if (d->db && (d->usage.n > 0 || d->seen.n > 0))
+	if (d->db && (d->usage.n > 0 || d->seen.n > 0 || d->app_seen.n > 0))
 		(void)!dir_flush(d, &why); /* used_quota is recounted by its owner anyway */
 	db_close(d->db);
 	MAP_EACH (&d->usage, i)
@@ -83,6 +86,9 @@ void dir_close(struct dir *d)
 		free(d->seen.slots[i].value);
 	map_clear(&d->usage);
 	map_clear(&d->seen);
+	MAP_EACH (&d->app_seen, i)
+		free(d->app_seen.slots[i].value);
+	map_clear(&d->app_seen);
 	login_cache_free(d->cache);
 	slowdown_free(d->slow);
 	exchanges_free(d->exchanges);
@@ -299,7 +305,7 @@ static void forget_waiting(struct map *m)
 int dir_flush(struct dir *d, struct fail *why)
 {
 	DIR_LOCKED(d);
-	if (d->usage.n == 0 && d->seen.n == 0)
+	if (d->usage.n == 0 && d->seen.n == 0 && d->app_seen.n == 0)
 		return 0;
 	int r = db_begin(d->db, why);
 	if (r < 0)
@@ -311,6 +317,8 @@ int dir_flush(struct dir *d, struct fail *why)
 		if (d->seen.slots[i].value)
 			r = write_seen(d, d->seen.slots[i].value, why);
 	if (r == 0)
+		r = app_password_flush(d, why);
+	if (r == 0)
 		r = db_commit(d->db, why);
 	if (r < 0) {
 		db_rollback(d->db); /* everything still waits, for the next call */
@@ -318,5 +326,6 @@ int dir_flush(struct dir *d, struct fail *why)
 	}
 	forget_waiting(&d->usage);
 	forget_waiting(&d->seen);
+	forget_waiting(&d->app_seen);
 	return 0;
 }

@@ -49,10 +49,13 @@ struct dir_config {
 	unsigned slow_entries;	/* bound of each slow-down table */
 	unsigned account_free;	/* failures on one account before strangers are slowed */
 	enum dir_scram scram;
-	bool scram_sha1;	   /* SCRAM-SHA-1 too */
-	unsigned scram_iterations; /* of new keys */
-	unsigned exchanges_max;	   /* SASL exchanges under way */
-	unsigned exchange_ttl_s;   /* one that is not continued is forgotten after this */
+	bool scram_sha1;	    /* SCRAM-SHA-1 too */
+	unsigned scram_iterations;  /* of new keys */
+	bool master_users;	    /* may act for others */
+	char master_separator;	    /* between account and master in a login name */
+	struct str master_services; /* that they may log in to; borrowed as long as the directory */
+	unsigned exchanges_max;	    /* SASL exchanges under way */
+	unsigned exchange_ttl_s;    /* one that is not continued is forgotten after this */
 };
 
 /* Good values for everything but path and fs. */
@@ -168,10 +171,12 @@ struct dir_login {
 	struct str username;  /* a full address */
 	struct str password;  /* the caller clears it */
 	struct str mechanism; /* for the log; empty = PLAIN */
+	struct str authzid;   /* SASL PLAIN: whom to act for; empty = the user */
 };
 
 #define DIR_REASON_MAX	 120
 #define DIR_USERNAME_MAX 256
+#define DIR_LABEL_MAX	 101
 struct dir_grant {
 	bool granted;
 	struct account_id account; /* the rest: when granted */
@@ -182,7 +187,9 @@ struct dir_grant {
 	const char *client_text;     /* the same for every refusal */
 	char reason[DIR_REASON_MAX]; /* for the log: "password", "no such user", "imap off" ... */
 	bool cached;		     /* no hash was computed */
-	uint64_t credential;	     /* the app password's id; 0 = the account's own password */
+	uint64_t credential;	     /* the app password's id; 0 = none */
+	char label[DIR_LABEL_MAX];   /* its label */
+	char master[64];	     /* the master user who acts for the account; "" = nobody */
 	/* For the log; also with a refusal, as far as it is known. */
 	char mechanism[24];		 /* "PLAIN", "SCRAM-SHA-256-PLUS", "OAUTHBEARER" */
 	char username[DIR_USERNAME_MAX]; /* as the client gave it, cut */
@@ -199,6 +206,44 @@ struct dir_grant {
  */
 MUST_CHECK int dir_auth(struct dir *d, const struct dir_login *l, struct arena *a,
 			struct dir_grant *ret, struct fail *why);
+
+/* May a session that was granted by this app password send as `address`? 1, or 0. */
+MUST_CHECK int dir_credential_sends(struct dir *d, uint64_t credential, struct str address,
+				    struct fail *why);
+
+/* ---- second factors (RFC 6238) ---- */
+
+/*
+ * A second factor is set up in two steps: dir_totp_begin makes a secret for the authenticator
+ * program, dir_totp_confirm turns it on with a code of it. While it is on, services without a
+ * place for a code (all but DIR_WEB) refuse the account's own password, unless `app_only` is off:
+ * their programs use app passwords. Secrets are sealed with the directory's key.
+ *
+ * All but dir_totp_check expect an order to be under way (service/dir/admin_totp.c).
+ */
+#define DIR_RECOVERY_CODES 10
+struct dir_totp {
+	bool on;
+	bool begun;    /* waits for its confirmation */
+	bool app_only; /* see above */
+	unsigned recovery_left;
+};
+MUST_CHECK int dir_totp_get(struct dir *d, struct account_id id, struct dir_totp *ret,
+			    struct fail *why);
+/* *ret is the secret in base32; one that was there is gone. */
+MUST_CHECK int dir_totp_begin(struct dir *d, struct account_id id, bool app_only, struct arena *a,
+			      struct str *ret, struct fail *why);
+/* FAIL_AUTH: not the code. The recovery codes are shown this once. */
+MUST_CHECK int dir_totp_confirm(struct dir *d, struct account_id id, struct str code,
+				struct arena *a, struct str ret[DIR_RECOVERY_CODES],
+				struct fail *why);
+MUST_CHECK int dir_totp_end(struct dir *d, struct account_id id, struct fail *why);
+/*
+ * 1: a code of now, or a recovery code, that was not used before; it is used now. 0: not, or the
+ * second factor is off. Takes the lock itself; who calls it slows guesses down.
+ */
+MUST_CHECK int dir_totp_check(struct dir *d, struct account_id id, struct str code,
+			      struct fail *why);
 
 /* ---- mechanisms of several steps: SCRAM (RFC 5802) ---- */
 

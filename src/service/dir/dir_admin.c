@@ -46,6 +46,12 @@ static const struct order_kind orders[] = {
 	{"user", "show", user_show, 1, 1, false, DIR_SCOPE_SELF, "user show ADDRESS"},
 	{"user", "set", user_set, 1, 1, true, DIR_SCOPE_SELF, "user set ADDRESS --KEY VALUE ..."},
 	{"user", "passwd", user_passwd, 2, 2, true, DIR_SCOPE_SELF, "user passwd ADDRESS PASSWORD"},
+	{"user", "app-password", user_app_password, 2, 3, true, DIR_SCOPE_SELF,
+	 "user app-password add A --label L [--expires 90d] [--services S] [--networks N]"
+	 " [--addresses A] | list A | del A LABEL"},
+	{"user", "totp", user_totp, 2, 3, true, DIR_SCOPE_SELF,
+	 "user totp enable A [--app-passwords required|optional] | confirm A CODE | disable A"
+	 " | status A"},
 	{"alias", "add", alias_add, 1, MANY, true, DIR_SCOPE_DOMAINS,
 	 "alias add ADDRESS MEMBER ... [--name TEXT] [--policy P]"},
 	{"alias", "del", alias_del, 1, 1, true, DIR_SCOPE_DOMAINS, "alias del ADDRESS"},
@@ -53,6 +59,12 @@ static const struct order_kind orders[] = {
 	{"alias", "show", alias_show, 1, 1, false, DIR_SCOPE_DOMAINS, "alias show ADDRESS"},
 	{"alias", "set", alias_set, 1, MANY, true, DIR_SCOPE_DOMAINS,
 	 "alias set ADDRESS [--KEY VALUE ...] [MEMBER ...]"},
+	{"master", "add", master_add, 1, 1, true, DIR_SCOPE_GLOBAL,
+	 "master add NAME --password P [--services S]"},
+	{"master", "passwd", master_passwd, 2, 2, true, DIR_SCOPE_GLOBAL,
+	 "master passwd NAME PASSWORD"},
+	{"master", "del", master_del, 1, 1, true, DIR_SCOPE_GLOBAL, "master del NAME"},
+	{"master", "list", master_list, 0, 0, false, DIR_SCOPE_GLOBAL, "master list"},
 	{"admin", "grant", admin_grant, 2, MANY, true, DIR_SCOPE_GLOBAL,
 	 "admin grant ADDRESS DOMAIN ...|ALL"},
 	{"admin", "revoke", admin_revoke, 2, MANY, true, DIR_SCOPE_GLOBAL,
@@ -427,7 +439,7 @@ static int hash_password(struct order *o, const struct order_kind *k, struct fai
 	AUTO(buf) struct buf hash = BUF_INIT(256);
 	struct str password = STR_NULL;
 
-	if (k->fn == user_passwd)
+	if (k->fn == user_passwd || k->fn == master_passwd)
 		password = o->words.p[1];
 	for (size_t i = 0; i < o->options.n; i++) {
 		if (str_eq(o->options.p[i].key, STR("password")))
@@ -435,8 +447,9 @@ static int hash_password(struct order *o, const struct order_kind *k, struct fai
 		if (str_eq(o->options.p[i].key, STR("password-hash")))
 			o->hash = o->options.p[i].value; /* from another server, or hashed before */
 	}
-	if ((password.p || o->hash.p) && k->fn != user_passwd && k->fn != user_add &&
-	    k->fn != user_set)
+	bool takes = k->fn == user_passwd || k->fn == user_add || k->fn == user_set ||
+		     k->fn == master_passwd || k->fn == master_add;
+	if ((password.p || o->hash.p) && !takes)
 		return refuse(why, FAIL_SYNTAX, "only a user has a password");
 	if (!password.p)
 		return 0;
@@ -449,6 +462,20 @@ static int hash_password(struct order *o, const struct order_kind *k, struct fai
 	return r;
 }
 
+static struct str stored_password(struct order *o)
+{
+	struct db_stmt *st = NULL;
+	struct str stored = STR_NULL;
+
+	DIR_LOCKED(o->d);
+	if (dir_query(o->d, "SELECT password FROM mailbox WHERE username = ?1", o->learn, STR_NULL,
+		      &st, NULL) == 1) {
+		stored = arena_str(o->a, db_col_text(st, 0));
+		db_reset(st);
+	}
+	return stored;
+}
+
 /* A password that barid set is known in clear here, and nowhere later: SCRAM keys are made of it.
  */
 static void learn_password(struct order *o)
@@ -458,7 +485,10 @@ static void learn_password(struct order *o)
 	if (!o->password.p || !o->learn.p ||
 	    dir_account_by_address(o->d, o->learn, o->a, &account, NULL) < 0)
 		return;
-	scram_learn(o->d, account.id, o->hash, o->password);
+	if (o->learn_app)
+		scram_learn_app(o->d, account.id, o->learn_app, stored_password(o), o->password);
+	else
+		scram_learn(o->d, account.id, o->hash, o->password);
 }
 
 static int execute(struct order *o, const struct order_kind *k, struct fail *why)

@@ -25,6 +25,11 @@ struct usage {
 
 struct exchanges;
 struct login_seen; /* a last_login row that waits */
+/* A last_used of an app password that waits. */
+struct app_seen {
+	uint64_t id;
+	int64_t at_s;
+};
 
 struct dir {
 	struct dir_config c;
@@ -32,8 +37,9 @@ struct dir {
 	char *storage_node;
 	pthread_mutex_t lock; /* guards what follows */
 	struct db *db;
-	struct map usage; /* account id: struct usage */
-	struct map seen;  /* account id * 2 + service: struct login_seen */
+	struct map usage;    /* account id: struct usage */
+	struct map seen;     /* account id * 2 + service: struct login_seen */
+	struct map app_seen; /* app password id: struct app_seen */
 	/* What dir_offer found, for this state of the file. */
 	unsigned offer;
 	bool offer_known;
@@ -107,6 +113,11 @@ MUST_CHECK int dir_domain(struct dir *d, struct str domain, struct arena *a,
 			  struct domain_info *ret, struct fail *why);
 /* A transport value that means delivery by this server. */
 bool transport_is_local(struct str transport);
+
+/* route.c */
+/* 1 when the user may send as x, as dir_sender_allowed says it. */
+MUST_CHECK int dir_sends_as(struct dir *d, struct str username, const struct addr *x,
+			    struct fail *why);
 
 /* auth.c */
 bool dir_net_is_valid(struct str net);

@@ -522,6 +522,13 @@ static int may_send_as(struct dir *d, struct str username, const struct addr *x,
 	return is_name_of(d, username, there, why);
 }
 
+int dir_sends_as(struct dir *d, struct str username, const struct addr *x, struct fail *why)
+{
+	AUTO(arena) struct arena a = ARENA_INIT(KIB(16));
+
+	return may_send_as(d, username, x, &a, why);
+}
+
 int dir_sender_allowed(struct dir *d, struct account_id id, struct str address, struct fail *why)
 {
 	AUTO(arena) struct arena a = ARENA_INIT(KIB(16));

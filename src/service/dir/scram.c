@@ -5,6 +5,7 @@
  */
 #include "scram.h"
 
+#include "app_password.h"
 #include "base/check.h"
 #include "base/encode.h"
 #include "codec/sasl/scram.h"
@@ -240,6 +241,21 @@ static int sign(const struct scram *s, const struct scram_key *key, struct str a
 		     : scram_server_final_write(challenge, str_make((const char *)signature, n));
 }
 
+/* The rules of the password that was proved. */
+static bool may_use(struct dir *d, const struct scram *s, uint64_t credential,
+		    const struct login_row *row, struct dir_grant *g)
+{
+	struct fail why = FAIL_INIT;
+
+	g->credential = credential;
+	if (credential == 0)
+		return login_own_password(&s->place, row, g);
+	int r = app_password_rules(d, credential, &s->place, g, &why);
+	if (r < 0)
+		login_reason(g, "app password cannot be looked at: ", why.detail);
+	return r == 1;
+}
+
 static int judge(struct dir *d, struct scram *s, const struct claim *c, struct arena *a,
 		 struct buf *challenge, struct dir_grant *g, struct fail *why)
 {
@@ -264,8 +280,7 @@ static int judge(struct dir *d, struct scram *s, const struct claim *c, struct a
 			     : k.n == 0 ? "account has no current SCRAM keys"
 					: "wrong password",
 			     "");
-	else if (login_rules(&s->place, &row, g)) {
-		g->credential = key->credential;
+	else if (may_use(d, s, key->credential, &row, g) && login_rules(&s->place, &row, g)) {
 		r = sign(s, key, buf_str(&c->auth), challenge, why);
 		if (r == 0)
 			r = login_granted(&row, a, g, why);

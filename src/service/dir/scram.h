@@ -51,6 +51,9 @@ MUST_CHECK int scram_parse(enum digest d, struct str data, struct scram_keys *re
  * does not work is no failure of the login: keys are then missing, and made the next time.
  */
 void scram_learn(struct dir *d, struct account_id id, struct str stored, struct str password);
+/* The same for an app password that was just made. */
+void scram_learn_app(struct dir *d, struct account_id id, uint64_t credential, struct str stored,
+		     struct str text);
 
 /* The exchange. Lives in an exchange of exchange.h. */
 struct scram;

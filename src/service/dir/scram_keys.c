@@ -195,20 +195,21 @@ void scram_salt_new(const struct dir *d, struct scram_keys *ret)
  * their salt stays in use as long as there are any.
  */
 static int wanted(struct dir *d, struct account_id id, enum digest digest, struct str stored,
-		  struct scram_keys *k)
+		  uint64_t credential, struct scram_keys *k)
 {
 	struct scram_keys now;
 
 	DIR_LOCKED(d);
-	if (keys_of_column(digest, stored, &now) ||
+	if ((credential == 0 && keys_of_column(digest, stored, &now)) ||
 	    scram_load(d, id, digest, stored, &now, NULL) < 0)
 		return 0;
 	bool main = now.n > 0 && now.key[0].credential == 0;
 	bool apps = now.n > (main ? 1u : 0u);
-	if (main && (apps || now.iterations >= d->c.scram_iterations))
+	if (credential == 0 && main && (apps || now.iterations >= d->c.scram_iterations))
 		return 0;
 	scram_salt_new(d, k);
-	if (apps) {
+	k->key[0].credential = credential;
+	if (credential ? now.n > 0 : apps) {
 		k->iterations = now.iterations;
 		k->salt_n = now.salt_n;
 		memcpy(k->salt, now.salt, sizeof k->salt);
@@ -216,20 +217,32 @@ static int wanted(struct dir *d, struct account_id id, enum digest digest, struc
 	return 1;
 }
 
-void scram_learn(struct dir *d, struct account_id id, struct str stored, struct str password)
+static void learn(struct dir *d, struct account_id id, uint64_t credential, struct str stored,
+		  struct str password)
 {
 	if (d->c.scram == DIR_SCRAM_OFF)
 		return;
 	for (unsigned i = 0; i < (d->c.scram_sha1 ? 2u : 1u); i++) {
 		enum digest digest = i ? DIGEST_SHA1 : DIGEST_SHA256;
 		struct scram_keys k;
-		if (wanted(d, id, digest, stored, &k) != 1 ||
+		if (wanted(d, id, digest, stored, credential, &k) != 1 ||
 		    scram_make(digest, password, bytes_of(k.salt, k.salt_n), k.iterations,
 			       &k.key[0], NULL) < 0)
 			continue;
 		DIR_LOCKED(d);
 		(void)!scram_store(d, id, digest, stored, &k, NULL);
 	}
+}
+
+void scram_learn(struct dir *d, struct account_id id, struct str stored, struct str password)
+{
+	learn(d, id, 0, stored, password);
+}
+
+void scram_learn_app(struct dir *d, struct account_id id, uint64_t credential, struct str stored,
+		     struct str text)
+{
+	learn(d, id, credential, stored, text);
 }
 
 /* ---- is everybody ready? ---- */

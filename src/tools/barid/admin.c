@@ -93,7 +93,7 @@ static void print_answer(void *context, const struct order_answer *answer)
 
 static bool is_account_order(const char *command)
 {
-	static const char *const nouns[] = {"domain", "user", "alias", "admin"};
+	static const char *const nouns[] = {"domain", "user", "alias", "admin", "master"};
 	for (size_t i = 0; i < ARRAY_LEN(nouns); i++)
 		if (strcmp(command, nouns[i]) == 0)
 			return true;
@@ -111,7 +111,8 @@ int cli_admin(const struct cli *given)
 	struct cli c = *given;
 	if (adds_from_file(&c))
 		return cli_user_file(&c);
-	if (c.n == 3 && strcmp(c.args[0], "user") == 0 && strcmp(c.args[1], "passwd") == 0) {
+	if (c.n == 3 && (strcmp(c.args[0], "user") == 0 || strcmp(c.args[0], "master") == 0) &&
+	    strcmp(c.args[1], "passwd") == 0) {
 		char *password = ask_password();
 		if (!password) {
 			(void)fputs("No password was given: nothing changed.\n", stderr);

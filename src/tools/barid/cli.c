@@ -33,7 +33,11 @@ static const struct {
 	{"user", cli_admin,
 	 "barid user add A [--password P] [--KEY V ...] | del A | list [D] | show A | set A --KEY "
 	 "V ...\n"
-	 "       barid user passwd A [P] | add --file FILE [--skip-existing]",
+	 "       barid user passwd A [P] | add --file FILE [--skip-existing]\n"
+	 "       barid user app-password add A --label L [--expires 90d] [--services S]\n"
+	 "                  [--networks N] [--addresses A] | list A | del A LABEL\n"
+	 "       barid user totp enable A [--app-passwords required|optional] | confirm A CODE |\n"
+	 "                  disable A | status A",
 	 "manage mailboxes"},
 	{"alias", cli_admin,
 	 "barid alias add A MEMBER ... | del A | list [D] | show A | set A [--KEY V ...] [MEMBER "
@@ -42,6 +46,9 @@ static const struct {
 	{"admin", cli_admin,
 	 "barid admin grant A DOMAIN ...|ALL | revoke A DOMAIN ...|ALL | list [D] | show A",
 	 "say who may administrate which domains"},
+	{"master", cli_admin,
+	 "barid master add NAME --password P [--services S] | passwd NAME [P] | del NAME | list",
+	 "manage users who may log in to the accounts of others"},
 	{"queue", cli_admin,
 	 "barid queue list [ADDRESS] | show N | delete N|all | flush [N] | hold N | release N|all",
 	 "see and change what waits for delivery"},
