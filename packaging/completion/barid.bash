@@ -19,8 +19,8 @@ _barid() {
 	done
 	local offer='' options='-c --dir --json'
 	case ${words[0]-}/${#words[@]} in
-	/0) offer='serve demo init dns check status ports domain user alias admin master queue doctor counters trace log reload stop debug help version' ;;
-	help/1) offer='serve demo init dns check status ports domain user alias admin master queue doctor counters trace log reload stop debug help version' ;;
+	/0) offer='serve demo init dns check status ports domain user alias admin master queue backup restore doctor counters trace log reload stop debug help version' ;;
+	help/1) offer='serve demo init dns check status ports domain user alias admin master queue backup restore doctor counters trace log reload stop debug help version' ;;
 	admin/1) offer='grant revoke list show' ;;
 	master/1) offer='add passwd del list' ;;
 	domain/1) offer='add del list show set alias-add alias-del catch-all' ;;
@@ -49,6 +49,8 @@ _barid() {
 		;;
 	trace/*) options+=' --since --until --limit --all --raw --follow --stdin' ;;
 	log/*) options+=' --peer --for' ;;
+	backup/*) options+=' --account --mailbox --keep --no-secrets --verify --repair --list --generation' ;;
+	restore/*) options+=' --account --mailbox --into --in-place --generation --hold-queue --keep-uidvalidity' ;;
 	alias/*)
 		case ${words[1]} in
 		add | set) options+=' --name --policy --active' ;;

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # fish completion for barid: commands, verbs, options. Install as /usr/share/fish/vendor_completions.d/barid.fish.
 
-set -l commands serve demo init dns check status ports domain user alias admin master queue doctor counters trace log reload stop debug help version
+set -l commands serve demo init dns check status ports domain user alias admin master queue backup restore doctor counters trace log reload stop debug help version
 set -l account add del list show set
 
 complete -c barid -f
@@ -23,6 +23,8 @@ complete -c barid -n "not __fish_seen_subcommand_from $commands" -a admin -d 'Wh
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a master -d 'Who may log in to the accounts of others'
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a queue -d 'What waits for delivery'
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a doctor -d 'Look for what is wrong, and what mends it'
+complete -c barid -n "not __fish_seen_subcommand_from $commands" -a backup -d 'Copy everything into a folder'
+complete -c barid -n "not __fish_seen_subcommand_from $commands" -a restore -d 'Put back a server or mailboxes'
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a counters -d 'What the processes have counted'
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a trace -d 'What happened to a message'
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a log -d 'How much is logged'
@@ -77,3 +79,16 @@ end
 for key in name policy active
 	complete -c barid -n '__fish_seen_subcommand_from alias' -l $key -x
 end
+complete -c barid -n '__fish_seen_subcommand_from backup restore' -F
+complete -c barid -n '__fish_seen_subcommand_from backup restore' -l account -x -d 'One account'
+complete -c barid -n '__fish_seen_subcommand_from backup restore' -l mailbox -x -d 'One mailbox of it'
+complete -c barid -n '__fish_seen_subcommand_from backup restore' -l generation -x -d 'Not the newest'
+complete -c barid -n '__fish_seen_subcommand_from backup' -l keep -x -d 'Generations to keep'
+complete -c barid -n '__fish_seen_subcommand_from backup' -l no-secrets -d 'Without keys'
+complete -c barid -n '__fish_seen_subcommand_from backup' -l verify -d 'Read everything and compare'
+complete -c barid -n '__fish_seen_subcommand_from backup' -l repair -d 'Move what is damaged aside'
+complete -c barid -n '__fish_seen_subcommand_from backup' -l list -d 'Generations'
+complete -c barid -n '__fish_seen_subcommand_from restore' -l into -x -d 'Another mailbox'
+complete -c barid -n '__fish_seen_subcommand_from restore' -l in-place -d 'Into the same mailboxes'
+complete -c barid -n '__fish_seen_subcommand_from restore' -l hold-queue -d 'Deliver nothing yet'
+complete -c barid -n '__fish_seen_subcommand_from restore' -l keep-uidvalidity -d 'Nothing was served since'

@@ -48,6 +48,16 @@ static int hand_over_files(struct master *m, const struct child *dir, struct fai
 	return 0;
 }
 
+/* Half a restore serves nobody. */
+static int refuse_half_restored(const struct master *m, struct fail *why)
+{
+	if (faccessat(m->state_fd, "restoring", F_OK, 0) < 0)
+		return 0;
+	return fail_set(why, FAIL_CONFLICT,
+			"A restore into this folder was interrupted: repeat it first.",
+			"%s/restoring is there", m->conf->state_dir);
+}
+
 int folders_prepare(struct master *m, struct fail *why)
 {
 	const char *dir = m->conf->state_dir;
@@ -73,7 +83,10 @@ int folders_prepare(struct master *m, struct fail *why)
 	struct owner bodies = {.uid = queue->uid,
 			       .gid = getuid() == 0 ? m->blob_gid : getgid(),
 			       .other_uid = user->uid};
-	int r = make_folder(m, "blob", &bodies, getuid() == 0 ? 02770 : 0700, why);
+	int r = refuse_half_restored(m, why);
+	if (r < 0)
+		return r;
+	r = make_folder(m, "blob", &bodies, getuid() == 0 ? 02770 : 0700, why);
 	if (r == 0)
 		r = blob_format_check(m, why);
 	for (size_t k = 0; k < role_kinds_n && r == 0; k++) {

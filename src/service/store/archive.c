@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #define REPORTS_MAX 1000
+#define AHEAD_S	    3600 /* the lost server may have run ahead of the clock: CREATE by CREATE */
 
 struct store_archive {
 	struct engine engine;
@@ -363,7 +364,7 @@ int store_archive_extract(struct store_archive *a, const char *source_path,
  */
 static int raise_accounts(struct engine *e, const struct store_archive_raise *how, struct fail *why)
 {
-	int64_t now = how->now.v / SEC_US;
+	int64_t now = how->now.v / SEC_US + AHEAD_S;
 	int r = RUN(e, "UPDATE account SET epoch = max(epoch + 1, ?1)", why, how->now.v);
 	if (r < 0 || how->keep_uidvalidity)
 		return r;

@@ -56,6 +56,15 @@ static const struct {
 	 "barid trace ADDRESS|MESSAGE-ID|NUMBER|IP|TRACE [--since T] [--until T] [--limit N]\n"
 	 "       [--all] [--raw] [--follow] [--stdin]",
 	 "what happened to a message: one timeline of all processes"},
+	{"backup", cli_backup,
+	 "barid backup DIR [--account A [--mailbox M]] [--keep N] [--no-secrets]\n"
+	 "       barid backup DIR --verify [--generation G] [--repair] | --list",
+	 "copy everything into a folder, what is new only; check such a folder"},
+	{"restore", cli_restore,
+	 "barid restore DIR [--generation G] [--hold-queue] [--keep-uidvalidity]\n"
+	 "       barid restore DIR --account A [--mailbox M] [--into NAME | --in-place] "
+	 "[--generation G]",
+	 "put back a whole server, or mailboxes into a running one"},
 	{"log", cli_admin,
 	 "barid log level [ROLE|all] [LEVEL] | rotate | debug --peer IP [--for 10min]",
 	 "see and change how much is logged, or begin a new log file"},

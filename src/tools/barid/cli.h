@@ -55,6 +55,8 @@ int cli_user_file(const struct cli *c); /* user add --file FILE */
 int cli_ports(const struct cli *c);
 int cli_doctor(const struct cli *c);
 int cli_trace(const struct cli *c);
+int cli_backup(const struct cli *c);
+int cli_restore(const struct cli *c);
 int cli_check(const struct cli *c);
 int cli_init(const struct cli *c);
 int cli_dns(const struct cli *c);
