@@ -11,21 +11,15 @@
 
 enum { CLERK_BATCH = 100, POLL_MS = 1000, ROUTE_AGAIN_S = 60 };
 
-struct keys {
-	VEC(struct spool_key) v;
-};
-
-static void pick(struct spool *sp, unsigned lane, struct keys *out)
+static void pick(struct spool *sp, unsigned lane, struct key_vec *out)
 {
 	LOCKED(&sp->schedule.lock);
 	struct lane *l = &sp->schedule.lanes[lane];
-	while (out->v.n < CLERK_BATCH) {
-		struct list *from = list_empty(&l->ready) ? &l->suspects : &l->ready;
-		if (list_empty(from))
-			return;
-		struct entry *e = CONTAINER_OF(from->next, struct entry, link);
+	schedule_next(sp, l, CLERK_BATCH, out);
+	while (out->n < CLERK_BATCH && !list_empty(&l->suspects)) {
+		struct entry *e = CONTAINER_OF(l->suspects.next, struct entry, link);
 		schedule_fly(sp, e);
-		*(struct spool_key *)vec_push(&out->v) = e->key;
+		*(struct spool_key *)vec_push(out) = e->key;
 	}
 }
 
@@ -38,13 +32,13 @@ static bool defer_remote(struct spool *sp)
 		.status = "4.4.1",
 		.text = {"no relay yet", sizeof "no relay yet" - 1},
 	};
-	struct keys k = {0};
+	struct key_vec k = {0};
 
 	pick(sp, LANE_REMOTE(sp), &k);
-	for (size_t i = 0; i < k.v.n; i++)
-		spool_done(sp, k.v.p[i], &no_relay);
-	bool more = k.v.n == CLERK_BATCH;
-	vec_clear(&k.v);
+	for (size_t i = 0; i < k.n; i++)
+		spool_done(sp, k.p[i], &no_relay);
+	bool more = k.n == CLERK_BATCH;
+	vec_clear(&k);
 	return more;
 }
 
@@ -109,7 +103,9 @@ static void reschedule(struct spool *sp, const struct rcpt_row *row,
 		schedule_remove(sp, e);
 	for (size_t i = 0; i < route->n; i++)
 		(void)schedule_add(sp, (struct spool_key){row->key.number, (uint32_t)i},
-				   route->dests[i].account, SPOOL_QUEUED, clock_wall(), 0);
+				   &(struct new_entry){.account = route->dests[i].account,
+						       .state = SPOOL_QUEUED,
+						       .due = clock_wall()});
 }
 
 /* What waits: its recipient, and the body of the report. 1, or 0: it is gone. */
@@ -173,18 +169,18 @@ static int route_one(struct spool *sp, struct spool_key key, struct fail *why)
 
 static bool route_waiting(struct spool *sp)
 {
-	struct keys k = {0};
+	struct key_vec k = {0};
 
 	if (!sp->c.route)
 		return false;
 	pick(sp, LANE_ROUTING(sp), &k);
-	for (size_t i = 0; i < k.v.n; i++) {
+	for (size_t i = 0; i < k.n; i++) {
 		struct fail why = FAIL_INIT;
-		if (route_one(sp, k.v.p[i], &why) < 0)
-			again_later(sp, k.v.p[i]);
+		if (route_one(sp, k.p[i], &why) < 0)
+			again_later(sp, k.p[i]);
 	}
-	bool more = k.v.n == CLERK_BATCH;
-	vec_clear(&k.v);
+	bool more = k.n == CLERK_BATCH;
+	vec_clear(&k);
 	return more;
 }
 

@@ -245,7 +245,11 @@ static void schedule_submission(struct spool *sp, const struct submission *s)
 {
 	for (size_t i = 0; i < s->m->n_rcpts; i++)
 		(void)schedule_add(sp, (struct spool_key){s->number, (uint32_t)i},
-				   s->m->rcpts[i].to.account, SPOOL_QUEUED, clock_wall(), 0);
+				   &(struct new_entry){.account = s->m->rcpts[i].to.account,
+						       .state = SPOOL_QUEUED,
+						       .due = clock_wall(),
+						       .source = schedule_source(s->m->auth_account,
+										 s->m->sender)});
 }
 
 static void schedule_change(struct spool *sp, const struct change *c)
@@ -253,7 +257,10 @@ static void schedule_change(struct spool *sp, const struct change *c)
 	struct entry *e = schedule_find(sp, c->key);
 
 	if (c->kind == CHANGE_ADD) {
-		(void)schedule_add(sp, c->key, c->account, c->state, c->due, 0);
+		(void)schedule_add(sp, c->key,
+				   &(struct new_entry){.account = c->account,
+						       .state = c->state,
+						       .due = c->due});
 	} else if (e && c->kind == CHANGE_REMOVE) {
 		schedule_remove(sp, e);
 	} else if (e) {

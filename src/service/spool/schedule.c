@@ -21,7 +21,7 @@ void schedule_init(struct spool *sp)
 	s->n_lanes = sp->c.lanes + 2;
 	s->lanes = xcalloc(s->n_lanes, sizeof *s->lanes);
 	for (unsigned i = 0; i < s->n_lanes; i++) {
-		list_init(&s->lanes[i].ready);
+		list_init(&s->lanes[i].flows);
 		list_init(&s->lanes[i].suspects);
 		list_init(&s->lanes[i].flying);
 	}
@@ -34,6 +34,11 @@ void schedule_clear(struct spool *sp)
 	MAP_EACH (&s->by_key, i)
 		free(s->by_key.slots[i].value);
 	map_clear(&s->by_key);
+	for (unsigned i = 0; i < s->n_lanes; i++) {
+		LIST_EACH (&s->lanes[i].flows, n)
+			free(CONTAINER_OF(n, struct flow, link));
+		map_clear(&s->lanes[i].by_source);
+	}
 	vec_clear(&s->heap);
 	free(s->lanes);
 	(void)pthread_mutex_destroy(&s->lock);
@@ -109,6 +114,75 @@ static void heap_remove(struct schedule *s, struct entry *e)
 	heap_down(s, last->heap_at);
 }
 
+/* ---- flows ---- */
+
+/* Of one source at a time: large enough that a message's recipients share its loading. */
+#define TURN 16
+
+uint64_t schedule_source(struct account_id auth_account, struct str sender)
+{
+	if (auth_account.v)
+		return auth_account.v << 1 | 1;
+	return str_hashi(str_skip(sender, str_rfind(sender, '@') + 1)) | 2;
+}
+
+static void flow_add(struct lane *l, struct entry *e)
+{
+	struct flow *f = map_get(&l->by_source, e->source);
+	if (!f) {
+		f = xcalloc(1, sizeof *f);
+		f->source = e->source;
+		list_init(&f->entries);
+		list_append(&l->flows, &f->link);
+		(void)map_put(&l->by_source, e->source, f);
+	}
+	list_append(&f->entries, &e->link);
+	e->flow = f;
+}
+
+/* Behind the removal of one of its entries. */
+static void flow_trim(struct lane *l, struct flow *f)
+{
+	if (!list_empty(&f->entries))
+		return;
+	list_remove(&f->link);
+	(void)map_remove(&l->by_source, f->source);
+	free(f);
+}
+
+bool schedule_lane_is_quiet(const struct lane *l)
+{
+	return list_empty(&l->flows) && list_empty(&l->suspects);
+}
+
+void schedule_next(struct spool *sp, struct lane *l, size_t max, struct key_vec *out)
+{
+	size_t turn = 0;
+	struct flow *last = NULL;
+
+	while (out->n < max && !list_empty(&l->flows)) {
+		struct flow *f = CONTAINER_OF(l->flows.next, struct flow, link);
+		struct entry *e = CONTAINER_OF(f->entries.next, struct entry, link);
+		turn = f == last ? turn + 1 : 1;
+		last = f;
+		bool rest = f->entries.next->next != &f->entries;
+		schedule_fly(sp, e);
+		*(struct spool_key *)vec_push(out) = e->key;
+		if (!rest) {
+			last = NULL; /* it is gone */
+		} else if (turn == TURN) {
+			list_remove(&f->link);
+			list_append(&l->flows, &f->link);
+			last = NULL;
+		}
+	}
+	/* Who had a part of a turn comes last, too: small batches must not favour the first. */
+	if (last && turn > 0) {
+		list_remove(&last->link);
+		list_append(&l->flows, &last->link);
+	}
+}
+
 /* ---- entries ---- */
 
 struct entry *schedule_find(struct spool *sp, struct spool_key key)
@@ -119,14 +193,18 @@ struct entry *schedule_find(struct spool *sp, struct spool_key key)
 /* Out of every list, no longer in flight. */
 static void detach(struct schedule *s, struct entry *e)
 {
+	struct lane *l = &s->lanes[e->lane];
+
 	heap_remove(s, e);
 	list_remove(&e->link);
+	if (e->flow)
+		flow_trim(l, e->flow);
+	e->flow = NULL;
 	if (e->in_flight) {
-		struct lane *l = &s->lanes[e->lane];
 		l->n_flying--;
 		s->counts.in_flight--;
 		/* Suspects, and what waits behind one, may go now that the lane is empty. */
-		if (l->n_flying == 0 && (!list_empty(&l->ready) || !list_empty(&l->suspects)))
+		if (l->n_flying == 0 && !schedule_lane_is_quiet(l))
 			l->woken = true;
 	}
 	e->in_flight = false;
@@ -137,7 +215,10 @@ static void make_ready(struct schedule *s, struct entry *e)
 {
 	struct lane *l = &s->lanes[e->lane];
 
-	list_append(e->crashes ? &l->suspects : &l->ready, &e->link);
+	if (e->crashes)
+		list_append(&l->suspects, &e->link);
+	else
+		flow_add(l, e);
 	l->woken = true;
 }
 
@@ -159,21 +240,21 @@ void schedule_place(struct spool *sp, struct entry *e, enum spool_state state, s
 		heap_add(s, e);
 }
 
-struct entry *schedule_add(struct spool *sp, struct spool_key key, struct account_id account,
-			   enum spool_state state, struct wall_us due, unsigned crashes)
+struct entry *schedule_add(struct spool *sp, struct spool_key key, const struct new_entry *n)
 {
 	struct schedule *s = &sp->schedule;
 	struct entry *e = xcalloc(1, sizeof *e);
 
 	e->key = key;
-	e->account = account;
-	e->crashes = crashes;
+	e->account = n->account;
+	e->crashes = n->crashes;
+	e->source = n->source ? n->source : 1;
 	e->heap_at = SIZE_MAX;
-	e->state = state;
+	e->state = n->state;
 	list_init(&e->link);
-	s->counts.by_state[state]++;
+	s->counts.by_state[n->state]++;
 	(void)map_put(&s->by_key, map_key(key), e);
-	schedule_place(sp, e, state, due);
+	schedule_place(sp, e, n->state, n->due);
 	return e;
 }
 
@@ -230,8 +311,11 @@ void schedule_announce(struct spool *sp)
 int schedule_load(struct spool *sp, struct fail *why)
 {
 	struct db_stmt *st = NULL;
-	int r = db_stmt(sp->db, "SELECT number, rcpt, account, state, due, crashes FROM rcpt", &st,
-			why);
+	int r = db_stmt(
+		sp->db,
+		"SELECT r.number, r.rcpt, r.account, r.state, r.due, r.crashes,"
+		" m.auth_account, m.sender FROM rcpt r JOIN message m ON m.number = r.number",
+		&st, why);
 
 	if (r < 0)
 		return r;
@@ -245,8 +329,13 @@ int schedule_load(struct spool *sp, struct fail *why)
 		}
 		(void)schedule_add(
 			sp, (struct spool_key){db_col_u64(st, 0), (uint32_t)db_col_u64(st, 1)},
-			(struct account_id){db_col_u64(st, 2)}, (enum spool_state)state,
-			(struct wall_us){db_col_i64(st, 4)}, (unsigned)db_col_i64(st, 5));
+			&(struct new_entry){
+				.account = {db_col_u64(st, 2)},
+				.state = (enum spool_state)state,
+				.due = {db_col_i64(st, 4)},
+				.crashes = (unsigned)db_col_i64(st, 5),
+				.source = schedule_source((struct account_id){db_col_u64(st, 6)},
+							  db_col_text(st, 7))});
 	}
 	return r;
 }
@@ -257,7 +346,7 @@ struct wall_us spool_next_due(struct spool *sp)
 
 	LOCKED(&s->lock);
 	for (unsigned i = 0; i < s->n_lanes; i++)
-		if (!list_empty(&s->lanes[i].ready) || !list_empty(&s->lanes[i].suspects))
+		if (!schedule_lane_is_quiet(&s->lanes[i]))
 			return clock_wall();
 	return s->heap.n > 0 ? s->heap.p[0]->due : (struct wall_us){INT64_MAX};
 }

@@ -67,9 +67,18 @@ struct entry {
 	struct wall_us due;
 	size_t heap_at;	  /* SIZE_MAX: not in the heap */
 	struct list link; /* a list of its lane, or alone */
+	uint64_t source;
+	struct flow *flow; /* while it is due and innocent */
+};
+/* What is due in a lane of one source: sources take turns, whatever one of them has sent. */
+struct flow {
+	struct list link; /* in its lane */
+	uint64_t source;
+	struct list entries; /* never empty */
 };
 struct lane {
-	struct list ready;    /* due, innocent */
+	struct list flows;    /* whose turn it is comes first */
+	struct map by_source; /* source -> struct flow */
 	struct list suspects; /* due, were in flight when the lane died */
 	struct list flying;
 	size_t n_flying;
@@ -230,8 +239,26 @@ MUST_CHECK int body_sweep(struct spool *sp, struct fail *why);
 void schedule_init(struct spool *sp);
 void schedule_clear(struct spool *sp);
 unsigned schedule_lane(const struct spool *sp, struct account_id account, enum spool_state state);
-struct entry *schedule_add(struct spool *sp, struct spool_key key, struct account_id account,
-			   enum spool_state state, struct wall_us due, unsigned crashes);
+struct new_entry {
+	struct account_id account;
+	enum spool_state state;
+	struct wall_us due;
+	unsigned crashes;
+	uint64_t source; /* schedule_source, or 0: the spool's own reports */
+};
+struct entry *schedule_add(struct spool *sp, struct spool_key key, const struct new_entry *n);
+/* Who sent it: the account that submitted it, else the domain of the envelope sender. Never 0. */
+uint64_t schedule_source(struct account_id auth_account, struct str sender);
+/* Nothing is due in the lane. */
+bool schedule_lane_is_quiet(const struct lane *l);
+/*
+ * What comes next in a lane, in flight from now on; up to `max` are appended. Suspects are left
+ * alone. With the lock held.
+ */
+struct key_vec {
+	VEC_FIELDS(struct spool_key);
+};
+void schedule_next(struct spool *sp, struct lane *l, size_t max, struct key_vec *out);
 struct entry *schedule_find(struct spool *sp, struct spool_key key);
 void schedule_remove(struct spool *sp, struct entry *e);
 /* Put it where its state and due time say; ends its flight. */

@@ -511,6 +511,42 @@ static void killers_are_held(void **state)
 	bench_free(&b);
 }
 
+/* How many of two messages are among the next `n` that are handed out. */
+static int come_within(struct bench *b, uint64_t one, uint64_t two, size_t n)
+{
+	AUTO(spool_batch) struct spool_batch batch = SPOOL_BATCH_INIT;
+	struct fail why = FAIL_INIT;
+	int found = 0;
+	assert_ok(spool_take(b->sp, 0, n, &batch, &why), &why);
+	for (size_t i = 0; i < batch.n; i++)
+		found += batch.v[i].number == one || batch.v[i].number == two;
+	return found;
+}
+
+static void one_sender_does_not_hold_up_others(void **state)
+{
+	struct bench b;
+	(void)state;
+	bench_init(&b);
+	b.c.lanes = 1;
+	bench_open(&b);
+	for (int i = 0; i < 200; i++) {
+		struct letter bulk =
+			letter(i % 2 ? "news@shop.test" : "offers@Shop.test", "buy", 1);
+		(void)bench_submit(&b, &bulk);
+	}
+	struct letter single = letter("friend@home.test", "hello", 1);
+	struct letter own = letter("news@shop.test", "from a user of ours", 1);
+	own.m.auth_account.v = 9;
+	uint64_t friend = bench_submit(&b, &single), user = bench_submit(&b, &own);
+	assert_int_equal(come_within(&b, friend, user, 20), 2);
+	/* The same after a restart, when the rows are read again. */
+	bench_close(&b);
+	bench_open(&b);
+	assert_int_equal(come_within(&b, friend, user, 20), 2);
+	bench_free(&b);
+}
+
 static void operator_sees_and_acts(void **state)
 {
 	AUTO(arena) struct arena a = ARENA_INIT(MIB(4));
@@ -615,6 +651,7 @@ int main(void)
 		cmocka_unit_test(report_to_nobody_ends),
 		cmocka_unit_test(other_servers_wait_for_a_relay),
 		cmocka_unit_test(killers_are_held),
+		cmocka_unit_test(one_sender_does_not_hold_up_others),
 		cmocka_unit_test(operator_sees_and_acts),
 		cmocka_unit_test(clerk_works_alone),
 		cmocka_unit_test(newer_file_is_refused),

@@ -17,15 +17,11 @@ void spool_batch_clear(struct spool_batch *b)
 	*b = SPOOL_BATCH_INIT;
 }
 
-struct picked {
-	VEC(struct spool_key) v;
-};
-
 /*
  * Mark up to max entries of a lane as in flight. While there are suspects, the lane first runs
  * empty and then flies them one by one: whoever kills it then is found, and the others are cleared.
  */
-static void pick(struct spool *sp, unsigned lane, size_t max, struct picked *out)
+static void pick(struct spool *sp, unsigned lane, size_t max, struct key_vec *out)
 {
 	LOCKED(&sp->schedule.lock);
 	schedule_advance(sp, clock_wall());
@@ -35,16 +31,12 @@ static void pick(struct spool *sp, unsigned lane, size_t max, struct picked *out
 			return;
 		struct entry *e = CONTAINER_OF(l->suspects.next, struct entry, link);
 		schedule_fly(sp, e);
-		*(struct spool_key *)vec_push(&out->v) = e->key;
+		*(struct spool_key *)vec_push(out) = e->key;
 		return;
 	}
 	if (l->n_flying == 1 && CONTAINER_OF(l->flying.next, struct entry, link)->crashes)
 		return;
-	while (out->v.n < max && !list_empty(&l->ready)) {
-		struct entry *e = CONTAINER_OF(l->ready.next, struct entry, link);
-		schedule_fly(sp, e);
-		*(struct spool_key *)vec_push(&out->v) = e->key;
-	}
+	schedule_next(sp, l, max, out);
 }
 
 static int by_key(const void *a, const void *b)
@@ -159,40 +151,40 @@ static int hold_damaged(struct spool *sp, const struct spool_key *keys, size_t n
 	return r;
 }
 
-static size_t same_number(const struct picked *p, size_t from)
+static size_t same_number(const struct key_vec *p, size_t from)
 {
 	size_t n = 1;
 
-	while (from + n < p->v.n && p->v.p[from + n].number == p->v.p[from].number)
+	while (from + n < p->n && p->p[from + n].number == p->p[from].number)
 		n++;
 	return n;
 }
 
-static int load_all(struct spool *sp, const struct picked *p, struct spool_batch *b,
+static int load_all(struct spool *sp, const struct key_vec *p, struct spool_batch *b,
 		    struct fail *why)
 {
 	struct wall_us soon = {clock_wall().v + SEC_US};
 
-	b->v = arena_array(&b->arena, struct spool_delivery, p->v.n);
+	b->v = arena_array(&b->arena, struct spool_delivery, p->n);
 	if (!b->v)
 		return fail_set(why, FAIL_LIMIT, NULL, "arena full at a batch");
 	SPOOL_DB(sp);
-	for (size_t i = 0, n; i < p->v.n; i += n) {
+	for (size_t i = 0, n; i < p->n; i += n) {
 		struct fail bad = FAIL_INIT;
 		n = same_number(p, i);
-		int r = load(sp, &p->v.p[i], n, &b->arena, &b->v[b->n], &bad);
+		int r = load(sp, &p->p[i], n, &b->arena, &b->v[b->n], &bad);
 		if (r == 1) {
 			b->n++;
 		} else if (r == 0) {
 			for (size_t k = 0; k < n; k++)
-				forget(sp, p->v.p[i + k]);
+				forget(sp, p->p[i + k]);
 		} else if (r == -FAIL_NOTFOUND || r == -FAIL_CORRUPT) {
-			r = hold_damaged(sp, &p->v.p[i], n, &bad);
+			r = hold_damaged(sp, &p->p[i], n, &bad);
 			if (r < 0)
 				return r;
 		} else {
 			/* No room for more in this batch, or a passing trouble: later. */
-			put_back(sp, &p->v.p[i], p->v.n - i, false, b->n > 0 ? clock_wall() : soon);
+			put_back(sp, &p->p[i], p->n - i, false, b->n > 0 ? clock_wall() : soon);
 			clerk_nudge(sp);
 			if (b->n > 0)
 				return 0;
@@ -207,17 +199,17 @@ static int load_all(struct spool *sp, const struct picked *p, struct spool_batch
 int spool_take(struct spool *sp, unsigned lane, size_t max_rcpts, struct spool_batch *b,
 	       struct fail *why)
 {
-	struct picked p = {0};
+	struct key_vec p = {0};
 
 	if (lane >= sp->c.lanes)
 		return fail_set(why, FAIL_BUG, NULL, "there is no lane %u", lane);
 	pick(sp, lane, max_rcpts, &p);
 	int r = 0;
-	if (p.v.n > 1)
-		qsort(p.v.p, p.v.n, sizeof *p.v.p, by_key);
-	if (p.v.n > 0)
+	if (p.n > 1)
+		qsort(p.p, p.n, sizeof *p.p, by_key);
+	if (p.n > 0)
 		r = load_all(sp, &p, b, why);
-	vec_clear(&p.v);
+	vec_clear(&p);
 	return r;
 }
 
@@ -238,7 +230,7 @@ static int note_crash(struct spool *sp, struct spool_key key, unsigned crashes, 
 
 void spool_lane_died(struct spool *sp, unsigned lane)
 {
-	struct picked flying = {0};
+	struct key_vec flying = {0};
 
 	if (lane >= sp->c.lanes)
 		return;
@@ -247,11 +239,11 @@ void spool_lane_died(struct spool *sp, unsigned lane)
 		LIST_EACH (&sp->schedule.lanes[lane].flying, n) {
 			struct entry *e = CONTAINER_OF(n, struct entry, link);
 			if (!e->settling) /* its outcome is known and waits to be written */
-				*(struct spool_key *)vec_push(&flying.v) = e->key;
+				*(struct spool_key *)vec_push(&flying) = e->key;
 		}
 	}
-	for (size_t i = 0; i < flying.v.n; i++) {
-		struct spool_key key = flying.v.p[i];
+	for (size_t i = 0; i < flying.n; i++) {
+		struct spool_key key = flying.p[i];
 		unsigned crashes = 0;
 		bool hold = false;
 		{
@@ -269,6 +261,6 @@ void spool_lane_died(struct spool *sp, unsigned lane)
 				    "spool: message %llu is held: its delivery ended %u workers",
 				    (unsigned long long)key.number, crashes);
 	}
-	vec_clear(&flying.v);
+	vec_clear(&flying);
 	schedule_announce(sp);
 }
