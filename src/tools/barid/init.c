@@ -389,6 +389,8 @@ static void next_steps(const struct setup *s)
 	(void)puts("\nNext:\n\n1. Start the server:");
 	if (systemd)
 		(void)puts("       systemctl enable --now barid");
+	else if (!file && access("/etc/init.d/barid", X_OK) == 0)
+		(void)puts("       service barid start");
 	else
 		(void)printf("       barid serve%s%s\n", file ? " -c " : "", file ? file : "");
 	(void)printf("2. Publish the DNS records below (again: barid dns%s%s).\n",
