@@ -317,6 +317,8 @@ static int copy_rows(struct engine *e, struct account_id account, uint64_t mailb
 		" (SELECT message FROM entry WHERE account = ?1 AND ?2 >= 0)",
 		"INSERT INTO body SELECT * FROM src.body WHERE id IN"
 		" (SELECT body FROM message WHERE account = ?1 AND ?2 >= 0)",
+		"INSERT INTO thread_key SELECT * FROM src.thread_key WHERE account = ?1"
+		" AND ?2 >= 0",
 	};
 	int r = db_begin(e->db, why);
 	for (size_t i = 0; r == 0 && i < ARRAY_LEN(sql); i++)
@@ -360,12 +362,19 @@ int store_archive_extract(struct store_archive *a, const char *source_path,
 
 /*
  * UIDVALIDITY: larger than the clock, so larger than anything the lost server gave (it took the
- * clock, too). The epoch is the clock: two restores of one backup differ as well.
+ * clock, too). The epoch is the clock: two restores of one backup differ as well. Ids of messages
+ * and mailboxes leap over those that the lost server may have given after the backup: a client that
+ * knows one of them (RFC 8474) must not find another message or mailbox under it.
  */
 static int raise_accounts(struct engine *e, const struct store_archive_raise *how, struct fail *why)
 {
 	int64_t now = how->now.v / SEC_US + AHEAD_S;
-	int r = RUN(e, "UPDATE account SET epoch = max(epoch + 1, ?1)", why, how->now.v);
+	int r = RUN(e,
+		    "UPDATE account SET epoch = max(epoch + 1, ?1),"
+		    " next_mailbox = next_mailbox + ?2",
+		    why, how->now.v, INT64_C(1000000));
+	if (r == 0)
+		r = RUN(e, "UPDATE sqlite_sequence SET seq = seq + ?1", why, INT64_C(1) << 40);
 	if (r < 0 || how->keep_uidvalidity)
 		return r;
 	r = RUN(e,

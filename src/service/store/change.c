@@ -249,7 +249,8 @@ static int copy_one(struct copying *c, const struct row_entry *old, struct fail 
 			      .size = old->size,
 			      .message = old->message,
 			      .created = c->acc->modseq,
-			      .modseq = c->acc->modseq};
+			      .modseq = c->acc->modseq,
+			      .saved = tx->now};
 	uint64_t left;
 	int r = translate(c, old->flags, &e.flags, why);
 	if (r < 0 ||

@@ -110,6 +110,7 @@ static int take_entry(void *arg, const struct row_entry *e)
 	n->digest += uid_digest(e->uid);
 	n->unseen += !(e->flags & STORE_SEEN);
 	n->deleted += (e->flags & STORE_DELETED) != 0;
+	n->deleted_size += e->flags & STORE_DELETED ? e->size : 0;
 	n->recent += e->uid >= m->row.first_recent;
 	if (!(e->flags & STORE_SEEN) && e->uid < m->row.unseen_hint)
 		return WRONG(c, "mailbox %llu: UID %u is unseen, hint %u", LLU(m->row.id.v), e->uid,
@@ -134,6 +135,9 @@ static int check_mailbox(struct checking *c, struct seen_mailbox *m)
 			     LLU(r->id.v), r->exists, n->exists, LLU(r->size), LLU(n->size),
 			     r->unseen, n->unseen, r->deleted, n->deleted, r->recent, n->recent,
 			     LLU(r->digest), LLU(n->digest));
+	if (r->deleted_size != n->deleted_size)
+		return WRONG(c, "mailbox %llu: deleted size %llu/%llu", LLU(r->id.v),
+			     LLU(r->deleted_size), LLU(n->deleted_size));
 	if (r->highestmodseq > c->acc.modseq || r->uidvalidity > c->acc.uidvalidity ||
 	    r->id.v >= c->acc.next_mailbox)
 		return WRONG(c, "mailbox %llu is ahead of its account", LLU(r->id.v));

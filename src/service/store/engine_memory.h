@@ -11,7 +11,7 @@
 #include "base/vec.h"
 #include "service/store/store_engine.h"
 
-enum table { ACCOUNT, MAILBOX, KEYWORD, SUBSCRIPTION, ENTRY, MESSAGE, BODY, RECEIPT, TABLES };
+enum table { ACCOUNT, MAILBOX, KEYWORD, SUBSCRIPTION, ENTRY, MESSAGE, BODY, THREAD, RECEIPT, TABLES };
 
 struct key {
 	uint64_t v[4];
@@ -77,6 +77,11 @@ int mem_body_set_refs(struct engine *e, struct account_id a, uint64_t id, uint64
 int mem_body_remove(struct engine *e, struct account_id a, uint64_t id, struct fail *why);
 int mem_body_each(struct engine *e, struct account_id a, bool files_only, body_fn fn, void *arg,
 		  struct fail *why);
+int mem_thread_find(struct engine *e, struct account_id a, uint64_t key, uint64_t *ret,
+		    struct fail *why);
+int mem_thread_add(struct engine *e, struct account_id a, uint64_t key, uint64_t thread,
+		   struct fail *why);
+int mem_thread_left(struct engine *e, struct account_id a, uint64_t thread, struct fail *why);
 int mem_receipt_find(struct engine *e, struct account_id a, const struct store_receipt *r,
 		     struct fail *why);
 int mem_receipt_add(struct engine *e, struct account_id a, const struct store_receipt *r,

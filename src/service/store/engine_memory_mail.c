@@ -250,6 +250,56 @@ int mem_body_each(struct engine *e, struct account_id a, bool files_only, body_f
 	return 0;
 }
 
+/* ---- threads: by key; the last message is found by a scan ------------------------------------- */
+
+int mem_thread_find(struct engine *e, struct account_id a, uint64_t key, uint64_t *ret,
+		    struct fail *why)
+{
+	(void)why;
+	const struct record *r = mem_find(e, THREAD, KEY(a.v, key));
+	*ret = 0;
+	if (r)
+		memcpy(ret, r->p, sizeof *ret);
+	return 0;
+}
+
+int mem_thread_add(struct engine *e, struct account_id a, uint64_t key, uint64_t thread,
+		   struct fail *why)
+{
+	(void)why;
+	if (!mem_find(e, THREAD, KEY(a.v, key)))
+		mem_put(e, THREAD, KEY(a.v, key), ROW(thread), STR_NULL);
+	return 0;
+}
+
+static bool thread_is_used(struct engine *e, struct account_id a, uint64_t thread)
+{
+	size_t i = mem_lower(e, MESSAGE, &KEY(a.v));
+	for (const struct record *r; (r = mem_next(e, MESSAGE, a, &i));) {
+		struct memory_message m = message_of(r);
+		if (m.row.id == thread || m.row.thread == thread)
+			return true;
+	}
+	return false;
+}
+
+int mem_thread_left(struct engine *e, struct account_id a, uint64_t thread, struct fail *why)
+{
+	(void)why;
+	if (thread_is_used(e, a, thread))
+		return 0;
+	size_t i = mem_lower(e, THREAD, &KEY(a.v));
+	for (const struct record *r; (r = mem_next(e, THREAD, a, &i));) {
+		uint64_t of;
+		memcpy(&of, r->p, sizeof of);
+		if (of != thread)
+			continue;
+		mem_drop(e, THREAD, r->key);
+		i--;
+	}
+	return 0;
+}
+
 /* ---- receipts: found by a scan ------------------------------------------------------------- */
 
 static const struct record *find_receipt(const struct engine *e, struct account_id a,

@@ -56,6 +56,18 @@ static const struct db_migration steps[] = {
 	 "CREATE TABLE outbox(id INTEGER PRIMARY KEY AUTOINCREMENT, account INTEGER NOT NULL,"
 	 " created INTEGER NOT NULL, kind INTEGER NOT NULL, sender TEXT NOT NULL,"
 	 " rcpts BLOB NOT NULL, prefix BLOB, body INTEGER NOT NULL);"},
+	{"threads, save dates, zones, size of what is marked deleted",
+	 "ALTER TABLE message ADD COLUMN zone INTEGER NOT NULL DEFAULT 0;"
+	 "ALTER TABLE message ADD COLUMN thread INTEGER;"
+	 "CREATE INDEX message_thread ON message(thread) WHERE thread IS NOT NULL;"
+	 "ALTER TABLE entry ADD COLUMN saved INTEGER NOT NULL DEFAULT 0;"
+	 "CREATE TABLE thread_key(account INTEGER NOT NULL, key INTEGER NOT NULL,"
+	 " thread INTEGER NOT NULL, PRIMARY KEY(account, key)) WITHOUT ROWID;"
+	 "CREATE INDEX thread_key_thread ON thread_key(thread);"
+	 "ALTER TABLE mailbox ADD COLUMN deleted_size INTEGER NOT NULL DEFAULT 0;"
+	 "UPDATE mailbox SET deleted_size = (SELECT coalesce(sum(e.size), 0) FROM entry e"
+	 " WHERE e.account = mailbox.account AND e.mailbox = mailbox.id AND e.expunged = 0"
+	 " AND (e.flags & 4) != 0) WHERE deleted > 0;"},
 };
 
 /* ---- helpers ------------------------------------------------------------------------------- */
@@ -218,6 +230,7 @@ static int sqlite_account_wipe(struct engine *e, struct account_id a, struct fai
 		"DELETE FROM mailbox WHERE account = ?1",
 		"DELETE FROM subscription WHERE account = ?1",
 		"DELETE FROM receipt WHERE account = ?1",
+		"DELETE FROM thread_key WHERE account = ?1",
 		"DELETE FROM outbox WHERE account = ?1",
 		"DELETE FROM account WHERE id = ?1",
 	};
@@ -234,8 +247,8 @@ static int sqlite_account_wipe(struct engine *e, struct account_id a, struct fai
 #define MAILBOX_COLUMNS                                                                            \
 	"id, uidvalidity, uidnext, num_exists, unseen, deleted, recent, size, digest,"             \
 	" highestmodseq, flags_modseq, expunge_modseq, floor_modseq, first_recent, unseen_hint,"   \
-	" special_use, noselect, created_modseq, deleted_modseq, deleted_at"
-#define MAILBOX_AFTER 20 /* the next column */
+	" special_use, noselect, created_modseq, deleted_modseq, deleted_at, deleted_size"
+#define MAILBOX_AFTER 21 /* the next column */
 
 static struct row_mailbox mailbox_row(struct db_stmt *st)
 {
@@ -260,6 +273,7 @@ static struct row_mailbox mailbox_row(struct db_stmt *st)
 		.created_modseq = db_col_u64(st, 17),
 		.deleted_modseq = db_col_u64(st, 18),
 		.deleted_at = {db_col_i64(st, 19)},
+		.deleted_size = db_col_u64(st, 20),
 	};
 }
 
@@ -305,9 +319,9 @@ static int sqlite_mailbox_add(struct engine *e, struct account_id a, const struc
 {
 	struct db_stmt *st;
 	int r = db_stmt(e->db,
-			"INSERT INTO mailbox(account, name, " MAILBOX_COLUMNS ") VALUES(?1, ?22,"
+			"INSERT INTO mailbox(account, name, " MAILBOX_COLUMNS ") VALUES(?1, ?23,"
 			" ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17,"
-			" ?18, ?19, ?20, ?21)",
+			" ?18, ?19, ?20, ?21, ?22)",
 			&st, why);
 	if (r < 0)
 		return r;
@@ -315,8 +329,8 @@ static int sqlite_mailbox_add(struct engine *e, struct account_id a, const struc
 	     row->deleted, row->recent, I64(row->size), I64(row->digest), I64(row->highestmodseq),
 	     I64(row->flags_modseq), I64(row->expunge_modseq), I64(row->floor_modseq),
 	     row->first_recent, row->unseen_hint, row->use, row->noselect, I64(row->created_modseq),
-	     I64(row->deleted_modseq), row->deleted_at.v);
-	db_bind_text(st, 22, name);
+	     I64(row->deleted_modseq), row->deleted_at.v, I64(row->deleted_size));
+	db_bind_text(st, 23, name);
 	return db_run(st, why);
 }
 
@@ -328,13 +342,14 @@ static int sqlite_mailbox_set(struct engine *e, struct account_id a, const struc
 		    "UPDATE mailbox SET uidnext = ?3, num_exists = ?4, unseen = ?5, deleted = ?6,"
 		    " recent = ?7, size = ?8, digest = ?9, highestmodseq = ?10,"
 		    " flags_modseq = ?11, expunge_modseq = ?12, floor_modseq = ?13,"
-		    " first_recent = ?14, unseen_hint = ?15, special_use = ?16, uidvalidity = ?17"
+		    " first_recent = ?14, unseen_hint = ?15, special_use = ?16, uidvalidity = ?17,"
+		    " deleted_size = ?18"
 		    " WHERE account = ?1 AND id = ?2",
 		    why, I64(a.v), I64(row->id.v), row->uidnext, row->exists, row->unseen,
 		    row->deleted, row->recent, I64(row->size), I64(row->digest),
 		    I64(row->highestmodseq), I64(row->flags_modseq), I64(row->expunge_modseq),
 		    I64(row->floor_modseq), row->first_recent, row->unseen_hint, row->use,
-		    row->uidvalidity);
+		    row->uidvalidity, I64(row->deleted_size));
 	if (r < 0 || row->deleted_modseq == 0)
 		return r;
 	return RUN(e,
@@ -525,6 +540,9 @@ const struct engine_ops engine_sqlite = {
 	.body_set_refs = sqlite_body_set_refs,
 	.body_remove = sqlite_body_remove,
 	.body_each = sqlite_body_each,
+	.thread_find = sqlite_thread_find,
+	.thread_add = sqlite_thread_add,
+	.thread_left = sqlite_thread_left,
 	.receipt_find = sqlite_receipt_find,
 	.receipt_add = sqlite_receipt_add,
 	.receipt_remove = sqlite_receipt_remove,

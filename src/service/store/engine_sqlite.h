@@ -64,6 +64,11 @@ int sqlite_body_set_refs(struct engine *e, struct account_id a, uint64_t id, uin
 int sqlite_body_remove(struct engine *e, struct account_id a, uint64_t id, struct fail *why);
 int sqlite_body_each(struct engine *e, struct account_id a, bool files_only, body_fn fn, void *arg,
 		     struct fail *why);
+int sqlite_thread_find(struct engine *e, struct account_id a, uint64_t key, uint64_t *ret,
+		       struct fail *why);
+int sqlite_thread_add(struct engine *e, struct account_id a, uint64_t key, uint64_t thread,
+		      struct fail *why);
+int sqlite_thread_left(struct engine *e, struct account_id a, uint64_t thread, struct fail *why);
 int sqlite_receipt_find(struct engine *e, struct account_id a, const struct store_receipt *r,
 			struct fail *why);
 int sqlite_receipt_add(struct engine *e, struct account_id a, const struct store_receipt *r,

@@ -9,9 +9,10 @@
 int sqlite_entry_add(struct engine *e, struct account_id a, struct mailbox_id m,
 		     const struct row_entry *row, struct fail *why)
 {
-	return RUN(e, "INSERT INTO entry VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)", why,
+	return RUN(e, "INSERT INTO entry VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)", why,
 		   I64(a.v), I64(m.v), row->uid, I64(row->message), I64(row->flags), row->size,
-		   I64(row->created), I64(row->modseq), I64(row->expunged), row->expunged_at.v);
+		   I64(row->created), I64(row->modseq), I64(row->expunged), row->expunged_at.v,
+		   row->saved.v);
 }
 
 /* As with mailboxes: the index of expunged entries is touched by expunges only. */
@@ -37,7 +38,7 @@ int sqlite_entry_remove(struct engine *e, struct account_id a, struct mailbox_id
 		   I64(a.v), I64(m.v), uid);
 }
 
-#define ENTRY_COLUMNS "uid, message, flags, size, created, modseq, expunged, expunged_at"
+#define ENTRY_COLUMNS "uid, message, flags, size, created, modseq, expunged, expunged_at, saved"
 
 static struct row_entry entry_row(struct db_stmt *st)
 {
@@ -50,6 +51,7 @@ static struct row_entry entry_row(struct db_stmt *st)
 		.modseq = db_col_u64(st, 5),
 		.expunged = db_col_u64(st, 6),
 		.expunged_at = {db_col_i64(st, 7)},
+		.saved = {db_col_i64(st, 8)},
 	};
 }
 
@@ -134,8 +136,8 @@ int sqlite_entry_expired(struct engine *e, const struct expired_range *range, ex
 	BIND(st, range->before.v, I64(range->account.v), I64(range->max));
 	while ((r = db_step(st, why)) > 0) {
 		struct row_entry row = entry_row(st);
-		r = fn(arg, (struct account_id){db_col_u64(st, 8)},
-		       (struct mailbox_id){db_col_u64(st, 9)}, &row);
+		r = fn(arg, (struct account_id){db_col_u64(st, 9)},
+		       (struct mailbox_id){db_col_u64(st, 10)}, &row);
 		if (r < 0)
 			break;
 	}
@@ -151,7 +153,8 @@ int sqlite_message_add(struct engine *e, struct account_id a, const struct row_m
 	struct db_stmt *st;
 	int r = db_stmt(e->db,
 			"INSERT INTO message(account, size, body_size, internaldate, saved, body,"
-			" sha256, prefix, map) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+			" sha256, prefix, map, zone, thread)"
+			" VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
 			&st, why);
 	if (r < 0)
 		return r;
@@ -162,6 +165,9 @@ int sqlite_message_add(struct engine *e, struct account_id a, const struct row_m
 		db_bind_blob(st, 8, row->prefix);
 	if (row->map.n > 0)
 		db_bind_blob(st, 9, row->map);
+	db_bind_i64(st, 10, row->zone_min);
+	if (row->thread)
+		db_bind_i64(st, 11, I64(row->thread));
 	r = db_run(st, why);
 	if (r == 0)
 		*ret_id = (uint64_t)db_last_rowid(e->db);
@@ -173,9 +179,9 @@ int sqlite_message_get(struct engine *e, struct account_id a, uint64_t id, unsig
 		       struct row_message *ret, struct fail *why)
 {
 	static const char small[] = "SELECT account, size, body_size, sha256, internaldate, saved,"
-				    " body FROM message WHERE id = ?1";
+				    " body, zone, thread FROM message WHERE id = ?1";
 	static const char all[] = "SELECT account, size, body_size, sha256, internaldate, saved,"
-				  " body, prefix, map FROM message WHERE id = ?1";
+				  " body, zone, thread, prefix, map FROM message WHERE id = ?1";
 	bool strings = columns & (STORE_COL_PREFIX | STORE_COL_MAP);
 	struct db_stmt *st;
 	int r = db_stmt(e->db, strings ? all : small, &st, why);
@@ -196,12 +202,14 @@ int sqlite_message_get(struct engine *e, struct account_id a, uint64_t id, unsig
 		.internaldate = {db_col_i64(st, 4)},
 		.saved = {db_col_i64(st, 5)},
 		.body = db_col_u64(st, 6),
+		.zone_min = (int16_t)db_col_i64(st, 7),
+		.thread = db_col_u64(st, 8),
 	};
 	struct str sum = db_col_blob(st, 3);
 	memcpy(ret->sha256, sum.p, MIN(sum.n, sizeof ret->sha256));
 	if (strings) {
-		ret->prefix = db_col_blob(st, 7);
-		ret->map = db_col_blob(st, 8);
+		ret->prefix = db_col_blob(st, 9);
+		ret->map = db_col_blob(st, 10);
 	} else {
 		db_reset(st);
 	}
@@ -373,6 +381,41 @@ int sqlite_body_each(struct engine *e, struct account_id a, bool files_only, bod
 	}
 	db_reset(st);
 	return r;
+}
+
+/* ---- threads ------------------------------------------------------------------------------- */
+
+int sqlite_thread_find(struct engine *e, struct account_id a, uint64_t key, uint64_t *ret,
+		       struct fail *why)
+{
+	struct db_stmt *st;
+	int r = db_stmt(e->db, "SELECT thread FROM thread_key WHERE account = ?1 AND key = ?2", &st,
+			why);
+	if (r < 0)
+		return r;
+	BIND(st, I64(a.v), I64(key));
+	r = db_step(st, why);
+	if (r < 0)
+		return r;
+	*ret = r > 0 ? db_col_u64(st, 0) : 0;
+	db_reset(st);
+	return 0;
+}
+
+int sqlite_thread_add(struct engine *e, struct account_id a, uint64_t key, uint64_t thread,
+		      struct fail *why)
+{
+	return RUN(e, "INSERT INTO thread_key VALUES(?1, ?2, ?3) ON CONFLICT DO NOTHING", why,
+		   I64(a.v), I64(key), I64(thread));
+}
+
+int sqlite_thread_left(struct engine *e, struct account_id a, uint64_t thread, struct fail *why)
+{
+	return RUN(e,
+		   "DELETE FROM thread_key WHERE thread = ?1 AND account = ?2"
+		   " AND NOT EXISTS (SELECT 1 FROM message WHERE id = ?1)"
+		   " AND NOT EXISTS (SELECT 1 FROM message WHERE thread = ?1)",
+		   why, I64(thread), I64(a.v));
 }
 
 /* ---- receipts ------------------------------------------------------------------------------ */

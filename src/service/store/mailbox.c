@@ -33,6 +33,7 @@ static int fill_counters(struct part *p, struct account_id a, const struct row_m
 		.unseen = row->unseen,
 		.deleted = row->deleted,
 		.size = row->size,
+		.deleted_size = row->deleted_size,
 		.uidnext = {row->uidnext},
 		.uidvalidity = row->uidvalidity,
 		.highestmodseq = {row->highestmodseq},

@@ -29,7 +29,9 @@ int store_read_begin(struct store_view *v, const struct store_set *set, unsigned
 	r->v = v;
 	r->set = *set;
 	r->columns =
-		columns & (STORE_COL_PREFIX | STORE_COL_MAP) ? columns | STORE_COL_DATES : columns;
+		columns & (STORE_COL_PREFIX | STORE_COL_MAP | STORE_COL_SAVED)
+			? columns | STORE_COL_DATES
+			: columns;
 	r->since = since.v;
 	r->arena = ARENA_INIT(BATCH_BYTES + STORE_MAP_MAX + STORE_PREFIX_MAX + KIB(64));
 	*ret = r;
@@ -90,6 +92,22 @@ static int next_batch(struct store_reader *r, struct fail *why)
 	return res;
 }
 
+static int take_saved(void *arg, const struct row_entry *row)
+{
+	struct store_message *m = arg;
+	if (row->saved.v)
+		m->saved = row->saved;
+	return 0;
+}
+
+static int read_saved(struct store_reader *r, struct store_message *m, struct fail *why)
+{
+	const struct store_view_info *info = &r->v->info;
+	struct part *p = r->v->box->part;
+	struct uid_range one = {info->account, info->mailbox, m->uid.v, m->uid.v};
+	return p->store->ops->entry_each(p->e, &one, take_saved, m, why);
+}
+
 static int read_row(struct store_reader *r, struct store_message *m, struct fail *why)
 {
 	struct part *p = r->v->box->part;
@@ -102,12 +120,14 @@ static int read_row(struct store_reader *r, struct store_message *m, struct fail
 		return fail_set(why, FAIL_GONE, NULL, "message %llu is gone",
 				(unsigned long long)m->id.v);
 	m->internaldate = row.internaldate;
+	m->zone_min = row.zone_min;
 	m->saved = row.saved;
+	m->thread.v = row.thread ? row.thread : m->id.v;
 	m->body_size = row.body_size;
 	memcpy(m->sha256, row.sha256, sizeof m->sha256);
 	m->prefix = r->columns & STORE_COL_PREFIX ? arena_str(&r->arena, row.prefix) : STR_NULL;
 	m->map = r->columns & STORE_COL_MAP ? arena_str(&r->arena, row.map) : STR_NULL;
-	return 0;
+	return r->columns & STORE_COL_SAVED ? read_saved(r, m, why) : 0;
 }
 
 /* More rows of the batch, as many as fit at once. */

@@ -173,6 +173,7 @@ struct store_counters {
 	uint32_t unseen;  /* messages without \Seen */
 	uint32_t deleted; /* messages with \Deleted */
 	uint64_t size;	  /* sum of message sizes */
+	uint64_t deleted_size; /* of those with \Deleted */
 	struct uid uidnext;
 	uint32_t uidvalidity;
 	struct modseq highestmodseq;
@@ -299,6 +300,7 @@ struct store_append_message {
 	struct store_content content;
 	struct store_flagset flags;
 	struct wall_us internaldate; /* {0} = now */
+	int16_t zone_min;	     /* its offset from UTC, to be told again */
 };
 struct store_append_result {
 	struct mailbox_id mailbox;

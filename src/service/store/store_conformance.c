@@ -341,6 +341,7 @@ static void test_body_file(void **state)
 }
 
 #include "service/store/store_conformance_views.c"
+#include "service/store/store_conformance_ids.c"
 
 #define CONFORMANCE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 #define CONFORMANCE_TESTS                                                                          \
@@ -356,4 +357,6 @@ static void test_body_file(void **state)
 		CONFORMANCE(test_account_delete), CONFORMANCE(test_export),                        \
 		CONFORMANCE(test_watch), CONFORMANCE(test_vanished), CONFORMANCE(test_deliver),    \
 		CONFORMANCE(test_deliver_batch), CONFORMANCE(test_body_lives_as_long_as_needed),   \
-		CONFORMANCE(test_random_clients)
+		CONFORMANCE(test_random_clients), CONFORMANCE(test_threads),                       \
+		CONFORMANCE(test_thread_ends), CONFORMANCE(test_saved_and_zone),                   \
+		CONFORMANCE(test_deleted_size)

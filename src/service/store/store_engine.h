@@ -34,6 +34,7 @@ struct row_mailbox {
 	uint32_t exists, unseen, deleted;
 	uint32_t recent; /* live messages from first_recent on */
 	uint64_t size;
+	uint64_t deleted_size; /* of messages with \Deleted */
 	uint64_t digest; /* sum of uid_digest() of live messages */
 	uint64_t highestmodseq;
 	uint64_t flags_modseq;	 /* last flag change */
@@ -67,6 +68,8 @@ struct row_message {
 	uint64_t body_size;
 	unsigned char sha256[32];
 	struct wall_us internaldate, saved;
+	int16_t zone_min; /* of internaldate, as the client gave it */
+	uint64_t thread;  /* the message that began it; 0 = this one */
 	uint64_t body;
 	struct str prefix, map;
 };
@@ -80,6 +83,7 @@ struct row_entry {
 	uint64_t modseq;   /* last change */
 	uint64_t expunged; /* modseq, 0 = live */
 	struct wall_us expunged_at;
+	struct wall_us saved; /* in this mailbox; 0 = when the message was */
 };
 
 /* UIDs [lo, hi] of a mailbox. */
@@ -209,6 +213,15 @@ struct engine_ops {
 	/* bytes is empty; by id, or files only in any order */
 	int (*body_each)(struct engine *e, struct account_id a, bool files_only, body_fn fn,
 			 void *arg, struct fail *why);
+
+	/* Which thread a key (thread.c) belongs to; 0 = none. Keys are added once. */
+	int (*thread_find)(struct engine *e, struct account_id a, uint64_t key, uint64_t *ret,
+			   struct fail *why);
+	int (*thread_add)(struct engine *e, struct account_id a, uint64_t key, uint64_t thread,
+			  struct fail *why);
+	/* A message of the thread was removed: if it was the last one, its keys go. */
+	int (*thread_left)(struct engine *e, struct account_id a, uint64_t thread,
+			   struct fail *why);
 
 	int (*receipt_find)(struct engine *e, struct account_id a, const struct store_receipt *r,
 			    struct fail *why);

@@ -223,6 +223,22 @@ uint64_t content_size(const struct store_content *c); /* prefix + body */
 MUST_CHECK int content_check(const struct store_content *c, struct fail *why);
 MUST_CHECK int quota_check(const struct row_account *acc, const struct store_quota *q,
 			   uint64_t bytes, uint64_t messages, struct fail *why);
+
+/* thread.c: what a message shares with others of its thread. */
+#define THREAD_KEYS_MAX 24
+struct thread_keys {
+	size_t n;
+	uint64_t key[THREAD_KEYS_MAX];
+	uint64_t thread[THREAD_KEYS_MAX]; /* of each key, by tx_thread_find; 0 = none */
+};
+void thread_keys_of(const struct store_content *c, struct thread_keys *ret);
+/* The oldest thread of the keys, 0 = none: then the message begins one. */
+MUST_CHECK int tx_thread_find(struct tx *tx, struct account_id a, struct thread_keys *keys,
+			      uint64_t *ret, struct fail *why);
+/* The keys that have no thread get this one. */
+MUST_CHECK int tx_thread_add(struct tx *tx, struct account_id a, const struct thread_keys *keys,
+			     uint64_t thread, struct fail *why);
+
 /* An entry is gone for good: drop what only it used. */
 MUST_CHECK int tx_message_drop(struct tx *tx, struct account_id a, uint64_t message,
 			       struct store_purge_result *count, struct fail *why);

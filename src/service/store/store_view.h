@@ -149,9 +149,10 @@ MUST_CHECK int store_view_seq(struct store_view *v, struct uid uid, uint32_t *re
 /* ---- reading ----------------------------------------------------------------------------- */
 
 enum store_column {
-	STORE_COL_DATES = 1u << 0,  /* internaldate, saved, body_size, sha256: one row read */
+	STORE_COL_DATES = 1u << 0,  /* internaldate, thread, body_size, sha256: one row read */
 	STORE_COL_PREFIX = 1u << 1, /* prefix (and the above) */
 	STORE_COL_MAP = 1u << 2,    /* message map (and DATES) */
+	STORE_COL_SAVED = 1u << 3,  /* saved (and DATES): one more row read */
 };
 
 struct store_message {
@@ -163,7 +164,12 @@ struct store_message {
 	uint32_t size; /* RFC822.SIZE: prefix + body; all above come from memory */
 	/* valid with the column asked for */
 	struct wall_us internaldate;
-	struct wall_us saved;
+	int16_t zone_min; /* of internaldate: what the client gave, 0 otherwise */
+	struct wall_us saved; /* when it came into this mailbox (RFC 8514) */
+	/* The message that began the thread, also when it is gone: messages that share a
+	 * Message-ID, In-Reply-To or References value and the base subject are in one. Never
+	 * changes. */
+	struct message_id thread;
 	uint64_t body_size;
 	unsigned char sha256[32]; /* of the body */
 	struct str prefix;

@@ -190,8 +190,10 @@ static void count(struct tx_box *b, struct row_account *acc, const struct row_en
 	row->digest += by > 0 ? uid_digest(e->uid) : -uid_digest(e->uid);
 	if (!(e->flags & STORE_SEEN))
 		row->unseen += one;
-	if (e->flags & STORE_DELETED)
+	if (e->flags & STORE_DELETED) {
 		row->deleted += one;
+		row->deleted_size += by > 0 ? e->size : -(uint64_t)e->size;
+	}
 	if (e->uid >= row->first_recent)
 		row->recent += one;
 	acc->bytes += by > 0 ? e->size : -(uint64_t)e->size;
@@ -254,8 +256,10 @@ int tx_entry_flags(struct tx *tx, struct tx_box *b, struct row_entry *e, uint64_
 		return r;
 	if (differ & STORE_SEEN)
 		row->unseen += flags & STORE_SEEN ? UINT32_MAX : 1;
-	if (differ & STORE_DELETED)
+	if (differ & STORE_DELETED) {
 		row->deleted += flags & STORE_DELETED ? 1 : UINT32_MAX;
+		row->deleted_size += flags & STORE_DELETED ? e->size : -(uint64_t)e->size;
+	}
 	if ((differ & STORE_SEEN) && !(flags & STORE_SEEN))
 		row->unseen_hint = MIN(row->unseen_hint, e->uid);
 	row->highestmodseq = row->flags_modseq = modseq;
@@ -333,15 +337,20 @@ int tx_put(struct tx *tx, struct row_account *acc, struct tx_box *b,
 	struct row_message m = {
 		.size = (uint32_t)content_size(c),
 		.internaldate = in->internaldate.v ? in->internaldate : tx->now,
+		.zone_min = in->zone_min,
 		.saved = tx->now,
 		.prefix = c->prefix,
 		.map = c->map,
 	};
 	struct row_entry e = {
 		.uid = b->row.uidnext, .size = m.size, .created = modseq, .modseq = modseq};
+	struct thread_keys keys;
+	thread_keys_of(c, &keys);
 	int r = tx_flags(tx, b, &in->flags, true, &e.flags, why);
 	if (r < 0 || (r = put_body(tx, b->account, c, &m, why)) < 0 ||
-	    (r = tx->ops->message_add(tx->e, b->account, &m, &e.message, why)) < 0)
+	    (r = tx_thread_find(tx, b->account, &keys, &m.thread, why)) < 0 ||
+	    (r = tx->ops->message_add(tx->e, b->account, &m, &e.message, why)) < 0 ||
+	    (r = tx_thread_add(tx, b->account, &keys, m.thread ? m.thread : e.message, why)) < 0)
 		return r;
 	return tx_entry_add(tx, acc, b, &e, why);
 }
@@ -383,5 +392,7 @@ int tx_message_drop(struct tx *tx, struct account_id a, uint64_t message,
 				(unsigned long long)message);
 	r = tx->ops->message_remove(tx->e, a, message, why);
 	n->messages++;
+	if (r == 0)
+		r = tx->ops->thread_left(tx->e, a, m.thread ? m.thread : message, why);
 	return r < 0 ? r : drop_body(tx, a, m.body, n, why);
 }
