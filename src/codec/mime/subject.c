@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "codec/mime/subject.h"
 
-static const char *const words[] = {"re", "fw", "fwd", "aw", "antw", "wg", "sv",
-				    "vs", "tr", "rv",  "enc", "odp", "ynt"};
+static const char *const words[] = {"re", "fw", "fwd", "aw",  "antw", "wg", "sv",
+				    "vs", "tr", "rv",  "enc", "odp",  "ynt"};
 
 static bool is_blank(char c)
 {

@@ -11,7 +11,18 @@
 #include "base/vec.h"
 #include "service/store/store_engine.h"
 
-enum table { ACCOUNT, MAILBOX, KEYWORD, SUBSCRIPTION, ENTRY, MESSAGE, BODY, THREAD, RECEIPT, TABLES };
+enum table {
+	ACCOUNT,
+	MAILBOX,
+	KEYWORD,
+	SUBSCRIPTION,
+	ENTRY,
+	MESSAGE,
+	BODY,
+	THREAD,
+	RECEIPT,
+	TABLES
+};
 
 struct key {
 	uint64_t v[4];

@@ -250,7 +250,8 @@ int mem_body_each(struct engine *e, struct account_id a, bool files_only, body_f
 	return 0;
 }
 
-/* ---- threads: by key; the last message is found by a scan ------------------------------------- */
+/* ---- threads: by key; the last message is found by a scan -------------------------------------
+ */
 
 int mem_thread_find(struct engine *e, struct account_id a, uint64_t key, uint64_t *ret,
 		    struct fail *why)

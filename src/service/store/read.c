@@ -28,10 +28,9 @@ int store_read_begin(struct store_view *v, const struct store_set *set, unsigned
 	struct store_reader *r = xcalloc(1, sizeof *r);
 	r->v = v;
 	r->set = *set;
-	r->columns =
-		columns & (STORE_COL_PREFIX | STORE_COL_MAP | STORE_COL_SAVED)
-			? columns | STORE_COL_DATES
-			: columns;
+	r->columns = columns & (STORE_COL_PREFIX | STORE_COL_MAP | STORE_COL_SAVED)
+			     ? columns | STORE_COL_DATES
+			     : columns;
 	r->since = since.v;
 	r->arena = ARENA_INIT(BATCH_BYTES + STORE_MAP_MAX + STORE_PREFIX_MAX + KIB(64));
 	*ret = r;

@@ -169,10 +169,10 @@ struct store_quota {
 
 struct store_counters {
 	uint32_t exists;
-	uint32_t recent;  /* what a session that selects now would see as recent */
-	uint32_t unseen;  /* messages without \Seen */
-	uint32_t deleted; /* messages with \Deleted */
-	uint64_t size;	  /* sum of message sizes */
+	uint32_t recent;       /* what a session that selects now would see as recent */
+	uint32_t unseen;       /* messages without \Seen */
+	uint32_t deleted;      /* messages with \Deleted */
+	uint64_t size;	       /* sum of message sizes */
 	uint64_t deleted_size; /* of those with \Deleted */
 	struct uid uidnext;
 	uint32_t uidvalidity;

@@ -340,8 +340,8 @@ static void test_body_file(void **state)
 	FAILS(store_append(w->s, &a, &res, &w->why), FAIL_BUG);
 }
 
-#include "service/store/store_conformance_views.c"
 #include "service/store/store_conformance_ids.c"
+#include "service/store/store_conformance_views.c"
 
 #define CONFORMANCE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 #define CONFORMANCE_TESTS                                                                          \

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * store_conformance_ids.c - the third part of store_conformance.c: threads, save dates, zones, sizes
- * of what is marked deleted.
+ * store_conformance_ids.c - the third part of store_conformance.c: threads, save dates, zones,
+ * sizes of what is marked deleted.
  */
 #include "codec/mime/index.h"
 
@@ -15,8 +15,8 @@ static uint32_t put_indexed(struct world *w, const char *mailbox, const char *te
 	mime_index_feed(ix, str_c(text));
 	OK(mime_index_finish(ix, &map, &w->why));
 	OK(mime_map_write(map, &bytes));
-	struct store_append_message m = {
-		.content = {.bytes = str_c(text), .map = buf_str(&bytes)}, .zone_min = -90};
+	struct store_append_message m = {.content = {.bytes = str_c(text), .map = buf_str(&bytes)},
+					 .zone_min = -90};
 	struct store_append a = {
 		.account = ALICE, .mailbox = str_c(mailbox), .messages = &m, .n = 1};
 	struct store_append_result res;

@@ -35,7 +35,7 @@ struct row_mailbox {
 	uint32_t recent; /* live messages from first_recent on */
 	uint64_t size;
 	uint64_t deleted_size; /* of messages with \Deleted */
-	uint64_t digest; /* sum of uid_digest() of live messages */
+	uint64_t digest;       /* sum of uid_digest() of live messages */
 	uint64_t highestmodseq;
 	uint64_t flags_modseq;	 /* last flag change */
 	uint64_t expunge_modseq; /* last expunge */

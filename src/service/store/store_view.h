@@ -164,7 +164,7 @@ struct store_message {
 	uint32_t size; /* RFC822.SIZE: prefix + body; all above come from memory */
 	/* valid with the column asked for */
 	struct wall_us internaldate;
-	int16_t zone_min; /* of internaldate: what the client gave, 0 otherwise */
+	int16_t zone_min;     /* of internaldate: what the client gave, 0 otherwise */
 	struct wall_us saved; /* when it came into this mailbox (RFC 8514) */
 	/* The message that began the thread, also when it is gone: messages that share a
 	 * Message-ID, In-Reply-To or References value and the base subject are in one. Never
