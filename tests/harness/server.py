@@ -333,7 +333,7 @@ class Serve(Server):
 
     def write_conf(self):
         with open(self.conf_file, "w", encoding="utf-8") as f:
-            f.write(f"hostname = mail.{DOMAIN}\nstate_dir = {self.dir}\n{self.conf(self)}\n"
+            f.write(f"hostname = mail.{DOMAIN}\nstate_dir = {self.dir}\nlog_to = both\n{self.conf(self)}\n"
                     f"[tls]\ncertificate = {self.dir}/tls/cert.pem\nkey = {self.dir}/tls/key.pem\n")
 
     def start(self, prefix=(), timeout=None):

@@ -4,8 +4,8 @@
  *
  * RFC 2920. What the line framer delivered together travels together: for each line one byte that
  * says how it ended, the line, LF. A batch ends behind the first line after which the bytes that
- * follow may be something else than commands (DATA, BDAT, STARTTLS, AUTH, QUIT), so edge never
- * frames message content as lines.
+ * follow may be something else than commands (DATA, BDAT, STARTTLS, AUTH, QUIT, XCLIENT), so edge
+ * never frames message content as lines.
  */
 #ifndef BARID_CODEC_SMTP_SMTP_BATCH_H
 #define BARID_CODEC_SMTP_SMTP_BATCH_H

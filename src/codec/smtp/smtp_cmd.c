@@ -27,6 +27,7 @@ static const struct {
 	{STR("QUIT"), SMTP_VERB_QUIT, ARG_NONE, "Syntax: QUIT"},
 	{STR("STARTTLS"), SMTP_VERB_STARTTLS, ARG_NONE, "Syntax: STARTTLS"},
 	{STR("AUTH"), SMTP_VERB_AUTH, ARG_REQUIRED, "Syntax: AUTH mechanism"},
+	{STR("XCLIENT"), SMTP_VERB_XCLIENT, ARG_REQUIRED, "Syntax: XCLIENT attribute=value ..."},
 };
 
 static int refuse(struct smtp_status *ret, unsigned code, const char *enhanced, const char *text)
@@ -169,6 +170,7 @@ static int parse_arg(struct smtp_cmd *cmd, struct smtp_status *ret)
 	case SMTP_VERB_HELP:
 	case SMTP_VERB_QUIT:
 	case SMTP_VERB_STARTTLS:
+	case SMTP_VERB_XCLIENT:
 		break;
 	}
 	return 0;

@@ -92,7 +92,36 @@ static enum login_action do_capability(const struct login_imap *l, struct str ta
 	return LOGIN_ACTION_NONE;
 }
 
-static enum login_action do_id(const struct login_imap *l, struct str tag, struct buf *out)
+/* The value of a field of ID, or empty. */
+static struct str id_field(const struct imap_id *id, struct str key)
+{
+	for (size_t i = 0; i < id->pair_count; i++)
+		if (str_eqi(id->pair[i].key, key))
+			return id->pair[i].value;
+	return STR_NULL;
+}
+
+static struct endpoint id_endpoint(const struct imap_id *id, struct str ip, struct str port)
+{
+	struct endpoint e = {0};
+	if (endpoint_parse(id_field(id, ip), &e) &&
+	    !endpoint_parse_port(id_field(id, port), &e.port))
+		e.port = 0;
+	return e;
+}
+
+/* As Dovecot's proxies and webmail programs say it. What is no address is not taken. */
+static bool told_by_id(struct login_imap *l, const struct imap_id *id)
+{
+	if (!l->config.id_trusted)
+		return false;
+	l->client = id_endpoint(id, STR("x-originating-ip"), STR("x-originating-port"));
+	l->local = id_endpoint(id, STR("x-connected-ip"), STR("x-connected-port"));
+	return l->client.family || l->local.family;
+}
+
+static enum login_action do_id(struct login_imap *l, struct str tag, const struct imap_id *id,
+			       struct buf *out)
 {
 	(void)buf_add(out, STR("* ID (\"name\" \"barid\""));
 	if (l->config.version) {
@@ -101,7 +130,7 @@ static enum login_action do_id(const struct login_imap *l, struct str tag, struc
 	}
 	(void)buf_add(out, STR(")\r\n"));
 	write_tagged(out, tag, "OK", STR("That is me."));
-	return LOGIN_ACTION_NONE;
+	return told_by_id(l, id) ? LOGIN_ACTION_PEER : LOGIN_ACTION_NONE;
 }
 
 static enum login_action do_starttls(struct login_imap *l, struct str tag, struct buf *out)
@@ -208,7 +237,7 @@ static enum login_action dispatch(struct login_imap *l, const struct imap_cmd *c
 	if (cmd->kind == IMAP_CMD_CAPABILITY)
 		return do_capability(l, cmd->tag, out);
 	if (cmd->kind == IMAP_CMD_ID)
-		return do_id(l, cmd->tag, out);
+		return do_id(l, cmd->tag, &cmd->id, out);
 	if (cmd->kind == IMAP_CMD_STARTTLS)
 		return do_starttls(l, cmd->tag, out);
 	if (cmd->kind == IMAP_CMD_LOGIN)

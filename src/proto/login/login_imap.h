@@ -14,12 +14,14 @@
 #define BARID_PROTO_LOGIN_IMAP_H
 
 #include "codec/frame/frame_imap.h"
+#include "codec/proxy/endpoint.h"
 #include "proto/login/login_sasl.h"
 
 struct login_imap_config {
 	bool starttls;	     /* TLS can be offered on this port */
 	bool plain_allowed;  /* the peer is trusted: passwords may travel without TLS */
 	bool literal_minus;  /* LITERAL- instead of LITERAL+ is offered, before and after login */
+	bool id_trusted;     /* the peer may say by ID for whom it speaks */
 	const char *version; /* told in ID; NULL = only the name */
 	uint64_t append_max; /* bytes of one appended message, told with the capabilities */
 	struct login_offer offer; /* beside PLAIN and LOGIN */
@@ -36,6 +38,7 @@ enum login_action {
 	LOGIN_ACTION_VERIFY, /* ask dir (login_sasl.h) about login_imap_sasl, then
 				login_imap_answer; take no further command before; wipe the framer,
 				it holds a secret */
+	LOGIN_ACTION_PEER,   /* the peer said by ID for whom it speaks: see `client` and `local` */
 	LOGIN_ACTION_DONE,   /* logged in: hand the connection to the account's session */
 	LOGIN_ACTION_CLOSE,
 };
@@ -47,6 +50,7 @@ struct login_imap {
 	bool verifying;
 	unsigned bad;
 	struct login_sasl sasl;
+	struct endpoint client, local; /* LOGIN_ACTION_PEER: of family none when not told */
 };
 
 /* `tls`: the connection has it from the start (port 993). */

@@ -28,6 +28,10 @@ static void act(struct peer *p, enum login_action a)
 {
 	struct login_answer answer;
 	switch (a) {
+	case LOGIN_ACTION_PEER:
+		buf_addf(p->out, "[PEER %d:%u %d:%u]", (int)p->login.client.family,
+			 p->login.client.port, (int)p->login.local.family, p->login.local.port);
+		break;
 	case LOGIN_ACTION_NONE:
 		break;
 	case LOGIN_ACTION_LINE:
@@ -204,6 +208,42 @@ static void dialogues_without_tls(void **state)
 					 "* ID (\"name\" \"barid\")\r\nb OK That is me.\r\n");
 }
 
+/* Only from those who may; and only addresses. */
+static void id_says_for_whom(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *in, *want;
+	} rows[] = {
+		{"a ID (\"x-originating-ip\" \"192.0.2.1\" \"X-Originating-Port\" \"4711\")\r\n",
+		 "[PEER 1:4711 0:0]"},
+		{"a ID (\"x-originating-ip\" \"2001:db8::1\" \"x-connected-ip\" \"192.0.2.2\" "
+		 "\"x-connected-port\" \"993\")\r\n",
+		 "[PEER 2:0 1:993]"},
+		{"a ID (\"x-originating-ip\" \"192.0.2.1\" \"x-originating-port\" \"99999\")\r\n",
+		 "[PEER 1:0 0:0]"},
+		{"a ID (\"x-originating-ip\" \"mail.example\")\r\n", ""},
+		{"a ID (\"x-originating-ip\" \"\")\r\n", ""},
+		{"a ID (\"x-originating-ip\" NIL)\r\n", ""},
+		{"a ID (\"x-originating-port\" \"25\")\r\n", ""},
+		{"a ID (\"name\" \"x\")\r\n", ""},
+		{"a ID NIL\r\n", ""},
+	};
+	AUTO(buf) struct buf out = BUF_INIT(KIB(16)), want = BUF_INIT(KIB(16));
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct login_imap_config front = {.id_trusted = true},
+					 other = {.id_trusted = false};
+		buf_reset(&want);
+		buf_addf(&want, "* ID (\"name\" \"barid\")\r\na OK That is me.\r\n%s",
+			 rows[i].want);
+		run(rows[i].in, &front, true, 100, &out);
+		assert_string_equal(buf_c(&out), buf_c(&want));
+		run(rows[i].in, &other, true, 100, &out);
+		assert_string_equal(buf_c(&out),
+				    "* ID (\"name\" \"barid\")\r\na OK That is me.\r\n");
+	}
+}
+
 /* RFC 2595 section 2.1: what came before TLS counts for nothing. */
 static void starttls_forgets_what_was_pipelined(void **state)
 {
@@ -346,6 +386,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(dialogues_with_tls),
 		cmocka_unit_test(dialogues_without_tls),
+		cmocka_unit_test(id_says_for_whom),
 		cmocka_unit_test(starttls_forgets_what_was_pipelined),
 		cmocka_unit_test(greeting_and_farewells),
 		cmocka_unit_test(other_dialects),

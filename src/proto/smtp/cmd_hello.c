@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* HELO, EHLO, STARTTLS, AUTH. */
+/* HELO, EHLO, STARTTLS, AUTH, XCLIENT. */
+#include "codec/smtp/xclient.h"
 #include "proto/smtp/smtp_session_int.h"
 
 /* AUTH is offered where a password could be used now (RFC 4954 section 4, RFC 8314). */
@@ -12,6 +13,12 @@ static bool auth_offered(const struct smtp_session *s)
 static bool starttls_offered(const struct smtp_session *s)
 {
 	return s->config->starttls && s->tls.n == 0;
+}
+
+/* Who has logged in matters only where somebody must. */
+static bool login_offered(const struct smtp_session *s)
+{
+	return s->xclient_login && s->service == SMTP_SERVICE_SUBMISSION;
 }
 
 /* RFC 5321 4.1.4: EHLO in a transaction is as RSET. */
@@ -30,6 +37,9 @@ void smtp_cmd_hello(struct smtp_turn *t, const struct smtp_cmd *cmd)
 			buf_add(&text, STR("\nSTARTTLS"));
 		if (auth_offered(s))
 			buf_addf(&text, "\nAUTH%s", buf_c(&s->mechanisms));
+		if (s->xclient)
+			buf_addf(&text, "\n%s",
+				 login_offered(s) ? XCLIENT_KEYWORD_LOGIN : XCLIENT_KEYWORD);
 		buf_add(&text, STR("\nENHANCEDSTATUSCODES\n8BITMIME\nDSN\nSMTPUTF8\nCHUNKING"));
 	}
 	smtp_reply(t->out, 250, NULL, buf_str(&text));
@@ -88,5 +98,25 @@ void smtp_cmd_auth(struct smtp_turn *t, const struct smtp_cmd *cmd)
 		t->ret->next = SMTP_AUTH;
 		t->ret->mechanism = cmd->auth.mechanism;
 		t->ret->initial = cmd->auth.initial;
+	}
+}
+
+void smtp_cmd_xclient(struct smtp_turn *t, const struct smtp_cmd *cmd)
+{
+	const struct smtp_session *s = t->s;
+	struct xclient x;
+	const char *problem;
+	if (!s->xclient) {
+		smtp_say(t, (struct smtp_status){550, "5.7.0", "XCLIENT is not offered to you"});
+	} else if (s->t.open) {
+		smtp_say(t, (struct smtp_status){503, "5.5.1", "Not within a mail transaction"});
+	} else if ((problem = xclient_parse(cmd->arg, &x))) {
+		smtp_say(t, (struct smtp_status){501, "5.5.4", problem});
+	} else if ((x.given & XCLIENT_LOGIN) && x.login[0] && !login_offered(s)) {
+		smtp_say(t,
+			 (struct smtp_status){550, "5.7.0", "XCLIENT LOGIN is not offered to you"});
+	} else {
+		t->ret->next = SMTP_XCLIENT;
+		t->ret->xclient = cmd->arg;
 	}
 }

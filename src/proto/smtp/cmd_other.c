@@ -55,6 +55,7 @@ void smtp_cmd_other(struct smtp_turn *t, const struct smtp_cmd *cmd)
 	case SMTP_VERB_BDAT:
 	case SMTP_VERB_STARTTLS:
 	case SMTP_VERB_AUTH:
+	case SMTP_VERB_XCLIENT:
 		break; /* handled elsewhere */
 	}
 }

@@ -35,6 +35,16 @@ struct run {
 	uint64_t body_so_far;
 };
 
+static inline void run_begin_as(struct run *r, enum smtp_service service, unsigned variant,
+				const struct smtp_peer *peer)
+{
+	*r = (struct run){.variant = variant, .text = BUF_INIT(MIB(1))};
+	r->fake.last = BUF_INIT(MIB(1));
+	r->backend = fake_backend(&r->fake);
+	r->config = fake_config();
+	r->s = smtp_session_new(&r->config, &r->backend, service, peer);
+}
+
 static inline void run_begin(struct run *r, enum smtp_service service, unsigned variant,
 			     bool trusted)
 {
@@ -42,11 +52,7 @@ static inline void run_begin(struct run *r, enum smtp_service service, unsigned 
 				 .ip = STR("192.0.2.1"),
 				 .rdns = STR("client.example"),
 				 .trusted = trusted};
-	*r = (struct run){.variant = variant, .text = BUF_INIT(MIB(1))};
-	r->fake.last = BUF_INIT(MIB(1));
-	r->backend = fake_backend(&r->fake);
-	r->config = fake_config();
-	r->s = smtp_session_new(&r->config, &r->backend, service, &peer);
+	run_begin_as(r, service, variant, &peer);
 }
 
 static inline void run_end(struct run *r)
@@ -72,11 +78,14 @@ static inline void move(struct run *r)
 
 static inline void note_next(struct run *r, const struct smtp_result *res)
 {
-	static const char *const names[] = {NULL, "data", "bdat", "starttls", "auth", "close"};
+	static const char *const names[] = {NULL,   "data",    "bdat", "starttls",
+					    "auth", "xclient", "close"};
 	if (res->next != SMTP_CONTINUE) {
 		buf_addf(&r->text, "[%s", names[res->next]);
 		if (res->next == SMTP_DATA || res->next == SMTP_BDAT)
 			buf_addf(&r->text, " %llu", (unsigned long long)res->octets);
+		if (res->next == SMTP_XCLIENT)
+			buf_addf(&r->text, " %.*s", STR_ARG(res->xclient));
 		if (res->next == SMTP_AUTH)
 			buf_addf(&r->text, " %.*s %.*s", STR_ARG(res->mechanism),
 				 STR_ARG(res->initial));

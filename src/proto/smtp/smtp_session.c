@@ -37,6 +37,10 @@ struct smtp_session *smtp_session_new(const struct smtp_config *c, const struct 
 	s->service = service;
 	s->trace = peer->trace;
 	s->trusted = peer->trusted;
+	s->xclient = peer->xclient;
+	s->xclient_login = peer->xclient_login;
+	s->esmtp = peer->esmtp;
+	smtp_keep(&s->helo, peer->helo);
 	smtp_keep(&s->ip, peer->ip);
 	smtp_keep(&s->rdns, peer->rdns);
 	smtp_keep(&s->tls, peer->tls_text);
@@ -212,6 +216,9 @@ static void handle_command(struct smtp_turn *t, const struct smtp_cmd *cmd)
 	case SMTP_VERB_AUTH:
 		smtp_cmd_auth(t, cmd);
 		break;
+	case SMTP_VERB_XCLIENT:
+		smtp_cmd_xclient(t, cmd);
+		break;
 	case SMTP_VERB_LHLO:
 	case SMTP_VERB_RSET:
 	case SMTP_VERB_NOOP:
@@ -325,6 +332,19 @@ void smtp_session_offer(struct smtp_session *s, struct str mechanisms)
 		if (mechanisms.p[i] < ' ' || mechanisms.p[i] > '~')
 			mechanisms.n = 0;
 	smtp_keep(&s->mechanisms, mechanisms.n ? mechanisms : STR(" PLAIN LOGIN"));
+}
+
+void smtp_session_claim(struct smtp_session *s, struct account_id account, struct str login,
+			struct smtp_result *ret)
+{
+	struct buf nothing = BUF_INIT(0);
+	struct smtp_turn t = smtp_turn_begin(s, &nothing, ret);
+	bool fits = s->mode == SMTP_MODE_LINES && s->service == SMTP_SERVICE_SUBMISSION &&
+		    s->account.v == 0 && !s->t.open;
+	if (smtp_wrong_mode(&t, fits))
+		return;
+	s->account = account;
+	smtp_keep(&s->login, login);
 }
 
 void smtp_session_tls_done(struct smtp_session *s, struct str tls_text, struct smtp_result *ret)

@@ -15,6 +15,8 @@
  *                      ret->discard throw them away instead, and read the next batch
  *       SMTP_STARTTLS  discard what was buffered, handshake -> smtp_session_tls_done
  *       SMTP_AUTH      run the SASL exchange with dir       -> smtp_session_auth_done
+ *       SMTP_XCLIENT   end this session and begin another one with the peer that
+ *                      ret->xclient describes (Postfix's XCLIENT: back to the greeting)
  *       SMTP_CLOSE     close
  *
  * Calls block on the backend. One thread at a time per session. A session is a value:
@@ -61,6 +63,10 @@ struct smtp_peer {
 	bool trusted;	       /* may send a password without TLS */
 	struct str tls_text;   /* "TLSv1.3 TLS_AES_256_GCM_SHA384"; empty: no TLS yet */
 	struct str mechanisms; /* as smtp_session_offer; empty: " PLAIN LOGIN" */
+	struct str helo;       /* said for it by XCLIENT; empty: nothing yet */
+	bool esmtp;	       /* likewise: it said EHLO */
+	bool xclient;	       /* may say by XCLIENT for whom it speaks, */
+	bool xclient_login;    /* and who has logged in there */
 };
 
 /* A received message as edge holds it. */
@@ -122,7 +128,15 @@ struct smtp_backend {
 	struct wall_us (*now)(void *ctx);
 };
 
-enum smtp_next { SMTP_CONTINUE, SMTP_DATA, SMTP_BDAT, SMTP_STARTTLS, SMTP_AUTH, SMTP_CLOSE };
+enum smtp_next {
+	SMTP_CONTINUE,
+	SMTP_DATA,
+	SMTP_BDAT,
+	SMTP_STARTTLS,
+	SMTP_AUTH,
+	SMTP_XCLIENT,
+	SMTP_CLOSE
+};
 
 struct smtp_result {
 	enum smtp_next next;
@@ -132,6 +146,7 @@ struct smtp_result {
 	bool last;	   /* SMTP_BDAT */
 	bool discard;	   /* SMTP_BDAT */
 	struct str mechanism; /* SMTP_AUTH: borrowed from the batch */
+	struct str xclient;   /* SMTP_XCLIENT: its arguments, good ones; borrowed likewise */
 	struct str initial;   /* SMTP_AUTH: NULL p when there is none, or edge kept it back */
 };
 
@@ -186,6 +201,12 @@ struct smtp_auth_result {
 uint64_t smtp_session_credential(const struct smtp_session *s);
 void smtp_session_auth_done(struct smtp_session *s, const struct smtp_auth_result *a,
 			    struct buf *out, struct smtp_result *ret);
+/*
+ * A trusted front end has checked who the client is (XCLIENT LOGIN): as if it had authenticated.
+ * To be called behind the greeting; there is no reply.
+ */
+void smtp_session_claim(struct smtp_session *s, struct account_id account, struct str login,
+			struct smtp_result *ret);
 /* After the handshake; RFC 3207 4.2: all that was said before is forgotten. */
 void smtp_session_tls_done(struct smtp_session *s, struct str tls_text, struct smtp_result *ret);
 

@@ -3,7 +3,7 @@
  * smtp_session_int.h - between the files of the SMTP dialogue.                 [proto/smtp only]
  *
  * smtp_session.c   life, the loop over lines, ends
- * cmd_hello.c      HELO EHLO STARTTLS AUTH
+ * cmd_hello.c      HELO EHLO STARTTLS AUTH XCLIENT
  * cmd_mail.c       MAIL RSET, and the transaction's life
  * cmd_rcpt.c       RCPT: routing, expansion, duplicates
  * cmd_data.c       DATA BDAT
@@ -61,6 +61,8 @@ struct smtp_session {
 	enum smtp_mode mode;
 	struct trace_id trace;
 	bool trusted;
+	bool xclient;		   /* the peer is one of xclient_from */
+	bool xclient_login;	   /* and of xclient_login_from */
 	bool esmtp;		   /* EHLO, not HELO */
 	struct account_id account; /* after AUTH */
 	uint64_t credential;
@@ -109,6 +111,7 @@ struct smtp_session *smtp_session_alloc(const struct smtp_config *c, const struc
 /* --- the commands --- */
 void smtp_cmd_hello(struct smtp_turn *t, const struct smtp_cmd *cmd);
 void smtp_cmd_starttls(struct smtp_turn *t);
+void smtp_cmd_xclient(struct smtp_turn *t, const struct smtp_cmd *cmd);
 void smtp_cmd_auth(struct smtp_turn *t, const struct smtp_cmd *cmd);
 void smtp_cmd_mail(struct smtp_turn *t, const struct smtp_cmd *cmd);
 void smtp_cmd_rcpt(struct smtp_turn *t, const struct smtp_cmd *cmd);

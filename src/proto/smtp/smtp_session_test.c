@@ -226,7 +226,7 @@ static void test_every_field(void **state)
 	s->service = SMTP_SERVICE_SUBMISSION;
 	s->mode = SMTP_MODE_BDAT;
 	s->trace.v = 11;
-	s->trusted = s->esmtp = true;
+	s->trusted = s->esmtp = s->xclient = s->xclient_login = true;
 	s->account.v = 12;
 	s->errors = 13;
 	s->junk = 14;
@@ -253,7 +253,7 @@ static void test_every_field(void **state)
 	assert_int_equal(c->service, s->service);
 	assert_int_equal(c->mode, s->mode);
 	assert_int_equal(c->trace.v, 11);
-	assert_true(c->trusted && c->esmtp);
+	assert_true(c->trusted && c->esmtp && c->xclient && c->xclient_login);
 	assert_int_equal(c->account.v, 12);
 	assert_int_equal(c->errors, 13);
 	assert_int_equal(c->junk, 14);
@@ -363,6 +363,82 @@ static void test_early_data(void **state)
 	run_end(&r);
 }
 
+/* Postfix's XCLIENT: for whom it is offered, and what is refused to them. */
+static void test_xclient(void **state)
+{
+	(void)state;
+	static const struct {
+		bool allowed, login;
+		enum smtp_service service;
+		const char *in, *out;
+	} rows[] = {
+		{false, false, MX, "XCLIENT ADDR=192.0.2.9\nXCLIENT\n",
+		 "550 5.7.0 XCLIENT is not offered to you\n"
+		 "501 5.5.4 Syntax: XCLIENT attribute=value ...\n"},
+		{true, false, MX, "XCLIENT ADDR=192.0.2.9 PORT=4711 NAME=[UNAVAILABLE]\n",
+		 "[xclient ADDR=192.0.2.9 PORT=4711 NAME=[UNAVAILABLE]]\n"},
+		{true, false, MX, "XCLIENT ADDR=192.0.2\nXCLIENT COLOUR=red\nXCLIENT ADDR\n",
+		 "501 5.5.4 XCLIENT attribute has a bad value\n"
+		 "501 5.5.4 XCLIENT has no such attribute\n"
+		 "501 5.5.4 XCLIENT takes attribute=value pairs\n"},
+		{true, false, MX, OPEN "XCLIENT ADDR=192.0.2.9\nRSET\nXCLIENT ADDR=192.0.2.9\n",
+		 OPEN_OK "503 5.5.1 Not within a mail transaction\n250 2.0.0 Ok\n"
+			 "[xclient ADDR=192.0.2.9]\n"},
+		{true, true, MX, "XCLIENT LOGIN=a@example.test\n",
+		 "550 5.7.0 XCLIENT LOGIN is not offered to you\n"},
+		{true, false, SUB, "XCLIENT LOGIN=a@example.test\nXCLIENT LOGIN=[UNAVAILABLE]\n",
+		 "550 5.7.0 XCLIENT LOGIN is not offered to you\n[xclient LOGIN=[UNAVAILABLE]]\n"},
+		{true, true, SUB, "XCLIENT LOGIN=a@example.test\n",
+		 "[xclient LOGIN=a@example.test]\n"},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows) * 2; i++) {
+		struct run r;
+		struct smtp_peer peer = {.trace = {0x1f},
+					 .ip = STR("192.0.2.1"),
+					 .xclient = rows[i / 2].allowed,
+					 .xclient_login = rows[i / 2].login};
+		run_begin_as(&r, rows[i / 2].service, i % 2 ? RUN_EXPORT : 0, &peer);
+		run_dialogue(&r, rows[i / 2].in);
+		assert_text(&r, rows[i / 2].in, rows[i / 2].out);
+		run_end(&r);
+	}
+}
+
+/* Who has logged in at the proxy may send, as after AUTH; HELO of the client is known. */
+static void test_xclient_claims(void **state)
+{
+	(void)state;
+	struct run r;
+	struct smtp_result res;
+	struct smtp_peer peer = {.trace = {0x1f},
+				 .ip = STR("192.0.2.1"),
+				 .helo = STR("client.example"),
+				 .esmtp = true,
+				 .trusted = true,
+				 .xclient = true,
+				 .xclient_login = true};
+	run_begin_as(&r, SUB, 0, &peer);
+	smtp_session_claim(r.s, (struct account_id){1}, STR("alice@example.test"), &res);
+	assert_int_equal(res.next, SMTP_CONTINUE);
+	run_dialogue(&r, "MAIL FROM:<alice@example.test>\n");
+	assert_text(&r, "claimed", "250 2.1.0 Ok\n");
+	/* Not twice, and not on port 25. */
+	smtp_session_claim(r.s, (struct account_id){2}, STR("bob@example.test"), &res);
+	assert_int_equal(res.next, SMTP_CLOSE);
+	run_end(&r);
+	run_begin_as(&r, MX, 0, &peer);
+	smtp_session_claim(r.s, (struct account_id){1}, STR("alice@example.test"), &res);
+	assert_int_equal(res.next, SMTP_CLOSE);
+	run_end(&r);
+	/* EHLO offers it. */
+	run_begin_as(&r, SUB, 0, &peer);
+	run_dialogue(&r, "EHLO c\n");
+	assert_true(str_find_str(buf_str(&r.text), 0,
+				 STR("250-XCLIENT NAME ADDR PORT PROTO HELO DESTADDR DESTPORT "
+				     "LOGIN\r\n")) < r.text.n);
+	run_end(&r);
+}
+
 static void test_trusted_and_no_tls(void **state)
 {
 	(void)state;
@@ -418,7 +494,7 @@ static void test_broken_state(void **state)
 			smtp_session_free(s);
 		b.p[i] = (char)~b.p[i];
 	}
-	b.p[4] = 4; /* version */
+	b.p[4] = 5; /* version */
 	struct smtp_session *s = NULL;
 	assert_int_equal(smtp_session_import(&r.config, &r.backend, buf_str(&b), &s, NULL),
 			 -FAIL_UNSUPPORTED);
@@ -439,6 +515,8 @@ int main(void)
 		cmocka_unit_test(test_recipient_limits),
 		cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_early_data),
+		cmocka_unit_test(test_xclient),
+		cmocka_unit_test(test_xclient_claims),
 		cmocka_unit_test(test_trusted_and_no_tls),
 		cmocka_unit_test(test_auth_replied_by_edge),
 		cmocka_unit_test(test_broken_state),

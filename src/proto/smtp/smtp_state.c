@@ -9,7 +9,7 @@
 #include "proto/smtp/smtp_session_int.h"
 
 #define STATE_MAGIC   0x534d5442u /* "BTMS" in the bytes */
-#define STATE_VERSION 3
+#define STATE_VERSION 4		  /* 2: mechanisms; 3: credential; 4: xclient, xclient_login */
 
 static void put_text(struct buf *out, struct str s)
 {
@@ -74,6 +74,8 @@ int smtp_session_export(const struct smtp_session *s, struct buf *out)
 	put_transaction(out, &s->t);
 	put_text(out, buf_str(&s->mechanisms)); /* 2 */
 	buf_put_u64(out, s->credential);	/* 3 */
+	put_bool(out, s->xclient);
+	put_bool(out, s->xclient_login);
 	return out->failed ? -FAIL_LIMIT : 0;
 }
 
@@ -168,6 +170,10 @@ static void get_session(struct cursor *c, uint16_t version, struct smtp_session 
 		smtp_session_offer(s, STR(""));
 	if (version >= 3)
 		s->credential = cursor_u64(c);
+	if (version >= 4) {
+		s->xclient = get_bool(c);
+		s->xclient_login = get_bool(c);
+	}
 	c->bad = c->bad || cursor_left(c) > 0 ||
 		 ((s->mode == SMTP_MODE_DATA || s->mode == SMTP_MODE_BDAT) && !s->t.accepted);
 }

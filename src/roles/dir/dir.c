@@ -11,6 +11,7 @@
 #include "roles/role/migrating.h"
 #include "roles/role/role.h"
 #include "roles/role/scope.h"
+#include "roles/role/session_protocol.h"
 #include "roles/role/task.h"
 #include "service/dir/dir_admin.h"
 #include "sys/clock.h"
@@ -210,6 +211,19 @@ static void answer_login(struct role *role, struct ipc_packet *p, struct who who
 	(void)ipc_reply(p, IPC_LOGIN_REPLY, &reply);
 }
 
+/* A proxy that may say who has logged in: by dir's own reading of the configuration. */
+static bool may_claim(const struct role *role, const struct msg_peer *peer)
+{
+	struct netaddr proxy;
+	struct netcidrs nets;
+	if (peer->source != PEER_XCLIENT || !netaddr_parse(peer->proxy_ip, &proxy))
+		return false;
+	conf_networks(&role->conf->xclient_login_from, &nets);
+	bool may = netcidrs_have(&nets, &proxy);
+	free(nets.p);
+	return may;
+}
+
 static void login(struct role *role, struct ipc_packet *p)
 {
 	struct msg_login m;
@@ -218,12 +232,17 @@ static void login(struct role *role, struct ipc_packet *p)
 	AUTO(arena) struct arena a = ARENA_INIT(ARENA_BYTES);
 	int r = msg_login_read(p, &m);
 	struct who who = {m.session, m.service, &m.peer};
+	if (r == 0 && m.claimed && !may_claim(role, &m.peer))
+		r = fail_set(&why, FAIL_PERM, NULL,
+			     "XCLIENT LOGIN from %.*s, which is not in xclient_login_from",
+			     STR_ARG(m.peer.proxy_ip));
 	if (r == 0) {
 		struct dir_login l = {.place = place_of(who),
 				      .username = m.username,
 				      .password = m.password,
 				      .mechanism = m.mechanism,
-				      .authzid = m.authzid};
+				      .authzid = m.authzid,
+				      .claimed = m.claimed};
 		r = dir_auth(self.dir, &l, &a, &step.grant, &why);
 	}
 	if (r < 0) {

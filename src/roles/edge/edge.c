@@ -10,9 +10,6 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-COUNTER(refused_busy, "edge.refused-busy", "connections refused: too many in all");
-COUNTER(refused_address, "edge.refused-address", "connections refused: too many of one address");
-
 #define ACCEPT_BURST	  64
 #define STOP_MS		  800
 #define NO_DESCRIPTORS_MS 200
@@ -37,81 +34,6 @@ struct edge edge;
 
 /* --- accepting
  * --------------------------------------------------------------------------------------------- */
-
-/*
- * How many connections an address has to a service is kept as the "value" of a map entry. An IPv6
- * client owns at least a /64: that is what counts as one address.
- */
-static uint64_t address_key(const struct service *service, const struct netaddr *peer)
-{
-	size_t n = peer->family == AF_INET ? 4 : 8;
-	uint64_t h = str_hash((struct str){(const char *)peer->bytes, n});
-	return h * SERVICES + (uint64_t)(service - edge_services);
-}
-
-static uintptr_t open_from(const struct edge *e, uint64_t key)
-{
-	return (uintptr_t)map_get(&e->per_address, key);
-}
-
-static void count_address(struct edge *e, const struct session *s, int change)
-{
-	uint64_t key = address_key(s->service, &s->peer);
-	uintptr_t n = open_from(e, key) + (uintptr_t)change;
-	if (n)
-		(void)map_put(&e->per_address, key, (void *)n);
-	else
-		(void)map_remove(&e->per_address, key);
-}
-
-void edge_session_began(struct session *s)
-{
-	s->edge->open++;
-	count_address(s->edge, s, 1);
-}
-
-void edge_session_ended(struct session *s)
-{
-	s->edge->open--;
-	count_address(s->edge, s, -1);
-	if ((s->edge->stopping || s->edge->draining) && s->edge->open == 0)
-		role_end(s->edge->role);
-}
-
-static void refuse(int fd, const struct service *service)
-{
-	bool smtp = service->ops == &edge_smtp_ops;
-	struct str text =
-		smtp ? STR("421 4.7.0 Too many connections, please try again later.\r\n")
-		     : STR("* BYE [LIMIT] Too many connections, please try again later.\r\n");
-	if (!service->def->tls_at_once)
-		(void)!write(fd, text.p, text.n);
-	(void)close(fd);
-}
-
-static void log_refused(const struct service *service, const struct netaddr *peer,
-			const char *setting)
-{
-	char ip[NETADDR_TEXT_MAX];
-	log_event(LOG_INFO, "session.refused", log_c("service", service->def->name),
-		  log_str("ip", netaddr_text(peer, false, ip)), log_c("limit", setting));
-}
-
-static bool admit(struct edge *e, const struct service *service, const struct netaddr *peer)
-{
-	if (e->open >= e->role->conf->connections_max) {
-		counter_add(&refused_busy, 1);
-		log_refused(service, peer, "connections_max");
-		return false;
-	}
-	if (open_from(e, address_key(service, peer)) >=
-	    e->role->conf->connections_per_address_max) {
-		counter_add(&refused_address, 1);
-		log_refused(service, peer, "connections_per_address_max");
-		return false;
-	}
-	return true;
-}
 
 static void want_accepts(struct edge *e, uint32_t events)
 {
@@ -148,10 +70,7 @@ static void accept_some(struct loop_io *io, uint32_t events)
 		if (r <= 0)
 			return;
 		sock_nodelay(fd);
-		if (admit(a->edge, a->service, &peer))
-			(void)session_accept(a->edge, a->service, fd, &peer);
-		else
-			refuse(fd, a->service);
+		edge_knock(a->edge, a->service, fd, &peer);
 	}
 }
 
@@ -206,6 +125,7 @@ void edge_configure(struct edge *e, const struct conf *c)
 	set_networks(&e->trusted_clients, &c->trusted_clients);
 	set_networks(&e->normalise, &c->normalise_clients);
 	set_networks(&e->xclient, &c->xclient_from);
+	set_networks(&e->xclient_login, &c->xclient_login_from);
 	set_networks(&e->id_from, &c->id_from);
 	for (size_t i = 0; i < SERVICES; i++)
 		set_networks(&e->proxies[i], service_proxy_from(&service_defs[i], c));
@@ -217,6 +137,7 @@ static int edge_open(struct role *role, struct fail *why)
 	(void)why;
 	e->role = role;
 	list_init(&e->all);
+	list_init(&e->waiting);
 	e->next_session = rand_u64() >> 16 << 16 | 1;
 	edge_configure(e, role->conf);
 	want_accepts(e, EPOLLIN);
@@ -394,6 +315,7 @@ void edge_stop(struct role *role)
 		struct session *s = CONTAINER_OF(link, struct session, link);
 		s->service->ops->shutdown(s);
 	}
+	edge_drop_waiting(&edge);
 	if (edge.open == 0) {
 		role_end(role);
 		return;

@@ -26,6 +26,7 @@
 #include "codec/frame/frame_line.h"
 #include "proto/login/login_imap.h"
 #include "proto/login/login_sasl.h"
+#include "roles/edge/peer.h"
 #include "roles/role/role.h"
 #include "roles/role/session_protocol.h"
 #include "runtime/conn/conn.h"
@@ -121,9 +122,9 @@ struct session {
 	struct session_id id;
 	struct trace_id trace;
 	struct conn *conn;
-	struct netaddr peer, local;
-	bool trusted;
-	bool normalise; /* bare CR and LF become CRLF */
+	struct peer peer;
+	uint64_t counted;     /* the address it counts for; 0 = none */
+	struct mono_ns since; /* when it connected: the time for a login runs */
 	enum session_phase phase;
 	struct mono_ns heard;	     /* when the client last said something */
 	struct ipc_channel *backend; /* NULL before login */
@@ -155,12 +156,13 @@ struct edge {
 	struct tls_ctx *tls_next; /* prepared, not yet committed */
 	struct map sessions;	  /* id -> struct session */
 	struct list all;
-	struct map per_address; /* see edge.c */
+	struct list waiting;	/* for the header of a proxy; see admit.c */
+	struct map per_address; /* see admit.c */
 	uint32_t mechanisms;	/* enum sasl_offer: what dir says */
 	uint64_t next_session;
-	size_t open;
+	size_t open; /* connections: sessions, and those that wait */
 	/* From the configuration. */
-	struct netcidrs trusted, trusted_clients, normalise, xclient, id_from;
+	struct netcidrs trusted, trusted_clients, normalise, xclient, xclient_login, id_from;
 	struct netcidrs proxies[SERVICES]; /* that send the PROXY protocol to each service */
 	bool stopping;
 	bool draining; /* no more clients; see drain.c */
@@ -181,6 +183,13 @@ void edge_stop_accepting(struct edge *e);
 void edge_stop(struct role *role);
 /* drain.c: role_ops.drain */
 void edge_drain(struct role *role, uint32_t grace_ms, uint32_t deadline_ms);
+/* admit.c */
+/* Somebody has connected; fd is edge's. */
+void edge_knock(struct edge *e, const struct service *service, int fd, const struct netaddr *addr);
+void edge_drop_waiting(struct edge *e);
+/* After a change of s->peer: may it stay? Else it is to be sent away with edge_too_many. */
+bool edge_recount(struct session *s);
+struct str edge_too_many(const struct service *service);
 /* Keep count. */
 void edge_session_began(struct session *s);
 void edge_session_ended(struct session *s);
@@ -191,8 +200,13 @@ void log_peer_add(struct role *role, struct str ip, uint32_t seconds);
 struct trace_id log_peer_trace(const struct edge *e, const struct netaddr *peer);
 
 /* session.c: what the protocols share */
-struct session *session_accept(struct edge *e, const struct service *service, int fd,
-			       const struct netaddr *peer);
+/* Takes over fd and what *peer holds. `since`: when it connected. */
+struct session *session_begin(struct edge *e, const struct service *service, int fd,
+			      const struct peer *peer, struct mono_ns since);
+/* Somebody has said for whom the connection is: count and log. False: the session is ending. */
+bool session_peer_changed(struct session *s);
+/* What is left of the time for a login, at least 1 ms. */
+uint64_t session_login_ms(const struct session *s);
 /* The connection is closed (or finishing); the session goes when nothing is outstanding. */
 void session_finish(struct session *s);
 void session_write(struct session *s, struct str text);
@@ -202,8 +216,7 @@ void session_write(struct session *s, struct str text);
  */
 MUST_CHECK int session_send(struct session *s, enum ipc_type type, const void *msg);
 void session_open_at_backend(struct session *s);
-struct msg_peer session_peer(struct session *s, char ip[NETADDR_TEXT_MAX],
-			     char local[NETADDR_TEXT_MAX]);
+struct msg_peer session_peer(struct session *s, struct peer_texts *texts);
 /* Ask dir what x says; on its answer, not before it allows, `then` runs with s->answer and s->shard
  * set. */
 void session_login(struct session *s, const struct login_sasl *x, void (*then)(struct session *s));
@@ -211,6 +224,8 @@ void session_login(struct session *s, const struct login_sasl *x, void (*then)(s
 void session_login_drop(struct session *s, const struct login_sasl *x);
 /* What the connection is offered now. */
 struct login_offer session_offer(const struct session *s);
+/* The same for a user whose password a trusted proxy has checked (peer.claims->login). */
+void session_claim_login(struct session *s, void (*then)(struct session *s));
 /* Run `then` after ms (at once when 0, but never inside this call's caller for ms > 0). */
 void session_hold(struct session *s, uint32_t ms, void (*then)(struct session *s));
 void session_ask(struct session *s, struct ipc_channel *ch, const struct ipc_question *q,

@@ -73,17 +73,19 @@ static void init(struct session *s)
 static void begin(struct session *s)
 {
 	AUTO(buf) struct buf out = BUF_INIT(KIB(8));
-	struct login_imap_config config = {.starttls = !s->service->def->tls_at_once,
+	bool tls = conn_tls_text(s->conn).n > 0 || peer_tls_at_proxy(&s->peer);
+	struct login_imap_config config = {.starttls = !tls,
 					   .append_max = s->edge->role->conf->append_size_max,
-					   .plain_allowed = s->trusted,
+					   .plain_allowed = s->peer.trusted,
+					   .id_trusted = s->peer.may_id,
 					   .literal_minus = literal_minus(s),
 					   .version = BARID_VERSION,
 					   .offer = session_offer(s)};
 	s->imap.login = xcalloc(1, sizeof *s->imap.login);
-	login_imap_init(s->imap.login, &config, s->service->def->tls_at_once);
+	login_imap_init(s->imap.login, &config, tls);
 	login_imap_greet(s->imap.login, &out);
 	write_reply(s, &out);
-	conn_timeout(s->conn, s->edge->role->conf->login_timeout_ms);
+	conn_timeout(s->conn, session_login_ms(s));
 	conn_resume(s->conn);
 	conn_flush(s->conn);
 }
@@ -138,6 +140,10 @@ static void act(struct session *s, enum login_action action)
 	case LOGIN_ACTION_VERIFY:
 		verify(s);
 		break;
+	case LOGIN_ACTION_PEER:
+		peer_from_id(&s->peer, s->edge, &s->imap.login->client, &s->imap.login->local);
+		(void)session_peer_changed(s);
+		break;
 	case LOGIN_ACTION_DONE:
 		logged_in(s);
 		break;
@@ -151,7 +157,7 @@ static void secured(struct session *s)
 {
 	struct login_offer offer = session_offer(s);
 	login_imap_tls_started(s->imap.login, &offer);
-	conn_timeout(s->conn, s->edge->role->conf->login_timeout_ms);
+	conn_timeout(s->conn, session_login_ms(s));
 	conn_resume(s->conn);
 }
 

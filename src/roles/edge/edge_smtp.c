@@ -9,6 +9,7 @@
  */
 #include "codec/smtp/smtp_batch.h"
 #include "codec/smtp/smtp_cmd.h"
+#include "codec/smtp/xclient.h"
 #include "roles/edge/edge.h"
 #include "sys/log.h"
 #include <errno.h>
@@ -282,7 +283,7 @@ static void take_data(struct session *s, struct str *in)
 			frame_bdat_finish(&m->bdat);
 		bool bare = m->input == SMTP_INPUT_DATA ? m->data.bare_cr || m->data.bare_lf
 							: m->bdat.bare_cr || m->bdat.bare_lf;
-		if (bare && !s->normalise)
+		if (bare && !s->peer.normalise)
 			m->body_flags |= BODY_BARE;
 		if (m->discard) {
 			m->input = SMTP_INPUT_LINES;
@@ -439,7 +440,7 @@ static void begin_content(struct session *s, const struct msg_session_done *d)
 	m->bdat_last = d->flags & DONE_LAST;
 	m->input = d->next == NEXT_DATA ? SMTP_INPUT_DATA : SMTP_INPUT_BDAT;
 	if (d->next == NEXT_DATA)
-		m->data = FRAME_DATA_INIT(s->normalise);
+		m->data = FRAME_DATA_INIT(s->peer.normalise);
 	else
 		frame_bdat_chunk(&m->bdat, d->arg);
 }
@@ -477,6 +478,56 @@ static void go_on(struct session *s)
 	take_on(s);
 }
 
+/* --- XCLIENT
+ * -----------------------------------------------------------------------------------------------
+ */
+
+/*
+ * mta has found it right. The session ends there and another one begins, for another peer: so
+ * nothing of what the proxy said before is taken for the client's. The greeting follows.
+ */
+static void begin_again(struct session *s, struct str args)
+{
+	struct xclient x;
+	struct msg_session_close m = {.session = s->id.v};
+	if (!s->peer.may_xclient || xclient_parse(args, &x)) {
+		conn_close(s->conn);
+		return;
+	}
+	peer_from_xclient(&s->peer, s->edge, &x);
+	if (!session_peer_changed(s))
+		return;
+	(void)ipc_send(s->backend, s->trace, IPC_SESSION_CLOSE, &m);
+	buf_reset(&s->state);
+	s->stateless = s->opened = false;
+	forget_body(&s->smtp);
+	session_open_at_backend(s);
+	arm_timeout(s);
+}
+
+static void claim_is_judged(struct session *s)
+{
+	s->phase = SESSION_RUNNING;
+	if (s->answer.verdict == LOGIN_VERDICT_OK) {
+		char outcome = (char)AUTH_CLAIMED;
+		say(s, IPC_SESSION_AUTH, (struct str){&outcome, 1});
+		return;
+	}
+	session_write(s, s->answer.verdict == LOGIN_VERDICT_REFUSED
+				 ? STR("421 4.7.0 The user that XCLIENT names may not send mail "
+				       "here.\r\n")
+				 : STR("421 4.7.0 Logins are not possible now, please try again "
+				       "later.\r\n"));
+	session_finish(s);
+}
+
+/* The greeting is written but not sent: dir must agree first that the user may send. */
+static void claim(struct session *s)
+{
+	s->phase = SESSION_WAITING;
+	session_claim_login(s, claim_is_judged);
+}
+
 static void done(struct session *s, struct ipc_packet *p, const struct msg_session_done *d)
 {
 	struct smtp_edge *m = &s->smtp;
@@ -501,6 +552,14 @@ static void done(struct session *s, struct ipc_packet *p, const struct msg_sessi
 		conn_flush(s->conn);
 		if (s->conn)
 			begin_auth(s, d->text);
+		return;
+	}
+	if (d->next == NEXT_XCLIENT) {
+		begin_again(s, d->text);
+		return;
+	}
+	if (d->seq == 0 && s->peer.claims && s->peer.claims->login[0]) { /* the greeting */
+		claim(s);
 		return;
 	}
 	session_hold(s, d->delay_ms, go_on);

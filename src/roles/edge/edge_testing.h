@@ -117,7 +117,7 @@ static inline void w_close(void)
 	vec_clear(&edge.listeners);
 	tls_ctx_unref(edge.tls);
 	struct netcidrs *const nets[] = {&edge.trusted, &edge.trusted_clients, &edge.normalise,
-					 &edge.xclient, &edge.id_from};
+					 &edge.xclient, &edge.xclient_login,   &edge.id_from};
 	for (size_t i = 0; i < ARRAY_LEN(nets); i++)
 		free(nets[i]->p);
 	for (size_t i = 0; i < SERVICES; i++)
@@ -174,14 +174,36 @@ struct client {
 	uint64_t session;
 };
 
-static inline void c_connect(struct client *c, enum service_kind kind)
+/* From an address of the test's choice. */
+static inline void c_connect_from(struct client *c, enum service_kind kind, const char *from)
 {
 	int fds[2];
-	struct netaddr peer;
+	struct netaddr addr;
+	struct peer peer;
 	CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds) == 0);
-	CHECK(netaddr_parse(STR("127.0.0.1:4000"), &peer));
+	CHECK(netaddr_parse(str_c(from), &addr));
 	*c = (struct client){.fd = fds[0], .heard = BUF_INIT(MIB(4))};
-	c->session = session_accept(&edge, &edge_services[kind], fds[1], &peer)->id.v;
+	peer_from_socket(&peer, &edge, fds[1], &addr);
+	c->session =
+		session_begin(&edge, &edge_services[kind], fds[1], &peer, loop_now(w.role.loop))
+			->id.v;
+	w_step();
+}
+
+static inline void c_connect(struct client *c, enum service_kind kind)
+{
+	c_connect_from(c, kind, "127.0.0.1:4000");
+}
+
+/* As through the front door: a proxy may have to say first for whom it comes. */
+static inline void c_knock(struct client *c, enum service_kind kind, const char *from)
+{
+	int fds[2];
+	struct netaddr addr;
+	CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds) == 0);
+	CHECK(netaddr_parse(str_c(from), &addr));
+	*c = (struct client){.fd = fds[0], .heard = BUF_INIT(MIB(4))};
+	edge_knock(&edge, &edge_services[kind], fds[1], &addr);
 	w_step();
 }
 

@@ -19,6 +19,7 @@ static void session_free(struct session *s)
 	loop_timer_clear(e->role->loop, &s->hold);
 	buf_clear(&s->state);
 	buf_clear(&s->challenge);
+	peer_clear(&s->peer);
 	free(s);
 }
 
@@ -140,19 +141,52 @@ static const struct conn_ops conn_ops = {.input = input,
 					 .timeout = timeout,
 					 .ended = ended};
 
-struct session *session_accept(struct edge *e, const struct service *service, int fd,
-			       const struct netaddr *peer)
+static void log_peer(const struct session *s, const char *event)
+{
+	static const char *const sources[] = {[PEER_SOCKET] = "socket",
+					      [PEER_PROXY] = "proxy",
+					      [PEER_XCLIENT] = "xclient",
+					      [PEER_ID] = "id"};
+	const struct peer *p = &s->peer;
+	const struct log_field none = {.kind = LOG_KIND_NONE};
+	char ip[NETADDR_TEXT_MAX], proxy[NETADDR_TEXT_MAX];
+	bool claimed = p->source != PEER_SOCKET;
+	log_context(s->trace, s->id);
+	log_event(LOG_INFO, event, log_c("service", s->service->def->name),
+		  log_str("peer", netaddr_text(&p->addr, true, ip)),
+		  claimed ? log_str("proxy", netaddr_text(&p->proxy, true, proxy)) : none,
+		  claimed ? log_c("by", sources[p->source]) : none);
+	log_context((struct trace_id){0}, (struct session_id){0});
+}
+
+bool session_peer_changed(struct session *s)
+{
+	log_peer(s, "session.peer");
+	if (edge_recount(s))
+		return true;
+	session_write(s, edge_too_many(s->service));
+	session_finish(s);
+	return false;
+}
+
+uint64_t session_login_ms(const struct session *s)
+{
+	int64_t most = (int64_t)s->edge->role->conf->login_timeout_ms;
+	int64_t past = (loop_now(s->edge->role->loop).v - s->since.v) / MS_NS;
+	return (uint64_t)MAX(most - past, INT64_C(1));
+}
+
+struct session *session_begin(struct edge *e, const struct service *service, int fd,
+			      const struct peer *peer, struct mono_ns since)
 {
 	struct session *s = xcalloc(1, sizeof *s);
 	s->edge = e;
 	s->service = service;
 	s->id.v = e->next_session++;
-	s->trace = log_peer_trace(e, peer);
+	s->trace = log_peer_trace(e, &peer->addr);
 	s->peer = *peer;
+	s->since = since;
 	s->heard = loop_now(e->role->loop);
-	(void)!sock_local(fd, &s->local, NULL);
-	s->trusted = netcidrs_have(&e->trusted, peer);
-	s->normalise = netcidrs_have(&e->normalise, peer);
 	s->state = BUF_INIT(KIB(512));
 	s->challenge = BUF_INIT(KIB(8));
 	s->phase = SESSION_LOGIN;
@@ -162,13 +196,9 @@ struct session *session_accept(struct edge *e, const struct service *service, in
 	(void)map_put(&e->sessions, s->id.v, s);
 	edge_session_began(s);
 	counter_add(&sessions_opened, 1);
-	char ip[NETADDR_TEXT_MAX];
-	log_context(s->trace, s->id);
-	log_event(LOG_INFO, "session.begin", log_c("service", service->def->name),
-		  log_str("peer", netaddr_text(peer, true, ip)));
-	log_context((struct trace_id){0}, (struct session_id){0});
+	log_peer(s, "session.begin");
 	if (service->def->tls_at_once) {
-		conn_timeout(s->conn, e->role->conf->login_timeout_ms);
+		conn_timeout(s->conn, session_login_ms(s));
 		conn_start_tls(s->conn, e->tls, service->alpn);
 	} else {
 		service->ops->begin(s);
@@ -186,28 +216,23 @@ void session_write(struct session *s, struct str text)
  * ------------------------------------------------------------------------------------------------
  */
 
-struct msg_peer session_peer(struct session *s, char ip[NETADDR_TEXT_MAX],
-			     char local[NETADDR_TEXT_MAX])
+struct msg_peer session_peer(struct session *s, struct peer_texts *texts)
 {
-	struct str tls = s->conn ? conn_tls_text(s->conn) : STR("");
-	return (struct msg_peer){.ip = netaddr_text(&s->peer, false, ip),
-				 .port = s->peer.port,
-				 .local_ip = netaddr_text(&s->local, false, local),
-				 .local_port = s->local.port,
-				 .tls = tls.n > 0,
-				 .trusted = s->trusted,
-				 .tls_text = tls};
+	struct peer_tls tls = {.text = s->conn ? conn_tls_text(s->conn) : STR("")};
+	if (tls.text.n)
+		conn_tls_details(s->conn, &tls.sni, &tls.ems);
+	return peer_message(&s->peer, &tls, texts);
 }
 
 void session_open_at_backend(struct session *s)
 {
-	char ip[NETADDR_TEXT_MAX], local[NETADDR_TEXT_MAX];
+	struct peer_texts texts;
 	AUTO(buf) struct buf names = BUF_INIT(200);
 	struct login_offer offer = session_offer(s);
 	login_sasl_names(&offer, " ", true, &names);
 	struct msg_session_open m = {.session = s->id.v,
 				     .service = str_c(s->service->def->name),
-				     .peer = session_peer(s, ip, local),
+				     .peer = session_peer(s, &texts),
 				     .mechanisms = buf_str(&names),
 				     .state = buf_str(&s->state)};
 	if (ipc_send(s->backend, s->trace, IPC_SESSION_OPEN, &m) == 0)
@@ -270,15 +295,16 @@ struct login_offer session_offer(const struct session *s)
 {
 	unsigned char binding[32];
 	return (struct login_offer){.mechanisms = s->edge->mechanisms,
-				    .tls = s->conn && conn_tls_text(s->conn).n > 0,
+				    .tls = (s->conn && conn_tls_text(s->conn).n > 0) ||
+					   peer_tls_at_proxy(&s->peer),
 				    .binding = s->conn && conn_tls_exporter(s->conn, binding)};
 }
 
 void session_login(struct session *s, const struct login_sasl *x, void (*then)(struct session *s))
 {
-	char ip[NETADDR_TEXT_MAX], local[NETADDR_TEXT_MAX];
+	struct peer_texts texts;
 	unsigned char binding[32];
-	struct msg_peer peer = session_peer(s, ip, local);
+	struct msg_peer peer = session_peer(s, &texts);
 	struct str service = str_c(s->service->def->name);
 	struct msg_login_sasl sasl = {.session = s->id.v,
 				      .service = service,
@@ -299,6 +325,22 @@ void session_login(struct session *s, const struct login_sasl *x, void (*then)(s
 				 .msg = x->relayed ? (const void *)&sasl : &plain,
 				 .want = IPC_LOGIN_REPLY,
 				 .trace = s->trace};
+	s->held = then;
+	s->login_ask.done = login_answer;
+	session_ask(s, role_peer(s->edge->role, "dir", 0), &q, &s->login_ask);
+}
+
+void session_claim_login(struct session *s, void (*then)(struct session *s))
+{
+	struct peer_texts texts;
+	struct msg_login m = {.session = s->id.v,
+			      .service = str_c(s->service->def->name),
+			      .peer = session_peer(s, &texts),
+			      .username = str_c(s->peer.claims->login),
+			      .mechanism = STR("XCLIENT"),
+			      .claimed = true};
+	struct ipc_question q = {
+		.type = IPC_LOGIN, .msg = &m, .want = IPC_LOGIN_REPLY, .trace = s->trace};
 	s->held = then;
 	s->login_ask.done = login_answer;
 	session_ask(s, role_peer(s->edge->role, "dir", 0), &q, &s->login_ask);

@@ -39,6 +39,8 @@ static uint8_t next_of(const struct smtp_result *r)
 		return NEXT_STARTTLS;
 	case SMTP_AUTH:
 		return NEXT_AUTH;
+	case SMTP_XCLIENT:
+		return NEXT_XCLIENT;
 	case SMTP_CLOSE:
 		return NEXT_CLOSE;
 	case SMTP_CONTINUE:
@@ -61,6 +63,8 @@ static void answer(struct mta_session *s, uint32_t seq, struct buf *out,
 	log_event(LOG_DEBUG, "smtp.out", log_str("reply", str_trim(buf_str(out))));
 	if (r->next == SMTP_AUTH)
 		done.text = r->mechanism; /* edge has kept an initial response to itself */
+	if (r->next == SMTP_XCLIENT)
+		done.text = r->xclient;
 	if (smtp_session_export(s->smtp, &plain) < 0 ||
 	    role_seal(mta.role, s->id, buf_str(&plain), &sealed) < 0)
 		done.flags |= DONE_STATELESS;
@@ -111,12 +115,25 @@ static void on_body(struct mta_session *s, struct ipc_packet *p, struct buf *out
 	answer(s, m.seq, out, &r);
 }
 
+/* XCLIENT LOGIN. dir has checked that it may be claimed: without its grant nothing happens. */
+static void on_claim(struct mta_session *s, uint32_t seq, struct buf *out)
+{
+	struct smtp_result r = {0};
+	if (s->granted.v)
+		smtp_session_claim(s->smtp, s->granted, str_c(s->granted_address), &r);
+	answer(s, seq, out, &r);
+}
+
 static void on_auth(struct mta_session *s, struct ipc_packet *p, struct buf *out)
 {
 	struct msg_session_auth m;
 	struct smtp_result r = {0};
 	if (msg_session_auth_read(p, &m) < 0)
 		return;
+	if (m.outcome == AUTH_CLAIMED) {
+		on_claim(s, m.seq, out);
+		return;
+	}
 	struct smtp_auth_result a = {.outcome = m.outcome <= SMTP_AUTH_UNAVAILABLE
 							? (enum smtp_auth)m.outcome
 							: SMTP_AUTH_MALFORMED};
@@ -271,8 +288,13 @@ static void open_session(struct ipc_channel *from, struct ipc_packet *p)
 	}
 	struct smtp_peer peer = {.trace = s->trace,
 				 .ip = m.peer.ip,
+				 .rdns = m.peer.rdns,
+				 .helo = m.peer.helo,
+				 .esmtp = m.peer.esmtp,
 				 .trusted = m.peer.trusted,
 				 .mechanisms = m.mechanisms,
+				 .xclient = m.peer.may_xclient,
+				 .xclient_login = m.peer.may_xclient_login,
 				 .tls_text = m.peer.tls_text};
 	bool submission = str_starts(m.service, STR("submission"));
 	s->smtp = smtp_session_new(conf_extra(s->conf), &s->backend,

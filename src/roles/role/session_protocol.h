@@ -7,6 +7,14 @@
 
 #include "base/attr.h"
 
+/* peer.source: who said who the client is. */
+enum peer_source {
+	PEER_SOCKET,  /* its connection comes to us */
+	PEER_PROXY,   /* a header of the PROXY protocol */
+	PEER_XCLIENT, /* XCLIENT of SMTP */
+	PEER_ID,      /* ID of IMAP */
+};
+
 /* session_done.next: what edge does after it has sent the output. */
 enum session_next {
 	NEXT_CONTINUE = 0, /* the next command */
@@ -16,7 +24,8 @@ enum session_next {
 	NEXT_DATA, /* SMTP: collect a message of at most arg octets */
 	NEXT_BDAT, /* SMTP: collect arg octets */
 	NEXT_STARTTLS,
-	NEXT_AUTH, /* SMTP: text is "mechanism" or "mechanism initial-response" */
+	NEXT_XCLIENT, /* SMTP: begin afresh, with the peer that text describes */
+	NEXT_AUTH,    /* SMTP: text is "mechanism" or "mechanism initial-response" */
 };
 /* session_done.flags */
 enum {
@@ -29,6 +38,9 @@ enum {
 /* Text up to here travels in session_done itself; what is longer goes before, in session_out. */
 #define DONE_OUT_MAX  (24u * 1024)
 #define OUT_PIECE_MAX (56u * 1024)
+
+/* session_auth.outcome beside enum smtp_auth: dir has granted what XCLIENT LOGIN claims. */
+#define AUTH_CLAIMED 255u
 
 /* session_body.flags */
 enum body_flag {

