@@ -31,7 +31,8 @@ struct cursor {
 };
 static inline struct cursor cursor_of(struct str s)
 {
-	return (struct cursor){(const unsigned char *)s.p, (const unsigned char *)s.p + s.n, false};
+	const unsigned char *p = (const unsigned char *)s.p;
+	return (struct cursor){p, s.n ? p + s.n : p, false}; /* p may be NULL */
 }
 uint8_t cursor_u8(struct cursor *c);
 uint16_t cursor_u16(struct cursor *c);
