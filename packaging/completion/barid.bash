@@ -23,6 +23,7 @@ _barid() {
 	help/1) offer='serve demo init dns check status ports domain user alias admin master queue backup restore doctor counters trace log reload stop debug help version' ;;
 	admin/1) offer='grant revoke list show' ;;
 	master/1) offer='add passwd del list' ;;
+	quota/1) offer='list recount' ;;
 	domain/1) offer='add del list show set alias-add alias-del catch-all' ;;
 	user/1) offer='add del list show set passwd app-password totp' ;;
 	alias/1) offer='add del list show set' ;;

@@ -22,6 +22,7 @@ complete -c barid -n "not __fish_seen_subcommand_from $commands" -a alias -d 'Ma
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a admin -d 'Who administrates which domains'
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a master -d 'Who may log in to the accounts of others'
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a queue -d 'What waits for delivery'
+complete -c barid -n "not __fish_seen_subcommand_from $commands" -a quota -d 'How much mail the users have'
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a doctor -d 'Look for what is wrong, and what mends it'
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a backup -d 'Copy everything into a folder'
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a restore -d 'Put back a server or mailboxes'

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Management: many accounts at once, and who may order what."""
+import glob
 import json
 import os
 import resource
 import socket
+import sqlite3
 import subprocess
 import time
 
@@ -127,6 +129,41 @@ def case_doctor_finds_what_is_missing(t):
     s.stop()
     code, out = s.cli("doctor", "--offline", check=False)
     assert code == 1 and "the server does not run" in out and "nobody reads abuse@example.test" in out, (code, out)
+
+
+def case_quota_is_counted_again(t):
+    """Counters that somebody has spoilt are put right by barid quota recount, in the store and in dir's table."""
+    s = t.own_server()
+    s.start()
+    imap = wire.Imap(s, "alice@example.test")
+    for i in range(5):
+        imap.append("INBOX", b"Subject: %d\r\n\r\n%s\r\n" % (i, b"x" * 1000))
+    imap.wire.close()
+    true = usage(t, s, lambda v: v > 5000)
+    s.stop()
+    for part in glob.glob(os.path.join(s.dir, "store", "**", "*.db"), recursive=True):
+        with sqlite3.connect(part) as db:
+            if db.execute("SELECT count(*) FROM account WHERE bytes > 5000").fetchone()[0]:
+                db.execute("UPDATE account SET bytes = bytes + 777777, messages = messages + 7")
+                db.execute("UPDATE mailbox SET size = size + 777777, num_exists = num_exists + 7 WHERE name = 'INBOX'")
+        db.close()
+    s.start()
+    out = s.cli("quota", "recount", "all")
+    assert "3 users counted, 1 corrected" in out and f"alice@example.test: {true} bytes in 5 messages" in out, out
+    assert usage(t, s, lambda v: v == true) == true
+    assert "0 corrected" in s.cli("quota", "recount", "alice@example.test")
+    imap = wire.Imap(s, "alice@example.test")
+    assert any(b"MESSAGES 5" in line for line in imap.command(b"STATUS INBOX (MESSAGES)"))
+    imap.wire.close()
+
+
+def usage(t, s, right):
+    """used_quota of alice, when it is as expected."""
+    def read():
+        rows = json.loads(s.cli("user", "list", "--json"))["rows"]
+        used = next(r["used-bytes"] for r in rows if r["user"] == "alice@example.test")
+        return used if right(used) else None
+    return t.until(read, what="the usage")
 
 
 @alone

@@ -55,6 +55,28 @@ static void snapshot_end(struct tool *t, struct ipc_packet *p)
 	reply(p, fail_set(&why, FAIL_CONFLICT, NULL, "no such snapshot"), &why);
 }
 
+static void recount(struct tool *t, struct ipc_packet *p)
+{
+	struct msg_recount m;
+	struct fail why = FAIL_INIT;
+	struct store_usage before = {0}, after = {0};
+	(void)t;
+	int r = msg_recount_read(p, &m);
+	struct account_id account = {r == 0 ? m.account : 0};
+	if (r == 0)
+		r = store_account_recount(user.store, account, &before, &after, &why);
+	if (r < 0) {
+		reply(p, r, &why);
+		return;
+	}
+	user_usage_changed(account);
+	struct msg_recounted counted = {.bytes_before = before.bytes,
+					.bytes = after.bytes,
+					.messages_before = before.messages,
+					.messages = after.messages};
+	(void)ipc_reply(p, IPC_RECOUNTED, &counted);
+}
+
 /* --- one after the other
  * ------------------------------------------------------------------------------------------ */
 
@@ -70,6 +92,7 @@ static const struct {
 	{IPC_BOX_MAKE, tool_box_make},
 	{IPC_BOX_READ, tool_box_read},
 	{IPC_BOX_IMPORT, tool_import},
+	{IPC_RECOUNT, recount},
 };
 
 struct asked {

@@ -152,6 +152,11 @@ struct store_usage {
 MUST_CHECK int store_account_usage(struct store *s, struct account_id account,
 				   struct store_usage *ret, struct fail *why);
 
+/* Count all messages again and correct the counters; what usage was and is (bytes, messages). */
+MUST_CHECK int store_account_recount(struct store *s, struct account_id account,
+				     struct store_usage *before, struct store_usage *after,
+				     struct fail *why);
+
 /* A limit that the caller has looked up; 0 = none. */
 struct store_quota {
 	uint64_t bytes;

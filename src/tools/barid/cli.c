@@ -68,6 +68,8 @@ static const struct {
 	{"log", cli_admin,
 	 "barid log level [ROLE|all] [LEVEL] | rotate | debug --peer IP [--for 10min]",
 	 "see and change how much is logged, or begin a new log file"},
+	{"quota", cli_quota, "barid quota list [DOMAIN] | recount ADDRESS|all",
+	 "see how much mail the users have, and count it again"},
 	{"doctor", cli_doctor, "barid doctor [--domain D] [--offline] [--resolver ADDRESS]",
 	 "look for what is wrong around the server, and say what mends it"},
 	{"counters", cli_admin, "barid counters",
