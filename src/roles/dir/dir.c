@@ -195,8 +195,10 @@ static void answer_login(struct role *role, struct ipc_packet *p, struct who who
 {
 	const struct dir_grant *g = &step->grant;
 	struct msg_login_reply reply = {.more = step->more, .challenge = step->challenge};
-	if (!step->more) {
+	if ((!step->more || g->reason[0]) && !g->told)
 		log_login(who, g);
+	reply.delay_ms = delay_until(g->not_before);
+	if (!step->more) {
 		int r = g->granted ? hand_out(role, who, g, why) : 0;
 		if (r < 0) {
 			log_event(LOG_ERROR, "login.failed", log_fail(why));
@@ -206,7 +208,6 @@ static void answer_login(struct role *role, struct ipc_packet *p, struct who who
 		counter_add(g->granted ? &logins_ok : &logins_refused, 1);
 		reply.granted = g->granted;
 		reply.shard = role_shard(role, g->account);
-		reply.delay_ms = delay_until(g->not_before);
 	}
 	(void)ipc_reply(p, IPC_LOGIN_REPLY, &reply);
 }
@@ -427,6 +428,14 @@ static int open_dir(struct role *role, struct fail *why)
 	c.master_users = strcmp(role->conf->master_users, "on") == 0;
 	c.master_separator = role->conf->master_separator[0];
 	c.master_services = str_c(role->conf->master_services);
+	static char keys[300];
+	(void)snprintf(keys, sizeof keys, "dir/%s", role->conf->oauth_keys);
+	c.oauth = (struct dir_oauth){.issuer = role->conf->oauth_issuer,
+				     .audience = role->conf->oauth_audience,
+				     .username = role->conf->oauth_username,
+				     .scope = role->conf->oauth_scope,
+				     .keys = keys,
+				     .leeway_s = role->conf->oauth_leeway_ms / 1000};
 	int r = dir_open(&c, &self.dir, why);
 	if (r < 0)
 		return r;

@@ -10,6 +10,7 @@
 #include "dir_key.h"
 #include "exchange.h"
 #include "login_cache.h"
+#include "oauth.h"
 #include "slowdown.h"
 #include "sys/clock.h"
 #include "sys/fs.h"
@@ -56,6 +57,7 @@ int dir_open(const struct dir_config *c, struct dir **ret, struct fail *why)
 	(void)pthread_mutex_init(&d->lock, NULL);
 	d->cache = login_cache_new(c->cache_max, c->cache_ttl_s);
 	d->slow = slowdown_new(c);
+	d->oauth = oauth_new(&c->oauth, c->fs ? c->fs : fs_real());
 	d->exchanges = exchanges_new(c->exchanges_max, c->exchange_ttl_s);
 	int r = db_open(&o, &d->db, why);
 	if (r == 0)
@@ -92,6 +94,7 @@ void dir_close(struct dir *d)
 	login_cache_free(d->cache);
 	slowdown_free(d->slow);
 	exchanges_free(d->exchanges);
+	oauth_free(d->oauth);
 	secret_clear(&d->key);
 	(void)pthread_mutex_destroy(&d->lock);
 	free(d->storage_base);

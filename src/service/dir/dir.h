@@ -31,6 +31,16 @@ enum dir_scram {
 	DIR_SCRAM_OFF,
 };
 
+/* Whose access tokens are taken; all texts are borrowed as long as the directory. */
+struct dir_oauth {
+	const char *issuer; /* NULL or "": none */
+	const char *audience;
+	const char *username; /* the claim with the account's address */
+	const char *scope;    /* "": any */
+	const char *keys;     /* file of the issuer's keys, RFC 7517 */
+	uint64_t leeway_s;
+};
+
 struct dir_config {
 	const char *path;	  /* vmail.db; made when missing */
 	struct fs *fs;		  /* NULL: the real file system */
@@ -49,8 +59,9 @@ struct dir_config {
 	unsigned slow_entries;	/* bound of each slow-down table */
 	unsigned account_free;	/* failures on one account before strangers are slowed */
 	enum dir_scram scram;
-	bool scram_sha1;	    /* SCRAM-SHA-1 too */
-	unsigned scram_iterations;  /* of new keys */
+	bool scram_sha1;	   /* SCRAM-SHA-1 too */
+	unsigned scram_iterations; /* of new keys */
+	struct dir_oauth oauth;
 	bool master_users;	    /* may act for others */
 	char master_separator;	    /* between account and master in a login name */
 	struct str master_services; /* that they may log in to; borrowed as long as the directory */
@@ -188,6 +199,7 @@ struct dir_grant {
 	const char *client_text;     /* the same for every refusal */
 	char reason[DIR_REASON_MAX]; /* for the log: "password", "no such user", "imap off" ... */
 	bool cached;		     /* no hash was computed */
+	bool told;		     /* a refusal that an earlier step has told already */
 	uint64_t credential;	     /* the app password's id; 0 = none */
 	char label[DIR_LABEL_MAX];   /* its label */
 	char master[64];	     /* the master user who acts for the account; "" = nobody */
@@ -246,7 +258,7 @@ MUST_CHECK int dir_totp_end(struct dir *d, struct account_id id, struct fail *wh
 MUST_CHECK int dir_totp_check(struct dir *d, struct account_id id, struct str code,
 			      struct fail *why);
 
-/* ---- mechanisms of several steps: SCRAM (RFC 5802) ---- */
+/* ---- mechanisms of several steps: SCRAM (RFC 5802), OAUTHBEARER (RFC 7628), XOAUTH2 ---- */
 
 /*
  * Which mechanisms beside PLAIN and LOGIN are offered now, enum sasl_offer bits
@@ -262,8 +274,9 @@ struct dir_sasl {
 };
 struct dir_step {
 	bool more; /* send the challenge, and give the client's answer to dir_sasl_next */
-	struct str challenge;	/* decoded; with a grant: to be sent before the client is told */
-	struct dir_grant grant; /* unless more */
+	struct str challenge; /* decoded; with a grant: to be sent before the client is told */
+	struct dir_grant
+		grant; /* unless more; with more and a reason: refused, and still to be said */
 };
 /*
  * The client's first message, decoded, and each further one. As dir_auth: 0 whatever the outcome.

@@ -24,6 +24,7 @@ struct usage {
 };
 
 struct exchanges;
+struct oauth;
 struct login_seen; /* a last_login row that waits */
 /* A last_used of an app password that waits. */
 struct app_seen {
@@ -49,6 +50,7 @@ struct dir {
 	struct login_cache *cache;
 	struct slowdown *slow;
 	struct exchanges *exchanges;
+	struct oauth *oauth; /* NULL: no tokens are taken */
 };
 
 static inline void dir_lock(struct dir *d)

@@ -4,6 +4,7 @@
 #include "auth_int.h"
 #include "base/check.h"
 #include "codec/sasl/sasl.h"
+#include "oauth.h"
 #include "scram.h"
 #include "sys/clock.h"
 
@@ -107,7 +108,7 @@ int dir_offer(struct dir *d, unsigned *ret, struct fail *why)
 		d->offer_known = true;
 		d->offer_version = version;
 	}
-	*ret = d->offer;
+	*ret = d->offer | (d->oauth ? SASL_OFFER_OAUTH : 0u);
 	return 0;
 }
 
@@ -122,6 +123,8 @@ static int is_offered(struct dir *d, struct str mechanism, struct fail *why)
 		{"SCRAM-SHA-256-PLUS", SASL_OFFER_SCRAM_256},
 		{"SCRAM-SHA-1", SASL_OFFER_SCRAM_1},
 		{"SCRAM-SHA-1-PLUS", SASL_OFFER_SCRAM_1},
+		{"OAUTHBEARER", SASL_OFFER_OAUTH},
+		{"XOAUTH2", SASL_OFFER_OAUTH},
 	};
 	unsigned offer = 0;
 	int r = dir_offer(d, &offer, why);
@@ -138,39 +141,65 @@ static int keep_text(struct buf *b, struct arena *a, struct str *ret, struct fai
 	return ret->p || b->n == 0 ? 0 : fail_set(why, FAIL_LIMIT, NULL, "arena full at SASL");
 }
 
-int dir_sasl_begin(struct dir *d, const struct dir_sasl *s, struct str message, struct arena *a,
-		   struct dir_step *ret, struct fail *why)
+/* Wait for the client's next message. */
+static void keep(struct dir *d, uint64_t session, const struct dir_grant *g, struct scram *scram)
+{
+	struct exchange *x = xcalloc(1, sizeof *x);
+
+	*x = (struct exchange){.session = session, .scram = scram};
+	memcpy(x->mechanism, g->mechanism, sizeof x->mechanism);
+	exchange_keep(d->exchanges, x);
+}
+
+/* A token decides at once; but who is refused hears why, and has to nod (RFC 7628 section 3.2.3).
+ */
+static int begin_oauth(struct dir *d, const struct dir_sasl *s, struct str message, struct arena *a,
+		       struct dir_step *out, struct fail *why)
+{
+	int r = oauth_login(d, s, message, a, &out->grant, &out->challenge, why);
+
+	if (r < 0 || out->grant.granted)
+		return r;
+	out->more = true;
+	keep(d, s->session, &out->grant, NULL);
+	return 0;
+}
+
+static int begin_scram(struct dir *d, const struct dir_sasl *s, struct str message, struct arena *a,
+		       struct dir_step *out, struct fail *why)
 {
 	AUTO(buf) struct buf challenge = BUF_INIT(KIB(4));
-	struct mono_ns start = clock_mono();
-	struct dir_step out = {.grant = login_begin(s->mechanism, STR(""))};
 	struct scram *scram = NULL;
-	int r = is_offered(d, s->mechanism, why);
+	int r = scram_begin(d, s, message, &scram, &challenge, &out->grant, why);
 
 	if (r < 0)
 		return r;
+	keep(d, s->session, &out->grant, scram);
+	out->more = true;
+	return keep_text(&challenge, a, &out->challenge, why);
+}
+
+int dir_sasl_begin(struct dir *d, const struct dir_sasl *s, struct str message, struct arena *a,
+		   struct dir_step *ret, struct fail *why)
+{
+	struct mono_ns start = clock_mono();
+	struct dir_step out = {.grant = login_begin(s->mechanism, STR(""))};
+	int r = is_offered(d, s->mechanism, why);
+
 	if (r == 0) {
 		login_reason(&out.grant, "mechanism is not offered", "");
 		r = -FAIL_AUTH;
-	} else {
-		r = scram_begin(d, s, message, &scram, &challenge, &out.grant, why);
+	} else if (r == 1) {
+		r = str_startsi(s->mechanism, STR("SCRAM"))
+			    ? begin_scram(d, s, message, a, &out, why)
+			    : begin_oauth(d, s, message, a, &out, why);
 	}
 	if (r < 0 && r != -FAIL_AUTH)
 		return r;
-	if (r < 0) {
+	if (r < 0)
 		login_end(d, &s->place, str_c(out.grant.username), start, &out.grant);
-		*ret = out;
-		return 0;
-	}
-	struct exchange *x = xcalloc(1, sizeof *x);
-	*x = (struct exchange){.session = s->session, .scram = scram};
-	memcpy(x->mechanism, out.grant.mechanism, sizeof x->mechanism);
-	exchange_keep(d->exchanges, x);
-	out.more = true;
-	r = keep_text(&challenge, a, &out.challenge, why);
-	if (r == 0)
-		*ret = out;
-	return r;
+	*ret = out;
+	return 0;
 }
 
 int dir_sasl_next(struct dir *d, uint64_t session, struct str message, struct arena *a,
@@ -178,11 +207,14 @@ int dir_sasl_next(struct dir *d, uint64_t session, struct str message, struct ar
 {
 	AUTO(buf) struct buf challenge = BUF_INIT(KIB(4));
 	struct exchange *x = exchange_take(d->exchanges, session);
+	int r = 0;
 
 	if (!x)
 		return fail_set(why, FAIL_TEMP, NULL, "no SASL exchange is under way: too old");
 	struct dir_step out = {.grant = login_begin(str_c(x->mechanism), STR(""))};
-	int r = scram_end(d, x->scram, message, a, &challenge, &out.grant, why);
+	out.grant.told = !x->scram;
+	if (x->scram)
+		r = scram_end(d, x->scram, message, a, &challenge, &out.grant, why);
 	exchange_free(x);
 	if (r == 0 && out.grant.granted)
 		r = keep_text(&challenge, a, &out.challenge, why);

@@ -19,7 +19,7 @@ struct exchange {
 	uint64_t session;
 	struct mono_ns until;
 	char mechanism[24];
-	struct scram *scram;
+	struct scram *scram; /* NULL: it is refused, and the client is to hear why */
 };
 void exchange_free(struct exchange *x);
 
