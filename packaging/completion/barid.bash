@@ -25,7 +25,7 @@ _barid() {
 	master/1) offer='add passwd del list' ;;
 	quota/1) offer='list recount' ;;
 	domain/1) offer='add del list show set alias-add alias-del catch-all' ;;
-	user/1) offer='add del list show set passwd app-password totp' ;;
+	user/1) offer='add del list show set passwd undelete app-password totp' ;;
 	alias/1) offer='add del list show set' ;;
 	queue/1) offer='list show delete flush hold release' ;;
 	log/1) offer='level rotate debug' ;;

@@ -46,7 +46,7 @@ complete -c barid -n '__fish_seen_subcommand_from demo' -l password -x -d 'Of al
 complete -c barid -n '__fish_seen_subcommand_from help' -a "$commands"
 
 complete -c barid -n '__fish_seen_subcommand_from domain' -a "$account alias-add alias-del catch-all"
-complete -c barid -n '__fish_seen_subcommand_from user' -a "$account passwd app-password totp"
+complete -c barid -n '__fish_seen_subcommand_from user' -a "$account passwd undelete app-password totp"
 complete -c barid -n '__fish_seen_subcommand_from app-password' -a 'add list del'
 complete -c barid -n '__fish_seen_subcommand_from totp' -a 'enable confirm disable status'
 complete -c barid -n '__fish_seen_subcommand_from totp' -l app-passwords -x -a 'required optional'

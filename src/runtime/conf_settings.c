@@ -184,6 +184,6 @@ const struct conf_setting conf_settings[] = {
 	{"store", "partitions", CONF_NUMBER, CONF_RESTART, AT(store_partitions), "16", 1, 1024,
 	 NULL, "Files that the mail of all accounts is spread over. Fixed when the store is made."},
 	{"store", "undelete", CONF_DURATION, CONF_LIVE, AT(undelete_ms), "14 d", 0, 3650 * DAY,
-	 NULL, "How long deleted messages stay restorable."},
+	 NULL, "How long deleted messages, and the mail of deleted accounts, stay restorable."},
 };
 const size_t conf_settings_n = ARRAY_LEN(conf_settings);

@@ -27,6 +27,7 @@ COUNTER(routes, "dir.routes", "addresses resolved");
 #define LOGIN_THREADS  4
 #define ARENA_BYTES    MIB(4)
 #define FLUSH_MS       1000
+#define SWEEP_MS       60000
 #define OFFER_MS       1000
 
 struct dir_role {
@@ -35,6 +36,9 @@ struct dir_role {
 	struct loop_timer flush;
 	struct lane flush_lane;
 	struct job flush_job;
+	struct loop_timer sweep;
+	struct lane sweep_lane;
+	struct job sweep_job;
 	/* What edge was told to offer; looked at anew now and then. */
 	struct loop_timer offer;
 	struct lane offer_lane;
@@ -316,24 +320,6 @@ static void offer_due(struct loop_timer *t)
  * ----------------------------------------------------------------------------------------------------
  */
 
-/* The account that a `user del` order is about; {0} for every other order. */
-static struct account_id to_be_deleted(const struct msg_admin *m, struct arena *a)
-{
-	struct dir_account found = {0};
-	bool del = m->args_n > 2 && str_eq(m->args[0].s, STR("user")) &&
-		   str_eq(m->args[1].s, STR("del"));
-	if (!del || dir_account_by_address(self.dir, m->args[2].s, a, &found, NULL) < 0)
-		return (struct account_id){0};
-	return found.id;
-}
-
-static void tell_gone(struct role *role, struct account_id id)
-{
-	struct msg_account_gone m = {.account = id.v};
-	if (id.v)
-		(void)ipc_send(role_user_of(role, id), (struct trace_id){0}, IPC_ACCOUNT_GONE, &m);
-}
-
 /* Who ordered what; never the values, which may be secrets. */
 static void log_order(const struct msg_admin *m, bool ok, const struct fail *why)
 {
@@ -347,6 +333,12 @@ static void log_order(const struct msg_admin *m, bool ok, const struct fail *why
 		  log_c("result", ok ? "ok" : fail_name(why->code)));
 }
 
+static void sweep_soon(void)
+{
+	if (lane_idle(&self.sweep_lane))
+		lane_submit(&self.sweep_lane, &self.sweep_job);
+}
+
 static void admin_now(struct role *role, struct ipc_packet *p)
 {
 	struct msg_admin m;
@@ -354,17 +346,17 @@ static void admin_now(struct role *role, struct ipc_packet *p)
 	struct dir_table t = {0};
 	struct dir_scope scope = {0};
 	AUTO(arena) struct arena a = ARENA_INIT(MIB(64));
+	(void)role;
 	int r = msg_admin_read(p, &m);
 	struct str *args = arena_array(&a, struct str, r == 0 ? m.args_n : 0);
 	for (size_t i = 0; r == 0 && args && i < m.args_n; i++)
 		args[i] = m.args[i].s;
 	if (r == 0)
 		r = role_scope(&m, &a, &scope, &why);
-	struct account_id gone = r == 0 ? to_be_deleted(&m, &a) : (struct account_id){0};
 	if (r == 0)
 		r = dir_admin(self.dir, &scope, (struct dir_args){args, m.args_n}, &a, &t, &why);
 	if (r == 0)
-		tell_gone(role, gone);
+		sweep_soon();
 	log_order(&m, r == 0, &why);
 	if (r < 0) {
 		(void)ipc_reply_fail(p, &why);
@@ -399,6 +391,38 @@ static void admin(struct role *role, struct ipc_packet *p)
 /* --- life
  * ------------------------------------------------------------------------------------------------------------
  */
+
+/* Mail of accounts that were deleted some time ago: its shard removes it, then it is written down.
+ */
+static void sweep(struct job *job)
+{
+	struct account_id gone[100];
+	struct fail why = FAIL_INIT;
+	const struct conf *c = role_conf_hold(self.role);
+	uint64_t keep_s = c->undelete_ms / 1000;
+	conf_drop(c);
+	(void)job;
+	int n = dir_accounts_gone(self.dir, keep_s, gone, ARRAY_LEN(gone), &why);
+	int r = n;
+	for (int i = 0; r >= 0 && i < n; i++) {
+		struct msg_account_gone m = {.account = gone[i].v};
+		struct ipc_packet *reply = NULL;
+		struct ipc_question q = {
+			.type = IPC_ACCOUNT_GONE, .msg = &m, .want = IPC_OK, .only_while_up = true};
+		r = ipc_call(role_user_of(self.role, gone[i]), &q, &reply, &why);
+		ipc_packet_free(reply);
+		if (r >= 0)
+			r = dir_account_mail_gone(self.dir, gone[i], &why);
+	}
+	if (r < 0) /* again in a minute */
+		log_event(LOG_WARN, "dir.sweep", log_fail(&why));
+}
+
+static void sweep_due(struct loop_timer *t)
+{
+	sweep_soon();
+	loop_timer_in(self.role->loop, t, SWEEP_MS);
+}
 
 static void flush_now(struct job *job)
 {
@@ -445,6 +469,10 @@ static int open_dir(struct role *role, struct fail *why)
 	lane_init(&self.flush_lane, self.lookups);
 	self.flush_job.run = flush_now;
 	self.flush.fire = flush_due;
+	lane_init(&self.sweep_lane, self.lookups);
+	self.sweep_job.run = sweep;
+	self.sweep.fire = sweep_due;
+	loop_timer_in(role->loop, &self.sweep, SWEEP_MS / 10);
 	loop_timer_in(role->loop, &self.flush, FLUSH_MS);
 	lane_init(&self.offer_lane, self.lookups);
 	self.offer_job.run = offer_now;
@@ -504,6 +532,7 @@ static void finish(struct role *role)
 static void stop(struct role *role)
 {
 	loop_timer_clear(role->loop, &self.flush);
+	loop_timer_clear(role->loop, &self.sweep);
 	loop_timer_clear(role->loop, &self.offer);
 	role_stop_aside(role, finish);
 }

@@ -159,16 +159,20 @@ static void expire_grants(void)
 /* Its mail goes; sessions that look at it end with their next command. */
 static void account_gone(struct role *role, struct ipc_packet *p)
 {
+	static const struct msg_ok done = {0};
 	struct msg_account_gone m;
 	struct fail why = FAIL_INIT;
 	(void)role;
-	if (msg_account_gone_read(p, &m) < 0)
+	int r = msg_account_gone_read(p, &m);
+	if (r == 0)
+		r = store_account_delete(user.store, (struct account_id){m.account}, &why);
+	if (r < 0 && r != -FAIL_NOTFOUND) {
+		log_event(LOG_ERROR, "user.delete", log_fail(&why));
+		(void)ipc_reply_fail(p, &why);
 		return;
-	int r = store_account_delete(user.store, (struct account_id){m.account}, &why);
-	if (r < 0 && r != -FAIL_NOTFOUND)
-		log_event(LOG_ERROR, "user.delete", log_u64("account", m.account), log_fail(&why));
-	else
-		log_event(LOG_INFO, "user.deleted", log_u64("account", m.account));
+	}
+	log_event(LOG_INFO, "user.deleted", log_u64("account", m.account));
+	(void)ipc_reply(p, IPC_OK, &done);
 }
 
 void user_grant_drop(uint64_t session)

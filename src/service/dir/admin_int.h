@@ -47,6 +47,7 @@ int domain_alias_del(struct order *o, struct fail *why);
 int domain_catch_all(struct order *o, struct fail *why);
 int user_add(struct order *o, struct fail *why);
 int user_del(struct order *o, struct fail *why);
+int user_undelete(struct order *o, struct fail *why);
 int user_list(struct order *o, struct fail *why);
 int user_show(struct order *o, struct fail *why);
 int user_set(struct order *o, struct fail *why);

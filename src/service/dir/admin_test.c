@@ -264,6 +264,42 @@ static void scopes(void **state)
 	home_free(&h);
 }
 
+static void deleted_users_come_back_with_their_mail(void **state)
+{
+	struct home h;
+	struct account_id gone[4];
+	struct dir_account before = {0}, after = {0};
+	(void)state;
+	home_init(&h);
+	ORDER(&h, "domain add d.test");
+	ORDER(&h, "user add a@d.test");
+	ORDER(&h, "user add b@d.test");
+	assert_ok(dir_account_by_address(h.d, STR("a@d.test"), &h.a, &before, &h.why), &h.why);
+	ORDER(&h, "user del a@d.test");
+	assert_int_equal(dir_accounts_gone(h.d, 3600, gone, 4, &h.why), 0); /* not yet */
+	ORDER(&h, "user undelete a@d.test --quota 5");
+	assert_ok(dir_account_by_address(h.d, STR("a@d.test"), &h.a, &after, &h.why), &h.why);
+	assert_int_equal(before.id.v, after.id.v);
+	assert_refused(&h, "user undelete a@d.test", FAIL_EXISTS, "exists");
+	assert_refused(&h, "user undelete never@d.test", FAIL_NOTFOUND, "no mail to bring back");
+
+	/* The time is over: the mail goes, and there is nothing to bring back. */
+	ORDER(&h, "user del a@d.test");
+	assert_int_equal(dir_accounts_gone(h.d, 0, gone, 4, &h.why), 1);
+	assert_int_equal(gone[0].v, before.id.v);
+	assert_ok(dir_account_mail_gone(h.d, gone[0], &h.why), &h.why);
+	assert_int_equal(dir_accounts_gone(h.d, 0, gone, 4, &h.why), 0);
+	assert_refused(&h, "user undelete a@d.test", FAIL_NOTFOUND, "no mail to bring back");
+
+	/* At once; and with the whole domain. */
+	ORDER(&h, "user del b@d.test --purge yes");
+	assert_int_equal(dir_accounts_gone(h.d, 999999, gone, 4, &h.why), 1);
+	ORDER(&h, "user add c@d.test");
+	ORDER(&h, "domain del d.test --force yes");
+	assert_int_equal(dir_accounts_gone(h.d, 0, gone, 4, &h.why), 2);
+	home_free(&h);
+}
+
 static struct dir_scope scope_of(struct home *h, const char *address)
 {
 	struct dir_scope s = {0};
@@ -334,6 +370,7 @@ int main(void)
 		cmocka_unit_test(domains),
 		cmocka_unit_test(scopes),
 		cmocka_unit_test(rights_come_from_the_tables),
+		cmocka_unit_test(deleted_users_come_back_with_their_mail),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -377,8 +377,52 @@ int user_del(struct order *o, struct fail *why)
 
 	if (r == 0)
 		r = remove_user(o, x.full, why);
+	bool now = has_option(o, "purge");
+	if (r == 0 && now)
+		r = RUN(o, why,
+			"UPDATE barid_account SET deleted = '1970-01-01 00:00:00'"
+			" WHERE was = ?1 AND username IS NULL AND mail_gone IS NULL",
+			x.full);
 	if (r == 0)
-		say(o, "user %.*s deleted", STR_ARG(x.full));
+		say(o,
+		    now ? "user %.*s deleted, and the mail with it"
+			: "user %.*s deleted; the mail is kept for a while, see: barid user "
+			  "undelete",
+		    STR_ARG(x.full));
+	return r;
+}
+
+/* ---- bringing back ---- */
+
+int user_undelete(struct order *o, struct fail *why)
+{
+	struct addr x;
+	int r = word_address(o, 0, &x, why);
+
+	if (r == 0)
+		r = require_free(o, &x, why);
+	if (r == 0)
+		r = count_rows(o,
+			       "SELECT 1 FROM barid_account WHERE was = ?1 AND username IS NULL"
+			       " AND mail_gone IS NULL",
+			       x.full, STR_NULL, NULL, why);
+	if (r == 0)
+		return refuse(why, FAIL_NOTFOUND,
+			      "%.*s was not deleted, or too long ago: there is no mail to bring "
+			      "back. A new user is made with: barid user add %.*s",
+			      STR_ARG(x.full), STR_ARG(x.full));
+	/* The mailbox that is made next finds its id there already. */
+	if (r == 1)
+		r = RUN(o, why,
+			"UPDATE barid_account SET username = ?1, deleted = NULL WHERE id ="
+			" (SELECT max(id) FROM barid_account WHERE was = ?1 AND username IS NULL"
+			"  AND mail_gone IS NULL)",
+			x.full);
+	if (r == 0)
+		r = user_add(o, why);
+	if (r == 0)
+		say(o, "user %.*s is back with its mail%s", STR_ARG(x.full),
+		    o->hash.p ? "" : "; no login until a password is set");
 	return r;
 }
 

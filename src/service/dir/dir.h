@@ -120,6 +120,15 @@ MUST_CHECK int dir_account_by_id(struct dir *d, struct account_id id, struct are
 MUST_CHECK int dir_account_by_address(struct dir *d, struct str address, struct arena *a,
 				      struct dir_account *ret, struct fail *why);
 
+/*
+ * Accounts whose mailbox was deleted (by whomever) more than keep_s seconds ago, and whose mail is
+ * still there: at most max ids into ret. Returns how many.
+ */
+MUST_CHECK int dir_accounts_gone(struct dir *d, uint64_t keep_s, struct account_id *ret, size_t max,
+				 struct fail *why);
+/* Its mail is gone, too. */
+MUST_CHECK int dir_account_mail_gone(struct dir *d, struct account_id id, struct fail *why);
+
 /* ---- routing ---- */
 
 enum dir_verdict {

@@ -41,7 +41,9 @@ static const struct order_kind orders[] = {
 	 "domain catch-all DOMAIN [ADDRESS ...]"},
 	{"user", "add", user_add, 1, 1, true, DIR_SCOPE_DOMAINS,
 	 "user add ADDRESS [--password P] [--name TEXT] [--quota MB] [--KEY VALUE ...]"},
-	{"user", "del", user_del, 1, 1, true, DIR_SCOPE_DOMAINS, "user del ADDRESS"},
+	{"user", "del", user_del, 1, 1, true, DIR_SCOPE_DOMAINS, "user del ADDRESS [--purge yes]"},
+	{"user", "undelete", user_undelete, 1, 1, true, DIR_SCOPE_DOMAINS,
+	 "user undelete ADDRESS [--password P] [--KEY VALUE ...]"},
 	{"user", "list", user_list, 0, 1, false, DIR_SCOPE_DOMAINS, "user list [DOMAIN]"},
 	{"user", "show", user_show, 1, 1, false, DIR_SCOPE_SELF, "user show ADDRESS"},
 	{"user", "set", user_set, 1, 1, true, DIR_SCOPE_SELF, "user set ADDRESS --KEY VALUE ..."},
@@ -371,7 +373,7 @@ int apply_settings(struct order *o, const struct setting *s, size_t n, struct st
 		const struct option *opt = &o->options.p[i];
 		size_t k = 0;
 		if (str_eq(opt->key, STR("password")) || str_eq(opt->key, STR("password-hash")) ||
-		    str_eq(opt->key, STR("force")))
+		    str_eq(opt->key, STR("force")) || str_eq(opt->key, STR("purge")))
 			continue;
 		while (k < n && !str_eqi(opt->key, str_c(s[k].key)))
 			k++;
@@ -447,8 +449,8 @@ static int hash_password(struct order *o, const struct order_kind *k, struct fai
 		if (str_eq(o->options.p[i].key, STR("password-hash")))
 			o->hash = o->options.p[i].value; /* from another server, or hashed before */
 	}
-	bool takes = k->fn == user_passwd || k->fn == user_add || k->fn == user_set ||
-		     k->fn == master_passwd || k->fn == master_add;
+	bool takes = k->fn == user_passwd || k->fn == user_add || k->fn == user_undelete ||
+		     k->fn == user_set || k->fn == master_passwd || k->fn == master_add;
 	if ((password.p || o->hash.p) && !takes)
 		return refuse(why, FAIL_SYNTAX, "only a user has a password");
 	if (!password.p)

@@ -6,11 +6,11 @@
  *
  *   domain add D [--KEY V ...] | del D [--force yes] | list | show D | set D --KEY V ...
  *   domain alias-add D TARGET | alias-del D | catch-all D [ADDRESS ...]      (none: remove)
- *   user   add A [--password P | --password-hash {SCHEME}...] [--KEY V ...] | del A | list [D]
- *   user   show A | set A --KEY V ...
- *   user   passwd A P
- *   alias  add A MEMBER ... | del A | list [D] | show A | set A [--KEY V ...] [MEMBER ...]
- *   admin  grant A DOMAIN ...|ALL | revoke A DOMAIN ...|ALL | list [D] | show A
+ *   user   add A [--password P | --password-hash {SCHEME}...] [--KEY V ...] | del A [--purge yes] |
+ * list [D] user   show A | set A --KEY V ... user   passwd A P user   undelete A [--password P]
+ * [--KEY V ...]          (a deleted one, with its mail) alias  add A MEMBER ... | del A | list [D]
+ * | show A | set A [--KEY V ...] [MEMBER ...] admin  grant A DOMAIN ...|ALL | revoke A DOMAIN
+ * ...|ALL | list [D] | show A
  *
  * Keys of a domain: description, quota, users, aliases, transport, backupmx, active.
  * Keys of a user: name, quota (megabytes, or with k/m/g/t), language, active, transport, forward

@@ -173,6 +173,12 @@ static const char credentials_sql[] =
 	" DELETE FROM barid_totp WHERE account = NEW.id;"
 	" DELETE FROM barid_recovery WHERE account = NEW.id; END;";
 
+/* A deleted account's mail is kept for a while; then it goes, and this says that it has gone. */
+static const char mail_gone_sql[] =
+	"ALTER TABLE barid_account ADD COLUMN mail_gone DATETIME;"
+	"CREATE INDEX barid_account_deleted ON barid_account (deleted)"
+	" WHERE deleted IS NOT NULL AND mail_gone IS NULL;";
+
 /* clang-format on */
 
 static const struct db_migration steps[] = {
@@ -182,6 +188,7 @@ static const struct db_migration steps[] = {
 	{"copies, relays and shares", policy_sql},
 	{"account ids", ids_sql},
 	{"app passwords, SCRAM keys, second factors, master users", credentials_sql},
+	{"mail of deleted accounts", mail_gone_sql},
 };
 
 int dir_schema(struct db *db, struct fail *why)

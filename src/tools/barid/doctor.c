@@ -12,6 +12,7 @@
 
 static const char *const level_names[] = {"ok", "warn", "bad", "skipped"};
 
+static struct str format(struct doctor *d, const char *fmt, va_list ap) PRINTF_LIKE(2, 0);
 static struct str format(struct doctor *d, const char *fmt, va_list ap)
 {
 	char text[2000];
