@@ -29,7 +29,7 @@ _barid() {
 	alias/1) offer='add del list show set' ;;
 	queue/1) offer='list show delete flush hold release' ;;
 	log/1) offer='level rotate debug' ;;
-	log/2) [[ ${words[1]} != level ]] || offer='all master edge mta queue user scan dir error warn info debug' ;;
+	log/2) [[ ${words[1]} != level ]] || offer='all master edge mta queue user scan dir admin error warn info debug' ;;
 	log/3) [[ ${words[1]} != level ]] || offer='error warn info debug' ;;
 	debug/1) offer='clock crash-point' ;;
 	init/*) options+=' --domain --admin --hostname --password-stdin --dry-run --port-offset --print-dns' ;;

@@ -74,6 +74,8 @@ struct conf {
 	struct conf_list imap_proxy_from;
 	struct conf_list imaps_listen;
 	struct conf_list imaps_proxy_from;
+	struct conf_list metrics_listen;
+	struct conf_list metrics_proxy_from; /* no setting: always empty */
 	uint64_t imap_idle_timeout_ms;
 	uint64_t login_timeout_ms;
 	uint64_t append_size_max;

@@ -139,6 +139,11 @@ const struct conf_setting conf_settings[] = {
 	 "Proxies (HAProxy, nginx) whose connections to this service begin with a header of the "
 	 "PROXY protocol. They must send it, all others must not."},
 
+	{"metrics", "listen", CONF_ADDRESSES, CONF_LIVE, AT(metrics_listen),
+	 "127.0.0.1:9153, [::1]:9153", 0, 0, NULL,
+	 "Addresses where /metrics (OpenMetrics, for Prometheus and others) and /health are served "
+	 "by HTTP, to trusted_clients only. Empty = off."},
+
 	{"queue", "retry_min", CONF_DURATION, CONF_LIVE, AT(retry_min_ms), "300 s", SECOND, DAY,
 	 NULL, "Wait before the first retry; it doubles from try to try."},
 	{"queue", "retry_max", CONF_DURATION, CONF_LIVE, AT(retry_max_ms), "4000 s", SECOND,

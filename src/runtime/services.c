@@ -14,6 +14,8 @@ const struct service_def service_defs[SERVICES] = {
 			  "mailboxes, STARTTLS"},
 	[SERVICE_IMAPS] = {"imaps", 993, true, false, AT(imaps_listen), AT(imaps_proxy_from),
 			   "mailboxes, TLS"},
+	[SERVICE_METRICS] = {"metrics", 9153, false, true, AT(metrics_listen),
+			     AT(metrics_proxy_from), "figures for monitoring, HTTP"},
 };
 
 const struct service_def *service_find(struct str name)

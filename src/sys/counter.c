@@ -18,3 +18,14 @@ void counter_each(void (*fn)(void *arg, const struct counter *c), void *arg)
 	for (const struct counter *c = all; c; c = c->next_)
 		fn(arg, c);
 }
+
+void histogram_add(struct counter h[HISTOGRAM_COUNTERS], uint64_t us)
+{
+	static const uint64_t bounds[HISTOGRAM_BUCKETS] = {1000,   5000,    25000,    100000,
+							   500000, 2500000, 10000000, UINT64_MAX};
+	size_t i = 0;
+	while (us > bounds[i])
+		i++;
+	counter_add(&h[i], 1);
+	counter_add(&h[HISTOGRAM_BUCKETS], us);
+}

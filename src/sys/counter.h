@@ -30,6 +30,37 @@ struct counter {
 	}                                                                                          \
 	struct counter_##var##_semicolon_
 
+/*
+ * How long things take, in a few buckets:
+ *
+ *     HISTOGRAM(commands, "imap.command", "IMAP commands");
+ *     histogram_add(commands, microseconds);
+ *
+ * It is a row of counters: "imap.command.us:1000" counts what took up to 1 ms and more than the
+ * bucket before, "...:inf" the rest, "...:sum" is the microseconds in all.
+ */
+#define HISTOGRAM_BUCKETS  8
+#define HISTOGRAM_COUNTERS (HISTOGRAM_BUCKETS + 1)
+#define HISTOGRAM(var, hist_name, hist_help)                                                       \
+	static struct counter var[HISTOGRAM_COUNTERS] = {                                          \
+		{.name = hist_name ".us:1000", .help = hist_help},                                 \
+		{.name = hist_name ".us:5000", .help = hist_help},                                 \
+		{.name = hist_name ".us:25000", .help = hist_help},                                \
+		{.name = hist_name ".us:100000", .help = hist_help},                               \
+		{.name = hist_name ".us:500000", .help = hist_help},                               \
+		{.name = hist_name ".us:2500000", .help = hist_help},                              \
+		{.name = hist_name ".us:10000000", .help = hist_help},                             \
+		{.name = hist_name ".us:inf", .help = hist_help},                                  \
+		{.name = hist_name ".us:sum", .help = hist_help},                                  \
+	};                                                                                         \
+	__attribute__((constructor)) static void counter_register_##var(void)                      \
+	{                                                                                          \
+		for (int i_ = 0; i_ < HISTOGRAM_COUNTERS; i_++)                                    \
+			counter_register_(&var[i_]);                                               \
+	}                                                                                          \
+	struct counter_##var##_semicolon_
+void histogram_add(struct counter h[HISTOGRAM_COUNTERS], uint64_t us);
+
 static inline void counter_add(struct counter *c, uint64_t n)
 {
 	atomic_fetch_add_explicit(&c->v, n, memory_order_relaxed);

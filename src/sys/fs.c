@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sys/fs.h"
 #include "base/check.h"
+#include "sys/counter.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <sys/stat.h>
+
+COUNTER(syncs, "fs.syncs", "files and folders forced to disk");
 
 enum fail_code fs_fail_code(int errnum)
 {
@@ -107,6 +110,7 @@ static int real_sync_dir(struct fs_call *c, struct fail *why)
 	AUTO_FD int fd = open(c->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return failed(why, "open folder", c);
+	counter_add(&syncs, 1);
 	return fsync(fd) < 0 ? failed(why, "fsync folder", c) : 0;
 }
 
@@ -188,8 +192,10 @@ static int real_call(struct fs *fs, struct fs_call *c, struct fail *why)
 	case FS_OP_TRUNCATE:
 		return ftruncate(c->file->fd, (off_t)c->at) < 0 ? failed(why, "truncate", c) : 0;
 	case FS_OP_DATASYNC:
+		counter_add(&syncs, 1);
 		return fdatasync(c->file->fd) < 0 ? failed(why, "fdatasync", c) : 0;
 	case FS_OP_SYNC:
+		counter_add(&syncs, 1);
 		return fsync(c->file->fd) < 0 ? failed(why, "fsync", c) : 0;
 	case FS_OP_SYNC_DIR:
 		return real_sync_dir(c, why);

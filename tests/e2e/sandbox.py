@@ -17,6 +17,7 @@ FILES = {
     "queue": r"spool|blob",
     "user": r"store|mail|blob",
     "dir": r"dir",
+    "admin": r"$^",
 }
 ROLES = set(FILES)
 

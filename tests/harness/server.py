@@ -20,7 +20,7 @@ import time
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 DOMAIN = "example.test"
-SERVICES = {"smtp": 25, "submission": 587, "submissions": 465, "imap": 143, "imaps": 993}
+SERVICES = {"smtp": 25, "submission": 587, "submissions": 465, "imap": 143, "imaps": 993, "metrics": 915}
 REPORT = re.compile(
     r"ERROR: (Address|Leak|Memory)Sanitizer|WARNING: ThreadSanitizer|runtime error:|ThreadSanitizer:DEADLYSIGNAL"
     r"|CHECK failed|panic:"
@@ -333,7 +333,9 @@ class Serve(Server):
 
     def write_conf(self):
         with open(self.conf_file, "w", encoding="utf-8") as f:
-            f.write(f"hostname = mail.{DOMAIN}\nstate_dir = {self.dir}\nlog_to = both\n{self.conf(self)}\n"
+            text = self.conf(self)
+            metrics = "" if "[metrics]" in text else "[metrics]\nlisten =\n"  # its usual port is every server's
+            f.write(f"hostname = mail.{DOMAIN}\nstate_dir = {self.dir}\nlog_to = both\n{text}\n{metrics}"
                     f"[tls]\ncertificate = {self.dir}/tls/cert.pem\nkey = {self.dir}/tls/key.pem\n")
 
     def start(self, prefix=(), timeout=None):

@@ -4,10 +4,14 @@
 #include "codec/mime/map.h"
 #include "codec/smtp/received.h"
 #include "proto/smtp/smtp_session_int.h"
+#include "sys/counter.h"
 #include "sys/log.h"
 
 #define RECIPIENTS_SHOWN 10u
 #define MESSAGE_ID_SHOWN 400u
+
+COUNTER(accepted, "smtp.accepted", "messages answered with 250");
+COUNTER(accepted_bytes, "smtp.accepted-bytes", "their size");
 
 /* "1f", and "1f-2" for the second message of a connection, as in the log. */
 static void write_trace(struct buf *out, const struct smtp_session *s)
@@ -180,6 +184,8 @@ static void say_accepted(struct smtp_turn *t, const struct incoming *in)
 {
 	struct smtp_session *s = t->s;
 	AUTO(buf) struct buf to = BUF_INIT(KIB(1));
+	counter_add(&accepted, 1);
+	counter_add(&accepted_bytes, in->scan.size);
 	write_recipients(&to, &s->t);
 	log_event(LOG_INFO, "smtp.accepted", log_u64("number", in->number),
 		  log_address("from", s->t.from), log_address("to", buf_str(&to)),

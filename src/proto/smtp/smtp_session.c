@@ -4,6 +4,7 @@
 #include "codec/smtp/smtp_batch.h"
 #include "proto/reply_map.h"
 #include "proto/smtp/smtp_session_int.h"
+#include "sys/counter.h"
 #include "sys/log.h"
 
 struct smtp_config smtp_config_default(void)
@@ -110,12 +111,39 @@ static void count_error(struct smtp_turn *t)
 	}
 }
 
+COUNTER(refused_user, "smtp.refused.unknown-user", "recipients that do not exist");
+COUNTER(refused_relay, "smtp.refused.relay", "not our domain, or not the login's address");
+COUNTER(refused_quota, "smtp.refused.quota", "full mailboxes");
+COUNTER(refused_size, "smtp.refused.too-big", "messages over the limit");
+COUNTER(refused_auth, "smtp.refused.auth", "TLS or a login was missing");
+COUNTER(refused_sender, "smtp.refused.sender", "senders that do not exist");
+COUNTER(refused_syntax, "smtp.refused.syntax", "not SMTP, or out of order");
+COUNTER(refused_other, "smtp.refused.other", "other replies of 5xx");
+COUNTER(refused_later, "smtp.refused.temporary", "replies of 4xx");
+
+static void count_refusal(struct smtp_status status)
+{
+	static const struct {
+		const char *status;
+		struct counter *counter;
+	} kinds[] = {
+		{"5.1.1", &refused_user},  {"5.7.1", &refused_relay},  {"5.2.2", &refused_quota},
+		{"5.3.4", &refused_size},  {"5.7.0", &refused_auth},   {"5.1.0", &refused_sender},
+		{"5.5.", &refused_syntax}, {"5.1.7", &refused_syntax}, {"5.1.3", &refused_syntax}};
+	struct counter *counter = status.code < 500 ? &refused_later : &refused_other;
+	for (size_t i = 0; status.code >= 500 && status.enhanced && i < ARRAY_LEN(kinds); i++)
+		if (strncmp(status.enhanced, kinds[i].status, strlen(kinds[i].status)) == 0)
+			counter = kinds[i].counter;
+	counter_add(counter, 1);
+}
+
 /* What the client was told, in the words that it was told in: people will ask. */
 static void log_refusal(struct smtp_turn *t, struct smtp_status status, const char *what,
 			struct str about, const struct fail *why)
 {
 	const struct smtp_session *s = t->s;
 	const struct log_field none = {.kind = LOG_KIND_NONE};
+	count_refusal(status);
 	log_event(why ? LOG_WARN : LOG_INFO, "smtp.refused", log_c("at", what),
 		  log_address("about", about), log_u64("code", status.code),
 		  log_c("status", status.enhanced ? status.enhanced : ""),

@@ -19,6 +19,7 @@
 #include "sys/log.h"
 #include <stdatomic.h>
 
+HISTOGRAM(login_time, "dir.login", "passwords checked");
 COUNTER(logins_ok, "dir.logins", "logins granted");
 COUNTER(logins_refused, "dir.logins-refused", "logins refused");
 COUNTER(routes, "dir.routes", "addresses resolved");
@@ -248,7 +249,9 @@ static void login(struct role *role, struct ipc_packet *p)
 				      .mechanism = m.mechanism,
 				      .authzid = m.authzid,
 				      .claimed = m.claimed};
+		struct mono_ns begun = clock_mono();
 		r = dir_auth(self.dir, &l, &a, &step.grant, &why);
+		histogram_add(login_time, (uint64_t)(clock_mono().v - begun.v) / 1000);
 	}
 	if (r < 0) {
 		log_event(LOG_ERROR, "login.failed", log_fail(&why));

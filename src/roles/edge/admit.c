@@ -124,6 +124,8 @@ bool edge_recount(struct session *s)
 
 struct str edge_too_many(const struct service *service)
 {
+	if (service->ops == &edge_http_ops)
+		return STR("");
 	return service->ops == &edge_smtp_ops
 		       ? STR("421 4.7.0 Too many connections, please try again later.\r\n")
 		       : STR("* BYE [LIMIT] Too many connections, please try again later.\r\n");

@@ -21,6 +21,7 @@ const struct service edge_services[SERVICES] = {
 	[SERVICE_SUBMISSIONS] = {&service_defs[SERVICE_SUBMISSIONS], &edge_smtp_ops, NULL},
 	[SERVICE_IMAP] = {&service_defs[SERVICE_IMAP], &edge_imap_ops, "imap"},
 	[SERVICE_IMAPS] = {&service_defs[SERVICE_IMAPS], &edge_imap_ops, "imap"},
+	[SERVICE_METRICS] = {&service_defs[SERVICE_METRICS], &edge_http_ops, NULL},
 };
 
 struct accepting {
@@ -144,12 +145,16 @@ static int edge_open(struct role *role, struct fail *why)
 	return 0;
 }
 
+COUNTER(certificate_ends, "tls.not-after", "when the first certificate expires");
+static int64_t earliest_end;
+
 static void describe(const struct msg_identity *id, struct buf *notes)
 {
 	struct cert_about about;
 	char ends[CERT_DAY_MAX], text[400];
 	if (cert_read(id->chain, &about, NULL) < 0)
 		return;
+	earliest_end = MIN(earliest_end, about.ends.v);
 	bool bad = cert_complaint(&about, clock_wall(), text, sizeof text);
 	log_event(bad ? LOG_WARN : LOG_INFO, "tls.certificate", log_c("names", about.names),
 		  log_c("key", cert_kind_name(about.kind)), log_u64("bits", about.bits),
@@ -169,8 +174,11 @@ static int take_certificates(struct role *role, const struct msg_identity *ids, 
 	free(list);
 	if (r < 0)
 		return r;
+	earliest_end = INT64_MAX;
 	for (size_t i = 0; i < n; i++)
 		describe(&ids[i], notes);
+	if (earliest_end < INT64_MAX)
+		counter_set(&certificate_ends, (uint64_t)(earliest_end / SEC_US));
 	if (!role->started) { /* the first ones */
 		tls_ctx_unref(edge.tls);
 		edge.tls = fresh;
@@ -324,7 +332,31 @@ void edge_stop(struct role *role)
 	loop_timer_in(role->loop, &edge.stop_timer, STOP_MS);
 }
 
-static const char *const peers[] = {"mta", "dir", "user", NULL};
+COUNTER(open_smtp, "edge.open.smtp", "open connections, smtp");
+COUNTER(open_submission, "edge.open.submission", "open connections, submission");
+COUNTER(open_submissions, "edge.open.submissions", "open connections, submissions");
+COUNTER(open_imap, "edge.open.imap", "open connections, imap");
+COUNTER(open_imaps, "edge.open.imaps", "open connections, imaps");
+COUNTER(open_metrics, "edge.open.metrics", "open connections, metrics");
+
+static void count_open(struct role *role)
+{
+	static struct counter *const gauges[SERVICES] = {[SERVICE_SMTP] = &open_smtp,
+							 [SERVICE_SUBMISSION] = &open_submission,
+							 [SERVICE_SUBMISSIONS] = &open_submissions,
+							 [SERVICE_IMAP] = &open_imap,
+							 [SERVICE_IMAPS] = &open_imaps,
+							 [SERVICE_METRICS] = &open_metrics};
+	uint64_t n[SERVICES] = {0};
+	(void)role;
+	LIST_EACH (&edge.all, link)
+		n[CONTAINER_OF(link, struct session, link)->service - edge_services]++;
+	for (size_t i = 0; i < SERVICES; i++)
+		if (gauges[i])
+			counter_set(gauges[i], n[i]);
+}
+
+static const char *const peers[] = {"mta", "dir", "user", "admin", NULL};
 const struct role_ops edge_role_ops = {
 	.name = "edge",
 	.sandbox_flags = SANDBOX_ACCEPT,
@@ -335,6 +367,7 @@ const struct role_ops edge_role_ops = {
 	.peer_down = peer_down,
 	.listener = take_listener,
 	.log_peer = log_peer_add,
+	.stats = count_open,
 	.certificates = take_certificates,
 	.reconfigure = reconfigure,
 	.unlisten = unlisten,

@@ -115,6 +115,13 @@ struct smtp_edge {
 	struct ipc_ask ask;
 };
 
+struct http_edge {
+	struct buf head; /* of the request that is arriving */
+	bool busy;	 /* admin has not answered */
+	bool head_only, keep_alive;
+	struct ipc_ask ask;
+};
+
 struct session {
 	struct edge *edge;
 	struct list link;
@@ -145,6 +152,7 @@ struct session {
 	union {
 		struct imap_edge imap;
 		struct smtp_edge smtp;
+		struct http_edge http;
 	};
 };
 
@@ -236,5 +244,6 @@ bool session_answered(struct session *s);
 
 extern const struct session_ops edge_imap_ops;
 extern const struct session_ops edge_smtp_ops;
+extern const struct session_ops edge_http_ops;
 
 #endif

@@ -42,8 +42,8 @@ static void ended(struct conn *c, enum conn_end end, const struct fail *why)
 	struct edge *e = s->edge;
 	static const char *const ends[] = {"peer", "tls", "stalled", "us"};
 	log_context(s->trace, s->id);
-	log_event(LOG_INFO, "session.end", log_c("service", s->service->def->name),
-		  log_c("by", ends[end]),
+	log_event(s->service->def->internal ? LOG_DEBUG : LOG_INFO, "session.end",
+		  log_c("service", s->service->def->name), log_c("by", ends[end]),
 		  log_str("why", why && end != CONN_END_OURS ? str_c(why->detail) : STR("")));
 	log_context((struct trace_id){0}, (struct session_id){0});
 	if (s->backend && s->opened) {
@@ -152,7 +152,8 @@ static void log_peer(const struct session *s, const char *event)
 	char ip[NETADDR_TEXT_MAX], proxy[NETADDR_TEXT_MAX];
 	bool claimed = p->source != PEER_SOCKET;
 	log_context(s->trace, s->id);
-	log_event(LOG_INFO, event, log_c("service", s->service->def->name),
+	log_event(s->service->def->internal ? LOG_DEBUG : LOG_INFO, event,
+		  log_c("service", s->service->def->name),
 		  log_str("peer", netaddr_text(&p->addr, true, ip)),
 		  claimed ? log_str("proxy", netaddr_text(&p->proxy, true, proxy)) : none,
 		  claimed ? log_c("by", sources[p->source]) : none);

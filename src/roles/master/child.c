@@ -121,6 +121,9 @@ static void control_message(struct ipc_channel *ch, struct ipc_packet *p)
 		lost(c, p);
 	} else if (ipc_packet_type(p) == IPC_NOTE) {
 		note(c, p);
+	} else if (ipc_packet_type(p) == IPC_SURVEY && strcmp(c->kind->name, "admin") == 0) {
+		survey(c->master, p);
+		return; /* answers when it knows */
 	} else if (ipc_packet_type(p) == IPC_READY && msg_ready_read(p, &m) == 0) {
 		c->state = CHILD_READY;
 		c->note[0] = '\0';

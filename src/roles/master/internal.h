@@ -185,6 +185,9 @@ MUST_CHECK int hand_over(int state_fd, const char *name, const struct owner *o, 
 /* formats.c: the blob tree is of a format that this barid knows; a new one gets its mark */
 MUST_CHECK int blob_format_check(struct master *m, struct fail *why);
 
+/* survey.c: the figures of all roles. Answers and frees the request. */
+void survey(struct master *m, struct ipc_packet *request);
+
 /* ports.c: the listening sockets as a table */
 void ports_reply(struct master *m, struct ipc_packet *request);
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 COUNTER(mta_sessions, "mta.sessions", "SMTP sessions begun");
+HISTOGRAM(step_time, "mta.step", "batches of commands, and messages");
 COUNTER(mta_resumed, "mta.resumed", "SMTP sessions taken over from an mta that ended");
 
 #define THREADS_MAX 64
@@ -175,6 +176,7 @@ static void run(struct job *job)
 	struct mta_session *s = step->s;
 	renew_conf(s);
 	AUTO(buf) struct buf out = BUF_INIT(OUT_MAX);
+	struct mono_ns begun = clock_mono();
 	log_context(s->trace, s->id);
 	if (step->greet) {
 		struct smtp_result r = {0};
@@ -189,6 +191,7 @@ static void run(struct job *job)
 	} else if (ipc_packet_type(step->p) == IPC_SESSION_TLS) {
 		on_tls(s, step->p, &out);
 	}
+	histogram_add(step_time, (uint64_t)(clock_mono().v - begun.v) / 1000);
 	log_context((struct trace_id){0}, (struct session_id){0});
 	ipc_packet_free(step->p);
 	free(step);

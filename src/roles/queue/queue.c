@@ -12,6 +12,7 @@
 #include "roles/role/task.h"
 #include "service/dir/dir.h"
 #include "sys/clock.h"
+#include "sys/counter.h"
 #include "sys/log.h"
 #include <pthread.h>
 #include <stdlib.h>
@@ -298,6 +299,63 @@ static void alert(void *ctx, const char *text)
 	log_event(LOG_ERROR, "queue.alert", log_c("text", text));
 }
 
+/* --- figures
+ * ---------------------------------------------------------------------------------------- */
+
+COUNTER(queued, "queue.recipients.queued", "recipients that are due or being delivered");
+COUNTER(deferred, "queue.recipients.deferred", "recipients that wait for another try");
+COUNTER(held, "queue.recipients.held", "recipients that wait for the operator");
+COUNTER(routing, "queue.recipients.routing", "reports whose way is not known yet");
+COUNTER(in_flight, "queue.in-flight", "recipients under way");
+COUNTER(total_submitted, "queue.submitted", "messages taken in");
+COUNTER(total_delivered, "queue.outcome.delivered", "recipients delivered");
+COUNTER(total_deferred, "queue.outcome.deferred", "tries that were put off");
+COUNTER(total_failed, "queue.outcome.failed", "recipients given up");
+COUNTER(total_reports, "queue.reports", "reports made");
+COUNTER(commits, "queue.commits", "transactions");
+COUNTER(commit_failures, "queue.commit-failures", "transactions that failed");
+COUNTER(oldest, "queue.oldest", "when the oldest message arrived");
+
+static struct pool_job oldest_job;
+static _Atomic bool oldest_posted;
+
+/* Reads the database, so not on the loop: the figure is that of the last time it was asked for. */
+static void find_oldest(struct job *job)
+{
+	AUTO(arena) struct arena a = ARENA_INIT(KIB(64));
+	struct spool_query q = {.max = 1};
+	struct spool_row *row;
+	size_t n;
+	struct fail why = FAIL_INIT;
+	(void)job;
+	if (spool_list(queue.spool, &q, &a, &row, &n, &why) == 0)
+		counter_set(&oldest, n ? (uint64_t)(row[0].arrival.v / SEC_US) : 0);
+	atomic_store(&oldest_posted, false);
+}
+
+static void stats(struct role *role)
+{
+	struct spool_counts n;
+	(void)role;
+	spool_count(queue.spool, &n);
+	counter_set(&queued, n.by_state[SPOOL_QUEUED]);
+	counter_set(&deferred, n.by_state[SPOOL_DEFER]);
+	counter_set(&held, n.by_state[SPOOL_HELD]);
+	counter_set(&routing, n.by_state[SPOOL_ROUTING]);
+	counter_set(&in_flight, n.in_flight);
+	counter_set(&total_submitted, n.submitted);
+	counter_set(&total_delivered, n.delivered);
+	counter_set(&total_deferred, n.deferred);
+	counter_set(&total_failed, n.failed);
+	counter_set(&total_reports, n.dsns);
+	counter_set(&commits, n.commits);
+	counter_set(&commit_failures, n.commit_failures);
+	if (!atomic_exchange(&oldest_posted, true)) {
+		oldest_job = (struct pool_job){.job.run = find_oldest};
+		pool_submit(queue.pool, &oldest_job);
+	}
+}
+
 /* --- life
  * ---------------------------------------------------------------------------------------------------------------
  */
@@ -411,6 +469,7 @@ static const struct role_ops ops = {.name = "queue",
 				    .peer_up = peer_up,
 				    .peer_down = peer_down,
 				    .admin = admin,
+				    .stats = stats,
 				    .tool = tool_ask,
 				    .tool_end = tool_end,
 				    .stop = stop};

@@ -274,6 +274,8 @@ static void debug(struct ipc_packet *p)
 	}
 }
 
+COUNTER(lines_lost, "log.lost", "log lines that could not be written");
+
 struct counting {
 	struct msg_counter counters[COUNTERS_MAX];
 	size_t n;
@@ -287,9 +289,12 @@ static void collect(void *arg, const struct counter *c)
 			(struct msg_counter){.name = str_c(c->name), .value = counter_get(c)};
 }
 
-static void reply_stats(struct ipc_packet *p)
+static void reply_stats(struct role *role, struct ipc_packet *p)
 {
 	struct counting *all = xcalloc(1, sizeof *all);
+	counter_set(&lines_lost, log_lost());
+	if (role->ops->stats && role->started && !role->stopping)
+		role->ops->stats(role);
 	counter_each(collect, all);
 	struct msg_stats_reply m = {.counters = all->counters, .counters_n = all->n};
 	(void)ipc_reply(p, IPC_STATS_REPLY, &m);
@@ -401,7 +406,7 @@ static void control_message(struct ipc_channel *ch, struct ipc_packet *p)
 	else if (type == IPC_DEBUG)
 		debug(p);
 	else if (type == IPC_STATS)
-		reply_stats(p);
+		reply_stats(role, p);
 	else if (type == IPC_STOP)
 		stop(role);
 	else if (type == IPC_DRAIN)

@@ -57,6 +57,8 @@ struct role_ops {
 	void (*reconfigure)(struct role *role, const struct conf *before);
 	/* Accept no more there. */
 	void (*unlisten)(struct role *role, struct str service, struct str address);
+	/* Counters are about to be read: bring gauges up to date. Quick, it runs on the loop. */
+	void (*stats)(struct role *role);
 	/* Management commands of this role; answers p itself, later if it likes, and owns it. */
 	void (*admin)(struct role *role, struct ipc_packet *p);
 	/* A successor takes over; ends by role_end when the last client has left. NULL = as stop.

@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "roles/role/task.h"
 #include "roles/user/user.h"
+#include "sys/clock.h"
 #include "sys/counter.h"
 #include "sys/crash.h"
 #include "sys/log.h"
@@ -16,6 +17,7 @@
 #include <unistd.h>
 
 COUNTER(delivered_count, "user.delivered", "messages stored");
+HISTOGRAM(delay_time, "user.delivery", "from arrival to the mailbox");
 COUNTER(repeated_count, "user.repeated", "deliveries that were stored already");
 
 struct incoming {
@@ -84,6 +86,8 @@ static void finished(struct store_delivery *d, int r, const struct fail *why)
 	log_context(ipc_packet_trace(in->p), (struct session_id){0});
 	if (r == 0) {
 		CRASH_POINT("user.delivered-before-reply");
+		int64_t delay = clock_wall().v - in->m.arrival_us;
+		histogram_add(delay_time, (uint64_t)MAX(delay, INT64_C(0)));
 		counter_add(d->repeated ? &repeated_count : &delivered_count, 1);
 		log_event(LOG_INFO, "deliver", log_u64("number", in->m.number),
 			  log_address("from", in->m.sender), log_address("to", in->m.address),

@@ -12,6 +12,7 @@
 #include "base/num.h"
 #include "codec/imap/imap_cmd.h"
 #include "roles/user/user.h"
+#include "sys/clock.h"
 #include "sys/counter.h"
 #include "sys/log.h"
 #include <stdatomic.h>
@@ -20,6 +21,7 @@
 
 COUNTER(imap_sessions, "user.imap-sessions", "IMAP sessions opened by a login");
 COUNTER(imap_resumed, "user.imap-resumed", "IMAP sessions continued from a process that ended");
+HISTOGRAM(command_time, "user.imap-command", "IMAP commands, to their first answer");
 COUNTER(imap_commands, "user.imap-commands", "IMAP commands carried out");
 
 #define COMMAND_SHOWN 400
@@ -265,10 +267,13 @@ static void run_command(struct user_session *s, struct ipc_packet *p)
 						.external_count = m.literals_n},
 					.body = s->current_bodies};
 	counter_add(&imap_commands, 1);
+	struct mono_ns begun = clock_mono();
 	if (log_wants(LOG_DEBUG))
 		log_command(m.input);
 	bool usage = changes_usage(m.input);
-	finish_command(s, imap_session_command(s->imap, &in, &s->out));
+	enum imap_next next = imap_session_command(s->imap, &in, &s->out);
+	histogram_add(command_time, (uint64_t)(clock_mono().v - begun.v) / 1000);
+	finish_command(s, next);
 	if (usage)
 		user_usage_changed((struct account_id){s->grant.account});
 }

@@ -2,6 +2,7 @@
 #include "runtime/conn/conn.h"
 #include "base/check.h"
 #include "runtime/tls/tls.h"
+#include "sys/counter.h"
 #include <errno.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -22,6 +23,9 @@ struct out_item {
 	uint64_t offset;
 	uint64_t left;
 };
+
+COUNTER(bytes_read, "conn.read-bytes", "bytes from clients");
+COUNTER(bytes_written, "conn.written-bytes", "bytes to clients");
 
 enum io { IO_OK, IO_WANT_IN, IO_WANT_OUT, IO_EOF, IO_ERROR };
 
@@ -48,12 +52,14 @@ static enum io read_some(struct conn *c, char *into, size_t size, size_t *ret_n,
 {
 	if (c->tls) {
 		int r = tls_stream_read(c->tls, into, size, ret_n, why);
+		counter_add(&bytes_read, r == 0 ? *ret_n : 0);
 		return r == 0 ? IO_OK : from_tls(r);
 	}
 	ssize_t n = recv(c->io.fd, into, size, 0);
 	if (n < 0)
 		return from_errno(why);
 	*ret_n = (size_t)n;
+	counter_add(&bytes_read, (uint64_t)n);
 	return n == 0 ? IO_EOF : IO_OK;
 }
 
@@ -61,6 +67,7 @@ static enum io write_some(struct conn *c, struct str s, size_t *ret_n, struct fa
 {
 	if (c->tls) {
 		int r = tls_stream_write(c->tls, s, ret_n, why);
+		counter_add(&bytes_written, r == 0 ? *ret_n : 0);
 		return r == 0 ? IO_OK : from_tls(r);
 	}
 	ssize_t n = send(c->io.fd, s.p, s.n, MSG_NOSIGNAL);
@@ -69,6 +76,7 @@ static enum io write_some(struct conn *c, struct str s, size_t *ret_n, struct fa
 		return io == IO_WANT_IN ? IO_WANT_OUT : io;
 	}
 	*ret_n = (size_t)n;
+	counter_add(&bytes_written, (uint64_t)n);
 	return IO_OK;
 }
 

@@ -125,6 +125,7 @@ static void write_conf(const struct demo *d, struct buf *text)
 	(void)buf_addf(text, "[submissions]\nlisten = 127.0.0.1:%u\n", o + 465);
 	(void)buf_addf(text, "[imap]\nlisten = 127.0.0.1:%u\n", o + 143);
 	(void)buf_addf(text, "[imaps]\nlisten = 127.0.0.1:%u\n", o + 993);
+	(void)buf_addf(text, "[metrics]\nlisten = 127.0.0.1:%u\n", o + 915);
 	/* What the operator of the demo wants differently. */
 	(void)buf_addf(text, "%s", getenv("BARID_DEMO_CONF") ? getenv("BARID_DEMO_CONF") : "");
 }

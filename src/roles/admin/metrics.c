@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "roles/admin/metrics.h"
+#include "base/num.h"
+#include "sys/counter.h"
+
+enum type { COUNTER_TYPE, GAUGE, HISTOGRAM_TYPE };
+static const char *const type_names[] = {"counter", "gauge", "histogram"};
+
+/* Rows of one family stand together. A histogram's counter is the name in front of ".us:". */
+/* clang-format off */
+static const struct metric {
+	const char *counter, *family, *labels;
+	enum type type;
+	const char *help; /* of the family: in its first row */
+} metrics[] = {
+	{"edge.sessions", "barid_connections", "", COUNTER_TYPE, "Connections of clients that were accepted."},
+	{"edge.refused-busy", "barid_connections_refused", "limit=\"connections_max\"", COUNTER_TYPE, "Connections that were refused, by the setting that says so."},
+	{"edge.refused-address", "barid_connections_refused", "limit=\"connections_per_address_max\"", COUNTER_TYPE, ""},
+	{"edge.refused-internal", "barid_connections_refused", "limit=\"trusted_clients\"", COUNTER_TYPE, ""},
+	{"edge.refused-proxy", "barid_connections_refused", "limit=\"proxy_header\"", COUNTER_TYPE, ""},
+	{"edge.open.smtp", "barid_connections_open", "service=\"smtp\"", GAUGE, "Connections that are open now, by service."},
+	{"edge.open.submission", "barid_connections_open", "service=\"submission\"", GAUGE, ""},
+	{"edge.open.submissions", "barid_connections_open", "service=\"submissions\"", GAUGE, ""},
+	{"edge.open.imap", "barid_connections_open", "service=\"imap\"", GAUGE, ""},
+	{"edge.open.imaps", "barid_connections_open", "service=\"imaps\"", GAUGE, ""},
+	{"edge.open.metrics", "barid_connections_open", "service=\"metrics\"", GAUGE, ""},
+	{"conn.read-bytes", "barid_client_read_bytes", "", COUNTER_TYPE, "Bytes from clients, after decryption."},
+	{"conn.written-bytes", "barid_client_written_bytes", "", COUNTER_TYPE, "Bytes to clients, before encryption."},
+	{"tls.not-after", "barid_certificate_expiry_timestamp_seconds", "", GAUGE, "When the first of the TLS certificates expires (Unix time)."},
+
+	{"dir.logins", "barid_logins", "outcome=\"ok\"", COUNTER_TYPE, "Logins that were tried, by outcome."},
+	{"dir.logins-refused", "barid_logins", "outcome=\"refused\"", COUNTER_TYPE, ""},
+	{"dir.login", "barid_login_duration_seconds", "", HISTOGRAM_TYPE, "How long a login takes, waiting for failed ones not included."},
+	{"dir.routes", "barid_addresses_resolved", "", COUNTER_TYPE, "Addresses that were looked up in the directory."},
+
+	{"smtp.accepted", "barid_messages_accepted", "", COUNTER_TYPE, "Messages answered with 250."},
+	{"smtp.accepted-bytes", "barid_messages_accepted_bytes", "", COUNTER_TYPE, "Size of these messages."},
+	{"smtp.refused.unknown-user", "barid_smtp_refusals", "reason=\"unknown_user\"", COUNTER_TYPE, "Commands and messages that were refused (4xx or 5xx), by reason."},
+	{"smtp.refused.relay", "barid_smtp_refusals", "reason=\"relay_denied\"", COUNTER_TYPE, ""},
+	{"smtp.refused.quota", "barid_smtp_refusals", "reason=\"over_quota\"", COUNTER_TYPE, ""},
+	{"smtp.refused.too-big", "barid_smtp_refusals", "reason=\"too_big\"", COUNTER_TYPE, ""},
+	{"smtp.refused.auth", "barid_smtp_refusals", "reason=\"tls_or_login_missing\"", COUNTER_TYPE, ""},
+	{"smtp.refused.sender", "barid_smtp_refusals", "reason=\"sender\"", COUNTER_TYPE, ""},
+	{"smtp.refused.syntax", "barid_smtp_refusals", "reason=\"syntax\"", COUNTER_TYPE, ""},
+	{"smtp.refused.other", "barid_smtp_refusals", "reason=\"other_permanent\"", COUNTER_TYPE, ""},
+	{"smtp.refused.temporary", "barid_smtp_refusals", "reason=\"temporary\"", COUNTER_TYPE, ""},
+	{"mta.sessions", "barid_smtp_sessions", "", COUNTER_TYPE, "SMTP dialogues that began."},
+	{"mta.resumed", "barid_smtp_sessions_resumed", "", COUNTER_TYPE, "SMTP dialogues that a new mta took over from one that ended."},
+	{"mta.step", "barid_smtp_step_duration_seconds", "", HISTOGRAM_TYPE, "How long a batch of SMTP commands, or a message after its end, takes."},
+	{"scan.messages", "barid_messages_scanned", "", COUNTER_TYPE, "Messages that were analysed."},
+
+	{"queue.recipients.queued", "barid_queue_recipients", "state=\"queued\"", GAUGE, "Recipients that wait in the queue, by state."},
+	{"queue.recipients.deferred", "barid_queue_recipients", "state=\"deferred\"", GAUGE, ""},
+	{"queue.recipients.held", "barid_queue_recipients", "state=\"held\"", GAUGE, ""},
+	{"queue.recipients.routing", "barid_queue_recipients", "state=\"routing\"", GAUGE, ""},
+	{"queue.in-flight", "barid_queue_in_flight", "", GAUGE, "Recipients that are being delivered now."},
+	{"queue.oldest", "barid_queue_oldest_message_timestamp_seconds", "", GAUGE, "When the oldest message in the queue arrived (Unix time); 0 = the queue is empty."},
+	{"queue.submitted", "barid_queue_messages", "", COUNTER_TYPE, "Messages that went into the queue."},
+	{"queue.outcome.delivered", "barid_queue_outcomes", "outcome=\"delivered\"", COUNTER_TYPE, "What became of recipients, try by try."},
+	{"queue.outcome.deferred", "barid_queue_outcomes", "outcome=\"deferred\"", COUNTER_TYPE, ""},
+	{"queue.outcome.failed", "barid_queue_outcomes", "outcome=\"failed\"", COUNTER_TYPE, ""},
+	{"queue.reports", "barid_queue_reports", "", COUNTER_TYPE, "Reports (bounces, delays) to senders."},
+	{"queue.commits", "barid_queue_commits", "", COUNTER_TYPE, "Transactions of the queue."},
+	{"queue.commit-failures", "barid_queue_commit_failures", "", COUNTER_TYPE, "Transactions of the queue that failed."},
+	{"queue.handed-out", "barid_queue_attempts", "", COUNTER_TYPE, "Deliveries given to a user process."},
+	{"queue.delivery-failed", "barid_queue_attempt_failures", "", COUNTER_TYPE, "Deliveries that a user process refused."},
+
+	{"user.delivered", "barid_deliveries", "", COUNTER_TYPE, "Messages stored in mailboxes."},
+	{"user.repeated", "barid_deliveries_repeated", "", COUNTER_TYPE, "Deliveries that were stored already, before a process ended."},
+	{"user.delivery", "barid_delivery_delay_seconds", "", HISTOGRAM_TYPE, "From the arrival of a message to its place in the mailbox."},
+	{"user.imap-sessions", "barid_imap_sessions", "", COUNTER_TYPE, "IMAP sessions that began with a login."},
+	{"user.imap-resumed", "barid_imap_sessions_resumed", "", COUNTER_TYPE, "IMAP sessions that a new process took over from one that ended."},
+	{"user.imap-commands", "barid_imap_commands", "", COUNTER_TYPE, "IMAP commands that were carried out."},
+	{"user.imap-command", "barid_imap_command_duration_seconds", "", HISTOGRAM_TYPE, "How long an IMAP command takes, without the time to send its answer."},
+	{"user.imported", "barid_messages_imported", "", COUNTER_TYPE, "Messages that were imported or restored."},
+
+	{"fs.syncs", "barid_fsyncs", "", COUNTER_TYPE, "Files that were forced to disk."},
+	{"log.lost", "barid_log_lines_lost", "", COUNTER_TYPE, "Log lines that could not be written."},
+	{"log.rotations", "barid_log_rotations", "", COUNTER_TYPE, "Log files that were put aside."},
+	{"log.open-failures", "barid_log_open_failures", "", COUNTER_TYPE, "Times that the log file could not be opened."},
+};
+/* clang-format on */
+
+/* --- parts
+ * -------------------------------------------------------------------------------------------- */
+
+static void write_head(struct buf *out, const char *family, const char *type, const char *help)
+{
+	struct str name = str_c(family);
+	(void)buf_addf(out, "# TYPE %s %s\n", family, type);
+	if (str_ends(name, STR("_seconds")))
+		(void)buf_addf(out, "# UNIT %s seconds\n", family);
+	else if (str_ends(name, STR("_bytes")))
+		(void)buf_addf(out, "# UNIT %s bytes\n", family);
+	(void)buf_addf(out, "# HELP %s %s\n", family, help);
+}
+
+/* {role="user",process="1",outcome="ok"}; more may be empty. */
+static void write_labels(struct buf *out, const struct msg_survey_role *r, const char *more)
+{
+	(void)buf_addf(out, "{role=\"%.*s\",process=\"%u\"%s%s}", STR_ARG(r->role), r->index,
+		       *more ? "," : "", more);
+}
+
+static const struct msg_survey_role *role_of(const struct msg_survey_reply *m,
+					     const struct msg_sample *s)
+{
+	return s->process < m->roles_n ? &m->roles[s->process] : NULL;
+}
+
+static void write_plain(const struct msg_survey_reply *m, const struct metric *x, struct buf *out)
+{
+	for (size_t i = 0; i < m->samples_n; i++) {
+		const struct msg_sample *s = &m->samples[i];
+		const struct msg_survey_role *r = role_of(m, s);
+		if (!r || !str_eq(s->name, str_c(x->counter)))
+			continue;
+		(void)buf_addf(out, "%s%s", x->family, x->type == COUNTER_TYPE ? "_total" : "");
+		write_labels(out, r, x->labels);
+		(void)buf_addf(out, " %llu\n", (unsigned long long)s->value);
+	}
+}
+
+/* --- histograms
+ * --------------------------------------------------------------------------------------- */
+
+static bool value_of(const struct msg_survey_reply *m, size_t process, const char *counter,
+		     const char *part, uint64_t *ret)
+{
+	for (size_t i = 0; i < m->samples_n; i++) {
+		struct str name = m->samples[i].name;
+		if (m->samples[i].process != process || !str_starts(name, str_c(counter)))
+			continue;
+		name = str_skip(name, strlen(counter));
+		if (!str_starts(name, STR(".us:")) || !str_eq(str_skip(name, 4), str_c(part)))
+			continue;
+		*ret = m->samples[i].value;
+		return true;
+	}
+	return false;
+}
+
+static void write_histogram_of(const struct msg_survey_reply *m, size_t process,
+			       const struct metric *x, struct buf *out)
+{
+	static const struct {
+		const char *part, *le;
+	} buckets[HISTOGRAM_BUCKETS] = {{"1000", "0.001"},    {"5000", "0.005"}, {"25000", "0.025"},
+					{"100000", "0.1"},    {"500000", "0.5"}, {"2500000", "2.5"},
+					{"10000000", "10.0"}, {"inf", "+Inf"}};
+	const struct msg_survey_role *r = &m->roles[process];
+	uint64_t n, total = 0, sum = 0;
+	for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++) {
+		char le[32];
+		if (!value_of(m, process, x->counter, buckets[i].part, &n))
+			return;
+		total += n;
+		(void)snprintf(le, sizeof le, "le=\"%s\"", buckets[i].le);
+		(void)buf_addf(out, "%s_bucket", x->family);
+		write_labels(out, r, le);
+		(void)buf_addf(out, " %llu\n", (unsigned long long)total);
+	}
+	(void)value_of(m, process, x->counter, "sum", &sum);
+	(void)buf_addf(out, "%s_count", x->family);
+	write_labels(out, r, "");
+	(void)buf_addf(out, " %llu\n%s_sum", (unsigned long long)total, x->family);
+	write_labels(out, r, "");
+	(void)buf_addf(out, " %llu.%06llu\n", (unsigned long long)(sum / 1000000),
+		       (unsigned long long)(sum % 1000000));
+}
+
+/* --- counters that nobody gave a name
+ * ----------------------------------------------------------------- */
+
+static bool is_known(struct str counter)
+{
+	for (size_t i = 0; i < ARRAY_LEN(metrics); i++) {
+		struct str name = str_c(metrics[i].counter);
+		if (str_eq(counter, name) ||
+		    (metrics[i].type == HISTOGRAM_TYPE && str_starts(counter, name) &&
+		     str_starts(str_skip(counter, name.n), STR(".us:"))))
+			return true;
+	}
+	return false;
+}
+
+/* Our own names need no escapes; what is not one of these is not shown. */
+static bool is_name(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (!ascii_alpha(s.p[i]) && !ascii_digit(s.p[i]) && !strchr(".-_", s.p[i]))
+			return false;
+	return s.n > 0;
+}
+
+static void write_others(const struct msg_survey_reply *m, struct buf *out)
+{
+	write_head(out, "barid_counter", "counter", "Other counters of the code, by their names.");
+	for (size_t i = 0; i < m->samples_n; i++) {
+		const struct msg_sample *s = &m->samples[i];
+		const struct msg_survey_role *r = role_of(m, s);
+		char label[100];
+		if (!r || !is_name(s->name) || is_known(s->name))
+			continue;
+		(void)snprintf(label, sizeof label, "name=\"%.*s\"", STR_ARG(s->name));
+		(void)buf_add(out, STR("barid_counter_total"));
+		write_labels(out, r, label);
+		(void)buf_addf(out, " %llu\n", (unsigned long long)s->value);
+	}
+}
+
+/* --- processes and machine
+ * ------------------------------------------------------------------------------ */
+
+static uint64_t up_of(const struct msg_survey_role *r)
+{
+	return r->ready;
+}
+static uint64_t restarts_of(const struct msg_survey_role *r)
+{
+	return r->restarts;
+}
+static uint64_t memory_of(const struct msg_survey_role *r)
+{
+	return r->rss_bytes;
+}
+static uint64_t descriptors_of(const struct msg_survey_role *r)
+{
+	return r->descriptors;
+}
+
+/* clang-format off */
+static const struct process_metric {
+	const char *family;
+	enum type type;
+	uint64_t (*value)(const struct msg_survey_role *r);
+	bool hide_zero;
+	const char *help;
+} process_metrics[] = {
+	{"barid_process_ready", GAUGE, up_of, false, "1: the process serves; 0: it is starting or has ended."},
+	{"barid_process_restarts", COUNTER_TYPE, restarts_of, false, "How often the process was started again since master started."},
+	{"barid_process_resident_memory_bytes", GAUGE, memory_of, true, "Memory of the process, shared parts included."},
+	{"barid_process_open_fds", GAUGE, descriptors_of, true, "Open descriptors (only where the server was started as root)."},
+};
+/* clang-format on */
+
+static void write_processes(const struct msg_survey_reply *m, struct buf *out)
+{
+	for (size_t k = 0; k < ARRAY_LEN(process_metrics); k++) {
+		const struct process_metric *x = &process_metrics[k];
+		write_head(out, x->family, type_names[x->type], x->help);
+		for (size_t i = 0; i < m->roles_n; i++) {
+			uint64_t v = x->value(&m->roles[i]);
+			if (v == 0 && x->hide_zero)
+				continue;
+			(void)buf_addf(out, "%s%s", x->family,
+				       x->type == COUNTER_TYPE ? "_total" : "");
+			write_labels(out, &m->roles[i], "");
+			(void)buf_addf(out, " %llu\n", (unsigned long long)v);
+		}
+	}
+}
+
+static void write_machine(const struct msg_survey_reply *m, struct buf *out)
+{
+	write_head(out, "barid_build", "info", "The version of the server.");
+	(void)buf_addf(out, "barid_build_info{version=\"%s\"} 1\n", BARID_VERSION);
+	write_head(out, "barid_start_timestamp_seconds", "gauge",
+		   "When the server was started (Unix time).");
+	(void)buf_addf(out, "barid_start_timestamp_seconds %lld\n",
+		       (long long)(m->started_us / 1000000));
+	write_head(out, "barid_disk_free_bytes", "gauge",
+		   "Space for the server's files that is left.");
+	(void)buf_addf(out, "barid_disk_free_bytes %llu\n", (unsigned long long)m->disk_free);
+	write_head(out, "barid_disk_size_bytes", "gauge", "Size of the file system of the state.");
+	(void)buf_addf(out, "barid_disk_size_bytes %llu\n", (unsigned long long)m->disk_size);
+}
+
+/* --- all
+ * ------------------------------------------------------------------------------------------------
+ */
+
+int metrics_write(const struct msg_survey_reply *m, struct buf *out)
+{
+	const char *family = "";
+	write_machine(m, out);
+	write_processes(m, out);
+	for (size_t i = 0; i < ARRAY_LEN(metrics); i++) {
+		const struct metric *x = &metrics[i];
+		if (strcmp(family, x->family) != 0)
+			write_head(out, x->family, type_names[x->type], x->help);
+		family = x->family;
+		for (size_t k = 0; x->type == HISTOGRAM_TYPE && k < m->roles_n; k++)
+			write_histogram_of(m, k, x, out);
+		if (x->type != HISTOGRAM_TYPE)
+			write_plain(m, x, out);
+	}
+	write_others(m, out);
+	return buf_add(out, STR("# EOF\n"));
+}
+
+bool metrics_healthy(const struct msg_survey_reply *m, struct buf *out)
+{
+	bool all = m->roles_n > 0;
+	for (size_t i = 0; i < m->roles_n; i++) {
+		if (m->roles[i].ready)
+			continue;
+		(void)buf_addf(out, "not ready: %.*s %u\n", STR_ARG(m->roles[i].role),
+			       m->roles[i].index);
+		all = false;
+	}
+	return all;
+}
