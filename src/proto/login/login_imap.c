@@ -143,8 +143,17 @@ static enum login_action do_starttls(struct login_imap *l, struct str tag, struc
 	return LOGIN_ACTION_STARTTLS;
 }
 
-static enum login_action answer_privacy(struct str tag, struct buf *out)
+/* It ends here: whoever logs attempts is told. */
+static void note_attempt(struct login_imap *l, struct str user, const char *why)
 {
+	l->attempt = why;
+	(void)snprintf(l->attempt_user, sizeof l->attempt_user, "%.*s", STR_ARG(user));
+}
+
+static enum login_action answer_privacy(struct login_imap *l, struct str tag, struct str user,
+					struct buf *out)
+{
+	note_attempt(l, user, "no TLS");
 	write_tagged(out, tag, "NO",
 		     STR("[PRIVACYREQUIRED] Passwords are taken with TLS only: use STARTTLS."));
 	return LOGIN_ACTION_NONE;
@@ -167,7 +176,7 @@ static void wipe_copy(const struct imap_input *in, struct str secret)
 static enum login_action do_login(struct login_imap *l, const struct imap_cmd *cmd, struct buf *out)
 {
 	if (!login_allowed(l))
-		return answer_privacy(cmd->tag, out);
+		return answer_privacy(l, cmd->tag, cmd->login.user, out);
 	login_sasl_clear(&l->sasl);
 	memcpy(l->sasl.tag, cmd->tag.p, cmd->tag.n);
 	l->sasl.tag_n = cmd->tag.n;
@@ -175,6 +184,7 @@ static enum login_action do_login(struct login_imap *l, const struct imap_cmd *c
 	if (r == 0)
 		return verify(l);
 	/* Empty, too long or not UTF-8: no account has such credentials. */
+	note_attempt(l, cmd->login.user, "no account has such a name or password");
 	login_sasl_verdict(out, LOGIN_IMAP, cmd->tag, LOGIN_VERDICT_REFUSED);
 	return LOGIN_ACTION_NONE;
 }
@@ -205,6 +215,7 @@ static enum login_action after_sasl(struct login_imap *l, enum login_sasl_result
 	case LOGIN_SASL_DECIDED:
 		return say_verdict(l, out);
 	case LOGIN_SASL_FAILED:
+		note_attempt(l, STR_NULL, l->sasl.failed);
 		break;
 	}
 	return count_bad(l, out);
@@ -215,7 +226,7 @@ static enum login_action do_authenticate(struct login_imap *l, const struct imap
 {
 	const struct imap_authenticate *a = &cmd->authenticate;
 	if (!login_allowed(l))
-		return answer_privacy(cmd->tag, out);
+		return answer_privacy(l, cmd->tag, STR_NULL, out);
 	struct login_sasl_start start = {.dialect = LOGIN_IMAP,
 					 .tag = cmd->tag,
 					 .mechanism = a->mechanism,
@@ -281,6 +292,7 @@ enum login_action login_imap_dropped(struct login_imap *l, enum frame_imap_event
 {
 	if (l->in_sasl) { /* a line that cannot be base64 */
 		l->in_sasl = false;
+		note_attempt(l, STR_NULL, "not a response of this mechanism");
 		tag = str_make(l->sasl.tag, l->sasl.tag_n);
 	}
 	struct str text = kind == FRAME_IMAP_MALFORMED

@@ -50,6 +50,10 @@ struct login_imap {
 	bool verifying;
 	unsigned bad;
 	struct login_sasl sasl;
+	/* An attempt that ended with this call and that dir did not hear of, for the log: why
+	   (NULL: there is none), and the user as far as it is known. Taken by who logs it. */
+	const char *attempt;
+	char attempt_user[256];
 	struct endpoint client, local; /* LOGIN_ACTION_PEER: of family none when not told */
 };
 

@@ -38,6 +38,14 @@ static const char *const verdict_texts[4][3] = {
 				"-ERR [LOGIN-DELAY] Too many sessions or attempts, try later."},
 };
 
+static const char *const end_reasons[END_COUNT] = {
+	[END_CANCELLED] = "cancelled by the client",
+	[END_SYNTAX] = "not a response of this mechanism",
+	[END_TOO_LONG] = "the response is too long",
+	[END_MECHANISM] = "mechanism not offered",
+	[END_IDENTITY] = "acting for others is not offered",
+};
+
 static void write_line(struct buf *reply, enum login_dialect dialect, struct str tag,
 		       const char *text)
 {
@@ -101,6 +109,8 @@ static enum login_sasl_result finish(struct login_sasl *x, int r, struct buf *re
 		       : r == -FAIL_AUTH	? END_IDENTITY
 						: END_SYNTAX;
 	write_line(reply, x->dialect, str_make(x->tag, x->tag_n), end_texts[end][x->dialect]);
+	/* Dir has logged what it has granted: this is no other attempt. */
+	x->failed = x->ending ? NULL : end_reasons[end];
 	return LOGIN_SASL_FAILED;
 }
 

@@ -60,6 +60,7 @@ struct login_sasl {
 	bool ending;	    /* dir has granted; the client must answer its last challenge first */
 	struct buf message; /* secret: what the client said, decoded */
 	enum login_verdict verdict;
+	const char *failed; /* LOGIN_SASL_FAILED: why, for the log */
 };
 
 struct login_sasl_start {

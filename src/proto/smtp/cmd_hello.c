@@ -2,6 +2,7 @@
 /* HELO, EHLO, STARTTLS, AUTH, XCLIENT. */
 #include "codec/smtp/xclient.h"
 #include "proto/smtp/smtp_session_int.h"
+#include "sys/login_log.h"
 
 /* AUTH is offered where a password could be used now (RFC 4954 section 4, RFC 8314). */
 static bool auth_offered(const struct smtp_session *s)
@@ -86,13 +87,29 @@ static bool mechanism_offered(const struct smtp_session *s, struct str name)
 	return false;
 }
 
+/* An attempt that ends before edge may run it; the reply is not logged a second time. */
+static void refuse_auth(struct smtp_turn *t, const struct smtp_cmd *cmd, struct smtp_status status)
+{
+	const struct smtp_session *s = t->s;
+	login_log(&(struct login_line){
+		.outcome = LOGIN_OUTCOME_INCOMPLETE,
+		.service = s->service == SMTP_SERVICE_SUBMISSION ? STR("submission") : STR("smtp"),
+		.peer = buf_str(&s->ip),
+		.mech = cmd->auth.mechanism,
+		.tls = s->tls.n > 0,
+		.reason = str_c(status.text)});
+	t->told = true;
+	smtp_say(t, status);
+}
+
 void smtp_cmd_auth(struct smtp_turn *t, const struct smtp_cmd *cmd)
 {
 	struct smtp_status refusal;
 	if (auth_refusal(t->s, &refusal)) {
-		smtp_say(t, refusal);
+		refuse_auth(t, cmd, refusal);
 	} else if (!mechanism_offered(t->s, cmd->auth.mechanism)) {
-		smtp_say(t, (struct smtp_status){504, "5.5.4", "Unrecognized authentication type"});
+		refuse_auth(t, cmd,
+			    (struct smtp_status){504, "5.5.4", "Unrecognized authentication type"});
 	} else {
 		t->s->mode = SMTP_MODE_AUTH;
 		t->ret->next = SMTP_AUTH;

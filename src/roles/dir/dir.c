@@ -17,6 +17,7 @@
 #include "sys/clock.h"
 #include "sys/counter.h"
 #include "sys/log.h"
+#include "sys/login_log.h"
 #include <stdatomic.h>
 
 HISTOGRAM(login_time, "dir.login", "passwords checked");
@@ -178,14 +179,18 @@ static struct dir_place place_of(struct who who)
 				  .peer = who.peer->ip};
 }
 
-/* One form for every attempt, so that fail2ban and people can read it. */
 static void log_login(struct who who, const struct dir_grant *g)
 {
-	log_event(g->granted ? LOG_INFO : LOG_WARN, "login",
-		  log_c("result", g->granted ? "ok" : "refused"), log_c("user", g->username),
-		  log_c("mech", g->mechanism), log_c("master", g->master), log_c("app", g->label),
-		  log_str("service", who.service), log_str("rip", who.peer->ip),
-		  log_c("tls", who.peer->tls ? "yes" : "no"), log_c("reason", g->reason));
+	login_log(&(struct login_line){.outcome = g->granted ? LOGIN_OUTCOME_OK
+							     : LOGIN_OUTCOME_REFUSED,
+				       .service = who.service,
+				       .user = str_c(g->username),
+				       .peer = who.peer->ip,
+				       .mech = str_c(g->mechanism),
+				       .tls = who.peer->tls,
+				       .reason = str_c(g->reason),
+				       .master = str_c(g->master),
+				       .app = str_c(g->label)});
 }
 
 static uint32_t delay_until(struct mono_ns t)
@@ -200,16 +205,19 @@ static void answer_login(struct role *role, struct ipc_packet *p, struct who who
 {
 	const struct dir_grant *g = &step->grant;
 	struct msg_login_reply reply = {.more = step->more, .challenge = step->challenge};
-	if ((!step->more || g->reason[0]) && !g->told)
-		log_login(who, g);
+	bool line = (!step->more || g->reason[0]) && !g->told;
 	reply.delay_ms = delay_until(g->not_before);
+	if (line && !g->granted)
+		log_login(who, g);
 	if (!step->more) {
 		int r = g->granted ? hand_out(role, who, g, why) : 0;
-		if (r < 0) {
-			log_event(LOG_ERROR, "login.failed", log_fail(why));
+		if (r < 0) { /* edge logs the attempt: it is over, and nobody could help it */
+			log_event(LOG_ERROR, "dir.login-failed", log_fail(why));
 			(void)ipc_reply_fail(p, why);
 			return;
 		}
+		if (line && g->granted)
+			log_login(who, g);
 		counter_add(g->granted ? &logins_ok : &logins_refused, 1);
 		reply.granted = g->granted;
 		reply.shard = role_shard(role, g->account);
@@ -254,7 +262,7 @@ static void login(struct role *role, struct ipc_packet *p)
 		histogram_add(login_time, (uint64_t)(clock_mono().v - begun.v) / 1000);
 	}
 	if (r < 0) {
-		log_event(LOG_ERROR, "login.failed", log_fail(&why));
+		log_event(LOG_ERROR, "dir.login-failed", log_fail(&why));
 		(void)ipc_reply_fail(p, &why);
 		return;
 	}
@@ -276,7 +284,7 @@ static void login_sasl(struct role *role, struct ipc_packet *p)
 			    : dir_sasl_next(self.dir, m.session, m.message, &a, &step, &why);
 	}
 	if (r < 0) {
-		log_event(LOG_ERROR, "login.failed", log_fail(&why));
+		log_event(LOG_ERROR, "dir.login-failed", log_fail(&why));
 		(void)ipc_reply_fail(p, &why);
 		return;
 	}

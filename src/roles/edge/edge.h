@@ -32,6 +32,7 @@
 #include "runtime/conn/conn.h"
 #include "runtime/services.h"
 #include "runtime/tls/tls.h"
+#include "sys/login_log.h"
 #include "sys/sock.h"
 
 enum session_phase {
@@ -146,6 +147,9 @@ struct session {
 	struct loop_timer hold; /* a reply that must not go out yet */
 	void (*held)(struct session *s);
 	struct ipc_ask login_ask;
+	char login_user[256]; /* whom dir is asked about; empty: in a mechanism that only dir reads
+			       */
+	const char *login_mech;
 	struct login_answer answer; /* of dir; valid while `held` runs after session_login */
 	struct buf challenge;	    /* its text */
 	uint32_t shard;
@@ -224,10 +228,13 @@ void session_write(struct session *s, struct str text);
  */
 MUST_CHECK int session_send(struct session *s, enum ipc_type type, const void *msg);
 void session_open_at_backend(struct session *s);
-struct msg_peer session_peer(struct session *s, struct peer_texts *texts);
+struct msg_peer session_peer(const struct session *s, struct peer_texts *texts);
 /* Ask dir what x says; on its answer, not before it allows, `then` runs with s->answer and s->shard
  * set. */
 void session_login(struct session *s, const struct login_sasl *x, void (*then)(struct session *s));
+/* The log's line about an attempt that dir has not decided. */
+void session_log_login(const struct session *s, enum login_outcome outcome, struct str user,
+		       const char *mechanism, const char *why);
 /* The client gave up: dir may forget its exchange. */
 void session_login_drop(struct session *s, const struct login_sasl *x);
 /* What the connection is offered now. */

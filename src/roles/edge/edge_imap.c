@@ -369,6 +369,16 @@ static const char *name_of(enum imap_cmd_kind kind)
 	return kind < IMAP_CMD_KIND_COUNT ? imap_cmd_name(kind) : "unknown";
 }
 
+/* One that ended here; dir logs those that it has decided. */
+static void log_attempt(struct session *s, bool login_command)
+{
+	struct login_imap *l = s->imap.login;
+	if (l->attempt)
+		session_log_login(s, LOGIN_OUTCOME_INCOMPLETE, str_c(l->attempt_user),
+				  login_command ? "LOGIN" : l->sasl.mechanism, l->attempt);
+	l->attempt = NULL;
+}
+
 static void before_login(struct session *s, const struct frame_imap_event *e)
 {
 	AUTO(buf) struct buf out = BUF_INIT(KIB(16));
@@ -385,6 +395,8 @@ static void before_login(struct session *s, const struct frame_imap_event *e)
 		action = login_imap_command(s->imap.login, &e->input, &out);
 	if (in_sasl && action == LOGIN_ACTION_NONE)
 		session_login_drop(s, &s->imap.login->sasl);
+	log_attempt(s, !in_sasl && e->kind == FRAME_IMAP_COMMAND &&
+			       imap_cmd_peek(e->input.text) == IMAP_CMD_LOGIN);
 	write_reply(s, &out);
 	act(s, action);
 }

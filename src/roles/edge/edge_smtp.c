@@ -339,6 +339,9 @@ static void sasl_step(struct session *s, enum login_sasl_result r, struct buf *r
 	}
 	if (r == LOGIN_SASL_FAILED) {
 		session_login_drop(s, s->smtp.sasl);
+		if (s->smtp.sasl->failed)
+			session_log_login(s, LOGIN_OUTCOME_INCOMPLETE, STR_NULL,
+					  s->smtp.sasl->mechanism, s->smtp.sasl->failed);
 		/* The reply says which: 501 cancelled, 504 no such mechanism, else malformed. */
 		bool unknown = str_starts(buf_str(reply), STR("504"));
 		auth_outcome(s, unknown ? AUTH_UNKNOWN : AUTH_MALFORMED);

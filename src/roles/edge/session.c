@@ -217,7 +217,7 @@ void session_write(struct session *s, struct str text)
  * ------------------------------------------------------------------------------------------------
  */
 
-struct msg_peer session_peer(struct session *s, struct peer_texts *texts)
+struct msg_peer session_peer(const struct session *s, struct peer_texts *texts)
 {
 	struct peer_tls tls = {.text = s->conn ? conn_tls_text(s->conn) : STR("")};
 	if (tls.text.n)
@@ -268,11 +268,30 @@ void session_hold(struct session *s, uint32_t ms, void (*then)(struct session *s
 	loop_timer_in(s->edge->role->loop, &s->hold, ms);
 }
 
+void session_log_login(const struct session *s, enum login_outcome outcome, struct str user,
+		       const char *mechanism, const char *why)
+{
+	struct peer_texts texts;
+	struct msg_peer peer = session_peer(s, &texts);
+	log_context(s->trace, s->id);
+	login_log(&(struct login_line){.outcome = outcome,
+				       .service = str_c(s->service->def->name),
+				       .user = user,
+				       .peer = peer.ip,
+				       .mech = str_c(mechanism),
+				       .tls = peer.tls,
+				       .reason = str_c(why)});
+	log_context((struct trace_id){0}, (struct session_id){0});
+}
+
 static void login_answer(struct ipc_ask *a, int r, struct ipc_packet *p, const struct fail *why)
 {
 	struct session *s = CONTAINER_OF(a, struct session, login_ask);
 	struct msg_login_reply m = {0};
 	bool good = r == 0 && msg_login_reply_read(p, &m) == 0;
+	if (!good)
+		session_log_login(s, LOGIN_OUTCOME_UNAVAILABLE, str_c(s->login_user), s->login_mech,
+				  r < 0 ? why->detail : "bad answer of dir");
 	if (!session_answered(s)) {
 		ipc_packet_free(p);
 		return;
@@ -287,9 +306,17 @@ static void login_answer(struct ipc_ask *a, int r, struct ipc_packet *p, const s
 					  .more = good && m.more,
 					  .challenge = buf_str(&s->challenge)};
 	s->shard = m.shard;
-	if (!good)
-		log_event(LOG_WARN, "login.unavailable", log_fail(why));
 	session_hold(s, good ? m.delay_ms : 0, s->held);
+}
+
+static void ask_dir(struct session *s, const struct ipc_question *q, struct str user,
+		    const char *mechanism, void (*then)(struct session *s))
+{
+	(void)snprintf(s->login_user, sizeof s->login_user, "%.*s", STR_ARG(user));
+	s->login_mech = mechanism;
+	s->held = then;
+	s->login_ask.done = login_answer;
+	session_ask(s, role_peer(s->edge->role, "dir", 0), q, &s->login_ask);
 }
 
 struct login_offer session_offer(const struct session *s)
@@ -318,7 +345,7 @@ void session_login(struct session *s, const struct login_sasl *x, void (*then)(s
 				  .peer = peer,
 				  .username = x->credentials.user,
 				  .password = x->credentials.password,
-				  .mechanism = str_c(x->mechanism),
+				  .mechanism = str_c(x->mechanism ? x->mechanism : "LOGIN"),
 				  .authzid = x->credentials.authzid};
 	if (conn_tls_exporter(s->conn, binding))
 		sasl.binding = (struct str){(const char *)binding, sizeof binding};
@@ -326,9 +353,7 @@ void session_login(struct session *s, const struct login_sasl *x, void (*then)(s
 				 .msg = x->relayed ? (const void *)&sasl : &plain,
 				 .want = IPC_LOGIN_REPLY,
 				 .trace = s->trace};
-	s->held = then;
-	s->login_ask.done = login_answer;
-	session_ask(s, role_peer(s->edge->role, "dir", 0), &q, &s->login_ask);
+	ask_dir(s, &q, x->credentials.user, x->mechanism ? x->mechanism : "LOGIN", then);
 }
 
 void session_claim_login(struct session *s, void (*then)(struct session *s))
@@ -342,9 +367,7 @@ void session_claim_login(struct session *s, void (*then)(struct session *s))
 			      .claimed = true};
 	struct ipc_question q = {
 		.type = IPC_LOGIN, .msg = &m, .want = IPC_LOGIN_REPLY, .trace = s->trace};
-	s->held = then;
-	s->login_ask.done = login_answer;
-	session_ask(s, role_peer(s->edge->role, "dir", 0), &q, &s->login_ask);
+	ask_dir(s, &q, m.username, "XCLIENT", then);
 }
 
 void session_login_drop(struct session *s, const struct login_sasl *x)

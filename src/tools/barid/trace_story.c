@@ -177,7 +177,7 @@ static void judge_refusal(const struct trace_line *x, struct trace_story *s, boo
 		decide(s, TRACE_END_REFUSED, &x->l,
 		       "Refused: {code}[ {status}] {text}[, for {about}][ ({rule})]");
 		advise(&x->l, &s->hint);
-	} else if (is(x, "login") && trace_has(&x->l, "result", "refused") && wins) {
+	} else if (is(x, "login") && trace_has(&x->l, "outcome", "refused") && wins) {
 		decide(s, TRACE_END_REFUSED, &x->l,
 		       "Login refused for {user} at {service}[: {reason}]");
 		(void)buf_add(&s->hint, STR("Is the name the whole address? Set a new password: "

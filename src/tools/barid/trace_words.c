@@ -13,11 +13,10 @@ static const struct {
 	{"session.end", "The connection ended[: {why}]."},
 	{"session.refused", "A connection of {ip} ({service}) was refused: more than the setting {limit} allows."},
 	{"session.tls", "TLS: {tls}."},
-	{"login.unavailable", "The login could not be checked: {why}."},
 	{"login.in", "The client said {command}."},
 	/* logins */
-	{"login", "Login of {user} ({service}) from {rip}: {result}[, {reason}]. TLS: {tls}."},
-	{"login.failed", "The login could not be checked: {why}."},
+	{"login", "Login of {user} ({service}) from {peer}: {outcome}[, {reason}]. TLS: {tls}."},
+	{"dir.login-failed", "The login could not be checked: {why}."},
 	/* messages in */
 	{"smtp.refused", "Refused {at}[ for {about}]: {code}[ {status}] {text}.[ Directory: {rule}.][ Cause: {why}.]"},
 	{"smtp.expanded", "{rcpt} leads to {destinations} destinations: {to}."},
