@@ -50,21 +50,13 @@ static void line(struct buf *out, const char *fmt, ...)
 
 static bool read_file(struct check *k, const char *path, bool secret, struct buf *out)
 {
-	AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct fail why = FAIL_INIT;
 	struct stat st;
-	ssize_t n = fd < 0 || fstat(fd, &st) < 0 ? -1 : 1;
-	while (n > 0 && !out->failed) {
-		char *room = buf_room(out, 4096);
-		n = room ? read(fd, room, 4096) : 0;
-		if (n > 0)
-			buf_added(out, (size_t)n);
-	}
-	if (n < 0 || out->failed) {
-		line(&k->problems, "%s: %s", path,
-		     out->failed ? "larger than 64 KiB" : strerror(errno));
+	if (cli_read_file(path, out, &why) < 0) {
+		line(&k->problems, "%s", why.detail);
 		return false;
 	}
-	if (secret && (st.st_mode & S_IROTH))
+	if (secret && stat(path, &st) == 0 && (st.st_mode & S_IROTH))
 		line(&k->warnings, "%s can be read by every user of this machine: chmod 600 it",
 		     path);
 	return true;

@@ -69,6 +69,9 @@ int cli_demo(const struct cli *c, struct conf **ret, const char **ret_path);
  * installed. */
 const char *cli_libexec(void);
 
+/* Append a small file to `out`, whose maximum is the limit. */
+MUST_CHECK int cli_read_file(const char *path, struct buf *out, struct fail *why);
+
 /* A self-signed certificate for `name`, P-256, ten years, as two files. */
 MUST_CHECK int cert_make(const char *name, const char *cert_path, const char *key_path,
 			 struct fail *why);

@@ -139,6 +139,7 @@ int cli_doctor(const struct cli *c)
 	read_conf(&d);
 	doctor_machine(&d);
 	doctor_server(&d);
+	doctor_certificates(&d);
 	doctor_dns(&d);
 	int exit_code = verdict(&d);
 	orders_close(d.orders);

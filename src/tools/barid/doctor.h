@@ -39,8 +39,9 @@ void doctor_say(struct doctor *d, enum doctor_level level, const char *check, co
 	PRINTF_LIKE(4, 5);
 void doctor_mend(struct doctor *d, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
-void doctor_server(struct doctor *d);  /* doctor_server.c: processes, ports, accounts */
-void doctor_machine(struct doctor *d); /* doctor_machine.c: clock, disk, limits, kernel */
-void doctor_dns(struct doctor *d);     /* doctor_dns.c: names and records */
+void doctor_server(struct doctor *d);	    /* doctor_server.c: processes, ports, accounts */
+void doctor_machine(struct doctor *d);	    /* doctor_machine.c: clock, disk, limits, kernel */
+void doctor_certificates(struct doctor *d); /* doctor_cert.c: those of [tls] */
+void doctor_dns(struct doctor *d);	    /* doctor_dns.c: names and records */
 
 #endif
