@@ -89,7 +89,9 @@ def case_ports_and_packet_filter(t):
 def case_doctor_reads_dns(t):
     """barid doctor against a real name server: what is right is left alone, what is wrong comes with the record to publish."""
     s = t.server()
-    conf = write(t, "doctor.conf", f"hostname = mail.example.test\nstate_dir = {s.dir}\n[]\nconnections_max = 1000\n")
+    tls = os.path.join(s.dir, "tls")
+    conf = write(t, "doctor.conf", f"hostname = mail.example.test\nstate_dir = {s.dir}\nconnections_max = 1000\n"
+                 f"[tls]\ncertificate = {tls}/cert.pem\nkey = {tls}/key.pem\n")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -108,17 +110,19 @@ def case_doctor_reads_dns(t):
     finally:
         dns.terminate()
         dns.wait()
+    assert code == 0, [f for f in found if f["level"] == "bad"]
     dns_lines = {f["finding"]: (f["level"], f["mend"]) for f in found if f["check"] == "dns"}
 
     def level(part):
         return [v for k, v in dns_lines.items() if part in k]
 
-    assert code == 0, [f for f in found if f["level"] == "bad"]
     assert level("mail for example.test comes to mail.example.test")[0][0] == "ok", dns_lines
     assert level("SPF of example.test: v=spf1 mx -all")[0][0] == "ok", dns_lines
     assert level("several DMARC")[0][0] == "warn", dns_lines
     assert level("192.0.2.25 is called other.example.test") == [
         ("warn", "Ask whoever gave you the address for: 25.2.0.192.in-addr.arpa. PTR mail.example.test.")], dns_lines
+    certificates = [f for f in found if f["check"] == "certificate"]
+    assert [f["level"] for f in certificates] == ["ok", "warn"], certificates
     assert any(f["check"] == "processes" and f["level"] == "ok" for f in found), found
 
 
