@@ -23,6 +23,7 @@
 HISTOGRAM(login_time, "dir.login", "passwords checked");
 COUNTER(logins_ok, "dir.logins", "logins granted");
 COUNTER(logins_refused, "dir.logins-refused", "logins refused");
+COUNTER(sessions_revoked, "dir.sessions-revoked", "sessions ended because their right did");
 COUNTER(routes, "dir.routes", "addresses resolved");
 
 #define LOOKUP_THREADS 4
@@ -199,11 +200,23 @@ static uint32_t delay_until(struct mono_ns t)
 	return t.v == 0 || ms <= 0 ? 0 : (uint32_t)MIN(ms, INT64_C(60000));
 }
 
+/* So that it ends when what it was granted by does. */
+static void remember(struct who who, const struct dir_grant *g, struct buf *ticket,
+		     struct msg_login_reply *reply)
+{
+	struct fail why = FAIL_INIT;
+	struct dir_place place = place_of(who);
+	if (dir_session_opened(self.dir, who.session, &place, g, ticket, &why) < 0)
+		log_event(LOG_ERROR, "dir.session", log_fail(&why));
+	reply->ticket = buf_str(ticket);
+}
+
 /* What dir decided, to the one who will act for it and to edge. */
 static void answer_login(struct role *role, struct ipc_packet *p, struct who who,
 			 const struct dir_step *step, struct fail *why)
 {
 	const struct dir_grant *g = &step->grant;
+	AUTO(buf) struct buf ticket = BUF_INIT(DIR_TICKET_MAX);
 	struct msg_login_reply reply = {.more = step->more, .challenge = step->challenge};
 	bool line = (!step->more || g->reason[0]) && !g->told;
 	reply.delay_ms = delay_until(g->not_before);
@@ -218,6 +231,8 @@ static void answer_login(struct role *role, struct ipc_packet *p, struct who who
 		}
 		if (line && g->granted)
 			log_login(who, g);
+		if (g->granted)
+			remember(who, g, &ticket, &reply);
 		counter_add(g->granted ? &logins_ok : &logins_refused, 1);
 		reply.granted = g->granted;
 		reply.shard = role_shard(role, g->account);
@@ -299,16 +314,66 @@ static void login_drop(struct role *role, struct ipc_packet *p)
 		dir_sasl_end(self.dir, m.session);
 }
 
+/* --- sessions that were granted
+ * ------------------------------------------------------------------------------------------------
+ */
+
+static void tell_over(uint64_t session, struct account_id account, enum dir_service service)
+{
+	struct msg_session_over m = {.session = session};
+	struct role *role = self.role;
+	struct ipc_channel *acts =
+		service == DIR_IMAP ? role_user_of(role, account) : role_peer(role, "mta", 0);
+	/* To who acts first: an edge that is not honest must not matter. */
+	(void)ipc_send(acts, (struct trace_id){0}, IPC_SESSION_OVER, &m);
+	(void)ipc_send(role_peer(role, "edge", 0), (struct trace_id){0}, IPC_SESSION_OVER, &m);
+}
+
+static void end_session(void *ctx, uint64_t session, struct account_id account,
+			enum dir_service service, const char *reason)
+{
+	(void)ctx;
+	log_context((struct trace_id){0}, (struct session_id){session});
+	log_event(LOG_INFO, "login.revoked", log_u64("account", account.v),
+		  log_c("reason", reason));
+	log_context((struct trace_id){0}, (struct session_id){0});
+	counter_add(&sessions_revoked, 1);
+	tell_over(session, account, service);
+}
+
+static void login_over(struct role *role, struct ipc_packet *p)
+{
+	struct msg_login_over m;
+	(void)role;
+	if (msg_login_over_read(p, &m) == 0)
+		dir_session_closed(self.dir, m.session);
+}
+
+static void login_again(struct role *role, struct ipc_packet *p)
+{
+	struct msg_login_again m;
+	struct fail why = FAIL_INIT;
+	(void)role;
+	if (msg_login_again_read(p, &m) < 0)
+		return;
+	for (size_t i = 0; i < m.tickets_n; i++)
+		if (dir_session_again(self.dir, m.tickets[i].session, m.tickets[i].ticket, &why) <
+		    0)
+			log_event(LOG_WARN, "dir.ticket", log_fail(&why));
+}
+
 /* --- what is offered
  * ------------------------------------------------------------------------------------------------
  */
 
-/* On a thread: it may look at every account. */
-static void offer_now(struct job *job)
+/* On a thread: it may look at every account, and every session. */
+static void look_now(struct job *job)
 {
 	struct fail why = FAIL_INIT;
 	struct msg_login_offer m = {0};
 	(void)job;
+	if (dir_sessions_check(self.dir, end_session, NULL, &why) < 0)
+		log_event(LOG_WARN, "dir.sessions", log_fail(&why));
 	if (dir_offer(self.dir, &m.mechanisms, &why) < 0) {
 		log_event(LOG_WARN, "dir.offer", log_fail(&why));
 		return;
@@ -486,7 +551,7 @@ static int open_dir(struct role *role, struct fail *why)
 	loop_timer_in(role->loop, &self.sweep, SWEEP_MS / 10);
 	loop_timer_in(role->loop, &self.flush, FLUSH_MS);
 	lane_init(&self.offer_lane, self.lookups);
-	self.offer_job.run = offer_now;
+	self.offer_job.run = look_now;
 	self.offer.fire = offer_due;
 	self.offer_again = true;
 	loop_timer_in(role->loop, &self.offer, 1);
@@ -511,6 +576,8 @@ static const struct {
 	{IPC_LOGIN, "edge", true, login},
 	{IPC_LOGIN_SASL, "edge", true, login_sasl},
 	{IPC_LOGIN_DROP, "edge", false, login_drop},
+	{IPC_LOGIN_OVER, "edge", false, login_over},
+	{IPC_LOGIN_AGAIN, "edge", false, login_again},
 	{IPC_ROUTE, "mta", false, route},
 	{IPC_ROUTE, "queue", false, route},
 	{IPC_SENDER_ALLOWED, "mta", false, sender_allowed},
@@ -530,6 +597,13 @@ static void message(struct role *role, struct ipc_channel *from, struct ipc_pack
 	log_event(LOG_ERROR, "dir.not-allowed", log_c("role", ipc_channel_name(from)),
 		  log_c("question", ipc_type_name(ipc_packet_type(p))));
 	ipc_packet_free(p);
+}
+
+static void peer_down(struct role *role, struct ipc_channel *peer)
+{
+	(void)role;
+	if (strcmp(ipc_channel_name(peer), "edge") == 0)
+		dir_sessions_forget(self.dir);
 }
 
 static void finish(struct role *role)
@@ -558,6 +632,7 @@ static const struct role_ops ops = {.name = "dir",
 				    .open = open_dir,
 				    .message = message,
 				    .peer_up = peer_up,
+				    .peer_down = peer_down,
 				    .admin = admin,
 				    .stop = stop};
 

@@ -253,6 +253,40 @@ static void take_offer(struct ipc_channel *from, struct ipc_packet *p)
 		edge.mechanisms = m.mechanisms;
 }
 
+/* A password was changed, an account switched off: who was let in by it goes. */
+static void take_over(struct ipc_channel *from, struct ipc_packet *p)
+{
+	struct msg_session_over m;
+	if (strcmp(ipc_channel_name(from), "dir") != 0 || msg_session_over_read(p, &m) < 0)
+		return;
+	struct session *s = map_get(&edge.sessions, m.session);
+	if (!s || !s->conn || s->phase == SESSION_ENDING)
+		return;
+	log_context(s->trace, s->id);
+	s->over = true;
+	s->service->ops->revoked(s);
+	log_context((struct trace_id){0}, (struct session_id){0});
+}
+
+/* A dir that was restarted does not know who is logged in. */
+static void show_tickets(struct ipc_channel *dir)
+{
+	struct msg_ticket t[100];
+	struct msg_login_again m = {.tickets = t};
+	LIST_EACH (&edge.all, link) {
+		const struct session *s = CONTAINER_OF(link, struct session, link);
+		if (s->ticket.n == 0)
+			continue;
+		t[m.tickets_n++] = (struct msg_ticket){s->id.v, buf_str(&s->ticket)};
+		if (m.tickets_n == ARRAY_LEN(t)) {
+			(void)ipc_send(dir, (struct trace_id){0}, IPC_LOGIN_AGAIN, &m);
+			m.tickets_n = 0;
+		}
+	}
+	if (m.tickets_n > 0)
+		(void)ipc_send(dir, (struct trace_id){0}, IPC_LOGIN_AGAIN, &m);
+}
+
 static void message(struct role *role, struct ipc_channel *from, struct ipc_packet *p)
 {
 	(void)role;
@@ -262,6 +296,8 @@ static void message(struct role *role, struct ipc_channel *from, struct ipc_pack
 		take_done(from, p);
 	else if (ipc_packet_type(p) == IPC_LOGIN_OFFER)
 		take_offer(from, p);
+	else if (ipc_packet_type(p) == IPC_SESSION_OVER)
+		take_over(from, p);
 	ipc_packet_free(p);
 }
 
@@ -281,6 +317,8 @@ static void for_backend(struct ipc_channel *peer, bool back)
 static void peer_up(struct role *role, struct ipc_channel *peer)
 {
 	(void)role;
+	if (strcmp(ipc_channel_name(peer), "dir") == 0)
+		show_tickets(peer);
 	for_backend(peer, true);
 }
 

@@ -66,6 +66,7 @@ struct session_ops {
 	void (*backend_lost)(struct session *s);
 	void (*backend_back)(struct session *s);
 	void (*shutdown)(struct session *s); /* say goodbye and finish */
+	void (*revoked)(struct session *s); /* the same when nothing is under way; s->over is set */
 	bool (*quiet)(
 		const struct session *s); /* between two commands: nobody waits for anything */
 	void (*clear)(struct session *s); /* free what the protocol keeps */
@@ -152,6 +153,8 @@ struct session {
 	const char *login_mech;
 	struct login_answer answer; /* of dir; valid while `held` runs after session_login */
 	struct buf challenge;	    /* its text */
+	struct buf ticket;	    /* of dir, for the login; empty: nobody is logged in */
+	bool over; /* dir has taken the right away: end when nothing is under way */
 	uint32_t shard;
 	union {
 		struct imap_edge imap;

@@ -441,6 +441,16 @@ static void eof(struct session *s)
 		session_finish(s);
 }
 
+static void revoked(struct session *s)
+{
+	const struct imap_edge *m = &s->imap;
+	if (m->in_flight || m->more || s->phase == SESSION_WAITING)
+		return; /* done() comes back here */
+	if (!s->mid_answer)
+		session_write(s, STR("* BYE Your access has changed, please log in again.\r\n"));
+	session_finish(s);
+}
+
 /* --- after login: back from the user process
  * ------------------------------------------------------------------ */
 
@@ -473,6 +483,11 @@ static void done(struct session *s, struct ipc_packet *p, const struct msg_sessi
 	if (m->seq == s->seq)
 		im->idle_sent = false; /* news of an earlier IDLE may cross this one */
 	say_deferred(s);
+	if (s->over && m->next != NEXT_CLOSE) {
+		revoked(s);
+		if (!s->conn || s->phase == SESSION_ENDING)
+			return;
+	}
 	if (m->next == NEXT_CLOSE || (im->eof && im->in_flight == 0)) {
 		session_finish(s);
 		return;
@@ -559,5 +574,6 @@ const struct session_ops edge_imap_ops = {.init = init,
 					  .backend_lost = backend_lost,
 					  .backend_back = backend_back,
 					  .shutdown = say_goodbye,
+					  .revoked = revoked,
 					  .quiet = quiet,
 					  .clear = clear};

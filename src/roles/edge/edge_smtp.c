@@ -456,6 +456,16 @@ static void say_goodbye(struct session *s)
 	session_finish(s);
 }
 
+static void revoked(struct session *s)
+{
+	const struct smtp_edge *m = &s->smtp;
+	if (m->busy || m->body_under_way || s->mid_answer || in_content(s) ||
+	    s->phase == SESSION_WAITING)
+		return; /* go_on comes back here */
+	session_write(s, STR("421 4.7.0 Your access has changed, please log in again.\r\n"));
+	session_finish(s);
+}
+
 static void take_on(struct session *s)
 {
 	/* A chunk of size 0 is complete without any input. */
@@ -475,6 +485,10 @@ static void go_on(struct session *s)
 		return;
 	if (s->edge->stopping) {
 		say_goodbye(s);
+		return;
+	}
+	if (s->over) {
+		revoked(s);
 		return;
 	}
 	arm_timeout(s);
@@ -638,5 +652,6 @@ const struct session_ops edge_smtp_ops = {.init = init,
 					  .backend_lost = backend_lost,
 					  .backend_back = backend_back,
 					  .shutdown = say_goodbye,
+					  .revoked = revoked,
 					  .quiet = quiet,
 					  .clear = clear};

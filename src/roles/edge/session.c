@@ -19,6 +19,7 @@ static void session_free(struct session *s)
 	loop_timer_clear(e->role->loop, &s->hold);
 	buf_clear(&s->state);
 	buf_clear(&s->challenge);
+	buf_clear(&s->ticket);
 	peer_clear(&s->peer);
 	free(s);
 }
@@ -49,6 +50,10 @@ static void ended(struct conn *c, enum conn_end end, const struct fail *why)
 	if (s->backend && s->opened) {
 		struct msg_session_close m = {.session = s->id.v};
 		(void)ipc_send(s->backend, s->trace, IPC_SESSION_CLOSE, &m);
+	}
+	if (s->ticket.n > 0) {
+		struct msg_login_over m = {.session = s->id.v};
+		(void)ipc_send(role_peer(e->role, "dir", 0), s->trace, IPC_LOGIN_OVER, &m);
 	}
 	(void)map_remove(&e->sessions, s->id.v);
 	list_remove(&s->link);
@@ -190,6 +195,7 @@ struct session *session_begin(struct edge *e, const struct service *service, int
 	s->heard = loop_now(e->role->loop);
 	s->state = BUF_INIT(KIB(512));
 	s->challenge = BUF_INIT(KIB(8));
+	s->ticket = BUF_INIT(256);
 	s->phase = SESSION_LOGIN;
 	service->ops->init(s);
 	s->conn = conn_new(e->role->loop, fd, &conn_ops, s);
@@ -298,6 +304,9 @@ static void login_answer(struct ipc_ask *a, int r, struct ipc_packet *p, const s
 	}
 	buf_reset(&s->challenge);
 	(void)buf_add(&s->challenge, m.challenge);
+	buf_reset(&s->ticket);
+	if (m.granted)
+		(void)buf_add(&s->ticket, m.ticket);
 	ipc_packet_free(p);
 	s->answer = (struct login_answer){.verdict = r == -FAIL_LIMIT ? LOGIN_VERDICT_BUSY
 						     : !good	      ? LOGIN_VERDICT_UNAVAILABLE

@@ -89,6 +89,13 @@ static void on_lines(struct mta_session *s, struct ipc_packet *p, struct buf *ou
 	struct smtp_result r = {0};
 	if (msg_session_command_read(p, &m) < 0 || m.input.n == 0)
 		return;
+	if (s->over) {
+		(void)buf_add(out,
+			      STR("421 4.7.0 Your access has changed, please log in again\r\n"));
+		r.next = SMTP_CLOSE;
+		answer(s, m.seq, out, &r);
+		return;
+	}
 	struct str batch = str_sub(m.input, 0, m.input.n - 1);
 	smtp_session_lines(s->smtp, batch, m.input.p[m.input.n - 1] == 1, out, &r);
 	answer(s, m.seq, out, &r);
@@ -440,6 +447,17 @@ static void grant(struct ipc_packet *p)
 	(void)ipc_reply(p, IPC_OK, &ok);
 }
 
+/* What is under way, a message above all, comes to its end; the next command does not. */
+static void session_over(struct ipc_packet *p)
+{
+	struct msg_session_over m;
+	if (msg_session_over_read(p, &m) < 0)
+		return;
+	struct mta_session *s = map_get(&mta.sessions, m.session);
+	if (s)
+		s->over = true;
+}
+
 /* --- life
  * ------------------------------------------------------------------------------------------------------------------
  */
@@ -462,6 +480,8 @@ static void message(struct role *role, struct ipc_channel *from, struct ipc_pack
 		open_session(from, p);
 	else if (dir && type == IPC_GRANT)
 		grant(p);
+	else if (dir && type == IPC_SESSION_OVER)
+		session_over(p);
 	ipc_packet_free(p);
 }
 

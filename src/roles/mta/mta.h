@@ -25,6 +25,7 @@ struct mta_session {
 	const struct conf *conf; /* lane: what smtp works with, held; renewed between two steps */
 	struct smtp_backend backend;
 	bool closing;		   /* loop thread: no further job */
+	_Atomic bool over;	   /* dir has taken the right away */
 	bool outcome_unknown;	   /* queue died with a message of ours in hand */
 	struct account_id granted; /* by dir; written on the loop before the job that reads it */
 	char granted_address[320];

@@ -55,6 +55,7 @@ struct user_session {
 	bool stateless;		/* lane: the last state was too large to be told; logged once */
 	bool counted;		/* lane: tenants_enter was called */
 	bool closing;		/* loop */
+	_Atomic bool over;	/* dir has taken the right away */
 	_Atomic bool wake_posted;
 	struct job wake;
 	struct loop_task reap;
@@ -259,6 +260,12 @@ static void run_command(struct user_session *s, struct ipc_packet *p)
 	s->current_seq = m.seq;
 	if (!collect_bodies(s, &m)) {
 		log_event(LOG_ERROR, "imap.body-unknown");
+		finish_command(s, IMAP_CLOSE);
+		return;
+	}
+	if (atomic_load(&s->over)) {
+		(void)buf_add(&s->out.text,
+			      STR("* BYE Your access has changed, please log in again.\r\n"));
 		finish_command(s, IMAP_CLOSE);
 		return;
 	}
@@ -564,6 +571,14 @@ static void end_session(struct user_session *s)
 	struct end_step *e = xcalloc(1, sizeof *e);
 	*e = (struct end_step){.job.run = last_step, .s = s};
 	lane_submit(&s->lane, &e->job);
+}
+
+void imap_over(uint64_t session)
+{
+	struct user_session *s = map_get(&user.sessions, session);
+	if (s)
+		atomic_store(&s->over, true);
+	user_grant_drop(session);
 }
 
 static uint64_t session_of(struct ipc_packet *p)

@@ -273,6 +273,14 @@ static void from_edge(struct ipc_channel *from, struct ipc_packet *p)
 		imap_step(from, p);
 }
 
+static void session_over(struct ipc_packet *p)
+{
+	struct msg_session_over m;
+	if (msg_session_over_read(p, &m) == 0)
+		imap_over(m.session);
+	ipc_packet_free(p);
+}
+
 static void message(struct role *role, struct ipc_channel *from, struct ipc_packet *p)
 {
 	const char *peer = ipc_channel_name(from);
@@ -285,6 +293,8 @@ static void message(struct role *role, struct ipc_channel *from, struct ipc_pack
 		role_task(role, user.upkeep, p, receipts_drop);
 	else if (strcmp(peer, "dir") == 0 && type == IPC_GRANT)
 		role_task(role, user.upkeep, p, grant);
+	else if (strcmp(peer, "dir") == 0 && type == IPC_SESSION_OVER)
+		session_over(p);
 	else if (strcmp(peer, "dir") == 0 && type == IPC_ACCOUNT_GONE)
 		role_task(role, user.upkeep, p, account_gone);
 	else

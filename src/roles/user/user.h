@@ -43,6 +43,8 @@ extern struct user user;
 /* imap.c */
 void imap_open(struct ipc_channel *from, struct ipc_packet *p); /* owns p */
 void imap_step(struct ipc_channel *from, struct ipc_packet *p); /* owns p */
+/* dir: the session's right has ended. */
+void imap_over(uint64_t session);
 void imap_edge_down(void);
 
 /* deliver.c */

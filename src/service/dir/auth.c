@@ -10,6 +10,7 @@
 #include "login_cache.h"
 #include "master.h"
 #include "password.h"
+#include "password_int.h"
 #include "scram.h"
 #include "slowdown.h"
 #include "sys/clock.h"
@@ -300,6 +301,7 @@ static int decide(struct dir *d, const struct dir_login *l, struct str username,
 	r = check_secret(d, l, &row, g, why);
 	if (r <= 0 || !login_rules(&l->place, &row, g))
 		return MIN(r, 0);
+	login_proved(g, g->credential ? DIR_PROOF_APP : DIR_PROOF_PASSWORD, row.stored);
 	return login_granted(&row, a, g, why);
 }
 
@@ -327,6 +329,13 @@ static void refuse_authzid(const struct dir_login *l, struct dir_grant *g)
 {
 	password_verify_nobody(l->password);
 	login_reason(g, "acting for others is off", "");
+}
+
+void login_proved(struct dir_grant *g, enum dir_proof proof, struct str stored)
+{
+	g->proof = proof;
+	if (digest_two(DIGEST_SHA256, stored, STR_NULL, g->proof_digest, NULL) < 0)
+		memset(g->proof_digest, 0, sizeof g->proof_digest);
 }
 
 struct dir_grant login_begin(struct str mechanism, struct str username)

@@ -38,6 +38,8 @@ MUST_CHECK int login_granted(const struct login_row *row, struct arena *a, struc
 /* Counts the outcome and says when the answer may go out. */
 void login_end(struct dir *d, const struct dir_place *l, struct str username, struct mono_ns start,
 	       struct dir_grant *g);
+/* The session will hang on this stored hash. */
+void login_proved(struct dir_grant *g, enum dir_proof proof, struct str stored);
 void login_reason(struct dir_grant *g, const char *text, const char *more);
 /* Is the address within the list "192.0.2.0/24, 2001:db8::/32"? A list that is NULL has all. */
 bool login_nets_allow(struct str nets, struct str peer);

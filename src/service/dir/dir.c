@@ -95,6 +95,7 @@ void dir_close(struct dir *d)
 	slowdown_free(d->slow);
 	exchanges_free(d->exchanges);
 	oauth_free(d->oauth);
+	open_sessions_clear(d);
 	secret_clear(&d->key);
 	(void)pthread_mutex_destroy(&d->lock);
 	free(d->storage_base);

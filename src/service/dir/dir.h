@@ -18,6 +18,7 @@
 #define BARID_SERVICE_DIR_DIR_H
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/fail.h"
 #include "service/dir/destination.h"
 
@@ -195,6 +196,9 @@ struct dir_login {
 	bool claimed; /* somebody whom we trust has checked the password: everything else counts */
 };
 
+/* By what a session was granted. */
+enum dir_proof { DIR_PROOF_PASSWORD, DIR_PROOF_APP, DIR_PROOF_MASTER, DIR_PROOF_TOKEN };
+
 #define DIR_REASON_MAX	 120
 #define DIR_USERNAME_MAX 256
 #define DIR_LABEL_MAX	 101
@@ -209,6 +213,8 @@ struct dir_grant {
 	char reason[DIR_REASON_MAX]; /* for the log: "password", "no such user", "imap off" ... */
 	bool cached;		     /* no hash was computed */
 	bool told;		     /* a refusal that an earlier step has told already */
+	enum dir_proof proof;	     /* what was proved; see dir_session_opened */
+	uint8_t proof_digest[32];    /* of the stored hash, with DIR_PROOF_PASSWORD and _MASTER */
 	uint64_t credential;	     /* the app password's id; 0 = none */
 	char label[DIR_LABEL_MAX];   /* its label */
 	char master[64];	     /* the master user who acts for the account; "" = nobody */
@@ -232,6 +238,32 @@ MUST_CHECK int dir_auth(struct dir *d, const struct dir_login *l, struct arena *
 /* May a session that was granted by this app password send as `address`? 1, or 0. */
 MUST_CHECK int dir_credential_sends(struct dir *d, uint64_t credential, struct str address,
 				    struct fail *why);
+
+/* ---- sessions that were granted ---- */
+
+/*
+ * Whoever was granted a session keeps it only as long as what it was granted by holds: the stored
+ * hash is the same, the app password is there and in time, the account and its service are on.
+ *
+ * dir_session_opened remembers one and appends a ticket, sealed with the directory's key, to out
+ * (at most DIR_TICKET_MAX bytes): edge shows it again when the directory was restarted.
+ */
+#define DIR_TICKET_MAX 256
+MUST_CHECK int dir_session_opened(struct dir *d, uint64_t session, const struct dir_place *l,
+				  const struct dir_grant *g, struct buf *out, struct fail *why);
+/* -FAIL_CORRUPT: the ticket is not one of ours for this session. */
+MUST_CHECK int dir_session_again(struct dir *d, uint64_t session, struct str ticket,
+				 struct fail *why);
+void dir_session_closed(struct dir *d, uint64_t session);
+void dir_sessions_forget(struct dir *d); /* all: edge is gone, and they with it */
+/*
+ * Call it every second or so. Cheap unless somebody changed the directory, or a minute is over
+ * (then what ends by time is looked at): then each session is judged, and `end` is called for
+ * those that are over; they are forgotten. Blocks; the lock is not held during `end`.
+ */
+typedef void (*dir_session_end)(void *ctx, uint64_t session, struct account_id account,
+				enum dir_service service, const char *reason);
+MUST_CHECK int dir_sessions_check(struct dir *d, dir_session_end end, void *ctx, struct fail *why);
 
 /* ---- second factors (RFC 6238) ---- */
 

@@ -45,6 +45,10 @@ struct dir {
 	unsigned offer;
 	bool offer_known;
 	uint64_t offer_version;
+	struct map sessions; /* id -> struct open_session (open_session.c) */
+	bool sessions_dirty; /* an order may have ended some */
+	uint64_t sessions_version;
+	struct mono_ns sessions_checked;
 	struct secret key; /* dir_key.h; fixed */
 	/* These have locks of their own. */
 	struct login_cache *cache;
@@ -120,6 +124,9 @@ bool transport_is_local(struct str transport);
 /* 1 when the user may send as x, as dir_sender_allowed says it. */
 MUST_CHECK int dir_sends_as(struct dir *d, struct str username, const struct addr *x,
 			    struct fail *why);
+
+/* open_session.c */
+void open_sessions_clear(struct dir *d);
 
 /* auth.c */
 bool dir_net_is_valid(struct str net);

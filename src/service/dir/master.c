@@ -74,5 +74,6 @@ int master_verify(struct dir *d, const struct dir_login *l, struct str master, s
 		login_reason(g, "wrong password of the master user", "");
 		return 0;
 	}
+	login_proved(g, DIR_PROOF_MASTER, stored);
 	return allowed(d, &l->place, services, active, g);
 }

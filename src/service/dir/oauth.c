@@ -232,6 +232,7 @@ static int decide(struct dir *d, const struct dir_sasl *s, const struct oauth_me
 		login_reason(g, "no such user", "");
 	if (r <= 0 || !login_rules(&s->place, &row, g))
 		return MIN(r, 0);
+	g->proof = DIR_PROOF_TOKEN;
 	return login_granted(&row, a, g, why);
 }
 

@@ -281,6 +281,7 @@ static int judge(struct dir *d, struct scram *s, const struct claim *c, struct a
 					: "wrong password",
 			     "");
 	else if (may_use(d, s, key->credential, &row, g) && login_rules(&s->place, &row, g)) {
+		login_proved(g, key->credential ? DIR_PROOF_APP : DIR_PROOF_PASSWORD, row.stored);
 		r = sign(s, key, buf_str(&c->auth), challenge, why);
 		if (r == 0)
 			r = login_granted(&row, a, g, why);

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Sessions that were granted, and what they hang on.
+ */
+#include "auth_int.h"
+
+#include "base/check.h"
+#include "base/num.h"
+#include "dir_key.h"
+#include "password_int.h"
+#include "runtime/seal.h"
+#include "sys/clock.h"
+
+#define LOOK_EVERY_S 60 /* for app passwords that end by time */
+
+struct open_session {
+	uint64_t session;
+	struct account_id account;
+	enum dir_service service;
+	enum dir_proof proof;
+	uint64_t credential;
+	uint8_t digest[32];
+	char master[64];
+};
+
+void open_sessions_clear(struct dir *d)
+{
+	MAP_EACH (&d->sessions, i)
+		free(d->sessions.slots[i].value);
+	map_clear(&d->sessions);
+}
+
+void dir_sessions_forget(struct dir *d)
+{
+	DIR_LOCKED(d);
+	open_sessions_clear(d);
+}
+
+static void keep(struct dir *d, const struct open_session *o)
+{
+	struct open_session *s = xcalloc(1, sizeof *s);
+
+	*s = *o;
+	DIR_LOCKED(d);
+	free(map_put(&d->sessions, s->session, s));
+	d->sessions_dirty = true; /* what changed since the grant must not be missed */
+}
+
+void dir_session_closed(struct dir *d, uint64_t session)
+{
+	DIR_LOCKED(d);
+	free(map_remove(&d->sessions, session));
+}
+
+/* ---- tickets ---- */
+
+static void ticket_key(struct dir *d, uint64_t session, uint8_t key[SEAL_KEY_SIZE],
+		       char purpose[40])
+{
+	dir_key_derive(&d->key, "ticket", STR(""), key);
+	(void)snprintf(purpose, 40, "session %llu", (unsigned long long)session);
+}
+
+int dir_session_opened(struct dir *d, uint64_t session, const struct dir_place *l,
+		       const struct dir_grant *g, struct buf *out, struct fail *why)
+{
+	AUTO(buf) struct buf plain = BUF_INIT(DIR_TICKET_MAX);
+	struct open_session s = {.session = session,
+				 .account = g->account,
+				 .service = l->service,
+				 .proof = g->proof,
+				 .credential = g->credential};
+	uint8_t key[SEAL_KEY_SIZE];
+	char purpose[40];
+
+	memcpy(s.digest, g->proof_digest, sizeof s.digest);
+	memcpy(s.master, g->master, sizeof s.master);
+	(void)buf_put_u64(&plain, s.account.v);
+	(void)buf_put_u8(&plain, (uint8_t)s.service);
+	(void)buf_put_u8(&plain, (uint8_t)s.proof);
+	(void)buf_put_u64(&plain, s.credential);
+	(void)buf_add(&plain, str_make((const char *)s.digest, sizeof s.digest));
+	(void)buf_add(&plain, str_c(s.master));
+	ticket_key(d, session, key, purpose);
+	int r = seal(key, str_c(purpose), buf_str(&plain), out);
+	explicit_bzero(key, sizeof key);
+	if (r < 0 || plain.failed)
+		return fail_set(why, FAIL_LIMIT, NULL, "a ticket is too long");
+	keep(d, &s);
+	return 0;
+}
+
+int dir_session_again(struct dir *d, uint64_t session, struct str ticket, struct fail *why)
+{
+	AUTO(buf) struct buf plain = BUF_INIT(DIR_TICKET_MAX);
+	uint8_t key[SEAL_KEY_SIZE];
+	char purpose[40];
+
+	ticket_key(d, session, key, purpose);
+	int r = unseal(key, str_c(purpose), ticket, &plain);
+	explicit_bzero(key, sizeof key);
+	if (r < 0)
+		return fail_set(why, FAIL_CORRUPT, NULL, "a ticket that is not ours");
+	struct cursor c = cursor_of(buf_str(&plain));
+	struct open_session s = {.session = session};
+	s.account.v = cursor_u64(&c);
+	s.service = (enum dir_service)cursor_u8(&c);
+	s.proof = (enum dir_proof)cursor_u8(&c);
+	s.credential = cursor_u64(&c);
+	struct str digest = cursor_bytes(&c, sizeof s.digest);
+	struct str master = cursor_bytes(&c, cursor_left(&c));
+	if (c.bad || s.service >= DIR_SERVICES || s.proof > DIR_PROOF_TOKEN ||
+	    master.n >= sizeof s.master)
+		return fail_set(why, FAIL_CORRUPT, NULL, "a ticket of another form");
+	memcpy(s.digest, digest.p, digest.n);
+	(void)snprintf(s.master, sizeof s.master, "%.*s", STR_ARG(master));
+	keep(d, &s);
+	return 0;
+}
+
+/* ---- judging ---- */
+
+static bool same_digest(const struct open_session *s, struct str stored)
+{
+	uint8_t now[32];
+
+	return digest_two(DIGEST_SHA256, stored, STR_NULL, now, NULL) == 0 &&
+	       memcmp(now, s->digest, sizeof now) == 0;
+}
+
+/* 1 when the query about the credential has a row. */
+static int app_stands(struct dir *d, uint64_t id, struct fail *why)
+{
+	struct db_stmt *st = NULL;
+	char now[DIR_TIME_MAX];
+
+	DIR_LOCKED(d);
+	int r = db_stmt(d->db,
+			"SELECT 1 FROM barid_app_password WHERE id = ?1"
+			" AND COALESCE(expires, '9') > ?2",
+			&st, why);
+	if (r < 0)
+		return r;
+	db_bind_u64(st, 1, id);
+	db_bind_text(st, 2, dir_now(now));
+	r = db_step(st, why);
+	db_reset(st);
+	return r;
+}
+
+static int master_stands(struct dir *d, const struct open_session *s, struct fail *why)
+{
+	struct db_stmt *st = NULL;
+
+	DIR_LOCKED(d);
+	int r = dir_query(d, "SELECT password FROM barid_master WHERE name = ?1 AND active",
+			  str_c(s->master), STR_NULL, &st, why);
+	if (r <= 0)
+		return r;
+	r = d->c.master_users && same_digest(s, db_col_text(st, 0));
+	db_reset(st);
+	return r;
+}
+
+/* 0 and *ret_reason: NULL, or why the session is over. */
+static int judge(struct dir *d, const struct open_session *s, const char **ret_reason,
+		 struct fail *why)
+{
+	AUTO(arena) struct arena a = ARENA_INIT(KIB(64));
+	struct dir_place place = {.service = s->service, .channel = DIR_TLS};
+	struct dir_account account = {0};
+	struct login_row row = {0};
+	int r = dir_account_by_id(d, s->account, &a, &account, why);
+
+	*ret_reason = NULL;
+	if (r == 0)
+		r = login_load(d, &place, account.address, &a, &row, why);
+	if (r < 0 && r != -FAIL_NOTFOUND)
+		return r;
+	if (r <= 0)
+		*ret_reason = "account was deleted";
+	else if (!row.mailbox_active || !row.account.active)
+		*ret_reason = "account is switched off";
+	else if (!row.service_on)
+		*ret_reason = "service is off for the account";
+	else if (s->proof == DIR_PROOF_PASSWORD && !same_digest(s, row.stored))
+		*ret_reason = "password was changed";
+	if (*ret_reason)
+		return 0;
+	r = s->proof == DIR_PROOF_APP	   ? app_stands(d, s->credential, why)
+	    : s->proof == DIR_PROOF_MASTER ? master_stands(d, s, why)
+					   : 1;
+	if (r == 0)
+		*ret_reason = s->proof == DIR_PROOF_APP ? "app password is gone"
+							: "master user was changed";
+	return MIN(r, 0);
+}
+
+/* All sessions as they are now, when they are to be looked at; *ret_n = 0 else. */
+static struct open_session *to_judge(struct dir *d, size_t *ret_n)
+{
+	struct mono_ns now = clock_mono();
+
+	*ret_n = 0;
+	DIR_LOCKED(d);
+	uint64_t version = db_data_version(d->db);
+	if (!d->sessions_dirty && version == d->sessions_version &&
+	    now.v - d->sessions_checked.v < LOOK_EVERY_S * SEC_NS)
+		return NULL;
+	d->sessions_dirty = false;
+	d->sessions_version = version;
+	d->sessions_checked = now;
+	if (d->sessions.n == 0)
+		return NULL;
+	struct open_session *list = xcalloc(d->sessions.n, sizeof *list);
+	MAP_EACH (&d->sessions, i)
+		list[(*ret_n)++] = *(const struct open_session *)d->sessions.slots[i].value;
+	return list;
+}
+
+int dir_sessions_check(struct dir *d, dir_session_end end, void *ctx, struct fail *why)
+{
+	size_t n = 0;
+	struct open_session *list = to_judge(d, &n);
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		const char *reason = NULL;
+		r = judge(d, &list[i], &reason, why);
+		if (r < 0 || !reason)
+			continue;
+		dir_session_closed(d, list[i].session);
+		end(ctx, list[i].session, list[i].account, list[i].service, reason);
+	}
+	if (r < 0) { /* the rest is looked at the next time */
+		DIR_LOCKED(d);
+		d->sessions_dirty = true;
+	}
+	free(list);
+	return r;
+}
