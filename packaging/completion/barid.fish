@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # fish completion for barid: commands, verbs, options. Install as /usr/share/fish/vendor_completions.d/barid.fish.
 
-set -l commands serve demo init dns check status ports domain user alias admin master queue backup restore doctor counters trace log reload stop debug help version
+set -l commands serve demo init dns check status ports domain user alias admin master queue backup restore import export doctor counters trace log reload stop debug help version
 set -l account add del list show set
 
 complete -c barid -f
@@ -26,6 +26,8 @@ complete -c barid -n "not __fish_seen_subcommand_from $commands" -a quota -d 'Ho
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a doctor -d 'Look for what is wrong, and what mends it'
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a backup -d 'Copy everything into a folder'
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a restore -d 'Put back a server or mailboxes'
+complete -c barid -n "not __fish_seen_subcommand_from $commands" -a import -d 'Take over mail'
+complete -c barid -n "not __fish_seen_subcommand_from $commands" -a export -d 'Write mail as Maildir or mbox'
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a counters -d 'What the processes have counted'
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a trace -d 'What happened to a message'
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a log -d 'How much is logged'
@@ -93,3 +95,8 @@ complete -c barid -n '__fish_seen_subcommand_from restore' -l into -x -d 'Anothe
 complete -c barid -n '__fish_seen_subcommand_from restore' -l in-place -d 'Into the same mailboxes'
 complete -c barid -n '__fish_seen_subcommand_from restore' -l hold-queue -d 'Deliver nothing yet'
 complete -c barid -n '__fish_seen_subcommand_from restore' -l keep-uidvalidity -d 'Nothing was served since'
+complete -c barid -n '__fish_seen_subcommand_from import export' -a 'maildir mbox' -F
+complete -c barid -n '__fish_seen_subcommand_from import export' -l account -x -d 'Whose'
+complete -c barid -n '__fish_seen_subcommand_from import export' -l mailbox -x -d 'One mailbox'
+complete -c barid -n '__fish_seen_subcommand_from import' -l all -d 'All users'
+complete -c barid -n '__fish_seen_subcommand_from import' -l dry-run -d 'Count only'

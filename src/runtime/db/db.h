@@ -88,7 +88,8 @@ MUST_CHECK int db_commit(struct db *db, struct fail *why); /* returns when on di
 void db_rollback(struct db *db);
 bool db_in_transaction(struct db *db);
 
-/* Bytes in the write-ahead log; and fold it into the database file (never inside a transaction). */
+/* Bytes in the write-ahead log; and fold it into the database file (never inside a transaction;
+ * statements that stand on a row are reset). */
 uint64_t db_wal_bytes(struct db *db);
 MUST_CHECK int db_checkpoint(struct db *db, struct fail *why);
 

@@ -96,6 +96,8 @@ static void configure_once(void)
 	(void)sqlite3_initialize();
 }
 
+static int fold(struct db *db);
+
 /* Called after each commit with the number of frames that are in the log. */
 static int committed(void *arg, sqlite3 *h, const char *name, int frames)
 {
@@ -107,7 +109,7 @@ static int committed(void *arg, sqlite3 *h, const char *name, int frames)
 	 * The commit has happened: a failed checkpoint is not its failure, and will be tried again.
 	 */
 	if (!db->checkpoints_by_owner && frames >= CHECKPOINT_FRAMES)
-		(void)!db_checkpoint(db, NULL);
+		(void)fold(db);
 	return SQLITE_OK;
 }
 
@@ -430,14 +432,26 @@ uint64_t db_wal_bytes(struct db *db)
 	return db->wal_frames * WAL_FRAME_SIZE;
 }
 
-int db_checkpoint(struct db *db, struct fail *why)
+/* Folds what it can; the result code of SQLite. */
+static int fold(struct db *db)
 {
 	int log = 0, done = 0;
 	int rc = sqlite3_wal_checkpoint_v2(db->h, NULL, SQLITE_CHECKPOINT_PASSIVE, &log, &done);
-	if (rc != SQLITE_OK)
-		return failed(db, rc, "checkpoint", why);
-	db->wal_frames = log > done ? (uint64_t)(log - done) : 0;
-	return 0;
+	if (rc == SQLITE_OK)
+		db->wal_frames = log > done ? (uint64_t)(log - done) : 0;
+	return rc;
+}
+
+int db_checkpoint(struct db *db, struct fail *why)
+{
+	int rc = fold(db);
+	if (rc == SQLITE_LOCKED) {
+		/* A row that somebody read last is held, with its whole state of the file. */
+		MAP_EACH (&db->by_text, i)
+			db_reset(db->by_text.slots[i].value);
+		rc = fold(db);
+	}
+	return rc == SQLITE_OK ? 0 : failed(db, rc, "checkpoint", why);
 }
 
 uint64_t db_data_version(struct db *db)

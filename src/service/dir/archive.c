@@ -82,20 +82,20 @@ void dir_archive_address(const char *path, struct account_id id, char text[324])
 }
 
 int dir_archive_users(const char *path,
-		      int (*fn)(void *arg, struct str address, struct str maildir), void *arg,
-		      struct fail *why)
+		      int (*fn)(void *arg, struct str address, struct str base, struct str maildir),
+		      void *arg, struct fail *why)
 {
 	AUTO(db) struct db *db = NULL;
 	struct db_stmt *st;
 	int r = open_copy(path, false, &db, why);
 	if (r < 0 ||
 	    (r = db_stmt(db,
-			 "SELECT username, storagebasedirectory || '/' || storagenode || '/' ||"
-			 " maildir FROM mailbox ORDER BY username",
+			 "SELECT username, storagebasedirectory || '/' || storagenode, maildir"
+			 " FROM mailbox ORDER BY username",
 			 &st, why)) < 0)
 		return r;
 	while ((r = db_step(st, why)) > 0)
-		if ((r = fn(arg, db_col_text(st, 0), db_col_text(st, 1))) < 0) {
+		if ((r = fn(arg, db_col_text(st, 0), db_col_text(st, 1), db_col_text(st, 2))) < 0) {
 			db_reset(st);
 			return r;
 		}

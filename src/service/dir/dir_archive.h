@@ -21,10 +21,11 @@ MUST_CHECK int dir_archive_account(const char *path, struct str address, struct 
 void dir_archive_address(const char *path, struct account_id id, char text[324]);
 
 /*
- * Users with their folder in the reference's layout: storagebasedirectory/storagenode/maildir.
+ * Users with their folder in the reference's layout: base is storagebasedirectory/storagenode.
  */
 MUST_CHECK int dir_archive_users(const char *path,
-				 int (*fn)(void *arg, struct str address, struct str maildir),
+				 int (*fn)(void *arg, struct str address, struct str base,
+					   struct str maildir),
 				 void *arg, struct fail *why);
 
 /*

@@ -65,6 +65,12 @@ static const struct {
 	 "       barid restore DIR --account A [--mailbox M] [--into NAME | --in-place] "
 	 "[--generation G]",
 	 "put back a whole server, or mailboxes into a running one"},
+	{"import", cli_import,
+	 "barid import --account A maildir PATH | mbox FILE [--mailbox M] [--dry-run]\n"
+	 "       barid import --all maildir [BASE] [--dry-run]",
+	 "take over mail of another server, with its UIDs and flags"},
+	{"export", cli_export, "barid export --account A [--mailbox M] maildir|mbox PATH",
+	 "write mailboxes as Maildir (with UIDs, as Dovecot does) or mbox"},
 	{"log", cli_admin,
 	 "barid log level [ROLE|all] [LEVEL] | rotate | debug --peer IP [--for 10min]",
 	 "see and change how much is logged, or begin a new log file"},

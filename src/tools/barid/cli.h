@@ -58,6 +58,8 @@ int cli_doctor(const struct cli *c);
 int cli_trace(const struct cli *c);
 int cli_backup(const struct cli *c);
 int cli_restore(const struct cli *c);
+int cli_import(const struct cli *c);
+int cli_export(const struct cli *c);
 int cli_check(const struct cli *c);
 int cli_init(const struct cli *c);
 int cli_dns(const struct cli *c);
