@@ -41,6 +41,14 @@ static const struct {
 	{.name = "STATUS=SIZE", .shown = AFTER},
 	{.name = "BINARY", .shown = AFTER},
 	{.name = "MULTIAPPEND", .shown = AFTER},
+	{.name = "PREVIEW", .shown = AFTER},
+	{.name = "SAVEDATE", .shown = AFTER},
+	{.name = "OBJECTID", .shown = AFTER},
+	{.name = "QUOTA", .shown = AFTER},
+	{.name = "QUOTASET", .shown = AFTER},
+	{.name = "QUOTA=RES-STORAGE", .shown = AFTER},
+	{.name = "QUOTA=RES-MESSAGE", .shown = AFTER},
+	{.name = "QUOTA=RES-MAILBOX", .shown = AFTER},
 };
 
 int imap_capability_write(struct buf *out, uint32_t when, uint64_t append_limit)

@@ -50,6 +50,7 @@ enum imap_cmd_kind {
 	IMAP_CMD_IDLE,
 	IMAP_CMD_GETQUOTA,
 	IMAP_CMD_GETQUOTAROOT,
+	IMAP_CMD_SETQUOTA,
 	/* with a mailbox selected */
 	IMAP_CMD_CHECK,
 	IMAP_CMD_CLOSE,
@@ -152,6 +153,16 @@ struct imap_append {
 	size_t message_count;			   /* at least 1 */
 };
 
+struct imap_quota_limit {
+	struct str resource; /* as written */
+	uint64_t limit;
+};
+struct imap_setquota { /* RFC 9208 4.1.3 */
+	struct str root;
+	const struct imap_quota_limit *limit;
+	size_t limit_count; /* 0: no limits */
+};
+
 /* What stands between "[" and "]". */
 enum imap_section_text {
 	IMAP_SECTION_ALL, /* nothing: the whole part */
@@ -184,10 +195,15 @@ enum imap_fetch_kind {
 	IMAP_FETCH_MODSEQ,
 	IMAP_FETCH_BINARY,	/* RFC 3516; section has part numbers only */
 	IMAP_FETCH_BINARY_SIZE, /* the same, never partial */
+	IMAP_FETCH_PREVIEW,	/* RFC 8970 */
+	IMAP_FETCH_SAVEDATE,	/* RFC 8514 */
+	IMAP_FETCH_EMAILID,	/* RFC 8474 */
+	IMAP_FETCH_THREADID,
 };
 struct imap_fetch_att {
 	enum imap_fetch_kind kind;
 	bool peek; /* BODY.PEEK, BINARY.PEEK: do not set \Seen */
+	bool lazy; /* PREVIEW (LAZY) */
 	struct imap_section section;
 	bool partial; /* <offset.count> */
 	uint64_t offset;
@@ -241,6 +257,11 @@ enum imap_search_op {
 	IMAP_SEARCH_MODSEQ, /* number */
 	IMAP_SEARCH_OLDER,  /* number: seconds since INTERNALDATE, at least (RFC 5032) */
 	IMAP_SEARCH_YOUNGER,
+	IMAP_SEARCH_SAVEDBEFORE, /* day of the save date (RFC 8514); SAVEDATESUPPORTED is ALL */
+	IMAP_SEARCH_SAVEDON,
+	IMAP_SEARCH_SAVEDSINCE,
+	IMAP_SEARCH_EMAILID, /* text, case-sensitive (RFC 8474) */
+	IMAP_SEARCH_THREADID,
 };
 struct imap_search_key {
 	enum imap_search_op op;
@@ -285,6 +306,7 @@ struct imap_cmd {
 		struct imap_rename rename;
 		struct str mailbox;    /* DELETE, SUBSCRIBE, UNSUBSCRIBE, GETQUOTAROOT */
 		struct str quota_root; /* GETQUOTA */
+		struct imap_setquota setquota;
 		struct imap_list list; /* and LSUB */
 		struct imap_status status;
 		struct imap_append append;

@@ -43,10 +43,12 @@ enum imap_status_item {
 	IMAP_STATUS_UIDNEXT = 1u << 2,
 	IMAP_STATUS_UIDVALIDITY = 1u << 3,
 	IMAP_STATUS_UNSEEN = 1u << 4,
-	IMAP_STATUS_HIGHESTMODSEQ = 1u << 5, /* RFC 7162 */
-	IMAP_STATUS_DELETED = 1u << 6,	     /* RFC 9051 */
-	IMAP_STATUS_SIZE = 1u << 7,	     /* RFC 8438, RFC 9051 */
-	IMAP_STATUS_APPENDLIMIT = 1u << 8,   /* RFC 7889 */
+	IMAP_STATUS_HIGHESTMODSEQ = 1u << 5,	/* RFC 7162 */
+	IMAP_STATUS_DELETED = 1u << 6,		/* RFC 9051 */
+	IMAP_STATUS_SIZE = 1u << 7,		/* RFC 8438, RFC 9051 */
+	IMAP_STATUS_APPENDLIMIT = 1u << 8,	/* RFC 7889 */
+	IMAP_STATUS_MAILBOXID = 1u << 9,	/* RFC 8474 */
+	IMAP_STATUS_DELETED_STORAGE = 1u << 10, /* RFC 9208 */
 };
 
 /* A table of names for the bits above; the names of flags and uses begin with a backslash. */

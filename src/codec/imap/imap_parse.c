@@ -158,6 +158,7 @@ static const struct command {
 	{"IDLE", IMAP_CMD_IDLE, parse_nothing, false},
 	{"GETQUOTA", IMAP_CMD_GETQUOTA, imap_parse_quota, false},
 	{"GETQUOTAROOT", IMAP_CMD_GETQUOTAROOT, imap_parse_mailbox_only, false},
+	{"SETQUOTA", IMAP_CMD_SETQUOTA, imap_parse_setquota, false},
 	{"CHECK", IMAP_CMD_CHECK, parse_nothing, false},
 	{"CLOSE", IMAP_CMD_CLOSE, parse_nothing, false},
 	{"UNSELECT", IMAP_CMD_UNSELECT, parse_nothing, false},

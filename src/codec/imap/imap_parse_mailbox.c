@@ -86,6 +86,42 @@ int imap_parse_quota(struct imap_lex *lex, struct imap_cmd *cmd)
 	return r < 0 ? r : imap_lex_astring(lex, "a quota root", &cmd->quota_root);
 }
 
+struct limit_builder {
+	struct imap_quota_limit *limit;
+	size_t n;
+};
+
+/* resource-name SP resource-limit */
+static int quota_limit(struct imap_lex *lex, void *arg)
+{
+	struct limit_builder *b = arg;
+	int r = IMAP_GROW(lex, &b->limit, b->n, lex->lim->id_pairs, "resources");
+	if (r == 0)
+		r = imap_lex_atom(lex, "the name of a resource", &b->limit[b->n].resource);
+	if (r == 0)
+		r = imap_lex_sp(lex);
+	if (r == 0)
+		r = imap_lex_u64(lex, "a limit", &b->limit[b->n].limit);
+	if (r == 0)
+		b->n++;
+	return r;
+}
+
+int imap_parse_setquota(struct imap_lex *lex, struct imap_cmd *cmd)
+{
+	struct limit_builder b = {0};
+	int r = imap_lex_sp(lex);
+	if (r == 0)
+		r = imap_lex_astring(lex, "a quota root", &cmd->setquota.root);
+	if (r == 0)
+		r = imap_lex_sp(lex);
+	if (r == 0)
+		r = imap_parse_items(lex, "resources", true, quota_limit, &b);
+	cmd->setquota.limit = b.limit;
+	cmd->setquota.limit_count = b.n;
+	return r;
+}
+
 static int status_item(struct imap_lex *lex, void *arg)
 {
 	uint32_t *items = arg;

@@ -82,6 +82,10 @@ static const struct {
 	{"BINARY", IMAP_FETCH_BINARY},
 	{"BINARY.PEEK", IMAP_FETCH_BINARY},
 	{"BINARY.SIZE", IMAP_FETCH_BINARY_SIZE},
+	{"PREVIEW", IMAP_FETCH_PREVIEW},
+	{"SAVEDATE", IMAP_FETCH_SAVEDATE},
+	{"EMAILID", IMAP_FETCH_EMAILID},
+	{"THREADID", IMAP_FETCH_THREADID},
 };
 
 static const struct {
@@ -206,6 +210,24 @@ static int parse_binary(struct imap_lex *lex, struct imap_fetch_att *a)
 	return r < 0 || a->kind == IMAP_FETCH_BINARY_SIZE ? r : parse_partial(lex, a);
 }
 
+static int preview_modifier(struct imap_lex *lex, void *arg)
+{
+	struct imap_fetch_att *a = arg;
+	a->lazy = imap_lex_try_word(lex, "LAZY");
+	return a->lazy ? 0 : imap_lex_expected(lex, "LAZY");
+}
+
+/* [SP "(" "LAZY" ")"]: behind an attribute that stands alone, "(" may also begin the modifiers of
+ * FETCH (RFC 8970 section 6). */
+static int parse_preview(struct imap_lex *lex, struct imap_fetch_att *a)
+{
+	struct str rest = str_skip(lex->in.text, lex->pos);
+	if (rest.n < 7 || !str_eqi(str_sub(rest, 0, 6), STR(" (LAZY")))
+		return 0;
+	lex->pos++;
+	return imap_parse_items(lex, "PREVIEW modifiers", false, preview_modifier, a);
+}
+
 struct att_builder {
 	struct imap_fetch_att *att;
 	size_t n;
@@ -235,6 +257,10 @@ static int fetch_att(struct imap_lex *lex, void *arg)
 	a.peek = str_ends(str_c(fetch_names[i].name), STR(".PEEK"));
 	if (a.kind == IMAP_FETCH_BINARY || a.kind == IMAP_FETCH_BINARY_SIZE) {
 		int r = parse_binary(lex, &a);
+		return r < 0 ? r : push_att(lex, arg, a);
+	}
+	if (a.kind == IMAP_FETCH_PREVIEW) {
+		int r = parse_preview(lex, &a);
 		return r < 0 ? r : push_att(lex, arg, a);
 	}
 	bool section = a.kind == IMAP_FETCH_SECTION || a.kind == IMAP_FETCH_BODY;

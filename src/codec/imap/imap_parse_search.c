@@ -11,7 +11,8 @@ enum argument {
 	ARG_NUMBER,
 	ARG_SECONDS,
 	ARG_UIDS,
-	ARG_MODSEQ
+	ARG_MODSEQ,
+	ARG_OBJECTID
 };
 
 /* RFC 3501 section 6.4.4, RFC 5032; `negate` makes NOT(op). */
@@ -58,6 +59,12 @@ static const struct key_name {
 	{.name = "MODSEQ", .op = IMAP_SEARCH_MODSEQ, .argument = ARG_MODSEQ},
 	{.name = "OLDER", .op = IMAP_SEARCH_OLDER, .argument = ARG_SECONDS},
 	{.name = "YOUNGER", .op = IMAP_SEARCH_YOUNGER, .argument = ARG_SECONDS},
+	{.name = "SAVEDBEFORE", .op = IMAP_SEARCH_SAVEDBEFORE, .argument = ARG_DATE},
+	{.name = "SAVEDON", .op = IMAP_SEARCH_SAVEDON, .argument = ARG_DATE},
+	{.name = "SAVEDSINCE", .op = IMAP_SEARCH_SAVEDSINCE, .argument = ARG_DATE},
+	{.name = "SAVEDATESUPPORTED", .op = IMAP_SEARCH_ALL},
+	{.name = "EMAILID", .op = IMAP_SEARCH_EMAILID, .argument = ARG_OBJECTID},
+	{.name = "THREADID", .op = IMAP_SEARCH_THREADID, .argument = ARG_OBJECTID},
 };
 
 struct parser {
@@ -165,6 +172,8 @@ static int parse_argument(struct parser *p, enum argument argument, struct imap_
 	case ARG_MODSEQ:
 		p->search->uses_modseq = true;
 		return parse_modseq(lex, &key->number);
+	case ARG_OBJECTID:
+		return imap_lex_atom(lex, "an object id", &key->text);
 	}
 	return 0;
 }

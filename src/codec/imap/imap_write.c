@@ -190,6 +190,14 @@ static const char *fetch_name(enum imap_fetch_kind kind)
 		return "BINARY";
 	case IMAP_FETCH_BINARY_SIZE:
 		return "BINARY.SIZE";
+	case IMAP_FETCH_PREVIEW:
+		return "PREVIEW";
+	case IMAP_FETCH_SAVEDATE:
+		return "SAVEDATE";
+	case IMAP_FETCH_EMAILID:
+		return "EMAILID";
+	case IMAP_FETCH_THREADID:
+		return "THREADID";
 	}
 	return "?";
 }

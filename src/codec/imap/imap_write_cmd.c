@@ -90,6 +90,16 @@ static void write_select(struct buf *out, const struct imap_select *s)
 	(void)buf_addc(out, ')');
 }
 
+static void write_setquota(struct buf *out, const struct imap_setquota *q)
+{
+	sp_astring(out, q->root);
+	(void)buf_add(out, STR(" ("));
+	for (size_t i = 0; i < q->limit_count; i++)
+		(void)buf_addf(out, "%s%.*s %llu", i ? " " : "", STR_ARG(q->limit[i].resource),
+			       (unsigned long long)q->limit[i].limit);
+	(void)buf_addc(out, ')');
+}
+
 static const struct imap_name list_options[] = {
 	{IMAP_LIST_SUBSCRIBED, "SUBSCRIBED"},
 	{IMAP_LIST_REMOTE, "REMOTE"},
@@ -161,6 +171,8 @@ static void write_fetch(struct buf *out, const struct imap_fetch *f)
 		if (a->partial)
 			(void)buf_addf(out, "<%llu.%llu>", (unsigned long long)a->offset,
 				       (unsigned long long)a->count);
+		if (a->lazy)
+			(void)buf_add(out, STR(" (LAZY)"));
 	}
 	(void)buf_addc(out, ')');
 	if (f->has_changedsince)
@@ -187,17 +199,33 @@ static void write_store(struct buf *out, const struct imap_store *s)
 static const char *search_name(enum imap_search_op op)
 {
 	static const char *const names[] = {
-		[IMAP_SEARCH_ALL] = "ALL",	 [IMAP_SEARCH_AND] = "",
-		[IMAP_SEARCH_OR] = "OR",	 [IMAP_SEARCH_NOT] = "NOT",
-		[IMAP_SEARCH_SEQ] = "",		 [IMAP_SEARCH_UID] = "UID",
-		[IMAP_SEARCH_FLAG] = "",	 [IMAP_SEARCH_KEYWORD] = "KEYWORD",
-		[IMAP_SEARCH_BEFORE] = "BEFORE", [IMAP_SEARCH_ON] = "ON",
-		[IMAP_SEARCH_SINCE] = "SINCE",	 [IMAP_SEARCH_SENTBEFORE] = "SENTBEFORE",
-		[IMAP_SEARCH_SENTON] = "SENTON", [IMAP_SEARCH_SENTSINCE] = "SENTSINCE",
-		[IMAP_SEARCH_LARGER] = "LARGER", [IMAP_SEARCH_SMALLER] = "SMALLER",
-		[IMAP_SEARCH_HEADER] = "HEADER", [IMAP_SEARCH_BODY] = "BODY",
-		[IMAP_SEARCH_TEXT] = "TEXT",	 [IMAP_SEARCH_MODSEQ] = "MODSEQ",
-		[IMAP_SEARCH_OLDER] = "OLDER",	 [IMAP_SEARCH_YOUNGER] = "YOUNGER",
+		[IMAP_SEARCH_ALL] = "ALL",
+		[IMAP_SEARCH_AND] = "",
+		[IMAP_SEARCH_OR] = "OR",
+		[IMAP_SEARCH_NOT] = "NOT",
+		[IMAP_SEARCH_SEQ] = "",
+		[IMAP_SEARCH_UID] = "UID",
+		[IMAP_SEARCH_FLAG] = "",
+		[IMAP_SEARCH_KEYWORD] = "KEYWORD",
+		[IMAP_SEARCH_BEFORE] = "BEFORE",
+		[IMAP_SEARCH_ON] = "ON",
+		[IMAP_SEARCH_SINCE] = "SINCE",
+		[IMAP_SEARCH_SENTBEFORE] = "SENTBEFORE",
+		[IMAP_SEARCH_SENTON] = "SENTON",
+		[IMAP_SEARCH_SENTSINCE] = "SENTSINCE",
+		[IMAP_SEARCH_LARGER] = "LARGER",
+		[IMAP_SEARCH_SMALLER] = "SMALLER",
+		[IMAP_SEARCH_HEADER] = "HEADER",
+		[IMAP_SEARCH_BODY] = "BODY",
+		[IMAP_SEARCH_TEXT] = "TEXT",
+		[IMAP_SEARCH_MODSEQ] = "MODSEQ",
+		[IMAP_SEARCH_OLDER] = "OLDER",
+		[IMAP_SEARCH_YOUNGER] = "YOUNGER",
+		[IMAP_SEARCH_SAVEDBEFORE] = "SAVEDBEFORE",
+		[IMAP_SEARCH_SAVEDON] = "SAVEDON",
+		[IMAP_SEARCH_SAVEDSINCE] = "SAVEDSINCE",
+		[IMAP_SEARCH_EMAILID] = "EMAILID",
+		[IMAP_SEARCH_THREADID] = "THREADID",
 	};
 	return names[op];
 }
@@ -257,6 +285,9 @@ static void write_key(struct buf *out, const struct imap_search_key *key)
 	case IMAP_SEARCH_SENTBEFORE:
 	case IMAP_SEARCH_SENTON:
 	case IMAP_SEARCH_SENTSINCE:
+	case IMAP_SEARCH_SAVEDBEFORE:
+	case IMAP_SEARCH_SAVEDON:
+	case IMAP_SEARCH_SAVEDSINCE:
 		write_day(out, key->day);
 		break;
 	case IMAP_SEARCH_LARGER:
@@ -271,6 +302,8 @@ static void write_key(struct buf *out, const struct imap_search_key *key)
 		sp_astring(out, key->text);
 		break;
 	case IMAP_SEARCH_KEYWORD: /* an atom, whatever it says */
+	case IMAP_SEARCH_EMAILID:
+	case IMAP_SEARCH_THREADID:
 		(void)buf_addc(out, ' ');
 		(void)buf_add(out, key->text);
 		break;
@@ -346,6 +379,9 @@ static void write_arguments(struct buf *out, const struct imap_cmd *cmd)
 		break;
 	case IMAP_CMD_GETQUOTA:
 		sp_astring(out, cmd->quota_root);
+		break;
+	case IMAP_CMD_SETQUOTA:
+		write_setquota(out, &cmd->setquota);
 		break;
 	case IMAP_CMD_LIST:
 	case IMAP_CMD_LSUB:

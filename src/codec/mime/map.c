@@ -148,7 +148,8 @@ bool mime_map_text_ok(struct str text)
 /* --- binary form ------------------------------------------------------------------------- */
 
 #define MAP_MAGIC   'M'
-#define MAP_VERSION 1
+#define MAP_VERSION 2 /* 1 has no preview */
+#define PREVIEW_MAX 1024
 
 static void put_num(struct buf *out, uint64_t v)
 {
@@ -238,6 +239,9 @@ int mime_map_write(const struct mime_map *map, struct buf *out)
 	strings_of(&copy, strings);
 	for (size_t i = 0; i < MAP_STRINGS; i++)
 		put_str(out, *strings[i]);
+	put_num(out, map->has_preview ? map->preview.n + 1 : 0);
+	if (map->has_preview)
+		(void)buf_add(out, map->preview);
 	return out->failed ? -FAIL_LIMIT : 0;
 }
 
@@ -394,6 +398,14 @@ static bool strings_read(struct cursor *c, struct mime_map *map)
 	return true;
 }
 
+static bool preview_read(struct cursor *c, struct mime_map *map)
+{
+	size_t n = (size_t)get_max(c, PREVIEW_MAX + 1);
+	map->has_preview = n > 0;
+	map->preview = n > 1 ? cursor_bytes(c, n - 1) : STR("");
+	return !c->bad && text_valid(map->preview);
+}
+
 int mime_map_read(struct str in, uint64_t size, struct arena *arena, struct mime_map **ret,
 		  struct fail *why)
 {
@@ -427,7 +439,7 @@ int mime_map_read(struct str in, uint64_t size, struct arena *arena, struct mime
 	if (!map->fields)
 		return fail_set(why, FAIL_LIMIT, NULL, "no room for a message map");
 	if (!parts_finish(map) || !fields_read(&c, map) || !strings_read(&c, map) ||
-	    cursor_left(&c) > 0)
+	    (version > 1 && !preview_read(&c, map)) || cursor_left(&c) > 0)
 		return fail_set(why, FAIL_CORRUPT, NULL, "message map of %zu bytes", in.n);
 	*ret = map;
 	return 0;

@@ -17,7 +17,7 @@
  *     overlap; the header and body of parts[0] are the whole message.
  *  3. Fields lie in the header of parts[0], in order, without overlap.
  *  4. envelope, body and bodystructure are each one parenthesised list of RFC 3501 tokens.
- *  5. Decoded texts and filenames are valid UTF-8 without NUL.
+ *  5. Decoded texts, filenames and the preview are valid UTF-8 without NUL.
  *
  * Thread: a finished map is immutable; any number of threads may read it.
  */
@@ -136,6 +136,11 @@ struct mime_map {
 	struct str subject, from, sender, to, cc, bcc;
 	struct str message_id, in_reply_to, references;
 	struct mime_first first_from, first_to, first_cc;
+
+	/* The first words, one line (RFC 8970); empty when there are none. Not from the indexer:
+	 * preview.h makes it from the bytes. */
+	struct str preview;
+	bool has_preview;
 
 	struct wall_us sent; /* of Date; 0 when missing or not understood */
 	int zone_min; /* Date's offset from UTC in minutes: sent + zone is the sender's clock */

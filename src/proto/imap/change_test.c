@@ -279,8 +279,8 @@ static void append(void **state)
 		"A= c OK [APPENDUID ~ 2:3] ~",
 		SELECT_UNSEEN("A", 3, 3, 2),
 		"A: d FETCH 1 (FLAGS INTERNALDATE BODY[])",
-		"A= * 1 FETCH (FLAGS (\\Seen \\Recent $Mine) INTERNALDATE \" 8-Feb-1994 05:52:25 "
-		"+0000\" "
+		"A= * 1 FETCH (FLAGS (\\Seen \\Recent $Mine) INTERNALDATE \" 7-Feb-1994 21:52:25 "
+		"-0800\" "
 		"BODY[] {21}",
 		"A= Subject: s",
 		"A= ",

@@ -95,8 +95,10 @@ static int prepare(struct imap_session *s, const struct imap_append_message *in,
 {
 	struct mime_map *map;
 	*ret = (struct store_append_message){.flags = flagset_of(&in->flags)};
-	if (in->has_date)
+	if (in->has_date) {
 		ret->internaldate = in->date.at;
+		ret->zone_min = in->date.zone_min;
+	}
 	int r = take_body(s, &in->body, &ret->content, why);
 	if (r == 0)
 		r = scan(s, &ret->content, why);

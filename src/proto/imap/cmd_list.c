@@ -95,8 +95,7 @@ static void write_mailbox(const struct lister *l, const struct store_mailbox *bo
 		write_child_info(l);
 	buf_add(b, STR("\r\n"));
 	if ((l->returned & IMAP_LIST_STATUS) && !box->missing && !box->noselect)
-		write_status(l->s, l->out, box->name, l->s->run.cmd.list.status_items,
-			     &box->counters);
+		write_status(l->s, l->out, box->name, l->s->run.cmd.list.status_items, box);
 }
 
 /* ---- LIST ---------------------------------------------------------------------------------- */

@@ -30,6 +30,21 @@ static void tell_name(struct imap_session *s, struct imap_out *out, struct str n
 		write_list_of(s, out, &box, old);
 }
 
+/* [MAILBOXID (id)] (RFC 8474 4.1); a mailbox that is gone again has none. */
+static int reply_created(struct imap_session *s, struct str name)
+{
+	AUTO(buf) struct buf code = BUF_INIT(128);
+	struct fail why = FAIL_INIT;
+	struct store_mailbox box;
+	if (store_mailbox_find(s->store, s->account, name, &s->run.arena, &box, &why) < 0)
+		return RUN_DONE;
+	buf_add(&code, STR("MAILBOXID ("));
+	write_mailboxid(&code, box.id, box.counters.uidvalidity);
+	buf_addc(&code, ')');
+	reply_ok(s, buf_c(&code), "CREATE completed.");
+	return RUN_DONE;
+}
+
 int cmd_create(struct imap_session *s, struct imap_out *out, struct fail *why)
 {
 	const struct imap_create *create = &s->run.cmd.create;
@@ -46,6 +61,8 @@ int cmd_create(struct imap_session *s, struct imap_out *out, struct fail *why)
 				 &id, why);
 	if (r == 0)
 		tell_name(s, out, create->mailbox, create->mailbox);
+	if (r == 0)
+		return reply_created(s, create->mailbox);
 	return refuse_name(s, r, why);
 }
 

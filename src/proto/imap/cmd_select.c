@@ -20,6 +20,9 @@ static void write_selected(struct imap_session *s, struct imap_out *out)
 	buf_addf(b, "* OK [UIDNEXT %u] Predicted next UID\r\n", info->uidnext.v);
 	buf_addf(b, "* OK [HIGHESTMODSEQ %llu] Highest\r\n",
 		 (unsigned long long)info->highestmodseq.v);
+	buf_add(b, STR("* OK [MAILBOXID ("));
+	write_mailboxid(b, info->mailbox, info->uidvalidity);
+	buf_add(b, STR(")] Mailbox id\r\n"));
 }
 
 /* RFC 9051 6.3.2: how the mailbox is listed, by the name that it has. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cmd_status.c - STATUS (RFC 3501 6.3.10, RFC 9051 6.3.11, RFC 7162 3.1.7), GETQUOTA, GETQUOTAROOT
- * (RFC 9208). [proto, imap]
+ * cmd_status.c - STATUS (RFC 3501 6.3.10, RFC 9051 6.3.11; items of RFC 7162, 7889, 8438, 8474 and
+ * 9208).                                                                       [proto, imap]
  */
 #include "codec/imap/imap_write.h"
 #include "proto/imap/imap_int.h"
@@ -28,12 +28,28 @@ static uint64_t status_value(const struct imap_session *s, enum imap_status_item
 		return c->size;
 	case IMAP_STATUS_APPENDLIMIT:
 		return s->config.append_max;
+	case IMAP_STATUS_DELETED_STORAGE:
+		return c->deleted_size;
+	case IMAP_STATUS_MAILBOXID:
+		break; /* is no number */
 	}
 	return 0;
 }
 
+static void write_item(const struct imap_session *s, struct buf *b, enum imap_status_item item,
+		       const struct store_mailbox *box)
+{
+	if (item != IMAP_STATUS_MAILBOXID) {
+		buf_add_u64(b, status_value(s, item, &box->counters));
+		return;
+	}
+	buf_addc(b, '(');
+	write_mailboxid(b, box->id, box->counters.uidvalidity);
+	buf_addc(b, ')');
+}
+
 void write_status(const struct imap_session *s, struct imap_out *out, struct str name,
-		  uint32_t items, const struct store_counters *c)
+		  uint32_t items, const struct store_mailbox *box)
 {
 	struct buf *b = &out->text;
 	const char *sep = "";
@@ -44,7 +60,7 @@ void write_status(const struct imap_session *s, struct imap_out *out, struct str
 		if (!(items & n->bit))
 			continue;
 		buf_addf(b, "%s%s ", sep, n->name);
-		buf_add_u64(b, status_value(s, (enum imap_status_item)n->bit, c));
+		write_item(s, b, (enum imap_status_item)n->bit, box);
 		sep = " ";
 	}
 	buf_add(b, STR(")\r\n"));
@@ -61,52 +77,6 @@ int cmd_status(struct imap_session *s, struct imap_out *out, struct fail *why)
 		return fail_set(why, FAIL_NOTFOUND, "The mailbox cannot be selected.", "noselect");
 	if (status->items & IMAP_STATUS_HIGHESTMODSEQ)
 		condstore_enable(s, out);
-	write_status(s, out, status->mailbox, status->items, &box.counters);
+	write_status(s, out, status->mailbox, status->items, &box);
 	return RUN_DONE;
-}
-
-/* One root with an empty name for all mailboxes; STORAGE counts units of 1024 bytes. */
-static int write_quota(struct imap_session *s, struct imap_out *out, struct fail *why)
-{
-	struct store_quota quota;
-	struct store_usage usage;
-	int r = quota_get(s, &quota, why);
-	if (r == 0)
-		r = store_account_usage(s->store, s->account, &usage, why);
-	if (r < 0)
-		return r;
-	struct buf *b = &out->text;
-	const char *sep = "";
-	buf_add(b, STR("* QUOTA \"\" ("));
-	if (quota.bytes) {
-		buf_addf(b, "STORAGE %llu %llu", (unsigned long long)(usage.bytes + 1023) / 1024,
-			 (unsigned long long)quota.bytes / 1024);
-		sep = " ";
-	}
-	if (quota.messages)
-		buf_addf(b, "%sMESSAGE %llu %llu", sep, (unsigned long long)usage.messages,
-			 (unsigned long long)quota.messages);
-	buf_add(b, STR(")\r\n"));
-	return RUN_DONE;
-}
-
-int cmd_getquota(struct imap_session *s, struct imap_out *out, struct fail *why)
-{
-	if (s->run.cmd.quota_root.n)
-		return fail_set(why, FAIL_NOTFOUND, "No such quota root.", "root=%.*s",
-				STR_ARG(s->run.cmd.quota_root));
-	return write_quota(s, out, why);
-}
-
-int cmd_getquotaroot(struct imap_session *s, struct imap_out *out, struct fail *why)
-{
-	struct store_mailbox box;
-	struct str name = s->run.cmd.mailbox;
-	int r = store_mailbox_find(s->store, s->account, name, &s->run.arena, &box, why);
-	if (r < 0)
-		return r;
-	buf_add(&out->text, STR("* QUOTAROOT "));
-	write_name(s, &out->text, name);
-	buf_add(&out->text, STR(" \"\"\r\n"));
-	return write_quota(s, out, why);
 }

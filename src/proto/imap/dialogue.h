@@ -18,6 +18,7 @@
 #include "base/test.h"
 #include "codec/frame/frame_imap.h"
 #include "codec/mime/index.h"
+#include "codec/mime/preview.h"
 #include "proto/imap/imap_int.h"
 #include "sys/fs.h"
 #include <stdatomic.h>
@@ -54,6 +55,20 @@ struct world {
 	const char *row; /* for messages */
 };
 
+static int64_t world_read(void *ctx, uint64_t off, char *to, size_t n)
+{
+	const struct store_content *content = ctx;
+	size_t got = 0;
+	if (content->file) {
+		struct fs_file file = {fs_real(), content->file->fd};
+		int r = fs_pread(&file, to, n, off, &got, NULL);
+		return r < 0 ? r : (int64_t)got;
+	}
+	struct str s = str_sub(content->bytes, (size_t)off, (size_t)off + n);
+	memcpy(to, s.p, s.n);
+	return (int64_t)s.n;
+}
+
 /* The index as the scan role makes it, in this process. */
 static int world_scan(void *arg, const struct store_content *content, struct buf *ret_map,
 		      struct fail *why)
@@ -76,6 +91,9 @@ static int world_scan(void *arg, const struct store_content *content, struct buf
 		mime_index_feed(ix, content->bytes);
 	}
 	int r = mime_index_finish(ix, &map, why);
+	struct text_source source = {world_read, (void *)(uintptr_t)content};
+	if (r == 0)
+		r = preview_make(map, &source, &arena);
 	return r < 0 ? r : mime_map_write(map, ret_map);
 }
 
@@ -400,7 +418,7 @@ UNUSED static void dialogue(const char *const *rows)
 #define OPENED(p) p "= * FLAGS ~", p "= * OK [PERMANENTFLAGS ~"
 #define OPENED_END(p)                                                                              \
 	p "= * OK [UIDVALIDITY ~", p "= * OK [UIDNEXT ~", p "= * OK [HIGHESTMODSEQ ~",             \
-		p "= sel OK [READ-WRITE] ~"
+		p "= * OK [MAILBOXID ~", p "= sel OK [READ-WRITE] ~"
 #define SELECT_SEEN(p, n, recent)                                                                  \
 	p ": sel SELECT INBOX", OPENED(p), p "= * " #n " EXISTS", p "= * " #recent " RECENT",      \
 		OPENED_END(p)

@@ -31,6 +31,7 @@ static const struct dispatch rows[IMAP_CMD_KIND_COUNT] = {
 	[IMAP_CMD_IDLE] = {cmd_idle, 0, SYNC_ALL, SYNC_ALL},
 	[IMAP_CMD_GETQUOTA] = {cmd_getquota, 0, SYNC_ALL, SYNC_ALL},
 	[IMAP_CMD_GETQUOTAROOT] = {cmd_getquotaroot, 0, SYNC_ALL, SYNC_ALL},
+	[IMAP_CMD_SETQUOTA] = {cmd_setquota, 0, SYNC_ALL, SYNC_ALL},
 	[IMAP_CMD_CHECK] = {cmd_noop, NEEDS_SELECTED, SYNC_ALL, SYNC_ALL},
 	[IMAP_CMD_CLOSE] = {cmd_close, NEEDS_SELECTED, SYNC_NONE, SYNC_NONE},
 	[IMAP_CMD_UNSELECT] = {cmd_unselect, NEEDS_SELECTED, SYNC_NONE, SYNC_NONE},

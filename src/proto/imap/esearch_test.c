@@ -165,6 +165,7 @@ static void what_changes_it(void **state)
 		"A= * OK [UIDVALIDITY ~",
 		"A= * OK [UIDNEXT ~",
 		"A= * OK [HIGHESTMODSEQ ~",
+		"A= * OK [MAILBOXID ~",
 		"A= e4 OK [READ-ONLY] ~",
 		"A: e5 SEARCH $",
 		"A= * SEARCH",

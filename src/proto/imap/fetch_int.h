@@ -58,6 +58,10 @@ MUST_CHECK int binary_write(struct msg *m, const struct imap_fetch_att *att, str
 MUST_CHECK int binary_write_size(struct msg *m, const struct imap_fetch_att *att, struct buf *out,
 				 struct fail *why);
 
+/* fetch_preview.c: the value of PREVIEW (RFC 8970). Needs STORE_COL_MAP. */
+MUST_CHECK int preview_write(struct msg *m, const struct imap_fetch_att *att, struct buf *out,
+			     struct fail *why);
+
 /* One attribute, "NAME value". */
 MUST_CHECK int fetch_item_write(struct msg *m, const struct imap_fetch_att *att,
 				struct imap_out *out, struct fail *why);

@@ -23,10 +23,14 @@ unsigned fetch_item_columns(const struct imap_fetch_att *att)
 	struct imap_section section;
 	switch (att->kind) {
 	case IMAP_FETCH_INTERNALDATE:
+	case IMAP_FETCH_THREADID:
 		return STORE_COL_DATES;
+	case IMAP_FETCH_SAVEDATE:
+		return STORE_COL_SAVED;
 	case IMAP_FETCH_ENVELOPE:
 	case IMAP_FETCH_BODY:
 	case IMAP_FETCH_BODYSTRUCTURE:
+	case IMAP_FETCH_PREVIEW:
 		return STORE_COL_MAP;
 	case IMAP_FETCH_RFC822:
 	case IMAP_FETCH_RFC822_HEADER:
@@ -43,6 +47,7 @@ unsigned fetch_item_columns(const struct imap_fetch_att *att)
 	case IMAP_FETCH_FLAGS:
 	case IMAP_FETCH_RFC822_SIZE:
 	case IMAP_FETCH_MODSEQ:
+	case IMAP_FETCH_EMAILID:
 		break;
 	}
 	return 0;
@@ -113,7 +118,21 @@ int fetch_item_write(struct msg *m, const struct imap_fetch_att *att, struct ima
 		write_row_flags(m, b);
 		return 0;
 	case IMAP_FETCH_INTERNALDATE:
-		imap_datetime_write(b, (struct imap_datetime){.at = m->row->internaldate});
+		imap_datetime_write(b,
+				    (struct imap_datetime){m->row->internaldate, m->row->zone_min});
+		return 0;
+	case IMAP_FETCH_SAVEDATE:
+		imap_datetime_write(b, (struct imap_datetime){.at = m->row->saved});
+		return 0;
+	case IMAP_FETCH_EMAILID:
+		buf_addc(b, '(');
+		write_emailid(b, m->row->id);
+		buf_addc(b, ')');
+		return 0;
+	case IMAP_FETCH_THREADID:
+		buf_addc(b, '(');
+		write_threadid(b, m->row->thread);
+		buf_addc(b, ')');
 		return 0;
 	case IMAP_FETCH_RFC822_SIZE:
 		buf_add_u64(b, m->row->size);
@@ -132,6 +151,8 @@ int fetch_item_write(struct msg *m, const struct imap_fetch_att *att, struct ima
 	case IMAP_FETCH_RFC822_TEXT:
 	case IMAP_FETCH_SECTION:
 		return write_section(m, att, out, why);
+	case IMAP_FETCH_PREVIEW:
+		return preview_write(m, att, b, why);
 	case IMAP_FETCH_BINARY:
 		return binary_write(m, att, out, why);
 	case IMAP_FETCH_BINARY_SIZE:

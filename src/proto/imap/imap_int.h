@@ -196,6 +196,15 @@ void session_deselect(struct imap_session *s);
 /* cmd_idle.c: have the store call hooks.wake when the selected mailbox changes. */
 MUST_CHECK int idle_watch(struct imap_session *s, struct fail *why);
 
+/* ---- objectid.c ----------------------------------------------------------------------------- */
+
+void write_emailid(struct buf *b, struct message_id id);
+void write_threadid(struct buf *b, struct message_id first);
+void write_mailboxid(struct buf *b, struct mailbox_id id, uint32_t uidvalidity);
+/* Is it exactly this id's name? */
+bool is_emailid(struct str text, struct message_id id);
+bool is_threadid(struct str text, struct message_id first);
+
 /* ---- handlers ---------------------------------------------------------------------------- */
 
 int cmd_capability(struct imap_session *s, struct imap_out *out, struct fail *why);
@@ -218,6 +227,7 @@ int cmd_status(struct imap_session *s, struct imap_out *out, struct fail *why);
 int cmd_append(struct imap_session *s, struct imap_out *out, struct fail *why);
 int cmd_getquota(struct imap_session *s, struct imap_out *out, struct fail *why);
 int cmd_getquotaroot(struct imap_session *s, struct imap_out *out, struct fail *why);
+int cmd_setquota(struct imap_session *s, struct imap_out *out, struct fail *why);
 int cmd_expunge(struct imap_session *s, struct imap_out *out, struct fail *why);
 int cmd_search(struct imap_session *s, struct imap_out *out, struct fail *why);
 int cmd_fetch(struct imap_session *s, struct imap_out *out, struct fail *why);
@@ -227,7 +237,7 @@ int cmd_move(struct imap_session *s, struct imap_out *out, struct fail *why);
 
 /* "* STATUS name (...)" from counters; shared with LIST ... RETURN (STATUS). */
 void write_status(const struct imap_session *s, struct imap_out *out, struct str name,
-		  uint32_t items, const struct store_counters *c);
+		  uint32_t items, const struct store_mailbox *box);
 
 /* "* LIST (...) "/" name" that no LIST asked for (RFC 9051 6.3.2), with OLDNAME unless old_name.p
  * is NULL. */

@@ -33,7 +33,8 @@ static void refused(void **state)
 		"A= a BAD VANISHED needs QRESYNC.", ENABLED("B"), "B: sel EXAMINE INBOX",
 		OPENED("B"), "B= * 1 EXISTS", "B= * 0 RECENT", "B= * OK [UNSEEN 1] ~",
 		"B= * OK [UIDVALIDITY ~", "B= * OK [UIDNEXT ~", "B= * OK [HIGHESTMODSEQ ~",
-		"B= sel OK [READ-ONLY] ~", "B: b FETCH 1 (FLAGS) (CHANGEDSINCE 1 VANISHED)",
+		"B= * OK [MAILBOXID ~", "B= sel OK [READ-ONLY] ~",
+		"B: b FETCH 1 (FLAGS) (CHANGEDSINCE 1 VANISHED)",
 		"B= b BAD VANISHED goes with UID FETCH and CHANGEDSINCE.",
 		"B: c UID FETCH 1 (FLAGS) (VANISHED)",
 		"B= c BAD VANISHED goes with UID FETCH and CHANGEDSINCE.",
@@ -217,6 +218,7 @@ static void select_again(struct world *w, uint32_t uidvalidity, const char *argu
 					   "A= * OK [UIDVALIDITY ~",
 					   "A= * OK [UIDNEXT 9] ~",
 					   "A= * OK [HIGHESTMODSEQ ~",
+					   "A= * OK [MAILBOXID ~",
 					   NULL};
 	char row[256];
 	(void)snprintf(row, sizeof row, "A: sel SELECT INBOX (QRESYNC (%u %s))", uidvalidity,

@@ -5,8 +5,8 @@
 #define ENABLED(p) p ": en ENABLE IMAP4rev2", p "= * ENABLED IMAP4rev2", p "= en OK ~"
 #define REV2_OPEN(p, box, n)                                                                       \
 	p ": sel SELECT " box, OPENED(p), p "= * " #n " EXISTS", p "= * OK [UIDVALIDITY ~",        \
-		p "= * OK [UIDNEXT ~", p "= * OK [HIGHESTMODSEQ ~", p "= * LIST () \"/\" " box,    \
-		p "= sel OK [READ-WRITE] ~"
+		p "= * OK [UIDNEXT ~", p "= * OK [HIGHESTMODSEQ ~", p "= * OK [MAILBOXID ~",       \
+		p "= * LIST () \"/\" " box, p "= sel OK [READ-WRITE] ~"
 
 static void nothing_is_recent(void **state)
 {
@@ -54,6 +54,7 @@ static void nothing_is_recent(void **state)
 		"A= * OK [UIDVALIDITY ~",
 		"A= * OK [UIDNEXT ~",
 		"A= * OK [HIGHESTMODSEQ ~",
+		"A= * OK [MAILBOXID ~",
 		"A= * LIST (\\Sent) \"/\" Sent",
 		"A= a9 OK [READ-ONLY] ~",
 		NULL,
@@ -98,6 +99,7 @@ static void names_are_utf8(void **state)
 		"A= * OK [UIDVALIDITY ~",
 		"A= * OK [UIDNEXT ~",
 		"A= * OK [HIGHESTMODSEQ ~",
+		"A= * OK [MAILBOXID ~",
 		"A= * LIST () \"/\" \"e\xcc\x81\"",
 		"A= a8 OK ~",
 		"A: a9 RENAME Entw\xc3\xbcrfe \"K\xc3\xb6rbe/1\"",

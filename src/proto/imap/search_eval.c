@@ -2,8 +2,9 @@
 /*
  * search_eval.c - the search keys, by level (search_int.h).                    [proto, imap]
  *
- * Dates as RFC 3501 6.4.4 has them: the time and the zone are disregarded. INTERNALDATE is kept
- * and shown in UTC, so its day is the UTC day; SENT* compare the day that stands in the Date field.
+ * Dates as RFC 3501 6.4.4 has them: the time and the zone are disregarded, so the day is that of
+ * the zone in which INTERNALDATE was given and is shown, or of the Date field; save dates are in
+ * UTC.
  */
 #include "base/utf8.h"
 #include "codec/imap/imap_date.h"
@@ -66,7 +67,12 @@ static unsigned columns_of(enum imap_search_op op)
 	case IMAP_SEARCH_SINCE:
 	case IMAP_SEARCH_OLDER:
 	case IMAP_SEARCH_YOUNGER:
+	case IMAP_SEARCH_THREADID:
 		return STORE_COL_DATES;
+	case IMAP_SEARCH_SAVEDBEFORE:
+	case IMAP_SEARCH_SAVEDON:
+	case IMAP_SEARCH_SAVEDSINCE:
+		return STORE_COL_SAVED;
 	case IMAP_SEARCH_SENTBEFORE:
 	case IMAP_SEARCH_SENTON:
 	case IMAP_SEARCH_SENTSINCE:
@@ -86,6 +92,7 @@ static unsigned columns_of(enum imap_search_op op)
 	case IMAP_SEARCH_LARGER:
 	case IMAP_SEARCH_SMALLER:
 	case IMAP_SEARCH_MODSEQ:
+	case IMAP_SEARCH_EMAILID:
 		break;
 	}
 	return 0;
@@ -135,9 +142,10 @@ static bool has_keyword(struct msg *m, struct str name)
 
 static bool day_fits(enum imap_search_op op, int32_t day, int32_t wanted)
 {
-	if (op == IMAP_SEARCH_BEFORE || op == IMAP_SEARCH_SENTBEFORE)
+	if (op == IMAP_SEARCH_BEFORE || op == IMAP_SEARCH_SENTBEFORE ||
+	    op == IMAP_SEARCH_SAVEDBEFORE)
 		return day < wanted;
-	if (op == IMAP_SEARCH_ON || op == IMAP_SEARCH_SENTON)
+	if (op == IMAP_SEARCH_ON || op == IMAP_SEARCH_SENTON || op == IMAP_SEARCH_SAVEDON)
 		return day == wanted;
 	return day >= wanted;
 }
@@ -170,13 +178,22 @@ static bool age_fits(const struct search_tree *t, const struct imap_search_key *
 static int eval_row(const struct search_tree *t, struct msg *m, const struct imap_search_key *key,
 		    enum search_level level, enum search_verdict *ret, struct fail *why)
 {
-	struct imap_datetime received = {.at = m->row->internaldate};
+	struct imap_datetime received = {m->row->internaldate, m->row->zone_min};
+	struct imap_datetime saved = {.at = m->row->saved};
 	if (level == SEARCH_MEMORY) {
 		*ret = SEARCH_OPEN;
 		return 0;
 	}
 	if (key->op == IMAP_SEARCH_OLDER || key->op == IMAP_SEARCH_YOUNGER) {
 		*ret = verdict_of(age_fits(t, key, m->row->internaldate));
+		return 0;
+	}
+	if (key->op == IMAP_SEARCH_THREADID) {
+		*ret = verdict_of(is_threadid(key->text, m->row->thread));
+		return 0;
+	}
+	if (columns_of(key->op) == STORE_COL_SAVED) {
+		*ret = verdict_of(day_fits(key->op, imap_day_of(saved), key->day));
 		return 0;
 	}
 	if (columns_of(key->op) == STORE_COL_DATES) {
@@ -255,6 +272,13 @@ int search_eval(const struct search_tree *t, struct msg *m, const struct imap_se
 	case IMAP_SEARCH_MODSEQ:
 		*ret = verdict_of(row->modseq.v >= key->number);
 		return 0;
+	case IMAP_SEARCH_EMAILID:
+		*ret = verdict_of(is_emailid(key->text, row->id));
+		return 0;
+	case IMAP_SEARCH_THREADID:
+	case IMAP_SEARCH_SAVEDBEFORE:
+	case IMAP_SEARCH_SAVEDON:
+	case IMAP_SEARCH_SAVEDSINCE:
 	case IMAP_SEARCH_BEFORE:
 	case IMAP_SEARCH_ON:
 	case IMAP_SEARCH_SINCE:

@@ -8,6 +8,7 @@
  */
 #include "codec/mime/index.h"
 #include "codec/mime/map.h"
+#include "codec/mime/preview.h"
 #include "roles/role/role.h"
 #include "sys/counter.h"
 #include "sys/crash.h"
@@ -44,6 +45,28 @@ static int feed(const struct msg_scan *m, struct mime_index *ix, struct sha256 *
 	return 0;
 }
 
+/* The message once more, where the preview looks. */
+static int64_t read_again(void *ctx, uint64_t off, char *to, size_t n)
+{
+	const struct msg_scan *m = ctx;
+	if (m->file < 0) {
+		struct str s = str_sub(m->body, (size_t)off, (size_t)off + n);
+		memcpy(to, s.p, s.n);
+		return (int64_t)s.n;
+	}
+	ssize_t got = pread(m->file, to, n, (off_t)off);
+	return got < 0 ? -FAIL_IO : got;
+}
+
+/* A message is delivered without a preview rather than not at all. */
+static void add_preview(const struct msg_scan *m, struct mime_map *map, struct arena *arena)
+{
+	struct text_source source = {read_again, (void *)(uintptr_t)m};
+	int r = preview_make(map, &source, arena);
+	if (r < 0)
+		log_event(LOG_WARN, "scan.no-preview", log_i64("code", r));
+}
+
 static int scan(const struct msg_scan *m, struct buf *map_bytes, unsigned char sha[SHA256_LEN],
 		struct fail *why)
 {
@@ -57,6 +80,8 @@ static int scan(const struct msg_scan *m, struct buf *map_bytes, unsigned char s
 	sha256_end(hash, sha);
 	if (r == 0)
 		r = mime_index_finish(ix, &map, why);
+	if (r == 0)
+		add_preview(m, map, &arena);
 	if (r == 0 && mime_map_write(map, map_bytes) < 0)
 		r = fail_set(why, FAIL_LIMIT, NULL, "the message map is larger than %zu bytes",
 			     MAP_BYTES);
