@@ -13,7 +13,7 @@ import time
 
 from harness import wire
 from harness.case import Skip, alone
-from harness.machine import Machine, debootstrap
+from harness.machine import Machine, SystemdMachine, control_groups, debootstrap
 from harness.server import ROOT
 
 OUT = os.path.join(ROOT, "build", "package-test")
@@ -46,11 +46,11 @@ def package(folder, version=""):
     return next(p for p in glob.glob(out + "/barid_*.deb"))
 
 
-def base(deb):
+def base(deb, name="base", more=()):
     """A minimal Debian with what the package depends on."""
     depends = subprocess.run(["dpkg-deb", "-f", deb, "Depends"], capture_output=True, text=True, check=True).stdout
     names = [re.split(r"[ (:|]", d.strip())[0] for d in depends.split(",")]
-    root = debootstrap(os.path.join(OUT, "base"), names)
+    root = debootstrap(os.path.join(OUT, name), names + list(more))
     if not root:
         raise Skip("debootstrap has no mirror here")
     return root
@@ -96,7 +96,7 @@ def round_trip(m):
         smtp.message("s@example.net", [ANNA, "postmaster@example.org"], message(0))
         smtp.close()
         imap = wire.Imap(m, ANNA, PASSWORD)
-        until(lambda: imap.messages("INBOX") >= 1, "delivery")
+        until(lambda: any(b"Subject: 0\r\n" in body for _, body in imap.bodies("INBOX")[-1:]), "delivery")
         assert message(0).split(b"\r\n\r\n")[1] in imap.bodies("INBOX")[-1][1]
         imap.close()
 
@@ -153,6 +153,61 @@ def removed_and_purged(m):
         pass
     m.run("dpkg", "-P", "barid")
     assert not os.path.exists(m.path("/etc/barid")) and not os.path.exists(m.path("/var/lib/barid"))
+
+
+@alone
+def case_under_systemd(t):
+    """With systemd as process 1: the unit's fence holds and lets everything work; reload, a killed role, upgrade, removal."""
+    wanted()
+    deb = package("first", "0.0.1~test1")
+    group = control_groups()
+    if not group:
+        raise Skip("no control groups of version 2 that a systemd could have here")
+    root = base(deb, "base-systemd", ("systemd", "systemd-sysv", "dbus"))
+    with SystemdMachine(root, group) as m:
+        assert "barid init" in install(m, deb)
+        assert m.run("systemctl", "is-enabled", "barid").strip() == "enabled"
+        m.run("systemctl", "start", "barid")  # not set up: nothing happens, and that is no error
+        assert m.run("systemctl", "is-active", "barid", check=False)[1].strip() == "inactive"
+        assert "systemctl enable --now barid" in set_up(m)
+        m.run("systemctl", "enable", "--now", "barid")
+        round_trip(m)
+        fenced(m)
+        lives_on(m)
+        install(m, package("second", "0.0.1~test2"))
+        assert m.run("systemctl", "is-active", "barid").strip() == "active"
+        round_trip(m)
+        begun = time.monotonic()
+        m.run("dpkg", "-r", "barid")
+        assert owners(m) == {}, "it still runs"
+        t.note(f"stopped and removed in {time.monotonic() - begun:.1f} s")
+
+
+def fenced(m):
+    """All processes as promised, and master without what it does not need."""
+    assert all(user == role for role, user in owners(m).items()) and len(owners(m)) == 6, owners(m)
+    master = m.run("systemctl", "show", "-P", "MainPID", "barid").strip()
+    status = dict(line.split(":\t", 1) for line in m.run("cat", f"/proc/{master}/status").splitlines() if ":\t" in line)
+    assert status["NoNewPrivs"] == "1" and status["Seccomp"] == "2", status
+    assert int(status["CapBnd"], 16) & (1 << 21) == 0, "CAP_SYS_ADMIN is within its reach"
+    mounts = m.run("cat", f"/proc/{master}/mounts")
+    assert re.search(r"^\S+ /var/lib/barid \S+ rw", mounts, re.M) and re.search(r"^\S+ / \S+ ro", mounts, re.M), mounts
+    assert "landlock" in m.run("barid", "status")
+
+
+def lives_on(m):
+    """Large mail, a role that dies, a reload."""
+    body = b"Subject: large\r\n\r\n" + b"0123456789abcdef" * 4 * 3000 + b"\r\n"
+    with m.network():
+        smtp = wire.Smtp(m)
+        smtp.message("s@example.net", [ANNA], body.replace(b"f0", b"f\r\n0"))
+        m.run("sh", "-c", "kill -9 $(cat /proc/[0-9]*/stat | sed -n 's/^\\([0-9]*\\) (barid-user).*/\\1/p')")
+        m.run("systemctl", "reload", "barid")
+        imap = wire.Imap(m, ANNA, PASSWORD)
+        until(lambda: imap.messages("INBOX") == 2, "the large message")
+        imap.close()
+        smtp.close()
+    assert m.run("systemctl", "is-active", "barid").strip() == "active"
 
 
 class Load:
