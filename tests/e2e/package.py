@@ -4,6 +4,7 @@ purged. It runs when it is asked for (`./dev test package`), because it needs ro
 """
 import glob
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -111,6 +112,10 @@ def owners(m):
     return found
 
 
+def roles(m):
+    return {"barid-" + e["role"] for e in json.loads(m.run("barid", "status", "--json"))["roles"]} - {"barid-master"}
+
+
 @alone
 def case_from_nothing_to_purge(t):
     """Installed, not set up: it says what comes next. init, start, mail; files and users as promised; removed, purged."""
@@ -125,7 +130,7 @@ def case_from_nothing_to_purge(t):
         assert "barid serve" in text or "service barid start" in text, text
         m.run("/etc/init.d/barid", "start")
         round_trip(m)
-        assert all(user == role for role, user in owners(m).items()) and len(owners(m)) == 6, owners(m)
+        assert set(owners(m)) == roles(m) and all(user == role for role, user in owners(m).items()), owners(m)
         assert m.run("stat", "-c", "%a %U", "/var/lib/barid", "/etc/barid/tls/key.pem").split("\n")[:2] == ["711 root", "600 root"]
         assert m.run("dpkg", "--verify", "barid") == "", "an installed file was changed"
         for name in ("/usr/share/man/man8/barid-init.8.gz", "/usr/share/bash-completion/completions/barid",
@@ -185,7 +190,7 @@ def case_under_systemd(t):
 
 def fenced(m):
     """All processes as promised, and master without what it does not need."""
-    assert all(user == role for role, user in owners(m).items()) and len(owners(m)) == 6, owners(m)
+    assert set(owners(m)) == roles(m) and all(user == role for role, user in owners(m).items()), owners(m)
     master = m.run("systemctl", "show", "-P", "MainPID", "barid").strip()
     status = dict(line.split(":\t", 1) for line in m.run("cat", f"/proc/{master}/status").splitlines() if ":\t" in line)
     assert status["NoNewPrivs"] == "1" and status["Seccomp"] == "2", status
@@ -324,11 +329,18 @@ def case_the_same_bytes_again(t):
     assert sums[0] == sums[1] and len(sums[0]) == 2, sums
 
 
-def case_the_init_script_and_hooks_are_shell(t):
-    """Maintainer scripts and the init script parse as POSIX shell, and the units as systemd units."""
+def case_scripts_units_and_users(t):
+    """Maintainer scripts and the init script are POSIX shell, the unit is one of systemd, each role has its user."""
     for name in ("packaging/debian/postinst", "packaging/debian/prerm", "packaging/debian/postrm", "packaging/sysvinit/barid"):
         t.run(["sh", "-n", os.path.join(ROOT, name)])
     t.run(["bash", "-n", os.path.join(ROOT, "packaging/debian/build")])
+    with open(os.path.join(ROOT, "packaging/systemd/sysusers.conf"), encoding="utf-8") as f:
+        users = set(re.findall(r"^u (\S+)", f.read(), re.M))
+    programs = set()
+    for path in glob.glob(os.path.join(ROOT, "src/roles/*/meson.build")):
+        with open(path, encoding="utf-8") as f:
+            programs |= set(re.findall(r"^mod_exe = '(barid-[a-z]+)'", f.read(), re.M))
+    assert users == programs, f"sysusers.d and the roles differ: {users ^ programs}"
     program = t.program("systemd-analyze")
     folder = t.scratch()
     with open(os.path.join(ROOT, "packaging/systemd/barid.service.in"), encoding="utf-8") as f:
