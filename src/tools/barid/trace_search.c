@@ -7,6 +7,7 @@
 #include "base/num.h"
 #include "sys/log.h"
 #include "tools/barid/trace.h"
+#include <stdio.h>
 
 #define TRACE_AT_MOST 200 /* bytes in front of the trace id in a line: time, role, event */
 #define ID_DIGITS_MIN 6	  /* fewer hexadecimal digits are a queue number, or nothing */

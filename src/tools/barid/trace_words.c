@@ -3,6 +3,7 @@
 #include "sys/log.h"
 #include "tools/barid/trace.h"
 #include <stdio.h>
+#include <time.h>
 
 /* clang-format off */
 static const struct {
