@@ -12,8 +12,10 @@ import signal
 import subprocess
 import threading
 import time
+import urllib.request
 
 from harness import wire
+from harness.case import Skip
 
 SMALL = {"BARID_DEMO_CONF": "[smtp]\nmessage_size_max = 64 KiB\nrecipients_max = 100\n"}
 BODY = b"Subject: x\r\nMessage-ID: <%s@trace.example>\r\n\r\nhello\r\n"
@@ -260,6 +262,46 @@ def case_size_and_total(t):
         smtp.close()
         t.until(lambda: trace(server, "after-1@trace.example").startswith("Delivered"), what="delivery")
         assert set(os.listdir(log)) == before
+
+
+def case_full_disk(t):
+    """The disk of the log is full: mail goes on, lines are counted as lost, and the log goes on when there is room."""
+    if os.geteuid() != 0:
+        raise Skip("not root: cannot mount a small disk")
+    folder = t.scratch()
+    os.chmod(folder, 0o755)
+    with t.own_server(users=1) as server:
+        log = os.path.join(server.dir, "log")
+        server.stop()
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "none", log], check=False, capture_output=True).returncode:
+            raise Skip("cannot mount a tmpfs here")
+        try:
+            server.start()
+            filler = os.path.join(log, "filler")
+            fd = os.open(filler, os.O_WRONLY | os.O_CREAT)
+            try:
+                while os.write(fd, b"x" * 4096):
+                    pass
+            except OSError:
+                os.close(fd)
+            smtp = wire.Smtp(server)
+            for i in range(60):
+                smtp.message("full@client.example", ["user1@example.test"], BODY % (b"full-%d" % i))
+            imap = wire.Imap(server, "user1@example.test")
+            t.until(lambda: imap.messages("INBOX") == 60, what="deliveries")
+            imap.close()
+            with urllib.request.urlopen(f"http://127.0.0.1:{server.ports['metrics']}/metrics", timeout=10) as reply:
+                lost = sum(float(x) for x in re.findall(r"^barid_log_lines_lost_total\{.*\} (\S+)$", reply.read().decode(), re.M))
+            assert lost > 0, "no line was lost: the disk was not full"
+            os.unlink(filler)
+            smtp.message("full@client.example", ["user1@example.test"], BODY % b"room-1")
+            smtp.close()
+            t.until(lambda: server.cli("trace", "room-1@trace.example", check=False)[0] == 0, what="the log going on")
+            assert trace(server, "room-1@trace.example").startswith("Delivered")
+            t.note(f"{lost:.0f} lines lost")
+        finally:
+            server.stop()
+            subprocess.run(["umount", "-l", log], check=False)
 
 
 def case_levels_and_one_client(t):
