@@ -286,6 +286,10 @@ static void admin_message(struct ipc_channel *ch, struct ipc_packet *p)
 {
 	struct master *m = ipc_channel_context(ch);
 	struct msg_admin a;
+	if (ipc_packet_type(p) == IPC_SURVEY) {
+		survey(m, p);
+		return;
+	}
 	if (ipc_packet_type(p) == IPC_TOOL_OPEN) {
 		tool_open(m, p);
 		return;

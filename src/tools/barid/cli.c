@@ -22,7 +22,7 @@ static const struct {
 	{"dns", cli_dns, "barid dns [D]", "the DNS records that a domain needs"},
 	{"check", cli_check, "barid check [-c FILE] [--strict] [--default]",
 	 "check a configuration, and compare it with what runs"},
-	{"status", cli_admin, "barid status", "the processes of the running server"},
+	{"status", cli_status, "barid status", "what the server does, and its processes"},
 	{"ports", cli_ports, "barid ports [--nftables]",
 	 "the addresses it listens on, and who reaches them"},
 	{"domain", cli_admin,

@@ -37,6 +37,11 @@ int cli_usage(const char *command);
 int cli_run(const struct cli *c); /* the command that args[0] names */
 int cli_help(const struct cli *c);
 
+struct cli_figure {
+	const char *name;
+	uint64_t value;
+};
+
 /* A finished order: what to print. Columns and cells are borrowed. */
 struct cli_table {
 	const char *name; /* key of the rows in JSON */
@@ -45,6 +50,8 @@ struct cli_table {
 	const struct str *cells;
 	size_t n_cells;
 	struct str message;
+	const struct cli_figure *figures; /* beside the rows, in JSON only */
+	size_t n_figures;
 };
 void cli_print(const struct cli *c, const struct cli_table *t);
 
@@ -53,6 +60,7 @@ int cli_admin(const struct cli
 		      *c); /* everything that a running server (or the accounts database) answers */
 int cli_user_file(const struct cli *c); /* user add --file FILE */
 int cli_quota(const struct cli *c);
+int cli_status(const struct cli *c);
 int cli_ports(const struct cli *c);
 int cli_doctor(const struct cli *c);
 int cli_trace(const struct cli *c);

@@ -48,6 +48,13 @@ static void print_json(const struct cli_table *t)
 		(void)json_object_set_new(all, t->name, rows);
 	else
 		json_decref(rows);
+	if (t->n_figures) {
+		json_t *figures = json_object();
+		for (size_t i = 0; i < t->n_figures; i++)
+			(void)json_object_set_new(figures, t->figures[i].name,
+						  json_integer((json_int_t)t->figures[i].value));
+		(void)json_object_set_new(all, "figures", figures);
+	}
 	if (t->message.n)
 		(void)json_object_set_new(all, "message", json_stringn(t->message.p, t->message.n));
 	char *text = json_dumps(all, JSON_INDENT(1) | JSON_PRESERVE_ORDER);

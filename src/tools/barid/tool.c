@@ -92,7 +92,7 @@ int tool_ask(struct tool_link *l, enum ipc_type type, const void *msg, enum ipc_
 /* --- connecting
  * ------------------------------------------------------------------------------------------ */
 
-static int connect_master(const char *dir, struct tool_link **ret, struct fail *why)
+int tool_connect_master(const char *dir, struct tool_link **ret, struct fail *why)
 {
 	int fd = cli_connect(dir);
 	if (fd < 0 && (errno == EACCES || errno == EPERM))
@@ -112,7 +112,7 @@ int tool_connect(const char *dir, const char *role, unsigned index, struct tool_
 	AUTO(tool_link) struct tool_link *master = NULL;
 	struct ipc_packet *p = NULL;
 	struct msg_tool_socket m;
-	int r = connect_master(dir, &master, why);
+	int r = tool_connect_master(dir, &master, why);
 	if (r < 0)
 		return r;
 	struct msg_tool_open open = {.role = str_c(role), .index = (uint16_t)index};
@@ -150,8 +150,8 @@ int tool_connect_account(const char *dir, struct account_id account, struct tool
 /* --- orders
  * ------------------------------------------------------------------------------------------ */
 
-static int each_row(const struct msg_admin_reply *m,
-		    int (*fn)(void *arg, const struct str *cells, size_t n), void *arg)
+int tool_each_row(const struct msg_admin_reply *m,
+		  int (*fn)(void *arg, const struct str *cells, size_t n), void *arg)
 {
 	struct str cells[50];
 	size_t n = m->columns_n;
@@ -176,11 +176,11 @@ int tool_order(const char *dir, const char *const *words, size_t n,
 	for (size_t i = 0; i < n; i++)
 		args[i].s = str_c(words[i]);
 	struct msg_admin order = {.args = args, .args_n = n};
-	int r = connect_master(dir, &master, why);
+	int r = tool_connect_master(dir, &master, why);
 	if (r == 0)
 		r = tool_ask(master, IPC_ADMIN, &order, IPC_ADMIN_REPLY, &p, why);
 	if (r == 0 && (r = msg_admin_reply_read(p, &m)) == 0 && fn)
-		r = each_row(&m, fn, arg);
+		r = tool_each_row(&m, fn, arg);
 	ipc_packet_free(p);
 	return r;
 }

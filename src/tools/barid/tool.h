@@ -22,6 +22,8 @@ struct tool_link;
 MUST_CHECK int tool_connect(const char *dir, const char *role, unsigned index,
 			    struct tool_link **ret, struct tool_server *ret_server,
 			    struct fail *why);
+/* To master itself, for orders and surveys. */
+MUST_CHECK int tool_connect_master(const char *dir, struct tool_link **ret, struct fail *why);
 /* To the user process that has the account. */
 MUST_CHECK int tool_connect_account(const char *dir, struct account_id account,
 				    struct tool_link **ret, struct fail *why);
@@ -48,6 +50,9 @@ MUST_CHECK int tool_finish(struct tool_link *l, struct tool_pending *q, struct i
 /* The id of a user of the running server. -FAIL_NOTFOUND: no such user, or (public text) server. */
 MUST_CHECK int tool_account(const char *dir, const char *address, struct account_id *ret,
 			    struct fail *why);
+/* Rows of an answer: fn gets each row's cells. */
+MUST_CHECK int tool_each_row(const struct msg_admin_reply *m,
+			     int (*fn)(void *arg, const struct str *cells, size_t n), void *arg);
 /* Rows of an order of admin ("user list"): fn gets each row's cells. */
 MUST_CHECK int tool_order(const char *dir, const char *const *words, size_t n,
 			  int (*fn)(void *arg, const struct str *cells, size_t n), void *arg,
