@@ -527,14 +527,15 @@ static int open_dir(struct role *role, struct fail *why)
 	c.scram_iterations = (unsigned)role->conf->scram_iterations;
 	c.master_users = strcmp(role->conf->master_users, "on") == 0;
 	c.master_separator = role->conf->master_separator[0];
-	c.master_services = str_c(role->conf->master_services);
-	static char keys[300];
-	(void)snprintf(keys, sizeof keys, "dir/%s", role->conf->oauth_keys);
-	c.oauth = (struct dir_oauth){.issuer = role->conf->oauth_issuer,
-				     .audience = role->conf->oauth_audience,
-				     .username = role->conf->oauth_username,
-				     .scope = role->conf->oauth_scope,
-				     .keys = keys,
+	/* Copies: a reload gives the role another configuration. */
+	c.master_services = str_c(xstrdup(role->conf->master_services));
+	AUTO(buf) struct buf keys = BUF_INIT(KIB(1));
+	(void)buf_addf(&keys, "dir/%s", role->conf->oauth_keys);
+	c.oauth = (struct dir_oauth){.issuer = xstrdup(role->conf->oauth_issuer),
+				     .audience = xstrdup(role->conf->oauth_audience),
+				     .username = xstrdup(role->conf->oauth_username),
+				     .scope = xstrdup(role->conf->oauth_scope),
+				     .keys = buf_take(&keys),
 				     .leeway_s = role->conf->oauth_leeway_ms / 1000};
 	int r = dir_open(&c, &self.dir, why);
 	if (r < 0)
