@@ -35,7 +35,7 @@ static inline struct str str_of_bytes(const uint8_t *p, size_t n)
 /* The answer to "r=...,s=...,i=...", and what the server should say to that. */
 static inline struct str scram_client_final(struct scram_client *c, struct str challenge)
 {
-	struct str rest = challenge, r, s, i;
+	struct str rest = challenge, r = STR_NULL, s = STR_NULL, i = STR_NULL;
 	uint32_t rounds = 0;
 	size_t n = digest_len(c->digest);
 	uint8_t salted[64], ckey[64], stored[64], sig[64], skey[64], v[64];
