@@ -414,8 +414,13 @@ int conf_parse_known(struct str text, struct conf **ret, struct buf *errors)
 
 void conf_fill(struct conf *c)
 {
+	uint64_t cores = (uint64_t)MAX(sysconf(_SC_NPROCESSORS_ONLN), 1L);
 	if (c->user_workers == 0)
-		c->user_workers = (uint64_t)MAX(sysconf(_SC_NPROCESSORS_ONLN), 1L);
+		c->user_workers = cores;
+	/* One core of two for TLS and framing; a process for each 8,000 clients at least. */
+	if (c->edge_workers == 0)
+		c->edge_workers = MIN(MAX(MAX(cores / 2, c->connections_max / 8000), UINT64_C(1)),
+				      UINT64_C(64));
 }
 
 struct conf *conf_copy(const struct conf *c)

@@ -38,6 +38,7 @@ struct conf {
 	uint64_t log_file_age_ms;
 	uint64_t log_keep_ms;
 	uint64_t log_total_size;
+	uint64_t edge_workers; /* 0 = what conf_fill finds right */
 	uint64_t user_workers; /* 0 = one per core */
 	uint64_t scan_workers;
 	struct conf_list trusted_networks;
@@ -56,7 +57,7 @@ struct conf {
 	uint64_t recipients_max;
 	uint64_t errors_soft;
 	uint64_t errors_hard;
-	uint64_t connections_max; /* all services together, per edge process */
+	uint64_t connections_max; /* all services together */
 	uint64_t sessions_per_account_max;
 	uint64_t commands_per_account_max; /* per user process, as the next */
 	uint64_t commands_per_domain_max;

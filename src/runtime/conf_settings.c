@@ -31,6 +31,10 @@ const struct conf_setting conf_settings[] = {
 	{"", "log_total_size", CONF_SIZE, CONF_LIVE, AT(log_total_size), "1 GiB", 0,
 	 MIB(1024 * 1024), NULL,
 	 "The oldest log files are deleted when all together are larger. 0 = never."},
+	{"", "edge_workers", CONF_NUMBER, CONF_RESTART, AT(edge_workers), "0", 0, 64, NULL,
+	 "Processes that serve the clients' connections: TLS and framing. 0 = one per two cores, "
+	 "and "
+	 "one per 8,000 of connections_max at least."},
 	{"", "user_workers", CONF_NUMBER, CONF_RESTART, AT(user_workers), "0", 0, 64, NULL,
 	 "Processes that serve mailboxes; accounts are spread over them. 0 = one per core."},
 	{"", "scan_workers", CONF_NUMBER, CONF_RESTART, AT(scan_workers), "2", 1, 64, NULL,

@@ -380,8 +380,11 @@ static void look_now(struct job *job)
 	}
 	if (m.mechanisms == self.offered && !atomic_exchange(&self.offer_again, false))
 		return;
-	if (ipc_send(role_peer(self.role, "edge", 0), (struct trace_id){0}, IPC_LOGIN_OFFER, &m) ==
-	    0)
+	int told = 0;
+	for (unsigned i = 0; i < self.role->edge_workers; i++)
+		told |= ipc_send(role_peer(self.role, "edge", i), (struct trace_id){0},
+				 IPC_LOGIN_OFFER, &m);
+	if (told == 0) /* one that is away hears it when it is back */
 		self.offered = m.mechanisms;
 }
 

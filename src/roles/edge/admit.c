@@ -23,6 +23,8 @@ COUNTER(refused_internal, "edge.refused-internal",
 	"connections refused: internal service, client not in trusted_clients");
 COUNTER(refused_proxy, "edge.refused-proxy", "connections refused: no good PROXY header");
 
+#define YIELD_ABOVE 4
+
 /* --- limits
  * ------------------------------------------------------------------------------------------------
  */
@@ -38,14 +40,30 @@ static uint64_t address_key(const struct service *service, const struct netaddr 
 	return (h * SERVICES + (uint64_t)(service - edge_services)) | 1; /* never 0 */
 }
 
-static uintptr_t open_from(const struct edge *e, uint64_t key)
+static uint64_t open_from(const struct edge *e, uint64_t key)
 {
-	return (uintptr_t)map_get(&e->per_address, key);
+	return e->board ? board_open_key(e->board, key) : (uintptr_t)map_get(&e->per_address, key);
+}
+
+static uint64_t open_in_all(const struct edge *e)
+{
+	return e->board ? board_open(e->board) : e->open;
+}
+
+static void count_one(struct edge *e, int change)
+{
+	e->open += (size_t)change;
+	if (e->board)
+		board_count(e->board, change);
 }
 
 static void count_address(struct edge *e, uint64_t key, int change)
 {
-	uintptr_t n = open_from(e, key) + (uintptr_t)change;
+	if (e->board) {
+		board_count_key(e->board, key, change);
+		return;
+	}
+	uintptr_t n = (uintptr_t)map_get(&e->per_address, key) + (uintptr_t)change;
 	if (n)
 		(void)map_put(&e->per_address, key, (void *)n);
 	else
@@ -75,7 +93,7 @@ static bool may_be_counted(const struct edge *e, const struct service *service,
 
 static bool admit(const struct edge *e, const struct service *service, const struct peer *p)
 {
-	if (e->open >= e->role->conf->connections_max)
+	if (open_in_all(e) >= e->role->conf->connections_max)
 		return refused(service, p, &refused_busy, "connections_max");
 	return may_be_counted(e, service, p);
 }
@@ -96,13 +114,13 @@ static void uncount(struct session *s)
 
 void edge_session_began(struct session *s)
 {
-	s->edge->open++;
+	count_one(s->edge, 1);
 	count(s);
 }
 
 static void gone(struct edge *e)
 {
-	e->open--;
+	count_one(e, -1);
 	if ((e->stopping || e->draining) && e->open == 0)
 		role_end(e->role);
 }
@@ -210,7 +228,7 @@ static void arrived(struct waiting *w, const struct proxy_header *h)
 	peer_from_proxy(&p, e, h);
 	int fd = release(w); /* what h borrowed is gone now */
 	free(w);
-	e->open--; /* it counts as a session from now on */
+	count_one(e, -1); /* it counts as a session from now on */
 	let_in(e, service, fd, &p, since);
 	if ((e->stopping || e->draining) && e->open == 0)
 		role_end(e->role);
@@ -266,7 +284,7 @@ static void await_header(struct edge *e, const struct service *service, int fd,
 			 const struct netaddr *addr)
 {
 	struct peer p = {.addr = *addr};
-	if (e->open >= e->role->conf->connections_max) {
+	if (open_in_all(e) >= e->role->conf->connections_max) {
 		(void)refused(service, &p, &refused_busy, "connections_max");
 		send_away(fd, service);
 		return;
@@ -279,10 +297,23 @@ static void await_header(struct edge *e, const struct service *service, int fd,
 			      .io.ready = readable,
 			      .timer.fire = too_late,
 			      .head = BUF_INIT(PROXY_HEADER_MAX + 1)};
-	e->open++;
+	count_one(e, 1);
 	list_append(&e->waiting, &w->link);
 	loop_add(e->role->loop, &w->io, fd, EPOLLIN);
 	loop_timer_in(e->role->loop, &w->timer, (int64_t)e->role->conf->login_timeout_ms);
+}
+
+/*
+ * All edges wake when somebody knocks. One that has clearly more to do than another leaves it to
+ * the others; if nobody has taken it a moment later, it does.
+ */
+bool edge_yields(struct edge *e)
+{
+	if (!e->board)
+		return false;
+	uint64_t least = board_least_other(e->board);
+	e->yielded = !e->yielded && least != UINT64_MAX && e->open > least + YIELD_ABOVE;
+	return e->yielded;
 }
 
 void edge_drop_waiting(struct edge *e)

@@ -10,10 +10,12 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#define ACCEPT_BURST	  64
-#define STOP_MS		  800
-#define NO_DESCRIPTORS_MS 200
-#define FLUSH_BYTES	  KIB(64)
+#define ACCEPT_BURST	    64
+#define STOP_MS		    800
+#define NO_DESCRIPTORS_MS   200
+#define ACCEPT_BURST_SHARED 4 /* several edges have the same sockets: each takes a few */
+#define YIELD_MS	    5
+#define FLUSH_BYTES	    KIB(64)
 
 const struct service edge_services[SERVICES] = {
 	[SERVICE_SMTP] = {&service_defs[SERVICE_SMTP], &edge_smtp_ops, NULL},
@@ -47,26 +49,30 @@ static void accept_again(struct loop_timer *t)
 	want_accepts(CONTAINER_OF(t, struct edge, accept_again), EPOLLIN);
 }
 
-/* Out of descriptors: who knocks stays in the kernel's queue, and the loop does not spin. */
-static void rest(struct edge *e)
+/* Who knocks stays in the kernel's queue, or another edge takes it; the loop does not spin. */
+static void rest(struct edge *e, int64_t ms)
 {
 	want_accepts(e, 0);
 	e->accept_again.fire = accept_again;
-	loop_timer_in(e->role->loop, &e->accept_again, NO_DESCRIPTORS_MS);
+	loop_timer_in(e->role->loop, &e->accept_again, ms);
 }
 
 static void accept_some(struct loop_io *io, uint32_t events)
 {
 	struct accepting *a = CONTAINER_OF(io, struct accepting, io);
 	(void)events;
-	for (int i = 0; i < ACCEPT_BURST; i++) {
+	if (edge_yields(a->edge)) {
+		rest(a->edge, YIELD_MS);
+		return;
+	}
+	for (unsigned i = 0; i < (a->edge->board ? ACCEPT_BURST_SHARED : ACCEPT_BURST); i++) {
 		struct netaddr peer = {0};
 		struct fail why = FAIL_INIT;
 		int fd;
 		int r = sock_accept(io->fd, &fd, &peer, &why);
 		if (r < 0) {
 			log_event(LOG_ERROR, "edge.accept", log_fail(&why));
-			rest(a->edge);
+			rest(a->edge, NO_DESCRIPTORS_MS);
 		}
 		if (r <= 0)
 			return;
@@ -132,6 +138,27 @@ void edge_configure(struct edge *e, const struct conf *c)
 		set_networks(&e->proxies[i], service_proxy_from(&service_defs[i], c));
 }
 
+/* What all edges have in common. One that cannot join the board counts for itself. */
+static void control(struct role *role, struct ipc_packet *p)
+{
+	struct msg_board b;
+	struct msg_tickets t;
+	struct fail why = FAIL_INIT;
+	if (ipc_packet_type(p) == IPC_TICKETS) {
+		if (msg_tickets_read(p, &t) == 0 && t.keys.n == 2 * TLS_TICKET_KEY)
+			tls_tickets_set((const unsigned char *)t.keys.p);
+		return;
+	}
+	if (edge.board || role->edge_workers < 2 || msg_board_read(p, &b) < 0)
+		return;
+	if (board_map(b.memory, &edge.board, &why) < 0 ||
+	    !board_join(edge.board, (uint32_t)getpid())) {
+		log_event(LOG_WARN, "edge.no-board", log_fail(&why));
+		board_unmap(edge.board);
+		edge.board = NULL;
+	}
+}
+
 static int edge_open(struct role *role, struct fail *why)
 {
 	struct edge *e = &edge;
@@ -139,7 +166,7 @@ static int edge_open(struct role *role, struct fail *why)
 	e->role = role;
 	list_init(&e->all);
 	list_init(&e->waiting);
-	e->next_session = rand_u64() >> 16 << 16 | 1;
+	e->next_session = (uint64_t)role->index << SESSION_EDGE_SHIFT | rand_u64() >> 24 << 16 | 1;
 	edge_configure(e, role->conf);
 	want_accepts(e, EPOLLIN);
 	return 0;
@@ -341,6 +368,8 @@ static void stop_now(struct loop_timer *t)
 void edge_stop_accepting(struct edge *e)
 {
 	loop_timer_clear(e->role->loop, &e->accept_again);
+	if (e->board)
+		board_close(e->board);
 	for (size_t i = 0; i < e->listeners.n; i++) {
 		int fd = e->listeners.p[i]->io.fd;
 		loop_remove(e->role->loop, &e->listeners.p[i]->io);
@@ -411,4 +440,5 @@ const struct role_ops edge_role_ops = {
 	.unlisten = unlisten,
 	.stop = edge_stop,
 	.drain = edge_drain,
+	.control = control,
 };

@@ -27,6 +27,7 @@
 #include "proto/login/login_imap.h"
 #include "proto/login/login_sasl.h"
 #include "roles/edge/peer.h"
+#include "roles/role/board.h"
 #include "roles/role/role.h"
 #include "roles/role/session_protocol.h"
 #include "runtime/conn/conn.h"
@@ -173,6 +174,8 @@ struct edge {
 	struct list all;
 	struct list waiting;	/* for the header of a proxy; see admit.c */
 	struct map per_address; /* see admit.c */
+	struct board *board;	/* NULL: this is the only edge */
+	bool yielded;		/* another edge was given the chance to take who knocks */
 	uint32_t mechanisms;	/* enum sasl_offer: what dir says */
 	uint64_t next_session;
 	size_t open; /* connections: sessions, and those that wait */
@@ -202,6 +205,8 @@ void edge_drain(struct role *role, uint32_t grace_ms, uint32_t deadline_ms);
 /* Somebody has connected; fd is edge's. */
 void edge_knock(struct edge *e, const struct service *service, int fd, const struct netaddr *addr);
 void edge_drop_waiting(struct edge *e);
+/* Others have fewer connections: let them, for a moment. */
+bool edge_yields(struct edge *e);
 /* After a change of s->peer: may it stay? Else it is to be sent away with edge_too_many. */
 bool edge_recount(struct session *s);
 struct str edge_too_many(const struct service *service);

@@ -89,6 +89,7 @@ static inline void w_open(const char *conf)
 	AUTO(conf) struct conf *parsed = NULL;
 	CHECK(conf_parse("test", str_c(conf), &parsed, &errors) == 0);
 	parsed->user_workers = 1;
+	parsed->edge_workers = 1;
 	CHECK(role_conf_begin(&w.role, conf_freeze(parsed), &why) == 0);
 	role_make_peers(&w.role);
 	struct msg_identity id = {.chain = buf_str(&pem.cert), .key = buf_str(&pem.key)};

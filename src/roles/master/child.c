@@ -197,6 +197,7 @@ static void ended(struct loop_io *io, uint32_t events)
 		  log_u64("index", c->index), log_u64("pid", (uint64_t)c->pid),
 		  log_c("by", end.by_signal ? "signal" : "exit"),
 		  log_u64("code", (uint64_t)end.code));
+	edges_ended(m, c->pid);
 	c->pid = 0;
 	c->wired = false;
 	if (m->stopping) {

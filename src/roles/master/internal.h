@@ -11,6 +11,7 @@
 #include "base/auto.h"
 #include "base/vec.h"
 #include "roles/master/master.h"
+#include "roles/role/board.h"
 #include "runtime/ipc/ipc.h"
 #include "runtime/loop.h"
 #include "runtime/seal.h"
@@ -99,6 +100,10 @@ struct master {
 	struct loop_io admin_socket;
 	struct systemd systemd;
 	struct loop_timer watchdog;
+	struct board *board; /* of the edges */
+	int board_fd;
+	unsigned char tickets[2][80]; /* keys of TLS session tickets; the first one makes them */
+	struct loop_timer tickets_due;
 	struct loop_timer stop_deadline;
 	struct logfile logfile;
 	unsigned stop_stage;
@@ -119,6 +124,11 @@ void wire_child(struct child *c);
 MUST_CHECK int listeners_open(struct master *m, struct fail *why);
 /* Bind a new one; on success it is the caller's. 1: this machine has no IPv6, leave it out. */
 MUST_CHECK int listener_bind(struct master *m, struct listener *l, struct fail *why);
+
+/* edges.c: what the edge processes have in common */
+MUST_CHECK int edges_begin(struct master *m, struct fail *why);
+void edges_give(struct child *c); /* to a fresh one */
+void edges_ended(const struct master *m, pid_t pid);
 
 /* notify.c: news for systemd */
 void notify_begin(struct master *m);

@@ -46,6 +46,8 @@ const size_t role_kinds_n = ARRAY_LEN(role_kinds);
 
 static unsigned count_of(const struct conf *c, const struct role_kind *k)
 {
+	if (strcmp(k->name, "edge") == 0)
+		return (unsigned)c->edge_workers;
 	if (strcmp(k->name, "user") == 0)
 		return (unsigned)c->user_workers;
 	if (strcmp(k->name, "scan") == 0)
@@ -233,6 +235,8 @@ static int open_everything(struct master *m, struct fail *why)
 		r = conf_begin(m, why);
 	if (r == 0)
 		r = listeners_open(m, why);
+	if (r == 0)
+		r = edges_begin(m, why);
 	if (r == 0)
 		r = admin_open(m, why);
 	return r;

@@ -110,6 +110,7 @@ static void give_edge_its_sockets(struct child *c)
 {
 	struct master *m = c->master;
 	give_certificates(c);
+	edges_give(c);
 	for (size_t i = 0; i < m->listeners.n; i++) {
 		struct listener *l = &m->listeners.p[i];
 		struct msg_listener msg = {.service = str_c(l->service),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "roles/mta/mta.h"
 #include "base/check.h"
+#include "base/vec.h"
 #include "sys/clock.h"
 #include "sys/counter.h"
 #include "sys/log.h"
@@ -490,14 +491,16 @@ static void peer_down(struct role *role, struct ipc_channel *peer)
 	(void)role;
 	if (strcmp(ipc_channel_name(peer), "edge") != 0)
 		return;
-	for (bool again = true; again;) {
-		again = false;
-		MAP_EACH (&mta.sessions, i) {
-			end_session(mta.sessions.slots[i].value);
-			again = true;
-			break;
-		}
+	/* Only its own: other edges go on. A session that ends leaves the map. */
+	VEC(struct mta_session *) gone = {0};
+	MAP_EACH (&mta.sessions, i) {
+		struct mta_session *s = mta.sessions.slots[i].value;
+		if (s->edge == peer)
+			*vec_push(&gone) = s;
 	}
+	for (size_t i = 0; i < gone.n; i++)
+		end_session(gone.p[i]);
+	vec_clear(&gone);
 }
 
 /* The numbers of the protocol, made once for each configuration. Their texts are the snapshot's. */

@@ -45,6 +45,7 @@ int role_conf_begin(struct role *role, const struct conf *first, struct fail *wh
 	role->conf = first;
 	role->partitions = (unsigned)first->store_partitions;
 	role->user_workers = (unsigned)first->user_workers;
+	role->edge_workers = (unsigned)first->edge_workers;
 	take_log_level(first);
 	return 0;
 }

@@ -60,6 +60,8 @@ static unsigned count_of(const struct role *role, const char *name)
 {
 	if (strcmp(name, "user") == 0)
 		return role->user_workers;
+	if (strcmp(name, "edge") == 0)
+		return role->edge_workers;
 	return strcmp(name, "scan") == 0 ? (unsigned)role->conf->scan_workers : 1;
 }
 
@@ -411,6 +413,8 @@ static void control_message(struct ipc_channel *ch, struct ipc_packet *p)
 		stop(role);
 	else if (type == IPC_DRAIN)
 		drain(role, p);
+	else if ((type == IPC_BOARD || type == IPC_TICKETS) && role->ops->control)
+		role->ops->control(role, p);
 	else
 		role_log_message(role, p);
 	ipc_packet_free(p);

@@ -68,6 +68,8 @@ struct role_ops {
 	 * sent nothing. */
 	void (*tool)(struct role_tool *t, struct ipc_packet *p);
 	void (*tool_end)(struct role_tool *t);
+	/* Edge: board and tickets, also before start; p stays the caller's. */
+	void (*control)(struct role *role, struct ipc_packet *p);
 	/* Finish; call role_end when done, or leave it to role_stop_aside. NULL = at once. */
 	void (*stop)(struct role *role);
 };
@@ -93,7 +95,8 @@ struct role {
 	pthread_mutex_t conf_lock; /* guards the change of conf */
 	const struct conf *next;   /* prepared, not yet committed; or NULL */
 	uint64_t next_revision;
-	unsigned partitions, user_workers; /* of conf: they do not change while the server runs */
+	unsigned partitions, user_workers,
+		edge_workers; /* of conf: they do not change while the server runs */
 	bool has_seal_key;
 	unsigned char seal_key[SEAL_KEY_SIZE];
 	struct ipc_channel *control;

@@ -15,6 +15,9 @@ enum peer_source {
 	PEER_ID,      /* ID of IMAP */
 };
 
+/* A session's id begins with the index of the edge that made it. */
+#define SESSION_EDGE_SHIFT 56
+
 /* session_done.next: what edge does after it has sent the output. */
 enum session_next {
 	NEXT_CONTINUE = 0, /* the next command */

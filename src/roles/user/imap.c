@@ -10,6 +10,7 @@
  */
 #include "base/check.h"
 #include "base/num.h"
+#include "base/vec.h"
 #include "codec/imap/imap_cmd.h"
 #include "roles/user/user.h"
 #include "sys/clock.h"
@@ -622,12 +623,15 @@ void imap_step(struct ipc_channel *from, struct ipc_packet *p)
 	submit(s, p);
 }
 
-void imap_edge_down(void)
+void imap_edge_down(const struct ipc_channel *edge)
 {
-	while (user.sessions.n) {
-		MAP_EACH (&user.sessions, i) {
-			end_session(user.sessions.slots[i].value);
-			break;
-		}
+	VEC(struct user_session *) gone = {0};
+	MAP_EACH (&user.sessions, i) {
+		struct user_session *s = user.sessions.slots[i].value;
+		if (s->edge == edge)
+			*vec_push(&gone) = s;
 	}
+	for (size_t i = 0; i < gone.n; i++) /* who ends leaves the map */
+		end_session(gone.p[i]);
+	vec_clear(&gone);
 }

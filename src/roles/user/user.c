@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "roles/user/user.h"
 #include "base/check.h"
+#include "base/vec.h"
 #include "roles/role/migrating.h"
+#include "roles/role/session_protocol.h"
 #include "roles/role/task.h"
 #include "sys/clock.h"
 #include "sys/log.h"
@@ -182,13 +184,18 @@ void user_grant_drop(uint64_t session)
 	pthread_mutex_unlock(&user.lock);
 }
 
-static void forget_grants(void)
+/* Of an edge that is gone: its sessions will not begin. */
+static void forget_grants(unsigned edge)
 {
+	VEC(uint64_t) gone = {0};
 	pthread_mutex_lock(&user.lock);
 	MAP_EACH (&user.grants, i)
-		free(user.grants.slots[i].value);
-	map_clear(&user.grants);
+		if (user.grants.slots[i].key >> SESSION_EDGE_SHIFT == edge)
+			*vec_push(&gone) = user.grants.slots[i].key;
+	for (size_t i = 0; i < gone.n; i++)
+		free(map_remove(&user.grants, gone.p[i]));
 	pthread_mutex_unlock(&user.lock);
+	vec_clear(&gone);
 }
 
 /* --- life
@@ -306,8 +313,8 @@ static void peer_down(struct role *role, struct ipc_channel *peer)
 	(void)role;
 	if (strcmp(ipc_channel_name(peer), "edge") != 0)
 		return;
-	imap_edge_down();
-	forget_grants();
+	imap_edge_down(peer);
+	forget_grants(ipc_channel_index(peer));
 }
 
 static void stop(struct role *role)

@@ -45,7 +45,8 @@ void imap_open(struct ipc_channel *from, struct ipc_packet *p); /* owns p */
 void imap_step(struct ipc_channel *from, struct ipc_packet *p); /* owns p */
 /* dir: the session's right has ended. */
 void imap_over(uint64_t session);
-void imap_edge_down(void);
+/* This edge is gone, and its clients with it. */
+void imap_edge_down(const struct ipc_channel *edge);
 
 /* deliver.c */
 void deliver(struct ipc_packet *p); /* owns p */

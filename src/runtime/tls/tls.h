@@ -8,7 +8,8 @@
  * are in them: a quiet client costs about 14 KiB.
  *
  * No renegotiation, no compression, no early data. Session tickets are stateless; their keys live
- * in memory only, belong to the process (so they outlive a reload) and rotate every hour.
+ * in memory only and outlive a reload. They are this process's own and rotate every hour, unless
+ * tls_tickets_set gives those that several processes share.
  * A connection that ends without close_notify reads as TLS_EOF: our protocols mark their own ends.
  */
 #ifndef BARID_RUNTIME_TLS_TLS_H
@@ -26,6 +27,11 @@ struct tls_stream;
  * ignores SIGPIPE, which OpenSSL's socket writes can raise.
  */
 void tls_init(void);
+
+/* Keys of tickets from now on: two of TLS_TICKET_KEY bytes; the first one makes tickets, the second
+ * is accepted as well. Whoever shares them changes them. */
+#define TLS_TICKET_KEY 80
+void tls_tickets_set(const unsigned char keys[2 * TLS_TICKET_KEY]);
 
 struct tls_identity {
 	struct str chain; /* PEM: the certificate, then its issuers */

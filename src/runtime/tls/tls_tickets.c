@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Session tickets (RFC 5077, RFC 8446 4.6.1): encrypted with AES-256-CBC and HMAC-SHA-256 under a
- * key of this process. A key makes tickets for one period and is accepted for another one.
+ * key of this process, or of several (tls_tickets_set). A key of ours makes tickets for one period
+ * and is accepted for another one.
  */
 #include "base/check.h"
 #include "runtime/tls/tls_internal.h"
@@ -13,6 +14,7 @@
 #include <pthread.h>
 
 #define PERIOD_NS (3600 * SEC_NS)
+#define TICKET_S  43200 /* what a client is told; a key may be gone before, then it begins anew */
 
 struct ticket_key {
 	unsigned char name[16];
@@ -20,6 +22,7 @@ struct ticket_key {
 	unsigned char mac[32];
 	struct mono_ns born; /* 0 = there is none */
 };
+_Static_assert(offsetof(struct ticket_key, born) == TLS_TICKET_KEY, "name, aes, mac");
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct secret memory;
@@ -36,9 +39,24 @@ void tls_tickets_init(void)
 	CHECK(cipher);
 }
 
+static bool shared; /* somebody else makes the keys, and changes them */
+
+void tls_tickets_set(const unsigned char given[2 * TLS_TICKET_KEY])
+{
+	(void)pthread_mutex_lock(&lock);
+	shared = true;
+	for (size_t i = 0; i < 2; i++) {
+		memcpy(&keys[i], given + i * TLS_TICKET_KEY, TLS_TICKET_KEY);
+		keys[i].born = (struct mono_ns){1};
+	}
+	(void)pthread_mutex_unlock(&lock);
+}
+
 static void rotate(void)
 {
 	struct mono_ns now = clock_mono();
+	if (shared)
+		return;
 	if (keys[0].born.v && now.v - keys[0].born.v < PERIOD_NS)
 		return;
 	/* After a quiet time the last key is too old also to be accepted. */
@@ -99,6 +117,6 @@ static int use_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_
 void tls_tickets_use(SSL_CTX *ctx)
 {
 	(void)SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
-	(void)SSL_CTX_set_timeout(ctx, 2 * PERIOD_NS / SEC_NS);
+	(void)SSL_CTX_set_timeout(ctx, TICKET_S);
 	(void)SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, use_key);
 }
