@@ -90,7 +90,7 @@ int resolver_ask(struct resolver *r, const char *name, enum resolve_type type, s
 	unsigned char answer[16384];
 	ns_msg msg;
 	ret->n = 0;
-	int n = res_nquery(&r->state, name, ns_c_in, types[type], answer, sizeof answer);
+	int n = res_nquery(&r->state, name, ns_c_in, (int)types[type], answer, sizeof answer);
 	if (n < 0 && r->state.res_h_errno == NO_DATA)
 		return 0;
 	if (n < 0)
