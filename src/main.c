@@ -3,6 +3,7 @@
  * barid - master and command line in one program. The only place that sees every layer.
  */
 #include "base/check.h"
+#include "base/text.h"
 #include "roles/master/master.h"
 #include "tools/barid/cli.h"
 #include <stdio.h>
@@ -11,6 +12,7 @@ static int run_master(struct conf *conf, const char *path)
 {
 	struct master_options o = {
 		.conf = conf, .conf_path = path, .libexec = cli_libexec(), .say_ready = true};
+	text_set_language(NULL); /* the log is in one language, whoever started it */
 	return master_run(&o);
 }
 
@@ -18,6 +20,7 @@ int main(int argc, char **argv)
 {
 	struct cli c;
 	struct conf *conf = NULL;
+	text_set_language_from_environment();
 	if (!cli_parse(argc, argv, &c))
 		return EXIT_USAGE;
 	const char *command = c.n ? c.args[0] : "help";

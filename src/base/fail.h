@@ -14,7 +14,8 @@
  *     if (r < 0)
  *             return fail_wrap(why, r, "opening the spool");
  *
- * No allocation; a struct fail lives on the caller's stack. Texts are cut, never overrun.
+ * `public` is a text for people (text.h): one literal, and translated. No allocation; a struct fail
+ * lives on the caller's stack. Texts are cut, never overrun.
  */
 #ifndef BARID_BASE_FAIL_H
 #define BARID_BASE_FAIL_H
@@ -47,7 +48,7 @@ enum fail_code {
 	FAIL_CODE_COUNT
 };
 
-#define FAIL_PUBLIC_MAX 160
+#define FAIL_PUBLIC_MAX 320
 #define FAIL_DETAIL_MAX 360
 
 struct fail {

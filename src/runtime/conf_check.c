@@ -2,6 +2,7 @@
 /*
  * What can be wrong with a configuration although each of its values is fine.
  */
+#include "base/text.h"
 #include "base/vec.h"
 #include "runtime/conf_int.h"
 #include "sys/sock.h"
@@ -30,7 +31,7 @@ void conf_vcomplain(struct buf *errors, const struct conf_place *at, const char 
 		(void)buf_addf(errors, "%s:%u: ", at->file, at->line);
 	else if (at)
 		(void)buf_addf(errors, "%s: ", at->file);
-	(void)buf_vaddf(errors, fmt, ap);
+	(void)buf_vaddf(errors, text_of(fmt), ap);
 	(void)buf_addc(errors, '\n');
 }
 

@@ -6,6 +6,7 @@
 
 #include "admin_int.h"
 #include "base/num.h"
+#include "base/text.h"
 #include "password.h"
 #include "scram.h"
 #include <stdarg.h>
@@ -77,24 +78,24 @@ static const struct order_kind orders[] = {
 
 int refuse(struct fail *why, enum fail_code code, const char *fmt, ...)
 {
-	char text[FAIL_PUBLIC_MAX];
+	char said[FAIL_PUBLIC_MAX];
 	va_list ap;
 
 	va_start(ap, fmt);
-	(void)vsnprintf(text, sizeof text, fmt, ap);
+	(void)vsnprintf(said, sizeof said, text_of(fmt), ap);
 	va_end(ap);
-	return fail_set(why, code, text, "%s", text);
+	return fail_set(why, code, said, "%s", said);
 }
 
 void say(struct order *o, const char *fmt, ...)
 {
-	char text[512];
+	char said[512];
 	va_list ap;
 
 	va_start(ap, fmt);
-	(void)vsnprintf(text, sizeof text, fmt, ap);
+	(void)vsnprintf(said, sizeof said, text_of(fmt), ap);
 	va_end(ap);
-	o->message = arena_str(o->a, str_c(text));
+	o->message = arena_str(o->a, str_c(said));
 }
 
 /* ---- SQL ---- */

@@ -4,6 +4,7 @@
  */
 #include "tools/barid/doctor.h"
 #include "base/check.h"
+#include "base/text.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,9 +16,9 @@ static const char *const level_names[] = {"ok", "warn", "bad", "skipped"};
 static struct str format(struct doctor *d, const char *fmt, va_list ap) PRINTF_LIKE(2, 0);
 static struct str format(struct doctor *d, const char *fmt, va_list ap)
 {
-	char text[2000];
-	(void)vsnprintf(text, sizeof text, fmt, ap);
-	return arena_str(&d->arena, str_c(text));
+	char said[2000];
+	(void)vsnprintf(said, sizeof said, text_of(fmt), ap);
+	return arena_str(&d->arena, str_c(said));
 }
 
 void doctor_say(struct doctor *d, enum doctor_level level, const char *check, const char *fmt, ...)
