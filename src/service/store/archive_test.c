@@ -68,7 +68,9 @@ static int take_mailbox(void *arg, const struct store_archive_mailbox *m)
 static int take_message(void *arg, const struct store_archive_message *m)
 {
 	struct seen *s = arg;
-	s->uids[s->messages++] = m->uid;
+	if (s->messages < ARRAY_LEN(s->uids))
+		s->uids[s->messages] = m->uid;
+	s->messages++;
 	(void)snprintf(s->keywords, sizeof s->keywords, "%.*s", STR_ARG(m->keywords));
 	return 0;
 }
