@@ -240,7 +240,7 @@ static const struct process_metric {
 	{"barid_process_ready", GAUGE, up_of, false, "1: the process serves; 0: it is starting or has ended."},
 	{"barid_process_restarts", COUNTER_TYPE, restarts_of, false, "How often the process was started again since master started."},
 	{"barid_process_resident_memory_bytes", GAUGE, memory_of, true, "Memory of the process, shared parts included."},
-	{"barid_process_open_fds", GAUGE, descriptors_of, true, "Open descriptors (only where the server was started as root)."},
+	{"barid_process_open_fds", GAUGE, descriptors_of, true, "Open descriptors, where master may count them (it needs CAP_SYS_PTRACE, which the packaged unit does not give)."},
 };
 /* clang-format on */
 
