@@ -342,10 +342,10 @@ def case_from_elsewhere(t):
     refused(server, b"550", [b"MAIL FROM:<pipe@client.example>", b"RCPT TO:<piped@example.test>"])
     lines = "".join(f"Nov 22 10:00:00 host barid[1]: {line}\n" for line in server.log_text().splitlines() if "event=" in line)
     done = subprocess.run([os.path.join(server.build, "barid"), "trace", "--stdin", "piped@example.test"], input=lines,
-                          capture_output=True, text=True, timeout=30, check=True)
+                          env=server.env, capture_output=True, text=True, timeout=30, check=True)
     assert done.stdout.startswith("Refused: 550 5.1.1"), done.stdout
     with subprocess.Popen([os.path.join(server.build, "barid"), "trace", "--follow", "soon@example.test", "--dir", server.dir],
-                          stdout=subprocess.PIPE, text=True) as follower:
+                          stdout=subprocess.PIPE, text=True, env=server.env) as follower:
         try:
             time.sleep(0.3)
             refused(server, b"550", [b"MAIL FROM:<pipe@client.example>", b"RCPT TO:<soon@example.test>"])
