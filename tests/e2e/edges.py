@@ -29,7 +29,10 @@ def edges(server):
     for role in server.roles():
         if role["role"] == "edge":
             folder = f"/proc/{role['pid']}/fd"
-            found[role["pid"]] = sum(os.readlink(os.path.join(folder, fd)) in inodes for fd in os.listdir(folder))
+            try:
+                found[role["pid"]] = sum(os.readlink(os.path.join(folder, fd)) in inodes for fd in os.listdir(folder))
+            except FileNotFoundError:
+                pass  # it, or a connection of it, has just ended
     return found
 
 

@@ -326,7 +326,10 @@ static void tell_over(uint64_t session, struct account_id account, enum dir_serv
 		service == DIR_IMAP ? role_user_of(role, account) : role_peer(role, "mta", 0);
 	/* To who acts first: an edge that is not honest must not matter. */
 	(void)ipc_send(acts, (struct trace_id){0}, IPC_SESSION_OVER, &m);
-	(void)ipc_send(role_peer(role, "edge", 0), (struct trace_id){0}, IPC_SESSION_OVER, &m);
+	unsigned edge = (unsigned)(session >> SESSION_EDGE_SHIFT);
+	if (edge < role->edge_workers)
+		(void)ipc_send(role_peer(role, "edge", edge), (struct trace_id){0},
+			       IPC_SESSION_OVER, &m);
 }
 
 static void end_session(void *ctx, uint64_t session, struct account_id account,
@@ -607,7 +610,8 @@ static void peer_down(struct role *role, struct ipc_channel *peer)
 {
 	(void)role;
 	if (strcmp(ipc_channel_name(peer), "edge") == 0)
-		dir_sessions_forget(self.dir);
+		dir_sessions_forget(self.dir, ipc_channel_index(peer));
+	_Static_assert(SESSION_EDGE_SHIFT == 56, "as service/dir/open_session.c has it");
 }
 
 static void finish(struct role *role)

@@ -255,7 +255,8 @@ MUST_CHECK int dir_session_opened(struct dir *d, uint64_t session, const struct 
 MUST_CHECK int dir_session_again(struct dir *d, uint64_t session, struct str ticket,
 				 struct fail *why);
 void dir_session_closed(struct dir *d, uint64_t session);
-void dir_sessions_forget(struct dir *d); /* all: edge is gone, and they with it */
+/* The edge with this index is gone, and its sessions with it: their ids begin with it. */
+void dir_sessions_forget(struct dir *d, unsigned edge);
 /*
  * Call it every second or so. Cheap unless somebody changed the directory, or a minute is over
  * (then what ends by time is looked at): then each session is judged, and `end` is called for

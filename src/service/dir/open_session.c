@@ -6,12 +6,15 @@
 
 #include "base/check.h"
 #include "base/num.h"
+#include "base/vec.h"
 #include "dir_key.h"
 #include "password_int.h"
 #include "runtime/seal.h"
 #include "sys/clock.h"
 
 #define LOOK_EVERY_S 60 /* for app passwords that end by time */
+
+#define EDGE_SHIFT 56 /* SESSION_EDGE_SHIFT of roles/role/session_protocol.h */
 
 struct open_session {
 	uint64_t session;
@@ -30,10 +33,16 @@ void open_sessions_clear(struct dir *d)
 	map_clear(&d->sessions);
 }
 
-void dir_sessions_forget(struct dir *d)
+void dir_sessions_forget(struct dir *d, unsigned edge)
 {
+	VEC(uint64_t) gone = {0};
 	DIR_LOCKED(d);
-	open_sessions_clear(d);
+	MAP_EACH (&d->sessions, i)
+		if (d->sessions.slots[i].key >> EDGE_SHIFT == edge)
+			*vec_push(&gone) = d->sessions.slots[i].key;
+	for (size_t i = 0; i < gone.n; i++)
+		free(map_remove(&d->sessions, gone.p[i]));
+	vec_clear(&gone);
 }
 
 static void keep(struct dir *d, const struct open_session *o)

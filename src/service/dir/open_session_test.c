@@ -137,7 +137,11 @@ static void tickets_outlive_a_restart(void **state)
 	assert_ok(dir_session_again(h.d, 2, u, &h.why), &h.why);
 	assert_ends(&h, 2, "password was changed");
 	(void)open_session(&h, 4, "a@d.test", STR("new"));
-	dir_sessions_forget(h.d);
+	dir_sessions_forget(h.d, 7); /* another edge: this session stays */
+	edit(&h, "UPDATE mailbox SET password = '{PLAIN}newer'");
+	assert_ends(&h, 4, "password was changed");
+	(void)open_session(&h, 4, "a@d.test", STR("newer"));
+	dir_sessions_forget(h.d, 0);
 	edit(&h, "UPDATE mailbox SET active = 0");
 	assert_int_equal(check(&h).n, 0);
 	home_free(&h);
