@@ -200,6 +200,38 @@ def case_neomutt_sends(t):
     assert parts[1].get_payload(decode=True) == bytes(range(256)) * 40
 
 
+def case_neomutt_comes_back(t):
+    """neomutt with QRESYNC: what vanished and what was flagged while it was away, in one answer (RFC 7162)."""
+    server, folder, mutt, script = t.server(), t.scratch(), t.program("neomutt"), t.program("script")
+    imap = wire.Imap(server, "user9@example.test")
+    for i in range(4):
+        imap.append("INBOX", sample(f"mutt-{i}"))
+    os.mkdir(os.path.join(folder, "cache"))
+    with open(os.path.join(folder, "rc"), "w", encoding="utf-8") as f:
+        f.write(f'set imap_user="user9@example.test"\nset imap_pass="{PASSWORD}"\nset imap_qresync=yes\n'
+                f'set imap_condstore=yes\nset header_cache="{folder}/cache"\nset ssl_verify_host=no\n'
+                f'set ssl_verify_dates=no\nset certificate_file="{server_certificate(t, folder)}"\n'
+                f'set folder="imaps://localhost:{server.ports["imaps"]}/"\nset spoolfile="+INBOX"\n'
+                f'set ssl_force_tls=yes\nset quit=yes\nset sleep_time=0\n')
+
+    def look(name):
+        log = os.path.join(folder, name)
+        t.run([script, "-qec", f"{mutt} -F {folder}/rc -n -d 5 -l {log} -e 'push <quit>'", "/dev/null"],
+              env={"HOME": folder, "TERM": "xterm"})
+        with open(log + "0", "rb") as f:
+            return f.read()
+
+    assert b"ENABLE QRESYNC" in look("first")
+    imap.command(b"SELECT INBOX")
+    imap.command(b"STORE 2 +FLAGS.SILENT (\\Deleted)")
+    imap.command(b"EXPUNGE")
+    imap.command(b"STORE 1 +FLAGS.SILENT (\\Flagged)")
+    imap.close()
+    second = look("second")
+    assert re.search(rb"< \* VANISHED \(EARLIER\) 2\s", second), second[-4000:]
+    assert re.search(rb"< \* 1 FETCH \(UID 1 [^\n]*\\Flagged", second), second[-4000:]
+
+
 def case_fetchmail_reads(t):
     """fetchmail over TLS: all messages of INBOX, unchanged below its own Received field."""
     server, fetchmail, folder = t.server(), t.program("fetchmail"), t.scratch()
