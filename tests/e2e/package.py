@@ -179,6 +179,7 @@ def case_under_systemd(t):
         round_trip(m)
         fenced(m)
         lives_on(m)
+        ports_by_systemd(m)
         install(m, package("second", "0.0.1~test2"))
         assert m.run("systemctl", "is-active", "barid").strip() == "active"
         round_trip(m)
@@ -186,6 +187,20 @@ def case_under_systemd(t):
         m.run("dpkg", "-r", "barid")
         assert owners(m) == {}, "it still runs"
         t.note(f"stopped and removed in {time.monotonic() - begun:.1f} s")
+
+
+def ports_by_systemd(m):
+    """The socket unit opens the ports; they stay while barid restarts, and a client that comes meanwhile waits."""
+    m.run("systemctl", "stop", "barid")
+    m.run("systemctl", "start", "barid.socket")
+    m.run("systemctl", "start", "barid")
+    round_trip(m)
+    m.run("systemctl", "stop", "barid")
+    with m.network():
+        smtp = wire.Smtp(m, timeout=20)  # this starts it
+        smtp.message("s@example.net", [ANNA], message(7))
+        smtp.close()
+    until(lambda: m.run("systemctl", "is-active", "barid", check=False)[1].strip() == "active", "the unit's READY")
 
 
 def fenced(m):
