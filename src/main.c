@@ -23,6 +23,8 @@ int main(int argc, char **argv)
 	text_set_language_from_environment();
 	if (!cli_parse(argc, argv, &c))
 		return EXIT_USAGE;
+	if (c.json)
+		text_set_language(NULL); /* answers for programs are the same everywhere */
 	const char *command = c.n ? c.args[0] : "help";
 	if (strcmp(command, "help") == 0 || strcmp(command, "--help") == 0 ||
 	    strcmp(command, "-h") == 0)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "runtime/cert.h"
 #include "base/check.h"
+#include "base/text.h"
 #include "base/vec.h"
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -165,16 +166,16 @@ const char *cert_day(struct wall_us t, char buf[CERT_DAY_MAX])
 bool cert_complaint(const struct cert_about *c, struct wall_us now, char *buf, size_t size)
 {
 	char day[CERT_DAY_MAX];
-	const char *names = c->names[0] ? c->names : "no name";
+	const char *names = c->names[0] ? c->names : T("no name");
 	buf[0] = '\0';
 	if (now.v >= c->ends.v)
-		(void)snprintf(buf, size, "the certificate for %.200s has expired on %s", names,
+		(void)snprintf(buf, size, T("the certificate for %.200s has expired on %s"), names,
 			       cert_day(c->ends, day));
 	else if (now.v < c->begins.v)
-		(void)snprintf(buf, size, "the certificate for %.200s is not valid before %s",
+		(void)snprintf(buf, size, T("the certificate for %.200s is not valid before %s"),
 			       names, cert_day(c->begins, day));
 	else if (c->ends.v - now.v < SOON_DAYS * DAY_US)
-		(void)snprintf(buf, size, "the certificate for %.200s ends on %s, in %d days",
+		(void)snprintf(buf, size, T("the certificate for %.200s ends on %s, in %d days"),
 			       names, cert_day(c->ends, day), (int)((c->ends.v - now.v) / DAY_US));
 	return buf[0] != '\0';
 }

@@ -2,6 +2,7 @@
 #include "runtime/conf.h"
 #include "base/check.h"
 #include "base/num.h"
+#include "base/text.h"
 #include "base/vec.h"
 #include "runtime/conf_int.h"
 #include "sys/fs.h"
@@ -84,9 +85,9 @@ static bool parse_scaled(struct str s, const struct unit *units, size_t n, uint6
 
 static const char *allowed_form(enum conf_type type)
 {
-	return type == CONF_SIZE       ? "a number with B, KiB, MiB or GiB"
-	       : type == CONF_DURATION ? "a number with ms, s, min, h or d"
-				       : "a number";
+	return type == CONF_SIZE       ? T("a number with B, KiB, MiB or GiB")
+	       : type == CONF_DURATION ? T("a number with ms, s, min, h or d")
+				       : T("a number");
 }
 
 static void set_number(struct parse *ps, const struct conf_place *at, const struct conf_setting *s,
@@ -100,12 +101,12 @@ static void set_number(struct parse *ps, const struct conf_place *at, const stru
 		*(uint64_t *)(void *)((char *)ps->conf + s->offset) = n;
 		return;
 	}
-	AUTO(buf) struct buf range = BUF_INIT(200);
-	write_number(&range, s->type, s->min);
-	(void)buf_add_c(&range, " to ");
-	write_number(&range, s->type, s->max);
-	complain(ps, at, "%s = %.*s: %s; allowed: %s, from %s", s->key, STR_ARG(v),
-		 ok ? "out of range" : "not understood", allowed_form(s->type), buf_c(&range));
+	AUTO(buf) struct buf least = BUF_INIT(100), most = BUF_INIT(100);
+	write_number(&least, s->type, s->min);
+	write_number(&most, s->type, s->max);
+	complain(ps, at, "%s = %.*s: %s; allowed: %s, from %s to %s", s->key, STR_ARG(v),
+		 ok ? T("out of range") : T("not understood"), allowed_form(s->type), buf_c(&least),
+		 buf_c(&most));
 }
 
 static void set_text(struct parse *ps, const struct conf_place *at, const struct conf_setting *s,
@@ -151,10 +152,10 @@ static bool list_item_ok(enum conf_type type, struct str item)
 static const char *list_item_form(enum conf_type type)
 {
 	if (type == CONF_NETWORKS)
-		return "a network; allowed: 192.0.2.0/24, 2001:db8::/32 or one address";
+		return T("a network; allowed: 192.0.2.0/24, 2001:db8::/32 or one address");
 	if (type == CONF_PATHS)
-		return "the name of a file";
-	return "an address with port; allowed: 192.0.2.1:25 or [2001:db8::1]:25";
+		return T("the name of a file");
+	return T("an address with port; allowed: 192.0.2.1:25 or [2001:db8::1]:25");
 }
 
 static void list_clear(struct conf_list *l)
@@ -336,7 +337,7 @@ static int read_file(struct parse *ps, const char *path, const struct conf_place
 		struct conf_place here = {.file = path};
 		bool missing = !text.failed && errno == ENOENT;
 		complain(ps, from ? from : &here, "cannot read %s: %s", path,
-			 text.failed ? "larger than 1 MiB" : strerror(errno));
+			 text.failed ? T("larger than 1 MiB") : strerror(errno));
 		return missing ? -FAIL_NOTFOUND : -FAIL_IO;
 	}
 	ps->depth++;

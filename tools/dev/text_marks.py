@@ -22,9 +22,9 @@ WRITERS = {
     # answers of the protocols: English always, but in the catalogue
     "smtp_sayf": 3, "smtp_hang_up": 2, "reply_ok": 2, "reply_no": 2, "reply_bad": 1, "reply_bye": 2,
     # orders of the command line, answered by roles
-    "refuse": 2, "reply_fail": 2, "order_message": 1,
+    "refuse": 2, "say": 1, "reply_fail": 2, "order_message": 1,
     # the command line itself
-    "doctor_say": 3, "doctor_mend": 1, "tool_refuse": 2,
+    "cannot": 0, "decide": 3, "doctor_say": 3, "doctor_mend": 1, "tool_refuse": 2,
 }
 # Initialisers of these structs: which field (from 0) is a text for people.
 STRUCTS = {"smtp_status": 2, "conf_setting": 9}
@@ -83,7 +83,7 @@ def unescape(literal):
             raw += simple.get(m.group(3), m.group(3)).encode()
         else:
             raw += m.group(4).encode()
-    return raw.decode("utf-8")
+    return raw.decode("utf-8", errors="replace")
 
 
 OPEN, CLOSE = "([{", ")]}"

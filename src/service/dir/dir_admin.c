@@ -290,11 +290,11 @@ int require_free(struct order *o, const struct addr *x, struct fail *why)
 		const char *sql;
 		const char *what;
 	} uses[] = {
-		{"SELECT 1 FROM mailbox WHERE username = ?1", "a user"},
-		{"SELECT 1 FROM alias WHERE address = ?1", "an alias"},
-		{"SELECT 1 FROM maillists WHERE address = ?1", "a mailing list"},
+		{"SELECT 1 FROM mailbox WHERE username = ?1", TX("a user")},
+		{"SELECT 1 FROM alias WHERE address = ?1", TX("an alias")},
+		{"SELECT 1 FROM maillists WHERE address = ?1", TX("a mailing list")},
 		{"SELECT 1 FROM forwardings WHERE address = ?1 AND is_alias = 1",
-		 "another address of a user"},
+		 TX("another address of a user")},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(uses); i++) {
@@ -303,7 +303,7 @@ int require_free(struct order *o, const struct addr *x, struct fail *why)
 			return r;
 		if (r == 1)
 			return refuse(why, FAIL_EXISTS, "%.*s exists: it is %s.", STR_ARG(x->full),
-				      uses[i].what);
+				      text_of(uses[i].what));
 	}
 	return 0;
 }

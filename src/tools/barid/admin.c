@@ -3,6 +3,7 @@
  * One order on the command line.
  */
 #include "base/check.h"
+#include "base/text.h"
 #include "tools/barid/cli.h"
 #include "tools/barid/orders.h"
 #include <stdio.h>
@@ -19,7 +20,7 @@ static char *ask_password(void)
 	static char line[1100];
 	bool terminal = tcgetattr(STDIN_FILENO, &before) == 0;
 	if (terminal) {
-		(void)fputs("New password: ", stderr);
+		(void)fputs(T("New password: "), stderr);
 		quiet = before;
 		quiet.c_lflag &= (tcflag_t)~ECHO;
 		(void)tcsetattr(STDIN_FILENO, TCSANOW, &quiet);
@@ -115,7 +116,7 @@ int cli_admin(const struct cli *given)
 	    strcmp(c.args[1], "passwd") == 0) {
 		char *password = ask_password();
 		if (!password) {
-			(void)fputs("No password was given: nothing changed.\n", stderr);
+			(void)fputs(T("No password was given: nothing changed.\n"), stderr);
 			return EXIT_FAILED;
 		}
 		c.args[c.n++] = password; /* there is room for one more */
@@ -123,7 +124,7 @@ int cli_admin(const struct cli *given)
 	if (!fits(&c))
 		return cli_usage(c.args[0]);
 	if (c.n > ORDER_WORDS_MAX) {
-		(void)fputs("Too many words for one order.\n", stderr);
+		(void)fputs(T("Too many words for one order.\n"), stderr);
 		return EXIT_USAGE;
 	}
 	int exit_code = EXIT_DONE;

@@ -8,6 +8,7 @@
 #include "tools/barid/backup.h"
 #include "base/check.h"
 #include "base/encode.h"
+#include "base/text.h"
 #include "service/dir/dir_archive.h"
 #include "service/spool/spool_archive.h"
 #include "service/store/archive.h"
@@ -217,7 +218,8 @@ static int copy_one(struct backup *b, const char *path, const char *name, struct
 	}
 	if (fd < 0 || fstat(fd, &st) < 0) {
 		char text[600];
-		(void)snprintf(text, sizeof text, "%s cannot be read: %s", path, strerror(errno));
+		(void)snprintf(text, sizeof text, T("%s cannot be read: %s"), path,
+			       strerror(errno));
 		bad(b, text);
 		return 0;
 	}
@@ -343,14 +345,15 @@ static void report(const struct backup *b)
 {
 	const struct repo_counts *n = repo_counts(b->repo);
 	char fresh[32], stored[32], old[32];
-	(void)printf("Generation %s: %zu files, %zu bodies; new %s (%s as stored), unchanged %s; "
-		     "%.1f s.\n",
+	(void)printf(T("Generation %s: %zu files, %zu bodies; new %s (%s as stored), unchanged %s; "
+		       "%.1f s.\n"),
 		     b->g.name, b->g.files.n, b->g.bodies.n, progress_bytes(n->new_bytes, fresh),
 		     progress_bytes(n->stored_bytes, stored), progress_bytes(n->old_bytes, old),
 		     progress_seconds(&b->progress));
 	if (b->g.bad.n)
-		(void)printf("%zu could not be copied and are named above: the rest is complete.\n",
-			     b->g.bad.n);
+		(void)printf(
+			T("%zu could not be copied and are named above: the rest is complete.\n"),
+			b->g.bad.n);
 }
 
 static int prune(struct backup *b, struct fail *why)
@@ -359,7 +362,7 @@ static int prune(struct backup *b, struct fail *why)
 	char bytes[32];
 	int r = b->keep ? repo_prune(b->repo, (size_t)b->keep, &n, why) : 0;
 	if (r == 0 && b->keep && n.generations)
-		(void)printf("Removed %zu old generations, %s.\n", n.generations,
+		(void)printf(T("Removed %zu old generations, %s.\n"), n.generations,
 			     progress_bytes(n.bytes, bytes));
 	return r;
 }

@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "base/encode.h"
 #include "base/map.h"
+#include "base/text.h"
 #include "service/dir/dir_archive.h"
 #include "service/spool/spool_archive.h"
 #include "service/store/archive.h"
@@ -115,7 +116,7 @@ static int file_is_listed(void *arg, const struct store_archive_file *f)
 {
 	struct verify *v = arg;
 	if (!is_listed(v, f->id, f->account.v))
-		tell(v, f->account.v, "a message's body is not in the backup");
+		tell(v, f->account.v, T("a message's body is not in the backup"));
 	return 0;
 }
 
@@ -123,7 +124,7 @@ static int spool_file_is_listed(void *arg, const struct spool_archive_file *f)
 {
 	struct verify *v = arg;
 	if (!is_listed(v, f->id, 0))
-		tell(v, 0, "the body of a message in the queue is not in the backup");
+		tell(v, 0, T("the body of a message in the queue is not in the backup"));
 	return 0;
 }
 
@@ -214,7 +215,8 @@ static void check_generation(struct verify *v, const char *name)
 	check_files(v);
 	for (size_t i = 0; i < g.bad.n; i++) {
 		v->damaged++;
-		(void)printf("%s: was not there when the backup was made: %s\n", name, g.bad.p[i]);
+		(void)printf(T("%s: was not there when the backup was made: %s\n"), name,
+			     g.bad.p[i]);
 	}
 	strmap_clear(&v->listed);
 }
@@ -242,15 +244,15 @@ int backup_verify(const char *dir, const char *generation, bool repair)
 	arena_clear(&v.keys);
 	repo_close(v.repo);
 	if (checked == 0) {
-		(void)fputs("There is no such generation.\n", stderr);
+		(void)fputs(T("There is no such generation.\n"), stderr);
 		return EXIT_FAILED;
 	}
 	if (v.damaged == 0)
-		(void)printf("%zu generations are whole (%.1f s).\n", checked,
+		(void)printf(T("%zu generations are whole (%.1f s).\n"), checked,
 			     progress_seconds(&v.progress));
 	else
-		(void)printf("%zu damages are named above.%s\n", v.damaged,
-			     repair ? " The next backup writes again what the server still has."
+		(void)printf(T("%zu damages are named above.%s\n"), v.damaged,
+			     repair ? T(" The next backup writes again what the server still has.")
 				    : "");
 	return v.damaged ? EXIT_INCOMPLETE : EXIT_DONE;
 }

@@ -6,6 +6,7 @@
  * usage.
  */
 #include "base/check.h"
+#include "base/text.h"
 #include "base/vec.h"
 #include "runtime/cert.h"
 #include "runtime/services.h"
@@ -57,7 +58,7 @@ static bool read_file(struct check *k, const char *path, bool secret, struct buf
 		return false;
 	}
 	if (secret && stat(path, &st) == 0 && (st.st_mode & S_IROTH))
-		line(&k->warnings, "%s can be read by every user of this machine: chmod 600 it",
+		line(&k->warnings, T("%s can be read by every user of this machine: chmod 600 it"),
 		     path);
 	return true;
 }
@@ -102,8 +103,8 @@ static void check_certificates(struct check *k)
 		covered |= check_pair(k, i);
 	if (!covered && !k->problems.n && any_listen(k->conf))
 		line(&k->warnings,
-		     "no certificate is for %s, the hostname: clients will complain when they "
-		     "connect to it. Add one under [tls] certificate",
+		     T("no certificate is for %s, the hostname: clients will complain when they "
+		       "connect to it. Add one under [tls] certificate"),
 		     k->conf->hostname);
 }
 
@@ -118,8 +119,8 @@ static void check_reach(struct check *k)
 			struct netaddr at;
 			if (netaddr_parse(str_c(l->p[a]), &at) && !netaddr_is_loopback(&at))
 				line(&k->warnings,
-				     "[%s] listen = %s can be reached from outside, but the "
-				     "service is for programs of this machine: use 127.0.0.1",
+				     T("[%s] listen = %s can be reached from outside, but the "
+				       "service is for programs of this machine: use 127.0.0.1"),
 				     service_defs[i].name, l->p[a]);
 		}
 	}
@@ -143,7 +144,7 @@ static void check_networks(struct check *k)
 		if (s->type == CONF_NETWORKS &&
 		    whole_internet((const void *)((const char *)k->conf + s->offset)))
 			line(&k->warnings,
-			     "%.*s names more than 16 million addresses: is that meant?",
+			     T("%.*s names more than 16 million addresses: is that meant?"),
 			     STR_ARG(conf_name(s, name)));
 	}
 }
@@ -153,12 +154,13 @@ static void check_names(struct check *k)
 	const struct conf *c = k->conf;
 	if (!strchr(c->hostname, '.'))
 		line(&k->warnings,
-		     "hostname = %s has no domain: other servers will not accept it. Set it to the "
-		     "full name that the address of this machine resolves to",
+		     T("hostname = %s has no domain: other servers will not accept it. Set it to "
+		       "the "
+		       "full name that the address of this machine resolves to"),
 		     c->hostname);
 	if (c->trusted_networks.n)
-		line(&k->warnings, "trusted_networks is set: passwords from there cross the "
-				   "network in the clear");
+		line(&k->warnings, T("trusted_networks is set: passwords from there cross the "
+				     "network in the clear"));
 }
 
 static void look_for_oddities(struct check *k)
@@ -167,8 +169,8 @@ static void look_for_oddities(struct check *k)
 	check_networks(k);
 	check_reach(k);
 	if (getuid() != 0)
-		line(&k->warnings, "not root: roles would share one user; their memory is apart, "
-				   "their files are not");
+		line(&k->warnings, T("not root: roles would share one user; their memory is apart, "
+				     "their files are not"));
 }
 
 /* --- what runs
@@ -220,9 +222,9 @@ static const char *effect_of(const struct conf_setting *s)
 {
 	switch (s->apply) {
 	case CONF_LIVE:
-		return "on reload";
+		return T("on reload");
 	case CONF_NEW:
-		return "on reload, for new connections";
+		return T("on reload, for new connections");
 	case CONF_RESTART:
 		return "after a restart";
 	}
@@ -298,11 +300,11 @@ static void print_text(const struct check *k)
 			(void)printf("Warning: %.*s\n", STR_ARG(one));
 	if (k->problems.n)
 		return;
-	(void)printf("%s is good.\n", k->cli->conf);
+	(void)printf(T("%s is good.\n"), k->cli->conf);
 	if (!k->server)
-		(void)puts("No server was asked: none runs, or this user may not ask it.");
+		(void)puts(T("No server was asked: none runs, or this user may not ask it."));
 	else if (!k->changes.n)
-		(void)puts("The running server has the same settings.");
+		(void)puts(T("The running server has the same settings."));
 	else
 		print_changes(k);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/barid/cli.h"
 #include "base/check.h"
+#include "base/text.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,24 +13,24 @@ static const struct {
 	int (*run)(const struct cli *c); /* NULL: main.c knows */
 	const char *usage, *what;
 } commands[] = {
-	{"serve", NULL, "barid serve [-c FILE]", "run the server with a configuration"},
+	{"serve", NULL, "barid serve [-c FILE]", TX("run the server with a configuration")},
 	{"demo", NULL, "barid demo --dir DIR [--port-offset N] [--users N] [--password P]",
-	 "run a demonstration server on high ports, with sample accounts"},
+	 TX("run a demonstration server on high ports, with sample accounts")},
 	{"init", cli_init,
 	 "barid init --domain D --admin A [--hostname H] [--password-stdin] [--dry-run]\n"
 	 "       [--dir DIR [--port-offset N]] | --print-dns D",
-	 "set up a server: configuration, certificate, first accounts, DNS records"},
-	{"dns", cli_dns, "barid dns [D]", "the DNS records that a domain needs"},
+	 TX("set up a server: configuration, certificate, first accounts, DNS records")},
+	{"dns", cli_dns, "barid dns [D]", TX("the DNS records that a domain needs")},
 	{"check", cli_check, "barid check [-c FILE] [--strict] [--default]",
-	 "check a configuration, and compare it with what runs"},
-	{"status", cli_status, "barid status", "what the server does, and its processes"},
+	 TX("check a configuration, and compare it with what runs")},
+	{"status", cli_status, "barid status", TX("what the server does, and its processes")},
 	{"ports", cli_ports, "barid ports [--nftables]",
-	 "the addresses it listens on, and who reaches them"},
+	 TX("the addresses it listens on, and who reaches them")},
 	{"domain", cli_admin,
 	 "barid domain add D [--KEY V ...] | del D [--force yes] | list | show D | set D --KEY V "
 	 "...\n"
 	 "       barid domain alias-add D TARGET | alias-del D | catch-all D [ADDRESS ...]",
-	 "manage mail domains"},
+	 TX("manage mail domains")},
 	{"user", cli_admin,
 	 "barid user add A [--password P] [--KEY V ...] | del A | list [D] | show A | set A --KEY "
 	 "V ...\n"
@@ -38,65 +39,65 @@ static const struct {
 	 "                  [--networks N] [--addresses A] | list A | del A LABEL\n"
 	 "       barid user totp enable A [--app-passwords required|optional] | confirm A CODE |\n"
 	 "                  disable A | status A",
-	 "manage mailboxes"},
+	 TX("manage mailboxes")},
 	{"alias", cli_admin,
 	 "barid alias add A MEMBER ... | del A | list [D] | show A | set A [--KEY V ...] [MEMBER "
 	 "...]",
-	 "manage aliases"},
+	 TX("manage aliases")},
 	{"admin", cli_admin,
 	 "barid admin grant A DOMAIN ...|ALL | revoke A DOMAIN ...|ALL | list [D] | show A",
-	 "say who may administrate which domains"},
+	 TX("say who may administrate which domains")},
 	{"master", cli_admin,
 	 "barid master add NAME --password P [--services S] | passwd NAME [P] | del NAME | list",
-	 "manage users who may log in to the accounts of others"},
+	 TX("manage users who may log in to the accounts of others")},
 	{"queue", cli_admin,
 	 "barid queue list [ADDRESS] | show N | delete N|all | flush [N] | hold N | release N|all",
-	 "see and change what waits for delivery"},
+	 TX("see and change what waits for delivery")},
 	{"trace", cli_trace,
 	 "barid trace ADDRESS|MESSAGE-ID|NUMBER|IP|TRACE [--since T] [--until T] [--limit N]\n"
 	 "       [--all] [--raw] [--follow] [--stdin]",
-	 "what happened to a message: one timeline of all processes"},
+	 TX("what happened to a message: one timeline of all processes")},
 	{"backup", cli_backup,
 	 "barid backup DIR [--account A [--mailbox M]] [--keep N] [--no-secrets]\n"
 	 "       barid backup DIR --verify [--generation G] [--repair] | --list",
-	 "copy everything into a folder, what is new only; check such a folder"},
+	 TX("copy everything into a folder, what is new only; check such a folder")},
 	{"restore", cli_restore,
 	 "barid restore DIR [--generation G] [--hold-queue] [--keep-uidvalidity]\n"
 	 "       barid restore DIR --account A [--mailbox M] [--into NAME | --in-place] "
 	 "[--generation G]",
-	 "put back a whole server, or mailboxes into a running one"},
+	 TX("put back a whole server, or mailboxes into a running one")},
 	{"import", cli_import,
 	 "barid import --account A maildir PATH | mbox FILE [--mailbox M] [--dry-run]\n"
 	 "       barid import --all maildir [BASE] [--dry-run]",
-	 "take over mail of another server, with its UIDs and flags"},
+	 TX("take over mail of another server, with its UIDs and flags")},
 	{"export", cli_export, "barid export --account A [--mailbox M] maildir|mbox PATH",
-	 "write mailboxes as Maildir (with UIDs, as Dovecot does) or mbox"},
+	 TX("write mailboxes as Maildir (with UIDs, as Dovecot does) or mbox")},
 	{"log", cli_admin,
 	 "barid log level [ROLE|all] [LEVEL] | rotate | debug --peer IP [--for 10min]",
-	 "see and change how much is logged, or begin a new log file"},
+	 TX("see and change how much is logged, or begin a new log file")},
 	{"quota", cli_quota, "barid quota list [DOMAIN] | recount ADDRESS|all",
-	 "see how much mail the users have, and count it again"},
+	 TX("see how much mail the users have, and count it again")},
 	{"doctor", cli_doctor, "barid doctor [--domain D] [--offline] [--resolver ADDRESS]",
-	 "look for what is wrong around the server, and say what mends it"},
+	 TX("look for what is wrong around the server, and say what mends it")},
 	{"counters", cli_admin, "barid counters",
-	 "what the processes have counted since they started"},
+	 TX("what the processes have counted since they started")},
 	{"reload", cli_admin, "barid reload",
-	 "read configuration and certificates again, without a restart (as SIGHUP does)"},
-	{"stop", cli_admin, "barid stop", "stop the running server"},
-	{"debug", cli_admin, "barid debug clock MICROSECONDS | crash-point ROLE NAME", "for tests"},
-	{"help", cli_help, "barid help [COMMAND]", "this text, or one command's"},
-	{"version", NULL, "barid version", "the version of this program"},
+	 TX("read configuration and certificates again, without a restart (as SIGHUP does)")},
+	{"stop", cli_admin, "barid stop", TX("stop the running server")},
+	{"debug", cli_admin, "barid debug clock MICROSECONDS | crash-point ROLE NAME",
+	 TX("for tests")},
+	{"help", cli_help, "barid help [COMMAND]", TX("this text, or one command's")},
+	{"version", NULL, "barid version", TX("the version of this program")},
 };
 
 int cli_usage(const char *command)
 {
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
 		if (command && strcmp(commands[i].name, command) == 0) {
-			(void)fprintf(stderr, "Usage: %s\n", commands[i].usage);
+			(void)fprintf(stderr, T("Usage: %s\n"), commands[i].usage);
 			return EXIT_USAGE;
 		}
-	(void)fprintf(stderr, "Unknown command%s%s. See: barid help\n", command ? " " : "",
-		      command ? command : "");
+	(void)fprintf(stderr, T("Unknown command: %s. See: barid help\n"), command ? command : "");
 	return EXIT_USAGE;
 }
 
@@ -112,27 +113,30 @@ int cli_help(const struct cli *c)
 {
 	for (size_t i = 0; c->n > 1 && i < ARRAY_LEN(commands); i++)
 		if (strcmp(commands[i].name, c->args[1]) == 0) {
-			(void)printf("Usage: %s\n\n%s.\n", commands[i].usage, commands[i].what);
+			(void)printf(T("Usage: %s\n\n%s.\n"), commands[i].usage,
+				     text_of(commands[i].what));
 			return EXIT_DONE;
 		}
 	if (c->n > 1)
 		return cli_usage(c->args[1]);
-	(void)puts("barid - a complete mail server\n\nUsage: barid COMMAND [OPTIONS]\n");
+	(void)puts(T("barid - a complete mail server\n\nUsage: barid COMMAND [OPTIONS]\n"));
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-		(void)printf("  %-8s  %s\n", commands[i].name, commands[i].what);
-	(void)puts("\nOptions of every command:\n"
-		   "  -c FILE     configuration (default " CLI_CONF_DEFAULT ")\n"
-		   "  --dir DIR   state folder of the server meant (default: of the configuration, "
-		   "or $BARID_DIR)\n"
-		   "  --as A      with the rights of administrator A, instead of all rights\n"
-		   "  --json      answers for programs");
+		(void)printf("  %-8s  %s\n", commands[i].name, text_of(commands[i].what));
+	(void)printf(
+		T("\nOptions of every command:\n"
+		  "  -c FILE     configuration (default %s)\n"
+		  "  --dir DIR   state folder of the server meant (default: of the configuration, "
+		  "or $BARID_DIR)\n"
+		  "  --as A      with the rights of administrator A, instead of all rights\n"
+		  "  --json      answers for programs\n"),
+		CLI_CONF_DEFAULT);
 	return EXIT_DONE;
 }
 
 static bool take_value(int argc, char **argv, int *i, const char **ret)
 {
 	if (*i + 1 >= argc) {
-		(void)fprintf(stderr, "%s needs a value.\n", argv[*i]);
+		(void)fprintf(stderr, T("%s needs a value.\n"), argv[*i]);
 		return false;
 	}
 	*ret = argv[++*i];
@@ -169,7 +173,7 @@ const char *cli_state_dir(const struct cli *c)
 	struct conf *conf = NULL;
 	AUTO(buf) struct buf errors = BUF_INIT(KIB(64));
 	if (conf_load(c->conf, &conf, &errors) < 0) {
-		(void)fprintf(stderr, "%sWhich server is meant? Give --dir DIR, or -c FILE.\n",
+		(void)fprintf(stderr, T("%sWhich server is meant? Give --dir DIR, or -c FILE.\n"),
 			      buf_c(&errors));
 		return NULL;
 	}
@@ -187,8 +191,8 @@ int cli_serve(const struct cli *c, struct conf **ret)
 	}
 	if (access((*ret)->tls_certificate.p[0], F_OK) < 0 && errno == ENOENT) {
 		(void)fprintf(stderr,
-			      "There is no certificate %s. Is this server set up? "
-			      "barid init --domain D --admin A does that.\n",
+			      T("There is no certificate %s. Is this server set up? "
+				"barid init --domain D --admin A does that.\n"),
 			      (*ret)->tls_certificate.p[0]);
 		return EXIT_FAILED;
 	}

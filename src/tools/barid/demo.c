@@ -5,6 +5,7 @@
  */
 #include "base/check.h"
 #include "base/num.h"
+#include "base/text.h"
 #include "service/dir/dir.h"
 #include "service/dir/dir_admin.h"
 #include "service/dir/password.h"
@@ -43,7 +44,7 @@ static bool parse(const struct cli *c, struct demo *d)
 		d->password = c->args[i + 1];
 	}
 	if (mkdir(c->dir, 0711) < 0 && errno != EEXIST) {
-		(void)fprintf(stderr, "cannot make %s: %s\n", c->dir, strerror(errno));
+		(void)fprintf(stderr, T("cannot make %s: %s\n"), c->dir, strerror(errno));
 		return false;
 	}
 	char *real = realpath(c->dir, NULL);
@@ -147,7 +148,7 @@ static int save_conf(const char *path, struct str text)
 {
 	FILE *f = fopen(path, "we");
 	if (!f || fwrite(text.p, 1, text.n, f) != text.n || fclose(f) != 0) {
-		(void)fprintf(stderr, "cannot write %s: %s\n", path, strerror(errno));
+		(void)fprintf(stderr, T("cannot write %s: %s\n"), path, strerror(errno));
 		return EXIT_FAILED;
 	}
 	return EXIT_DONE;

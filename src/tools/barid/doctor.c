@@ -87,7 +87,7 @@ static int verdict(const struct doctor *d)
 	else
 		print_lines(d);
 	if (!d->cli->json)
-		(void)printf("\n%zu in order, %zu to look at, %zu to mend\n", n[DOCTOR_OK],
+		(void)printf(T("\n%zu in order, %zu to look at, %zu to mend\n"), n[DOCTOR_OK],
 			     n[DOCTOR_WARN], n[DOCTOR_BAD]);
 	return n[DOCTOR_BAD] ? EXIT_FAILED : EXIT_DONE;
 }
@@ -133,7 +133,7 @@ int cli_doctor(const struct cli *c)
 	if (!parse(c, &d, &server, &offline))
 		return cli_usage("doctor");
 	if (!offline && !(d.dns = resolver_open(server))) {
-		(void)fputs("--resolver takes an IPv4 address, with :PORT if it is not 53.\n",
+		(void)fputs(T("--resolver takes an IPv4 address, with :PORT if it is not 53.\n"),
 			    stderr);
 		return EXIT_USAGE;
 	}

@@ -3,6 +3,7 @@
  * Certificates: readable, of this host, in time, and the keys nobody else's.
  */
 #include "base/check.h"
+#include "base/text.h"
 #include "runtime/cert.h"
 #include "sys/clock.h"
 #include "tools/barid/doctor.h"
@@ -33,7 +34,7 @@ static void check_mode(struct doctor *d, const char *key)
 		return;
 	bool all = s.st_mode & 007;
 	doctor_say(d, all ? DOCTOR_BAD : DOCTOR_WARN, "certificate", "%s can be read by %s", key,
-		   all ? "every user of this machine" : "its group");
+		   all ? T("every user of this machine") : T("its group"));
 	doctor_mend(d, "chmod 600 %s", key);
 }
 

@@ -3,6 +3,7 @@
  * Names and records: does mail find the server, and will others believe what it sends?
  */
 #include "base/check.h"
+#include "base/text.h"
 #include "sys/sock.h"
 #include "tools/barid/doctor.h"
 #include <ifaddrs.h>
@@ -199,7 +200,8 @@ static void check_dmarc(struct doctor *d, const char *domain)
 		return;
 	}
 	doctor_say(d, DOCTOR_WARN, "dns", "%s has %s", domain,
-		   n ? "several DMARC records, which makes all of them void" : "no DMARC record");
+		   n ? T("several DMARC records, which makes all of them void")
+		     : T("no DMARC record"));
 	doctor_mend(d, "Publish: %s. TXT \"v=DMARC1; p=quarantine; rua=mailto:postmaster@%s\"",
 		    name, domain);
 }

@@ -3,6 +3,7 @@
  * The machine below the server: clock, disk, limits, kernel.
  */
 #include "base/check.h"
+#include "base/text.h"
 #include "sys/clock.h"
 #include "tools/barid/doctor.h"
 #include <errno.h>
@@ -40,10 +41,10 @@ static void check_file_system(struct doctor *d, const struct statfs *s)
 {
 	const char *kind = NULL;
 	if (s->f_type == TMPFS_MAGIC || s->f_type == RAMFS_MAGIC)
-		kind = "in memory: everything is lost at the next start of the machine";
+		kind = T("in memory: everything is lost at the next start of the machine");
 	else if (s->f_type == NFS_SUPER_MAGIC || s->f_type == SMB_SUPER_MAGIC ||
 		 s->f_type == SMB2_SUPER_MAGIC)
-		kind = "on a network file system, on which databases are not safe";
+		kind = T("on a network file system, on which databases are not safe");
 	if (!kind)
 		return;
 	doctor_say(d, DOCTOR_BAD, "disk", "%s is %s", d->state_dir, kind);

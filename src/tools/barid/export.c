@@ -4,6 +4,7 @@
  */
 #include "tools/barid/export.h"
 #include "base/check.h"
+#include "base/text.h"
 #include "tools/barid/options.h"
 #include <errno.h>
 #include <stdio.h>
@@ -154,7 +155,7 @@ int cli_export(const struct cli *c)
 	int r = run(&e, &why);
 	tool_close(e.link);
 	if (r == 0)
-		(void)printf("%llu messages exported, %llu were there; %.1f s.\n",
+		(void)printf(T("%llu messages exported, %llu were there; %.1f s.\n"),
 			     (unsigned long long)e.written, (unsigned long long)e.present,
 			     progress_seconds(&e.progress));
 	if (r == -FAIL_NOTFOUND && cli_connect(e.state) < 0) {

@@ -5,6 +5,7 @@
  * that was interrupted is repeated into the same folder and writes what is missing.
  */
 #include "base/check.h"
+#include "base/text.h"
 #include "codec/mailfile/maildir.h"
 #include "sys/rand.h"
 #include "tools/barid/export.h"
@@ -136,7 +137,7 @@ static int write_keywords(const struct folder *f, struct fail *why)
 	if (f->too_many)
 		(void)fprintf(
 			stderr,
-			"%s: Maildir has room for 26 keywords only; the others are left out.\n",
+			T("%s: Maildir has room for 26 keywords only; the others are left out.\n"),
 			f->path);
 	return 0;
 }

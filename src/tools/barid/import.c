@@ -5,6 +5,7 @@
  */
 #include "tools/barid/import.h"
 #include "base/check.h"
+#include "base/text.h"
 #include "service/dir/dir_archive.h"
 #include "sys/sha256.h"
 #include "tools/barid/options.h"
@@ -108,11 +109,11 @@ int import_end(struct import *im, uint32_t uidvalidity, struct fail *why)
 	im->counts.refused += n.refused;
 	progress_end(&im->progress);
 	if (r == 0)
-		(void)printf("%s: %llu imported, %llu were imported before%s\n", im->mailbox,
+		(void)printf(T("%s: %llu imported, %llu were imported before%s\n"), im->mailbox,
 			     (unsigned long long)n.added, (unsigned long long)n.present,
-			     uidvalidity == 0 ? "; the source has no UIDs"
+			     uidvalidity == 0 ? T("; the source has no UIDs")
 			     : adopted	      ? "; UIDs kept"
-					      : "; new UIDs: the mailbox was in use already");
+					      : T("; new UIDs: the mailbox was in use already"));
 	return r;
 }
 
@@ -261,7 +262,7 @@ static int take_user(void *arg, struct str address, struct str base, struct str 
 	(void)snprintf(inner, sizeof inner, "%s/Maildir", path);
 	bool below = stat(inner, &st) == 0;
 	if (!below && stat(path, &st) < 0) {
-		(void)printf("%s: no folder %s\n", name, path);
+		(void)printf(T("%s: no folder %s\n"), name, path);
 		return 0;
 	}
 	(void)printf("%s:\n", name);
@@ -277,14 +278,14 @@ static int report(const struct import *im)
 	(void)snprintf(seconds, sizeof seconds, "%.1f s, %.0f/s", progress_seconds(&im->progress),
 		       (double)im->counts.added / progress_seconds(&im->progress));
 	if (im->dry_run)
-		(void)printf("%llu messages would be looked at.\n",
+		(void)printf(T("%llu messages would be looked at.\n"),
 			     (unsigned long long)im->counts.added);
 	else
-		(void)printf("%llu messages imported, %llu were imported before; %s.\n",
+		(void)printf(T("%llu messages imported, %llu were imported before; %s.\n"),
 			     (unsigned long long)im->counts.added,
 			     (unsigned long long)im->counts.present, seconds);
 	for (size_t i = 0; i < im->errors.n; i++)
-		(void)fprintf(stderr, "not imported: %s: %s\n", im->errors.p[i].name,
+		(void)fprintf(stderr, T("not imported: %s: %s\n"), im->errors.p[i].name,
 			      im->errors.p[i].why);
 	if (im->more_errors)
 		(void)fprintf(stderr, "... and %zu more.\n", im->more_errors);

@@ -4,6 +4,7 @@
  */
 #include "base/check.h"
 #include "base/map.h"
+#include "base/text.h"
 #include "tools/barid/import.h"
 #include <dirent.h>
 #include <errno.h>
@@ -140,7 +141,8 @@ static int read_file(struct import *im, struct intake *in, const char *path, str
 	for (size_t at = 0;; at++) {
 		ssize_t n = read(fd, piece, sizeof piece);
 		if (n < 0 || (n > 0 && at == 0 && is_compressed(str_make(piece, (size_t)n)))) {
-			import_error(im, path, n < 0 ? strerror(errno) : "the file is compressed");
+			import_error(im, path,
+				     n < 0 ? strerror(errno) : T("the file is compressed"));
 			return 1;
 		}
 		if (n == 0)
@@ -225,7 +227,7 @@ static int put_subscriptions(struct import *im, const char *root, struct fail *w
 		if (maildir_subscription_parse(str_c(line), v2, &name))
 			r = import_subscribe(im, buf_c(&name), why);
 		if (r == -FAIL_SYNTAX || r == -FAIL_LIMIT) {
-			import_error(im, line, "not a name of a mailbox");
+			import_error(im, line, T("not a name of a mailbox"));
 			r = 0;
 		}
 	}
@@ -249,7 +251,7 @@ static int put_subfolder(struct import *im, const char *root, const char *folder
 		return 0; /* not a mailbox */
 	(void)snprintf(path, sizeof path, "%s/%s", root, folder);
 	if (!maildir_folder_name(str_c(folder), &name)) {
-		import_error(im, path, "its name cannot be a mailbox's");
+		import_error(im, path, T("its name cannot be a mailbox's"));
 		return 0;
 	}
 	return put_folder(im, path, buf_c(&name), why);

@@ -12,12 +12,14 @@
  */
 #include "base/check.h"
 #include "base/num.h"
+#include "base/text.h"
 #include "sys/rand.h"
 #include "tools/barid/dns.h"
 #include "tools/barid/orders.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -86,16 +88,17 @@ static bool complete(struct setup *s)
 	if (!strchr(s->admin, '@'))
 		(void)snprintf(s->admin + n, sizeof s->admin - n, "@%s", s->domain);
 	if (!dns_is_host_name(str_c(s->domain)) || !dns_is_host_name(str_c(s->hostname))) {
-		(void)fprintf(stderr,
-			      "%s is not a name of the DNS (a domain with letters of other scripts "
-			      "is written in its xn-- form).\n",
-			      dns_is_host_name(str_c(s->domain)) ? s->hostname : s->domain);
+		(void)fprintf(
+			stderr,
+			T("%s is not a name of the DNS (a domain with letters of other scripts "
+			  "is written in its xn-- form).\n"),
+			dns_is_host_name(str_c(s->domain)) ? s->hostname : s->domain);
 		return false;
 	}
 	const char *at = strrchr(s->admin, '@');
 	if (at && strcasecmp(at + 1, s->domain) == 0 && at != s->admin)
 		return true;
-	(void)fprintf(stderr, "The administrator %s has to be of the domain %s.\n", s->admin,
+	(void)fprintf(stderr, T("The administrator %s has to be of the domain %s.\n"), s->admin,
 		      s->domain);
 	return false;
 }
@@ -128,20 +131,26 @@ static bool find_paths(struct setup *s)
 
 static void made(const char *name)
 {
-	(void)printf("  made      %s\n", name);
+	(void)printf(T("  made      %s\n"), name);
 }
 
 static void keeps(const char *name)
 {
-	(void)printf("  is there  %s\n", name);
+	(void)printf(T("  is there  %s\n"), name);
 }
 
-static int cannot(const char *what, const char *path)
+/* What is said of the last error, and what may help. */
+static int cannot(const char *fmt, ...) PRINTF_LIKE(1, 2);
+static int cannot(const char *fmt, ...)
 {
-	(void)fprintf(stderr, "Cannot %s %s: %s.%s\n", what, path, strerror(errno),
-		      errno == EACCES || errno == EPERM
-			      ? " Run this as root, or with --dir DIR for a server of your own."
-			      : "");
+	bool rights = errno == EACCES || errno == EPERM;
+	va_list ap;
+	va_start(ap, fmt);
+	(void)vfprintf(stderr, text_of(fmt), ap);
+	va_end(ap);
+	if (rights)
+		(void)fputs(T("Run this as root, or with --dir DIR for a server of your own.\n"),
+			    stderr);
 	return EXIT_FAILED;
 }
 
@@ -152,10 +161,12 @@ static int make_folders(const char *path, mode_t mode)
 	for (char *slash = strchr(part + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
 		*slash = '\0';
 		if (mkdir(part, 0755) < 0 && errno != EEXIST)
-			return cannot("make", part);
+			return cannot("Cannot make %s: %s.\n", part, strerror(errno));
 		*slash = '/';
 	}
-	return mkdir(part, mode) < 0 && errno != EEXIST ? cannot("make", part) : EXIT_DONE;
+	return mkdir(part, mode) < 0 && errno != EEXIST
+		       ? cannot("Cannot make %s: %s.\n", part, strerror(errno))
+		       : EXIT_DONE;
 }
 
 /* Complete or not at all; never over a file that is there. */
@@ -165,10 +176,10 @@ static int write_new(const char *path, struct str text)
 	(void)snprintf(part, sizeof part, "%s.part", path);
 	AUTO_FD int fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
 	if (fd < 0)
-		return cannot("write", path);
+		return cannot("Cannot write %s: %s.\n", path, strerror(errno));
 	bool ok = write(fd, text.p, text.n) == (ssize_t)text.n && fsync(fd) == 0 &&
 		  link(part, path) == 0;
-	int r = ok ? EXIT_DONE : cannot("write", path);
+	int r = ok ? EXIT_DONE : cannot("Cannot write %s: %s.\n", path, strerror(errno));
 	(void)unlink(part);
 	return r;
 }
@@ -244,9 +255,9 @@ static int load(struct setup *s)
 	    strcasecmp(s->loaded->postmaster_domain, s->domain) == 0)
 		return EXIT_DONE;
 	(void)fprintf(stderr,
-		      "%s sets up %s for the domain %s already; nothing was changed.\n"
-		      "A further domain: barid domain add %s\n"
-		      "Another name of the server: hostname in %s\n",
+		      T("%s sets up %s for the domain %s already; nothing was changed.\n"
+			"A further domain: barid domain add %s\n"
+			"Another name of the server: hostname in %s\n"),
 		      s->conf, s->loaded->hostname,
 		      s->loaded->postmaster_domain[0] ? s->loaded->postmaster_domain
 						      : s->loaded->hostname,
@@ -264,7 +275,8 @@ static int make_certificate(struct setup *s)
 		return EXIT_DONE;
 	}
 	if (have_cert || have_key) {
-		(void)fprintf(stderr, "%s is there and %s is not: bring both, or move it away.\n",
+		(void)fprintf(stderr,
+			      T("%s is there and %s is not: bring both, or move it away.\n"),
 			      have_cert ? cert : key, have_cert ? key : cert);
 		return EXIT_FAILED;
 	}
@@ -343,7 +355,7 @@ static bool take_password(struct setup *s)
 		s->password[strcspn(s->password, "\r\n")] = '\0';
 	if (s->password[0])
 		return true;
-	(void)fputs("--password-stdin: no password came on standard input.\n", stderr);
+	(void)fputs(T("--password-stdin: no password came on standard input.\n"), stderr);
 	return false;
 }
 
@@ -368,7 +380,7 @@ static int add_accounts(struct setup *s)
 		r = ORDER(o, s->admin, "user", "add", s->admin, "--password", s->password);
 	s->made_password = r == 1 && !s->password_stdin;
 	if (r >= 0)
-		r = ORDER(o, "its rights on all domains", "admin", "grant", s->admin, "ALL");
+		r = ORDER(o, T("its rights on all domains"), "admin", "grant", s->admin, "ALL");
 	if (r >= 0)
 		r = add_alias(o, s, "postmaster");
 	if (r >= 0)
@@ -384,24 +396,25 @@ static void next_steps(const struct setup *s)
 	const char *file = strcmp(s->conf, CLI_CONF_DEFAULT) == 0 ? NULL : s->conf;
 	bool systemd = !file && access("/run/systemd/system", F_OK) == 0;
 	if (s->made_password)
-		(void)printf("\nThe administrator's password, shown this once:\n\n    %s\n    %s\n",
-			     s->admin, s->password);
-	(void)puts("\nNext:\n\n1. Start the server:");
+		(void)printf(
+			T("\nThe administrator's password, shown this once:\n\n    %s\n    %s\n"),
+			s->admin, s->password);
+	(void)puts(T("\nNext:\n\n1. Start the server:"));
 	if (systemd)
 		(void)puts("       systemctl enable --now barid");
 	else if (!file && access("/etc/init.d/barid", X_OK) == 0)
 		(void)puts("       service barid start");
 	else
 		(void)printf("       barid serve%s%s\n", file ? " -c " : "", file ? file : "");
-	(void)printf("2. Publish the DNS records below (again: barid dns%s%s).\n",
+	(void)printf(T("2. Publish the DNS records below (again: barid dns%s%s).\n"),
 		     file ? " -c " : "", file ? file : "");
-	(void)printf("3. Bring a certificate for %s, the chain to\n       %s\n   and its key to\n"
-		     "       %s\n   then: barid reload.%s\n",
-		     s->hostname, s->loaded->tls_certificate.p[0], s->loaded->tls_key.p[0],
-		     s->made_certificate ? " Until then mail programs warn of the self-signed one."
-					 : "");
-	(void)printf("4. Log in with a mail program as %s: IMAP and submission at %s.\n"
-		     "5. Add users: barid user add NAME@%s\n\n",
+	(void)printf(T("3. Bring a certificate for %s, the chain to\n       %s\n   and its key to\n"
+		       "       %s\n   then: barid reload.\n"),
+		     s->hostname, s->loaded->tls_certificate.p[0], s->loaded->tls_key.p[0]);
+	if (s->made_certificate)
+		(void)puts(T("   Until then mail programs warn of the self-signed one."));
+	(void)printf(T("4. Log in with a mail program as %s: IMAP and submission at %s.\n"
+		       "5. Add users: barid user add NAME@%s\n\n"),
 		     s->admin, s->hostname, s->domain);
 }
 
@@ -409,9 +422,9 @@ static int dry_run(struct setup *s)
 {
 	AUTO(buf) struct buf text = BUF_INIT(KIB(64)), errors = BUF_INIT(KIB(64));
 	init_text(s, &text);
-	(void)printf("Nothing is changed. %s would say:\n\n%s\n", s->init_file, buf_c(&text));
-	(void)printf("It would make the domain %s, the administrator %s and the aliases "
-		     "postmaster@%s and abuse@%s.\n\n",
+	(void)printf(T("Nothing is changed. %s would say:\n\n%s\n"), s->init_file, buf_c(&text));
+	(void)printf(T("It would make the domain %s, the administrator %s and the aliases "
+		       "postmaster@%s and abuse@%s.\n\n"),
 		     s->domain, s->admin, s->domain, s->domain);
 	if (conf_parse("init", buf_str(&text), &s->loaded, &errors) < 0) {
 		(void)fputs(buf_c(&errors), stderr);
@@ -434,7 +447,7 @@ static int set_up(struct setup *s)
 		return dry_run(s);
 	if (!take_password(s))
 		return EXIT_FAILED;
-	(void)printf("Setting up %s for %s:\n", s->hostname, s->domain);
+	(void)printf(T("Setting up %s for %s:\n"), s->hostname, s->domain);
 	int r = write_configuration(s);
 	if (r == EXIT_DONE)
 		r = load(s);

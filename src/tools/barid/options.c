@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/barid/options.h"
 #include "base/num.h"
+#include "base/text.h"
 #include <stdio.h>
 
 static const struct option *find(const struct option *options, size_t n, struct str word,
@@ -38,7 +39,7 @@ bool options_take(const struct cli *c, const struct option *options, size_t n_op
 		struct str value, word = str_c(c->args[i]);
 		if (!str_starts(word, STR("--"))) {
 			if (n == max_words) {
-				(void)fprintf(stderr, "One word too many: %s\n", c->args[i]);
+				(void)fprintf(stderr, T("One word too many: %s\n"), c->args[i]);
 				return false;
 			}
 			words[n++] = c->args[i];
@@ -46,13 +47,13 @@ bool options_take(const struct cli *c, const struct option *options, size_t n_op
 		}
 		const struct option *o = find(options, n_options, word, &value);
 		if (!o) {
-			(void)fprintf(stderr, "Unknown option %s\n", c->args[i]);
+			(void)fprintf(stderr, T("Unknown option %s\n"), c->args[i]);
 			return false;
 		}
 		if (!o->flag && !value.p && i + 1 < c->n)
 			value = str_c(c->args[++i]);
 		if (!set(o, value)) {
-			(void)fprintf(stderr, "%s: bad or missing value\n", o->name);
+			(void)fprintf(stderr, T("%s: bad or missing value\n"), o->name);
 			return false;
 		}
 	}

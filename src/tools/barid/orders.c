@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/barid/orders.h"
 #include "base/check.h"
+#include "base/text.h"
 #include "runtime/ipc/ipc.h"
 #include "runtime/loop.h"
 #include "service/dir/dir.h"
@@ -116,7 +117,7 @@ static struct dir *open_files(const char *state_dir)
 	(void)snprintf(path, sizeof path, "%s/vmail.db", folder);
 	if ((mkdir(state_dir, 0711) < 0 && errno != EEXIST) ||
 	    (mkdir(folder, 0700) < 0 && errno != EEXIST)) {
-		(void)fprintf(stderr, "Cannot make %s: %s\n", folder, strerror(errno));
+		(void)fprintf(stderr, T("Cannot make %s: %s\n"), folder, strerror(errno));
 		return NULL;
 	}
 	config.path = path;
@@ -171,14 +172,16 @@ struct orders *orders_open(const struct cli *c, bool accounts, int *exit_code)
 	o = xcalloc(1, sizeof *o);
 	o->cli = c;
 	if (state && (errno == EACCES || errno == EPERM)) {
-		(void)fprintf(stderr,
-			      "No access to the server in %s: run this as root or as the server's "
-			      "user.\n",
-			      state);
+		(void)fprintf(
+			stderr,
+			T("No access to the server in %s: run this as root or as the server's "
+			  "user.\n"),
+			state);
 	} else if (state && accounts) {
 		o->dir = open_files(state);
 	} else if (state) {
-		(void)fprintf(stderr, "No server runs in %s. Start it with: barid serve\n", state);
+		(void)fprintf(stderr, T("No server runs in %s. Start it with: barid serve\n"),
+			      state);
 		*exit_code = EXIT_NOT_RUNNING;
 	}
 	if (o->dir)

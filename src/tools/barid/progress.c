@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/barid/progress.h"
+#include "base/text.h"
 #include "sys/clock.h"
 #include <stdio.h>
 #include <string.h>
@@ -56,7 +57,7 @@ static void show(const struct progress *p)
 		(void)fprintf(stderr, " %s, %.0f/s", p->unit, per_s);
 	}
 	if (p->total > p->done && per_s > 0)
-		(void)fprintf(stderr, ", %.0f s to go", (double)(p->total - p->done) / per_s);
+		(void)fprintf(stderr, T(", %.0f s to go"), (double)(p->total - p->done) / per_s);
 }
 
 void progress_add(struct progress *p, uint64_t n)

@@ -6,6 +6,7 @@
 #include "base/arena.h"
 #include "base/check.h"
 #include "base/num.h"
+#include "base/text.h"
 #include "base/vec.h"
 #include "tools/barid/progress.h"
 #include "tools/barid/tool.h"
@@ -80,7 +81,7 @@ static void say(struct quota *q, const char *address, const struct msg_recounted
 	if (same)
 		return;
 	q->wrong++;
-	(void)printf("%s: %llu bytes in %llu messages; was counted as %llu in %llu\n", address,
+	(void)printf(T("%s: %llu bytes in %llu messages; was counted as %llu in %llu\n"), address,
 		     (unsigned long long)m->bytes, (unsigned long long)m->messages,
 		     (unsigned long long)m->bytes_before, (unsigned long long)m->messages_before);
 }
@@ -121,7 +122,7 @@ static int recount(struct quota *q, struct fail *why)
 	}
 	progress_end(&q->progress);
 	if (r == 0)
-		(void)printf("%zu users counted, %zu corrected\n", q->users.n, q->wrong);
+		(void)printf(T("%zu users counted, %zu corrected\n"), q->users.n, q->wrong);
 	return r;
 }
 

@@ -9,6 +9,7 @@
 #include "tools/barid/restore.h"
 #include "base/check.h"
 #include "base/map.h"
+#include "base/text.h"
 #include "service/spool/spool_archive.h"
 #include "service/store/archive.h"
 #include "sys/clock.h"
@@ -253,9 +254,10 @@ static int restore_whole(const struct restore *o)
 	int running = cli_connect(o->state);
 	if (running >= 0) {
 		(void)close(running);
-		(void)fputs("The server runs: stop it first, or restore one account with --account "
-			    "A.\n",
-			    stderr);
+		(void)fputs(
+			T("The server runs: stop it first, or restore one account with --account "
+			  "A.\n"),
+			stderr);
 		return EXIT_FAILED;
 	}
 	int r = repo_open(o->dir, false, false, &w.repo, &why);
@@ -268,11 +270,12 @@ static int restore_whole(const struct restore *o)
 	if (r == 0)
 		r = put_all(&w, &lost, &why);
 	if (r == 0) {
-		(void)printf("Generation %s is in %s: %zu files, %zu bodies, %.1f s.\n", w.g.name,
-			     o->state, w.g.files.n, w.g.bodies.n, progress_seconds(&w.progress));
+		(void)printf(T("Generation %s is in %s: %zu files, %zu bodies, %.1f s.\n"),
+			     w.g.name, o->state, w.g.files.n, w.g.bodies.n,
+			     progress_seconds(&w.progress));
 		if (repo_find(&w.g, "etc/barid.conf"))
-			(void)printf("Configuration and certificate of then are in "
-				     "%s/from-backup/etc: compare and put them back by hand.\n",
+			(void)printf(T("Configuration and certificate of then are in "
+				       "%s/from-backup/etc: compare and put them back by hand.\n"),
 				     o->state);
 	}
 	strmap_clear(&w.ids);

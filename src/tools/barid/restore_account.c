@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "base/civil.h"
 #include "base/map.h"
+#include "base/text.h"
 #include "service/dir/dir_archive.h"
 #include "service/store/archive.h"
 #include "sys/sha256.h"
@@ -60,7 +61,7 @@ static int find_account(struct put *x, struct fail *why)
 		return r;
 	r = dir_archive_restore_user(live, copy, str_c(x->o->account), why);
 	if (r > 0)
-		(void)printf("%s was deleted: the user is back as of %s.\n", x->o->account,
+		(void)printf(T("%s was deleted: the user is back as of %s.\n"), x->o->account,
 			     x->g.name);
 	return r < 0 ? r : tool_account(x->o->state, x->o->account, &x->now, why);
 }
@@ -223,7 +224,7 @@ static int put_message(void *arg, const struct store_archive_message *m)
 	}
 	if (r == -FAIL_NOTFOUND || r == -FAIL_CORRUPT) {
 		progress_end(&x->progress);
-		(void)fprintf(stderr, "%s: damaged in the backup: %s\n", name, x->why->detail);
+		(void)fprintf(stderr, T("%s: damaged in the backup: %s\n"), name, x->why->detail);
 		x->lost++;
 		return 0;
 	}
@@ -260,7 +261,7 @@ static int put_mailbox(struct put *x, const struct mailbox *b, struct fail *why)
 	x->counts.refused += n.refused;
 	progress_end(&x->progress);
 	if (r == 0)
-		(void)printf("%s: %llu restored, %llu were there.\n", name,
+		(void)printf(T("%s: %llu restored, %llu were there.\n"), name,
 			     (unsigned long long)n.added,
 			     (unsigned long long)(x->counts.present - before));
 	return r < 0 ? fail_wrap(why, r, "%s", name) : 0;
@@ -304,8 +305,8 @@ int restore_account(const struct restore *o)
 		r = put_account(&x, &why);
 	progress_end(&x.progress);
 	if (r == 0)
-		(void)printf("Generation %s: %llu messages restored, %llu were there.\n", x.g.name,
-			     (unsigned long long)x.counts.added,
+		(void)printf(T("Generation %s: %llu messages restored, %llu were there.\n"),
+			     x.g.name, (unsigned long long)x.counts.added,
 			     (unsigned long long)x.counts.present);
 	uint64_t lost = x.lost + x.counts.refused;
 	for (size_t i = 0; i < x.mailboxes.n; i++)

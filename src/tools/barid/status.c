@@ -7,6 +7,7 @@
 #include "base/arena.h"
 #include "base/check.h"
 #include "base/num.h"
+#include "base/text.h"
 #include "base/vec.h"
 #include "sys/clock.h"
 #include "tools/barid/progress.h"
@@ -105,7 +106,7 @@ static void say_server(const struct status *s)
 	const struct msg_survey_reply *m = &s->looks[1];
 	char up[40], disk[32], size[32];
 	int64_t us = clock_wall().v - m->started_us;
-	(void)printf("server    barid " BARID_VERSION ", up %s; %s of %s left on the disk\n",
+	(void)printf(T("server    barid %s, up %s; %s of %s left on the disk\n"), BARID_VERSION,
 		     duration(us > 0 ? (uint64_t)us / (uint64_t)SEC_US : 0, up),
 		     progress_bytes(m->disk_free, disk), progress_bytes(m->disk_size, size));
 }
@@ -117,18 +118,18 @@ static void say_queue(const struct status *s)
 		 deferred = now(s, "queue.recipients.deferred"),
 		 held = now(s, "queue.recipients.held"), oldest = now(s, "queue.oldest");
 	uint64_t at = (uint64_t)(clock_wall().v / SEC_US);
-	(void)printf("queue     %llu to deliver, %llu deferred, %llu held",
+	(void)printf(T("queue     %llu to deliver, %llu deferred, %llu held"),
 		     (unsigned long long)waiting, (unsigned long long)deferred,
 		     (unsigned long long)held);
 	if (oldest && oldest < at)
-		(void)printf("; the oldest since %s", duration(at - oldest, since));
+		(void)printf(T("; the oldest since %s"), duration(at - oldest, since));
 	(void)puts("");
 }
 
 static void say_mail(const struct status *s)
 {
-	(void)printf("mail      %llu accepted (%.1f/s), %llu refused, %llu delivered (%.1f/s), "
-		     "%llu deferred, %llu failed\n",
+	(void)printf(T("mail      %llu accepted (%.1f/s), %llu refused, %llu delivered (%.1f/s), "
+		       "%llu deferred, %llu failed\n"),
 		     now(s, "smtp.accepted"), rate(s, "smtp.accepted"),
 		     (unsigned long long)sum_of_all(&s->looks[1], "smtp.refused."),
 		     now(s, "queue.outcome.delivered"), rate(s, "queue.outcome.delivered"),
@@ -139,7 +140,7 @@ static void say_clients(const struct status *s)
 {
 	static const char prefix[] = "edge.open.";
 	const struct msg_survey_reply *m = &s->looks[1];
-	(void)printf("clients   %llu connected", (unsigned long long)sum_of_all(m, prefix));
+	(void)printf(T("clients   %llu connected"), (unsigned long long)sum_of_all(m, prefix));
 	const char *between = ": ";
 	for (size_t i = 0; i < m->samples_n; i++) {
 		struct str name = m->samples[i].name;
@@ -156,8 +157,8 @@ static void say_clients(const struct status *s)
 static void say_memory(const struct status *s)
 {
 	char text[32];
-	(void)printf("memory    %s resident in %zu processes (pages that they share counted in "
-		     "each)\n\n",
+	(void)printf(T("memory    %s resident in %zu processes (pages that they share counted in "
+		       "each)\n\n"),
 		     progress_bytes(memory(&s->looks[1]), text), s->looks[1].roles_n);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/barid/trace.h"
 #include "base/num.h"
+#include "base/text.h"
 #include "base/utf8.h"
 #include "sys/clock.h"
 #include "tools/barid/cli.h"
@@ -53,7 +54,7 @@ static bool read_when(const char *text, struct wall_us *ret)
 			return true;
 		}
 	}
-	(void)fprintf(stderr, "No time: %s. Give 2h, 3d, 2026-11-22 or \"2026-11-22 14:00\".\n",
+	(void)fprintf(stderr, T("No time: %s. Give 2h, 3d, 2026-11-22 or \"2026-11-22 14:00\".\n"),
 		      text);
 	return false;
 }
@@ -129,7 +130,7 @@ static void print_trace(const struct options *o, struct trace *t)
 	AUTO(trace_story) struct trace_story s = TRACE_STORY_INIT;
 	trace_tell(&o->q, t, o->all, &s);
 	if (!t->id) {
-		(void)puts("Outside of connections");
+		(void)puts(T("Outside of connections"));
 	} else {
 		(void)puts(buf_c(&s.summary));
 		if (s.hint.n)
@@ -140,9 +141,10 @@ static void print_trace(const struct options *o, struct trace *t)
 		if (!t->lines.p[i].hidden)
 			print_line(&t->lines.p[i]);
 	if (s.hidden)
-		(void)printf("  (%zu lines about other messages and recipients of this connection "
-			     "are left out; --all shows them)\n",
-			     s.hidden);
+		(void)printf(
+			T("  (%zu lines about other messages and recipients of this connection "
+			  "are left out; --all shows them)\n"),
+			s.hidden);
 	(void)putchar('\n');
 }
 
@@ -158,7 +160,7 @@ static void print_raw(const struct options *o, struct trace *t)
 /* --- for programs
  * ----------------------------------------------------------------------------- */
 
-static json_t *text_of(struct str s)
+static json_t *json_of(struct str s)
 {
 	return utf8_valid(s) ? json_stringn(s.n ? s.p : "", s.n) : json_string("(not UTF-8)");
 }
@@ -171,15 +173,15 @@ static json_t *json_line(const struct trace_line *x)
 	struct str rest = x->l.fields, key, written;
 	trace_sentence(&x->l, &text);
 	(void)json_object_set_new(line, "time", json_string(clock_iso8601(when, x->l.at).p));
-	(void)json_object_set_new(line, "level", text_of(x->l.level));
-	(void)json_object_set_new(line, "role", text_of(x->l.role));
-	(void)json_object_set_new(line, "event", text_of(x->l.event));
-	(void)json_object_set_new(line, "text", text_of(buf_str(&text)));
+	(void)json_object_set_new(line, "level", json_of(x->l.level));
+	(void)json_object_set_new(line, "role", json_of(x->l.role));
+	(void)json_object_set_new(line, "event", json_of(x->l.event));
+	(void)json_object_set_new(line, "text", json_of(buf_str(&text)));
 	while (logfmt_next(&rest, &key, &written)) {
 		AUTO(buf) struct buf value = BUF_INIT(KIB(4));
 		(void)logfmt_value(written, &value);
 		(void)snprintf(name, sizeof name, "%.*s", STR_ARG(key));
-		(void)json_object_set_new(fields, name, text_of(buf_str(&value)));
+		(void)json_object_set_new(fields, name, json_of(buf_str(&value)));
 	}
 	(void)json_object_set_new(line, "fields", fields);
 	return line;
@@ -194,8 +196,8 @@ static json_t *json_trace(const struct options *o, struct trace *t)
 	(void)snprintf(id, sizeof id, "%llx", (unsigned long long)t->id);
 	(void)json_object_set_new(all, "trace", t->id ? json_string(id) : json_null());
 	(void)json_object_set_new(all, "result", json_string(trace_end_name(s.end)));
-	(void)json_object_set_new(all, "summary", text_of(buf_str(&s.summary)));
-	(void)json_object_set_new(all, "hint", text_of(buf_str(&s.hint)));
+	(void)json_object_set_new(all, "summary", json_of(buf_str(&s.summary)));
+	(void)json_object_set_new(all, "hint", json_of(buf_str(&s.hint)));
 	for (size_t i = 0; i < t->lines.n; i++)
 		if (!t->lines.p[i].hidden)
 			(void)json_array_append_new(lines, json_line(&t->lines.p[i]));
@@ -228,9 +230,10 @@ static void print_all(const struct options *o, const struct trace_found *found)
 		else
 			print_trace(o, found->v.p[i]);
 	if (found->more && !o->raw)
-		(void)printf("%zu older connections are not shown: --limit %zu shows all, --since "
-			     "and --until choose.\n",
-			     found->more, found->more + o->q.limit);
+		(void)printf(
+			T("%zu older connections are not shown: --limit %zu shows all, --since "
+			  "and --until choose.\n"),
+			found->more, found->more + o->q.limit);
 }
 
 /* --- following
@@ -326,11 +329,11 @@ static int open_log(const struct options *o, const char *dir, struct trace_files
 	(void)fprintf(stderr, "%s\n", why.detail);
 	if (r == -FAIL_NOTFOUND)
 		(void)fputs(
-			"Does this server log to standard error alone (log_to)? Then: journalctl "
-			"-u barid -o cat | barid trace --stdin KEY\n",
+			T("Does this server log to standard error alone (log_to)? Then: journalctl "
+			  "-u barid -o cat | barid trace --stdin KEY\n"),
 			stderr);
 	else if (r == -FAIL_PERM)
-		(void)fputs("The log may be read by root and by members of the group adm.\n",
+		(void)fputs(T("The log may be read by root and by members of the group adm.\n"),
 			    stderr);
 	return EXIT_FAILED;
 }
@@ -357,9 +360,9 @@ int cli_trace(const struct cli *c)
 	if (found.v.n == 0) {
 		if (!c->json)
 			(void)fprintf(stderr,
-				      "The log has nothing about %s. Keys are: an address, "
-				      "@domain, an IP address, a Message-ID, a queue number, a "
-				      "trace id.\n",
+				      T("The log has nothing about %s. Keys are: an address, "
+					"@domain, an IP address, a Message-ID, a queue number, a "
+					"trace id.\n"),
 				      o.q.key.p);
 		return EXIT_FAILED;
 	}

@@ -4,6 +4,7 @@
  * ends of a message are about that message (a segment); lines with a queue number belong to the
  * message of that number, whenever they come; the rest belongs to the connection.
  */
+#include "base/text.h"
 #include "tools/barid/trace.h"
 #include <stdio.h>
 
@@ -118,28 +119,32 @@ const char *trace_end_name(enum trace_end e)
 static const struct advice {
 	const char *status, *text;
 } advices[] = {
-	{"5.1.1", "No account, alias or catch-all of this server has this address. See what there "
-		  "is: barid user list; barid alias list"},
-	{"5.1.0", "The sender's domain is one of this server's, and it has no such address: "
-		  "probably forged, or the account was removed. See: barid user list"},
-	{"5.2.2", "The mailbox is over its quota. See: barid user show {about}   Give it more: "
-		  "barid user set {about} --quota MEGABYTES"},
+	{"5.1.1",
+	 TX("No account, alias or catch-all of this server has this address. See what there "
+	    "is: barid user list; barid alias list")},
+	{"5.1.0", TX("The sender's domain is one of this server's, and it has no such address: "
+		     "probably forged, or the account was removed. See: barid user list")},
+	{"5.2.2", TX("The mailbox is over its quota. See: barid user show {about}   Give it more: "
+		     "barid user set {about} --quota MEGABYTES")},
 	{"5.7.1",
-	 "On port 25 this server takes mail for its own domains only. Which are these: "
-	 "barid domain list   Users who send mail elsewhere log in on port 587 or 465, and "
-	 "send as an address that is theirs."},
-	{"5.7.0", "The client has to use TLS and log in before it may send here. Check the "
-		  "client's settings: port 587 with STARTTLS, user name and password."},
-	{"5.7.8", "User name or password are wrong. Set a new password: barid user passwd ADDRESS"},
-	{"5.3.4", "The message is larger than the setting message_size_max allows."},
-	{"5.4.6", "The message has passed too many servers: probably two of them send it back and "
-		  "forth. Look at its Received lines."},
-	{"4.5.3", "More recipients in one message than the setting recipients_max allows. Good "
-		  "clients send the rest in another message."},
-	{"4.7.0", "The client made too many errors, or too many connections at a time."},
-	{"4.3.1", "The disk is full, or nearly. See: df -h"},
-	{"5.5.2", "The client says something that is not correct SMTP; its owner has to mend it."},
-	{"5.6.7", "The address has letters beyond ASCII and the client did not say SMTPUTF8."},
+	 TX("On port 25 this server takes mail for its own domains only. Which are these: "
+	    "barid domain list   Users who send mail elsewhere log in on port 587 or 465, and "
+	    "send as an address that is theirs.")},
+	{"5.7.0", TX("The client has to use TLS and log in before it may send here. Check the "
+		     "client's settings: port 587 with STARTTLS, user name and password.")},
+	{"5.7.8",
+	 TX("User name or password are wrong. Set a new password: barid user passwd ADDRESS")},
+	{"5.3.4", TX("The message is larger than the setting message_size_max allows.")},
+	{"5.4.6",
+	 TX("The message has passed too many servers: probably two of them send it back and "
+	    "forth. Look at its Received lines.")},
+	{"4.5.3", TX("More recipients in one message than the setting recipients_max allows. Good "
+		     "clients send the rest in another message.")},
+	{"4.7.0", TX("The client made too many errors, or too many connections at a time.")},
+	{"4.3.1", TX("The disk is full, or nearly. See: df -h")},
+	{"5.5.2",
+	 TX("The client says something that is not correct SMTP; its owner has to mend it.")},
+	{"5.6.7", TX("The address has letters beyond ASCII and the client did not say SMTPUTF8.")},
 };
 
 static void advise(const struct logfmt *l, struct buf *hint)
@@ -148,7 +153,7 @@ static void advise(const struct logfmt *l, struct buf *hint)
 	trace_value(l, "status", &status);
 	for (size_t i = 0; i < ARRAY_LEN(advices); i++)
 		if (str_eq(buf_str(&status), str_c(advices[i].status))) {
-			trace_fill(advices[i].text, l, hint);
+			trace_fill(text_of(advices[i].text), l, hint);
 			return;
 		}
 }
@@ -162,7 +167,7 @@ static void decide(struct trace_story *s, enum trace_end end, const struct logfm
 	buf_reset(&s->hint);
 	AUTO(buf) struct buf when = BUF_INIT(64);
 	trace_local_time(l->at, false, &when);
-	trace_fill(sentence, l, &s->summary);
+	trace_fill(text_of(sentence), l, &s->summary);
 	(void)buf_addf(&s->summary, " (%s)", buf_c(&when));
 }
 
@@ -180,7 +185,7 @@ static void judge_refusal(const struct trace_line *x, struct trace_story *s, boo
 	} else if (is(x, "login") && trace_has(&x->l, "outcome", "refused") && wins) {
 		decide(s, TRACE_END_REFUSED, &x->l,
 		       "Login refused for {user} at {service}[: {reason}]");
-		(void)buf_add(&s->hint, STR("Is the name the whole address? Set a new password: "
+		(void)buf_add_c(&s->hint, T("Is the name the whole address? Set a new password: "
 					    "barid user passwd ADDRESS"));
 	} else if (is(x, "session.refused") && wins) {
 		decide(s, TRACE_END_REFUSED, &x->l,
@@ -199,7 +204,7 @@ static void judge_fate(const struct trace_line *x, struct trace_story *s, struct
 		n->accepted_number = trace_number(&x->l, "number");
 		decide(s, TRACE_END_WAITING, &x->l,
 		       "Accepted as number {number}, and not delivered yet");
-		trace_fill("See: barid queue show {number}", &x->l, &s->hint);
+		trace_fill(T("See: barid queue show {number}"), &x->l, &s->hint);
 	}
 	if (is(x, "deliver") && trace_number(&x->l, "number") == n->accepted_number) {
 		n->delivered++;
@@ -213,7 +218,7 @@ static void judge_fate(const struct trace_line *x, struct trace_story *s, struct
 		decide(s, TRACE_END_WAITING, &x->l,
 		       "Waiting: delivery to {to} was put off: {status} {text}. Tried {attempts} "
 		       "times, next at {next:time}");
-		trace_fill("Try now: barid queue flush {number}", &x->l, &s->hint);
+		trace_fill(T("Try now: barid queue flush {number}"), &x->l, &s->hint);
 	} else if (is(x, "queue.failed")) {
 		n->failed++;
 		decide(s, TRACE_END_FAILED, &x->l,
@@ -239,7 +244,7 @@ static void judge(const struct trace_query *q, const struct trace *t, struct tra
 		judge_fate(x, s, &n);
 	}
 	if (n.delivered > 1)
-		(void)buf_addf(&s->summary, "; %llu deliveries in all",
+		(void)buf_addf(&s->summary, T("; %llu deliveries in all"),
 			       (unsigned long long)n.delivered);
 }
 
@@ -250,7 +255,7 @@ void trace_tell(const struct trace_query *q, struct trace *t, bool all, struct t
 		hide_others(q, t, ret);
 	judge(q, t, ret);
 	if (ret->end == TRACE_END_NONE && t->id)
-		(void)buf_add(&ret->summary, STR("No message came, and nothing was refused"));
+		(void)buf_add_c(&ret->summary, T("No message came, and nothing was refused"));
 }
 
 void trace_story_clear(struct trace_story *s)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/num.h"
+#include "base/text.h"
 #include "sys/log.h"
 #include "tools/barid/trace.h"
 #include <stdio.h>
@@ -10,49 +11,49 @@ static const struct {
 	const char *event, *sentence;
 } words[] = {
 	/* connections */
-	{"session.begin", "{peer} connected ({service})."},
-	{"session.end", "The connection ended[: {why}]."},
-	{"session.refused", "A connection of {ip} ({service}) was refused: more than the setting {limit} allows."},
-	{"session.tls", "TLS: {tls}."},
-	{"login.in", "The client said {command}."},
+	{"session.begin", TX("{peer} connected ({service}).")},
+	{"session.end", TX("The connection ended[: {why}].")},
+	{"session.refused", TX("A connection of {ip} ({service}) was refused: more than the setting {limit} allows.")},
+	{"session.tls", TX("TLS: {tls}.")},
+	{"login.in", TX("The client said {command}.")},
 	/* logins */
-	{"login", "Login of {user} ({service}) from {peer}: {outcome}[, {reason}]. TLS: {tls}."},
-	{"dir.login-failed", "The login could not be checked: {why}."},
+	{"login", TX("Login of {user} ({service}) from {peer}: {outcome}[, {reason}]. TLS: {tls}.")},
+	{"dir.login-failed", TX("The login could not be checked: {why}.")},
 	/* messages in */
-	{"smtp.refused", "Refused {at}[ for {about}]: {code}[ {status}] {text}.[ Directory: {rule}.][ Cause: {why}.]"},
-	{"smtp.expanded", "{rcpt} leads to {destinations} destinations: {to}."},
-	{"smtp.accepted", "Accepted as number {number} from {from:sender} to {to} ({rcpts} recipients, {size} bytes)[, "
-			  "Message-ID {message-id}][, sent by the login {login}][, {tls}]."},
-	{"smtp.unfinished", "The client left in the middle of a message ({why})."},
-	{"smtp.closed", "Connection closed: {why}.[ The client said: {line}]"},
-	{"smtp.in", "Client:[ {line}][ something that is no command, {unknown-octets} octets]"},
-	{"smtp.out", "Server: {reply}"},
-	{"scan.failed", "The message could not be analysed: {why}."},
-	{"queue.accepted", "Number {number} is on disk: from {from:sender}, {rcpts} destinations, {size} bytes."},
-	{"queue.not-accepted", "The message could not be stored: {why}."},
+	{"smtp.refused", TX("Refused {at}[ for {about}]: {code}[ {status}] {text}.[ Directory: {rule}.][ Cause: {why}.]")},
+	{"smtp.expanded", TX("{rcpt} leads to {destinations} destinations: {to}.")},
+	{"smtp.accepted", TX("Accepted as number {number} from {from:sender} to {to} ({rcpts} recipients, {size} bytes)[, "
+			  "Message-ID {message-id}][, sent by the login {login}][, {tls}].")},
+	{"smtp.unfinished", TX("The client left in the middle of a message ({why}).")},
+	{"smtp.closed", TX("Connection closed: {why}.[ The client said: {line}]")},
+	{"smtp.in", TX("Client:[ {line}][ something that is no command, {unknown-octets} octets]")},
+	{"smtp.out", TX("Server: {reply}")},
+	{"scan.failed", TX("The message could not be analysed: {why}.")},
+	{"queue.accepted", TX("Number {number} is on disk: from {from:sender}, {rcpts} destinations, {size} bytes.")},
+	{"queue.not-accepted", TX("The message could not be stored: {why}.")},
 	/* deliveries */
-	{"deliver", "Number {number} from {from:sender} delivered to {to}[ (+{detail})]: UID {uid}, {size} bytes."},
-	{"deliver.failed", "Number {number} was not stored for {to}: {why}."},
-	{"queue.deferred", "Number {number} to {to} was put off: {status} {text}. Tries so far: {attempts}; next at {next:time}."},
-	{"queue.failed", "Number {number} to {to} failed for good: {status} {text}."},
-	{"queue.not-delivered", "Number {number} was not delivered: {why}."},
-	{"queue.report", "Report {report} (about number {number}: {about}) was made for {to}."},
-	{"queue.report-dropped", "Report {number} to {to} cannot be delivered and was dropped: {text}."},
-	{"queue.alert", "Attention: {text}."},
-	{"queue.take", "The queue cannot be read: {why}."},
+	{"deliver", TX("Number {number} from {from:sender} delivered to {to}[ (+{detail})]: UID {uid}, {size} bytes.")},
+	{"deliver.failed", TX("Number {number} was not stored for {to}: {why}.")},
+	{"queue.deferred", TX("Number {number} to {to} was put off: {status} {text}. Tries so far: {attempts}; next at {next:time}.")},
+	{"queue.failed", TX("Number {number} to {to} failed for good: {status} {text}.")},
+	{"queue.not-delivered", TX("Number {number} was not delivered: {why}.")},
+	{"queue.report", TX("Report {report} (about number {number}: {about}) was made for {to}.")},
+	{"queue.report-dropped", TX("Report {number} to {to} cannot be delivered and was dropped: {text}.")},
+	{"queue.alert", TX("Attention: {text}.")},
+	{"queue.take", TX("The queue cannot be read: {why}.")},
 	/* mailboxes */
-	{"imap.append", "{user} stored {messages} messages in {mailbox}, from UID {uid} on."},
-	{"imap.client", "The client calls itself {name}."},
-	{"imap.refused", "IMAP {command} refused: {why}."},
-	{"imap.in", "Client: {line}"},
-	{"imap.out", "Server: {tag} {reply}"},
-	{"user.deleted", "The mail of account {account} was deleted."},
+	{"imap.append", TX("{user} stored {messages} messages in {mailbox}, from UID {uid} on.")},
+	{"imap.client", TX("The client calls itself {name}.")},
+	{"imap.refused", TX("IMAP {command} refused: {why}.")},
+	{"imap.in", TX("Client: {line}")},
+	{"imap.out", TX("Server: {tag} {reply}")},
+	{"user.deleted", TX("The mail of account {account} was deleted.")},
 	/* management */
-	{"admin.order", "{by}: barid {noun} {verb} {name}: {result}."},
-	{"role.ended", "The process {role} {index} ended by {by} {code}."},
-	{"role.ready", "The process {role} {index} is ready."},
-	{"master.ready", "The server is ready."},
-	{"master.stop", "The server stops."},
+	{"admin.order", TX("{by}: barid {noun} {verb} {name}: {result}.")},
+	{"role.ended", TX("The process {role} {index} ended by {by} {code}.")},
+	{"role.ready", TX("The process {role} {index} is ready.")},
+	{"master.ready", TX("The server is ready.")},
+	{"master.stop", TX("The server stops.")},
 };
 /* clang-format on */
 
@@ -121,7 +122,7 @@ static bool fill_one(struct str field, const struct logfmt *l, struct buf *out)
 	if (str_eq(form, STR("time")) && logfmt_time(buf_str(&value), &at))
 		trace_local_time(at, false, out);
 	else if (str_eq(form, STR("sender")) && value.n == 0)
-		(void)buf_add(out, STR("<> (the server itself, or another one)"));
+		(void)buf_add(out, str_c(T("<> (the server itself, or another one)")));
 	else
 		add_visible(out, buf_str(&value));
 	return value.n > 0;
@@ -171,7 +172,7 @@ void trace_sentence(const struct logfmt *l, struct buf *out)
 {
 	for (size_t i = 0; i < ARRAY_LEN(words); i++)
 		if (str_eq(l->event, str_c(words[i].event))) {
-			trace_fill(words[i].sentence, l, out);
+			trace_fill(text_of(words[i].sentence), l, out);
 			return;
 		}
 	plain_fields(l, out);

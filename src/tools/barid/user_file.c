@@ -8,6 +8,7 @@
  * file.
  */
 #include "base/check.h"
+#include "base/text.h"
 #include "codec/csv/csv.h"
 #include "service/dir/password.h"
 #include "tools/barid/orders.h"
@@ -98,8 +99,8 @@ static bool read_header(struct import *im)
 	if (im->address_at < im->n_columns)
 		return true;
 	(void)fprintf(stderr,
-		      "%s: the first line must name the columns, one of them \"address\", for "
-		      "example: address,password,name,quota\n",
+		      T("%s: the first line must name the columns, one of them \"address\", for "
+			"example: address,password,name,quota\n"),
 		      im->name);
 	return false;
 }
@@ -127,8 +128,8 @@ static bool read_group(struct import *im, struct group *g)
 		int r = read_record(im, &text);
 		if (r < 0) {
 			(void)fprintf(stderr,
-				      "%s:%zu: a record is longer than 64 KiB; is a quote "
-				      "missing?\n",
+				      T("%s:%zu: a record is longer than 64 KiB; is a quote "
+					"missing?\n"),
 				      im->name, im->line + 1);
 			im->refused++;
 			return false;
@@ -285,12 +286,12 @@ int cli_user_file(const struct cli *c)
 	struct import im = {.cli = c, .header_arena = ARENA_INIT(RECORD_MAX)};
 	int exit_code = EXIT_FAILED;
 	if (!parse(c, &im)) {
-		(void)fputs("Usage: barid user add --file FILE [--skip-existing]\n", stderr);
+		(void)fputs(T("Usage: barid user add --file FILE [--skip-existing]\n"), stderr);
 		return EXIT_USAGE;
 	}
 	im.in = strcmp(im.name, "-") == 0 ? stdin : fopen(im.name, "re");
 	if (!im.in) {
-		(void)fprintf(stderr, "Cannot read %s: %s\n", im.name, strerror(errno));
+		(void)fprintf(stderr, T("Cannot read %s: %s\n"), im.name, strerror(errno));
 		return EXIT_FAILED;
 	}
 	progress_begin(&im.progress, "users", 0);
@@ -298,8 +299,8 @@ int cli_user_file(const struct cli *c)
 	if (ok) {
 		exit_code = import_all(&im) && im.refused == 0 ? EXIT_DONE : EXIT_FAILED;
 		progress_end(&im.progress);
-		(void)printf("%zu added, %zu existed already, %zu refused\n", im.added, im.skipped,
-			     im.refused);
+		(void)printf(T("%zu added, %zu existed already, %zu refused\n"), im.added,
+			     im.skipped, im.refused);
 	}
 	orders_close(im.orders);
 	arena_clear(&im.header_arena);
