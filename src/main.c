@@ -3,6 +3,7 @@
  * barid - master and command line in one program. The only place that sees every layer.
  */
 #include "base/check.h"
+#include "base/num.h"
 #include "base/text.h"
 #include "roles/master/master.h"
 #include "tools/barid/cli.h"
@@ -31,6 +32,11 @@ int main(int argc, char **argv)
 		return cli_help(&c);
 	if (strcmp(command, "version") == 0 || strcmp(command, "--version") == 0)
 		return puts("barid " BARID_VERSION) < 0;
+	uint32_t fd = 0;
+	if (strcmp(command, "adopt") == 0 && c.n == 2 && num_parse_u32(str_c(c.args[1]), &fd))
+		return master_adopt((int)fd);
+	if (strcmp(command, "self-check") == 0 && c.n == 3 && num_parse_u32(str_c(c.args[1]), &fd))
+		return master_self_check((int)fd, c.args[2]);
 	bool demo = strcmp(command, "demo") == 0;
 	if (demo || strcmp(command, "serve") == 0) {
 		const char *path = c.conf;

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # fish completion for barid: commands, verbs, options. Install as /usr/share/fish/vendor_completions.d/barid.fish.
 
-set -l commands serve demo init dns check status ports domain user alias admin master queue backup restore import export doctor counters trace log reload stop debug help version
+set -l commands serve demo init dns check status ports domain user alias admin master queue backup restore import export doctor counters trace log reload upgrade stop debug help version
 set -l account add del list show set
 
 complete -c barid -f
@@ -31,7 +31,8 @@ complete -c barid -n "not __fish_seen_subcommand_from $commands" -a export -d 'W
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a counters -d 'What the processes have counted'
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a trace -d 'What happened to a message'
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a log -d 'How much is logged'
-complete -c barid -n "not __fish_seen_subcommand_from $commands" -a reload -d 'Read the certificate again'
+complete -c barid -n "not __fish_seen_subcommand_from $commands" -a reload -d 'Read configuration and certificates again'
+complete -c barid -n "not __fish_seen_subcommand_from $commands" -a upgrade -d 'Go over to this build'
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a stop -d 'Stop the running server'
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a debug -d 'For tests'
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a help -d Usage

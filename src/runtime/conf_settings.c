@@ -39,6 +39,12 @@ const struct conf_setting conf_settings[] = {
 	 "Processes that serve mailboxes; accounts are spread over them. 0 = one per core."},
 	{"", "scan_workers", CONF_NUMBER, CONF_RESTART, AT(scan_workers), "2", 1, 64, NULL,
 	 "Sandboxed processes that analyse messages."},
+	{"", "drain_grace", CONF_DURATION, CONF_LIVE, AT(drain_grace_ms), "10 min", 0, DAY, NULL,
+	 "After an upgrade, who is connected stays with the process of the old version. A client "
+	 "that has been silent for so long between two commands is sent away from there, and "
+	 "connects to the new one."},
+	{"", "drain_deadline", CONF_DURATION, CONF_LIVE, AT(drain_deadline_ms), "4 h", 0, 7 * DAY,
+	 NULL, "So long after an upgrade, whoever is left with the old process is sent away."},
 	{"", "trusted_networks", CONF_NETWORKS, CONF_NEW, AT(trusted_networks), "", 0, 0, NULL,
 	 "Clients that may send a password without TLS. Leave it empty."},
 	{"", "trusted_clients", CONF_NETWORKS, CONF_NEW, AT(trusted_clients), "127.0.0.0/8, ::1", 0,

@@ -36,6 +36,11 @@ static uint8_t state_of(const struct imap_session *s)
 	return (uint8_t)bits;
 }
 
+unsigned imap_session_version(void)
+{
+	return EXPORT_VERSION;
+}
+
 int imap_session_export(const struct imap_session *s, struct buf *out, struct fail *why)
 {
 	if (s->run.stage != RUN_STAGE_NONE)

@@ -128,6 +128,7 @@ void imap_session_rest(struct imap_session *s);
  * Append the whole state, versioned (docs/formats/imap-session.md): some hundred bytes. Only
  * between commands or while parked: -FAIL_BUSY otherwise. The session stays as it is.
  */
+unsigned imap_session_version(void); /* of what export writes */
 MUST_CHECK int imap_session_export(const struct imap_session *s, struct buf *out, struct fail *why);
 /*
  * The same session again, in another process. Exact, or -FAIL_CONFLICT (the caller says BYE); other

@@ -224,6 +224,7 @@ size_t smtp_session_recipients(const struct smtp_session *s);
  * The whole state as bytes (docs/formats/smtp-dialogue.md), for this build or a later one.
  * Returns 0 or -FAIL_LIMIT when `out` is too small.
  */
+unsigned smtp_session_version(void); /* of what export writes */
 MUST_CHECK int smtp_session_export(const struct smtp_session *s, struct buf *out);
 /* FAIL_UNSUPPORTED: written by a newer version. FAIL_CORRUPT. */
 MUST_CHECK int smtp_session_import(const struct smtp_config *c, const struct smtp_backend *b,

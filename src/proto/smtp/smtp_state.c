@@ -53,6 +53,11 @@ static void put_transaction(struct buf *out, const struct smtp_transaction *t)
 		put_rcpt(out, &t->rcpts.p[i]);
 }
 
+unsigned smtp_session_version(void)
+{
+	return STATE_VERSION;
+}
+
 int smtp_session_export(const struct smtp_session *s, struct buf *out)
 {
 	buf_put_u32(out, STATE_MAGIC);

@@ -327,7 +327,7 @@ static void tell_over(uint64_t session, struct account_id account, enum dir_serv
 	/* To who acts first: an edge that is not honest must not matter. */
 	(void)ipc_send(acts, (struct trace_id){0}, IPC_SESSION_OVER, &m);
 	unsigned edge = (unsigned)(session >> SESSION_EDGE_SHIFT);
-	if (edge < role->edge_workers)
+	if (edge < role->edge_places)
 		(void)ipc_send(role_peer(role, "edge", edge), (struct trace_id){0},
 			       IPC_SESSION_OVER, &m);
 }
@@ -383,11 +383,11 @@ static void look_now(struct job *job)
 	}
 	if (m.mechanisms == self.offered && !atomic_exchange(&self.offer_again, false))
 		return;
-	int told = 0;
-	for (unsigned i = 0; i < self.role->edge_workers; i++)
+	bool told = false;
+	for (unsigned i = 0; i < self.role->edge_places; i++)
 		told |= ipc_send(role_peer(self.role, "edge", i), (struct trace_id){0},
-				 IPC_LOGIN_OFFER, &m);
-	if (told == 0) /* one that is away hears it when it is back */
+				 IPC_LOGIN_OFFER, &m) == 0;
+	if (told) /* one that is away hears it when it is back */
 		self.offered = m.mechanisms;
 }
 
@@ -632,7 +632,12 @@ static void stop(struct role *role)
 
 static const char *const peers[] = {"edge", "mta", "queue", "user", NULL};
 static const struct sandbox_path paths[] = {{"dir", SANDBOX_WRITE}};
+static const struct role_format formats[] = {
+	{"format", "vmail", dir_format},
+	{0},
+};
 static const struct role_ops ops = {.name = "dir",
+				    .formats = formats,
 				    .sandbox_flags = SANDBOX_FILES | SANDBOX_THREADS,
 				    .peers = peers,
 				    .paths = paths,

@@ -343,7 +343,8 @@ static void for_backend(struct ipc_channel *peer, bool back)
 
 static void peer_up(struct role *role, struct ipc_channel *peer)
 {
-	(void)role;
+	if (edge.held == peer)
+		edge_hold(role, peer, HOLD_RELEASE);
 	if (strcmp(ipc_channel_name(peer), "dir") == 0)
 		show_tickets(peer);
 	for_backend(peer, true);
@@ -441,4 +442,6 @@ const struct role_ops edge_role_ops = {
 	.stop = edge_stop,
 	.drain = edge_drain,
 	.control = control,
+	.hold = edge_hold,
+	.held = edge_held,
 };

@@ -68,6 +68,9 @@ struct session_ops {
 	void (*backend_back)(struct session *s);
 	void (*shutdown)(struct session *s); /* say goodbye and finish */
 	void (*revoked)(struct session *s); /* the same when nothing is under way; s->over is set */
+	/* Would nobody notice if the backend were replaced now? HOLD_BODIES asks for large bodies
+	 * on their way alone. */
+	bool (*settled)(const struct session *s, unsigned how);
 	bool (*quiet)(
 		const struct session *s); /* between two commands: nobody waits for anything */
 	void (*clear)(struct session *s); /* free what the protocol keeps */
@@ -182,6 +185,7 @@ struct edge {
 	/* From the configuration. */
 	struct netcidrs trusted, trusted_clients, normalise, xclient, xclient_login, id_from;
 	struct netcidrs proxies[SERVICES]; /* that send the PROXY protocol to each service */
+	struct ipc_channel *held; /* a backend that is about to be replaced: nothing new for it */
 	bool stopping;
 	bool draining; /* no more clients; see drain.c */
 	struct mono_ns drain_deadline;
@@ -193,6 +197,11 @@ struct edge {
 extern struct edge edge;
 extern const struct role_ops edge_role_ops;
 
+/* hold.c: a backend is about to be replaced */
+void edge_hold(struct role *role, struct ipc_channel *peer, unsigned how);
+bool edge_held(struct role *role, struct ipc_channel *peer, unsigned how);
+/* May what this client says be looked at now? */
+bool session_may_begin(const struct session *s);
 /* edge.c */
 void edge_configure(struct edge *e, const struct conf *c);
 /* Close the listening sockets; master and a successor have theirs. */

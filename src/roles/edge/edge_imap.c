@@ -17,6 +17,7 @@
 #define IN_FLIGHT_MAX 16
 #define AGAIN_MAX     KIB(16)
 #define PATIENCE      MIB(256) /* of a dropped command: a literal may claim any size */
+#define HELD_HIGH     MIB(256)
 #define DRAINED_LOW   KIB(256) /* a long command goes on when so little is left to send */
 
 static void write_reply(struct session *s, struct buf *b)
@@ -357,6 +358,8 @@ static void dropped(struct session *s, const struct frame_imap_event *e)
 static bool may_take(const struct session *s)
 {
 	const struct imap_edge *m = &s->imap;
+	if (!session_may_begin(s) && !m->literals)
+		return false;
 	if (s->phase == SESSION_LOGIN)
 		return true;
 	if ((s->phase != SESSION_RUNNING && s->phase != SESSION_PARKED) || !s->opened)
@@ -456,7 +459,8 @@ static void revoked(struct session *s)
 
 static void drained(struct session *s, size_t left)
 {
-	if (!s->imap.more || left > DRAINED_LOW)
+	/* When the backend is about to go, the answer is kept here rather than there. */
+	if (!s->imap.more || left > (session_may_begin(s) ? DRAINED_LOW : HELD_HIGH))
 		return;
 	struct msg_session_resume m = {.session = s->id.v};
 	s->imap.more = false;
@@ -542,6 +546,17 @@ static void say_goodbye(struct session *s)
 	session_finish(s);
 }
 
+static bool settled(const struct session *s, unsigned how)
+{
+	const struct imap_edge *m = &s->imap;
+	if (how == HOLD_BODIES)
+		return !m->literals && m->body_fd < 0;
+	if (!s->backend) /* logged in or not, that is being found out */
+		return s->phase != SESSION_WAITING;
+	return s->stateless || (m->in_flight == 0 && !m->more && !m->literals &&
+				s->phase != SESSION_WAITING && !s->mid_answer && s->state.n);
+}
+
 static bool quiet(const struct session *s)
 {
 	const struct imap_edge *m = &s->imap;
@@ -575,5 +590,6 @@ const struct session_ops edge_imap_ops = {.init = init,
 					  .backend_back = backend_back,
 					  .shutdown = say_goodbye,
 					  .revoked = revoked,
+					  .settled = settled,
 					  .quiet = quiet,
 					  .clear = clear};

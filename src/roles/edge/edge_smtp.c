@@ -393,8 +393,9 @@ static void take_sasl(struct session *s, struct str *in)
 
 static bool may_take(const struct session *s)
 {
+	/* A message that is on its way into a file comes to its end, whoever is to be replaced. */
 	return s->conn && !s->smtp.busy && s->phase == SESSION_RUNNING && s->opened &&
-	       s->conn->out_bytes <= OUT_HIGH;
+	       s->conn->out_bytes <= OUT_HIGH && (s->smtp.body_fd >= 0 || session_may_begin(s));
 }
 
 static void input(struct session *s, struct str *in)
@@ -623,6 +624,16 @@ static void timeout(struct session *s)
 	session_finish(s);
 }
 
+static bool settled(const struct session *s, unsigned how)
+{
+	const struct smtp_edge *m = &s->smtp;
+	if (how == HOLD_BODIES)
+		return m->body_fd < 0;
+	return s->stateless || !s->backend ||
+	       (!m->busy && !m->body_under_way && m->body_fd < 0 && !s->mid_answer && s->state.n &&
+		s->phase != SESSION_WAITING);
+}
+
 static bool quiet(const struct session *s)
 {
 	const struct smtp_edge *m = &s->smtp;
@@ -653,5 +664,6 @@ const struct session_ops edge_smtp_ops = {.init = init,
 					  .backend_back = backend_back,
 					  .shutdown = say_goodbye,
 					  .revoked = revoked,
+					  .settled = settled,
 					  .quiet = quiet,
 					  .clear = clear};

@@ -9,6 +9,7 @@
 #include "base/num.h"
 #include "roles/master/internal.h"
 #include "roles/master/table.h"
+#include "roles/role/role.h"
 #include "service/dir/scope.h"
 #include "sys/clock.h"
 #include "sys/crash.h"
@@ -66,23 +67,31 @@ static void forward_to(struct child *c, struct ipc_packet *p, const struct msg_a
 
 static void status(struct master *m, struct ipc_packet *p)
 {
-	static const char *const names[] = {"role",	"index",   "pid", "state",
-					    "restarts", "sandbox", "note"};
+	static const char *const names[] = {"role",    "index", "pid",	      "state",	 "restarts",
+					    "version", "build", "generation", "sandbox", "note"};
 	struct table *t = table_new(names, ARRAY_LEN(names));
 	table_cell(t, "master");
 	table_cell(t, "0");
 	table_cell(t, "%d", (int)getpid());
 	table_cell(t, "ready");
 	table_cell(t, "0");
+	table_cell(t, "%s", BARID_VERSION);
+	table_cell(t, "%.8s", role_build_id());
+	table_cell(t, "%llu", (unsigned long long)m->generation);
 	table_cell(t, "parses nothing from outside");
 	table_cell(t, "%s", "");
 	for (size_t i = 0; i < m->children_n; i++) {
 		struct child *c = &m->children[i];
+		if (c->state == CHILD_SPARE)
+			continue;
 		table_cell(t, "%s", c->kind->name);
 		table_cell(t, "%u", c->index);
 		table_cell(t, "%d", (int)c->pid);
-		table_cell(t, "%s", child_state_name(c->state));
+		table_cell(t, "%s", c->draining ? "draining" : child_state_name(c->state));
 		table_cell(t, "%u", c->restarts);
+		table_cell(t, "%s", c->version);
+		table_cell(t, "%.8s", c->build);
+		table_cell(t, "%llu", (unsigned long long)c->generation);
 		table_cell(t, "%s", c->sandbox);
 		table_cell(t, "%s", c->note);
 	}
@@ -167,15 +176,20 @@ static void counters(struct master *m, struct ipc_packet *p)
 	struct count *c = xcalloc(1, sizeof *c);
 	c->request = p;
 	c->arena = ARENA_INIT(MIB(1));
-	c->open = m->children_n;
+	c->open = 1; /* ours, until all are asked */
 	struct ipc_question q = {
 		.type = IPC_STATS, .msg = &nothing, .want = IPC_STATS_REPLY, .deadline_ms = 2000};
 	for (size_t i = 0; i < m->children_n; i++) {
+		if (m->children[i].state == CHILD_SPARE)
+			continue;
 		struct count_ask *one = xcalloc(1, sizeof *one);
 		one->ask.done = counted;
 		one->count = c;
+		c->open++;
 		ipc_ask(m->children[i].control, &q, &one->ask);
 	}
+	if (--c->open == 0)
+		reply_counters(c);
 }
 
 static void reply_done(struct ipc_packet *p)
@@ -215,6 +229,25 @@ static void debug(struct master *m, struct ipc_packet *p, const struct msg_admin
 		reply_fail(p, FAIL_SYNTAX,
 			   "Usage: debug clock MICROSECONDS | debug crash-point ROLE NAME");
 	}
+}
+
+/* upgrade EXECUTABLE LIBEXEC | upgrade status */
+static void upgrade(struct master *m, struct ipc_packet *p, const struct msg_admin *a)
+{
+	char exe[4000], libexec[4000];
+	if (a->args_n == 2 && str_eq(a->args[1].s, STR("status"))) {
+		upgrade_status(m, p);
+		ipc_packet_free(p);
+		return;
+	}
+	if (a->args_n != 3 || a->args[1].s.n >= sizeof exe || a->args[2].s.n >= sizeof libexec) {
+		reply_fail(p, FAIL_SYNTAX, "Usage: barid upgrade");
+		ipc_packet_free(p);
+		return;
+	}
+	(void)snprintf(exe, sizeof exe, "%.*s", STR_ARG(a->args[1].s));
+	(void)snprintf(libexec, sizeof libexec, "%.*s", STR_ARG(a->args[2].s));
+	upgrade_begin(m, p, exe, libexec);
 }
 
 /* What somebody else than the operator may ask: the roles look at the scope themselves. */
@@ -328,6 +361,10 @@ static void carry_out(struct master *m, struct ipc_packet *p, const struct msg_a
 		admin_log(m, p, a);
 		return;
 	}
+	if (str_eq(verb, STR("upgrade"))) {
+		upgrade(m, p, a);
+		return;
+	}
 	if (str_eq(verb, STR("reload"))) {
 		reload_begin(m, p);
 		return;
@@ -388,7 +425,18 @@ int admin_open(struct master *m, struct fail *why)
 	(void)umask(before);
 	if (r < 0 || listen(fd, 64) < 0)
 		return fail_errno(why, FAIL_IO, "cannot bind the control socket");
-	m->admin_socket = (struct loop_io){.fd = -1, .ready = admin_accept};
-	loop_add(m->loop, &m->admin_socket, TAKE_FD(fd), EPOLLIN);
+	admin_serve(m, TAKE_FD(fd));
 	return 0;
+}
+
+void admin_serve(struct master *m, int fd)
+{
+	m->admin_socket = (struct loop_io){.fd = -1, .ready = admin_accept};
+	m->admin_fd = fd;
+	loop_add(m->loop, &m->admin_socket, fd, EPOLLIN);
+}
+
+void admin_listen(struct master *m, bool on)
+{
+	loop_want(m->loop, &m->admin_socket, on ? EPOLLIN : 0);
 }

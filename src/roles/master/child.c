@@ -31,7 +31,7 @@
 
 const char *child_state_name(enum child_state s)
 {
-	static const char *const names[] = {"down", "starting", "ready", "ended"};
+	static const char *const names[] = {"down", "starting", "ready", "ended", "spare"};
 	return names[s];
 }
 
@@ -56,7 +56,10 @@ static void find_user(struct child *c)
 static void hello(struct child *c, struct ipc_packet *p)
 {
 	struct msg_hello m;
-	if (msg_hello_read(p, &m) == 0 && str_eq(m.build_id, str_c(role_build_id()))) {
+	if (msg_hello_read(p, &m) == 0 && str_eq(m.build_id, str_c(role_build_id())) &&
+	    str_eq(m.schema, str_c(role_schema()))) {
+		(void)snprintf(c->build, sizeof c->build, "%.*s", STR_ARG(m.build_id));
+		(void)snprintf(c->version, sizeof c->version, "%.*s", STR_ARG(m.version));
 		wire_child(c);
 		return;
 	}
@@ -143,7 +146,7 @@ static const struct ipc_channel_ops control_ops = {.message = control_message};
 int child_open(struct child *c, struct fail *why)
 {
 	char path[4096];
-	int n = snprintf(path, sizeof path, "%s/barid-%s", c->master->o->libexec, c->kind->name);
+	int n = snprintf(path, sizeof path, "%s/barid-%s", c->master->libexec, c->kind->name);
 	CHECK(n > 0 && (size_t)n < sizeof path);
 	AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
 	/* Away from 3, where the child's control socket goes. */
@@ -193,7 +196,8 @@ static void ended(struct loop_io *io, uint32_t events)
 	loop_remove(m->loop, io);
 	(void)close(c->pidfd);
 	c->pidfd = -1;
-	log_event(m->stopping ? LOG_INFO : LOG_ERROR, "role.ended", log_c("role", c->kind->name),
+	bool meant = m->stopping || c->replacing || c->draining;
+	log_event(meant ? LOG_INFO : LOG_ERROR, "role.ended", log_c("role", c->kind->name),
 		  log_u64("index", c->index), log_u64("pid", (uint64_t)c->pid),
 		  log_c("by", end.by_signal ? "signal" : "exit"),
 		  log_u64("code", (uint64_t)end.code));
@@ -206,11 +210,23 @@ static void ended(struct loop_io *io, uint32_t events)
 		return;
 	}
 	c->state = CHILD_DOWN;
+	if (c->draining) {
+		c->draining = false;
+		c->state = CHILD_SPARE;
+		rolling_child_ended(c);
+		return;
+	}
+	if (c->replacing) {
+		c->replacing = false;
+		child_spawn(c);
+		return;
+	}
 	if (!end.by_signal && end.code == ROLE_EXIT_FORMAT && !m->said_ready) {
 		master_give_up(c);
 		return;
 	}
 	c->restarts++;
+	rolling_child_ended(c);
 	notify_child(c);
 	unsigned ms = restart_delay_ms(c, &end);
 	if (ms == 0) {
@@ -286,10 +302,32 @@ void child_spawn(struct child *c)
 		return;
 	}
 	c->other_build = false;
+	c->generation = c->master->generation;
 	c->state = CHILD_STARTING;
 	c->spawned = clock_mono();
 	c->wired = false;
 	c->ended.ready = ended;
 	loop_add(c->master->loop, &c->ended, c->pidfd, EPOLLIN);
 	ipc_channel_attach(c->control, control);
+}
+
+/* A process of the last generation: it lives, or has ended while nobody looked. */
+void child_adopt(struct child *c, pid_t pid, int control, const struct ipc_numbers *n)
+{
+	struct fail why = FAIL_INIT;
+	c->master_pid = getpid();
+	c->pid = pid;
+	c->spawned = clock_mono();
+	if (proc_pidfd(pid, &c->pidfd, &why) < 0) {
+		log_event(LOG_ERROR, "role.lost", log_c("role", c->kind->name), log_fail(&why));
+		(void)close(control);
+		c->pid = 0;
+		child_spawn(c);
+		return;
+	}
+	c->state = CHILD_READY;
+	c->wired = true;
+	c->ended.ready = ended;
+	loop_add(c->master->loop, &c->ended, c->pidfd, EPOLLIN);
+	ipc_channel_adopt(c->control, control, n);
 }

@@ -6,12 +6,12 @@
  */
 #include "base/check.h"
 #include "roles/master/internal.h"
+#include "roles/role/role.h"
 #include "sys/log.h"
 #include "sys/rand.h"
 #include <string.h>
 
 #define TICKETS_MS INT64_C(43200000) /* 12 h: a key makes tickets, and is good for 12 h more */
-#define SLOTS	   2u		     /* per edge: a successor may start before it has ended */
 
 static bool is_edge(const struct child *c)
 {
@@ -41,7 +41,8 @@ int edges_begin(struct master *m, struct fail *why)
 	rand_bytes(m->tickets, sizeof m->tickets);
 	m->tickets_due.fire = rotate;
 	loop_timer_in(m->loop, &m->tickets_due, TICKETS_MS);
-	return board_new((unsigned)m->conf->edge_workers * SLOTS, &m->board_fd, &m->board, why);
+	return board_new((unsigned)m->conf->edge_workers * ROLE_EDGE_GENERATIONS, &m->board_fd,
+			 &m->board, why);
 }
 
 void edges_give(struct child *c)

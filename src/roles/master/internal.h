@@ -18,9 +18,16 @@
 #include "runtime/services.h"
 #include "sys/log.h"
 #include "sys/systemd.h"
+#include <string.h>
 #include <sys/types.h>
 
-enum child_state { CHILD_DOWN, CHILD_STARTING, CHILD_READY, CHILD_ENDED };
+enum child_state {
+	CHILD_DOWN,
+	CHILD_STARTING,
+	CHILD_READY,
+	CHILD_ENDED,
+	CHILD_SPARE /* a place for an edge of another generation, empty */
+};
 
 struct role_kind {
 	const char *name;
@@ -52,6 +59,10 @@ struct child {
 	char sandbox[200];
 	char note[360]; /* why it is not ready, in its own words; "" when it is */
 	unsigned restarts;
+	uint64_t generation; /* of the process */
+	char build[80], version[40];
+	bool replacing; /* it was told to end, and one of this generation follows */
+	bool draining;	/* an edge whose successor serves: when it ends, nobody follows */
 	struct mono_ns spawned;
 	unsigned recent; /* ends in the last minute */
 	struct mono_ns recent_since;
@@ -94,10 +105,16 @@ struct master {
 	uint64_t revision;	 /* counts the configurations, from 1 */
 	struct wall_us since;	 /* when it began to count */
 	struct certificates certificates;
-	struct reload *reload; /* under way; or NULL */
-	bool reload_again;     /* SIGHUP came meanwhile */
+	uint64_t generation;	 /* upgrades since the start, from 1 */
+	struct upgrade *upgrade; /* to the next generation, under way; or NULL */
+	struct rolling *rolling; /* from the last generation to this one, under way; or NULL */
+	char refused[400];	 /* why the last upgrade was; "" */
+	char libexec[4000];	 /* folder of the role executables of this generation */
+	struct reload *reload;	 /* under way; or NULL */
+	bool reload_again;	 /* SIGHUP came meanwhile */
 	struct loop_io signals;
 	struct loop_io admin_socket;
+	int admin_fd; /* the same, also when it is not served */
 	struct systemd systemd;
 	struct loop_timer watchdog;
 	struct board *board; /* of the edges */
@@ -113,7 +130,13 @@ struct master {
 	struct wall_us started;
 };
 
+static inline bool child_is(const struct child *c, const char *role)
+{
+	return strcmp(c->kind->name, role) == 0;
+}
+
 /* child.c */
+void child_adopt(struct child *c, pid_t pid, int control, const struct ipc_numbers *n);
 MUST_CHECK int child_open(struct child *c, struct fail *why); /* find its executable and user */
 void child_spawn(struct child *c);
 const char *child_state_name(enum child_state s);
@@ -203,11 +226,32 @@ void ports_reply(struct master *m, struct ipc_packet *request);
 
 /* admin.c: the control socket */
 MUST_CHECK int admin_open(struct master *m, struct fail *why);
+void admin_serve(struct master *m, int fd);   /* takes the listening socket over */
+void admin_listen(struct master *m, bool on); /* who comes while it is off waits */
+
+/* upgrade.c: to the next generation */
+/* `barid upgrade`; answers and frees request (NULL: SIGUSR2, the executable that we were). */
+void upgrade_begin(struct master *m, struct ipc_packet *request, const char *exe,
+		   const char *libexec);
+void upgrade_status(struct master *m, struct ipc_packet *request);
+/* The roles have ended for it: go on as the new program, or return. */
+void upgrade_finish(struct master *m);
+
+/* rolling.c: the roles of the last generation are replaced, one at a time */
+void rolling_begin(struct master *m);
+void rolling_child_ready(struct child *c);
+void rolling_child_ended(struct child *c);
+struct child *master_edge(struct master *m); /* the one that serves */
 
 /* tool.c: a connection for a command to the role that owns the data. Answers and frees p. */
 void tool_open(struct master *m, struct ipc_packet *p);
 
 /* master.c */
+struct master *master_new(const struct master_options *o);
+int master_serve(struct master *m); /* until the end */
+MUST_CHECK int master_make_children(struct master *m, struct fail *why);
+void master_watch_signals(struct master *m);
+size_t master_processes(const struct master *m); /* places that are in use */
 struct child *master_child(struct master *m, const char *role, unsigned index);
 void master_child_ready(struct child *c);
 void master_child_ended(struct child *c);

@@ -55,6 +55,21 @@ static unsigned count_of(const struct conf *c, const struct role_kind *k)
 	return 1;
 }
 
+size_t master_processes(const struct master *m)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < m->children_n; i++)
+		n += m->children[i].state != CHILD_SPARE;
+	return n;
+}
+
+/* Edges of several generations may live side by side. */
+static unsigned places_of(const struct conf *c, const struct role_kind *k)
+{
+	bool edge = strcmp(k->name, "edge") == 0;
+	return count_of(c, k) * (edge ? ROLE_EDGE_GENERATIONS : 1);
+}
+
 struct child *master_child(struct master *m, const char *role, unsigned index)
 {
 	for (size_t i = 0; i < m->children_n; i++)
@@ -63,14 +78,14 @@ struct child *master_child(struct master *m, const char *role, unsigned index)
 	return NULL;
 }
 
-static int make_children(struct master *m, struct fail *why)
+int master_make_children(struct master *m, struct fail *why)
 {
 	for (size_t k = 0; k < role_kinds_n; k++)
-		m->children_n += count_of(m->conf, &role_kinds[k]);
+		m->children_n += places_of(m->conf, &role_kinds[k]);
 	m->children = xcalloc(m->children_n, sizeof *m->children);
 	size_t at = 0;
 	for (size_t k = 0; k < role_kinds_n; k++)
-		for (unsigned i = 0; i < count_of(m->conf, &role_kinds[k]); i++) {
+		for (unsigned i = 0; i < places_of(m->conf, &role_kinds[k]); i++) {
 			struct child *c = &m->children[at++];
 			*c = (struct child){.master = m,
 					    .kind = &role_kinds[k],
@@ -78,6 +93,8 @@ static int make_children(struct master *m, struct fail *why)
 					    .pidfd = -1,
 					    .exe_fd = -1};
 			c->ended.fd = -1;
+			if (i >= count_of(m->conf, &role_kinds[k]))
+				c->state = CHILD_SPARE;
 			int r = child_open(c, why);
 			if (r < 0)
 				return r;
@@ -91,8 +108,9 @@ static int make_children(struct master *m, struct fail *why)
 void master_child_ready(struct child *c)
 {
 	struct master *m = c->master;
+	rolling_child_ready(c);
 	for (size_t i = 0; i < m->children_n; i++)
-		if (m->children[i].state != CHILD_READY)
+		if (m->children[i].state != CHILD_READY && m->children[i].state != CHILD_SPARE)
 			return;
 	notify_child(c);
 	if (m->said_ready)
@@ -100,7 +118,7 @@ void master_child_ready(struct child *c)
 	m->said_ready = true;
 	log_event(LOG_INFO, "master.ready",
 		  log_u64("ms", (uint64_t)(clock_wall().v - m->started.v) / 1000),
-		  log_u64("roles", m->children_n));
+		  log_u64("roles", master_processes(m)));
 	notify_ready(m);
 	if (m->o->say_ready) {
 		(void)puts("ready");
@@ -112,7 +130,7 @@ static bool stage_is_over(const struct master *m)
 {
 	for (size_t i = 0; i < m->children_n; i++)
 		if (m->children[i].kind->stop_stage == m->stop_stage &&
-		    m->children[i].state != CHILD_ENDED)
+		    m->children[i].state != CHILD_ENDED && m->children[i].state != CHILD_SPARE)
 			return false;
 	return true;
 }
@@ -124,7 +142,7 @@ static void tell_stage(struct master *m)
 		struct child *c = &m->children[i];
 		if (c->kind->stop_stage != m->stop_stage)
 			continue;
-		if (c->state != CHILD_ENDED)
+		if (c->state != CHILD_ENDED && c->state != CHILD_SPARE)
 			(void)ipc_send(c->control, (struct trace_id){0}, IPC_STOP, &stop);
 	}
 	loop_timer_in(m->loop, &m->stop_deadline, STAGE_MS);
@@ -166,9 +184,11 @@ static void stop(struct master *m)
 		return;
 	m->stopping = true;
 	log_event(LOG_INFO, "master.stop");
-	notify_stopping(m);
+	if (!m->upgrade)
+		notify_stopping(m);
 	loop_remove(m->loop, &m->admin_socket);
 	for (size_t i = 0; i < m->children_n; i++) { /* nobody starts any more */
+		m->children[i].replacing = false;
 		loop_timer_clear(m->loop, &m->children[i].restart);
 		if (m->children[i].state == CHILD_DOWN)
 			m->children[i].state = CHILD_ENDED;
@@ -196,12 +216,14 @@ static void on_signal(struct loop_io *io, uint32_t events)
 			reload_begin(m, NULL);
 		else if (info.ssi_signo == SIGUSR1)
 			logfile_rotate(m, NULL);
+		else if (info.ssi_signo == SIGUSR2)
+			upgrade_begin(m, NULL, NULL, m->libexec);
 		else
 			stop(m);
 	}
 }
 
-static void watch_signals(struct master *m)
+void master_watch_signals(struct master *m)
 {
 	sigset_t set;
 	sigemptyset(&set);
@@ -209,6 +231,7 @@ static void watch_signals(struct master *m)
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGHUP);
 	sigaddset(&set, SIGUSR1);
+	sigaddset(&set, SIGUSR2);
 	CHECK(sigprocmask(SIG_BLOCK, &set, NULL) == 0);
 	int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	CHECK(fd >= 0);
@@ -224,7 +247,7 @@ static int open_everything(struct master *m, struct fail *why)
 	if (r == 0)
 		r = proc_limit(&limits, why);
 	if (r == 0)
-		r = make_children(m, why);
+		r = master_make_children(m, why);
 	if (r == 0)
 		notify_begin(m);
 	if (r == 0)
@@ -242,18 +265,34 @@ static int open_everything(struct master *m, struct fail *why)
 	return r;
 }
 
-int master_run(const struct master_options *o)
+struct master *master_new(const struct master_options *o)
 {
 	struct master *m = xcalloc(1, sizeof *m);
-	struct fail why = FAIL_INIT;
 	m->o = o;
 	m->state_fd = m->lock_fd = -1;
 	m->logfile.folder = m->logfile.fd = -1;
 	m->started = clock_wall();
 	m->systemd.notify_fd = -1;
 	m->conf_fd = -1;
+	m->generation = 1;
 	m->stop_deadline.fire = stage_took_too_long;
 	m->loop = loop_new();
+	(void)snprintf(m->libexec, sizeof m->libexec, "%s", o->libexec);
+	return m;
+}
+
+int master_serve(struct master *m)
+{
+	loop_run(m->loop);
+	upgrade_finish(m);
+	log_event(LOG_INFO, "master.ended");
+	return m->exit_status;
+}
+
+int master_run(const struct master_options *o)
+{
+	struct master *m = master_new(o);
+	struct fail why = FAIL_INIT;
 	rand_bytes(m->seal_key, sizeof m->seal_key);
 	conf_fill(o->conf);
 	m->conf = conf_freeze(o->conf);
@@ -265,14 +304,13 @@ int master_run(const struct master_options *o)
 		log_event(LOG_ERROR, "master.cannot-start", log_fail(&why));
 		return why.code == FAIL_UNSUPPORTED ? ROLE_EXIT_FORMAT : 1;
 	}
-	watch_signals(m);
+	master_watch_signals(m);
 	if (getuid() != 0)
 		log_event(LOG_WARN, "master.not-root",
 			  log_c("note", "all roles run as one user: their memory is separate, "
 					"their files are not"));
 	for (size_t i = 0; i < m->children_n; i++)
-		child_spawn(&m->children[i]);
-	loop_run(m->loop);
-	log_event(LOG_INFO, "master.ended");
-	return m->exit_status;
+		if (m->children[i].state != CHILD_SPARE)
+			child_spawn(&m->children[i]);
+	return master_serve(m);
 }

@@ -29,4 +29,15 @@ int master_run(const struct master_options *o);
 /* Name of the control socket below the state folder. */
 #define MASTER_SOCKET "control.sock"
 
+/*
+ * The same for the next generation: the process is the old master, in which the new program runs
+ * now; `fd` is what it left (handoff.h). `libexec` is borrowed.
+ */
+int master_adopt(int fd);
+/*
+ * Would that work? Prints what is known of this build, and "rolling" or "restart" (how the roles
+ * would be replaced), or says on standard error why not. Returns an exit status.
+ */
+int master_self_check(int fd, const char *libexec);
+
 #endif

@@ -21,7 +21,7 @@ static void feed(struct loop_timer *t)
 
 void notify_begin(struct master *m)
 {
-	systemd_notify(&m->systemd, "STATUS=Starting %zu processes.", m->children_n);
+	systemd_notify(&m->systemd, "STATUS=Starting %zu processes.", master_processes(m));
 	m->watchdog.fire = feed;
 	if (m->systemd.watchdog_us)
 		feed(&m->watchdog);
@@ -31,7 +31,7 @@ void notify_ready(struct master *m)
 {
 	systemd_notify(&m->systemd,
 		       "READY=1\nMAINPID=%d\nSTATUS=Serving: %zu processes, %zu listening sockets.",
-		       (int)getpid(), m->children_n, m->listeners.n);
+		       (int)getpid(), master_processes(m), m->listeners.n);
 }
 
 void notify_reloading(struct master *m)

@@ -80,7 +80,7 @@ static void write_row(struct master *m, const struct listener *l, struct table *
 	table_cell(t, "%s", d->what);
 	table_cell(t, "listen in [%s]%s", l->service,
 		   is_default(d, m->conf) ? ", the default" : "");
-	write_state(t, master_child(m, "edge", 0), l->fd);
+	write_state(t, master_edge(m), l->fd);
 	if (exposed)
 		(void)buf_addf(&t->message,
 			       "Warning: %s is meant for this machine, but %.*s can be reached "

@@ -97,7 +97,8 @@ static void tell_edges(struct master *m, const struct listener *l)
 	struct msg_listener msg = {
 		.service = str_c(l->service), .address = str_c(l->address), .socket = l->fd};
 	for (size_t i = 0; i < m->children_n; i++)
-		if (m->children[i].wired && strcmp(m->children[i].kind->name, "edge") == 0)
+		if (m->children[i].wired && !m->children[i].draining &&
+		    child_is(&m->children[i], "edge"))
 			(void)ipc_send(m->children[i].control, (struct trace_id){0}, IPC_LISTENER,
 				       &msg);
 }

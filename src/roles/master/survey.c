@@ -100,16 +100,19 @@ static void survey_reply(struct survey *s)
 	roles[0] = describe("master", 0, getpid());
 	roles[0].ready = true;
 	counter_each(own_counter, s);
+	size_t n = 1;
 	for (size_t i = 0; i < m->children_n; i++) {
 		const struct child *c = &m->children[i];
-		roles[i + 1] = describe(c->kind->name, c->index, c->pid);
-		roles[i + 1].ready = c->state == CHILD_READY;
-		roles[i + 1].restarts = c->restarts;
+		if (c->state == CHILD_SPARE)
+			continue;
+		roles[n] = describe(c->kind->name, c->index, c->pid);
+		roles[n].ready = c->state == CHILD_READY;
+		roles[n++].restarts = c->restarts;
 		take_counters(s, i);
 	}
 	(void)fstatvfs(m->state_fd, &disk);
 	struct msg_survey_reply reply = {.roles = roles,
-					 .roles_n = m->children_n + 1,
+					 .roles_n = n,
 					 .samples = s->samples.p,
 					 .samples_n = s->samples.n,
 					 .disk_free = (uint64_t)disk.f_bavail * disk.f_frsize,

@@ -538,7 +538,12 @@ static void stop(struct role *role)
 }
 
 static const char *const peers[] = {"edge", "dir", "scan", "queue", NULL};
+static const struct role_format formats[] = {
+	{"state", "mta", smtp_session_version},
+	{0},
+};
 static const struct role_ops ops = {.name = "mta",
+				    .formats = formats,
 				    .sandbox_flags = SANDBOX_THREADS,
 				    .peers = peers,
 				    .prepare = prepare,

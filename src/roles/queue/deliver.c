@@ -19,6 +19,7 @@ COUNTER(deliveries_failed, "queue.delivery-failed", "deliveries that a user proc
 
 struct lane_state {
 	unsigned in_flight;
+	bool held; /* its user process is about to be replaced */
 	struct loop_task wake;
 	_Atomic bool wake_posted;
 };
@@ -114,7 +115,7 @@ static void hand_out(unsigned lane, const struct spool_delivery *m, const struct
 static void hand_out_due(unsigned lane)
 {
 	struct fail why = FAIL_INIT;
-	while (lanes[lane].in_flight < IN_FLIGHT_MAX &&
+	while (!lanes[lane].held && lanes[lane].in_flight < IN_FLIGHT_MAX &&
 	       ipc_channel_is_up(role_peer(queue.role, "user", lane))) {
 		AUTO(spool_batch) struct spool_batch b = SPOOL_BATCH_INIT;
 		if (spool_take(queue.spool, lane,
@@ -277,8 +278,21 @@ void deliver_init(void)
 		lanes[i].wake.run = woken;
 }
 
+void deliver_lane_hold(unsigned lane, bool hold)
+{
+	lanes[lane].held = hold;
+	if (!hold)
+		deliver_wake(lane);
+}
+
+bool deliver_lane_quiet(unsigned lane)
+{
+	return lanes[lane].in_flight == 0;
+}
+
 void deliver_lane_up(unsigned lane)
 {
+	lanes[lane].held = false;
 	offer_old_receipts(lane);
 	hand_out_due(lane);
 }

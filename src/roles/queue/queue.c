@@ -9,6 +9,7 @@
 #include "roles/queue/queue.h"
 #include "base/check.h"
 #include "roles/role/migrating.h"
+#include "roles/role/session_protocol.h"
 #include "roles/role/task.h"
 #include "service/dir/dir.h"
 #include "sys/clock.h"
@@ -438,6 +439,23 @@ static void peer_down(struct role *role, struct ipc_channel *peer)
 		drop_open();
 }
 
+static void hold(struct role *role, struct ipc_channel *peer, unsigned how)
+{
+	(void)role;
+	if (how == HOLD_BODIES)
+		return;
+	ipc_channel_hold(peer, how == HOLD_ALL);
+	if (strcmp(ipc_channel_name(peer), "user") == 0)
+		deliver_lane_hold(ipc_channel_index(peer), how == HOLD_ALL);
+}
+
+static bool is_held(struct role *role, struct ipc_channel *peer, unsigned how)
+{
+	(void)role;
+	return how != HOLD_ALL || strcmp(ipc_channel_name(peer), "user") != 0 ||
+	       deliver_lane_quiet(ipc_channel_index(peer));
+}
+
 static void admin(struct role *role, struct ipc_packet *p)
 {
 	role_task(role, queue.pool, p, queue_admin);
@@ -458,7 +476,12 @@ static void stop(struct role *role)
 
 static const char *const peers[] = {"mta", "user", "dir", "scan", NULL};
 static const struct sandbox_path paths[] = {{"spool", SANDBOX_WRITE}, {"blob", SANDBOX_WRITE}};
+static const struct role_format formats[] = {
+	{"format", "spool", spool_format},
+	{0},
+};
 static const struct role_ops ops = {.name = "queue",
+				    .formats = formats,
 				    .sandbox_flags = SANDBOX_FILES | SANDBOX_THREADS,
 				    .peers = peers,
 				    .paths = paths,
@@ -470,6 +493,8 @@ static const struct role_ops ops = {.name = "queue",
 				    .peer_down = peer_down,
 				    .admin = admin,
 				    .stats = stats,
+				    .hold = hold,
+				    .held = is_held,
 				    .tool = tool_ask,
 				    .tool_end = tool_end,
 				    .stop = stop};

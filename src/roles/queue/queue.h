@@ -24,6 +24,9 @@ extern struct queue queue;
 void deliver_init(void);
 void deliver_wake(unsigned lane);
 void deliver_lane_up(unsigned lane);
+/* Begin no more deliveries there for now; is none under way? */
+void deliver_lane_hold(unsigned lane, bool hold);
+bool deliver_lane_quiet(unsigned lane);
 void deliver_lane_down(unsigned lane);
 /* Deliveries that are finished on disk: tell the store that it may forget their receipts. Any
  * thread. */

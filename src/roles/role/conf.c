@@ -46,6 +46,7 @@ int role_conf_begin(struct role *role, const struct conf *first, struct fail *wh
 	role->partitions = (unsigned)first->store_partitions;
 	role->user_workers = (unsigned)first->user_workers;
 	role->edge_workers = (unsigned)first->edge_workers;
+	role->edge_places = role->edge_workers * ROLE_EDGE_GENERATIONS;
 	take_log_level(first);
 	return 0;
 }
@@ -66,7 +67,7 @@ static void forget(struct role *role)
 
 static void reply_prepared(struct ipc_packet *p, struct str notes)
 {
-	struct msg_note list[NOTES_MAX];
+	struct msg_remark list[NOTES_MAX];
 	size_t n = 0;
 	struct str line;
 	while (n < NOTES_MAX && str_cut(&notes, '\n', &line))

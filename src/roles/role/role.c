@@ -24,6 +24,11 @@ const char *role_build_id(void)
 	return BARID_BUILD_ID;
 }
 
+const char *role_schema(void)
+{
+	return IPC_SCHEMA;
+}
+
 /* --- peers
  * ------------------------------------------------------------------------------------------ */
 
@@ -61,7 +66,7 @@ static unsigned count_of(const struct role *role, const char *name)
 	if (strcmp(name, "user") == 0)
 		return role->user_workers;
 	if (strcmp(name, "edge") == 0)
-		return role->edge_workers;
+		return role->edge_places;
 	return strcmp(name, "scan") == 0 ? (unsigned)role->conf->scan_workers : 1;
 }
 
@@ -389,6 +394,10 @@ static void control_message(struct ipc_channel *ch, struct ipc_packet *p)
 		role->ops->admin(role, p);
 		return;
 	}
+	if (type == IPC_STANDBY) {
+		role_hold(role, p);
+		return;
+	}
 	if (type == IPC_CONFIGURE)
 		configure(role, p);
 	else if (type == IPC_CHANNEL)
@@ -435,10 +444,21 @@ static bool is_socket(int fd)
 	return fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode);
 }
 
+/* What an upgrade has to know before it begins. */
+static int print_about(const struct role_ops *ops)
+{
+	(void)printf("build %s\nschema %s\n", role_build_id(), role_schema());
+	for (const struct role_format *f = ops->formats; f && f->kind; f++)
+		(void)printf("%s %s %u\n", f->kind, f->name, f->number());
+	return fflush(stdout) == 0 ? 0 : 1;
+}
+
 int role_main(int argc, char **argv, const struct role_ops *ops)
 {
 	static struct role role;
 	uint32_t index = 0, parent = 0;
+	if (argc == 2 && strcmp(argv[1], "--about") == 0)
+		return print_about(ops);
 	if (argc != 3 || !num_parse_u32(str_c(argv[1]), &index) ||
 	    !num_parse_u32(str_c(argv[2]), &parent) || !is_socket(ROLE_CONTROL_FD)) {
 		(void)fprintf(stderr, "barid-%s is started by `barid serve`, not by hand.\n",
@@ -463,6 +483,8 @@ int role_main(int argc, char **argv, const struct role_ops *ops)
 	role.control = ipc_channel_new(role.loop, "master", 0, &control_ops, &role);
 	ipc_channel_attach(role.control, ROLE_CONTROL_FD);
 	struct msg_hello hello = {.build_id = str_c(role_build_id()),
+				  .version = STR(BARID_VERSION),
+				  .schema = str_c(role_schema()),
 				  .role = str_c(ops->name),
 				  .index = (uint16_t)index};
 	(void)ipc_send(role.control, (struct trace_id){0}, IPC_HELLO, &hello);

@@ -30,11 +30,19 @@
 struct role;
 struct role_tool;
 
+/* A version of something that this role keeps or hands on, for upgrades: "format spool 3". */
+struct role_format {
+	const char *kind; /* "format": on disk; "state": of sealed sessions */
+	const char *name;
+	unsigned (*number)(void);
+};
+
 struct role_ops {
 	const char *name;
-	unsigned sandbox_flags;		  /* SANDBOX_* */
-	const char *const *peers;	  /* names of the roles it talks to, NULL-ended */
-	const struct sandbox_path *paths; /* below the state folder */
+	const struct role_format *formats; /* ended by a NULL kind; NULL: none */
+	unsigned sandbox_flags;		   /* SANDBOX_* */
+	const char *const *peers;	   /* names of the roles it talks to, NULL-ended */
+	const struct sandbox_path *paths;  /* below the state folder */
 	size_t n_paths;
 	MUST_CHECK int (*open)(struct role *role, struct fail *why);
 	/* A request or notice of a peer; the callee owns p. */
@@ -61,6 +69,12 @@ struct role_ops {
 	void (*stats)(struct role *role);
 	/* Management commands of this role; answers p itself, later if it likes, and owns it. */
 	void (*admin)(struct role *role, struct ipc_packet *p);
+	/*
+	 * The peer is about to be replaced (enum hold_how): hold, then `held` until it says yes.
+	 * NULL: what is asked of it waits, and what was asked is waited for.
+	 */
+	void (*hold)(struct role *role, struct ipc_channel *peer, unsigned how);
+	bool (*held)(struct role *role, struct ipc_channel *peer, unsigned how);
 	/* A successor takes over; ends by role_end when the last client has left. NULL = as stop.
 	 */
 	void (*drain)(struct role *role, uint32_t grace_ms, uint32_t deadline_ms);
@@ -97,6 +111,7 @@ struct role {
 	uint64_t next_revision;
 	unsigned partitions, user_workers,
 		edge_workers; /* of conf: they do not change while the server runs */
+	unsigned edge_places; /* numbers of edges, most of them empty: index < edge_places */
 	bool has_seal_key;
 	unsigned char seal_key[SEAL_KEY_SIZE];
 	struct ipc_channel *control;
@@ -158,7 +173,12 @@ void role_log_to(const struct conf *c, int fd);
  * caller's. */
 void role_log_message(struct role *role, struct ipc_packet *p);
 
-/* The id of this build: master and roles of two builds never talk. */
+/* The id of this build. A role that master starts must be of master's own. */
 const char *role_build_id(void);
+const char *role_schema(void); /* the digest of what roles say to each other */
+
+/* Generations of edges that may live side by side: those that serve, and those that their clients
+ * leave one by one after upgrades. Each has places for all edge_workers. */
+#define ROLE_EDGE_GENERATIONS 3u
 
 #endif

@@ -12,4 +12,7 @@ MUST_CHECK int role_conf_read(int fd, const struct conf **ret, struct fail *why)
 /* prepare, commit, forget. */
 void role_conf_message(struct role *role, struct ipc_packet *p);
 
+/* hold.c */
+void role_hold(struct role *role, struct ipc_packet *p); /* owns p */
+
 #endif

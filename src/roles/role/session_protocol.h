@@ -38,6 +38,13 @@ enum {
 	DONE_STATELESS = 1u << 3, /* the state is too large to be kept: the session cannot move */
 };
 
+/* standby.how: a role is about to be replaced, and its peers pause for a moment. */
+enum hold_how {
+	HOLD_RELEASE, /* go on */
+	HOLD_BODIES,  /* nothing waits yet; answered when no large body is on its way */
+	HOLD_ALL,     /* begin nothing new with it; answered when what was begun is finished */
+};
+
 /* Text up to here travels in session_done itself; what is longer goes before, in session_out. */
 #define DONE_OUT_MAX  (24u * 1024)
 #define OUT_PIECE_MAX (56u * 1024)

@@ -326,7 +326,13 @@ static void stop(struct role *role)
 
 static const char *const peers[] = {"edge", "queue", "dir", "scan", NULL};
 static const struct sandbox_path paths[] = {{"store", SANDBOX_WRITE}, {"blob", SANDBOX_WRITE}};
+static const struct role_format formats[] = {
+	{"format", "store", store_format},
+	{"state", "user", imap_session_version},
+	{0},
+};
 static const struct role_ops ops = {.name = "user",
+				    .formats = formats,
 				    .sandbox_flags = SANDBOX_FILES | SANDBOX_THREADS,
 				    .peers = peers,
 				    .paths = paths,

@@ -75,6 +75,7 @@ struct ipc_channel {
 	uint32_t unacked;   /* messages whose credit is out */
 	uint32_t to_credit; /* finished messages that the peer does not know of */
 	bool flush_posted;
+	bool held;
 };
 
 static void channel_ref(struct ipc_channel *ch)
@@ -135,7 +136,7 @@ static bool drain(struct ipc_channel *ch, struct list *queue)
 {
 	while (!list_empty(queue)) {
 		struct outgoing *o = CONTAINER_OF(queue->next, struct outgoing, link);
-		if (o->takes_credit && ch->unacked >= IPC_WINDOW)
+		if (o->takes_credit && (ch->unacked >= IPC_WINDOW || ch->held))
 			return true;
 		int r = send_now(ch, &o->head, buf_str(&o->body), o->fds, o->nfds);
 		if (r == -FAIL_BUSY ||
@@ -230,8 +231,8 @@ static int submit(struct ipc_channel *ch, struct ipc_head *head, struct ipc_out 
 	if (ch->fd < 0 && !question)
 		return -FAIL_PEER;
 	struct list *queue = takes_credit ? &ch->questions : &ch->urgent;
-	bool may_send =
-		ch->fd >= 0 && list_empty(queue) && (!takes_credit || ch->unacked < IPC_WINDOW);
+	bool may_send = ch->fd >= 0 && list_empty(queue) &&
+			(!takes_credit || (ch->unacked < IPC_WINDOW && !ch->held));
 	if (may_send) {
 		int r = send_now(ch, head, buf_str(&out->body), out->fds, out->nfds);
 		if (r == 0) {
@@ -660,6 +661,7 @@ void ipc_channel_attach(struct ipc_channel *ch, int fd)
 	loop_add(ch->loop, &ch->io, fd, EPOLLIN);
 	pthread_mutex_lock(&ch->lock);
 	ch->fd = fd;
+	ch->held = false;
 	pthread_mutex_unlock(&ch->lock);
 	if (ch->ops->up)
 		ch->ops->up(ch);
@@ -679,9 +681,68 @@ bool ipc_channel_is_up(struct ipc_channel *ch)
 unsigned ipc_channel_load(struct ipc_channel *ch)
 {
 	pthread_mutex_lock(&ch->lock);
-	unsigned load = ch->unacked + (unsigned)ch->pending.n + (unsigned)ch->queued;
+	unsigned load = ch->unacked + (unsigned)ch->pending.n + (unsigned)ch->queued +
+			(ch->held ? 100000u : 0);
 	pthread_mutex_unlock(&ch->lock);
 	return load;
+}
+
+void ipc_channel_hold(struct ipc_channel *ch, bool hold)
+{
+	pthread_mutex_lock(&ch->lock);
+	ch->held = hold;
+	if (!hold)
+		flush(ch);
+	pthread_mutex_unlock(&ch->lock);
+}
+
+bool ipc_channel_quiet(struct ipc_channel *ch)
+{
+	bool quiet = true;
+	pthread_mutex_lock(&ch->lock);
+	MAP_EACH (&ch->pending, i) {
+		const struct ipc_pending *w = ch->pending.slots[i].value;
+		quiet = quiet && !w->sent;
+	}
+	quiet = quiet && list_empty(&ch->urgent);
+	pthread_mutex_unlock(&ch->lock);
+	return quiet;
+}
+
+bool ipc_channel_idle(struct ipc_channel *ch)
+{
+	pthread_mutex_lock(&ch->lock);
+	bool idle = ch->pending.n == 0 && ch->queued == 0;
+	pthread_mutex_unlock(&ch->lock);
+	return idle;
+}
+
+int ipc_channel_fd(struct ipc_channel *ch)
+{
+	pthread_mutex_lock(&ch->lock);
+	int fd = ch->fd;
+	pthread_mutex_unlock(&ch->lock);
+	return fd;
+}
+
+struct ipc_numbers ipc_channel_numbers(struct ipc_channel *ch)
+{
+	pthread_mutex_lock(&ch->lock);
+	struct ipc_numbers n = {.unacked = ch->unacked,
+				.to_credit = ch->to_credit,
+				.next_request = ch->next_request};
+	pthread_mutex_unlock(&ch->lock);
+	return n;
+}
+
+void ipc_channel_adopt(struct ipc_channel *ch, int fd, const struct ipc_numbers *n)
+{
+	ipc_channel_attach(ch, fd);
+	pthread_mutex_lock(&ch->lock);
+	ch->unacked = n->unacked;
+	ch->to_credit = n->to_credit;
+	ch->next_request = n->next_request;
+	pthread_mutex_unlock(&ch->lock);
 }
 
 void *ipc_channel_context(const struct ipc_channel *ch)

@@ -48,6 +48,25 @@ struct loop *ipc_channel_loop(const struct ipc_channel *ch);
 /* Messages sent or waiting whose credit the peer has not given back: how busy it is. */
 unsigned ipc_channel_load(struct ipc_channel *ch);
 
+/*
+ * Held: requests and notices wait in the queue, replies go out. Until it is released, or the next
+ * socket is attached. Quiet: nothing that was sent is unanswered. Any thread.
+ */
+void ipc_channel_hold(struct ipc_channel *ch, bool hold);
+bool ipc_channel_quiet(struct ipc_channel *ch);
+
+/*
+ * Going over to another program image with the sockets open: what the peer takes for granted. Only
+ * while ipc_channel_idle: no question is out, nothing waits to be sent.
+ */
+struct ipc_numbers {
+	uint32_t unacked, to_credit, next_request;
+};
+bool ipc_channel_idle(struct ipc_channel *ch);
+int ipc_channel_fd(struct ipc_channel *ch); /* stays the channel's; -1 = down */
+struct ipc_numbers ipc_channel_numbers(struct ipc_channel *ch);
+void ipc_channel_adopt(struct ipc_channel *ch, int fd, const struct ipc_numbers *n);
+
 /* Send a notice. `msg` is the struct msg_* of `type`; descriptors in it stay the caller's. */
 int ipc_send(struct ipc_channel *ch, struct trace_id trace, enum ipc_type type, const void *msg);
 /* The same, but waits while the queue is full. Not on the loop. */

@@ -72,6 +72,8 @@ struct dir_config {
 
 /* Good values for everything but path and fs. */
 struct dir_config dir_config_default(void);
+/* The newest format of vmail.db that this build knows. */
+unsigned dir_format(void);
 
 /* Opens and migrates. FAIL_UNSUPPORTED: the file is newer than this program, or not a directory. */
 MUST_CHECK int dir_open(const struct dir_config *c, struct dir **ret, struct fail *why);

@@ -191,6 +191,11 @@ static const struct db_migration steps[] = {
 	{"mail of deleted accounts", mail_gone_sql},
 };
 
+unsigned dir_format(void)
+{
+	return ARRAY_LEN(steps);
+}
+
 int dir_schema(struct db *db, struct fail *why)
 {
 	return db_migrate(db, APPLICATION_ID, steps, ARRAY_LEN(steps), why);

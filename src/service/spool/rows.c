@@ -56,6 +56,11 @@ static int read_epoch(struct db *db, uint8_t epoch[SPOOL_EPOCH_LEN], struct fail
 	return r;
 }
 
+unsigned spool_format(void)
+{
+	return ARRAY_LEN(steps);
+}
+
 int rows_schema(struct db *db, uint8_t epoch[SPOOL_EPOCH_LEN], struct fail *why)
 {
 	struct db_stmt *st = NULL;

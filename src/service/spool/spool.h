@@ -125,6 +125,8 @@ struct spool_config {
 
 /* Good values for everything but folders and callbacks. */
 struct spool_config spool_config_default(void);
+/* The newest format of spool.db that this build knows. */
+unsigned spool_format(void);
 
 /*
  * Opens (and makes, and migrates) the spool, sweeps orphans, loads the schedule, starts the

@@ -98,6 +98,11 @@ static int run_plain(struct engine *e, const char *sql, struct fail *why)
 
 /* ---- life and transactions ----------------------------------------------------------------- */
 
+unsigned store_format(void)
+{
+	return ARRAY_LEN(steps);
+}
+
 int sqlite_migrate(struct db *db, struct fail *why)
 {
 	return db_migrate(db, APPLICATION_ID, steps, ARRAY_LEN(steps), why);

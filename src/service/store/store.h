@@ -77,6 +77,8 @@ struct store_options {
  * -FAIL_UNSUPPORTED: written by a newer barid, or not a store.
  */
 MUST_CHECK int store_open(const struct store_options *o, struct store **ret, struct fail *why);
+/* The newest format of a partition that this build knows. */
+unsigned store_format(void);
 /* Another retention time, from the next round of the upkeep on. */
 void store_set_retention(struct store *s, int64_t retention_us);
 /* Waits for running calls' commits. Views and watches must be closed before. NULL is fine. */

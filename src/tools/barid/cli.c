@@ -83,6 +83,8 @@ static const struct {
 	 TX("what the processes have counted since they started")},
 	{"reload", cli_admin, "barid reload",
 	 TX("read configuration and certificates again, without a restart (as SIGHUP does)")},
+	{"upgrade", cli_upgrade, "barid upgrade [--no-wait] | --status",
+	 TX("let the running server go over to this build, without losing a connection")},
 	{"stop", cli_admin, "barid stop", TX("stop the running server")},
 	{"debug", cli_admin, "barid debug clock MICROSECONDS | crash-point ROLE NAME",
 	 TX("for tests")},
