@@ -135,6 +135,30 @@ static void check_addresses(const struct check *ck)
 	vec_clear(&all);
 }
 
+static void check_auth(const struct check *ck)
+{
+	static const char *const services[] = {"smtp", "imap", "pop3", "managesieve",
+					       "web",  "dav",  "eas"};
+	struct str rest = str_c(ck->conf->master_services);
+	struct str word;
+	if (ck->conf->oauth_issuer[0] && !ck->conf->oauth_audience[0])
+		complain(ck, place_of(ck, "oauth", "issuer"),
+			 "[oauth] issuer needs an audience: without one, tokens for other services "
+			 "would open mailboxes here");
+	if (strchr(ck->conf->oauth_keys, '/'))
+		complain(ck, place_of(ck, "oauth", "keys"),
+			 "[oauth] keys is the name of a file in the folder dir of the state "
+			 "folder, without a path");
+	while (str_cut(&rest, ' ', &word)) {
+		size_t i = 0;
+		while (i < ARRAY_LEN(services) && !str_eqi(word, str_c(services[i])))
+			i++;
+		if (word.n > 0 && i == ARRAY_LEN(services))
+			complain(ck, place_of(ck, "auth", "master_services"),
+				 "[auth] master_services: there is no service %.*s", STR_ARG(word));
+	}
+}
+
 void conf_check(const struct conf *c, const struct conf_place *said, struct buf *errors)
 {
 	struct check ck = {.conf = c, .said = said, .errors = errors};
@@ -154,4 +178,5 @@ void conf_check(const struct conf *c, const struct conf_place *said, struct buf 
 			 c->tls_certificate.n, c->tls_key.n);
 	check_names(&ck);
 	check_addresses(&ck);
+	check_auth(&ck);
 }
