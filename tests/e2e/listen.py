@@ -189,6 +189,10 @@ def case_systemd_is_told(t):
                 server.kill("scan")
                 assert "scan" in heard(manager, "STATUS=")
                 heard(manager, "READY=1")
+                server.cli("reload")
+                begun = re.match(r"RELOADING=1\nMONOTONIC_USEC=(\d+)$", heard(manager, "RELOADING=1"))
+                assert begun and abs(time.monotonic() - int(begun[1]) / 1e6) < 10, begun
+                heard(manager, "READY=1")
                 server.stop()
                 heard(manager, "STOPPING=1")
                 assert not server.problems(), server.problems()
