@@ -125,6 +125,8 @@ def case_dry_run_and_refusals(t):
         assert not os.path.exists(host.dir), f"{args} {options}: made something"
     done = host.barid("serve", "-c", host.dir + "/barid.conf", check=False)
     assert done.returncode == 1, done.stderr
+    for command in ("status", "ports", "stop"):
+        assert host.barid(command, "--dir", host.dir, check=False).returncode == 3, f"{command} without a server"
     host.range.release()
 
 

@@ -280,5 +280,8 @@ int cli_status(const struct cli *c)
 	vec_clear(&s.cells);
 	vec_clear(&s.figures);
 	arena_clear(&s.arena);
-	return r == 0 ? EXIT_DONE : dir ? tool_complain(&why) : EXIT_FAILED;
+	if (r == 0 || !dir)
+		return r == 0 ? EXIT_DONE : EXIT_FAILED;
+	int exit_code = tool_complain(&why);
+	return r == -FAIL_NOTFOUND ? EXIT_NOT_RUNNING : exit_code;
 }
