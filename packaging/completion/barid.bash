@@ -19,8 +19,8 @@ _barid() {
 	done
 	local offer='' options='-c --dir --json'
 	case ${words[0]-}/${#words[@]} in
-	/0) offer='serve demo init dns check status ports domain user alias admin master queue backup restore import export doctor counters trace log reload upgrade stop debug help version' ;;
-	help/1) offer='serve demo init dns check status ports domain user alias admin master queue backup restore import export doctor counters trace log reload upgrade stop debug help version' ;;
+	/0) offer='serve demo init dns check status ports domain user alias admin master queue backup restore undelete import export doctor counters trace log reload upgrade stop debug help version' ;;
+	help/1) offer='serve demo init dns check status ports domain user alias admin master queue backup restore undelete import export doctor counters trace log reload upgrade stop debug help version' ;;
 	admin/1) offer='grant revoke list show' ;;
 	master/1) offer='add passwd del list' ;;
 	quota/1) offer='list recount' ;;
@@ -53,6 +53,8 @@ _barid() {
 	backup/*) options+=' --account --mailbox --keep --no-secrets --verify --repair --list --generation' ;;
 	restore/*) options+=' --account --mailbox --into --in-place --generation --hold-queue --keep-uidvalidity' ;;
 	import/1 | export/1) offer='maildir mbox' ;;
+	undelete/*) options+=' --account --mailbox --all --hours --into' ;;
+	undelete/*) options+=' --account --mailbox --all --hours --into' ;;
 	import/*) options+=' --account --all --mailbox --dry-run' ;;
 	export/*) options+=' --account --mailbox' ;;
 	alias/*)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # fish completion for barid: commands, verbs, options. Install as /usr/share/fish/vendor_completions.d/barid.fish.
 
-set -l commands serve demo init dns check status ports domain user alias admin master queue backup restore import export doctor counters trace log reload upgrade stop debug help version
+set -l commands serve demo init dns check status ports domain user alias admin master queue backup restore undelete import export doctor counters trace log reload upgrade stop debug help version
 set -l account add del list show set
 
 complete -c barid -f
@@ -26,6 +26,8 @@ complete -c barid -n "not __fish_seen_subcommand_from $commands" -a quota -d 'Ho
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a doctor -d 'Look for what is wrong, and what mends it'
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a backup -d 'Copy everything into a folder'
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a restore -d 'Put back a server or mailboxes'
+complete -c barid -n "not __fish_seen_subcommand_from $commands" -a undelete -d 'Bring back what was deleted'
+complete -c barid -n "not __fish_seen_subcommand_from $commands" -a undelete -d 'Bring back what was deleted'
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a import -d 'Take over mail'
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a export -d 'Write mail as Maildir or mbox'
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a counters -d 'What the processes have counted'
@@ -101,3 +103,13 @@ complete -c barid -n '__fish_seen_subcommand_from import export' -l account -x -
 complete -c barid -n '__fish_seen_subcommand_from import export' -l mailbox -x -d 'One mailbox'
 complete -c barid -n '__fish_seen_subcommand_from import' -l all -d 'All users'
 complete -c barid -n '__fish_seen_subcommand_from import' -l dry-run -d 'Count only'
+complete -c barid -n '__fish_seen_subcommand_from undelete' -l account -x -d 'Whose'
+complete -c barid -n '__fish_seen_subcommand_from undelete' -l mailbox -x -d 'Of which mailbox'
+complete -c barid -n '__fish_seen_subcommand_from undelete' -l all -d 'Everything'
+complete -c barid -n '__fish_seen_subcommand_from undelete' -l hours -x -d 'Deleted within'
+complete -c barid -n '__fish_seen_subcommand_from undelete' -l into -x -d 'Target'
+complete -c barid -n '__fish_seen_subcommand_from undelete' -l account -x -d 'Whose'
+complete -c barid -n '__fish_seen_subcommand_from undelete' -l mailbox -x -d 'Of which mailbox'
+complete -c barid -n '__fish_seen_subcommand_from undelete' -l all -d 'Everything'
+complete -c barid -n '__fish_seen_subcommand_from undelete' -l hours -x -d 'Deleted within'
+complete -c barid -n '__fish_seen_subcommand_from undelete' -l into -x -d 'Target'

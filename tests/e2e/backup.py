@@ -3,6 +3,7 @@
 and a user come back into a running server."""
 import collections
 import hashlib
+import json
 import os
 import random
 import shutil
@@ -73,7 +74,6 @@ def validities(server):
 
 
 def generations(server, folder):
-    import json
     return [g["generation"] for g in json.loads(server.cli("backup", folder, "--list", "--json"))["generations"]]
 
 
@@ -199,6 +199,35 @@ def case_mailbox_comes_back_while_a_client_watches(t):
         assert exists == 6 and later > validity, (exists, later, validity)
         imap.close()
         check_deleted_user(server, folder)
+
+
+def case_undelete(t):
+    """Expunged messages and a deleted mailbox come back within their time; moved ones are not lost; nothing twice."""
+    server = t.server(users=4)
+    imap = wire.Imap(server, "user4@example.test")
+    imap.command(b"CREATE Old")
+    for i in range(4):
+        imap.append("INBOX", message(7, i, 500), flags="\\Flagged $Label3")
+    for i in range(2):
+        imap.append("Old", message(8, i, 80000))
+    imap.command(b"DELETE Old")
+    imap.select("INBOX")
+    imap.command(b"MOVE 1 Archive")
+    imap.command(b"STORE 1:2 +FLAGS (\\Deleted)")
+    imap.command(b"EXPUNGE")
+    undelete = ("undelete", "--account", "user4@example.test")
+    rows = json.loads(server.cli(*undelete, "--json"))["rows"]
+    assert sorted(r["messages"] for r in rows) == ["2", "2"], rows
+    gone = [r["mailbox"] for r in rows if r["mailbox"].startswith("#")]
+    server.cli(*undelete, "--mailbox", "INBOX", "--into", "INBOX")
+    server.cli(*undelete, "--mailbox", gone[0], "--into", "Old")
+    assert imap.messages("INBOX") == 3 and imap.messages("Old") == 2
+    imap.select("INBOX")
+    flags = imap.fetch("1:*", "(FLAGS)")
+    assert all(b"$Label3" in repr(r["FLAGS"]).encode() and b"Deleted" not in repr(r["FLAGS"]).encode()
+               for r in flags.values()), flags
+    assert "Nothing" in server.cli(*undelete)
+    imap.close()
 
 
 def check_deleted_user(server, folder):

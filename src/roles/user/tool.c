@@ -92,6 +92,8 @@ static const struct {
 	{IPC_BOX_MAKE, tool_box_make},
 	{IPC_BOX_READ, tool_box_read},
 	{IPC_BOX_IMPORT, tool_import},
+	{IPC_BOX_LOST, tool_lost},
+	{IPC_UNDELETE, tool_undelete},
 	{IPC_RECOUNT, recount},
 };
 

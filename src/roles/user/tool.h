@@ -35,5 +35,7 @@ void tool_import(struct tool *t, struct ipc_packet *p);
 void tool_boxes(struct tool *t, struct ipc_packet *p);
 void tool_box_make(struct tool *t, struct ipc_packet *p);
 void tool_box_read(struct tool *t, struct ipc_packet *p);
+void tool_lost(struct tool *t, struct ipc_packet *p);
+void tool_undelete(struct tool *t, struct ipc_packet *p);
 
 #endif

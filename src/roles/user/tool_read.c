@@ -196,3 +196,58 @@ void tool_box_read(struct tool *t, struct ipc_packet *p)
 		(void)close(x.fds[i]);
 	arena_clear(&x.arena);
 }
+
+/* --- what was deleted
+ * ------------------------------------------------------------------------------------------ */
+
+void tool_lost(struct tool *t, struct ipc_packet *p)
+{
+	struct msg_box_lost m;
+	struct fail why = FAIL_INIT;
+	struct store_lost *all = NULL;
+	size_t n = 0;
+	AUTO(arena) struct arena a = ARENA_INIT(MIB(64));
+	(void)t;
+	int r = msg_box_lost_read(p, &m);
+	if (r == 0)
+		r = store_lost_list(user.store, (struct account_id){m.account},
+				    (struct wall_us){m.since_us}, &a, &all, &n, &why);
+	struct msg_lost_box *boxes = arena_array(&a, struct msg_lost_box, n + 1);
+	if (r == 0 && !boxes)
+		r = fail_set(&why, FAIL_LIMIT, NULL, "too many mailboxes");
+	if (r < 0) {
+		(void)ipc_reply_fail(p, &why);
+		return;
+	}
+	for (size_t i = 0; i < n; i++)
+		boxes[i] = (struct msg_lost_box){.mailbox = all[i].mailbox.v,
+						 .name = all[i].name,
+						 .messages = all[i].messages,
+						 .first_us = all[i].first.v,
+						 .last_us = all[i].last.v};
+	struct msg_box_lost_reply reply = {.boxes = boxes, .boxes_n = n};
+	(void)ipc_reply(p, IPC_BOX_LOST_REPLY, &reply);
+}
+
+void tool_undelete(struct tool *t, struct ipc_packet *p)
+{
+	struct msg_undelete m;
+	struct fail why = FAIL_INIT;
+	uint32_t n = 0;
+	(void)t;
+	int r = msg_undelete_read(p, &m);
+	struct store_undelete u = {.account = {m.account},
+				   .mailbox = {m.mailbox},
+				   .since = {m.since_us},
+				   .target = m.target};
+	if (r == 0)
+		r = store_undelete(user.store, &u, &n, &why);
+	if (r < 0) {
+		(void)ipc_reply_fail(p, &why);
+		return;
+	}
+	struct msg_undelete_reply reply = {.messages = n};
+	(void)ipc_reply(p, IPC_UNDELETE_REPLY, &reply);
+	if (n)
+		user_usage_changed(u.account);
+}

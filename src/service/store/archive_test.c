@@ -290,6 +290,38 @@ static void imports_keep_uids(void **state)
 	OK(store_check(w->s, ALICE, &w->why));
 }
 
+static void expunged_messages_come_back(void **state)
+{
+	struct world *w = *state;
+	struct store_lost *lost;
+	size_t n;
+	uint32_t back;
+	put_to(w, "INBOX", "stays", 0);
+	put_to(w, "INBOX", "goes", STORE_FLAGGED | STORE_DELETED);
+	put_to(w, "Sent", "goes with its mailbox", 0);
+	struct store_view *v = view_of(w, "INBOX");
+	OK(store_view_expunge(v, NULL, NULL, &w->why));
+	store_view_close(v);
+	OK(store_mailbox_delete(w->s, ALICE, STR("Sent"), &w->why));
+	OK(store_lost_list(w->s, ALICE, (struct wall_us){0}, &w->arena, &lost, &n, &w->why));
+	assert_int_equal(n, 2);
+	for (size_t i = 0; i < n; i++) {
+		struct store_undelete u = {
+			.account = ALICE, .mailbox = lost[i].mailbox, .target = STR("INBOX")};
+		assert_int_equal(lost[i].messages, 1);
+		OK(store_undelete(w->s, &u, &back, &w->why));
+		assert_int_equal(back, 1);
+		OK(store_undelete(w->s, &u, &back, &w->why));
+		assert_int_equal(back, 0);
+	}
+	OK(store_lost_list(w->s, ALICE, (struct wall_us){0}, &w->arena, &lost, &n, &w->why));
+	assert_int_equal(n, 0);
+	OK(store_check(w->s, ALICE, &w->why));
+	v = view_of(w, "INBOX");
+	assert_string_equal(uids_of(w, v), "1 3 4");
+	store_view_close(v);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -298,6 +330,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_an_archive_tells, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(receipts_follow_the_spool, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(imports_keep_uids, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(expunged_messages_come_back, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -374,6 +374,16 @@ int tx_move_all(struct tx *tx, struct row_account *acc, struct tx_box *from, str
 	return r;
 }
 
+int tx_copy_back(struct tx *tx, struct row_account *acc, struct tx_box *from, struct tx_box *to,
+		 const struct row_entry *old, struct fail *why)
+{
+	struct copying c = {.tx = tx, .acc = acc, .from = from, .to = to};
+	struct row_entry e = *old;
+	memset(c.table, 0xff, sizeof c.table);
+	e.flags &= ~(uint64_t)STORE_DELETED;
+	return copy_one(&c, &e, why);
+}
+
 /* ---- EXPUNGE ------------------------------------------------------------------------------ */
 
 static int apply_expunge(struct tx *tx, struct store_job *job, struct fail *why)

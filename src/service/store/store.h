@@ -415,6 +415,33 @@ struct store_import_result {
 MUST_CHECK int store_import(struct store *s, const struct store_import *in,
 			    struct store_import_result *ret, struct fail *why);
 
+/* ---- undelete ---------------------------------------------------------------------------- */
+
+/* A mailbox with messages that were expunged, or deleted with it, and are not purged yet. */
+struct store_lost {
+	struct mailbox_id mailbox;
+	struct str name;	    /* empty: the mailbox itself was deleted */
+	uint32_t messages;	    /* that are in no mailbox any more */
+	struct wall_us first, last; /* when they went */
+};
+/* Those of an account, what went at `since` or later, in `arena`. */
+MUST_CHECK int store_lost_list(struct store *s, struct account_id account, struct wall_us since,
+			       struct arena *arena, struct store_lost **ret, size_t *ret_n,
+			       struct fail *why);
+/*
+ * Bring what went at `since` or later into mailbox `target`, as new messages with their flags
+ * (without \Deleted), keywords and dates. What is in some mailbox is left alone, so a repetition
+ * adds nothing. *ret: how many came. -FAIL_NOTFOUND.
+ */
+struct store_undelete {
+	struct account_id account;
+	struct mailbox_id mailbox;
+	struct wall_us since;
+	struct str target;
+};
+MUST_CHECK int store_undelete(struct store *s, const struct store_undelete *u, uint32_t *ret,
+			      struct fail *why);
+
 /* ---- backup ------------------------------------------------------------------------------ */
 
 /* As long as it is on (it counts), no body file loses its name; what has no row by then goes when

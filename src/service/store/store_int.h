@@ -248,6 +248,9 @@ MUST_CHECK int tx_mailbox_make(struct tx *tx, struct row_account *acc, struct st
 /* change.c: every live message of one mailbox goes to another. */
 MUST_CHECK int tx_move_all(struct tx *tx, struct row_account *acc, struct tx_box *from,
 			   struct tx_box *to, struct fail *why);
+/* change.c: a message that was expunged in one mailbox comes into another (or the same). */
+MUST_CHECK int tx_copy_back(struct tx *tx, struct row_account *acc, struct tx_box *from,
+			    struct tx_box *to, const struct row_entry *old, struct fail *why);
 void tx_list_changed(struct tx *tx, const struct row_account *acc);
 
 static inline uint64_t uid_digest(uint32_t uid) /* splitmix64 */
