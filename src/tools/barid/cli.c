@@ -70,10 +70,9 @@ static const struct {
 	 "barid import --account A maildir PATH | mbox FILE [--mailbox M] [--dry-run]\n"
 	 "       barid import --all maildir [BASE] [--dry-run]",
 	 TX("take over mail of another server, with its UIDs and flags")},
-	 "take over mail of another server, with its UIDs and flags"},
 	{"undelete", cli_undelete,
 	 "barid undelete --account A [--mailbox M | --all] [--hours N] [--into NAME]",
-	 "list and bring back messages that were deleted within [store] undelete"},
+	 TX("list and bring back messages that were deleted within [store] undelete")},
 	{"export", cli_export, "barid export --account A [--mailbox M] maildir|mbox PATH",
 	 TX("write mailboxes as Maildir (with UIDs, as Dovecot does) or mbox")},
 	{"log", cli_admin,
