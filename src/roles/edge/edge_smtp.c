@@ -344,7 +344,10 @@ static void sasl_step(struct session *s, enum login_sasl_result r, struct buf *r
 					  s->smtp.sasl->mechanism, s->smtp.sasl->failed);
 		/* The reply says which: 501 cancelled, 504 no such mechanism, else malformed. */
 		bool unknown = str_starts(buf_str(reply), STR("504"));
-		auth_outcome(s, unknown ? AUTH_UNKNOWN : AUTH_MALFORMED);
+		bool cancelled = str_starts(buf_str(reply), STR("501 5.7.0"));
+		auth_outcome(s, unknown	    ? AUTH_UNKNOWN
+				: cancelled ? AUTH_CANCELLED
+					    : AUTH_MALFORMED);
 		return;
 	}
 	s->phase = SESSION_WAITING;
