@@ -5,6 +5,7 @@
  * Exit code: 0 done, 1 refused (nothing has changed) or not finished in time, 3 no server runs.
  */
 #include "base/check.h"
+#include "base/text.h"
 #include "tools/barid/orders.h"
 #include <limits.h>
 #include <stdio.h>
@@ -105,7 +106,7 @@ static int follow(const struct cli *c, const char *dir)
 	}
 	if (p.finished)
 		return EXIT_DONE;
-	(void)fputs("The upgrade has not finished; see barid upgrade --status and the log.\n",
+	(void)fputs(T("The upgrade has not finished; see barid upgrade --status and the log.\n"),
 		    stderr);
 	return EXIT_FAILED;
 }
@@ -121,7 +122,7 @@ static int print_status(const struct cli *c)
 	orders_give(o, words, ARRAY_LEN(words), take_status, &p);
 	orders_close(o);
 	if (!p.finished)
-		(void)puts("An upgrade is under way.");
+		(void)puts(T("An upgrade is under way."));
 	return p.answered ? EXIT_DONE : EXIT_FAILED;
 }
 
@@ -140,8 +141,9 @@ int cli_upgrade(const struct cli *c)
 	if (status)
 		return print_status(c);
 	if (!realpath("/proc/self/exe", exe) || !realpath(cli_libexec(), libexec)) {
-		(void)fprintf(stderr, "Cannot find this program's own files: is barid installed "
-				      "completely?\n");
+		(void)fputs(T("Cannot find this program's own files: is barid installed "
+			      "completely?\n"),
+			    stderr);
 		return EXIT_FAILED;
 	}
 	struct begun b = {.cli = c, .exit_code = EXIT_DONE};
