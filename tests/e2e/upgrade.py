@@ -10,6 +10,7 @@ import os
 import random
 import re
 import shutil
+import signal
 import subprocess
 import threading
 import time
@@ -265,6 +266,20 @@ def case_the_old_edge_drains(t):
         upgrade(server, folder)
         assert server.cli("reload").count("0 settings changed")
         fresh.close()
+
+
+def case_by_signal_and_with_several_edges(t):
+    """SIGUSR2 takes the program that lies where the running one was; each of three edges gets a successor."""
+    with t.own_server(users=1, env={"BARID_DEMO_CONF": "[]\nedge_workers = 3\n"}) as server:
+        imap = wire.Imap(server, "user1@example.test")
+        for generation in (2, 3):
+            os.kill(server.master_pid(), signal.SIGUSR2)
+            t.until(lambda g=generation: f"Generation {g}, " in server.cli("upgrade", "--status")
+                    and "finished, 0 processes" in server.cli("upgrade", "--status"), what="the upgrade")
+            edges = [(r["state"], r["generation"]) for r in server.roles() if r["role"] == "edge"]
+            assert edges.count(("ready", generation)) == 3 or edges.count(("ready", str(generation))) == 3, edges
+            imap.command(b"NOOP")
+        imap.close()
 
 
 def case_builds_that_do_not_understand_each_other(t):
