@@ -180,8 +180,10 @@ def case_under_systemd(t):
         fenced(m)
         lives_on(m)
         ports_by_systemd(m)
+        before = m.run("systemctl", "show", "-P", "MainPID", "barid")
         install(m, package("second", "0.0.1~test2"))
         assert m.run("systemctl", "is-active", "barid").strip() == "active"
+        assert m.run("systemctl", "show", "-P", "MainPID", "barid") == before, "it was restarted instead of taken over"
         round_trip(m)
         begun = time.monotonic()
         m.run("dpkg", "-r", "barid")
