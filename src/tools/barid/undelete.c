@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/civil.h"
 #include "base/num.h"
+#include "base/text.h"
 #include "sys/clock.h"
 #include "tools/barid/options.h"
 #include "tools/barid/tool.h"
@@ -77,7 +78,7 @@ static int bring_back(struct undelete *u, const struct msg_lost_box *b, struct f
 	if (r == 0)
 		r = tool_ask(u->link, IPC_UNDELETE, &m, IPC_UNDELETE_REPLY, &p, why);
 	if (r == 0 && (r = msg_undelete_reply_read(p, &reply)) == 0)
-		(void)printf("%.*s: %u messages are back.\n", STR_ARG(target), reply.messages);
+		(void)printf(T("%.*s: %u messages are back.\n"), STR_ARG(target), reply.messages);
 	ipc_packet_free(p);
 	return r;
 }
