@@ -328,7 +328,9 @@ static void admin_message(struct ipc_channel *ch, struct ipc_packet *p)
 		return;
 	}
 	if (msg_admin_read(p, &a) < 0 || a.args_n == 0) {
-		reply_fail(p, FAIL_SYNTAX, "No command.");
+		reply_fail(p, FAIL_SYNTAX,
+			   "The server does not understand this order. Is the command of another "
+			   "version? Then: barid upgrade");
 		ipc_packet_free(p);
 		return;
 	}
