@@ -34,6 +34,8 @@ struct text_language; /* of the program; NULL is English */
 #define T(literal) text_of("" literal "")
 /* Marked, and translated where it is used. */
 #define TX(literal) ("" literal "")
+/* The same as an argument, where a format is checked. */
+#define T_MARK(literal) "" literal ""
 /* For one, and for another number; `n` chooses the form of the language. Both have the same
  * conversions; where there is one, the first may leave out the number. */
 #define TN(one, many, n) text_n("" one "", "" many "", (n))

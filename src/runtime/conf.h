@@ -32,6 +32,7 @@ struct conf_list {
 struct conf {
 	char *hostname;
 	char *state_dir;
+	char *language; /* "en", or one that text_find_language knows */
 	char *log_level;
 	char *log_to;
 	uint64_t log_file_size; /* bytes; 0 = no bound, as in the following */

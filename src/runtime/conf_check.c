@@ -81,6 +81,10 @@ static void check_names(const struct check *ck)
 			 "postmaster_domain = %s: not a domain; allowed: labels of letters, digits "
 			 "and hyphens with dots between them, as in example.org",
 			 c->postmaster_domain);
+	if (strcmp(c->language, "en") != 0 && !text_find_language(c->language))
+		complain(ck, place_of(ck, "", "language"),
+			 "language = %s: this version has no such translation; allowed: en %s",
+			 c->language, text_languages());
 	if (c->state_dir[0] != '/')
 		complain(ck, place_of(ck, "", "state_dir"),
 			 "state_dir = %s: must begin with / (the server may be started anywhere)",

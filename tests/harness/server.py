@@ -76,7 +76,7 @@ class Server:
         self.log = os.path.join(self.scratch, "log")
         self.range = PortRange()
         self.ports = {name: self.range.offset + port for name, port in SERVICES.items()}
-        self.env = dict(os.environ, BARID_LIBEXEC=os.path.join(self.build, "libexec"), **(env or {}))
+        self.env = dict(os.environ, LC_ALL="C.UTF-8", BARID_LIBEXEC=os.path.join(self.build, "libexec"), **(env or {}))
         # The roles are not dumpable and may not run a symbolizer or be traced: no leak check in them.
         self.env.setdefault("ASAN_OPTIONS", "detect_leaks=0:abort_on_error=0")
         self.env.setdefault("UBSAN_OPTIONS", "print_stacktrace=1")

@@ -14,7 +14,7 @@ POT, LANGUAGES = "po/barid.pot", "po"
 # a protocol reply. A pair of numbers is the two forms of a plural.
 WRITERS = {
     # base/text.h
-    "T": 0, "TX": 0, "TN": (0, 1),
+    "T": 0, "TX": 0, "T_MARK": 0, "TN": (0, 1),
     # the text that a failure shows to the client
     "fail_set": 2,
     # configuration
@@ -141,7 +141,7 @@ def choices(toks):
     one = literal(toks)
     if one is not None:
         return [one]
-    if toks and toks[0].kind == "word" and toks[0].text in ("T", "TX", "TN", "STR", "text_of"):
+    if toks and toks[0].kind == "word" and toks[0].text in ("T", "TX", "T_MARK", "TN", "STR", "text_of"):
         return []  # found by itself
     depth, question = 0, None
     for i, t in enumerate(toks):
@@ -185,6 +185,7 @@ class Source:
     def __init__(self, name, catalogue, problems):
         self.name, self.catalogue, self.problems = name, catalogue, problems
         self.toks = tokens(read(name))
+        self.forced = False  # T_MARK: also what is nothing but conversions, for their order
         self.marked = set()  # indexes of tokens within a text for people
         self.scan()
 
@@ -205,7 +206,7 @@ class Source:
             self.problems.append(f"{self.name}:{line}: a text for people {p}: write the whole sentence in one literal")
 
     def put(self, msgid, plural, first):
-        if not re.search(r"[^\W\d_]{2}", re.sub(r"%[-+ #0-9.*]*[a-z]+", "", msgid)):
+        if not self.forced and not re.search(r"[^\W\d_]{2}", re.sub(r"%[-+ #0-9.*]*[a-z]+", "", msgid)):
             return  # nothing to translate in "%s: %s\n"
         one = self.catalogue.setdefault(msgid, Text(msgid, plural))
         if plural and one.plural and one.plural != plural:
@@ -252,6 +253,7 @@ class Source:
             if t.kind != "word":
                 continue
             defined = i > 0 and toks[i - 1].text in ("define",)
+            self.forced = t.text == "T_MARK"
             if t.text in WRITERS and toks[i + 1].text == "(" and not defined:
                 self.call(i, WRITERS[t.text])
             elif t.text in STRUCTS and i > 0 and toks[i - 1].text == "struct":

@@ -1,40 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "codec/smtp/dsn.h"
 #include "base/utf8.h"
+#include "codec/mime/word.h"
+#include "codec/smtp/dsn_int.h"
 #include "codec/smtp/received.h"
 #include "codec/smtp/xtext.h"
+#include <string.h>
 
 static const struct {
-	const char *action;  /* RFC 3464 2.3.3 */
-	const char *status;  /* when the caller knows none */
-	const char *subject; /* header and first line of the text */
-	const char *meaning;
-	const char *advice;
+	const char *action; /* RFC 3464 2.3.3 */
+	const char *status; /* when the caller knows none */
 } kinds[] = {
-	[DSN_FAILED] =
-		{"failed", "5.0.0", "Your message could not be delivered",
-		 "could not be delivered to the following address",
-		 "No further attempt will be made. Please check the address and the reason\r\n"
-		 "given above before you send the message again. If you believe that the\r\n"
-		 "address is right, ask its owner in another way, or the postmaster of the\r\n"
-		 "destination."},
-	[DSN_DELAYED] =
-		{"delayed", "4.0.0", "Your message is delayed",
-		 "has not been delivered yet to the following address",
-		 "YOU DO NOT NEED TO SEND THE MESSAGE AGAIN. This server keeps trying, and\r\n"
-		 "will tell you if it has to give up."},
-	[DSN_DELIVERED] = {"delivered", "2.0.0", "Your message was delivered",
-			   "was delivered to the following address",
-			   "You asked for this confirmation. It says that the message is in the\r\n"
-			   "mailbox, not that anybody has read it."},
-	[DSN_RELAYED] =
-		{"relayed", "2.0.0", "Your message was passed on",
-		 "was passed on for the following address",
-		 "The next server does not confirm deliveries, so you will not hear more\r\n"
-		 "unless something goes wrong."},
-	[DSN_EXPANDED] = {"expanded", "2.0.0", "Your message was passed to a list",
-			  "was passed to all members of the following list",
-			  "No confirmation is sent for the members."},
+	[DSN_FAILED] = {"failed", "5.0.0"},	  [DSN_DELAYED] = {"delayed", "4.0.0"},
+	[DSN_DELIVERED] = {"delivered", "2.0.0"}, [DSN_RELAYED] = {"relayed", "2.0.0"},
+	[DSN_EXPANDED] = {"expanded", "2.0.0"},
 };
 
 /* What the writing functions share. */
@@ -70,15 +49,6 @@ static bool needs_utf8(const struct dsn *d)
 	return d->utf8 && any;
 }
 
-/* The worst action of all recipients decides the wording. */
-static enum dsn_action worst(const struct dsn *d)
-{
-	enum dsn_action a = d->rcpts[0].action;
-	for (size_t i = 1; i < d->rcpt_count; i++)
-		a = MIN(a, d->rcpts[i].action);
-	return a;
-}
-
 static void add_date(const struct writer *w, const char *name, struct wall_us when)
 {
 	if (when.v <= 0)
@@ -106,12 +76,18 @@ static void write_header(const struct writer *w)
 {
 	const struct dsn *d = w->d;
 	bool eight = !str_is_ascii(d->header) || (d->full && !str_is_ascii(d->body));
+	AUTO(buf) struct buf subject = BUF_INIT(KIB(2));
 
 	buf_add(w->out, STR("From: Mail Delivery System <MAILER-DAEMON@"));
 	add_clean(w, d->reporting_mta);
 	buf_add(w->out, STR(">\r\nTo: <"));
 	add_address(w, d->to);
-	buf_addf(w->out, ">\r\nSubject: %s\r\n", kinds[worst(d)].subject);
+	buf_add(w->out, STR(">\r\nSubject: "));
+	dsn_subject_write(&subject, d);
+	word_encode(w->out, buf_str(&subject), strlen("Subject: "));
+	buf_add(w->out, STR("\r\n"));
+	if (d->language)
+		buf_addf(w->out, "Content-Language: %s\r\n", text_language_name(d->language));
 	add_date(w, "Date", d->now);
 	buf_addf(w->out, "Message-ID: <%.*s@%.*s>\r\n", STR_ARG(d->unique),
 		 STR_ARG(d->reporting_mta));
@@ -125,63 +101,23 @@ static void write_header(const struct writer *w)
 	buf_add(w->out, STR("\r\nThis is a report in MIME format.\r\n"));
 }
 
-/* One recipient in words: which address, why. */
-static void explain_rcpt(const struct writer *w, const struct dsn_rcpt *r)
-{
-	buf_add(w->out, STR("    <"));
-	add_address(w, r->address);
-	buf_add(w->out, STR(">\r\n"));
-	if (!r->diagnostic.n)
-		return;
-	buf_add(w->out, STR("    "));
-	if (r->remote_mta.n) {
-		add_clean(w, r->remote_mta);
-		buf_add(w->out, STR(" said: "));
-	}
-	add_clean(w, r->diagnostic);
-	buf_add(w->out, STR("\r\n"));
-}
-
-static struct wall_us latest_retry(const struct dsn *d)
-{
-	struct wall_us until = {0};
-	for (size_t i = 0; i < d->rcpt_count; i++)
-		if (d->rcpts[i].action == DSN_DELAYED && d->rcpts[i].will_retry_until.v > until.v)
-			until = d->rcpts[i].will_retry_until;
-	return until;
-}
-
+/* The part for people: ASCII as it is, anything else as quoted-printable. */
 static void write_text_part(const struct writer *w)
 {
-	const struct dsn *d = w->d;
+	AUTO(buf) struct buf text = BUF_INIT(MIB(1));
 
+	dsn_text_write(&text, w->d);
+	bool ascii = str_is_ascii(buf_str(&text));
 	add_boundary(w, "");
 	buf_addf(w->out, "Content-Type: text/plain; charset=%s\r\n%s\r\n",
-		 w->utf8 ? "utf-8" : "us-ascii",
-		 w->utf8 ? "Content-Transfer-Encoding: 8bit\r\n" : "");
-	buf_add(w->out, STR("This is the mail server of "));
-	add_clean(w, d->reporting_mta);
-	buf_add(w->out, STR(".\r\n"));
-	for (size_t kind = 0; kind < ARRAY_LEN(kinds); kind++) {
-		size_t count = 0;
-		for (size_t i = 0; i < d->rcpt_count; i++)
-			count += d->rcpts[i].action == kind;
-		if (count == 0)
-			continue;
-		buf_addf(w->out, "\r\nYour message %s%s:\r\n\r\n", kinds[kind].meaning,
-			 count == 1		? ""
-			 : kind == DSN_EXPANDED ? "s"
-						: "es");
-		for (size_t i = 0; i < d->rcpt_count; i++)
-			if (d->rcpts[i].action == kind)
-				explain_rcpt(w, &d->rcpts[i]);
-		buf_addf(w->out, "\r\n%s\r\n", kinds[kind].advice);
-	}
-	struct wall_us until = latest_retry(d);
-	add_date(w, "It tries until", until);
-	buf_addf(w->out,
-		 "\r\nThe postmaster of this server can help you; please name the id %.*s.\r\n",
-		 STR_ARG(d->queue_id));
+		 ascii ? "us-ascii" : "utf-8",
+		 ascii ? "" : "Content-Transfer-Encoding: quoted-printable\r\n");
+	if (ascii)
+		buf_add(w->out, buf_str(&text));
+	else
+		dsn_qp_write(w->out, buf_str(&text));
+	if (text.failed)
+		w->out->failed = true;
 }
 
 /* Original-Recipient (RFC 3464 2.3.1): the type as given, the address decoded. */

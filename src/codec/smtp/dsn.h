@@ -5,6 +5,10 @@
  * RFC 3464 (multipart/report of a text for people, message/delivery-status for programs, and the
  * original), RFC 3461 6.2 and 6.3 (what is returned), RFC 6533 (addresses beyond ASCII), RFC 3834
  * (Auto-Submitted). The report is sent with the null sender; it never answers a report.
+ *
+ * The text for people (dsn_text.c) is in the language asked for: which message it is about, by its
+ * subject and date; per recipient what happened in plain words and what to do now, from the class
+ * of the enhanced status; whom to ask; and the technical words at the end, under a heading.
  */
 #ifndef BARID_CODEC_SMTP_DSN_H
 #define BARID_CODEC_SMTP_DSN_H
@@ -12,6 +16,7 @@
 #include "base/buf.h"
 #include "base/ids.h"
 #include "base/str.h"
+#include "base/text.h"
 
 /* RFC 3464 2.3.3. */
 enum dsn_action {
@@ -33,6 +38,7 @@ struct dsn_rcpt {
 	struct str diagnostic;
 	struct wall_us last_attempt;	 /* 0: none */
 	struct wall_us will_retry_until; /* delayed only; 0: not told */
+	uint64_t size_max;		 /* largest message that is taken there; 0: not known */
 };
 
 struct dsn {
@@ -41,7 +47,9 @@ struct dsn {
 	struct str envid;	  /* ENVID= as given, xtext */
 	struct str queue_id;	  /* of the original, for whoever asks the postmaster */
 	struct str unique; /* word of letters and digits, never used before: Message-ID, boundary */
-	struct wall_us arrival; /* of the original */
+	struct wall_us arrival;		      /* of the original */
+	uint64_t size;			      /* of the original, bytes; 0: not known */
+	const struct text_language *language; /* NULL: English */
 	struct wall_us now;
 	bool utf8; /* the original came with SMTPUTF8, so its sender understands RFC 6533 reports */
 	bool full; /* return the whole original, else its header only */

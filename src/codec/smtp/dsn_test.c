@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/test.h"
-#include "codec/smtp/dsn.h"
+#include "base/utf8.h"
+#include "codec/smtp/dsn_int.h"
 
 #define AT(seconds) ((struct wall_us){INT64_C(seconds) * SEC_US})
 
@@ -60,7 +61,7 @@ static void test_failed(void **state)
 	assert_str(buf_str(&b),
 		   "From: Mail Delivery System <MAILER-DAEMON@mx.example.test>\r\n"
 		   "To: <alice@example.test>\r\n"
-		   "Subject: Your message could not be delivered\r\n"
+		   "Subject: Your message to bob@example.net was not delivered\r\n"
 		   "Date: Fri, 21 Nov 2025 10:01:40 +0000\r\n"
 		   "Message-ID: <00112233@mx.example.test>\r\n"
 		   "Auto-Submitted: auto-replied\r\n"
@@ -72,19 +73,27 @@ static void test_failed(void **state)
 		   "\r\n--barid-00112233\r\n"
 		   "Content-Type: text/plain; charset=us-ascii\r\n"
 		   "\r\n"
-		   "This is the mail server of mx.example.test.\r\n"
+		   "Your message could not be delivered to:\r\n"
 		   "\r\n"
-		   "Your message could not be delivered to the following address:\r\n"
+		   "  bob@example.net\r\n"
+		   "    There is no mailbox with this address.\r\n"
+		   "    Check the spelling of the address, or ask the recipient in another\r\n"
+		   "    way.\r\n"
 		   "\r\n"
-		   "    <bob@example.net>\r\n"
-		   "    mx.example.net said: 550 5.1.1 No such user\r\n"
+		   "We do not try again. You can send the message anew once the reason is\r\n"
+		   "out of the way.\r\n"
 		   "\r\n"
-		   "No further attempt will be made. Please check the address and the reason\r\n"
-		   "given above before you send the message again. If you believe that the\r\n"
-		   "address is right, ask its owner in another way, or the postmaster of the\r\n"
-		   "destination.\r\n"
+		   "This report is about the message that you sent:\r\n"
 		   "\r\n"
-		   "The postmaster of this server can help you; please name the id 42.\r\n"
+		   "    Subject: Hello\r\n"
+		   "    Sent: Friday, 21 November 2025, 10:00 (UTC)\r\n"
+		   "\r\n"
+		   "If you need help, write to postmaster@mx.example.test and name the\r\n"
+		   "number 42.\r\n"
+		   "\r\n"
+		   "Technical details\r\n"
+		   "-----------------\r\n"
+		   "bob@example.net: 5.1.1 mx.example.net answered: 550 5.1.1 No such user\r\n"
 		   "\r\n--barid-00112233\r\n"
 		   "Content-Type: message/delivery-status\r\n"
 		   "\r\n"
@@ -133,10 +142,10 @@ static void test_delayed(void **state)
 	struct dsn d = make(&r, 1);
 	d.envid = STR_NULL;
 	assert_int_equal(dsn_write(&b, &d), 0);
-	assert_has(&b, "Subject: Your message is delayed\r\n");
-	assert_has(&b, "has not been delivered yet to the following address:\r\n");
-	assert_has(&b, "YOU DO NOT NEED TO SEND THE MESSAGE AGAIN");
-	assert_has(&b, "It tries until: Wed, 26 Nov 2025 10:00:00 +0000\r\n");
+	assert_has(&b, "Subject: Your message to bob@example.net is delayed\r\n");
+	assert_has(&b, "has not been delivered yet to:\r\n\r\n  bob@example.net\r\n");
+	assert_has(&b, "You do not need to do anything");
+	assert_has(&b, "    We keep trying until Wednesday, 26 November 2025, 10:00 (UTC).\r\n");
 	assert_has(&b,
 		   "Action: delayed\r\nStatus: 4.0.0\r\nDiagnostic-Code: x-barid;no relay yet\r\n"
 		   "Will-Retry-Until: Wed, 26 Nov 2025 10:00:00 +0000\r\n");
@@ -156,10 +165,10 @@ static void test_several(void **state)
 			       {.address = STR("four@a.example"), .action = DSN_EXPANDED}};
 	struct dsn d = make(r, ARRAY_LEN(r));
 	assert_int_equal(dsn_write(&b, &d), 0);
-	assert_has(&b, "Subject: Your message was delivered\r\n");
-	assert_has(&b, "delivered to the following addresses:\r\n\r\n"
-		       "    <one@a.example>\r\n    <two@a.example>\r\n\r\nYou asked");
-	assert_has(&b, "passed on for the following address:\r\n");
+	assert_has(&b, "Subject: Your message to one@a.example and 1 more was delivered\r\n");
+	assert_has(&b, "was delivered to:\r\n\r\n  one@a.example\r\n\r\n  two@a.example\r\n\r\n"
+		       "You asked");
+	assert_has(&b, "passed on to the next server for:\r\n\r\n  three@a.example\r\n");
 	assert_has(&b, "\r\n\r\nFinal-Recipient: rfc822;four@a.example\r\nAction: expanded\r\n"
 		       "Status: 2.0.0\r\n");
 	assert_has(&b, "Action: relayed\r\n");
@@ -177,7 +186,7 @@ static void test_utf8(void **state)
 	d.header = STR("Subject: \xc3\xbc\r\n\r\n");
 	assert_int_equal(dsn_write(&b, &d), 0);
 	assert_has(&b, "report-type=global-delivery-status;");
-	assert_has(&b, "charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n");
+	assert_has(&b, "charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n");
 	assert_has(&b, "Content-Type: message/global-delivery-status\r\n");
 	assert_has(&b, "Original-Recipient: utf-8;j\xc3\xbc@example.net\r\n");
 	assert_has(&b, "Final-Recipient: utf-8;j\xc3\xbc@example.net\r\n");
@@ -209,6 +218,119 @@ static void test_hostile_texts(void **state)
 	assert_crlf_only(&b);
 }
 
+/* Each status has its words; failed and delayed differ. */
+static void test_reasons(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *status, *failed, *delayed;
+	} cases[] = {
+		{"5.1.1", "no mailbox with this address", NULL},
+		{"5.1.2", "does not exist, or takes no", NULL},
+		{"5.1.10", "takes no mail", NULL},
+		{"5.1.99", "does not accept this address", "at the moment"},
+		{"5.2.1", "switched off", "switched off for now"},
+		{"4.2.2", "mailbox is full", "mailbox is full"},
+		{"5.3.4", "too large", "does not take the message at the moment"},
+		{"5.3.0", "has a fault", "has a fault at the moment"},
+		{"4.4.1", "could not be reached", "cannot be reached at the moment"},
+		{"5.4.6", "in a circle", NULL},
+		{"4.4.7", "could not be reached for days", NULL},
+		{"5.7.1", "refused the message by its rules",
+		 "does not take the message at the moment"},
+		{"5.7.30", "encryption", "encryption"},
+		{"5.5.2", "did not take the message", "at the moment"},
+		{"5", "did not take the message", "at the moment"},
+		{"", "did not take the message", "at the moment"},
+		{"nonsense", "did not take the message", "at the moment"},
+	};
+	for (size_t i = 0; i < 2 * ARRAY_LEN(cases); i++) {
+		bool delayed = i % 2;
+		struct dsn_rcpt r = bob;
+		AUTO(buf) struct buf b = BUF_INIT(KIB(64));
+		struct dsn d = make(&r, 1);
+		r.status = str_c(cases[i / 2].status);
+		r.action = delayed ? DSN_DELAYED : DSN_FAILED;
+		dsn_text_write(&b, &d);
+		const char *words = delayed ? cases[i / 2].delayed : cases[i / 2].failed;
+		if (words)
+			assert_has(&b, words);
+	}
+}
+
+/* Sizes, the sender's own clock, a subject in encoded words. */
+static void test_in_the_senders_words(void **state)
+{
+	(void)state;
+	AUTO(buf) struct buf b = BUF_INIT(KIB(64));
+	struct dsn_rcpt r = bob;
+	r.status = STR("5.3.4");
+	r.size_max = 10000000;
+	struct dsn d = make(&r, 1);
+	d.size = 17300000;
+	d.header = STR("Date: Fri, 21 Nov 2025 23:30:00 +0530\r\n"
+		       "Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n =?utf-8?q?_an_alle?=\r\n\r\n");
+	d.arrival = AT(1763749800);
+	dsn_text_write(&b, &d);
+	assert_has(&b, "    Your message has 17.3 MB; at most 10.0 MB are taken there.\r\n");
+	assert_has(&b, "    Subject: Gr\xc3\xbc\xc3\x9f"
+		       "e an alle\r\n");
+	assert_has(&b, "    Sent: Saturday, 22 November 2025, 00:00 (UTC+05:30)\r\n");
+	buf_reset(&b);
+	r.size_max = 0;
+	d.size = 17;
+	dsn_text_write(&b, &d);
+	assert_has(&b, "    Your message has 1 kB.\r\n");
+}
+
+/* Every language: nothing is lost, lines stay short, the part for programs stays as it is. */
+static void test_languages(void **state)
+{
+	(void)state;
+	static const char *const names[] = {"de", "qps"};
+	struct dsn_rcpt r[] = {bob, bob};
+	r[1].action = DSN_DELAYED;
+	r[1].status = STR("4.4.1");
+	r[1].will_retry_until = AT(1764151200);
+	struct dsn d = make(r, 2);
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		AUTO(buf) struct buf b = BUF_INIT(KIB(64)), text = BUF_INIT(KIB(64));
+		d.language = text_find_language(names[i]);
+		assert_non_null(d.language);
+		assert_int_equal(dsn_write(&b, &d), 0);
+		assert_crlf_only(&b);
+		assert_true(str_is_ascii(buf_str(&b)));
+		assert_lacks(&b, "Subject: Your message");
+		assert_has(&b, "Content-Transfer-Encoding: quoted-printable\r\n");
+		assert_has(&b, "Action: failed\r\nStatus: 5.1.1\r\n");
+		assert_lacks(&b, "There is no mailbox");
+		dsn_text_write(&text, &d);
+		assert_false(text.failed);
+		assert_true(utf8_valid(buf_str(&text)));
+		struct str rest = buf_str(&text), line;
+		while (rest.n && str_cut(&rest, '\n', &line))
+			assert_true(line.n <= 2 * 78 + 2);
+		rest = buf_str(&b);
+		while (rest.n && str_cut(&rest, '\n', &line))
+			assert_true(line.n <= 79);
+	}
+}
+
+static void test_quoted_printable(void **state)
+{
+	(void)state;
+	AUTO(buf) struct buf b = BUF_INIT(KIB(1));
+	dsn_qp_write(&b, STR("a=b \r\n\xc3\xbc \t.\r\n"));
+	assert_str(buf_str(&b), "a=3Db=20\r\n=C3=BC =09.\r\n");
+	buf_reset(&b);
+	dsn_qp_write(
+		&b, STR("12345678901234567890123456789012345678901234567890123456789012345678901234"
+			"\xc3\xbc"));
+	assert_str(buf_str(&b),
+		   "1234567890123456789012345678901234567890123456789012345678901234567890"
+		   "1234=\r\n=C3=BC");
+}
+
 static void test_limit(void **state)
 {
 	(void)state;
@@ -222,10 +344,17 @@ static void test_limit(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_failed),	cmocka_unit_test(test_full_and_8bit),
-		cmocka_unit_test(test_delayed), cmocka_unit_test(test_several),
-		cmocka_unit_test(test_utf8),	cmocka_unit_test(test_hostile_texts),
+		cmocka_unit_test(test_failed),
+		cmocka_unit_test(test_full_and_8bit),
+		cmocka_unit_test(test_delayed),
+		cmocka_unit_test(test_several),
+		cmocka_unit_test(test_utf8),
+		cmocka_unit_test(test_hostile_texts),
 		cmocka_unit_test(test_limit),
+		cmocka_unit_test(test_reasons),
+		cmocka_unit_test(test_in_the_senders_words),
+		cmocka_unit_test(test_languages),
+		cmocka_unit_test(test_quoted_printable),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

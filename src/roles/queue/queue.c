@@ -366,7 +366,8 @@ static struct spool_times times_of(const struct conf *c)
 	return (struct spool_times){.retry_first_s = (unsigned)(c->retry_min_ms / 1000),
 				    .retry_max_s = (unsigned)(c->retry_max_ms / 1000),
 				    .lifetime_s = (unsigned)(c->lifetime_ms / 1000),
-				    .delay_warning_s = (unsigned)(c->delay_warning_ms / 1000)};
+				    .delay_warning_s = (unsigned)(c->delay_warning_ms / 1000),
+				    .language = text_find_language(c->language)};
 }
 
 static void reconfigure(struct role *role, const struct conf *before)
@@ -392,6 +393,7 @@ static int open_queue(struct role *role, struct fail *why)
 	s.retry_max_s = times.retry_max_s;
 	s.lifetime_s = times.lifetime_s;
 	s.delay_warning_s = times.delay_warning_s;
+	s.language = times.language;
 	s.lanes = queue.lanes;
 	s.ctx = role;
 	s.lane_of = lane_of;

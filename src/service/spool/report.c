@@ -158,6 +158,8 @@ int report_insert(struct spool *sp, const struct message_row *m, enum report_kin
 		.unique = str_c(unique),
 		.arrival = m->arrival,
 		.now = clock_wall(),
+		.size = m->body_size,
+		.language = sp->c.language,
 		.utf8 = m->smtputf8,
 		/* RFC 3461 4.3: RET concerns failures; other reports return the header. */
 		.full = kind == REPORT_FAILED && m->ret == SPOOL_RET_FULL,

@@ -154,6 +154,7 @@ void spool_configure(struct spool *sp, const struct spool_times *times, const ch
 	sp->c.retry_max_s = times->retry_max_s;
 	sp->c.lifetime_s = times->lifetime_s;
 	sp->c.delay_warning_s = times->delay_warning_s;
+	sp->c.language = times->language;
 	free(sp->hostname);
 	sp->hostname = xstrdup(hostname);
 }

@@ -24,6 +24,7 @@
 #include "base/arena.h"
 #include "base/fail.h"
 #include "base/list.h"
+#include "base/text.h"
 #include "service/dir/destination.h"
 
 struct spool;
@@ -82,19 +83,20 @@ struct spool_event {
 };
 
 struct spool_config {
-	const char *folder;	  /* holds spool.db; must exist */
-	const char *blob_folder;  /* the blob tree; must exist */
-	struct fs *fs;		  /* NULL: the real file system */
-	const char *hostname;	  /* Reporting-MTA and sender name of DSNs */
-	uint32_t inline_max;	  /* larger bodies must be files */
-	unsigned group_max;	  /* messages in one transaction */
-	size_t wal_max;		  /* checkpoint when the log is larger, at once */
-	unsigned retry_first_s;	  /* after the first failed attempt, doubling ... */
-	unsigned retry_max_s;	  /* ... up to this */
-	unsigned lifetime_s;	  /* then the recipient fails */
-	unsigned delay_warning_s; /* age at which NOTIFY=DELAY is told */
-	unsigned crash_max;	  /* times a delivery may kill its shard before it is held */
-	size_t dsn_return_max;	  /* bytes of a failed message that a DSN quotes at most */
+	const char *folder;		      /* holds spool.db; must exist */
+	const char *blob_folder;	      /* the blob tree; must exist */
+	struct fs *fs;			      /* NULL: the real file system */
+	const char *hostname;		      /* Reporting-MTA and sender name of DSNs */
+	const struct text_language *language; /* of DSNs; NULL: English */
+	uint32_t inline_max;		      /* larger bodies must be files */
+	unsigned group_max;		      /* messages in one transaction */
+	size_t wal_max;			      /* checkpoint when the log is larger, at once */
+	unsigned retry_first_s;		      /* after the first failed attempt, doubling ... */
+	unsigned retry_max_s;		      /* ... up to this */
+	unsigned lifetime_s;		      /* then the recipient fails */
+	unsigned delay_warning_s;	      /* age at which NOTIFY=DELAY is told */
+	unsigned crash_max;    /* times a delivery may kill its shard before it is held */
+	size_t dsn_return_max; /* bytes of a failed message that a DSN quotes at most */
 	unsigned lanes; /* local destinations are spread over this many lanes; 0 counts as 1 */
 	bool manual;	/* no clerk: the caller runs spool_tick (tests) */
 
@@ -143,6 +145,7 @@ DEFINE_AUTO_PTR(spool, struct spool, spool_close);
  */
 struct spool_times {
 	unsigned retry_first_s, retry_max_s, lifetime_s, delay_warning_s; /* as in spool_config */
+	const struct text_language *language;
 };
 void spool_configure(struct spool *sp, const struct spool_times *times, const char *hostname);
 

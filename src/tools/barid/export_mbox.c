@@ -96,7 +96,7 @@ static int put_message(void *arg, const struct msg_box_message *m, struct fail *
 	struct file *f = arg;
 	struct civil c;
 	civil_from_us((struct wall_us){m->internaldate_us}, &c);
-	(void)fprintf(f->out, T("From MAILER-DAEMON %s %s %2u %02u:%02u:%02u %04d\n"),
+	(void)fprintf(f->out, "From MAILER-DAEMON %s %s %2u %02u:%02u:%02u %04d\n",
 		      civil_weekday_name(c.weekday), civil_month_name(c.month), (unsigned)c.day,
 		      (unsigned)c.hour, (unsigned)c.minute, (unsigned)c.second, (int)c.year);
 	f->m = m;
