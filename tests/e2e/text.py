@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Texts for people: reports that laymen understand, in their language, and a command line that speaks it."""
+import base64
+import email
+import email.policy
+import os
+import re
+
+from harness import wire
+from harness.server import Serve
+
+# What `qps` leaves alone: names, commands, numbers, addresses.
+ENGLISH = re.compile(r"\b(the|is|are|not|and|with|your|message|could|cannot)\b")
+
+
+def expired_report(t, language):
+    """The report on a message that nobody could deliver, as Python's email package reads it."""
+    with Serve(build=t.build, conf=lambda s: f"language = {language}\n" + "".join(
+            f"[{name}]\nlisten = 127.0.0.1:{s.ports[name]}\n"
+            for name in ("smtp", "submission", "submissions", "imap", "imaps"))) as s:
+        return exchange(t, s)
+
+
+def exchange(t, s):
+    smtp = wire.Smtp(s, "submission")
+    smtp.start_tls()
+    smtp.command(b"AUTH PLAIN " + base64.b64encode(b"\0alice@example.test\0secret"), b"235")
+    smtp.message("alice@example.test", ["someone@example.org"],
+                 b"From: alice@example.test\r\nDate: Fri, 21 Nov 2025 10:00:00 +0530\r\n"
+                 b"Subject: =?utf-8?q?Caf=C3=A9?= at noon\r\n\r\nThe body.\r\n")
+    smtp.close()
+    s.advance_clock(6 * 86400)
+    imap = wire.Imap(s, "alice@example.test")
+    t.until(lambda: imap.messages("INBOX") == 1, what="the report")
+    imap.select("INBOX")
+    _, raw = imap.bodies("INBOX")[0]
+    return raw, email.message_from_bytes(raw, policy=email.policy.default)
+
+
+def check_parts(report):
+    """RFC 3464: three parts, each readable; nothing of it answers itself."""
+    assert report.get_content_type() == "multipart/report" and not report.defects, report.defects
+    human, status, original = report.iter_parts()
+    assert report["Auto-Submitted"] == "auto-replied"
+    fields = [dict(part.items()) for part in status.get_payload()]
+    assert fields[1]["Action"] == "failed" and fields[1]["Final-Recipient"] == "rfc822;someone@example.org", fields
+    assert "at noon" in original.as_string(), original
+    assert not any(part.defects for part in report.walk())
+    return human.get_content()
+
+
+def case_report_in_english(t):
+    """The reader recognises the message, learns what happened, what to do and whom to ask, before any technical word."""
+    raw, report = expired_report(t, "en")
+    text = check_parts(report)
+    assert report["Subject"] == "Your message to someone@example.org was not delivered", report["Subject"]
+    for words in ("could not be delivered to:", "someone@example.org", "could not be", "Subject: Café at noon",
+                  "(UTC+05:30)", "postmaster@mail.example.test"):
+        assert words in text, (words, text)
+    assert text.index("postmaster@") < text.index("Technical details") < text.index("no relay"), text
+    assert all(len(line) <= 78 for line in text.splitlines()), text
+    neomutt = t.program("neomutt")
+    path = os.path.join(t.scratch(), "mbox")
+    with open(path, "wb") as f:
+        f.write(b"From MAILER-DAEMON Fri Nov 21 10:00:00 2025\n" + raw.replace(b"\r\n", b"\n") + b"\n")
+    shown = t.run([neomutt, "-n", "-F", "/dev/null", "-e", "set pager=cat wait_key=no send_charset=utf-8", "-R", "-f", path,
+                   "-e", "push <display-message><quit>"], check=False, env={"TERM": "dumb", "LC_ALL": "C.UTF-8", "HOME": t.scratch()})
+    t.note(f"neomutt ended with {getattr(shown, 'returncode', 0)}")
+
+
+def case_report_in_german(t):
+    """The server's language: the part for people only."""
+    _, report = expired_report(t, "de")
+    text = check_parts(report)
+    assert report["Subject"] == "Ihre Nachricht an someone@example.org wurde nicht zugestellt", report["Subject"]
+    assert report["Content-Language"] == "de"
+    assert "Betreff: Café at noon" in text and "Technische Einzelheiten" in text, text
+    assert "Your message" not in text
+
+
+def case_report_in_longer_words(t):
+    """Nothing is cut or broken by texts that are longer and not ASCII."""
+    _, report = expired_report(t, "qps")
+    text = check_parts(report)
+    assert text.count("«") == text.count("»") > 5, text
+    assert not ENGLISH.search(re.sub(r"(?s)ő»\s*-+.*", "", text)), text
+
+
+def case_command_line(t):
+    """Commands speak the language of the environment, refusals included; with --json they do not."""
+    s = t.server()
+    english = s.cli("help")
+    for language, known in (("de_DE.UTF-8", "Aufruf: barid BEFEHL"), ("qps", "«")):
+        s.env["LC_ALL"] = language
+        try:
+            text = s.cli("help")
+            assert known in text and text != english, text
+            code, text = s.cli("nonsense", check=False)
+            assert code != 0 and known.split(":")[0].split()[0] not in english or "nonsense" in text, text
+            text = s.cli("doctor", "--offline", check=False)[1]
+            assert language != "qps" or "«" in text, text
+            assert s.cli("status", "--json").startswith("{")
+            assert "«" not in s.cli("doctor", "--offline", "--json", check=False)[1]
+        finally:
+            s.env["LC_ALL"] = "C.UTF-8"
