@@ -47,28 +47,27 @@ def case_file_without_columns(t):
 
 def case_scopes(t):
     """--as: a domain's administrator, a user and a stranger may do what their scope allows, in dir, queue and master."""
-    s = t.own_server()
-    s.start()
-    s.cli("domain", "add", "other.test")
-    s.cli("user", "add", "z@other.test", "--password", "secret")
-    s.cli("admin", "grant", "alice@example.test", "example.test")
-    s.cli("admin", "grant", "postmaster@example.test", "ALL")
+    with t.own_server() as s:
+        s.cli("domain", "add", "other.test")
+        s.cli("user", "add", "z@other.test", "--password", "secret")
+        s.cli("admin", "grant", "alice@example.test", "example.test")
+        s.cli("admin", "grant", "postmaster@example.test", "ALL")
 
-    def may(who, *words):
-        return s.cli("--as", who, *words, check=False)[0] == 0
+        def may(who, *words):
+            return s.cli("--as", who, *words, check=False)[0] == 0
 
-    head, boss, user = "alice@example.test", "postmaster@example.test", "bob@example.test"
-    assert may(head, "user", "add", "new@example.test") and may(head, "queue", "list")
-    assert may(boss, "status") and may(boss, "domain", "add", "third.test")
-    assert may(user, "user", "set", user, "--name", "Bob") and may(user, "user", "show", user)
-    for who, words in ((head, ("user", "add", "new@other.test")), (head, ("user", "show", "z@other.test")), (head, ("status",)),
-                       (head, ("user", "passwd", boss, "x")), (head, ("queue", "delete", "all")), (head, ("stop",)),
-                       (user, ("user", "list")), (user, ("queue", "list")), (user, ("user", "set", user, "--quota", "9g")),
-                       ("nobody@example.test", ("user", "list"))):
-        assert not may(who, *words), (who, words)
-    assert "z@other.test" not in s.cli("--as", head, "user", "list")
-    s.cli("admin", "revoke", head, "example.test")
-    assert not may(head, "user", "list")
+        head, boss, user = "alice@example.test", "postmaster@example.test", "bob@example.test"
+        assert may(head, "user", "add", "new@example.test") and may(head, "queue", "list")
+        assert may(boss, "status") and may(boss, "domain", "add", "third.test")
+        assert may(user, "user", "set", user, "--name", "Bob") and may(user, "user", "show", user)
+        for who, words in ((head, ("user", "add", "new@other.test")), (head, ("user", "show", "z@other.test")), (head, ("status",)),
+                           (head, ("user", "passwd", boss, "x")), (head, ("queue", "delete", "all")), (head, ("stop",)),
+                           (user, ("user", "list")), (user, ("queue", "list")), (user, ("user", "set", user, "--quota", "9g")),
+                           ("nobody@example.test", ("user", "list"))):
+            assert not may(who, *words), (who, words)
+        assert "z@other.test" not in s.cli("--as", head, "user", "list")
+        s.cli("admin", "revoke", head, "example.test")
+        assert not may(head, "user", "list")
 
 
 def case_ports_and_packet_filter(t):
@@ -128,37 +127,35 @@ def case_doctor_reads_dns(t):
 
 def case_doctor_finds_what_is_missing(t):
     """A server that does not run, and a domain without anybody who reads abuse@."""
-    s = t.own_server()
-    s.start()
-    s.stop()
-    code, out = s.cli("doctor", "--offline", check=False)
-    assert code == 1 and "the server does not run" in out and "nobody reads abuse@example.test" in out, (code, out)
+    with t.own_server() as s:
+        s.stop()
+        code, out = s.cli("doctor", "--offline", check=False)
+        assert code == 1 and "the server does not run" in out and "nobody reads abuse@example.test" in out, (code, out)
 
 
 def case_quota_is_counted_again(t):
     """Counters that somebody has spoilt are put right by barid quota recount, in the store and in dir's table."""
-    s = t.own_server()
-    s.start()
-    imap = wire.Imap(s, "alice@example.test")
-    for i in range(5):
-        imap.append("INBOX", b"Subject: %d\r\n\r\n%s\r\n" % (i, b"x" * 1000))
-    imap.wire.close()
-    true = usage(t, s, lambda v: v > 5000)
-    s.stop()
-    for part in glob.glob(os.path.join(s.dir, "store", "**", "*.db"), recursive=True):
-        with sqlite3.connect(part) as db:
-            if db.execute("SELECT count(*) FROM account WHERE bytes > 5000").fetchone()[0]:
-                db.execute("UPDATE account SET bytes = bytes + 777777, messages = messages + 7")
-                db.execute("UPDATE mailbox SET size = size + 777777, num_exists = num_exists + 7 WHERE name = 'INBOX'")
-        db.close()
-    s.start()
-    out = s.cli("quota", "recount", "all")
-    assert "3 users counted, 1 corrected" in out and f"alice@example.test: {true} bytes in 5 messages" in out, out
-    assert usage(t, s, lambda v: v == true) == true
-    assert "0 corrected" in s.cli("quota", "recount", "alice@example.test")
-    imap = wire.Imap(s, "alice@example.test")
-    assert any(b"MESSAGES 5" in line for line in imap.command(b"STATUS INBOX (MESSAGES)"))
-    imap.wire.close()
+    with t.own_server() as s:
+        imap = wire.Imap(s, "alice@example.test")
+        for i in range(5):
+            imap.append("INBOX", b"Subject: %d\r\n\r\n%s\r\n" % (i, b"x" * 1000))
+        imap.wire.close()
+        true = usage(t, s, lambda v: v > 5000)
+        s.stop()
+        for part in glob.glob(os.path.join(s.dir, "store", "**", "*.db"), recursive=True):
+            with sqlite3.connect(part) as db:
+                if db.execute("SELECT count(*) FROM account WHERE bytes > 5000").fetchone()[0]:
+                    db.execute("UPDATE account SET bytes = bytes + 777777, messages = messages + 7")
+                    db.execute("UPDATE mailbox SET size = size + 777777, num_exists = num_exists + 7 WHERE name = 'INBOX'")
+            db.close()
+        s.start()
+        out = s.cli("quota", "recount", "all")
+        assert "3 users counted, 1 corrected" in out and f"alice@example.test: {true} bytes in 5 messages" in out, out
+        assert usage(t, s, lambda v: v == true) == true
+        assert "0 corrected" in s.cli("quota", "recount", "alice@example.test")
+        imap = wire.Imap(s, "alice@example.test")
+        assert any(b"MESSAGES 5" in line for line in imap.command(b"STATUS INBOX (MESSAGES)"))
+        imap.wire.close()
 
 
 def usage(t, s, right):
@@ -173,19 +170,18 @@ def usage(t, s, right):
 @alone
 def case_ten_thousand_accounts(t):
     """10,000 accounts from a file (one in ten with a password to hash), memory of the command flat, and a quick start."""
-    s = t.own_server()
-    s.start()
-    stored = "{SSHA512}" + "A" * 99 + "=="
-    lines = (f"n{i}@example.test,word-{i},,1g\n" if i % 10 == 9 else f"n{i}@example.test,,{stored},1g\n" for i in range(10000))
-    path = write(t, "many.csv", "address,password,password-hash,quota\n" + "".join(lines))
-    begin = time.monotonic()
-    out = s.cli("user", "add", "--file", path, timeout=300)
-    took = time.monotonic() - begin
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    assert "10000 added" in out, out
-    s.stop()
-    ready = s.start()
-    imap = wire.Imap(s, "n9999@example.test", "word-9999")
-    imap.wire.close()
-    t.note(f"{took:.1f} s, {10000 / took:.0f} a second, ready again in {ready:.2f} s, peak of any command {peak:.0f} MiB")
-    assert took < 120 and ready < 2, (took, ready)  # the figures stand in the note; a busy machine is no failure
+    with t.own_server() as s:
+        stored = "{SSHA512}" + "A" * 99 + "=="
+        lines = (f"n{i}@example.test,word-{i},,1g\n" if i % 10 == 9 else f"n{i}@example.test,,{stored},1g\n" for i in range(10000))
+        path = write(t, "many.csv", "address,password,password-hash,quota\n" + "".join(lines))
+        begin = time.monotonic()
+        out = s.cli("user", "add", "--file", path, timeout=300)
+        took = time.monotonic() - begin
+        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+        assert "10000 added" in out, out
+        s.stop()
+        ready = s.start()
+        imap = wire.Imap(s, "n9999@example.test", "word-9999")
+        imap.wire.close()
+        t.note(f"{took:.1f} s, {10000 / took:.0f} a second, ready again in {ready:.2f} s, peak of any command {peak:.0f} MiB")
+        assert took < 120 and ready < 2, (took, ready)  # the figures stand in the note; a busy machine is no failure
