@@ -505,6 +505,34 @@ void conf_write(const struct conf *c, struct buf *out)
 	}
 }
 
+/* "Number, from 1 to 64. A change needs a restart.": tools/dev/conf-man says the same. */
+static void write_bounds(const struct conf_setting *s, struct buf *out)
+{
+	static const char *const kinds[] = {[CONF_TEXT] = "Text",
+					    [CONF_NUMBER] = "Number",
+					    [CONF_SIZE] = "Size",
+					    [CONF_DURATION] = "Duration",
+					    [CONF_CHOICE] = "One of",
+					    [CONF_ADDRESSES] = "List of addresses with port",
+					    [CONF_NETWORKS] = "List of networks",
+					    [CONF_PATHS] = "List of files"};
+	static const char *const applies[] = {
+		[CONF_LIVE] = "A change counts on reload.",
+		[CONF_NEW] = "A change counts on reload, for new connections.",
+		[CONF_RESTART] = "A change needs a restart."};
+
+	(void)buf_addf(out, "# %s", kinds[s->type]);
+	if (s->type == CONF_CHOICE) {
+		(void)buf_addf(out, ": %s", s->choices);
+	} else if (s->type == CONF_NUMBER || s->type == CONF_SIZE || s->type == CONF_DURATION) {
+		(void)buf_add_c(out, ", from ");
+		write_number(out, s->type, s->min);
+		(void)buf_add_c(out, " to ");
+		write_number(out, s->type, s->max);
+	}
+	(void)buf_addf(out, ". %s\n", applies[s->apply]);
+}
+
 void conf_write_default(struct buf *out)
 {
 	const char *section = "";
@@ -520,8 +548,7 @@ void conf_write_default(struct buf *out)
 		if (strcmp(s->section, section) != 0)
 			(void)buf_addf(out, "\n[%s]\n", section = s->section);
 		(void)buf_addf(out, "\n# %s\n", s->text);
-		if (s->choices)
-			(void)buf_addf(out, "# Allowed: %s\n", s->choices);
+		write_bounds(s, out);
 		(void)buf_addf(out, "#%s = %s\n", s->key, s->value);
 	}
 }
