@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/text.h"
 #include "base/vec.h"
+#include "runtime/pem.h"
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
@@ -91,27 +92,10 @@ int cert_about(const struct x509_st *cert, struct cert_about *ret)
 	return 0;
 }
 
-/* Instead of asking at the terminal for a password. */
-static int no_password(char *buf, int size, int writing, void *arg)
-{
-	(void)buf;
-	(void)size;
-	(void)writing;
-	(void)arg;
-	return -1;
-}
-
-static BIO *bio_of(struct str s)
-{
-	BIO *bio = BIO_new_mem_buf(s.n ? s.p : "", (int)MIN(s.n, (size_t)INT32_MAX));
-	CHECK(bio);
-	return bio;
-}
-
 static X509 *first_of(struct str pem)
 {
-	BIO *bio = bio_of(pem);
-	X509 *cert = PEM_read_bio_X509(bio, NULL, no_password, NULL);
+	BIO *bio = pem_bio(pem);
+	X509 *cert = PEM_read_bio_X509(bio, NULL, pem_no_password, NULL);
 	BIO_free(bio);
 	ERR_clear_error();
 	return cert;
@@ -128,8 +112,8 @@ int cert_read(struct str pem, struct cert_about *ret, struct fail *why)
 int cert_check_key(struct str pem, struct str key, struct fail *why)
 {
 	X509 *cert = first_of(pem);
-	BIO *bio = bio_of(key);
-	EVP_PKEY *k = PEM_read_bio_PrivateKey(bio, NULL, no_password, NULL);
+	BIO *bio = pem_bio(key);
+	EVP_PKEY *k = PEM_read_bio_PrivateKey(bio, NULL, pem_no_password, NULL);
 	BIO_free(bio);
 	int r = 0;
 	if (!cert)

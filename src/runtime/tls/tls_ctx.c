@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/check.h"
 #include "runtime/cert.h"
+#include "runtime/pem.h"
 #include "runtime/tls/tls_internal.h"
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -52,30 +53,14 @@ static int refused(struct fail *why, size_t at, const char *what)
 			tls_error_text(text, sizeof text));
 }
 
-/* Instead of asking at the terminal for a password. */
-static int no_password(char *buf, int size, int writing, void *arg)
-{
-	(void)buf;
-	(void)size;
-	(void)writing;
-	(void)arg;
-	return -1;
-}
-
-static BIO *bio_of(struct str s)
-{
-	BIO *bio = BIO_new_mem_buf(s.n ? s.p : "", (int)MIN(s.n, (size_t)INT32_MAX));
-	CHECK(bio);
-	return bio;
-}
-
 static int use_chain(SSL_CTX *ctx, struct str pem, size_t at, struct fail *why)
 {
-	BIO *bio = bio_of(pem);
+	BIO *bio = pem_bio(pem);
 	size_t n = 0;
 	int ok = 1;
 	X509 *cert;
-	while (ok && n < CHAIN_MAX && (cert = PEM_read_bio_X509(bio, NULL, no_password, NULL))) {
+	while (ok && n < CHAIN_MAX &&
+	       (cert = PEM_read_bio_X509(bio, NULL, pem_no_password, NULL))) {
 		ok = n == 0 ? SSL_CTX_use_certificate(ctx, cert)
 			    : (int)SSL_CTX_add1_chain_cert(ctx, cert);
 		X509_free(cert);
@@ -94,8 +79,8 @@ static int use_chain(SSL_CTX *ctx, struct str pem, size_t at, struct fail *why)
 
 static int use_key(SSL_CTX *ctx, struct str pem, size_t at, struct fail *why)
 {
-	BIO *bio = bio_of(pem);
-	EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, no_password, NULL);
+	BIO *bio = pem_bio(pem);
+	EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, pem_no_password, NULL);
 	BIO_free(bio);
 	if (!key)
 		return refused(why, at, "no private key without password in the file");
