@@ -79,24 +79,29 @@ static void take_turn(struct pool *p, struct lane *lane)
 
 static _Atomic uint32_t *dispatch(struct pool *p, struct lane *lane);
 
-/* Its tenants' next lanes may go; one wakes at most one thread, and this one looks for work next.
- */
+/* The tenant's next lanes may go. Not just one: it may have to wait for its other tenant, or have
+ * got another since, and then no end of a lane would ever think of those behind it. */
+static void fill(struct pool *p, size_t i, struct tenant *t)
+{
+	struct list *n;
+	while ((!p->tenant_max[i] || t->n < p->tenant_max[i]) && (n = list_pop(&t->waiting))) {
+		_Atomic uint32_t *wake = dispatch(p, CONTAINER_OF(n, struct lane, ready));
+		if (wake)
+			futex_wake(wake);
+	}
+}
+
 static void give_turn(struct pool *p, struct lane *lane)
 {
 	for (size_t i = 0; i < LANE_TENANTS; i++) {
 		struct tenant *t = lane->held[i] ? map_get(&p->tenants[i], lane->held[i]) : NULL;
 		if (!t)
 			continue;
-		struct list *n = --t->n < p->tenant_max[i] || !p->tenant_max[i]
-					 ? list_pop(&t->waiting)
-					 : NULL;
+		t->n--;
+		fill(p, i, t);
 		if (!t->n && list_empty(&t->waiting))
 			free(map_remove(&p->tenants[i], lane->held[i]));
 		lane->held[i] = 0;
-		_Atomic uint32_t *wake =
-			n ? dispatch(p, CONTAINER_OF(n, struct lane, ready)) : NULL;
-		if (wake)
-			futex_wake(wake);
 	}
 }
 

@@ -154,6 +154,53 @@ static void a_domain_has_its_limit_too(void **state)
 	assert_true(atomic_load(&noisy_peak) >= 1 && atomic_load(&noisy_peak) <= 3);
 }
 
+static _Atomic bool hold_on[2];
+static _Atomic int behind_done;
+
+static void run_held(struct job *job)
+{
+	const struct counted *c = CONTAINER_OF(job, struct counted, job);
+	while (atomic_load(&hold_on[c->number]))
+		usleep(100);
+}
+
+static void run_behind(struct job *job)
+{
+	(void)job;
+	atomic_fetch_add(&behind_done, 1);
+}
+
+/* Who comes next has to wait for somebody else: those behind it go all the same. */
+static void a_place_is_not_lost(void **state)
+{
+	static const unsigned max[LANE_TENANTS] = {1, 1};
+	static const uint64_t tenants[4][LANE_TENANTS] = {{7, 0}, {0, 80}, {7, 0}, {7, 0}};
+	static struct counted held[2];
+	static struct job behind[2] = {{.run = run_behind}, {.run = run_behind}};
+	struct lane lanes[4];
+	(void)state;
+	struct pool *p = pool_new("test", 4, 0);
+	pool_tenant_max(p, max);
+	for (int i = 0; i < 4; i++) {
+		lane_init(&lanes[i], p);
+		lane_tenants(&lanes[i], tenants[i]);
+		if (i < 2) {
+			atomic_store(&hold_on[i], true);
+			held[i] = (struct counted){.job.run = run_held, .number = i};
+		}
+		lane_submit(&lanes[i], i < 2 ? &held[i].job : &behind[i - 2]);
+	}
+	/* The first that waits turns out to be of the other's domain. */
+	lane_tenants(&lanes[2], (const uint64_t[]){7, 80});
+	atomic_store(&hold_on[0], false);
+	for (int i = 0; i < 20000 && atomic_load(&behind_done) < 1; i++)
+		usleep(100);
+	assert_int_equal(atomic_load(&behind_done), 1);
+	atomic_store(&hold_on[1], false);
+	pool_free(p);
+	assert_int_equal(atomic_load(&behind_done), 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -162,6 +209,7 @@ int main(void)
 		cmocka_unit_test(idle_threads_are_used_again),
 		cmocka_unit_test(a_tenant_leaves_room_for_others),
 		cmocka_unit_test(a_domain_has_its_limit_too),
+		cmocka_unit_test(a_place_is_not_lost),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
