@@ -380,7 +380,7 @@ int user_del(struct order *o, struct fail *why)
 	bool now = has_option(o, "purge");
 	if (r == 0 && now)
 		r = RUN(o, why,
-			"UPDATE barid_account SET deleted = '1970-01-01 00:00:00'"
+			"UPDATE barid_account SET deleted = " DIR_CONDEMNED
 			" WHERE was = ?1 AND username IS NULL AND mail_gone IS NULL",
 			x.full);
 	if (r == 0)
@@ -404,7 +404,7 @@ int user_undelete(struct order *o, struct fail *why)
 	if (r == 0)
 		r = count_rows(o,
 			       "SELECT 1 FROM barid_account WHERE was = ?1 AND username IS NULL"
-			       " AND mail_gone IS NULL",
+			       " AND mail_gone IS NULL AND deleted > " DIR_CONDEMNED,
 			       x.full, STR_NULL, NULL, why);
 	if (r == 0)
 		return refuse(why, FAIL_NOTFOUND,
@@ -416,7 +416,7 @@ int user_undelete(struct order *o, struct fail *why)
 		r = RUN(o, why,
 			"UPDATE barid_account SET username = ?1, deleted = NULL WHERE id ="
 			" (SELECT max(id) FROM barid_account WHERE was = ?1 AND username IS NULL"
-			"  AND mail_gone IS NULL)",
+			"  AND mail_gone IS NULL AND deleted > " DIR_CONDEMNED ")",
 			x.full);
 	if (r == 0)
 		r = user_add(o, why);

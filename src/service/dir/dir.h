@@ -125,7 +125,8 @@ MUST_CHECK int dir_account_by_address(struct dir *d, struct str address, struct 
 
 /*
  * Accounts whose mailbox was deleted (by whomever) more than keep_s seconds ago, and whose mail is
- * still there: at most max ids into ret. Returns how many.
+ * still there: at most max ids into ret. Returns how many. From now on they cannot be brought back,
+ * so their mail may go.
  */
 MUST_CHECK int dir_accounts_gone(struct dir *d, uint64_t keep_s, struct account_id *ret, size_t max,
 				 struct fail *why);

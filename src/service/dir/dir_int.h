@@ -74,6 +74,9 @@ static inline void auto_dir_lock_(struct dir **d)
 	__attribute__((cleanup(auto_dir_lock_), unused)) struct dir *dir_locked_ = (d);            \
 	dir_lock(d)
 
+/* barid_account.deleted of those whose mail goes now: before any time that can be. */
+#define DIR_CONDEMNED "'1970-01-01 00:00:00'"
+
 /* schema.c */
 MUST_CHECK int dir_schema(struct db *db, struct fail *why);
 /* "2026-11-22 00:13:44" of now, UTC, as all date columns hold it. Borrowed from buf. */

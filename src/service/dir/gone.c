@@ -7,6 +7,26 @@
 
 #include "sys/clock.h"
 
+/*
+ * Whose time is over: from here on it cannot be undone. The mark is that of a purge at once (`user
+ * del --purge`), and is on disk before anybody removes anything: an account that has come back in
+ * the meantime has none, and one that has it does not come back without its mail.
+ */
+static int condemn(struct dir *d, uint64_t keep_s, struct fail *why)
+{
+	struct db_stmt *st = NULL;
+	int r = db_stmt(d->db,
+			"UPDATE barid_account SET deleted = " DIR_CONDEMNED
+			" WHERE deleted IS NOT NULL AND mail_gone IS NULL"
+			" AND deleted > " DIR_CONDEMNED
+			" AND CAST(strftime('%s', deleted) AS INTEGER) <= ?1",
+			&st, why);
+	if (r < 0)
+		return r;
+	db_bind_i64(st, 1, clock_wall().v / SEC_US - (int64_t)keep_s);
+	return db_run(st, why);
+}
+
 int dir_accounts_gone(struct dir *d, uint64_t keep_s, struct account_id *ret, size_t max,
 		      struct fail *why)
 {
@@ -14,15 +34,15 @@ int dir_accounts_gone(struct dir *d, uint64_t keep_s, struct account_id *ret, si
 	size_t n = 0;
 
 	DIR_LOCKED(d);
-	int r = db_stmt(d->db,
-			"SELECT id FROM barid_account WHERE deleted IS NOT NULL"
-			" AND mail_gone IS NULL AND CAST(strftime('%s', deleted) AS INTEGER) <= ?1"
-			" ORDER BY deleted LIMIT ?2",
-			&st, why);
+	int r = condemn(d, keep_s, why);
+	if (r >= 0)
+		r = db_stmt(d->db,
+			    "SELECT id FROM barid_account WHERE deleted <= " DIR_CONDEMNED
+			    " AND mail_gone IS NULL ORDER BY id LIMIT ?1",
+			    &st, why);
 	if (r < 0)
 		return r;
-	db_bind_i64(st, 1, clock_wall().v / SEC_US - (int64_t)keep_s);
-	db_bind_i64(st, 2, (int64_t)max);
+	db_bind_i64(st, 1, (int64_t)max);
 	while ((r = db_step(st, why)) == 1)
 		ret[n++] = (struct account_id){db_col_u64(st, 0)};
 	return r < 0 ? r : (int)n;
