@@ -8,6 +8,7 @@ import os
 import random
 import shutil
 import signal
+import sqlite3
 import subprocess
 import threading
 import time
@@ -128,11 +129,39 @@ def case_restore_drill(t):
         server.cli("restore", folder, "--generation", name)
         code, text = server.cli("restore", folder, check=False)
         assert code == 1 and "not empty" in text, (code, text)
+        check_interrupted_restore(server, folder, name)
         server.start()
         check_all_there(t, server, before)
         again = validities(server)
         assert all(again[box] > told[box] for box in told), (told, again)
     t.note(f"{len(before)} messages before a backup of {took:.1f} s under load")
+
+
+def check_interrupted_restore(server, folder, name):
+    """A restore that was killed has left logs with an epoch that nobody knows any more: the next begins from nothing."""
+    path = os.path.join(server.dir, "spool", "spool.db")
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE spool SET epoch = randomblob(16)")
+        db.commit()
+        shutil.copy(path + "-wal", path + ".log")
+    db.close()
+    os.rename(path + ".log", path + "-wal")
+    with open(os.path.join(server.dir, "restoring"), "w", encoding="ascii"):
+        pass
+    stale = os.path.getsize(path + "-wal")
+    server.cli("restore", folder, "--generation", name)
+    assert stale > 0 and not os.path.exists(path + "-wal")
+    db = sqlite3.connect(path)
+    pending = db.execute("SELECT number, rcpt FROM rcpt").fetchall()
+    epoch, = db.execute("SELECT epoch FROM spool").fetchone()
+    db.close()
+    epochs = set()
+    for part in sorted(os.listdir(os.path.join(server.dir, "store"))):
+        if part.endswith(".db"):
+            db = sqlite3.connect(os.path.join(server.dir, "store", part))
+            epochs |= {e for e, n, r in db.execute("SELECT epoch, number, rcpt FROM receipt") if (n, r) in pending}
+            db.close()
+    assert epochs <= {epoch}, "deliveries would be repeated: their receipts are in another epoch"
 
 
 def check_verification(server, folder):
@@ -145,6 +174,50 @@ def check_verification(server, folder):
     server.cli("backup", folder, "--keep", "3")
     server.cli("backup", folder, "--verify")
     assert len(generations(server, folder)) == 3
+
+
+def reads_a_partition(pid):
+    try:
+        return any("part-" in os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd"))
+    except OSError:
+        return False
+
+
+def stopped_behind_the_spool(server, folder):
+    """A backup that has copied the spool, stopped among the partitions; None: it was too fast."""
+    running = subprocess.Popen([os.path.join(server.build, "barid"), "backup", folder, "--dir", server.dir],
+                               env=server.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    while running.poll() is None and not reads_a_partition(running.pid):
+        time.sleep(0.0005)
+    running.send_signal(signal.SIGSTOP)
+    if running.poll() is None and reads_a_partition(running.pid):
+        return running
+    running.send_signal(signal.SIGCONT)
+    running.communicate(timeout=30)
+    return None
+
+
+def case_a_backup_ends_with_its_hold(t):
+    """queue ends after the spool was copied: the next queue lets receipts go that the copy needs, so it is no backup."""
+    folder = os.path.join(t.scratch(), "backups")
+    with t.own_server(users=2) as server:
+        imap = wire.Imap(server, "user1@example.test")
+        for i in range(40):
+            imap.append("INBOX", message(1, i, 50000))
+        imap.close()
+        running = None
+        for _ in range(20):
+            running = running or stopped_behind_the_spool(server, folder)
+        assert running, "no backup could be stopped"
+        before = os.listdir(os.path.join(folder, "generations"))
+        server.kill("queue")
+        server.await_role("queue")
+        running.send_signal(signal.SIGCONT)
+        text = running.communicate(timeout=30)[0]
+        assert running.returncode == 1 and "begin again" in text, (running.returncode, text)
+        assert os.listdir(os.path.join(folder, "generations")) == before
+        server.cli("backup", folder)
+        server.cli("backup", folder, "--verify")
 
 
 def check_all_there(t, server, before):

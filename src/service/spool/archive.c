@@ -65,6 +65,8 @@ int spool_snapshot_end(struct spool *sp, struct fail *why)
 
 /* ---- on its own ---- */
 
+_Static_assert(SPOOL_QUEUED == 0 && SPOOL_DEFER == 1 && SPOOL_HELD == 2, "as in the SQL below");
+
 struct spool_archive {
 	struct db *db;
 	uint8_t epoch[SPOOL_EPOCH_LEN];
@@ -163,8 +165,9 @@ int spool_archive_renew(struct spool_archive *a, const uint8_t epoch[SPOOL_EPOCH
 	}
 	if (r == 0) /* their receipts stay behind in the old epoch and go there */
 		r = db_exec(a->db, "DELETE FROM receipt", why);
+	/* As spool_hold: a report that waits for its route has none to be released to. */
 	if (r == 0 && hold)
-		r = db_exec(a->db, "UPDATE rcpt SET state = 2", why);
+		r = db_exec(a->db, "UPDATE rcpt SET state = 2 WHERE state IN (0, 1)", why);
 	if (r == 0)
 		r = db_commit(a->db, why);
 	else

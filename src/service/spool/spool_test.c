@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "spool_test.h"
+#include "service/spool/spool_archive.h"
 
 static void message_comes_out_as_it_went_in(void **state)
 {
@@ -617,6 +618,33 @@ static void clerk_works_alone(void **state)
 	bench_free(&b);
 }
 
+/* After a restore: what an operator wants to look at first is held, a report still gets its route.
+ */
+static void a_restored_queue_is_held(void **state)
+{
+	static const uint8_t fresh[SPOOL_EPOCH_LEN] = {1};
+	struct bench b;
+	struct fail why = FAIL_INIT;
+	char path[400];
+	(void)state;
+	bench_init(&b);
+	bench_open(&b);
+	struct letter l = letter("s@x.test", "Subject: lost\r\n\r\n", 1);
+	(void)bench_submit(&b, &l);
+	assert_int_equal(bench_answer(&b, SPOOL_FAILED, "no"), 1);
+	(void)bench_submit(&b, &l);
+	bench_close(&b);
+	(void)snprintf(path, sizeof path, "%s/spool.db", b.spool_folder);
+	struct spool_archive *a = NULL;
+	assert_ok(spool_archive_open(path, false, &a, &why), &why);
+	assert_ok(spool_archive_renew(a, fresh, true, &why), &why);
+	spool_archive_close(a);
+	bench_open(&b);
+	assert_int_equal(bench_counts(&b).by_state[SPOOL_HELD], 1);
+	assert_int_equal(bench_counts(&b).by_state[SPOOL_ROUTING], 1);
+	bench_free(&b);
+}
+
 static void newer_file_is_refused(void **state)
 {
 	struct bench b;
@@ -654,6 +682,7 @@ int main(void)
 		cmocka_unit_test(one_sender_does_not_hold_up_others),
 		cmocka_unit_test(operator_sees_and_acts),
 		cmocka_unit_test(clerk_works_alone),
+		cmocka_unit_test(a_restored_queue_is_held),
 		cmocka_unit_test(newer_file_is_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -368,11 +368,20 @@ int store_archive_extract(struct store_archive *a, const char *source_path,
  */
 static int raise_accounts(struct engine *e, const struct store_archive_raise *how, struct fail *why)
 {
+	static const char *const begin[] = {
+		"INSERT INTO sqlite_sequence (name, seq) SELECT 'message', 0 WHERE NOT EXISTS"
+		" (SELECT 1 FROM sqlite_sequence WHERE name = 'message')",
+		"INSERT INTO sqlite_sequence (name, seq) SELECT 'body', 0 WHERE NOT EXISTS"
+		" (SELECT 1 FROM sqlite_sequence WHERE name = 'body')",
+	};
 	int64_t now = how->now.v / SEC_US + AHEAD_S;
 	int r = RUN(e,
 		    "UPDATE account SET epoch = max(epoch + 1, ?1),"
 		    " next_mailbox = next_mailbox + ?2",
 		    why, how->now.v, INT64_C(1000000));
+	/* A table that never had a row has no number there yet. */
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(begin); i++)
+		r = db_exec(e->db, begin[i], why);
 	if (r == 0)
 		r = RUN(e, "UPDATE sqlite_sequence SET seq = seq + ?1", why, INT64_C(1) << 40);
 	if (r < 0 || how->keep_uidvalidity)

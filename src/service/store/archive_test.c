@@ -2,6 +2,7 @@
 /*
  * archive_test.c - files that stand still, what is read of them, what a restore changes; imports.
  */
+#include "runtime/db/db.h"
 #include "service/store/archive.h"
 #include "service/store/store_int.h"
 #include "service/store/store_testing.h"
@@ -238,6 +239,41 @@ static void receipts_follow_the_spool(void **state)
 	}
 }
 
+static uint64_t numbered(const char *part, const char *table)
+{
+	AUTO(db) struct db *db = NULL;
+	struct fail why = FAIL_INIT;
+	char sql[100];
+	uint64_t n = 0;
+	struct db_options o = {.path = part};
+	assert_int_equal(db_open(&o, &db, &why), 0);
+	(void)snprintf(sql, sizeof sql, "SELECT seq FROM sqlite_sequence WHERE name = '%s'", table);
+	assert_int_equal(db_number(db, sql, &n, &why), 0);
+	return n;
+}
+
+/* The lost server gave the first ids after the copy was made: they are not given again. */
+static void ids_leap_in_an_empty_partition(void **state)
+{
+	struct world *w = *state;
+	char part[240];
+	(void)snprintf(part, sizeof part, "%s/part-%03u.db", w->root, place());
+	store_close(w->s);
+	w->s = NULL;
+	{
+		AUTO(store_archive) struct store_archive *a = NULL;
+		OK(store_archive_open(part, STORE_ARCHIVE_PRIVATE, &a, &w->why));
+		struct store_archive_raise how = {.now = {INT64_C(4000000000) * SEC_US},
+						  .old_spool = (const unsigned char[16]){0},
+						  .new_spool = (const unsigned char[16]){0},
+						  .pending = second_is_pending};
+		OK(store_archive_raise(a, &how, &w->why));
+	}
+	assert_true(numbered(part, "message") >= UINT64_C(1) << 40);
+	assert_true(numbered(part, "body") >= UINT64_C(1) << 40);
+	world_open(w);
+}
+
 /* ---- imports ---- */
 
 static struct store_import_result import(struct world *w, const char *mailbox, uint32_t validity,
@@ -329,6 +365,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(bodies_keep_their_names, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_an_archive_tells, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(receipts_follow_the_spool, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(ids_leap_in_an_empty_partition, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(imports_keep_uids, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(expunged_messages_come_back, set_up, tear_down),
 	};

@@ -191,6 +191,7 @@ static void write_batch(struct batch *b, struct tx *tx)
 	int r = part_enter(b->part, &why);
 	if (r < 0) {
 		fail_batch(b, r, &why);
+		s->sweep_at = 0; /* names that were linked have no row */
 		return;
 	}
 	tx->e = b->part->e;

@@ -183,7 +183,7 @@ static int read_frozen(struct backup *b, int partition, struct fail *why)
 			b->progress.total += (uint64_t)st.st_size;
 		r = partition < 0 ? read_spool(b, fd, why) : read_partition(b, partition, fd, why);
 		int thawed = source_thaw(&b->source, partition, r < 0 ? NULL : why);
-		if (r == 0)
+		if (r == 0 || thawed == -FAIL_CONFLICT) /* then what went wrong means nothing */
 			r = thawed;
 	}
 	return r < 0 ? r : copy_bodies(b, bodies, why);
@@ -338,6 +338,8 @@ static int copy_all(struct backup *b, struct fail *why)
 		r = read_frozen(b, (int)store_place(b->only, b->source.partitions), why);
 	else
 		r = copy_server(b, why);
+	if (r == 0 && !b->only.v)
+		r = source_held(&b->source, why);
 	return r < 0 ? r : repo_commit(b->repo, &b->g, why);
 }
 

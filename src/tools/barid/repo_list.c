@@ -178,6 +178,10 @@ int repo_commit(struct repo *r, struct repo_generation *g, struct fail *why)
 	buf_clear(&o.line);
 	if (fclose(o.f) != 0 || !good)
 		return fail_errno(why, FAIL_IO, "cannot write %s", temp);
+	/* Everything that the list names has its name for good, before the list has one. */
+	AUTO_FD int all = open(r->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (all < 0 || syncfs(all) < 0)
+		return fail_errno(why, FAIL_IO, "cannot sync %s", r->dir);
 	make_name(r, g, path);
 	if (rename(temp, path) < 0)
 		return fail_errno(why, FAIL_IO, "cannot name %s", path);
@@ -484,6 +488,9 @@ int repo_prune(struct repo *r, size_t keep, struct repo_pruned *ret, struct fail
 	/* An empty array for bsearch must not be NULL. */
 	*(struct repo_hash *)vec_push(&stay.v) = (struct repo_hash){0};
 	int res = choose(r, keep, &stay, ret, why);
+	(void)snprintf(path, sizeof path, "%s/generations", r->dir);
+	if (res == 0) /* no list comes back whose blocks are gone */
+		res = sync_folder(path, why);
 	if (res == 0)
 		qsort(stay.v.p, stay.v.n, sizeof *stay.v.p, by_hash);
 	for (size_t k = 0; res == 0 && k < ARRAY_LEN(kinds); k++)

@@ -89,6 +89,20 @@ static int make_parents(char *path, struct fail *why)
 /* --- files
  * ------------------------------------------------------------------------------------------ */
 
+/*
+ * Of a restore that was interrupted. Its log too: it may hold an epoch that was given up, and would
+ * be folded into the file that comes now.
+ */
+static void forget_earlier(const char *path)
+{
+	static const char *const endings[] = {"", "-wal", "-shm", "-journal"};
+	char name[4400];
+	for (size_t i = 0; i < ARRAY_LEN(endings); i++) {
+		(void)snprintf(name, sizeof name, "%s%s", path, endings[i]);
+		(void)unlink(name);
+	}
+}
+
 static int put_file(struct whole *w, const struct repo_file *f, struct fail *why)
 {
 	char path[4300];
@@ -98,7 +112,7 @@ static int put_file(struct whole *w, const struct repo_file *f, struct fail *why
 	int r = make_parents(path, why);
 	if (r < 0)
 		return r;
-	(void)unlink(path);
+	forget_earlier(path);
 	r = repo_extract(w->repo, &w->g, f, path, why);
 	if (r == 0 && chmod(path, f->mode) < 0)
 		r = fail_errno(why, FAIL_IO, "cannot set the mode of %s", path);
@@ -141,18 +155,24 @@ static int put_body(struct whole *w, const struct repo_body *b, struct fail *why
 	return copy_body(w, b, path, why);
 }
 
-/* A body that the backup lost is no reason to lose the rest. */
+/*
+ * A body that the backup lost is no reason to lose the rest. What is left of one that is damaged is
+ * put back, too: its reader has more of that than of nothing, and it is named.
+ */
 static int put_bodies(struct whole *w, size_t *ret_lost, struct fail *why)
 {
 	for (size_t i = 0; i < w->g.bodies.n; i++) {
 		const struct repo_body *b = &w->g.bodies.p[i];
-		int r = put_body(w, b, why);
-		if (r == -FAIL_NOTFOUND) {
+		int checked = repo_check_body(w->repo, &b->hash, b->size, why);
+		struct fail other = FAIL_INIT;
+		int r = checked == 0 || checked == -FAIL_CORRUPT ? put_body(w, b, &other) : 0;
+		if (r < 0)
+			*why = other;
+		if (checked < 0 && r == 0) {
 			progress_end(&w->progress);
 			(void)fprintf(stderr, "account %llu: %s\n", (unsigned long long)b->account,
 				      why->detail);
 			(*ret_lost)++;
-			r = 0;
 		}
 		if (r < 0)
 			return r;

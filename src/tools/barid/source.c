@@ -109,6 +109,18 @@ int source_open(struct source *s, const char *state, struct fail *why)
 	return r == -FAIL_NOTFOUND && !s->online ? lock_state(s, why) : r;
 }
 
+int source_held(struct source *s, struct fail *why)
+{
+	if (!s->online)
+		return 0;
+	int r = hold(s->queue, why);
+	return r < 0 ? fail_set(why, FAIL_CONFLICT,
+				"A part of the server was started again while it was copied: begin "
+				"again.",
+				"queue lost its hold: %s", why->detail)
+		     : 0;
+}
+
 void source_close(struct source *s)
 {
 	tool_close(s->queue);

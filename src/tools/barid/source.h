@@ -21,6 +21,12 @@ struct source {
 
 /* Connect to the server and hold bodies and receipts, or lock the folder. */
 MUST_CHECK int source_open(struct source *s, const char *state, struct fail *why);
+/*
+ * At the end: have bodies and receipts been held all the time? A queue that was started again in
+ * between may have let receipts go whose recipients the copy of the spool still has: a restore
+ * would deliver them twice. -FAIL_CONFLICT then.
+ */
+MUST_CHECK int source_held(struct source *s, struct fail *why);
 void source_close(struct source *s);
 DEFINE_AUTO(source, struct source, source_close);
 
