@@ -328,6 +328,10 @@ def case_backup_of_a_stopped_server_and_one_account(t):
         server.cli("backup", folder)
         server.cli("backup", folder, "--verify")
         server.cli("backup", single, "--verify")
+        # A role owns its folder, and root reads it: a link there brings nothing of the machine into a backup.
+        os.symlink("/etc/passwd", os.path.join(server.dir, "dir", "leak"))
+        code, text = server.cli("backup", os.path.join(t.scratch(), "leak"), check=False)
+        assert code == 4 and "dir/leak cannot be read" in text, (code, text)
         shutil.rmtree(server.dir)
         server.cli("restore", folder, "--keep-uidvalidity")
         server.start()

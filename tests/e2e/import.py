@@ -200,6 +200,31 @@ def case_what_cannot_be_read(t):
     assert code == 1 and "no Maildir" in text, (code, text)
 
 
+def case_links_lead_nowhere(t):
+    """Users own their Maildirs: what one puts there does not lead root to other people's files."""
+    server, folder = t.server(), scratch(t)
+    secret = os.path.join(scratch(t), "secret")
+    with open(secret, "wb") as f:
+        f.write(b"Subject: secret\n\nof somebody else\n")
+    nobody = pwd.getpwnam("nobody").pw_uid
+    for sub in ("", "cur", "new", "tmp", ".Theirs"):
+        path = os.path.join(folder, sub)
+        if sub:
+            os.mkdir(path)
+        if os.geteuid() == 0:
+            os.chown(path, nobody, -1)
+    os.symlink(secret, os.path.join(folder, "cur", "1.link:2,S"))
+    wanted = ["1.link"]
+    if os.geteuid() == 0:
+        os.mkdir(os.path.join(os.path.dirname(secret), "cur"))
+        os.link(secret, os.path.join(os.path.dirname(secret), "cur", "2.folder:2,S"))
+        os.symlink(os.path.join(os.path.dirname(secret), "cur"), os.path.join(folder, ".Theirs", "cur"))
+        os.link(secret, os.path.join(folder, "cur", "3.name:2,S"))
+        wanted += ["2.folder", "3.name"]
+    code, text = server.cli("import", "--account", "user5@example.test", "maildir", folder, check=False)
+    assert code == 4 and all(w in text for w in wanted) and "0 messages imported" in text, (code, text)
+
+
 def case_speed(t):
     """2,000 small messages in a second or two."""
     server, folder = t.server(), scratch(t)

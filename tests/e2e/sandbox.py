@@ -102,6 +102,40 @@ def case_users_apart(t):
     assert not wrong, "\n".join(wrong)
 
 
+def case_root_writes_through_no_link(t):
+    """A role owns its folders, and root writes there at a start: never through a link that the role has laid."""
+    server = t.own_server()
+    victim = os.path.join(t.scratch(), "victim")
+    with open(victim, "w", encoding="ascii") as f:
+        f.write("untouched\n")
+    before = os.stat(victim)
+    try:
+        server.start()
+        server.stop()
+        blob = os.path.join(server.dir, "blob")
+        os.unlink(os.path.join(blob, "format"))
+        os.symlink(victim, os.path.join(blob, "format.new"))
+        created = os.path.join(os.path.dirname(victim), "created")
+        for name in ("-wal", "-journal"):
+            path = os.path.join(server.dir, "dir", "vmail.db" + name)
+            if os.path.lexists(path):
+                os.unlink(path)
+            os.symlink(created, path)
+        server.cli("user", "list", check=False)
+        assert not os.path.lexists(created), "the accounts database made a file elsewhere"
+        for name in ("-wal", "-journal"):
+            os.unlink(os.path.join(server.dir, "dir", "vmail.db" + name))
+        server.start()
+        server.stop()
+        with open(victim, encoding="ascii") as f:
+            assert f.read() == "untouched\n"
+        after = os.stat(victim)
+        assert (before.st_mode, before.st_uid) == (after.st_mode, after.st_uid)
+        assert not os.path.islink(os.path.join(blob, "format"))
+    finally:
+        server.close()
+
+
 def case_sockets(t):
     """Only edge has INET sockets, and only master and edge hold listening ones."""
     server, processes = roles(t)

@@ -19,8 +19,10 @@ static int write_marker(int folder, struct fail *why)
 {
 	char text[64];
 	int n = snprintf(text, sizeof text, MARKER "%u\n", BLOB_FORMAT);
-	AUTO_FD int fd =
-		openat(folder, "format.new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	/* The folder is the roles': what they put there under this name is not written through. */
+	(void)unlinkat(folder, "format.new", 0);
+	AUTO_FD int fd = openat(folder, "format.new",
+				O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
 	if (fd < 0 || write(fd, text, (size_t)n) != n || fchmod(fd, 0644) < 0 ||
 	    fdatasync(fd) < 0 || renameat(folder, "format.new", folder, "format") < 0 ||
 	    fsync(folder) < 0)
@@ -52,10 +54,11 @@ static int judge(const struct master *m, struct str text, struct fail *why)
 int blob_format_check(struct master *m, struct fail *why)
 {
 	char text[64];
-	AUTO_FD int folder = openat(m->state_fd, "blob", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	AUTO_FD int folder =
+		openat(m->state_fd, "blob", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (folder < 0)
 		return fail_errno(why, FAIL_IO, "cannot open %s/blob", m->conf->state_dir);
-	AUTO_FD int fd = openat(folder, "format", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	AUTO_FD int fd = openat(folder, "format", O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0 && errno == ENOENT)
 		return write_marker(folder, why);
 	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text);

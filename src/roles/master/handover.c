@@ -23,16 +23,17 @@ static bool is_owner(const struct owner *o, const struct stat *st)
 	       st->st_gid == o->gid;
 }
 
-static int give(const struct owner *o, int folder, const char *name, const struct stat *st,
+/* What is given is what was looked at: by descriptor, whatever has this name by now. */
+static int give(const struct owner *o, int fd, const char *name, const struct stat *st,
 		struct fail *why)
 {
 	bool keep = o->other_uid && st->st_uid == o->other_uid;
 	if (is_owner(o, st))
 		return 0;
-	if (fchownat(folder, name, keep ? o->other_uid : o->uid, o->gid, AT_SYMLINK_NOFOLLOW) < 0)
+	if (fchownat(fd, "", keep ? o->other_uid : o->uid, o->gid, AT_EMPTY_PATH) < 0)
 		return fail_errno(why, FAIL_IO, "cannot give %s to user %u", name, o->uid);
 	/* chown takes the set-group-id bit of a folder away. */
-	if (S_ISDIR(st->st_mode) && o->other_uid && fchmodat(folder, name, 02770, 0) < 0)
+	if (S_ISDIR(st->st_mode) && o->other_uid && fchmod(fd, 02770) < 0)
 		return fail_errno(why, FAIL_IO, "cannot set the mode of %s", name);
 	return 0;
 }
@@ -44,17 +45,19 @@ static int visit(const struct owner *o, int folder, const char *name, int depth,
 	struct stat st;
 	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
 		return 0;
-	if (fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+	AUTO_FD int there = openat(folder, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (there < 0 || fstat(there, &st) < 0)
 		return errno == ENOENT ? 0 : fail_errno(why, FAIL_IO, "cannot look at %s", name);
 	if (S_ISREG(st.st_mode) && (st.st_nlink == 1 || o->other_uid))
-		return give(o, folder, name, &st, why);
+		return give(o, there, name, &st, why);
 	if (!S_ISDIR(st.st_mode) || depth == DEPTH_MAX)
 		return 0;
-	int fd = openat(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
+	AUTO_FD int fd = openat(there, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int list = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (list < 0)
 		return fail_errno(why, FAIL_IO, "cannot open %s", name);
-	int r = walk(o, fd, depth + 1, why);
-	return r < 0 ? r : give(o, folder, name, &st, why);
+	int r = walk(o, list, depth + 1, why);
+	return r < 0 ? r : give(o, fd, name, &st, why);
 }
 
 /* Closes fd. */

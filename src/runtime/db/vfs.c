@@ -224,7 +224,8 @@ static int vfs_open(sqlite3_vfs *v, const char *name, sqlite3_file *f, int flags
 	*vf = (struct vfs_file){.path = name};
 	if (!name)
 		return SQLITE_CANTOPEN; /* a temporary file: temp_store=MEMORY never asks for one */
-	unsigned how = FS_READ;
+	/* Folders of roles are opened by root too: nobody leads it elsewhere with a link. */
+	unsigned how = FS_READ | FS_NOFOLLOW;
 	how |= flags & SQLITE_OPEN_READWRITE ? FS_WRITE : 0;
 	how |= flags & SQLITE_OPEN_CREATE ? FS_CREATE : 0;
 	how |= flags & SQLITE_OPEN_EXCLUSIVE ? FS_EXCL : 0;

@@ -209,13 +209,14 @@ static int copy_directory(struct backup *b, struct fail *why)
 /* --- other files
  * ------------------------------------------------------------------------------------------ */
 
-static int copy_one(struct backup *b, const char *path, const char *name, struct fail *why)
+/*
+ * `how`: O_NOFOLLOW for what lies in a folder of a role, which could lead root to files that are
+ * not the role's. Certificates often are links.
+ */
+static int copy_one(struct backup *b, const char *path, const char *name, int how, struct fail *why)
 {
 	struct stat st;
-	AUTO_FD int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 && errno == ELOOP) { /* a link, as certificates often are */
-		fd = open(path, O_RDONLY | O_CLOEXEC);
-	}
+	AUTO_FD int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | how);
 	if (fd < 0 || fstat(fd, &st) < 0) {
 		char text[600];
 		(void)snprintf(text, sizeof text, T("%s cannot be read: %s"), path,
@@ -246,7 +247,7 @@ static int copy_folder(struct backup *b, const char *folder, struct fail *why)
 			continue;
 		(void)snprintf(file, sizeof file, "%s/%s", path, e->d_name);
 		(void)snprintf(name, sizeof name, "%s/%s", folder, e->d_name);
-		r = copy_one(b, file, name, why);
+		r = copy_one(b, file, name, O_NOFOLLOW, why);
 	}
 	if (d)
 		(void)closedir(d);
@@ -261,7 +262,7 @@ static int copy_several(struct backup *b, const struct conf_list *paths, const c
 	for (size_t i = 0; r == 0 && i < paths->n; i++) {
 		char name[64];
 		(void)snprintf(name, sizeof name, "etc/%s-%zu", what, i);
-		r = copy_one(b, paths->p[i], name, why);
+		r = copy_one(b, paths->p[i], name, 0, why);
 	}
 	return r;
 }
@@ -272,7 +273,7 @@ static int copy_configuration(struct backup *b, struct fail *why)
 	AUTO(buf) struct buf errors = BUF_INIT(KIB(64));
 	if (b->cli->dir || conf_load(b->cli->conf, &conf, &errors) < 0)
 		return 0; /* the server was named by its folder: a demo, or a test */
-	int r = copy_one(b, b->cli->conf, "etc/barid.conf", why);
+	int r = copy_one(b, b->cli->conf, "etc/barid.conf", 0, why);
 	if (r == 0)
 		r = copy_several(b, &conf->tls_certificate, "tls-certificate", why);
 	if (r == 0 && !b->no_secrets)
@@ -289,7 +290,7 @@ static int copy_rest(struct backup *b, struct fail *why)
 	for (size_t i = 0; r == 0 && i < ARRAY_LEN(marks); i++) {
 		(void)snprintf(path, sizeof path, "%s/%s", b->state, marks[i]);
 		if (access(path, R_OK) == 0)
-			r = copy_one(b, path, marks[i], why);
+			r = copy_one(b, path, marks[i], O_NOFOLLOW, why);
 	}
 	if (r == 0 && !b->no_secrets)
 		r = copy_folder(b, "tls", why);

@@ -24,6 +24,7 @@ struct import {
 	struct feed_counts counts; /* in a dry run `added` is what was found */
 	VEC(struct import_error) errors;
 	size_t more_errors;
+	uid_t owner; /* of the Maildir: its messages are this user's too */
 	/* of the mailbox at hand */
 	struct feed *feed;
 	char mailbox[1100];

@@ -131,9 +131,15 @@ static int read_file(struct import *im, struct intake *in, const char *path, str
 {
 	char piece[KIB(32)];
 	struct stat st;
-	AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	/* Users own their Maildirs: what one puts there must not lead root to other people's mail,
+	 * be it by a link in place of the file, of its folder, or by a second name of a file. */
+	AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
 	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
 		import_error(im, path, fd < 0 ? strerror(errno) : "not a file");
+		return 1;
+	}
+	if (geteuid() == 0 && st.st_uid != im->owner) {
+		import_error(im, path, T("it belongs to another user than its Maildir"));
 		return 1;
 	}
 	date->v = (int64_t)st.st_mtim.tv_sec * SEC_US + st.st_mtim.tv_nsec / 1000;
@@ -261,11 +267,13 @@ int import_maildir(struct import *im, const char *root, struct fail *why)
 {
 	VEC(char *) folders = {0};
 	char cur[3100];
+	struct stat st;
 	(void)snprintf(cur, sizeof cur, "%s/cur", root);
 	DIR *d = access(cur, F_OK) == 0 ? opendir(root) : NULL;
-	if (!d)
+	if (!d || fstat(dirfd(d), &st) < 0)
 		return fail_set(why, FAIL_NOTFOUND, "That is no Maildir: it has no folder cur.",
 				"%s", root);
+	im->owner = st.st_uid;
 	for (struct dirent *e; (e = readdir(d));)
 		if (e->d_name[0] == '.' && e->d_name[1] && strcmp(e->d_name, "..") != 0)
 			*(char **)vec_push(&folders) = xstrdup(e->d_name);

@@ -389,7 +389,7 @@ int repo_put_body(struct repo *r, const char *path, const struct repo_hash *h, u
 		r->counts.old_bytes += size;
 		return 0;
 	}
-	AUTO_FD int from = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	AUTO_FD int from = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (from < 0)
 		return fail_errno(why, errno == ENOENT ? FAIL_NOTFOUND : FAIL_IO, "%s", path);
 	AUTO_FD int to = temp_file(r, temp, why);

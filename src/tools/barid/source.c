@@ -60,7 +60,7 @@ static int read_partitions(struct source *s, struct fail *why)
 {
 	char path[4200], text[256];
 	(void)snprintf(path, sizeof path, "%s/store/meta", s->state);
-	AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
+	AUTO_FD int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text);
 	struct str rest = str_make(text, n < 0 ? 0 : (size_t)n), line;
 	while (str_cut(&rest, '\n', &line))
@@ -95,7 +95,7 @@ static int open_file(struct source *s, const char *path, int *ret_fd, struct fai
 		r = db_checkpoint(s->held, why);
 	if (r < 0)
 		return r;
-	*ret_fd = open(path, O_RDONLY | O_CLOEXEC);
+	*ret_fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	return *ret_fd < 0 ? fail_errno(why, FAIL_IO, "%s", path) : 1;
 }
 
