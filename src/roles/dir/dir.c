@@ -241,11 +241,13 @@ static void answer_login(struct role *role, struct ipc_packet *p, struct who who
 }
 
 /* A proxy that may say who has logged in: by dir's own reading of the configuration. */
-static bool may_claim(const struct role *role, const struct msg_peer *peer)
+static bool may_claim(const struct role *role, struct str service, const struct msg_peer *peer)
 {
 	struct netaddr proxy;
 	struct netcidrs nets;
-	if (peer->source != PEER_XCLIENT || !netaddr_parse(peer->proxy_ip, &proxy))
+	/* XCLIENT is SMTP's: nobody's mailbox opens without a proof. */
+	if (peer->source != PEER_XCLIENT || !str_starts(service, STR("submission")) ||
+	    !netaddr_parse(peer->proxy_ip, &proxy))
 		return false;
 	conf_networks(&role->conf->xclient_login_from, &nets);
 	bool may = netcidrs_have(&nets, &proxy);
@@ -261,9 +263,10 @@ static void login(struct role *role, struct ipc_packet *p)
 	AUTO(arena) struct arena a = ARENA_INIT(ARENA_BYTES);
 	int r = msg_login_read(p, &m);
 	struct who who = {m.session, m.service, &m.peer};
-	if (r == 0 && m.claimed && !may_claim(role, &m.peer))
+	if (r == 0 && m.claimed && !may_claim(role, m.service, &m.peer))
 		r = fail_set(&why, FAIL_PERM, NULL,
-			     "XCLIENT LOGIN from %.*s, which is not in xclient_login_from",
+			     "XCLIENT LOGIN from %.*s, which is not in xclient_login_from, or not "
+			     "to send",
 			     STR_ARG(m.peer.proxy_ip));
 	if (r == 0) {
 		struct dir_login l = {.place = place_of(who),
@@ -296,7 +299,7 @@ static void login_sasl(struct role *role, struct ipc_packet *p)
 	if (r == 0) {
 		s.place = place_of(who);
 		r = m.first ? dir_sasl_begin(self.dir, &s, m.message, &a, &step, &why)
-			    : dir_sasl_next(self.dir, m.session, m.message, &a, &step, &why);
+			    : dir_sasl_next(self.dir, &s, m.message, &a, &step, &why);
 	}
 	if (r < 0) {
 		log_event(LOG_ERROR, "dir.login-failed", log_fail(&why));
@@ -406,8 +409,11 @@ static void offer_due(struct loop_timer *t)
 static void log_order(const struct msg_admin *m, bool ok, const struct fail *why)
 {
 	struct str word[3] = {STR("-"), STR("-"), STR("-")};
-	for (size_t i = 0; i < MIN(m->args_n, ARRAY_LEN(word)); i++)
+	for (size_t i = 0; i < MIN(m->args_n, ARRAY_LEN(word)); i++) {
 		word[i] = m->args[i].s;
+		if (str_starts(word[i], STR("--"))) /* --password=SECRET */
+			word[i] = str_sub(word[i], 0, str_find(word[i], 0, '='));
+	}
 	if (ok && (str_eq(word[1], STR("list")) || str_eq(word[1], STR("show"))))
 		return; /* nothing changed */
 	log_event(LOG_INFO, "admin.order", log_str("by", m->by.n ? m->by : STR("operator")),

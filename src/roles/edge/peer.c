@@ -118,6 +118,8 @@ void peer_from_xclient(struct peer *p, const struct edge *e, const struct xclien
 	set_claim(x, XCLIENT_LOGIN, x->login, c->login, sizeof c->login);
 	if (x->given & XCLIENT_PROTO)
 		c->esmtp = x->esmtp;
+	/* What comes now may be the client's own words, passed on as they are. */
+	p->may_xclient = p->may_xclient_login = false;
 	judge_claimed(p, e);
 }
 

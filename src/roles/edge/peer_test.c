@@ -256,10 +256,19 @@ static void xclient_begins_again_with_another_peer(void **state)
 	assert_int_equal(o.peer.source, PEER_XCLIENT);
 	assert_str(o.peer.rdns, "c.example");
 	assert_str(o.peer.helo, "helo.example");
-	assert_true(o.peer.esmtp && o.peer.trusted && o.peer.may_xclient);
+	assert_true(o.peer.esmtp && o.peer.trusted);
 	c_expect(&c, "");
 	greeting(o.session);
 	c_expect(&c, "220 hello\r\n");
+	/* Once: a proxy may pass on what its client says, XCLIENT too. */
+	assert_false(o.peer.may_xclient || o.peer.may_xclient_login);
+	c_says(&c, "XCLIENT LOGIN=bob@example.test\r\n");
+	(void)w_expect(&w.mta, IPC_SESSION_COMMAND);
+	w_done(&w.mta, &(struct msg_session_done){.session = o.session,
+						  .seq = 1,
+						  .next = NEXT_XCLIENT,
+						  .text = STR("LOGIN=bob@example.test")});
+	c_expect_end(&c);
 	leave(&c);
 	/* mta may be wrong, or worse: edge knows itself who may. */
 	(void)begin_again(&c, "203.0.113.1:4711", "ADDR=192.0.2.7");

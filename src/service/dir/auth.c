@@ -387,8 +387,10 @@ int dir_auth(struct dir *d, const struct dir_login *l, struct arena *a, struct d
 		r = decide(d, l, username, a, &g, why);
 	if (r < 0)
 		return r;
-	/* What is no address still counts, under the text that was given. */
-	login_end(d, &l->place, username.n && !acts ? username : l->username, start, &g);
+	/* What is no address still counts, under the text that was given; a master user's guesses
+	 * under its own name, whomever it acts for. */
+	struct str counted = acts ? master : username.n ? username : l->username;
+	login_end(d, &l->place, counted, start, &g);
 	*ret = g;
 	return 0;
 }

@@ -5,6 +5,7 @@
 #include "service/dir/dir_test.h"
 #include "service/dir/scram_testing.h"
 #include "service/dir/totp.h"
+#include "sys/clock.h"
 
 static void setup(struct home *h)
 {
@@ -150,7 +151,7 @@ static bool scram(struct home *h, const char *user, const char *password)
 	if (!step.more)
 		return false;
 	struct str challenge = step.challenge;
-	assert_ok(dir_sasl_next(h->d, 9, scram_client_final(&c, challenge), &h->a, &step, &h->why),
+	assert_ok(dir_sasl_next(h->d, &s, scram_client_final(&c, challenge), &h->a, &step, &h->why),
 		  &h->why);
 	return step.grant.granted;
 }
@@ -286,6 +287,29 @@ static void second_factor(void **state)
 
 /* ---- master users ---- */
 
+/* Whomever it would act for: it is one secret that is guessed. */
+static void guesses_at_a_master_add_up(void **state)
+{
+	struct home h;
+	struct dir_grant g = {0};
+	char user[64], peer[32];
+	(void)state;
+	setup(&h);
+	ORDER(&h, "master add root --password key");
+	dir_close(h.d);
+	h.c.master_users = true;
+	h.c.slow_first_ms = 500;
+	home_open(&h);
+	for (unsigned i = 0; i < 20; i++) {
+		(void)snprintf(user, sizeof user, "u%u@d.test*root", i);
+		(void)snprintf(peer, sizeof peer, "203.0.113.%u", i);
+		g = try(&h, DIR_IMAP, peer, str_c(user), STR("guess"));
+		assert_false(g.granted);
+	}
+	assert_true(g.not_before.v - clock_mono().v > 10 * SEC_NS);
+	home_free(&h);
+}
+
 static void master_users(void **state)
 {
 	struct home h;
@@ -362,6 +386,7 @@ int main(void)
 		cmocka_unit_test(published_codes),
 		cmocka_unit_test(second_factor),
 		cmocka_unit_test(master_users),
+		cmocka_unit_test(guesses_at_a_master_add_up),
 		cmocka_unit_test(only_for_oneself_otherwise),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

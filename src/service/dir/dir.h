@@ -326,12 +326,14 @@ struct dir_step {
 /*
  * The client's first message, decoded, and each further one. As dir_auth: 0 whatever the outcome.
  * What stands between two steps is kept here, at most exchanges_max of them: the oldest goes, and
- * its client is refused. The mechanisms that are not offered are refused too.
+ * its client is refused. The mechanisms that are not offered are refused too. Of a further message
+ * session and service count; FAIL_PEER when it names another service than the first: the exchange
+ * is over.
  */
 MUST_CHECK int dir_sasl_begin(struct dir *d, const struct dir_sasl *s, struct str message,
 			      struct arena *a, struct dir_step *ret, struct fail *why);
-MUST_CHECK int dir_sasl_next(struct dir *d, uint64_t session, struct str message, struct arena *a,
-			     struct dir_step *ret, struct fail *why);
+MUST_CHECK int dir_sasl_next(struct dir *d, const struct dir_sasl *s, struct str message,
+			     struct arena *a, struct dir_step *ret, struct fail *why);
 void dir_sasl_end(struct dir *d, uint64_t session); /* the client gave up; fine without one */
 
 #endif

@@ -142,11 +142,12 @@ static int keep_text(struct buf *b, struct arena *a, struct str *ret, struct fai
 }
 
 /* Wait for the client's next message. */
-static void keep(struct dir *d, uint64_t session, const struct dir_grant *g, struct scram *scram)
+static void keep(struct dir *d, const struct dir_sasl *s, const struct dir_grant *g,
+		 struct scram *scram)
 {
 	struct exchange *x = xcalloc(1, sizeof *x);
 
-	*x = (struct exchange){.session = session, .scram = scram};
+	*x = (struct exchange){.session = s->session, .service = s->place.service, .scram = scram};
 	memcpy(x->mechanism, g->mechanism, sizeof x->mechanism);
 	exchange_keep(d->exchanges, x);
 }
@@ -161,7 +162,7 @@ static int begin_oauth(struct dir *d, const struct dir_sasl *s, struct str messa
 	if (r < 0 || out->grant.granted)
 		return r;
 	out->more = true;
-	keep(d, s->session, &out->grant, NULL);
+	keep(d, s, &out->grant, NULL);
 	return 0;
 }
 
@@ -174,7 +175,7 @@ static int begin_scram(struct dir *d, const struct dir_sasl *s, struct str messa
 
 	if (r < 0)
 		return r;
-	keep(d, s->session, &out->grant, scram);
+	keep(d, s, &out->grant, scram);
 	out->more = true;
 	return keep_text(&challenge, a, &out->challenge, why);
 }
@@ -202,15 +203,21 @@ int dir_sasl_begin(struct dir *d, const struct dir_sasl *s, struct str message, 
 	return 0;
 }
 
-int dir_sasl_next(struct dir *d, uint64_t session, struct str message, struct arena *a,
+int dir_sasl_next(struct dir *d, const struct dir_sasl *s, struct str message, struct arena *a,
 		  struct dir_step *ret, struct fail *why)
 {
 	AUTO(buf) struct buf challenge = BUF_INIT(KIB(4));
-	struct exchange *x = exchange_take(d->exchanges, session);
+	struct exchange *x = exchange_take(d->exchanges, s->session);
 	int r = 0;
 
 	if (!x)
 		return fail_set(why, FAIL_TEMP, NULL, "no SASL exchange is under way: too old");
+	/* What one service allows must not open another one. */
+	if (x->service != s->place.service) {
+		exchange_free(x);
+		return fail_set(why, FAIL_PEER, NULL,
+				"a SASL exchange goes on for another service than it began for");
+	}
 	struct dir_step out = {.grant = login_begin(str_c(x->mechanism), STR(""))};
 	out.grant.told = !x->scram;
 	if (x->scram)

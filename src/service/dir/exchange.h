@@ -17,6 +17,7 @@ struct scram;
 struct exchange {
 	struct list link; /* oldest first */
 	uint64_t session;
+	enum dir_service service; /* that it began for */
 	struct mono_ns until;
 	char mechanism[24];
 	struct scram *scram; /* NULL: it is refused, and the client is to hear why */

@@ -274,7 +274,8 @@ static void wrong_claims_are_refused(void **state)
 		/* RFC 7628: the client hears why and nods; then it is over. */
 		assert_true(step.more);
 		assert_str(step.challenge, "{\"status\":\"invalid_token\",\"scope\":\"mail\"}");
-		assert_ok(dir_sasl_next(h.d, 3, STR("\x01"), &h.a, &step, &h.why), &h.why);
+		struct dir_sasl same = {.session = 3, .place.service = DIR_IMAP};
+		assert_ok(dir_sasl_next(h.d, &same, STR("\x01"), &h.a, &step, &h.why), &h.why);
 		assert_false(step.more || step.grant.granted);
 		assert_true(step.grant.told);
 	}

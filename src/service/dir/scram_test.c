@@ -103,7 +103,8 @@ static struct dir_step begin(struct home *h, const char *mechanism, struct str b
 static struct dir_step next(struct home *h, struct str message)
 {
 	struct dir_step step = {0};
-	assert_ok(dir_sasl_next(h->d, 7, message, &h->a, &step, &h->why), &h->why);
+	struct dir_sasl s = {.session = 7, .place.service = DIR_IMAP};
+	assert_ok(dir_sasl_next(h->d, &s, message, &h->a, &step, &h->why), &h->why);
 	return step;
 }
 
@@ -345,12 +346,40 @@ static void exchanges_are_bounded(void **state)
 		assert_ok(dir_sasl_begin(h.d, &s, STR("n,,n=a@d.test,r=x"), &h.a, &step, &h.why),
 			  &h.why);
 	}
-	assert_int_equal(dir_sasl_next(h.d, 1, STR(""), &h.a, &step, &h.why), -FAIL_TEMP);
-	assert_ok(dir_sasl_next(h.d, 2, STR("nonsense"), &h.a, &step, &h.why), &h.why);
+	struct dir_sasl x = {.session = 1, .place.service = DIR_IMAP};
+	assert_int_equal(dir_sasl_next(h.d, &x, STR(""), &h.a, &step, &h.why), -FAIL_TEMP);
+	x.session = 2;
+	assert_ok(dir_sasl_next(h.d, &x, STR("nonsense"), &h.a, &step, &h.why), &h.why);
 	assert_false(step.grant.granted);
-	assert_int_equal(dir_sasl_next(h.d, 2, STR(""), &h.a, &step, &h.why), -FAIL_TEMP);
+	assert_int_equal(dir_sasl_next(h.d, &x, STR(""), &h.a, &step, &h.why), -FAIL_TEMP);
 	clock_bend_us(61 * SEC_US);
-	assert_int_equal(dir_sasl_next(h.d, 3, STR(""), &h.a, &step, &h.why), -FAIL_TEMP);
+	x.session = 3;
+	assert_int_equal(dir_sasl_next(h.d, &x, STR(""), &h.a, &step, &h.why), -FAIL_TEMP);
+	home_free(&h);
+}
+
+/* An edge that is not honest: what IMAP allows is no login to send. */
+static void a_service_stays_through_an_exchange(void **state)
+{
+	struct home h;
+	struct dir_step step;
+	(void)state;
+	setup(&h);
+	for (int honest = 1; honest >= 0; honest--) {
+		struct scram_client c = client("a@d.test", "good");
+		step = begin(&h, "SCRAM-SHA-256", STR(""), scram_client_first(&c));
+		assert_true(step.more);
+		struct dir_sasl s = {.session = 7, .place.service = honest ? DIR_IMAP : DIR_SMTP};
+		struct str final = scram_client_final(&c, step.challenge);
+		int r = dir_sasl_next(h.d, &s, final, &h.a, &step, &h.why);
+		assert_int_equal(r, honest ? 0 : -FAIL_PEER);
+		assert_int_equal(step.grant.granted, honest);
+		if (!honest) { /* and it is over */
+			s.place.service = DIR_IMAP;
+			assert_int_equal(dir_sasl_next(h.d, &s, final, &h.a, &step, &h.why),
+					 -FAIL_TEMP);
+		}
+	}
 	home_free(&h);
 }
 
@@ -366,6 +395,7 @@ int main(void)
 		cmocka_unit_test(columns_with_keys_need_none),
 		cmocka_unit_test(offered_when_everybody_can),
 		cmocka_unit_test(exchanges_are_bounded),
+		cmocka_unit_test(a_service_stays_through_an_exchange),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
