@@ -60,6 +60,14 @@ def case_scopes(t):
         assert may(head, "user", "add", "new@example.test") and may(head, "queue", "list")
         assert may(boss, "status") and may(boss, "domain", "add", "third.test")
         assert may(user, "user", "set", user, "--name", "Bob") and may(user, "user", "show", user)
+        # Commands that open files or ask roles themselves know no scope: not even for a global administrator.
+        for words in (("backup", t.scratch() + "/b"), ("export", "--account", "z@other.test", "mbox", t.scratch() + "/m"),
+                      ("quota", "list"), ("trace", "z@other.test"), ("check",), ("doctor", "--offline")):
+            for who in (head, boss):
+                code, text = s.cli("--as", who, *words, check=False)
+                assert code == 1 and "for the operator alone" in text, (who, words, text)
+        # What a person gave a panel for a name or a member changes nobody's rights.
+        assert not may("", "user", "list") and not may(head, "alias", "add", "x@example.test", "--as", boss)
         for who, words in ((head, ("user", "add", "new@other.test")), (head, ("user", "show", "z@other.test")), (head, ("status",)),
                            (head, ("user", "passwd", boss, "x")), (head, ("queue", "delete", "all")), (head, ("stop",)),
                            (user, ("user", "list")), (user, ("queue", "list")), (user, ("user", "set", user, "--quota", "9g")),

@@ -106,11 +106,23 @@ int cli_usage(const char *command)
 	return EXIT_USAGE;
 }
 
+/* The others open files or talk to roles themselves, where nobody looks at who orders. */
+static bool knows_administrators(int (*run)(const struct cli *c))
+{
+	return run == cli_admin || run == cli_status;
+}
+
 int cli_run(const struct cli *c)
 {
-	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-		if (strcmp(commands[i].name, c->args[0]) == 0 && commands[i].run)
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+		if (strcmp(commands[i].name, c->args[0]) != 0 || !commands[i].run)
+			continue;
+		if (!c->as || knows_administrators(commands[i].run))
 			return commands[i].run(c);
+		(void)fprintf(stderr, T("barid %s is for the operator alone: it takes no --as.\n"),
+			      c->args[0]);
+		return EXIT_FAILED;
+	}
 	return cli_usage(c->args[0]);
 }
 
@@ -128,11 +140,14 @@ int cli_help(const struct cli *c)
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
 		(void)printf("  %-8s  %s\n", commands[i].name, text_of(commands[i].what));
 	(void)printf(
-		T("\nOptions of every command:\n"
+		T("\nOptions:\n"
 		  "  -c FILE     configuration (default %s)\n"
 		  "  --dir DIR   state folder of the server meant (default: of the configuration, "
 		  "or $BARID_DIR)\n"
-		  "  --as A      with the rights of administrator A, instead of all rights\n"
+		  "  --as A      with the rights of administrator A, instead of all rights "
+		  "(status, "
+		  "and orders on\n"
+		  "              domains, users, aliases and the queue)\n"
 		  "  --json      answers for programs\n"),
 		CLI_CONF_DEFAULT);
 	return EXIT_DONE;
@@ -148,6 +163,21 @@ static bool take_value(int argc, char **argv, int *i, const char **ret)
 	return true;
 }
 
+/* Programs write it in front of what people gave them: that must not change who orders. */
+static bool take_administrator(int argc, char **argv, int *i, const char **ret)
+{
+	bool again = *ret != NULL;
+	if (!take_value(argc, argv, i, ret))
+		return false;
+	if (again || !**ret) {
+		(void)fputs(again ? T("--as stands there twice.\n")
+				  : T("--as needs the address of an administrator.\n"),
+			    stderr);
+		return false;
+	}
+	return true;
+}
+
 bool cli_parse(int argc, char **argv, struct cli *ret)
 {
 	const char *dir = getenv("BARID_DIR");
@@ -160,7 +190,7 @@ bool cli_parse(int argc, char **argv, struct cli *ret)
 		else if (strcmp(argv[i], "-c") == 0)
 			ok = take_value(argc, argv, &i, &ret->conf);
 		else if (strcmp(argv[i], "--as") == 0)
-			ok = take_value(argc, argv, &i, &ret->as);
+			ok = take_administrator(argc, argv, &i, &ret->as);
 		else if (strcmp(argv[i], "--json") == 0)
 			ret->json = true;
 		else
