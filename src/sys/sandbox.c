@@ -127,13 +127,16 @@ static int landlock_prepare(const struct sandbox_profile *p, int abi, int *ret_r
 /* ---- seccomp ---- */
 
 /* clang-format off */
-/* What glibc, malloc, the event loop, IPC, SQLite and OpenSSL need on descriptors that are open. */
+/*
+ * What glibc, malloc, the event loop, IPC, SQLite and OpenSSL need on descriptors that are open.
+ * Nothing here takes away what the log file holds, which every role has open for appending: no
+ * ftruncate or fallocate, no pwritev2 (RWF_NOAPPEND), and fcntl without F_SETFL.
+ */
 static const char *const base_calls[] = {
 	/* bytes */
-	"read", "write", "readv", "writev", "pread64", "pwrite64", "preadv", "pwritev", "preadv2",
-	"pwritev2", "lseek", "close", "close_range", "dup", "dup2", "dup3", "fcntl", "fstat",
-	"ftruncate", "fallocate", "fadvise64", "fsync", "fdatasync", "sendfile", "splice",
-	"copy_file_range", "memfd_create", "pipe2",
+	"read", "write", "readv", "writev", "pread64", "pwrite64", "preadv", "pwritev", "lseek",
+	"close", "close_range", "dup", "dup2", "dup3", "fstat", "fadvise64", "fsync", "fdatasync",
+	"sendfile", "splice", "copy_file_range", "memfd_create", "pipe2",
 	/* memory */
 	"brk", "munmap", "mremap", "madvise", "mlock", "mlock2", "munlock", "msync", "mincore",
 	/* waiting */
@@ -156,7 +159,7 @@ static const char *const file_calls[] = {
 	"open", "openat", "openat2", "creat", "stat", "lstat", "newfstatat", "statx", "statfs",
 	"fstatfs", "access", "faccessat", "faccessat2", "readlink", "readlinkat", "getdents64",
 	"unlink", "unlinkat", "rmdir", "link", "linkat", "rename", "renameat", "renameat2", "mkdir",
-	"mkdirat", "truncate", "fchmod", "fchown", "flock", "utimensat", "sync_file_range", "umask",
+	"mkdirat", "truncate", "ftruncate", "fallocate", "fchmod", "fchown", "flock", "utimensat", "sync_file_range", "umask",
 };
 static const char *const accept_calls[] = {"accept", "accept4"};
 static const char *const connect_calls[] = {"connect"};
@@ -221,6 +224,8 @@ static int allow_with_args(scmp_filter_ctx ctx, struct fail *why)
 		/* no new executable memory */
 		{"mmap", HAS_BITS(2, PROT_EXEC, 0)},
 		{"mprotect", HAS_BITS(2, PROT_EXEC, 0)},
+		/* O_APPEND stays */
+		{"fcntl", {1, SCMP_CMP_NE, F_SETFL, 0}},
 		/* glibc's fstat */
 		{"newfstatat", HAS_BITS(3, AT_EMPTY_PATH, AT_EMPTY_PATH)},
 		/* signals to ourselves: abort, crash points */

@@ -23,6 +23,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 
 #define ORDINARY 65534
@@ -212,6 +213,31 @@ static void without_the_flag_no_file_at_all(void **state)
 	every_way(0, no_files_body, 0);
 }
 
+/* The log: what was said stays. */
+static void append_body(struct rig *rig)
+{
+	AUTO_FD int log = open(testdir_path(&rig->dir, "file"), O_WRONLY | O_APPEND | O_CLOEXEC);
+	char byte = 'x';
+	struct iovec v = {.iov_base = &byte, .iov_len = 1};
+	enter(rig);
+	MUST(write(log, "g", 1) == 1 && pwrite(log, "h", 1, 0) == 1);
+	REFUSED(fcntl(log, F_SETFL, 0), EPERM);
+	REFUSED(pwritev2(log, &v, 1, 0, 0), EPERM);
+	if (rig->profile.flags & SANDBOX_FILES)
+		return;
+	REFUSED(ftruncate(log, 0), EPERM);
+	REFUSED(fallocate(log, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 1), EPERM);
+	struct stat st;
+	MUST(fstat(log, &st) == 0 && st.st_size == 3);
+}
+
+static void what_is_open_for_appending_stays(void **state)
+{
+	(void)state;
+	every_way(0, append_body, 0);
+	every_way(SANDBOX_FILES, append_body, 0);
+}
+
 static void network_body(struct rig *rig)
 {
 	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -398,6 +424,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(files_only_where_allowed),
 		cmocka_unit_test(without_the_flag_no_file_at_all),
+		cmocka_unit_test(what_is_open_for_appending_stays),
 		cmocka_unit_test(network_only_as_allowed),
 		cmocka_unit_test(threads_only_with_the_flag),
 		cmocka_unit_test(no_new_code_and_no_signals_to_others),
