@@ -14,7 +14,7 @@ const struct conf_setting conf_settings[] = {
 	 "Folder of everything that must survive: accounts, mail, the queue."},
 	{"", "language", CONF_TEXT, CONF_LIVE, AT(language), "en", 2, 20, NULL,
 	 "Language of the reports that the server sends to people: en, or a translation of this "
-	 "version (de)."},
+	 "version (de). A user's own language comes first."},
 	{"", "log_level", CONF_CHOICE, CONF_LIVE, AT(log_level), "info", 0, 0,
 	 "error warn info debug",
 	 "The least urgent events that are logged. `barid log level` changes it for one role, "

@@ -20,11 +20,13 @@ from harness.server import Serve
 ENGLISH = re.compile(r"\b(the|is|are|not|and|with|your|message|could|cannot)\b")
 
 
-def expired_report(t, language):
+def expired_report(t, language, own=""):
     """The report on a message that nobody could deliver, as Python's email package reads it."""
     with Serve(build=t.build, conf=lambda s: f"language = {language}\n" + "".join(
             f"[{name}]\nlisten = 127.0.0.1:{s.ports[name]}\n"
             for name in ("smtp", "submission", "submissions", "imap", "imaps"))) as s:
+        if own:
+            s.cli("user", "set", "alice@example.test", "--language", own)
         return exchange(t, s)
 
 
@@ -103,6 +105,13 @@ def case_report_in_german(t):
     assert report["Content-Language"] == "de"
     assert "Betreff: Café at noon" in text and "Technische Einzelheiten" in text, text
     assert "Your message" not in text
+
+
+def case_report_in_the_users_language(t):
+    """The account's language comes before the server's; one without a translation does not."""
+    assert "Ihre Nachricht" in expired_report(t, "en", "de_AT")[1]["Subject"]
+    assert "Your message" in expired_report(t, "de", "en")[1]["Subject"]
+    assert "Ihre Nachricht" in expired_report(t, "de", "tlh")[1]["Subject"]
 
 
 def case_report_in_longer_words(t):

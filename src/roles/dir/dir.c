@@ -161,7 +161,8 @@ static int hand_out(struct role *role, struct who who, const struct dir_grant *g
 				  .service = who.service,
 				  .address = g->address,
 				  .quota_bytes = account.quota_bytes,
-				  .credential = g->credential};
+				  .credential = g->credential,
+				  .language = str_sub(account.language, 0, 20)};
 	struct ipc_question q = {
 		.type = IPC_GRANT, .msg = &grant, .want = IPC_OK, .deadline_ms = 5000};
 	r = ipc_call(mail ? role_user_of(role, g->account) : role_peer(role, "mta", 0), &q, &reply,

@@ -180,6 +180,8 @@ static int submit(void *ctx, const struct spool_message *m, struct str login, ui
 				 .smtputf8 = m->smtputf8,
 				 .eightbit = m->eightbit,
 				 .auth_account = m->auth_account.v,
+				 .language =
+					 m->auth_account.v ? str_c(s->granted_language) : STR(""),
 				 .ret = (uint8_t)m->ret,
 				 .envid = m->envid,
 				 .recipients = rcpts,

@@ -444,6 +444,8 @@ static void grant(struct ipc_packet *p)
 		s->granted_credential = m.credential;
 		(void)snprintf(s->granted_address, sizeof s->granted_address, "%.*s",
 			       STR_ARG(m.address));
+		(void)snprintf(s->granted_language, sizeof s->granted_language, "%.*s",
+			       STR_ARG(m.language));
 	}
 	(void)ipc_reply(p, IPC_OK, &ok);
 }

@@ -29,6 +29,7 @@ struct mta_session {
 	bool outcome_unknown;	   /* queue died with a message of ours in hand */
 	struct account_id granted; /* by dir; written on the loop before the job that reads it */
 	char granted_address[320];
+	char granted_language[24];
 	uint64_t granted_credential;
 	struct loop_task reap;
 };

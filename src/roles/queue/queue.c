@@ -158,6 +158,7 @@ static void fill(struct incoming *in, const struct msg_submit *m)
 				       .smtputf8 = m->smtputf8,
 				       .eightbit = m->eightbit,
 				       .auth_account = {m->auth_account},
+				       .language = m->language,
 				       .prefix = m->prefix,
 				       .body = m->body,
 				       .body_size = m->size,

@@ -136,6 +136,18 @@ static int insert(struct spool *sp, const struct message_row *m, enum report_kin
 	return 0;
 }
 
+/* The sender's own, if there is such a translation; else the server's. */
+static const struct text_language *language_of(const struct spool *sp, const struct message_row *m)
+{
+	char name[24];
+
+	if (m->language.n == 0)
+		return sp->c.language;
+	(void)snprintf(name, sizeof name, "%.*s", STR_ARG(m->language));
+	const struct text_language *own = text_find_language(name);
+	return own || strncasecmp(name, "en", 2) == 0 ? own : sp->c.language;
+}
+
 int report_insert(struct spool *sp, const struct message_row *m, enum report_kind kind,
 		  const struct report_rcpt *rcpts, size_t n, struct settled *out, struct fail *why)
 {
@@ -159,7 +171,7 @@ int report_insert(struct spool *sp, const struct message_row *m, enum report_kin
 		.arrival = m->arrival,
 		.now = clock_wall(),
 		.size = m->body_size,
-		.language = sp->c.language,
+		.language = language_of(sp, m),
 		.utf8 = m->smtputf8,
 		/* RFC 3461 4.3: RET concerns failures; other reports return the header. */
 		.full = kind == REPORT_FAILED && m->ret == SPOOL_RET_FULL,

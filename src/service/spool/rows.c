@@ -28,7 +28,11 @@ static const char first_schema[] =
 	"CREATE TABLE receipt (number INTEGER NOT NULL, rcpt INTEGER NOT NULL,"
 	" account INTEGER NOT NULL, PRIMARY KEY (number, rcpt)) WITHOUT ROWID;";
 
-static const struct db_migration steps[] = {{"messages, recipients, receipts", first_schema}};
+static const struct db_migration steps[] = {
+	{"messages, recipients, receipts", first_schema},
+	{"the sender's language",
+	 "ALTER TABLE message ADD COLUMN language TEXT NOT NULL DEFAULT ''"},
+};
 
 /* RFC 9562 5.4. */
 static void make_uuid(uint8_t b[SPOOL_EPOCH_LEN])
@@ -129,11 +133,13 @@ static int insert_message(struct spool *sp, const struct spool_message *m, uint6
 			  struct fail *why)
 {
 	struct db_stmt *st = NULL;
-	int r = db_stmt(sp->db,
-			"INSERT INTO message (trace, sender, envid, ret, smtputf8, eightbit,"
-			" auth_account, arrival, body_size, sha256, body_id, prefix, map, body)"
-			" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
-			&st, why);
+	int r = db_stmt(
+		sp->db,
+		"INSERT INTO message (trace, sender, envid, ret, smtputf8, eightbit,"
+		" auth_account, arrival, body_size, sha256, body_id, prefix, map, body,"
+		" language)"
+		" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+		&st, why);
 	if (r < 0)
 		return r;
 	db_bind_i64(st, 1, (int64_t)m->trace.v);
@@ -148,6 +154,7 @@ static int insert_message(struct spool *sp, const struct spool_message *m, uint6
 	db_bind_blob(st, 10, str_make((const char *)m->sha256, SPOOL_HASH_LEN));
 	db_bind_blob(st, 12, m->prefix);
 	db_bind_blob(st, 13, m->map);
+	db_bind_text(st, 15, m->language.p ? m->language : STR(""));
 	if (body_id_is_set(m->body_id))
 		db_bind_blob(st, 11, str_make((const char *)m->body_id.b, SPOOL_BODY_LEN));
 	else
@@ -263,7 +270,7 @@ int rows_body_known(struct spool *sp, struct spool_body_id id, struct fail *why)
 /* Columns of both statements below. */
 #define MESSAGE_COLUMNS                                                                            \
 	"trace, sender, envid, ret, smtputf8, eightbit, auth_account, arrival, body_size, sha256," \
-	" body_id"
+	" body_id, language"
 
 static int read_message(struct db_stmt *st, bool with_content, struct arena *a,
 			struct message_row *m, struct fail *why)
@@ -279,6 +286,7 @@ static int read_message(struct db_stmt *st, bool with_content, struct arena *a,
 	m->eightbit = db_col_i64(st, 5) != 0;
 	m->auth_account.v = db_col_u64(st, 6);
 	m->arrival.v = db_col_i64(st, 7);
+	m->language = arena_str(a, db_col_text(st, 11));
 	m->body_size = db_col_u64(st, 8);
 	if (hash.n != SPOOL_HASH_LEN || (id.n != 0 && id.n != SPOOL_BODY_LEN))
 		return fail_set(why, FAIL_CORRUPT, NULL, "damaged row of message %llu",
@@ -287,13 +295,13 @@ static int read_message(struct db_stmt *st, bool with_content, struct arena *a,
 	if (id.n)
 		memcpy(m->body_id.b, id.p, SPOOL_BODY_LEN);
 	if (with_content) {
-		m->prefix = arena_str(a, db_col_blob(st, 11));
-		m->map = arena_str(a, db_col_blob(st, 12));
-		m->body = arena_str(a, db_col_blob(st, 13));
+		m->prefix = arena_str(a, db_col_blob(st, 12));
+		m->map = arena_str(a, db_col_blob(st, 13));
+		m->body = arena_str(a, db_col_blob(st, 14));
 		if (!m->prefix.p || !m->map.p || !m->body.p)
 			return fail_set(why, FAIL_LIMIT, NULL, "arena full at a message");
 	}
-	if (!m->sender.p || !m->envid.p)
+	if (!m->sender.p || !m->envid.p || !m->language.p)
 		return fail_set(why, FAIL_LIMIT, NULL, "arena full at a message");
 	return 1;
 }

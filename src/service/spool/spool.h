@@ -200,6 +200,7 @@ struct spool_message {
 	bool smtputf8;
 	bool eightbit;			/* BODY=8BITMIME (or BINARYMIME) */
 	struct account_id auth_account; /* who submitted; 0 = came by relay */
+	struct str language;		/* the sender's, for reports: "de"; empty = not known */
 	struct str prefix;		/* header lines that go before the body, CRLF each */
 	struct str body;		/* inline body; empty when body_id is set */
 	struct spool_body_id

@@ -176,6 +176,7 @@ struct message_row {
 	bool smtputf8;
 	bool eightbit;
 	struct account_id auth_account;
+	struct str language;
 	struct str prefix;
 	struct str body;
 	struct spool_body_id body_id;
