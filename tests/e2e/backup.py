@@ -303,6 +303,29 @@ def case_undelete(t):
     imap.close()
 
 
+def case_no_room_for_another_keyword(t):
+    """A mailbox that has given all its keywords takes a large message all the same, with those that it has."""
+    folder = os.path.join(t.scratch(), "backups")
+    with t.own_server(users=1) as server:
+        imap = wire.Imap(server, "user1@example.test")
+        imap.command(b"CREATE Other")
+        imap.append("Other", message(1, 1, 90000), flags="\\Flagged k7 extra")
+        imap.append("Other", message(1, 2, 500), flags="k8")
+        kept = imap.bodies("Other")
+        server.cli("backup", folder)
+        imap.command(b"CREATE Work")
+        imap.append("Work", message(2, 1, 500))
+        imap.select("Work")
+        imap.command(b"STORE 1 +FLAGS (" + b" ".join(b"k%d" % i for i in range(58)) + b")")
+        out = server.cli("restore", folder, "--account", "user1@example.test", "--mailbox", "Other", "--into", "Work")
+        assert "2 messages restored" in out, out
+        assert sorted(b for _, b in imap.bodies("Work"))[:2] == sorted(b for _, b in kept)
+        imap.select("Work")
+        flags = [repr(r["FLAGS"]) for r in imap.fetch("2:3", "(FLAGS)", uid=False).values()]
+        assert "k7" in flags[0] and "Flagged" in flags[0] and "extra" not in flags[0] and "k8" in flags[1], flags
+        imap.close()
+
+
 def check_deleted_user(server, folder):
     server.cli("user", "del", "user1@example.test")
     out = server.cli("restore", folder, "--account", "user1@example.test")

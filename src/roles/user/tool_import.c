@@ -128,6 +128,7 @@ static void prepare(struct import *im, size_t i)
 	it->map = BUF_INIT(STORE_MAP_MAX);
 	out->uid = in->uid;
 	out->message.internaldate.v = in->internaldate_us;
+	out->message.keywords_if_room = true;
 	out->message.flags = (struct store_flagset){
 		.bits = in->flags & STORE_SYSTEM_FLAGS,
 		.keywords = it->keywords,
@@ -146,7 +147,7 @@ static void prepare(struct import *im, size_t i)
 	out->key.rcpt &= INT64_MAX;
 }
 
-/* What scan refused is left out; a keyword table that is full is no reason to lose a message. */
+/* What scan refused is left out. */
 static int store_those(struct import *im, struct store_import_result *res, struct fail *why)
 {
 	size_t n = im->m.messages_n, good = 0;
@@ -161,11 +162,6 @@ static int store_those(struct import *im, struct store_import_result *res, struc
 				  .messages = all,
 				  .n = good};
 	int r = store_import(user.store, &in, res, why);
-	if (r == -FAIL_LIMIT) {
-		for (size_t i = 0; i < good; i++)
-			all[i].message.flags.n_keywords = 0;
-		r = store_import(user.store, &in, res, why);
-	}
 	for (size_t i = 0, k = 0; r == 0 && i < n; i++)
 		if (im->items[i].r == 0)
 			im->messages[i].given = all[k++].given;

@@ -308,6 +308,9 @@ struct store_append_message {
 	struct store_flagset flags;
 	struct wall_us internaldate; /* {0} = now */
 	int16_t zone_min;	     /* its offset from UTC, to be told again */
+	/* A mailbox whose keywords are all given is no reason to refuse the message (import): what
+	   finds no room is left out. */
+	bool keywords_if_room;
 };
 struct store_append_result {
 	struct mailbox_id mailbox;

@@ -330,6 +330,23 @@ static int put_body(struct tx *tx, struct account_id a, const struct store_conte
 	return tx->ops->body_add(tx->e, a, &body, &m->body, why);
 }
 
+static int put_flags(struct tx *tx, struct tx_box *b, const struct store_append_message *in,
+		     uint64_t *ret, struct fail *why)
+{
+	const struct store_flagset *set = &in->flags;
+	if (!in->keywords_if_room)
+		return tx_flags(tx, b, set, true, ret, why);
+	*ret = set->bits & STORE_SYSTEM_FLAGS;
+	for (size_t i = 0; i < set->n_keywords; i++) {
+		uint64_t bit;
+		int r = tx_keyword(tx, b, set->keywords[i], true, &bit, why);
+		if (r < 0)
+			return r;
+		*ret |= bit;
+	}
+	return 0;
+}
+
 int tx_put(struct tx *tx, struct row_account *acc, struct tx_box *b,
 	   const struct store_append_message *in, uint64_t modseq, struct fail *why)
 {
@@ -346,7 +363,7 @@ int tx_put(struct tx *tx, struct row_account *acc, struct tx_box *b,
 		.uid = b->row.uidnext, .size = m.size, .created = modseq, .modseq = modseq};
 	struct thread_keys keys;
 	thread_keys_of(c, &keys);
-	int r = tx_flags(tx, b, &in->flags, true, &e.flags, why);
+	int r = put_flags(tx, b, in, &e.flags, why);
 	if (r < 0 || (r = put_body(tx, b->account, c, &m, why)) < 0 ||
 	    (r = tx_thread_find(tx, b->account, &keys, &m.thread, why)) < 0 ||
 	    (r = tx->ops->message_add(tx->e, b->account, &m, &e.message, why)) < 0 ||
