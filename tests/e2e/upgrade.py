@@ -245,7 +245,7 @@ def case_nobody_notices(t):
 def case_the_old_edge_drains(t):
     """Who is connected stays with the old edge, new clients get the new one; sent away after the grace, and edge ends."""
     folder = other_build(t)
-    with t.own_server(users=2, env={"BARID_DEMO_CONF": "[]\ndrain_grace = 4 s\ndrain_deadline = 20 s\n"}) as server:
+    with t.own_server(users=2, env={"BARID_DEMO_CONF": "[]\nedge_workers = 1\ndrain_grace = 4 s\ndrain_deadline = 20 s\n"}) as server:
         imap = wire.Imap(server, "user1@example.test")
         imap.select("INBOX")
         old = server.pid("edge")
