@@ -130,7 +130,8 @@ struct setting {
 	enum setting_kind kind;
 	const char *sql; /* UPDATE with ?1 = key of the row, ?2 = value, ?3 = now */
 	int (*special)(struct order *o, struct str name, struct str value, struct fail *why);
-	bool own; /* a user may set it for the own account */
+	bool own;    /* a user may set it for the own account */
+	bool global; /* a global administrator alone may: it leads to other machines */
 };
 /* Apply all options to the row called name. FAIL_SYNTAX for an unknown key, naming those known. */
 int apply_settings(struct order *o, const struct setting *s, size_t n, struct str name,

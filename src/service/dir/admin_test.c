@@ -344,6 +344,20 @@ static void rights_come_from_the_tables(void **state)
 	assert_int_equal(order_as(&h, &head, "user del boss@d.test"), -FAIL_PERM);
 	assert_int_equal(order_as(&h, &head, "admin grant head@d.test ALL"), -FAIL_PERM);
 	assert_ok(order_as(&h, &head, "user passwd worker@d.test x"), &h.why);
+	/* Nor one that is off, nor a name that has rights and no mailbox. */
+	ORDER(&h, "user set boss@d.test --active off");
+	assert_int_equal(order_as(&h, &head, "user passwd boss@d.test x"), -FAIL_PERM);
+	assert_int_equal(order_as(&h, &head, "user set boss@d.test --active on"), -FAIL_PERM);
+	ORDER(&h, "user set boss@d.test --active on");
+	edit(&h, "INSERT INTO admin (username) VALUES ('panel@d.test')");
+	edit(&h, "INSERT INTO domain_admins (username, domain) VALUES ('panel@d.test', 'ALL')");
+	assert_int_equal(order_as(&h, &head, "user add panel@d.test"), -FAIL_PERM);
+	assert_int_equal(scope_of(&h, "panel@d.test").kind, DIR_SCOPE_GLOBAL);
+	edit(&h, "DELETE FROM domain_admins WHERE username = 'panel@d.test'");
+	/* Nor do they lead mail to other machines. */
+	assert_int_equal(order_as(&h, &head, "user set worker@d.test --transport smtp:[10.0.0.1]"),
+			 -FAIL_PERM);
+	ORDER(&h, "user set worker@d.test --transport lmtp:here");
 
 	assert_ok(order_as(&h, &worker, "user passwd worker@d.test y"), &h.why);
 	assert_ok(order_as(&h, &worker, "user set worker@d.test --forward a@x.test"), &h.why);

@@ -170,7 +170,7 @@ static const struct setting settings[] = {
 	{"name", SET_TEXT, MAILBOX("name = ?2"), NULL, .own = true},
 	{"quota", SET_SPECIAL, NULL, set_quota},
 	{"language", SET_TEXT, MAILBOX("language = substr(?2, 1, 5)"), NULL, .own = true},
-	{"transport", SET_TEXT, MAILBOX("transport = ?2"), NULL},
+	{"transport", SET_TEXT, MAILBOX("transport = ?2"), NULL, .global = true},
 	{"active", SET_SPECIAL, NULL, set_active},
 	{"forward", SET_SPECIAL, NULL, set_forward, .own = true},
 	{"keep-copy", SET_SPECIAL, NULL, set_keep_copy, .own = true},
@@ -278,6 +278,28 @@ static int insert_user(struct order *o, const struct addr *x, struct fail *why)
 		   str_c(o->d->storage_node), maildir, quota, o->time);
 }
 
+/*
+ * Nobody rises by taking over a name with more rights. Rights that are off count, and those of a
+ * name without a mailbox (a row of `admin`): who has the mailbox can switch them on, or has them.
+ */
+static int require_below(struct order *o, struct str username, struct fail *why)
+{
+	struct db_stmt *st = NULL;
+	bool above = false;
+
+	if (o->scope->kind == DIR_SCOPE_GLOBAL || str_eqi(o->scope->account, username))
+		return 0;
+	int r = dir_query(o->d, "SELECT domain FROM domain_admins WHERE username = ?1", username,
+			  STR_NULL, &st, why);
+	for (; r == 1; r = db_step(st, why))
+		above |= !dir_scope_has(o->scope, db_col_text(st, 0));
+	if (r < 0)
+		return r;
+	return above ? refuse(why, FAIL_PERM, "%.*s administrates more than you do.",
+			      STR_ARG(username))
+		     : 0;
+}
+
 int user_add(struct order *o, struct fail *why)
 {
 	struct addr x;
@@ -288,6 +310,8 @@ int user_add(struct order *o, struct fail *why)
 			      o->d->c.delimiter);
 	if (r == 0)
 		r = require_free(o, &x, why);
+	if (r == 0)
+		r = require_below(o, x.full, why);
 	if (r == 0)
 		r = check_limit(o, x.domain, why);
 	if (r == 0)
@@ -348,26 +372,13 @@ static int require_user(struct order *o, struct str username, struct fail *why)
 		      STR_ARG(username), STR_ARG(username));
 }
 
-/* A user that exists and may be changed: nobody rises by taking over an account with more rights.
- */
 int word_user_below(struct order *o, struct addr *x, struct fail *why)
 {
-	struct dir_scope theirs = {0};
 	int r = word_address(o, 0, x, why);
 
 	if (r == 0)
 		r = require_user(o, x->full, why);
-	if (r < 0 || o->scope->kind == DIR_SCOPE_GLOBAL || str_eqi(o->scope->account, x->full))
-		return r;
-	r = scope_read(o->d, x->full, o->a, &theirs, why);
-	if (r < 0 && r != -FAIL_NOTFOUND)
-		return r;
-	bool above = theirs.kind == DIR_SCOPE_GLOBAL;
-	for (size_t i = 0; i < theirs.n_domains; i++)
-		above |= !dir_scope_has(o->scope, theirs.domains[i]);
-	return above ? refuse(why, FAIL_PERM, "%.*s administrates more than you do.",
-			      STR_ARG(x->full))
-		     : 0;
+	return r == 0 ? require_below(o, x->full, why) : r;
 }
 
 int user_del(struct order *o, struct fail *why)

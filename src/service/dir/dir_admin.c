@@ -383,6 +383,9 @@ int apply_settings(struct order *o, const struct setting *s, size_t n, struct st
 		if (o->scope->kind == DIR_SCOPE_SELF && !s[k].own)
 			return refuse(why, FAIL_PERM, "%s is your administrator's to set.",
 				      s[k].key);
+		if (o->scope->kind != DIR_SCOPE_GLOBAL && s[k].global)
+			return refuse(why, FAIL_PERM, "%s is a global administrator's to set.",
+				      s[k].key);
 		int r = apply_one(o, &s[k], name, opt->value, why);
 		if (r < 0)
 			return r;
