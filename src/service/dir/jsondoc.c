@@ -73,6 +73,13 @@ bool jsondoc_text(const struct jsondoc *j, const char *key, struct str *ret)
 	return true;
 }
 
+bool jsondoc_denies(const struct jsondoc *j, const char *key)
+{
+	const json_t *v = json_object_get(value_of(j), key);
+
+	return v && !json_is_true(v) && !(json_is_string(v) && str_eqi(text_of(v), STR("true")));
+}
+
 bool jsondoc_number(const struct jsondoc *j, const char *key, int64_t *ret)
 {
 	const json_t *v = json_object_get(value_of(j), key);

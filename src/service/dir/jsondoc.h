@@ -26,6 +26,8 @@ DEFINE_AUTO_PTR(jsondoc, struct jsondoc, jsondoc_free);
 bool jsondoc_has(const struct jsondoc *j, const char *key);
 /* A text; false when there is none of that key. Borrowed from j. */
 bool jsondoc_text(const struct jsondoc *j, const char *key, struct str *ret);
+/* Is it there, and anything but true (or "true", as some issuers write)? */
+bool jsondoc_denies(const struct jsondoc *j, const char *key);
 /* A number, cut to whole seconds. */
 bool jsondoc_number(const struct jsondoc *j, const char *key, int64_t *ret);
 /* Is the value the text `want`, or a list with it? */

@@ -163,6 +163,10 @@ static bool claims_fit(const struct oauth *o, struct str text, int64_t now, stru
 		return no(g, "lacks the scope");
 	if (!jsondoc_text(j, o->c.username, &name) || name.n == 0)
 		return no(g, "names no account");
+	/* What a user has typed in at the issuer is nobody's address yet (OpenID Connect Core 5.1).
+	 */
+	if (strcmp(o->c.username, "email") == 0 && jsondoc_denies(j, "email_verified"))
+		return no(g, "address is not verified (email_verified)");
 	*ret_name = arena_str(a, name);
 	return ret_name->p || no(g, "name is too long");
 }

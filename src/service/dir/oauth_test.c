@@ -259,6 +259,8 @@ static void wrong_claims_are_refused(void **state)
 		{"-email", "names no account"},
 		{"email:[\"a@d.test\"]", "names no account"},
 		{"email:\"b@d.test\"", "another user"},
+		{"email:\"a@d.test\",\"email_verified\":false", "not verified"},
+		{"email:\"a@d.test\",\"email_verified\":\"no\"", "not verified"},
 		{"email:\"x\",\"email\":\"a@d.test\"", "malformed claims"},
 	};
 	struct home h;
