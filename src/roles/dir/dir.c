@@ -330,7 +330,7 @@ static void tell_over(uint64_t session, struct account_id account, enum dir_serv
 		service == DIR_IMAP ? role_user_of(role, account) : role_peer(role, "mta", 0);
 	/* To who acts first: an edge that is not honest must not matter. */
 	(void)ipc_send(acts, (struct trace_id){0}, IPC_SESSION_OVER, &m);
-	unsigned edge = (unsigned)(session >> SESSION_EDGE_SHIFT);
+	unsigned edge = session_edge(session);
 	if (edge < role->edge_places)
 		(void)ipc_send(role_peer(role, "edge", edge), (struct trace_id){0},
 			       IPC_SESSION_OVER, &m);
@@ -599,11 +599,38 @@ static const struct {
 	{IPC_ACCOUNT, "user", false, account},
 };
 
+/* 0: it is about none, or about several, each with a ticket of its own. */
+static uint64_t session_of(struct ipc_packet *p)
+{
+	struct msg_login login;
+	struct msg_login_sasl sasl;
+	struct msg_login_drop drop;
+	struct msg_login_over over;
+	switch ((int)ipc_packet_type(p)) {
+	case IPC_LOGIN:
+		return msg_login_read(p, &login) == 0 ? login.session : 0;
+	case IPC_LOGIN_SASL:
+		return msg_login_sasl_read(p, &sasl) == 0 ? sasl.session : 0;
+	case IPC_LOGIN_DROP:
+		return msg_login_drop_read(p, &drop) == 0 ? drop.session : 0;
+	case IPC_LOGIN_OVER:
+		return msg_login_over_read(p, &over) == 0 ? over.session : 0;
+	default:
+		return 0;
+	}
+}
+
+static bool is_theirs(struct ipc_channel *from, struct ipc_packet *p)
+{
+	uint64_t session = session_of(p);
+	return !session || session_edge(session) == ipc_channel_index(from);
+}
+
 static void message(struct role *role, struct ipc_channel *from, struct ipc_packet *p)
 {
 	for (size_t i = 0; i < ARRAY_LEN(questions); i++)
 		if (questions[i].type == ipc_packet_type(p) &&
-		    strcmp(questions[i].from, ipc_channel_name(from)) == 0) {
+		    strcmp(questions[i].from, ipc_channel_name(from)) == 0 && is_theirs(from, p)) {
 			role_task(role, questions[i].login ? self.logins : self.lookups, p,
 				  questions[i].fn);
 			return;

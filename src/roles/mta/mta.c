@@ -274,7 +274,8 @@ static void open_session(struct ipc_channel *from, struct ipc_packet *p)
 {
 	struct msg_session_open m;
 	struct fail why = FAIL_INIT;
-	if (msg_session_open_read(p, &m) < 0 || map_get(&mta.sessions, m.session))
+	if (msg_session_open_read(p, &m) < 0 ||
+	    session_edge(m.session) != ipc_channel_index(from) || map_get(&mta.sessions, m.session))
 		return;
 	struct mta_session *s = xcalloc(1, sizeof *s);
 	s->id.v = m.session;
@@ -406,10 +407,10 @@ static void body_file(struct ipc_ask *a, int r, struct ipc_packet *p, const stru
 	free(b);
 }
 
-static void body_open(struct ipc_packet *p)
+static void body_open(struct ipc_channel *from, struct ipc_packet *p)
 {
 	struct msg_body_open m;
-	if (msg_body_open_read(p, &m) < 0) {
+	if (msg_body_open_read(p, &m) < 0 || session_edge(m.session) != ipc_channel_index(from)) {
 		ipc_packet_free(p);
 		return;
 	}
@@ -472,7 +473,7 @@ static void message(struct role *role, struct ipc_channel *from, struct ipc_pack
 	bool dir = strcmp(ipc_channel_name(from), "dir") == 0;
 	enum ipc_type type = ipc_packet_type(p);
 	if (edge && type == IPC_BODY_OPEN) {
-		body_open(p);
+		body_open(from, p);
 		return;
 	}
 	if (edge && type != IPC_SESSION_OPEN) {

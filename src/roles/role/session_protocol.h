@@ -6,6 +6,7 @@
 #define BARID_ROLES_ROLE_SESSION_PROTOCOL_H
 
 #include "base/attr.h"
+#include <stdint.h>
 
 /* peer.source: who said who the client is. */
 enum peer_source {
@@ -17,6 +18,11 @@ enum peer_source {
 
 /* A session's id begins with the index of the edge that made it. */
 #define SESSION_EDGE_SHIFT 56
+/* No edge speaks for another one's sessions: who hears of a session compares. */
+static inline unsigned session_edge(uint64_t session)
+{
+	return (unsigned)(session >> SESSION_EDGE_SHIFT);
+}
 
 /* session_done.next: what edge does after it has sent the output. */
 enum session_next {

@@ -523,7 +523,9 @@ static void submit(struct user_session *s, struct ipc_packet *p)
 void imap_open(struct ipc_channel *from, struct ipc_packet *p)
 {
 	struct msg_session_open m;
-	if (msg_session_open_read(p, &m) < 0 || map_get(&user.sessions, m.session)) {
+	if (msg_session_open_read(p, &m) < 0 ||
+	    session_edge(m.session) != ipc_channel_index(from) ||
+	    map_get(&user.sessions, m.session)) {
 		ipc_packet_free(p);
 		return;
 	}
@@ -610,7 +612,8 @@ void imap_step(struct ipc_channel *from, struct ipc_packet *p)
 		(void)fail_set(&why, FAIL_NOTFOUND, NULL, "no such session");
 		if (ipc_packet_wants_reply(p))
 			(void)ipc_reply_fail(p, &why);
-		if (!s && ipc_packet_type(p) == IPC_SESSION_CLOSE)
+		if (!s && ipc_packet_type(p) == IPC_SESSION_CLOSE &&
+		    session_edge(session_of(p)) == ipc_channel_index(from))
 			user_grant_drop(session_of(p));
 		ipc_packet_free(p);
 		return;
