@@ -149,6 +149,18 @@ def case_mbox_out_and_in(t):
         m.logout()
 
 
+def case_one_file_for_many(t):
+    """The same file for more accounts than there are partitions: each has it once."""
+    path = os.path.join(scratch(t), "welcome")
+    with open(path, "wb") as f:
+        f.write(b"From a@example.org Sat Nov 21 10:00:00 2026\nSubject: welcome\n\nto everybody\n\n")
+    with t.own_server(users=17) as server:
+        for i in range(1, 18):
+            for wanted in ("1 imported, 0 were", "0 imported, 1 were"):
+                out = server.cli("import", "--account", f"user{i}@example.test", "mbox", path, "--mailbox", "INBOX")
+                assert wanted in out, (i, out)
+
+
 def case_strange_mbox_files(t):
     """Content-Length right and wrong, equal messages, CRLF, no end of line at the end, a long line."""
     server, folder = t.server(), scratch(t)

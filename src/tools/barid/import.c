@@ -31,9 +31,13 @@ void import_refused(void *im, const char *name, const char *why)
 	import_error(im, name, why);
 }
 
-void import_key(unsigned char key[32], const char *kind, const char *mailbox, struct str what)
+void import_key(const struct import *im, unsigned char key[32], const char *kind,
+		const char *mailbox, struct str what)
 {
 	struct sha256 *h = sha256_begin();
+	char account[24];
+	int n = snprintf(account, sizeof account, "%llu", (unsigned long long)im->account.v);
+	sha256_add(h, str_make(account, (size_t)n + 1));
 	sha256_add(h, str_make(kind, strlen(kind) + 1));
 	sha256_add(h, str_make(mailbox, strlen(mailbox) + 1));
 	sha256_add(h, what);

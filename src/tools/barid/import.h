@@ -58,8 +58,12 @@ MUST_CHECK int intake_add(struct intake *in, struct str bytes, struct fail *why)
 MUST_CHECK int intake_end(struct intake *in, struct feed_message *m, struct fail *why);
 void intake_clear(struct intake *in);
 
-/* key = SHA-256 of kind, mailbox and what names the message in its source. */
-void import_key(unsigned char key[32], const char *kind, const char *mailbox, struct str what);
+/*
+ * key = SHA-256 of account, kind, mailbox and what names the message in its source. Accounts share
+ * a partition, and may be given the same file.
+ */
+void import_key(const struct import *im, unsigned char key[32], const char *kind,
+		const char *mailbox, struct str what);
 
 MUST_CHECK int import_maildir(struct import *im, const char *path, struct fail *why);
 MUST_CHECK int import_mbox(struct import *im, const char *path, const char *mailbox,

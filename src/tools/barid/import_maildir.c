@@ -182,7 +182,7 @@ static int put_file(struct import *im, const struct folder *f, const struct foun
 	if (r != 0)
 		return r < 0 ? r : 0;
 	(void)maildir_name_parse(str_c(x->name), &n);
-	import_key(key, "maildir", f->mailbox, n.unique);
+	import_key(im, key, "maildir", f->mailbox, n.unique);
 	write_keywords(f, &n, &keywords);
 	m.flags = n.flags;
 	m.keywords = buf_str(&keywords);

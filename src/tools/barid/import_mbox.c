@@ -126,7 +126,7 @@ static int end(struct mbox *b, struct fail *why)
 		return 0;
 	sha256_end(TAKE(b->sum), sum);
 	count_same(b, sum);
-	import_key(key, "mbox", b->mailbox, str_make((const char *)sum, sizeof sum));
+	import_key(b->im, key, "mbox", b->mailbox, str_make((const char *)sum, sizeof sum));
 	(void)snprintf(name, sizeof name, "message %llu", (unsigned long long)b->number);
 	struct feed_message m = {.uid = b->uidvalidity ? b->state.uid : 0,
 				 .flags = b->state.flags,
