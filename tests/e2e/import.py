@@ -120,6 +120,7 @@ def case_from_dovecot_and_back(t):
     # What comes later is all that comes.
     with open(os.path.join(there.mail, "new", "1800000000.M1.late"), "wb") as f:
         f.write(b"Subject: late\n\nlate\n")
+        os.fchown(f.fileno(), os.stat(there.mail).st_uid, -1)
     assert "1 messages imported, 29 were" in server.cli("import", "--account", ACCOUNT, "maildir", there.mail)
     want = content(imap)
     imap.logout()
