@@ -393,6 +393,38 @@ int conf_load(const char *path, struct conf **ret, struct buf *errors)
 	return finish(&ps, read_file(&ps, path, NULL), ret);
 }
 
+int conf_load_files(const char *path, struct conf **ret, struct conf_list *files,
+		    struct buf *errors)
+{
+	struct parse ps = parse_begin(errors);
+	ps.may_include = true;
+	int r = read_file(&ps, path, NULL);
+	*files = (struct conf_list){.p = xcalloc(ps.names.n + 1, sizeof *files->p)};
+	files->p[files->n++] = xstrdup(path);
+	for (size_t i = 0; i < ps.names.n; i++)
+		files->p[files->n++] = xstrdup(ps.names.p[i]);
+	return finish(&ps, r, ret);
+}
+
+void conf_files_clear(struct conf_list *files)
+{
+	list_clear(files);
+}
+
+char *conf_state_dir(const char *path)
+{
+	AUTO(buf) struct buf errors = BUF_INIT(KIB(64));
+	struct parse ps = parse_begin(&errors);
+	struct conf *conf = NULL;
+	ps.may_include = true;
+	int r = read_file(&ps, path, NULL);
+	bool sure = r == 0 && !errors.failed &&
+		    str_find_str(buf_str(&errors), 0, STR("state_dir")) == errors.n;
+	char *dir = sure ? xstrdup(ps.conf->state_dir) : NULL;
+	(void)finish(&ps, -FAIL_SYNTAX, &conf);
+	return dir;
+}
+
 int conf_parse(const char *name, struct str text, struct conf **ret, struct buf *errors)
 {
 	struct parse ps = parse_begin(errors);

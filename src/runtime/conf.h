@@ -147,6 +147,18 @@ extern const size_t conf_settings_n;
  * What only the system can tell (certificates, ports in use) is not looked at.
  */
 MUST_CHECK int conf_load(const char *path, struct conf **ret, struct buf *errors);
+/*
+ * The same, and the names of all files that were read go to `files`, the first one first; for
+ * conf_files_clear, also on failure.
+ */
+MUST_CHECK int conf_load_files(const char *path, struct conf **ret, struct conf_list *files,
+			       struct buf *errors);
+void conf_files_clear(struct conf_list *files);
+/*
+ * The state folder that a file names, or its default, although other settings in it are wrong.
+ * The caller frees it. NULL: the file cannot be read, or this very setting is wrong.
+ */
+char *conf_state_dir(const char *path);
 /* The same from memory; `name` stands for the file in messages; includes are refused. */
 MUST_CHECK int conf_parse(const char *name, struct str text, struct conf **ret, struct buf *errors);
 /*

@@ -267,13 +267,45 @@ static int copy_several(struct backup *b, const struct conf_list *paths, const c
 	return r;
 }
 
+/* What the configuration includes: etc/conf.d/NAME below its folder, etc/include-1 elsewhere. */
+static int copy_included(struct backup *b, const struct conf_list *files, struct fail *why)
+{
+	const char *slash = strrchr(b->cli->conf, '/');
+	size_t folder = slash ? (size_t)(slash + 1 - b->cli->conf) : 0;
+	int r = 0;
+	for (size_t i = 1; r == 0 && i < files->n; i++) {
+		char name[600];
+		const char *path = files->p[i], *rest = path + folder;
+		if (!slash && strncmp(path, "./", 2) == 0)
+			rest = path + 2;
+		bool below = strlen(path) > folder && memcmp(path, b->cli->conf, folder) == 0 &&
+			     rest[0] != '/' && !strstr(rest, "..");
+		if (below)
+			(void)snprintf(name, sizeof name, "etc/%s", rest);
+		else
+			(void)snprintf(name, sizeof name, "etc/include-%zu", i);
+		r = copy_one(b, path, name, 0, why);
+	}
+	return r;
+}
+
 static int copy_configuration(struct backup *b, struct fail *why)
 {
 	struct conf *conf = NULL;
+	struct conf_list files = {0};
 	AUTO(buf) struct buf errors = BUF_INIT(KIB(64));
-	if (b->cli->dir || conf_load(b->cli->conf, &conf, &errors) < 0)
+	if (b->cli->dir)
 		return 0; /* the server was named by its folder: a demo, or a test */
+	bool good = conf_load_files(b->cli->conf, &conf, &files, &errors) == 0;
 	int r = copy_one(b, b->cli->conf, "etc/barid.conf", 0, why);
+	if (r == 0)
+		r = copy_included(b, &files, why);
+	conf_files_clear(&files);
+	if (!good) {
+		bad(b, T("the configuration has mistakes, so certificate and key are left out; "
+			 "barid check names them"));
+		return r;
+	}
 	if (r == 0)
 		r = copy_several(b, &conf->tls_certificate, "tls-certificate", why);
 	if (r == 0 && !b->no_secrets)

@@ -109,7 +109,8 @@ int cli_usage(const char *command)
 /* The others open files or talk to roles themselves, where nobody looks at who orders. */
 static bool knows_administrators(int (*run)(const struct cli *c))
 {
-	return run == cli_admin || run == cli_status;
+	return run == cli_admin || run == cli_status || run == cli_ports || run == cli_quota ||
+	       run == cli_upgrade;
 }
 
 int cli_run(const struct cli *c)
@@ -145,9 +146,8 @@ int cli_help(const struct cli *c)
 		  "  --dir DIR   state folder of the server meant (default: of the configuration, "
 		  "or $BARID_DIR)\n"
 		  "  --as A      with the rights of administrator A, instead of all rights "
-		  "(status, "
-		  "and orders on\n"
-		  "              domains, users, aliases and the queue)\n"
+		  "(not for\n"
+		  "              commands that read everybody's files)\n"
 		  "  --json      answers for programs\n"),
 		CLI_CONF_DEFAULT);
 	return EXIT_DONE;
@@ -207,14 +207,24 @@ const char *cli_state_dir(const struct cli *c)
 		return c->dir;
 	struct conf *conf = NULL;
 	AUTO(buf) struct buf errors = BUF_INIT(KIB(64));
-	if (conf_load(c->conf, &conf, &errors) < 0) {
-		(void)fprintf(stderr, T("%sWhich server is meant? Give --dir DIR, or -c FILE.\n"),
-			      buf_c(&errors));
-		return NULL;
+	if (conf_load(c->conf, &conf, &errors) == 0) {
+		char *dir = xstrdup(conf->state_dir);
+		conf_free(conf);
+		return dir;
 	}
-	char *dir = xstrdup(conf->state_dir);
-	conf_free(conf);
-	return dir;
+	/* A mistake in the file is no reason to lose sight of the server that runs. */
+	char *meant = conf_state_dir(c->conf);
+	AUTO_FD int fd = meant ? cli_connect(meant) : -1;
+	(void)fputs(buf_c(&errors), stderr);
+	if (fd >= 0) {
+		(void)fprintf(stderr,
+			      T("%s has mistakes; the server that runs in %s is meant.\n"), c->conf,
+			      meant);
+		return meant;
+	}
+	free(meant);
+	(void)fputs(T("Which server is meant? Give --dir DIR, or -c FILE.\n"), stderr);
+	return NULL;
 }
 
 int cli_serve(const struct cli *c, struct conf **ret)

@@ -52,23 +52,26 @@ static uint64_t files_limit(struct str pid)
 	return limit;
 }
 
-static void check_files(struct doctor *d, struct str pid)
+/* False: too low, which was said. */
+static bool check_files(struct doctor *d, struct str pid)
 {
 	uint64_t limit = files_limit(pid);
 	uint64_t need = d->conf ? d->conf->connections_max + 200 : 0;
 	if (limit == 0 || limit >= need)
-		return;
+		return true;
 	doctor_say(d, DOCTOR_BAD, "limits",
 		   "the server may open %llu files, but connections_max asks for %llu",
 		   (unsigned long long)limit, (unsigned long long)need);
 	doctor_mend(d, "systemctl edit barid, with [Service] LimitNOFILE=%llu, then restart it",
 		    (unsigned long long)need);
+	return false;
 }
 
 static void roles_known(void *context, const struct order_answer *answer)
 {
 	struct doctor *d = context;
 	size_t healthy = 0;
+	bool said = false;
 	if (answer->r < 0)
 		return;
 	for (size_t i = 0; i < rows_of(&answer->table); i++) {
@@ -76,12 +79,13 @@ static void roles_known(void *context, const struct order_answer *answer)
 		struct str state = cell_of(&answer->table, i, "state");
 		uint64_t restarts = 0;
 		(void)num_parse_u64(cell_of(&answer->table, i, "restarts"), &restarts);
-		if (str_eq(role, STR("edge")))
-			check_files(d, cell_of(&answer->table, i, "pid"));
+		if (!said && str_eq(role, STR("edge"))) /* all of them have the same limit */
+			said = !check_files(d, cell_of(&answer->table, i, "pid"));
 		if (!str_eq(state, STR("ready"))) {
 			doctor_say(d, DOCTOR_BAD, "processes", "%.*s is %.*s", STR_ARG(role),
 				   STR_ARG(state));
-			doctor_mend(d, "barid log show, or: journalctl -u barid");
+			doctor_mend(d, "The log says why: journalctl -u barid, or log/barid.log in %s",
+				    d->state_dir);
 		} else if (restarts > 3) {
 			doctor_say(d, DOCTOR_WARN, "processes", "%.*s was restarted %llu times",
 				   STR_ARG(role), (unsigned long long)restarts);

@@ -27,6 +27,7 @@
 
 #define INIT_FILE      "conf.d/00-init.conf"
 #define PASSWORD_CHARS 20
+#define METRICS_PORT   9153
 
 struct setup {
 	const struct cli *cli;
@@ -68,7 +69,7 @@ static bool take_option(struct setup *s, const char *name, const char *value, si
 	if (strcmp(name, "--hostname") == 0)
 		return copy(s->hostname, sizeof s->hostname, value);
 	return strcmp(name, "--port-offset") == 0 && num_parse_u64(str_c(value), &s->port_offset) &&
-	       s->port_offset <= 64000;
+	       s->port_offset <= 65535 - METRICS_PORT;
 }
 
 static void lower(char *s)
@@ -199,6 +200,10 @@ static void port_lines(const struct setup *s, struct buf *out)
 		if (strcmp(services[i].section, "smtp") != 0) /* its section is open */
 			(void)buf_addf(out, "\n[%s]\n", services[i].section);
 		(void)buf_addf(out, "listen = 0.0.0.0:%u, [::]:%u\n", port, port);
+	}
+	if (s->port_offset) {
+		unsigned port = METRICS_PORT + (unsigned)s->port_offset;
+		(void)buf_addf(out, "\n[metrics]\nlisten = 127.0.0.1:%u, [::1]:%u\n", port, port);
 	}
 }
 
@@ -379,7 +384,9 @@ static int add_accounts(struct setup *s)
 	if (r >= 0)
 		r = ORDER(o, s->admin, "user", "add", s->admin, "--password", s->password);
 	s->made_password = r == 1 && !s->password_stdin;
-	if (r >= 0)
+	if (r >= 0 && orders_global(o, s->admin))
+		keeps(T("its rights on all domains"));
+	else if (r >= 0)
 		r = ORDER(o, T("its rights on all domains"), "admin", "grant", s->admin, "ALL");
 	if (r >= 0)
 		r = add_alias(o, s, "postmaster");
@@ -409,13 +416,14 @@ static void next_steps(const struct setup *s)
 	(void)printf(T("2. Publish the DNS records below (again: barid dns%s%s).\n"),
 		     file ? " -c " : "", file ? file : "");
 	(void)printf(T("3. Bring a certificate for %s, the chain to\n       %s\n   and its key to\n"
-		       "       %s\n   then: barid reload.\n"),
-		     s->hostname, s->loaded->tls_certificate.p[0], s->loaded->tls_key.p[0]);
+		       "       %s\n   then: barid reload%s%s.\n"),
+		     s->hostname, s->loaded->tls_certificate.p[0], s->loaded->tls_key.p[0],
+		     file ? " -c " : "", file ? file : "");
 	if (s->made_certificate)
 		(void)puts(T("   Until then mail programs warn of the self-signed one."));
 	(void)printf(T("4. Log in with a mail program as %s: IMAP and submission at %s.\n"
-		       "5. Add users: barid user add NAME@%s\n\n"),
-		     s->admin, s->hostname, s->domain);
+		       "5. Add users: barid user add NAME@%s%s%s\n\n"),
+		     s->admin, s->hostname, s->domain, file ? " -c " : "", file ? file : "");
 }
 
 static int dry_run(struct setup *s)

@@ -217,6 +217,26 @@ void orders_wait(struct orders *o)
 		loop_step(o->loop, 1000);
 }
 
+/* --- rights --- */
+
+static void take_scope(void *context, const struct order_answer *answer)
+{
+	bool *global = context;
+	const struct cli_table *t = &answer->table;
+	for (size_t i = 0; answer->r == 0 && i + 1 < t->n_cells && t->n_columns == 2; i += 2)
+		if (str_eq(t->cells[i], STR("scope")))
+			*global = str_eq(t->cells[i + 1], STR("global"));
+}
+
+bool orders_global(struct orders *o, const char *address)
+{
+	const struct str words[] = {STR("admin"), STR("show"), str_c(address)};
+	bool global = false;
+	orders_give(o, words, ARRAY_LEN(words), take_scope, &global);
+	orders_wait(o);
+	return global;
+}
+
 void orders_close(struct orders *o)
 {
 	if (!o)

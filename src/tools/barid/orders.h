@@ -41,6 +41,9 @@ void orders_give(struct orders *o, const struct str *words, size_t n, order_done
 void orders_wait(struct orders *o);
 void orders_close(struct orders *o); /* NULL is fine */
 
+/* Does this user administrate every domain and the server itself? */
+bool orders_global(struct orders *o, const char *address);
+
 /* Print a refusal; the exit code for it. */
 int orders_complain(const struct fail *why);
 

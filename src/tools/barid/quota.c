@@ -52,7 +52,7 @@ static int list(struct quota *q, struct fail *why)
 {
 	static const struct str columns[] = {{"user", 4}, {"used", 4}, {"quota", 5}, {"full", 4}};
 	const char *words[] = {"user", "list", q->cli->n > 2 ? q->cli->args[2] : NULL};
-	int r = tool_order(q->dir, words, q->cli->n > 2 ? 3 : 2, take_usage, q, why);
+	int r = tool_order(q->dir, q->cli->as, words, q->cli->n > 2 ? 3 : 2, take_usage, q, why);
 	if (r < 0)
 		return r;
 	struct cli_table t = {.name = "rows",
@@ -73,6 +73,14 @@ static int take_user(void *arg, const struct str *cells, size_t n)
 		return -FAIL_PEER;
 	*vec_push(&q->users) = arena_str(&q->arena, cells[USER_ADDRESS]);
 	return 0;
+}
+
+static bool is_listed(const struct quota *q, struct str address)
+{
+	for (size_t i = 0; i < q->users.n; i++)
+		if (str_eqi(q->users.p[i], address))
+			return true;
+	return false;
 }
 
 static void say(struct quota *q, const char *address, const struct msg_recounted *m)
@@ -109,12 +117,15 @@ static int recount_one(struct quota *q, const char *address, struct fail *why)
 static int recount(struct quota *q, struct fail *why)
 {
 	static const char *const all[] = {"user", "list"};
-	const char *who = q->cli->args[2];
-	int r = 0;
-	if (strcmp(who, "all") == 0)
-		r = tool_order(q->dir, all, ARRAY_LEN(all), take_user, q, why);
-	else
+	const char *who = q->cli->args[2], *as = q->cli->as;
+	bool one = strcmp(who, "all") != 0;
+	int r = !one || as ? tool_order(q->dir, as, all, ARRAY_LEN(all), take_user, q, why) : 0;
+	if (r == 0 && one && as && !is_listed(q, str_c(who)))
+		r = fail_set(why, FAIL_PERM, "This user is not yours to manage.", "%s", who);
+	if (r == 0 && one) {
+		vec_clear(&q->users);
 		*vec_push(&q->users) = str_c(who);
+	}
 	progress_begin(&q->progress, "users", q->users.n);
 	for (size_t i = 0; r == 0 && i < q->users.n; i++) {
 		r = recount_one(q, arena_c(&q->arena, q->users.p[i]), why);

@@ -165,7 +165,7 @@ int tool_each_row(const struct msg_admin_reply *m,
 	return 0;
 }
 
-int tool_order(const char *dir, const char *const *words, size_t n,
+int tool_order(const char *dir, const char *as, const char *const *words, size_t n,
 	       int (*fn)(void *arg, const struct str *cells, size_t n), void *arg, struct fail *why)
 {
 	AUTO(tool_link) struct tool_link *master = NULL;
@@ -175,7 +175,7 @@ int tool_order(const char *dir, const char *const *words, size_t n,
 	CHECK(n <= ARRAY_LEN(args));
 	for (size_t i = 0; i < n; i++)
 		args[i].s = str_c(words[i]);
-	struct msg_admin order = {.args = args, .args_n = n};
+	struct msg_admin order = {.by = as ? str_c(as) : STR(""), .args = args, .args_n = n};
 	int r = tool_connect_master(dir, &master, why);
 	if (r == 0)
 		r = tool_ask(master, IPC_ADMIN, &order, IPC_ADMIN_REPLY, &p, why);
@@ -197,7 +197,7 @@ int tool_account(const char *dir, const char *address, struct account_id *ret, s
 {
 	const char *const words[] = {"user", "show", address};
 	struct account_id id = {0};
-	int r = tool_order(dir, words, ARRAY_LEN(words), take_id, &id, why);
+	int r = tool_order(dir, NULL, words, ARRAY_LEN(words), take_id, &id, why);
 	if (r == 0 && id.v == 0)
 		r = fail_set(why, FAIL_NOTFOUND, "The user has no mailboxes yet.", "%s", address);
 	if (r == 0)
@@ -211,7 +211,7 @@ int tool_complain(const struct fail *why)
 			   : why->detail[0] ? why->detail
 					    : fail_public_default(why->code);
 	(void)fprintf(stderr, "%s\n", text);
-	if (why->public[0] && why->detail[0])
+	if (why->public[0] && why->detail[0] && strcmp(why->public, why->detail) != 0)
 		(void)fprintf(stderr, "(%s)\n", why->detail);
 	return why->code == FAIL_SYNTAX ? EXIT_USAGE : EXIT_FAILED;
 }

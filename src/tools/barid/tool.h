@@ -53,8 +53,11 @@ MUST_CHECK int tool_account(const char *dir, const char *address, struct account
 /* Rows of an answer: fn gets each row's cells. */
 MUST_CHECK int tool_each_row(const struct msg_admin_reply *m,
 			     int (*fn)(void *arg, const struct str *cells, size_t n), void *arg);
-/* Rows of an order of admin ("user list"): fn gets each row's cells. */
-MUST_CHECK int tool_order(const char *dir, const char *const *words, size_t n,
+/*
+ * Rows of an order of admin ("user list"): fn gets each row's cells. `as`: with this
+ * administrator's rights; NULL: with all.
+ */
+MUST_CHECK int tool_order(const char *dir, const char *as, const char *const *words, size_t n,
 			  int (*fn)(void *arg, const struct str *cells, size_t n), void *arg,
 			  struct fail *why);
 

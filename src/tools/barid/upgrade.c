@@ -121,7 +121,7 @@ static int print_status(const struct cli *c)
 		return exit_code;
 	orders_give(o, words, ARRAY_LEN(words), take_status, &p);
 	orders_close(o);
-	if (!p.finished)
+	if (p.answered && !p.finished)
 		(void)puts(T("An upgrade is under way."));
 	return p.answered ? EXIT_DONE : EXIT_FAILED;
 }
