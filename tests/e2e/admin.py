@@ -62,7 +62,7 @@ def case_scopes(t):
         assert may(user, "user", "set", user, "--name", "Bob") and may(user, "user", "show", user)
         # Commands that open files or ask roles themselves know no scope: not even for a global administrator.
         for words in (("backup", t.scratch() + "/b"), ("export", "--account", "z@other.test", "mbox", t.scratch() + "/m"),
-                      ("quota", "list"), ("trace", "z@other.test"), ("check",), ("doctor", "--offline")):
+                      ("trace", "z@other.test"), ("check",), ("doctor", "--offline")):
             for who in (head, boss):
                 code, text = s.cli("--as", who, *words, check=False)
                 assert code == 1 and "for the operator alone" in text, (who, words, text)
@@ -74,6 +74,10 @@ def case_scopes(t):
                            ("nobody@example.test", ("user", "list"))):
             assert not may(who, *words), (who, words)
         assert "z@other.test" not in s.cli("--as", head, "user", "list")
+        assert "z@other.test" in s.cli("--as", boss, "quota", "list") and not may(user, "quota", "list")
+        assert "z@other.test" not in s.cli("--as", head, "quota", "list")
+        assert may(head, "quota", "recount", user) and not may(head, "quota", "recount", "z@other.test")
+        assert may(boss, "ports") and not may(head, "ports") and not may(head, "upgrade", "--status")
         s.cli("admin", "revoke", head, "example.test")
         assert not may(head, "user", "list")
 

@@ -81,6 +81,9 @@ def case_a_server_out_of_nothing(t):
         smtp = wire.Smtp(host)
         smtp.message("sender@example.net", [f"postmaster@{DOMAIN}", "postmaster", f"abuse@{DOMAIN}"], b"Subject: one\r\n\r\n1\r\n")
         imap = wire.Imap(host, f"anna@{DOMAIN}", password)
+        ports = json.loads(host.barid("ports", "--json", "--dir", host.dir).stdout)["ports"]
+        low = [p for p in ports if not host.range.offset < p["port"] < host.range.offset + 1000]
+        assert ports and not low, f"ports that --port-offset does not move: {low}"
         t.until(lambda: imap.messages("INBOX") == 1, what="the message (once: all three are one mailbox)")
         shown = json.loads(host.barid("admin", "list", "--json", "--dir", host.dir).stdout)["rows"]
         assert any("anna@example.org" in row.values() and "ALL" in str(row) for row in shown), shown
@@ -97,7 +100,7 @@ def case_said_again_it_changes_nothing(t):
     host.init("--password-stdin", stdin="first password\n")
     before = host.files()
     again = host.init("--password-stdin", stdin="second password\n").stdout
-    assert again.count("is there") == 7 and "password, shown" not in again, again
+    assert again.count("is there") == 8 and "made" not in again and "password, shown" not in again, again
     assert host.files() == before
     for args in ({"domain": "example.net"}, {}):
         done = host.init(*([] if args else ["--hostname", "other.example.org"]), check=False, **args)
@@ -108,6 +111,34 @@ def case_said_again_it_changes_nothing(t):
     os.unlink(os.path.join(host.dir, "tls", "key.pem"))
     done = host.init(check=False)
     assert done.returncode == 1 and "bring both" in done.stderr, done.stderr
+    host.range.release()
+
+
+def case_a_mistake_hides_nothing(t):
+    """What init wrote into conf.d is in a backup; a mistake in it does not hide the server that runs, nor stop a backup."""
+    host = Host(t)
+    host.init()
+    conf, kept = host.dir + "/barid.conf", t.scratch() + "/backup"
+    with open(host.dir + "/conf.d/00-init.conf", encoding="utf-8") as f:
+        wanted = f.read()
+    with Served(host):
+        host.barid("backup", kept, "-c", conf)
+        with open(host.dir + "/conf.d/20.conf", "w", encoding="utf-8") as f:
+            f.write("nonsense = 1\n")
+        done = host.barid("status", "-c", conf)
+        assert "queue" in done.stdout and "20.conf:1: unknown setting nonsense" in done.stderr, done.stdout + done.stderr
+        done = host.barid("backup", kept, "-c", conf, check=False)
+        assert done.returncode == 4 and "the configuration has mistakes" in done.stderr, done.stderr
+        with open(host.dir + "/conf.d/20.conf", "w", encoding="utf-8") as f:
+            f.write("state_dir = nowhere\n")
+        assert "Which server is meant" in host.barid("status", "-c", conf, check=False).stderr, "a guess at the folder"
+    with open(host.dir + "/conf.d/20.conf", "w", encoding="utf-8") as f:
+        f.write("nonsense = 1\n")
+    assert "Which server is meant" in host.barid("status", "-c", conf, check=False).stderr, "no server runs"
+    drill = t.scratch() + "/drill"
+    host.barid("restore", kept, "--dir", drill)
+    with open(drill + "/from-backup/etc/conf.d/00-init.conf", encoding="utf-8") as f:
+        assert f.read() == wanted
     host.range.release()
 
 

@@ -217,9 +217,8 @@ const char *cli_state_dir(const struct cli *c)
 	AUTO_FD int fd = meant ? cli_connect(meant) : -1;
 	(void)fputs(buf_c(&errors), stderr);
 	if (fd >= 0) {
-		(void)fprintf(stderr,
-			      T("%s has mistakes; the server that runs in %s is meant.\n"), c->conf,
-			      meant);
+		(void)fprintf(stderr, T("%s has mistakes; the server that runs in %s is meant.\n"),
+			      c->conf, meant);
 		return meant;
 	}
 	free(meant);

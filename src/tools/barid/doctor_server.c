@@ -84,7 +84,8 @@ static void roles_known(void *context, const struct order_answer *answer)
 		if (!str_eq(state, STR("ready"))) {
 			doctor_say(d, DOCTOR_BAD, "processes", "%.*s is %.*s", STR_ARG(role),
 				   STR_ARG(state));
-			doctor_mend(d, "The log says why: journalctl -u barid, or log/barid.log in %s",
+			doctor_mend(d,
+				    "The log says why: journalctl -u barid, or log/barid.log in %s",
 				    d->state_dir);
 		} else if (restarts > 3) {
 			doctor_say(d, DOCTOR_WARN, "processes", "%.*s was restarted %llu times",
