@@ -418,8 +418,8 @@ char *conf_state_dir(const char *path)
 	struct conf *conf = NULL;
 	ps.may_include = true;
 	int r = read_file(&ps, path, NULL);
-	bool sure = r == 0 && !errors.failed &&
-		    str_find_str(buf_str(&errors), 0, STR("state_dir")) == errors.n;
+	bool sure = r == 0 && !errors.failed && ps.conf->state_dir[0] == '/' &&
+		    str_find_str(buf_str(&errors), 0, STR(": state_dir ")) == errors.n;
 	char *dir = sure ? xstrdup(ps.conf->state_dir) : NULL;
 	(void)finish(&ps, -FAIL_SYNTAX, &conf);
 	return dir;
