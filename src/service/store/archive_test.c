@@ -297,6 +297,30 @@ static struct store_import_result import(struct world *w, const char *mailbox, u
 	return res;
 }
 
+/* A mailbox that was deleted gave UIDs that the source does not know: none of them comes again. */
+static void an_import_again_has_new_uids(void **state)
+{
+	struct world *w = *state;
+	struct mailbox_id id;
+	uint32_t uid;
+	for (unsigned i = 0; i < 2; i++) {
+		const char *key = i == 0 ? "x" : NULL; /* what is known of it, or only its end */
+		const char *name = i == 0 ? "Renamed" : "Deleted";
+		OK(store_mailbox_create(w->s, ALICE, str_c(name), 0, &id, &w->why));
+		assert_true(import(w, name, 88 + i, 5, key, &uid).adopted);
+		assert_int_equal(put_to(w, name, "new", 0), 15);
+		if (i == 0)
+			OK(store_mailbox_rename(w->s, ALICE, str_c(name), STR("Away"), &w->why));
+		else
+			OK(store_mailbox_delete(w->s, ALICE, str_c(name), &w->why));
+		OK(store_mailbox_create(w->s, ALICE, str_c(name), 0, &id, &w->why));
+		struct store_import_result res = import(w, name, 88 + i, 5, key, &uid);
+		assert_false(res.adopted);
+		assert_true(res.uidvalidity != 88 + i);
+	}
+	OK(store_check(w->s, ALICE, &w->why));
+}
+
 static void imports_keep_uids(void **state)
 {
 	struct world *w = *state;
@@ -366,6 +390,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_an_archive_tells, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(receipts_follow_the_spool, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(ids_leap_in_an_empty_partition, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(an_import_again_has_new_uids, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(imports_keep_uids, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(expunged_messages_come_back, set_up, tear_down),
 	};

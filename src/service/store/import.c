@@ -10,6 +10,11 @@ struct import_job {
 	struct store_import_result result;
 };
 
+struct used {
+	uint32_t uidvalidity;
+	bool found;
+};
+
 static bool is_looked_at(struct tx_box *b)
 {
 	if (!b->live)
@@ -20,17 +25,50 @@ static bool is_looked_at(struct tx_box *b)
 	return any;
 }
 
+static int had_validity(void *arg, struct account_id a, const struct row_mailbox *row,
+			struct str name)
+{
+	struct used *u = arg;
+	(void)a;
+	(void)name;
+	u->found |= row->uidvalidity == u->uidvalidity;
+	return 0;
+}
+
+/*
+ * Was this imported before? The mailbox of then was deleted or renamed, and may have given UIDs
+ * that its source does not know. 1 = yes.
+ */
+static int was_adopted(struct tx *tx, struct account_id a, const struct store_import *in,
+		       struct fail *why)
+{
+	struct used u = {.uidvalidity = in->uidvalidity};
+	int r = tx->ops->mailbox_dead(tx->e, a, (struct wall_us){INT64_MAX}, had_validity, &u, why);
+	for (size_t i = 0; r >= 0 && !u.found && i < in->n; i++) {
+		if (!in->messages[i].keyed)
+			continue;
+		r = tx->ops->receipt_find(tx->e, a, &in->messages[i].key, why);
+		u.found = r > 0;
+	}
+	return r < 0 ? r : u.found;
+}
+
 /*
  * A mailbox that never held a message and that nobody has open may take another UIDVALIDITY: no
  * client knows a UID of it.
  */
-static void adopt(struct tx_box *b, struct row_account *acc, const struct store_import *in)
+static int adopt(struct tx *tx, struct tx_box *b, struct row_account *acc,
+		 const struct store_import *in, struct fail *why)
 {
 	if (in->uidvalidity == 0 || b->row.uidvalidity == in->uidvalidity || b->row.uidnext != 1 ||
 	    is_looked_at(b))
-		return;
+		return 0;
+	int r = was_adopted(tx, acc->id, in, why);
+	if (r != 0)
+		return MIN(r, 0);
 	b->row.uidvalidity = in->uidvalidity;
 	acc->uidvalidity = MAX(acc->uidvalidity, in->uidvalidity);
+	return 0;
 }
 
 static int take_one(struct tx *tx, struct row_account *acc, struct tx_box *b,
@@ -61,7 +99,8 @@ static int apply_import(struct tx *tx, struct store_job *job, struct fail *why)
 	int r = tx_account(tx, job->account, &acc, why);
 	if (r < 0 || (r = tx_box_by_name(tx, job->account, name, &b, why)) < 0)
 		return r;
-	adopt(&b, &acc, in);
+	if ((r = adopt(tx, &b, &acc, in, why)) < 0)
+		return r;
 	ij->result.uidvalidity = b.row.uidvalidity;
 	ij->result.adopted = in->uidvalidity != 0 && b.row.uidvalidity == in->uidvalidity;
 	acc.modseq++;
