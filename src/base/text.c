@@ -84,7 +84,7 @@ const struct text_language *text_speak(const struct text_language *lang)
 	return before;
 }
 
-static const struct text_language *current(void)
+const struct text_language *text_spoken(void)
 {
 	return of_thread ? of_thread : of_process;
 }
@@ -127,12 +127,12 @@ const char *text_n_in(const struct text_language *lang, const char *one, const c
 
 const char *text_of(const char *msgid)
 {
-	return text_in(current(), msgid);
+	return text_in(text_spoken(), msgid);
 }
 
 const char *text_n(const char *one, const char *many, unsigned long long n)
 {
-	return text_n_in(current(), one, many, n);
+	return text_n_in(text_spoken(), one, many, n);
 }
 
 void text_copy(char *to, size_t size, const char *from)

@@ -58,6 +58,9 @@ void text_set_language_from_environment(void);
 /* Of this thread, until called again; returns what it was. NULL: the one of the process. */
 const struct text_language *text_speak(const struct text_language *lang);
 
+/* What T() speaks in this thread now. */
+const struct text_language *text_spoken(void);
+
 const char *text_of(const char *msgid) FORMAT_ARG(1);
 const char *text_n(const char *one, const char *many, unsigned long long n) FORMAT_ARG(1)
 	FORMAT_ARG(2);

@@ -136,6 +136,8 @@ def case_command_line(t):
             text = s.cli("doctor", "--offline", check=False)[1]
             assert language != "qps" or "«" in text, text
             assert s.cli("status", "--json").startswith("{")
+            asked = s.cli("queue", "list")  # the answer comes from another process
+            assert asked.startswith("Die Warteschlange" if language.startswith("de") else "«"), asked
             assert "«" not in s.cli("doctor", "--offline", "--json", check=False)[1]
         finally:
             s.env["LC_ALL"] = "C.UTF-8"

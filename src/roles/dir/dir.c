@@ -442,8 +442,10 @@ static void admin_now(struct role *role, struct ipc_packet *p)
 		args[i] = m.args[i].s;
 	if (r == 0)
 		r = role_scope(&m, &a, &scope, &why);
+	role_speak(r == 0 ? &m : NULL);
 	if (r == 0)
 		r = dir_admin(self.dir, &scope, (struct dir_args){args, m.args_n}, &a, &t, &why);
+	role_speak(NULL);
 	if (r == 0)
 		sweep_soon();
 	log_order(&m, r == 0, &why);

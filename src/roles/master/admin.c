@@ -10,6 +10,7 @@
 #include "roles/master/internal.h"
 #include "roles/master/table.h"
 #include "roles/role/role.h"
+#include "roles/role/scope.h"
 #include "service/dir/scope.h"
 #include "sys/clock.h"
 #include "sys/crash.h"
@@ -342,7 +343,7 @@ static void admin_message(struct ipc_channel *ch, struct ipc_packet *p)
 		carry_out(m, p, &a);
 }
 
-static void carry_out(struct master *m, struct ipc_packet *p, const struct msg_admin *a)
+static void order(struct master *m, struct ipc_packet *p, const struct msg_admin *a)
 {
 	struct str verb = a->args[0].s;
 	struct child *owner = owner_of(m, verb);
@@ -385,6 +386,13 @@ static void carry_out(struct master *m, struct ipc_packet *p, const struct msg_a
 	} else
 		reply_fail(p, FAIL_SYNTAX, "Unknown command.");
 	ipc_packet_free(p);
+}
+
+static void carry_out(struct master *m, struct ipc_packet *p, const struct msg_admin *a)
+{
+	role_speak(a);
+	order(m, p, a);
+	role_speak(NULL);
 }
 
 static void admin_down(struct ipc_channel *ch)

@@ -3,6 +3,7 @@
  * barid queue list [ADDRESS] | show N | delete N|all | flush [N] | hold N | release N|all
  */
 #include "base/num.h"
+#include "base/text.h"
 #include "roles/queue/queue.h"
 #include "roles/role/scope.h"
 #include "sys/clock.h"
@@ -96,7 +97,7 @@ static int list(struct ipc_packet *p, const struct dir_scope *scope, struct str 
 	for (size_t i = 0; i < n; i++)
 		if (concerns(scope, &rows[i]))
 			write_row(&a, &rows[i], &cells[shown++ * COLUMNS]);
-	struct msg_admin_reply reply = {.text = shown ? STR("") : STR("The queue is empty."),
+	struct msg_admin_reply reply = {.text = shown ? STR("") : str_c(T("The queue is empty.")),
 					.columns = names,
 					.columns_n = COLUMNS,
 					.cells = cells,
@@ -120,11 +121,11 @@ static int show(struct ipc_packet *p, uint64_t number, struct fail *why)
 static int change(struct ipc_packet *p, int (*fn)(struct spool *, uint64_t, struct fail *),
 		  uint64_t number, const char *what, struct fail *why)
 {
-	char text[100];
+	char text[200];
 	int r = fn(queue.spool, number, why);
 	if (r < 0)
 		return r;
-	(void)snprintf(text, sizeof text, "%d recipient%s %s.", r, r == 1 ? "" : "s", what);
+	(void)snprintf(text, sizeof text, "%s %d", text_of(what), r);
 	struct msg_admin_reply reply = {.text = str_c(text)};
 	return ipc_reply(p, IPC_ADMIN_REPLY, &reply);
 }
@@ -152,13 +153,14 @@ static int carry_out(struct ipc_packet *p, const struct msg_admin *m, struct fai
 	if (str_eq(verb, STR("show")) && numbered)
 		return show(p, number, why);
 	if (str_eq(verb, STR("delete")) && (numbered || all))
-		return change(p, spool_delete, number, "deleted", why);
+		return change(p, spool_delete, number, TX("Deleted recipients:"), why);
 	if (str_eq(verb, STR("flush")) && (numbered || arg.n == 0 || all))
-		return change(p, spool_flush, number, "will be tried now", why);
+		return change(p, spool_flush, number, TX("Recipients that will be tried now:"),
+			      why);
 	if (str_eq(verb, STR("hold")) && (numbered || all))
-		return change(p, spool_hold, number, "held", why);
+		return change(p, spool_hold, number, TX("Held recipients:"), why);
 	if (str_eq(verb, STR("release")) && (numbered || all))
-		return change(p, spool_release, number, "released", why);
+		return change(p, spool_release, number, TX("Released recipients:"), why);
 	return fail_set(why, FAIL_SYNTAX, usage, "queue: bad arguments");
 }
 
@@ -169,6 +171,8 @@ void queue_admin(struct role *role, struct ipc_packet *p)
 	(void)role;
 	if (msg_admin_read(p, &m) < 0)
 		return;
+	role_speak(&m);
 	if (carry_out(p, &m, &why) < 0)
 		(void)ipc_reply_fail(p, &why);
+	role_speak(NULL);
 }

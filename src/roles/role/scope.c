@@ -1,5 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "roles/role/scope.h"
+#include "base/text.h"
+#include <stdio.h>
+
+void role_speak(const struct msg_admin *m)
+{
+	char name[17] = "";
+	if (m)
+		(void)snprintf(name, sizeof name, "%.*s", STR_ARG(m->language));
+	(void)text_speak(text_find_language(name));
+}
 
 int role_scope(const struct msg_admin *m, struct arena *a, struct dir_scope *ret, struct fail *why)
 {

@@ -26,6 +26,8 @@ struct cli {
 	size_t n;
 };
 
+/* In which language an answer is wanted: programs get English. */
+struct str cli_language(const struct cli *c);
 /* Take the options that every command has out of argv. False (and a message) when one is
  * incomplete. */
 bool cli_parse(int argc, char **argv, struct cli *ret);

@@ -42,6 +42,11 @@ int orders_complain(const struct fail *why)
 
 /* --- the running server --- */
 
+struct str cli_language(const struct cli *c)
+{
+	return str_c(c->json ? "" : text_language_name(text_spoken()));
+}
+
 int cli_connect(const char *dir)
 {
 	struct sockaddr_un a = {.sun_family = AF_UNIX};
@@ -97,7 +102,10 @@ static void ask_server(struct orders *o, const struct str *words, size_t n, stru
 	const char *as = o->cli->as;
 	for (size_t i = 0; i < n; i++)
 		args[i].s = words[i];
-	struct msg_admin m = {.by = as ? str_c(as) : STR(""), .args = args, .args_n = n};
+	struct msg_admin m = {.by = as ? str_c(as) : STR(""),
+			      .language = cli_language(o->cli),
+			      .args = args,
+			      .args_n = n};
 	struct ipc_question q = {
 		.type = IPC_ADMIN, .msg = &m, .want = IPC_ADMIN_REPLY, .deadline_ms = ANSWER_MS};
 	g->ask.done = answered;

@@ -240,8 +240,10 @@ static int look_twice(struct status *s, struct tool_link *master, struct fail *w
 static int ask_roles(struct status *s, struct tool_link *master, struct fail *why)
 {
 	struct msg_text word = {STR("status")};
-	struct msg_admin order = {
-		.by = s->cli->as ? str_c(s->cli->as) : STR(""), .args = &word, .args_n = 1};
+	struct msg_admin order = {.by = s->cli->as ? str_c(s->cli->as) : STR(""),
+				  .language = cli_language(s->cli),
+				  .args = &word,
+				  .args_n = 1};
 	struct ipc_packet *p = NULL;
 	struct msg_admin_reply m;
 	struct str names[20];
