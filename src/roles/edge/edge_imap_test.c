@@ -132,6 +132,28 @@ static void a_refused_login_waits_its_time(void **state)
 	leave(&c);
 }
 
+/* Else dir would keep each of them for ever. */
+static void a_login_that_nobody_waits_for_is_given_back(void **state)
+{
+	(void)state;
+	struct client c;
+	struct msg_login_over over;
+	c_connect(&c, SERVICE_IMAP);
+	c_expect_begin(&c, "* OK ");
+	c_says(&c, "a0 LOGIN alice secret\r\n");
+	struct ipc_packet *p = w_expect(&w.dir, IPC_LOGIN);
+	struct session *s = map_get(&edge.sessions, c.session);
+	assert_non_null(s);
+	conn_close(s->conn); /* reset by the client */
+	struct msg_login_reply r = {.granted = true, .ticket = STR("ticket")};
+	assert_int_equal(ipc_reply(p, IPC_LOGIN_REPLY, &r), 0);
+	w_step();
+	assert_int_equal(msg_login_over_read(w_expect(&w.dir, IPC_LOGIN_OVER), &over), 0);
+	assert_int_equal(over.session, c.session);
+	w_expect_nothing(&w.user);
+	leave(&c);
+}
+
 static void no_dir_is_no_refusal(void **state)
 {
 	(void)state;
@@ -669,6 +691,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(login_goes_to_dir_and_opens_the_session),
 		T(a_refused_login_waits_its_time),
+		T(a_login_that_nobody_waits_for_is_given_back),
 		T(no_dir_is_no_refusal),
 		T(a_client_may_leave_while_dir_thinks),
 		T(the_time_for_a_login_is_not_prolonged),

@@ -37,6 +37,13 @@ static void reap(struct loop_task *task)
 	release(CONTAINER_OF(task, struct session, reap));
 }
 
+/* To dir, which keeps an eye on every session that it has granted. */
+static void tell_over(const struct session *s)
+{
+	struct msg_login_over m = {.session = s->id.v};
+	(void)ipc_send(role_peer(s->edge->role, "dir", 0), s->trace, IPC_LOGIN_OVER, &m);
+}
+
 static void ended(struct conn *c, enum conn_end end, const struct fail *why)
 {
 	struct session *s = c->owner;
@@ -51,10 +58,8 @@ static void ended(struct conn *c, enum conn_end end, const struct fail *why)
 		struct msg_session_close m = {.session = s->id.v};
 		(void)ipc_send(s->backend, s->trace, IPC_SESSION_CLOSE, &m);
 	}
-	if (s->ticket.n > 0) {
-		struct msg_login_over m = {.session = s->id.v};
-		(void)ipc_send(role_peer(e->role, "dir", 0), s->trace, IPC_LOGIN_OVER, &m);
-	}
+	if (s->ticket.n > 0)
+		tell_over(s);
 	(void)map_remove(&e->sessions, s->id.v);
 	list_remove(&s->link);
 	edge_session_ended(s);
@@ -298,6 +303,8 @@ static void login_answer(struct ipc_ask *a, int r, struct ipc_packet *p, const s
 	if (!good)
 		session_log_login(s, LOGIN_OUTCOME_UNAVAILABLE, str_c(s->login_user), s->login_mech,
 				  r < 0 ? why->detail : "bad answer of dir");
+	if (s->detached && good && m.granted) /* the client did not wait */
+		tell_over(s);
 	if (!session_answered(s)) {
 		ipc_packet_free(p);
 		return;
