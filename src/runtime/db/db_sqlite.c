@@ -121,7 +121,7 @@ static int make_file(struct fs *fs, const char *path, struct fail *why)
 		return r;
 	AUTO(fs_file) struct fs_file *f = NULL;
 	char folder[PATH_MAX];
-	r = fs_open(fs, path, FS_READ | FS_WRITE | FS_CREATE, 0600, &f, why);
+	r = fs_open(fs, path, FS_READ | FS_WRITE | FS_CREATE | FS_NOFOLLOW, 0600, &f, why);
 	if (r == 0)
 		r = fs_parent(path, folder, sizeof folder, why);
 	return r == 0 ? fs_sync_dir(fs, folder, why) : r;

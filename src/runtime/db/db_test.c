@@ -50,30 +50,39 @@ static int64_t number(struct db *db, const char *sql)
 }
 
 /* A role that is hostile must not lead root elsewhere: neither to read, nor to make a file. */
-static void links_are_not_followed(void **state)
+static void no_link(bool exclusive)
 {
-	(void)state;
 	struct fail why = FAIL_INIT;
 	AUTO(testdir) struct testdir d = testdir_new();
-	struct db *db = open_db(&d, false);
-	run(db, "CREATE TABLE t (n)");
-	db_close(db);
-	char real[300], link[300], target[300];
+	char real[300], link[300], wal[300], target[300];
 	(void)snprintf(real, sizeof real, "%s", testdir_path(&d, "t.db"));
 	(void)snprintf(link, sizeof link, "%s", testdir_path(&d, "link.db"));
-	assert_int_equal(symlink(real, link), 0);
-	struct db_options o = {.path = link, .busy_ms = 1};
-	assert_true(db_open(&o, &db, &why) < 0);
-	(void)unlink(testdir_path(&d, "t.db-wal"));
-	(void)snprintf(link, sizeof link, "%s", testdir_path(&d, "t.db-wal"));
+	(void)snprintf(wal, sizeof wal, "%s", testdir_path(&d, "t.db-wal"));
 	(void)snprintf(target, sizeof target, "%s", testdir_path(&d, "elsewhere"));
+	struct db *db = open_db(&d, exclusive);
+	run(db, "CREATE TABLE t (n)");
+	db_close(db);
+	struct db_options o = {.path = link, .create = true, .exclusive = exclusive, .busy_ms = 1};
+	assert_int_equal(symlink(real, link), 0);
+	assert_true(db_open(&o, &db, &why) < 0);
+	assert_int_equal(unlink(link), 0);
 	assert_int_equal(symlink(target, link), 0);
+	assert_true(db_open(&o, &db, &why) < 0);
+	(void)unlink(wal);
+	assert_int_equal(symlink(target, wal), 0);
 	o.path = real;
 	if (db_open(&o, &db, &why) == 0) {
 		(void)!db_exec(db, "INSERT INTO t VALUES (1)", &why);
 		db_close(db);
 	}
 	assert_int_equal(access(target, F_OK), -1);
+}
+
+static void links_are_not_followed(void **state)
+{
+	(void)state;
+	no_link(false);
+	no_link(true);
 }
 
 static void values_round_trip(void **state)
