@@ -169,6 +169,10 @@ def check_verification(server, folder):
     victim = damage(folder)
     code, text = server.cli("backup", folder, "--verify", check=False)
     assert code == 4 and victim in text and "@example.test" in text, (code, text)
+    elsewhere = os.path.join(os.path.dirname(folder), "elsewhere")
+    done = subprocess.run([os.path.join(server.build, "barid"), "restore", folder, "--dir", elsewhere], env=server.env,
+                          capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 4 and victim in done.stderr, (done.returncode, done.stdout, done.stderr)
     code, text = server.cli("backup", folder, "--verify", "--repair", check=False)
     assert code == 4, text
     server.cli("backup", folder, "--keep", "3")
