@@ -43,9 +43,11 @@ struct dsn_rcpt {
 
 struct dsn {
 	struct str reporting_mta; /* our host name */
-	struct str to;		  /* envelope sender of the original */
-	struct str envid;	  /* ENVID= as given, xtext */
-	struct str queue_id;	  /* of the original, for whoever asks the postmaster */
+	/* Where postmaster@ is read, which the host name need not be; empty: the host name. */
+	struct str postmaster_domain;
+	struct str to;	     /* envelope sender of the original */
+	struct str envid;    /* ENVID= as given, xtext */
+	struct str queue_id; /* of the original, for whoever asks the postmaster */
 	struct str unique; /* word of letters and digits, never used before: Message-ID, boundary */
 	struct wall_us arrival;		      /* of the original */
 	uint64_t size;			      /* of the original, bytes; 0: not known */

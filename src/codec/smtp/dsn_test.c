@@ -19,6 +19,7 @@ static struct dsn make(const struct dsn_rcpt *rcpts, size_t n)
 {
 	return (struct dsn){
 		.reporting_mta = STR("mx.example.test"),
+		.postmaster_domain = STR("our.example.org"),
 		.to = STR("alice@example.test"),
 		.envid = STR("QQ+2B314"),
 		.queue_id = STR("42"),
@@ -88,7 +89,7 @@ static void test_failed(void **state)
 		   "    Subject: Hello\r\n"
 		   "    Sent: Friday, 21 November 2025, 10:00 (UTC)\r\n"
 		   "\r\n"
-		   "If you need help, write to postmaster@mx.example.test and name the\r\n"
+		   "If you need help, write to postmaster@our.example.org and name the\r\n"
 		   "number 42.\r\n"
 		   "\r\n"
 		   "Technical details\r\n"

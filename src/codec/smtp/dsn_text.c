@@ -363,7 +363,7 @@ static void write_kind(const struct words *w, enum dsn_action action)
 static void write_whom_to_ask(const struct words *w)
 {
 	AUTO(buf) struct buf host = BUF_INIT(KIB(1)), number = BUF_INIT(KIB(1));
-	add_clean(&host, w->d->reporting_mta);
+	add_clean(&host, w->d->postmaster_domain.n ? w->d->postmaster_domain : w->d->reporting_mta);
 	add_clean(&number, w->d->queue_id);
 	buf_add(w->out, STR("\r\n"));
 	add_paragraph(w, 0,

@@ -368,6 +368,8 @@ static struct spool_times times_of(const struct conf *c)
 				    .retry_max_s = (unsigned)(c->retry_max_ms / 1000),
 				    .lifetime_s = (unsigned)(c->lifetime_ms / 1000),
 				    .delay_warning_s = (unsigned)(c->delay_warning_ms / 1000),
+				    .postmaster_domain =
+					    c->postmaster_domain[0] ? c->postmaster_domain : NULL,
 				    .language = text_find_language(c->language)};
 }
 
@@ -390,6 +392,7 @@ static int open_queue(struct role *role, struct fail *why)
 	s.hostname = c->hostname;
 	s.inline_max = BODY_INLINE_MAX;
 	struct spool_times times = times_of(c);
+	s.postmaster_domain = times.postmaster_domain;
 	s.retry_first_s = times.retry_first_s;
 	s.retry_max_s = times.retry_max_s;
 	s.lifetime_s = times.lifetime_s;

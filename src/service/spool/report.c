@@ -164,6 +164,7 @@ int report_insert(struct spool *sp, const struct message_row *m, enum report_kin
 	fill_rcpts(sp, m, kind, rcpts, n, list);
 	struct dsn d = {
 		.reporting_mta = str_c(sp->hostname),
+		.postmaster_domain = str_c(sp->postmaster_domain),
 		.to = m->sender,
 		.envid = m->envid,
 		.queue_id = str_c(queue_id),

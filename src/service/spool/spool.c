@@ -128,6 +128,7 @@ int spool_open(const struct spool_config *c, struct spool **ret, struct fail *wh
 	sp->folder = xstrdup(c->folder);
 	sp->blob_folder = xstrdup(c->blob_folder);
 	sp->hostname = xstrdup(c->hostname ? c->hostname : "localhost");
+	sp->postmaster_domain = xstrdup(c->postmaster_domain ? c->postmaster_domain : sp->hostname);
 	sp->fs = c->fs ? c->fs : fs_real();
 	turn_init(&sp->turn);
 	(void)pthread_mutex_init(&sp->bodies.lock, NULL);
@@ -156,7 +157,10 @@ void spool_configure(struct spool *sp, const struct spool_times *times, const ch
 	sp->c.delay_warning_s = times->delay_warning_s;
 	sp->c.language = times->language;
 	free(sp->hostname);
+	free(sp->postmaster_domain);
 	sp->hostname = xstrdup(hostname);
+	sp->postmaster_domain =
+		xstrdup(times->postmaster_domain ? times->postmaster_domain : hostname);
 }
 
 static void stop_thread(struct spool *sp, pthread_t t, unsigned bit, bool *flag,
@@ -195,5 +199,6 @@ void spool_close(struct spool *sp)
 	free(sp->folder);
 	free(sp->blob_folder);
 	free(sp->hostname);
+	free(sp->postmaster_domain);
 	free(sp);
 }

@@ -87,6 +87,7 @@ struct spool_config {
 	const char *blob_folder;	      /* the blob tree; must exist */
 	struct fs *fs;			      /* NULL: the real file system */
 	const char *hostname;		      /* Reporting-MTA and sender name of DSNs */
+	const char *postmaster_domain;	      /* whom DSNs name for help; NULL: the hostname */
 	const struct text_language *language; /* of DSNs; NULL: English */
 	uint32_t inline_max;		      /* larger bodies must be files */
 	unsigned group_max;		      /* messages in one transaction */
@@ -145,6 +146,7 @@ DEFINE_AUTO_PTR(spool, struct spool, spool_close);
  */
 struct spool_times {
 	unsigned retry_first_s, retry_max_s, lifetime_s, delay_warning_s; /* as in spool_config */
+	const char *postmaster_domain;
 	const struct text_language *language;
 };
 void spool_configure(struct spool *sp, const struct spool_times *times, const char *hostname);

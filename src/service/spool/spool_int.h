@@ -125,6 +125,7 @@ struct spool {
 	char *folder;
 	char *blob_folder;
 	char *hostname;
+	char *postmaster_domain;
 	struct fs *fs;
 	uint8_t epoch[SPOOL_EPOCH_LEN];
 	struct turn turn;

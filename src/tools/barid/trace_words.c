@@ -11,13 +11,15 @@ static const struct {
 	const char *event, *sentence;
 } words[] = {
 	/* connections */
-	{"session.begin", TX("{peer} connected ({service}).")},
+	{"session.begin", TX("{peer} connected ({service})[ through {proxy}].")},
+	{"session.peer", TX("The client speaks for {peer} ({by}).")},
 	{"session.end", TX("The connection ended[: {why}].")},
 	{"session.refused", TX("A connection of {ip} ({service}) was refused: more than the setting {limit} allows.")},
 	{"session.tls", TX("TLS: {tls}.")},
 	{"login.in", TX("The client said {command}.")},
 	/* logins */
-	{"login", TX("Login of {user} ({service}) from {peer}: {outcome}[, {reason}]. TLS: {tls}.")},
+	{"login", TX("Login of {user} ({service}) from {peer}: {outcome}[, {reason}]. TLS: {tls}.[ Master user: {master}.][ App "
+		     "password: {app}.]")},
 	{"dir.login-failed", TX("The login could not be checked: {why}.")},
 	/* messages in */
 	{"smtp.refused", TX("Refused {at}[ for {about}]: {code}[ {status}] {text}.[ Directory: {rule}.][ Cause: {why}.]")},
