@@ -189,12 +189,38 @@ static void test_params(void **state)
 	}
 }
 
+static void words_without_charset_tables(void **state)
+{
+	static const struct {
+		const char *in, *out;
+	} known[] = {
+		{"plain text", "plain text"},
+		{"=?utf-8?q?Caf=C3=A9?= at noon", "Caf\xc3\xa9 at noon"},
+		{"=?utf-8?q?Caf=C3?= =?UTF-8?B?qQ==?=", "Caf\xc3\xa9"},
+		{"a =?iso-8859-1?q?=E9t=E9?= b", "a \xc3\xa9t\xc3\xa9 b"},
+		{"=?koi8-r?b?8NLJ18XU?= ok", "=?koi8-r?b?8NLJ18XU?= ok"},
+		{"=?utf-8?q?=FF?=", "=?utf-8?q?=FF?="},
+		{"raw \xe9", "raw \xc3\xa9"},
+		{"=?us-ascii?q?a=0Ab?=", "a b"},
+	};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(known); i++) {
+		AUTO(buf) struct buf out = BUF_INIT(1000);
+		word_decode_known(&out, str_c(known[i].in));
+		assert_string_equal(buf_c(&out), known[i].out);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_header),	    cmocka_unit_test(test_dates),
-		cmocka_unit_test(test_date_write),  cmocka_unit_test(test_words),
-		cmocka_unit_test(test_word_encode), cmocka_unit_test(test_params),
+		cmocka_unit_test(test_header),
+		cmocka_unit_test(test_dates),
+		cmocka_unit_test(test_date_write),
+		cmocka_unit_test(test_words),
+		cmocka_unit_test(test_word_encode),
+		cmocka_unit_test(test_params),
+		cmocka_unit_test(words_without_charset_tables),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

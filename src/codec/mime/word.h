@@ -15,6 +15,11 @@
 
 /* Append the decoded form of unfolded text: UTF-8 without NUL, at most four times as long. */
 void word_decode(struct buf *out, struct str in);
+/*
+ * The same for words in UTF-8, US-ASCII, iso-8859-1 and windows-1252 alone, for programs that do
+ * not load ICU: words in another charset stay as they are.
+ */
+void word_decode_known(struct buf *out, struct str in);
 
 /*
  * Append UTF-8 text for an unstructured field or a display name: as it is when it is printable

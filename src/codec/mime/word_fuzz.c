@@ -19,6 +19,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	AUTO(buf) struct buf unfolded = BUF_INIT(64 * size + 64);
 	AUTO(buf) struct buf back = BUF_INIT(64 * size + 64);
 	header_unfold(&line, in);
+	AUTO(buf) struct buf known = BUF_INIT(4 * size + 64);
+	word_decode_known(&known, in);
+	CHECK(!known.failed && (known.n == 0 || !memchr(known.p, '\0', known.n)));
 	word_decode(&text, in);
 	CHECK(!text.failed && utf8_valid(buf_str(&text)));
 	CHECK(text.n == 0 || !memchr(text.p, '\0', text.n));

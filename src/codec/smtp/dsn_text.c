@@ -292,7 +292,7 @@ static void write_which(const struct words *w)
 		      say(w, T_MARK("This report is about the message that you sent:")));
 	buf_add(w->out, STR("\r\n"));
 	if (find_field(w->d->header, STR("Subject"), &subject)) {
-		word_decode(&plain, buf_str(&subject));
+		word_decode_known(&plain, buf_str(&subject));
 		add_labelled(w, say(w, T_MARK("Subject:")), buf_str(&plain));
 	}
 	if (w->d->arrival.v > 0)
