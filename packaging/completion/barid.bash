@@ -5,22 +5,22 @@ _barid() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} words=() i
 	COMPREPLY=()
 	case $prev in
-	-c | --dir)
+	-c | --dir | --file)
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		return
 		;;
 	esac
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
-		-c | --dir) ((i++)) ;;
+		-c | --dir | --as | --file) ((i++)) ;;
 		-*) ;;
 		*) words+=("${COMP_WORDS[i]}") ;;
 		esac
 	done
-	local offer='' options='-c --dir --json'
+	local offer='' options='-c --dir --as --json'
 	case ${words[0]-}/${#words[@]} in
-	/0) offer='serve demo init dns check status ports domain user alias admin master queue backup restore undelete import export doctor counters trace log reload upgrade stop debug help version' ;;
-	help/1) offer='serve demo init dns check status ports domain user alias admin master queue backup restore undelete import export doctor counters trace log reload upgrade stop debug help version' ;;
+	/0) offer='serve demo init dns check status ports domain user alias admin master queue backup restore undelete import export doctor quota counters trace log reload upgrade stop debug help version' ;;
+	help/1) offer='serve demo init dns check status ports domain user alias admin master queue backup restore undelete import export doctor quota counters trace log reload upgrade stop debug help version' ;;
 	admin/1) offer='grant revoke list show' ;;
 	master/1) offer='add passwd del list' ;;
 	quota/1) offer='list recount' ;;
@@ -33,6 +33,11 @@ _barid() {
 	log/3) [[ ${words[1]} != level ]] || offer='error warn info debug' ;;
 	debug/1) offer='clock crash-point' ;;
 	init/*) options+=' --domain --admin --hostname --password-stdin --dry-run --port-offset --print-dns' ;;
+	check/*) options+=' --strict --default' ;;
+	ports/*) options+=' --nftables' ;;
+	doctor/*) options+=' --domain --offline --resolver' ;;
+	upgrade/*) options+=' --status --no-wait' ;;
+	master/*) options+=' --password --services' ;;
 	demo/*) options='--dir --port-offset --users --password' ;;
 	domain/*)
 		case ${words[1]} in
@@ -43,8 +48,17 @@ _barid() {
 	user/*)
 		case ${words[1]} in
 		add | set)
-			options+=' --password --password-hash --name --quota --language --active --transport --forward --keep-copy'
+			options+=' --file --skip-existing --password --password-hash --name --quota --language --active --transport --forward --keep-copy'
 			options+=' --alias --allow-nets --smtp --imap --pop3 --sieve --web --dav --eas --deliver'
+			;;
+		del) options+=' --purge' ;;
+		app-password)
+			options+=' --label --expires --services --networks --addresses'
+			[[ ${#words[@]} != 2 ]] || offer='add list del'
+			;;
+		totp)
+			options+=' --app-passwords'
+			[[ ${#words[@]} != 2 ]] || offer='enable confirm disable status'
 			;;
 		esac
 		;;
@@ -53,7 +67,6 @@ _barid() {
 	backup/*) options+=' --account --mailbox --keep --no-secrets --verify --repair --list --generation' ;;
 	restore/*) options+=' --account --mailbox --into --in-place --generation --hold-queue --keep-uidvalidity' ;;
 	import/1 | export/1) offer='maildir mbox' ;;
-	undelete/*) options+=' --account --mailbox --all --hours --into' ;;
 	undelete/*) options+=' --account --mailbox --all --hours --into' ;;
 	import/*) options+=' --account --all --mailbox --dry-run' ;;
 	export/*) options+=' --account --mailbox' ;;

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 # fish completion for barid: commands, verbs, options. Install as /usr/share/fish/vendor_completions.d/barid.fish.
 
-set -l commands serve demo init dns check status ports domain user alias admin master queue backup restore undelete import export doctor counters trace log reload upgrade stop debug help version
+set -l commands serve demo init dns check status ports domain user alias admin master queue backup restore undelete import export doctor quota counters trace log reload upgrade stop debug help version
 set -l account add del list show set
 
 complete -c barid -f
 complete -c barid -s c -r -F -d 'Configuration'
 complete -c barid -l dir -r -F -d 'State folder'
+complete -c barid -l as -x -d 'With the rights of'
 complete -c barid -l json -d 'Answers for programs'
 
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a serve -d 'Run the server'
@@ -26,7 +27,6 @@ complete -c barid -n "not __fish_seen_subcommand_from $commands" -a quota -d 'Ho
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a doctor -d 'Look for what is wrong, and what mends it'
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a backup -d 'Copy everything into a folder'
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a restore -d 'Put back a server or mailboxes'
-complete -c barid -n "not __fish_seen_subcommand_from $commands" -a undelete -d 'Bring back what was deleted'
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a undelete -d 'Bring back what was deleted'
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a import -d 'Take over mail'
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a export -d 'Write mail as Maildir or mbox'
@@ -48,6 +48,18 @@ complete -c barid -n '__fish_seen_subcommand_from init' -l dry-run -d 'Change no
 complete -c barid -n '__fish_seen_subcommand_from demo' -l port-offset -x -d 'Added to 25, 587, 465, 143, 993'
 complete -c barid -n '__fish_seen_subcommand_from demo' -l users -x -d 'user1 to userN'
 complete -c barid -n '__fish_seen_subcommand_from demo' -l password -x -d 'Of all accounts'
+complete -c barid -n '__fish_seen_subcommand_from check' -l strict -d 'Warnings count as errors'
+complete -c barid -n '__fish_seen_subcommand_from check' -l default -d 'A file with all settings'
+complete -c barid -n '__fish_seen_subcommand_from ports' -l nftables -d 'A packet filter'
+complete -c barid -n '__fish_seen_subcommand_from doctor' -l domain -x -d 'One domain'
+complete -c barid -n '__fish_seen_subcommand_from doctor' -l offline -d 'Do not ask the DNS'
+complete -c barid -n '__fish_seen_subcommand_from doctor' -l resolver -x -d 'Name server to ask'
+complete -c barid -n '__fish_seen_subcommand_from upgrade' -l status -d 'How far it is'
+complete -c barid -n '__fish_seen_subcommand_from upgrade' -l no-wait -d 'Return when it has begun'
+complete -c barid -n '__fish_seen_subcommand_from quota' -a 'list recount'
+complete -c barid -n '__fish_seen_subcommand_from user' -l file -r -F -d 'Many users, from a table'
+complete -c barid -n '__fish_seen_subcommand_from user' -l skip-existing -d 'Pass over those that exist'
+complete -c barid -n '__fish_seen_subcommand_from user' -l purge -x -a yes -d 'With the mail, at once'
 complete -c barid -n '__fish_seen_subcommand_from help' -a "$commands"
 
 complete -c barid -n '__fish_seen_subcommand_from domain' -a "$account alias-add alias-del catch-all"
@@ -103,11 +115,6 @@ complete -c barid -n '__fish_seen_subcommand_from import export' -l account -x -
 complete -c barid -n '__fish_seen_subcommand_from import export' -l mailbox -x -d 'One mailbox'
 complete -c barid -n '__fish_seen_subcommand_from import' -l all -d 'All users'
 complete -c barid -n '__fish_seen_subcommand_from import' -l dry-run -d 'Count only'
-complete -c barid -n '__fish_seen_subcommand_from undelete' -l account -x -d 'Whose'
-complete -c barid -n '__fish_seen_subcommand_from undelete' -l mailbox -x -d 'Of which mailbox'
-complete -c barid -n '__fish_seen_subcommand_from undelete' -l all -d 'Everything'
-complete -c barid -n '__fish_seen_subcommand_from undelete' -l hours -x -d 'Deleted within'
-complete -c barid -n '__fish_seen_subcommand_from undelete' -l into -x -d 'Target'
 complete -c barid -n '__fish_seen_subcommand_from undelete' -l account -x -d 'Whose'
 complete -c barid -n '__fish_seen_subcommand_from undelete' -l mailbox -x -d 'Of which mailbox'
 complete -c barid -n '__fish_seen_subcommand_from undelete' -l all -d 'Everything'

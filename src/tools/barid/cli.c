@@ -32,9 +32,9 @@ static const struct {
 	 "       barid domain alias-add D TARGET | alias-del D | catch-all D [ADDRESS ...]",
 	 TX("manage mail domains")},
 	{"user", cli_admin,
-	 "barid user add A [--password P] [--KEY V ...] | del A | list [D] | show A | set A --KEY "
-	 "V ...\n"
-	 "       barid user passwd A [P] | add --file FILE [--skip-existing]\n"
+	 "barid user add A [--password P] [--KEY V ...] | del A [--purge yes] | list [D] | show A\n"
+	 "       barid user set A --KEY V ... | undelete A [--KEY V ...] | passwd A [P]\n"
+	 "       barid user add --file FILE [--skip-existing]\n"
 	 "       barid user app-password add A --label L [--expires 90d] [--services S]\n"
 	 "                  [--networks N] [--addresses A] | list A | del A LABEL\n"
 	 "       barid user totp enable A [--app-passwords required|optional] | confirm A CODE |\n"

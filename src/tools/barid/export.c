@@ -121,7 +121,10 @@ static int run(struct export *e, struct fail *why)
 		return r;
 	ask.account = e->id.v;
 	if (mkdir(e->path, 0700) < 0 && errno != EEXIST)
-		return fail_errno(why, FAIL_IO, "cannot make %s", e->path);
+		return fail_set(
+			why, FAIL_IO,
+			"The folder for the export cannot be made; the one above must be there.",
+			"%s: %s", e->path, strerror(errno));
 	r = tool_ask(e->link, IPC_BOXES, &ask, IPC_BOXES_REPLY, &p, why);
 	if (r < 0)
 		return r;

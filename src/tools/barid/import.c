@@ -224,6 +224,7 @@ struct command {
 	struct import im;
 	const char *account, *mailbox, *format, *path;
 	bool all;
+	size_t found; /* of --all: users with a folder */
 };
 
 static int open_account(struct import *im, const char *address, struct fail *why)
@@ -254,23 +255,36 @@ static int import_account(struct command *c, const char *address, const char *pa
 }
 
 /* The reference keeps the Maildir in a folder of this name; other servers at the path itself. */
+static bool find_maildir(const char *folder, char ret[4100])
+{
+	struct stat st;
+	(void)snprintf(ret, 4100, "%s/Maildir", folder);
+	if (stat(ret, &st) == 0)
+		return true;
+	(void)snprintf(ret, 4100, "%s", folder);
+	return stat(ret, &st) == 0;
+}
+
 static int take_user(void *arg, struct str address, struct str base, struct str maildir)
 {
 	struct command *c = arg;
-	char name[400], path[4000], inner[4100];
+	char name[400], path[4000], other[4000], found[4100];
 	struct fail why = FAIL_INIT;
-	struct stat st;
+	size_t at = str_find(address, 0, '@');
 	(void)snprintf(name, sizeof name, "%.*s", STR_ARG(address));
 	(void)snprintf(path, sizeof path, "%.*s/%.*s", c->path ? (int)strlen(c->path) : (int)base.n,
 		       c->path ? c->path : base.p, STR_ARG(maildir));
-	(void)snprintf(inner, sizeof inner, "%s/Maildir", path);
-	bool below = stat(inner, &st) == 0;
-	if (!below && stat(path, &st) < 0) {
+	/* A user who was made here has a folder of our own in the directory. */
+	(void)snprintf(other, sizeof other, "%s/%.*s/%.*s", c->path ? c->path : "",
+		       STR_ARG(str_skip(address, MIN(at + 1, address.n))),
+		       STR_ARG(str_sub(address, 0, at)));
+	if (!find_maildir(path, found) && !(c->path && find_maildir(other, found))) {
 		(void)printf(T("%s: no folder %s\n"), name, path);
 		return 0;
 	}
+	c->found++;
 	(void)printf("%s:\n", name);
-	int r = import_account(c, name, below ? inner : path, &why);
+	int r = import_account(c, name, found, &why);
 	if (r < 0)
 		import_error(&c->im, name, why.public[0] ? why.public : why.detail);
 	return r == -FAIL_PEER ? r : 0; /* one user's trouble is not the others' */
@@ -318,6 +332,12 @@ static int run(struct command *c)
 	if (r == -FAIL_NOTFOUND && cli_connect(c->im.state) < 0) {
 		(void)tool_complain(&why);
 		return EXIT_NOT_RUNNING;
+	}
+	if (r == 0 && c->all && !c->found) {
+		(void)fputs(T("No user's folder was found. Name the folder that holds them: barid "
+			      "import --all maildir FOLDER\n"),
+			    stderr);
+		return EXIT_FAILED;
 	}
 	return r < 0 ? tool_complain(&why) : code;
 }

@@ -33,7 +33,14 @@ static void print_begun(void *context, const struct order_answer *answer)
 	struct begun *b = context;
 	const struct cli_table *t = &answer->table;
 	if (answer->r < 0) {
-		b->exit_code = orders_complain(answer->why);
+		(void)orders_complain(answer->why);
+		if (answer->r == -FAIL_SYNTAX)
+			(void)fputs(
+				T("That server cannot be asked by this version. Install this one "
+				  "where its program lies, and send SIGUSR2 to it: that "
+				  "upgrades, too.\n"),
+				stderr);
+		b->exit_code = EXIT_FAILED;
 		return;
 	}
 	for (size_t i = 0; answer->code && i < t->n_cells; i++)
