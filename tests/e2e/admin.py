@@ -76,6 +76,9 @@ def case_scopes(t):
         assert "z@other.test" not in s.cli("--as", head, "user", "list")
         assert "z@other.test" in s.cli("--as", boss, "quota", "list") and not may(user, "quota", "list")
         assert "z@other.test" not in s.cli("--as", head, "quota", "list")
+        s.cli("user", "set", user, "--quota", "5g")
+        listed = {r["user"]: r for r in json.loads(s.cli("quota", "list", "--json"))["rows"]}
+        assert listed[user]["quota-bytes"] == 5 << 30 and "5 GiB" in s.cli("quota", "list"), listed
         assert may(head, "quota", "recount", user) and not may(head, "quota", "recount", "z@other.test")
         assert may(boss, "ports") and not may(head, "ports") and not may(head, "upgrade", "--status")
         s.cli("admin", "revoke", head, "example.test")

@@ -9,9 +9,10 @@
 #include <stdio.h>
 
 /* Columns whose cells are numbers in JSON. */
-static const char *const numeric[] = {"index",	       "pid",  "restarts", "number",   "size",
-				      "tries",	       "port", "value",	   "quota-mb", "used-bytes",
-				      "used-messages", "id",   "users",	   "aliases"};
+static const char *const numeric[] = {"index",	  "pid",	"restarts",	 "number",
+				      "size",	  "tries",	"port",		 "value",
+				      "quota-mb", "used-bytes", "used-messages", "quota-bytes",
+				      "id",	  "users",	"aliases"};
 
 static bool is_numeric(struct str column)
 {

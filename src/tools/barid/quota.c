@@ -28,20 +28,34 @@ enum { USER_ADDRESS, USER_NAME, USER_QUOTA_MB, USER_USED, USER_COLUMNS };
 
 /* --- list --- */
 
+/* In the units that quotas are given in: "5g" is 5 GiB. */
+static struct str size_text(struct quota *q, uint64_t n)
+{
+	static const char *const units[] = {"bytes", "KiB", "MiB", "GiB", "TiB"};
+	double v = (double)n;
+	size_t i = 0;
+	if (q->cli->json)
+		return arena_printf(&q->arena, "%llu", (unsigned long long)n);
+	for (; v >= 1024 && i + 1 < ARRAY_LEN(units); i++)
+		v /= 1024;
+	return arena_printf(&q->arena, v == (double)(uint64_t)v ? "%.0f %s" : "%.1f %s", v,
+			    units[i]);
+}
+
 static int take_usage(void *arg, const struct str *cells, size_t n)
 {
 	struct quota *q = arg;
 	uint64_t quota = 0, used = 0;
-	char text[32];
 	if (n < USER_COLUMNS)
 		return -FAIL_PEER;
 	(void)num_parse_u64(cells[USER_QUOTA_MB], &quota);
 	(void)num_parse_u64(cells[USER_USED], &used);
 	quota *= MIB(1);
 	*vec_push(&q->cells) = arena_str(&q->arena, cells[USER_ADDRESS]);
-	*vec_push(&q->cells) = arena_str(&q->arena, str_c(progress_bytes(used, text)));
-	*vec_push(&q->cells) =
-		quota ? arena_str(&q->arena, str_c(progress_bytes(quota, text))) : STR("unlimited");
+	*vec_push(&q->cells) = size_text(q, used);
+	*vec_push(&q->cells) = quota || q->cli->json ? size_text(q, quota) : STR("unlimited");
+	if (q->cli->json)
+		return 0;
 	*vec_push(&q->cells) =
 		quota ? arena_printf(&q->arena, "%.0f %%", 100.0 * (double)used / (double)quota)
 		      : STR("");
@@ -51,13 +65,15 @@ static int take_usage(void *arg, const struct str *cells, size_t n)
 static int list(struct quota *q, struct fail *why)
 {
 	static const struct str columns[] = {{"user", 4}, {"used", 4}, {"quota", 5}, {"full", 4}};
+	static const struct str keys[] = {{"user", 4}, {"used-bytes", 10}, {"quota-bytes", 11}};
+	bool json = q->cli->json;
 	const char *words[] = {"user", "list", q->cli->n > 2 ? q->cli->args[2] : NULL};
 	int r = tool_order(q->dir, q->cli->as, words, q->cli->n > 2 ? 3 : 2, take_usage, q, why);
 	if (r < 0)
 		return r;
 	struct cli_table t = {.name = "rows",
-			      .columns = columns,
-			      .n_columns = ARRAY_LEN(columns),
+			      .columns = json ? keys : columns,
+			      .n_columns = json ? ARRAY_LEN(keys) : ARRAY_LEN(columns),
 			      .cells = q->cells.p,
 			      .n_cells = q->cells.n};
 	cli_print(q->cli, &t);
