@@ -194,6 +194,11 @@ bool loop_is_own_thread(const struct loop *l)
 	return pthread_equal(l->thread, pthread_self());
 }
 
+void loop_clock_bent(struct loop *l)
+{
+	l->now = clock_mono();
+}
+
 struct mono_ns loop_now(const struct loop *l)
 {
 	return l->now;

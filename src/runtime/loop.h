@@ -59,5 +59,7 @@ bool loop_is_own_thread(const struct loop *l);
 
 /* Time at the start of this round: cheap, good enough for timeouts. */
 struct mono_ns loop_now(const struct loop *l);
+/* Tests have bent the clock in this round: timers that are set from now on go by the new time. */
+void loop_clock_bent(struct loop *l);
 
 #endif

@@ -213,6 +213,7 @@ static void debug(struct master *m, struct ipc_packet *p, const struct msg_admin
 	    num_parse_u64(a->args[2].s, &us)) {
 		struct msg_debug d = {.verb = STR("clock"), .arg = a->args[2].s};
 		clock_bend_us((int64_t)us);
+		loop_clock_bent(m->loop);
 		debug_all(m, &d);
 		reply_done(p);
 	} else if (a->args_n == 4 && str_eq(a->args[1].s, STR("crash-point"))) {

@@ -266,7 +266,7 @@ static void start(struct role *role)
 	vec_clear(&role->early);
 }
 
-static void debug(struct ipc_packet *p)
+static void debug(struct role *role, struct ipc_packet *p)
 {
 	struct msg_debug m;
 	uint64_t us;
@@ -274,6 +274,7 @@ static void debug(struct ipc_packet *p)
 		return;
 	if (str_eq(m.verb, STR("clock")) && num_parse_u64(m.arg, &us)) {
 		clock_bend_us((int64_t)us);
+		loop_clock_bent(role->loop);
 	} else if (str_eq(m.verb, STR("crash-point"))) {
 		char name[200];
 		(void)snprintf(name, sizeof name, "%.*s", STR_ARG(m.arg));
@@ -415,7 +416,7 @@ static void control_message(struct ipc_channel *ch, struct ipc_packet *p)
 	else if (type == IPC_TOOL)
 		take_tool(role, p);
 	else if (type == IPC_DEBUG)
-		debug(p);
+		debug(role, p);
 	else if (type == IPC_STATS)
 		reply_stats(role, p);
 	else if (type == IPC_STOP)

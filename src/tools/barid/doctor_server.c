@@ -175,6 +175,25 @@ static void check_role_address(struct doctor *d, const char *local, struct str d
 	doctor_mend(d, "barid alias add %s YOU@%.*s", address, STR_ARG(domain));
 }
 
+/* Reports name it, and RFC 5321 4.5.1 wants mail to <postmaster> without a domain to arrive. */
+static void check_bare_postmaster(struct doctor *d)
+{
+	const char *home = d->conf ? d->conf->postmaster_domain : "";
+	bool served = !d->conf || d->only;
+	if (d->conf && !home[0])
+		home = d->conf->hostname;
+	for (size_t i = 0; i < d->domains.n; i++)
+		served |= str_eqi(d->domains.p[i], str_c(home));
+	if (served || !d->domains.n)
+		return;
+	doctor_say(d, DOCTOR_WARN, "accounts",
+		   "mail to the postmaster of this server, postmaster@%s, is refused: that domain "
+		   "is not served",
+		   home);
+	doctor_mend(d, "Set postmaster_domain = %.*s below [smtp] in %s, then: barid reload",
+		    STR_ARG(d->domains.p[0]), d->cli->conf);
+}
+
 static void check_accounts(struct doctor *d)
 {
 	size_t before = d->findings.n;
@@ -183,6 +202,7 @@ static void check_accounts(struct doctor *d)
 		doctor_say(d, DOCTOR_WARN, "accounts", "no domain is served");
 		doctor_mend(d, "barid domain add example.org");
 	}
+	check_bare_postmaster(d);
 	for (size_t i = 0; i < d->domains.n; i++) {
 		check_role_address(d, "postmaster", d->domains.p[i]);
 		check_role_address(d, "abuse", d->domains.p[i]);
