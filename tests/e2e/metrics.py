@@ -71,7 +71,8 @@ def case_text_is_valid(t):
 
 def complete(text):
     """A process that did not answer in time is without counters: on a busy machine."""
-    return text if 'barid_logins_total{outcome="ok"' in text and "barid_deliveries_total" in text else None
+    wanted = ("barid_logins_total", "barid_deliveries_total", "barid_messages_accepted_total", "barid_connections_open", "barid_fsyncs_total")
+    return text if all(name in text for name in wanted) else None
 
 
 def case_figures_are_true(t):
