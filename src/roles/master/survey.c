@@ -83,13 +83,14 @@ static void own_counter(void *arg, const struct counter *c)
 	add_sample(arg, 0, str_c(c->name), counter_get(c));
 }
 
-static void take_counters(struct survey *s, size_t child)
+/* `process`: its place in the answer, where spare children do not stand. */
+static void take_counters(struct survey *s, size_t child, size_t process)
 {
 	struct msg_stats_reply m;
 	if (!s->answers[child] || msg_stats_reply_read(s->answers[child], &m) < 0)
 		return;
 	for (size_t i = 0; i < m.counters_n; i++)
-		add_sample(s, child + 1, m.counters[i].name, m.counters[i].value);
+		add_sample(s, process, m.counters[i].name, m.counters[i].value);
 }
 
 static void survey_reply(struct survey *s)
@@ -107,8 +108,8 @@ static void survey_reply(struct survey *s)
 			continue;
 		roles[n] = describe(c->kind->name, c->index, c->pid);
 		roles[n].ready = c->state == CHILD_READY;
-		roles[n++].restarts = c->restarts;
-		take_counters(s, i);
+		roles[n].restarts = c->restarts;
+		take_counters(s, i, n++);
 	}
 	(void)fstatvfs(m->state_fd, &disk);
 	struct msg_survey_reply reply = {.roles = roles,
