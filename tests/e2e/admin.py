@@ -3,7 +3,6 @@
 import glob
 import json
 import os
-import resource
 import socket
 import sqlite3
 import subprocess
@@ -190,13 +189,19 @@ def case_ten_thousand_accounts(t):
         lines = (f"n{i}@example.test,word-{i},,1g\n" if i % 10 == 9 else f"n{i}@example.test,,{stored},1g\n" for i in range(10000))
         path = write(t, "many.csv", "address,password,password-hash,quota\n" + "".join(lines))
         begin = time.monotonic()
-        out = s.cli("user", "add", "--file", path, timeout=300)
+        with open(os.path.join(t.scratch(), "out"), "w+", encoding="utf-8") as f:
+            command = subprocess.Popen([os.path.join(s.build, "barid"), "user", "add", "--file", path, "--dir", s.dir],
+                                       stdout=f, stderr=subprocess.DEVNULL, env=s.env)
+            _, status, used = os.wait4(command.pid, 0)
+            command.returncode = os.waitstatus_to_exitcode(status)
+            f.seek(0)
+            out = f.read()
         took = time.monotonic() - begin
-        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+        peak = used.ru_maxrss / 1024
         assert "10000 added" in out, out
         s.stop()
         ready = s.start()
         imap = wire.Imap(s, "n9999@example.test", "word-9999")
         imap.wire.close()
-        t.note(f"{took:.1f} s, {10000 / took:.0f} a second, ready again in {ready:.2f} s, peak of any command {peak:.0f} MiB")
-        assert took < 120 and ready < 2, (took, ready)  # the figures stand in the note; a busy machine is no failure
+        t.note(f"{took:.1f} s, {10000 / took:.0f} a second, ready again in {ready:.2f} s, peak {peak:.0f} MiB")
+        assert took < 120 and ready < 2 and peak < 100, (took, ready, peak)  # the figures stand in the note; a busy machine is no failure
