@@ -200,8 +200,11 @@ static void judge_refusal(const struct trace_line *x, struct trace_story *s, boo
 /* The last of these wins: what happened to a message that was accepted. */
 static void judge_fate(const struct trace_line *x, struct trace_story *s, struct counts *n)
 {
-	if (is(x, "smtp.accepted") || (is(x, "queue.accepted") && !n->accepted_number)) {
-		n->accepted_number = trace_number(&x->l, "number");
+	bool accepted = is(x, "smtp.accepted") || is(x, "queue.accepted");
+	uint64_t number = accepted ? trace_number(&x->l, "number") : 0;
+	/* Both say it of one message, and mta may say it when it has been delivered already. */
+	if (accepted && number != n->accepted_number) {
+		n->accepted_number = number;
 		decide(s, TRACE_END_WAITING, &x->l,
 		       "Accepted as number {number}, and not delivered yet");
 		trace_fill(T("See: barid queue show {number}"), &x->l, &s->hint);

@@ -22,7 +22,13 @@ static const char text[] =
 	"2026-11-22T01:00:00Z info mta[2] event=smtp.refused trace=b2b2b2 at=RCPT "
 	"about=zoe@x.test code=552 status=5.2.2 text=\"Mailbox is full\" from=q@y.test\n"
 	"2026-11-22T02:00:00Z info dir[5] event=admin.order by=operator noun=user verb=set "
-	"name=zoe@x.test result=ok\n";
+	"name=zoe@x.test result=ok\n"
+	"2026-11-21T01:00:01Z info queue[4] event=queue.accepted trace=c3 number=12 from=s@y.test "
+	"rcpts=1 size=10\n"
+	"2026-11-21T01:00:02Z info user[3] event=deliver trace=c3 number=12 from=s@y.test "
+	"to=quick@z.test uid=9 size=10\n"
+	"2026-11-21T01:00:03Z info mta[2] event=smtp.accepted trace=c3 number=12 from=s@y.test "
+	"to=quick@z.test rcpts=1 size=10 message-id=<M.3@y>\n";
 
 static size_t search(const char *key, struct trace_found *found, struct trace_query *q,
 		     struct arena *a)
@@ -98,6 +104,9 @@ static void stories_end(void **state)
 		{"zoe@x.test", 0, TRACE_END_REFUSED,
 		 "Refused: 552 5.2.2 Mailbox is full, for zoe@x.test (", 1, 0},
 		{"zoe@x.test", 1, TRACE_END_DELIVERED, "Delivered to zoe@x.test: UID 1 (", 3, 4},
+		/* mta said that it was accepted when it had been delivered already */
+		{"quick@z.test", 0, TRACE_END_DELIVERED, "Delivered to quick@z.test: UID 9 (", 3,
+		 0},
 		{"a1a1a1", 0, TRACE_END_NONE, "", 0, 0},
 	};
 	for (size_t i = 0; i + 1 < ARRAY_LEN(cases); i++) {
