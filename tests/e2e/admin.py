@@ -181,6 +181,15 @@ def usage(t, s, right):
     return t.until(read, what="the usage")
 
 
+def high_water(pid):
+    """MiB that the process has had in memory at most; 0 when it has just ended."""
+    try:
+        with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as f:
+            return next((int(line.split()[1]) / 1024 for line in f if line.startswith("VmHWM")), 0.0)
+    except OSError:
+        return 0.0
+
+
 @alone
 def case_ten_thousand_accounts(t):
     """10,000 accounts from a file (one in ten with a password to hash), memory of the command flat, and a quick start."""
@@ -192,16 +201,17 @@ def case_ten_thousand_accounts(t):
         with open(os.path.join(t.scratch(), "out"), "w+", encoding="utf-8") as f:
             command = subprocess.Popen([os.path.join(s.build, "barid"), "user", "add", "--file", path, "--dir", s.dir],
                                        stdout=f, stderr=subprocess.DEVNULL, env=s.env)
-            _, status, used = os.wait4(command.pid, 0)
-            command.returncode = os.waitstatus_to_exitcode(status)
+            peak = 0.0
+            while command.poll() is None:
+                peak = max(peak, high_water(command.pid))
+                time.sleep(0.05)
             f.seek(0)
             out = f.read()
         took = time.monotonic() - begin
-        peak = used.ru_maxrss / 1024
         assert "10000 added" in out, out
         s.stop()
         ready = s.start()
         imap = wire.Imap(s, "n9999@example.test", "word-9999")
         imap.wire.close()
         t.note(f"{took:.1f} s, {10000 / took:.0f} a second, ready again in {ready:.2f} s, peak {peak:.0f} MiB")
-        assert took < 120 and ready < 2 and peak < 100, (took, ready, peak)  # the figures stand in the note; a busy machine is no failure
+        assert took < 120 and ready < 2 and 1 < peak < 100, (took, ready, peak)  # the figures stand in the note; a busy machine is no failure
