@@ -213,11 +213,22 @@ def run_e2e(report, alone):
 
 
 def run_threads(functions):
-    threads = [threading.Thread(target=f) for f in functions]
+    """All at once; what one of them raises comes out here, when all have ended."""
+    raised = []
+
+    def run(function):
+        try:
+            function()
+        except Exception as e:  # pylint: disable=broad-except
+            raised.append(e)
+
+    threads = [threading.Thread(target=run, args=(f,)) for f in functions]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+    if raised:
+        raise raised[0]
 
 
 def gates(report):

@@ -8,6 +8,7 @@ changes the domain gets a server of its own; there the names stay as written.
 """
 import base64
 import itertools
+import json
 import os
 import re
 import shlex
@@ -15,6 +16,7 @@ import signal
 import string
 import threading
 import time
+import traceback
 
 from . import wire
 from .server import DOMAIN, ROOT, Server
@@ -608,10 +610,13 @@ class Play:
             smtp.close()
 
     def verb_await(self, rest, _):
-        """Wait until a mailbox has so many messages."""
+        """Wait until a mailbox has so many messages, or the directory knows that so many bytes are used."""
+        m = re.fullmatch(r"(\d+) bytes used by (\w+)", rest)
+        if m:
+            return self.await_used(int(m[1]), m[2])
         m = re.fullmatch(r"(\d+) messages? in (\S+)(?: of (\w+))?", rest)
         if not m:
-            raise Wrong("!await N messages in MAILBOX [of ACCOUNT]")
+            raise Wrong("!await N messages in MAILBOX [of ACCOUNT], or: !await N bytes used by ACCOUNT")
         deadline = self.deadline("15s")
         have = None
         while time.monotonic() < deadline:
@@ -623,6 +628,17 @@ class Play:
                 return
             time.sleep(0.03)
         raise Wrong(f"{m[2]} has {have} messages, not {m[1]}")
+
+    def await_used(self, least, account):
+        """What is used reaches the directory, which judges RCPT, a moment after the delivery."""
+        address, deadline, used = self.accounts[account][0], self.deadline("15s"), None
+        while time.monotonic() < deadline:
+            rows = json.loads(self.server.cli("quota", "list", "--json"))["rows"]
+            used = next((int(row["used-bytes"]) for row in rows if row["user"] == address), None)
+            if used is not None and used >= least:
+                return
+            time.sleep(0.03)
+        raise Wrong(f"the directory knows of {used} bytes used by {account}, less than {least}")
 
 
 class Runner:
@@ -664,6 +680,9 @@ class Runner:
                 problem = None
             except (Wrong, AssertionError, RuntimeError, OSError) as e:
                 problem = str(e)
+                shared = self.replace_if_dead(shared)
+            except Exception:  # pylint: disable=broad-except  (a mistake in the harness fails this transcript, not the lane)
+                problem = traceback.format_exc()
                 shared = self.replace_if_dead(shared)
             self.on_result(transcript.name, problem, time.monotonic() - begun)
         if shared:
