@@ -2,6 +2,7 @@
 #include "sys/fs.h"
 #include "base/check.h"
 #include "sys/counter.h"
+#include "sys/sync_delay.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -105,13 +106,20 @@ static int real_pwrite(struct fs_call *c, struct fail *why)
 	return 0;
 }
 
+/* One fsync or fdatasync has returned `result`. */
+static int synced(int result, const char *what, struct fs_call *c, struct fail *why)
+{
+	counter_add(&syncs, 1);
+	sync_delay();
+	return result < 0 ? failed(why, what, c) : 0;
+}
+
 static int real_sync_dir(struct fs_call *c, struct fail *why)
 {
 	AUTO_FD int fd = open(c->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return failed(why, "open folder", c);
-	counter_add(&syncs, 1);
-	return fsync(fd) < 0 ? failed(why, "fsync folder", c) : 0;
+	return synced(fsync(fd), "fsync folder", c, why);
 }
 
 static int real_link(struct fs_call *c, struct fail *why)
@@ -192,11 +200,9 @@ static int real_call(struct fs *fs, struct fs_call *c, struct fail *why)
 	case FS_OP_TRUNCATE:
 		return ftruncate(c->file->fd, (off_t)c->at) < 0 ? failed(why, "truncate", c) : 0;
 	case FS_OP_DATASYNC:
-		counter_add(&syncs, 1);
-		return fdatasync(c->file->fd) < 0 ? failed(why, "fdatasync", c) : 0;
+		return synced(fdatasync(c->file->fd), "fdatasync", c, why);
 	case FS_OP_SYNC:
-		counter_add(&syncs, 1);
-		return fsync(c->file->fd) < 0 ? failed(why, "fsync", c) : 0;
+		return synced(fsync(c->file->fd), "fsync", c, why);
 	case FS_OP_SYNC_DIR:
 		return real_sync_dir(c, why);
 	case FS_OP_LINK:

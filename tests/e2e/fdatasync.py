@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""strace shows that the file which holds a message is synced before its 250 goes out."""
+"""strace shows that the file which holds a message is synced before its 250 goes out; a disk can be made slow."""
 import os
 import re
+import time
 
 from harness import wire
 from harness.server import Server
@@ -94,3 +95,23 @@ def case_250_comes_after_fdatasync(t):
         at, path = judge(events, marker, at)
         paths.add(re.sub(r"[0-9a-f]{6,}|#\d+", "*", os.path.basename(path.split(" (deleted)")[0])))
     t.note("held by " + ", ".join(sorted(paths)))
+
+
+def case_slow_disk(t):
+    """With BARID_SYNC_LATENCY_US nothing durable is answered sooner than such a disk would allow."""
+    latency = 0.1
+    with t.own_server(users=1, env={"BARID_SYNC_LATENCY_US": str(int(latency * 1_000_000))}) as server:
+        imap = wire.Imap(server, "user1@example.test")
+        smtp = wire.Smtp(server)
+        took = {}
+        for what, act in (
+                ("message", lambda: smtp.message("a@example.org", ["user1@example.test"], b"Subject: t\r\n\r\n")),
+                ("APPEND", lambda: imap.append("INBOX", b"Subject: t\r\n\r\n")),
+                ("account", lambda: server.add_user("another"))):
+            begun = time.monotonic()
+            act()
+            took[what] = time.monotonic() - begun
+            assert took[what] >= latency, f"{what}: answered after {took[what]:.3f} s"
+        smtp.close()
+        imap.close()
+    t.note(", ".join(f"{what} {seconds:.2f} s" for what, seconds in took.items()))
