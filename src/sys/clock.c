@@ -6,6 +6,7 @@
 #include <time.h>
 
 static _Atomic int64_t bent_us;
+static _Atomic int64_t bent_wall_us;
 
 static struct timespec now(clockid_t which)
 {
@@ -17,7 +18,8 @@ static struct timespec now(clockid_t which)
 struct wall_us clock_wall(void)
 {
 	struct timespec ts = now(CLOCK_REALTIME);
-	return (struct wall_us){ts.tv_sec * SEC_US + ts.tv_nsec / 1000 + clock_bent_us()};
+	return (struct wall_us){ts.tv_sec * SEC_US + ts.tv_nsec / 1000 + clock_bent_us() +
+				clock_bent_wall_us()};
 }
 
 struct mono_ns clock_mono(void)
@@ -34,6 +36,16 @@ void clock_bend_us(int64_t offset)
 int64_t clock_bent_us(void)
 {
 	return atomic_load_explicit(&bent_us, memory_order_relaxed);
+}
+
+void clock_bend_wall_us(int64_t offset)
+{
+	atomic_store_explicit(&bent_wall_us, offset, memory_order_relaxed);
+}
+
+int64_t clock_bent_wall_us(void)
+{
+	return atomic_load_explicit(&bent_wall_us, memory_order_relaxed);
 }
 
 static struct str written(const char *buf, int n)

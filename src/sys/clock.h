@@ -4,7 +4,8 @@
  *
  * Wall time is UTC. clock_bend_us(offset) shifts both clocks of this process by `offset` from the
  * real ones (an absolute offset: 0 restores them); it is meant for tests, over the control socket
- * of their own server. All calls are thread-safe and never fail.
+ * of their own server. clock_bend_wall_us shifts the wall clock alone, as when somebody sets the
+ * machine's clock: backwards, too. All calls are thread-safe and never fail.
  */
 #ifndef BARID_SYS_CLOCK_H
 #define BARID_SYS_CLOCK_H
@@ -17,6 +18,8 @@ struct mono_ns clock_mono(void);
 
 void clock_bend_us(int64_t offset);
 int64_t clock_bent_us(void);
+void clock_bend_wall_us(int64_t offset);
+int64_t clock_bent_wall_us(void);
 
 static inline struct mono_ns mono_add_ms(struct mono_ns t, uint64_t ms)
 {

@@ -2,6 +2,7 @@
 #include "sys/fs.h"
 #include "base/check.h"
 #include "sys/counter.h"
+#include "sys/fs_hook.h"
 #include "sys/sync_delay.h"
 #include <dirent.h>
 #include <errno.h>
@@ -185,9 +186,10 @@ static int real_stat(struct fs_call *c, struct fail *why)
 	return 0;
 }
 
-static int real_call(struct fs *fs, struct fs_call *c, struct fail *why)
+int fs_perform(struct fs_call *c, struct fail *why)
 {
-	(void)fs;
+	if (c->perform)
+		return c->perform(c, why);
 	switch (c->op) {
 	case FS_OP_OPEN:
 		return real_open(c, why);
@@ -222,6 +224,13 @@ static int real_call(struct fs *fs, struct fs_call *c, struct fail *why)
 		break;
 	}
 	return fail_set(why, FAIL_BUG, NULL, "fs op %d", (int)c->op);
+}
+
+static int real_call(struct fs *fs, struct fs_call *c, struct fail *why)
+{
+	struct fs_hook *h = fs_hook_first();
+	(void)fs;
+	return UNLIKELY(h) ? h->call(h, c, why) : fs_perform(c, why);
 }
 
 struct fs *fs_real(void)

@@ -73,9 +73,14 @@ struct fs_stat {
  */
 typedef int (*fs_list_fn)(void *arg, const char *name, enum fs_kind kind);
 
-/* One call; which members are used depends on op. For those who implement a struct fs. */
+/*
+ * One call; which members are used depends on op. For those who implement a struct fs, or stand
+ * before the real one (sys/fs_hook.h).
+ */
 struct fs_call {
 	enum fs_op op;
+	/* Who carries it out in the end; NULL: sys/fs.c. Its calls may have a path and no file. */
+	int (*perform)(struct fs_call *c, struct fail *why);
 	struct fs_file *file;
 	const char *path;
 	const char *to;	  /* RENAME */

@@ -91,6 +91,7 @@ struct imap_edge {
 	bool more;	     /* the backend waits for the output to drain */
 	bool eof;	     /* end when everything is answered */
 	int body_fd;	     /* an external literal is arriving; else -1 */
+	uint64_t body_at;    /* what of it is in the file */
 	struct buf deferred; /* ours to say when no answer of the backend is under way */
 	struct buf again; /* the command under way, when it is the only one and can be said again */
 	bool repeatable;  /* it changes nothing, or did not go out */
@@ -112,6 +113,7 @@ struct smtp_edge {
 	struct buf body;     /* while small */
 	unsigned char body_id[16];
 	int body_fd;		 /* -1: not a file (yet) */
+	uint64_t body_at;	 /* what is in the file */
 	struct login_sasl *sasl; /* NULL but during AUTH */
 	struct buf initial;	 /* of AUTH: never leaves edge but for dir */
 	bool has_initial;

@@ -10,6 +10,7 @@
 #include "codec/imap/imap_cmd.h"
 #include "proto/reply_map.h"
 #include "roles/edge/edge.h"
+#include "sys/fs.h"
 #include "sys/log.h"
 #include <errno.h>
 #include <unistd.h>
@@ -267,6 +268,7 @@ static void body_file(struct ipc_ask *a, int r, struct ipc_packet *p, const stru
 	if (r == 0 && msg_body_file_read(p, &m) == 0 && m.file >= 0 && m.body_id.n == 16) {
 		struct edge_literals *l = s->imap.literals;
 		s->imap.body_fd = ipc_packet_take_fd(p, m.file);
+		s->imap.body_at = 0;
 		memcpy(l->ids[l->n], m.body_id.p, 16);
 		l->msg[l->n].body_id = (struct str){(const char *)l->ids[l->n], 16};
 		l->n++;
@@ -313,20 +315,15 @@ static void take_literal(struct session *s, const struct frame_imap_event *e)
 
 static void take_data(struct session *s, const struct frame_imap_event *e)
 {
-	struct str left = e->data;
-	while (left.n && s->imap.body_fd >= 0) {
-		ssize_t n = write(s->imap.body_fd, left.p, left.n);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0) {
-			/* A short body is found by its size when the user process seals it. */
-			log_event(LOG_ERROR, "edge.body-write", log_c("error", strerror(errno)));
-			(void)close(s->imap.body_fd);
-			s->imap.body_fd = -1;
-			break;
-		}
-		left = str_skip(left, (size_t)n);
+	struct fs_file file = {fs_real(), s->imap.body_fd};
+	struct fail why = FAIL_INIT;
+	if (file.fd >= 0 && fs_pwrite(&file, e->data.p, e->data.n, s->imap.body_at, &why) < 0) {
+		/* A short body is found by its size when the user process seals it. */
+		log_event(LOG_ERROR, "edge.body-write", log_fail(&why));
+		(void)close(s->imap.body_fd);
+		s->imap.body_fd = -1;
 	}
+	s->imap.body_at += e->data.n;
 	if (e->last && s->imap.body_fd >= 0) {
 		(void)close(s->imap.body_fd);
 		s->imap.body_fd = -1;

@@ -11,6 +11,7 @@
 #include "codec/smtp/smtp_cmd.h"
 #include "codec/smtp/xclient.h"
 #include "roles/edge/edge.h"
+#include "sys/fs.h"
 #include "sys/log.h"
 #include <errno.h>
 #include <unistd.h>
@@ -200,17 +201,13 @@ static void end_body(struct session *s)
 static void write_body(struct session *s, struct str bytes)
 {
 	struct smtp_edge *m = &s->smtp;
-	while (bytes.n) {
-		ssize_t n = write(m->body_fd, bytes.p, bytes.n);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0) {
-			log_event(LOG_ERROR, "edge.body-write", log_c("error", strerror(errno)));
-			m->body_flags |= BODY_LOST;
-			return;
-		}
-		bytes = str_skip(bytes, (size_t)n);
+	struct fs_file file = {fs_real(), m->body_fd};
+	struct fail why = FAIL_INIT;
+	if (fs_pwrite(&file, bytes.p, bytes.n, m->body_at, &why) < 0) {
+		log_event(LOG_ERROR, "edge.body-write", log_fail(&why));
+		m->body_flags |= BODY_LOST;
 	}
+	m->body_at += bytes.n;
 }
 
 static void body_file(struct ipc_ask *a, int r, struct ipc_packet *p, const struct fail *why)
@@ -225,6 +222,7 @@ static void body_file(struct ipc_ask *a, int r, struct ipc_packet *p, const stru
 	s->phase = SESSION_RUNNING;
 	if (r == 0 && msg_body_file_read(p, &msg) == 0 && msg.file >= 0 && msg.body_id.n == 16) {
 		m->body_fd = ipc_packet_take_fd(p, msg.file);
+		m->body_at = 0;
 		memcpy(m->body_id, msg.body_id.p, 16);
 		write_body(s, buf_str(&m->body));
 	} else {

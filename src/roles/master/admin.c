@@ -199,40 +199,6 @@ static void reply_done(struct ipc_packet *p)
 	(void)ipc_reply(p, IPC_ADMIN_REPLY, &done);
 }
 
-static void debug_all(struct master *m, const struct msg_debug *d)
-{
-	for (size_t i = 0; i < m->children_n; i++)
-		(void)ipc_send(m->children[i].control, (struct trace_id){0}, IPC_DEBUG, d);
-}
-
-/* Tests: debug clock MICROSECONDS, debug crash-point ROLE NAME (all processes of the role). */
-static void debug(struct master *m, struct ipc_packet *p, const struct msg_admin *a)
-{
-	uint64_t us;
-	if (a->args_n == 3 && str_eq(a->args[1].s, STR("clock")) &&
-	    num_parse_u64(a->args[2].s, &us)) {
-		struct msg_debug d = {.verb = STR("clock"), .arg = a->args[2].s};
-		clock_bend_us((int64_t)us);
-		loop_clock_bent(m->loop);
-		debug_all(m, &d);
-		reply_done(p);
-	} else if (a->args_n == 4 && str_eq(a->args[1].s, STR("crash-point"))) {
-		struct msg_debug d = {.verb = STR("crash-point"), .arg = a->args[3].s};
-		char name[64];
-		(void)snprintf(name, sizeof name, "%.*s", STR_ARG(d.arg));
-		if (str_eq(a->args[2].s, STR("master")))
-			(void)crash_arm(name, 1);
-		for (size_t i = 0; i < m->children_n; i++)
-			if (str_eq(str_c(m->children[i].kind->name), a->args[2].s))
-				(void)ipc_send(m->children[i].control, (struct trace_id){0},
-					       IPC_DEBUG, &d);
-		reply_done(p);
-	} else {
-		reply_fail(p, FAIL_SYNTAX,
-			   "Usage: debug clock MICROSECONDS | debug crash-point ROLE NAME");
-	}
-}
-
 /* upgrade EXECUTABLE LIBEXEC | upgrade status */
 static void upgrade(struct master *m, struct ipc_packet *p, const struct msg_admin *a)
 {
@@ -380,7 +346,7 @@ static void order(struct master *m, struct ipc_packet *p, const struct msg_admin
 	else if (str_eq(verb, STR("ports")))
 		ports_reply(m, p);
 	else if (str_eq(verb, STR("debug")))
-		debug(m, p, a);
+		admin_debug(m, p, a);
 	else if (str_eq(verb, STR("stop"))) {
 		reply_done(p);
 		(void)kill(getpid(), SIGTERM);

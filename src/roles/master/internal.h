@@ -201,6 +201,9 @@ void loglevel_give(const struct child *c);
 /* False: no such role. `all` is all of them and master. */
 bool loglevel_set(struct master *m, struct str role, enum log_level level);
 
+/* admin_debug.c: `barid debug`; what the tests have bent is bent for later processes, too */
+void admin_debug(struct master *m, struct ipc_packet *p, const struct msg_admin *a);
+void debug_give(struct child *c);
 /* admin_log.c: `barid log` */
 void admin_log(struct master *m, struct ipc_packet *p, const struct msg_admin *a);
 

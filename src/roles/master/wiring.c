@@ -69,17 +69,6 @@ static void role_key(const struct master *m, const struct role_kind *kind,
 }
 _Static_assert(SEAL_KEY_SIZE == SHA256_LEN, "a digest is a key");
 
-/* Tests: a bent clock is bent for those who come later, too. */
-static void give_clock(struct child *c)
-{
-	char us[32];
-	if (!clock_bent_us())
-		return;
-	(void)snprintf(us, sizeof us, "%lld", (long long)clock_bent_us());
-	struct msg_debug d = {.verb = STR("clock"), .arg = str_c(us)};
-	(void)ipc_send(c->control, (struct trace_id){0}, IPC_DEBUG, &d);
-}
-
 static void give_configuration(struct child *c)
 {
 	struct master *m = c->master;
@@ -125,7 +114,7 @@ void wire_child(struct child *c)
 	static const struct msg_start start = {0};
 	give_configuration(c);
 	loglevel_give(c);
-	give_clock(c);
+	debug_give(c);
 	if (strcmp(c->kind->name, "edge") == 0)
 		give_edge_its_sockets(c);
 	connect_child(c);

@@ -3,11 +3,11 @@
 #include "base/check.h"
 #include "base/num.h"
 #include "build_id.h"
+#include "roles/role/debug.h"
 #include "roles/role/role_int.h"
 #include "service/store/store.h"
 #include "sys/clock.h"
 #include "sys/counter.h"
-#include "sys/crash.h"
 #include "sys/log.h"
 #include "sys/proc.h"
 #include <errno.h>
@@ -269,17 +269,8 @@ static void start(struct role *role)
 static void debug(struct role *role, struct ipc_packet *p)
 {
 	struct msg_debug m;
-	uint64_t us;
-	if (msg_debug_read(p, &m) < 0)
-		return;
-	if (str_eq(m.verb, STR("clock")) && num_parse_u64(m.arg, &us)) {
-		clock_bend_us((int64_t)us);
-		loop_clock_bent(role->loop);
-	} else if (str_eq(m.verb, STR("crash-point"))) {
-		char name[200];
-		(void)snprintf(name, sizeof name, "%.*s", STR_ARG(m.arg));
-		(void)crash_arm(name, 1);
-	}
+	if (msg_debug_read(p, &m) == 0)
+		(void)debug_obey(role->loop, m.verb, m.arg);
 }
 
 COUNTER(lines_lost, "log.lost", "log lines that could not be written");

@@ -4,7 +4,6 @@
 #include "sys/clock.h"
 #include "sys/fs.h"
 #include "sys/rand.h"
-#include "sys/sync_delay.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -371,85 +370,4 @@ void vfs_unref(struct vfs *v)
 const char *vfs_name(const struct vfs *v)
 {
 	return v->name;
-}
-
-/* --- the shared one ----------------------------------------------------------------------------
- */
-
-static sqlite3_vfs shared_vfs;
-
-#if defined(BARID_CRASH_POINTS) && BARID_CRASH_POINTS
-/*
- * SQLite's own methods go past sys/fs. So that its syncs last as long as those of other files, they
- * are called through copies of its tables: databases have another than logs.
- */
-static int (*unix_open)(sqlite3_vfs *, const char *, sqlite3_file *, int, int *);
-static struct slow {
-	sqlite3_io_methods methods; /* first: a file hands it back */
-	const sqlite3_io_methods *own;
-} slow_tables[4];
-static pthread_mutex_t slow_lock = PTHREAD_MUTEX_INITIALIZER;
-
-static int slow_sync(sqlite3_file *f, int flags)
-{
-	const struct slow *table = (const struct slow *)(const void *)f->pMethods;
-	int rc = table->own->xSync(f, flags);
-	sync_delay();
-	return rc;
-}
-
-static const sqlite3_io_methods *slow_methods(const sqlite3_io_methods *own)
-{
-	const sqlite3_io_methods *ret = own;
-	(void)pthread_mutex_lock(&slow_lock);
-	for (size_t i = 0; i < ARRAY_LEN(slow_tables) && ret == own; i++) {
-		struct slow *t = &slow_tables[i];
-		if (!t->own) {
-			*t = (struct slow){.methods = *own, .own = own};
-			t->methods.xSync = slow_sync;
-		}
-		if (t->own == own)
-			ret = &t->methods;
-	}
-	(void)pthread_mutex_unlock(&slow_lock);
-	return ret;
-}
-
-static int slow_open(sqlite3_vfs *v, const char *name, sqlite3_file *f, int flags, int *ret_flags)
-{
-	int rc = unix_open(v, name, f, flags, ret_flags);
-	if (rc == SQLITE_OK)
-		f->pMethods = slow_methods(f->pMethods);
-	return rc;
-}
-
-static void make_slow(sqlite3_vfs *v)
-{
-	unix_open = v->xOpen;
-	v->xOpen = slow_open;
-}
-#else
-static void make_slow(sqlite3_vfs *v)
-{
-	(void)v;
-}
-#endif
-
-static void register_shared(void)
-{
-	const sqlite3_vfs *own = sqlite3_vfs_find("unix");
-	CHECK(own);
-	shared_vfs = *own;
-	make_slow(&shared_vfs);
-	shared_vfs.pNext = NULL;
-	shared_vfs.zName = "barid-unix";
-	shared_vfs.xFullPathname = vfs_full_path;
-	CHECK(sqlite3_vfs_register(&shared_vfs, 0) == SQLITE_OK);
-}
-
-const char *vfs_shared_name(void)
-{
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
-	(void)pthread_once(&once, register_shared);
-	return shared_vfs.zName;
 }

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * debug.h - orders of a test, in master and in the roles (`barid debug`).          [roles]
+ *
+ *     clock MICROSECONDS            both clocks are so far ahead of the real ones
+ *     wall-clock [-]MICROSECONDS    the wall clock alone is, as when somebody sets it
+ *     crash-point NAME[ N]          die at the N-th time, from 1, that this point is reached
+ *     disk ORDER                    sys/fs_order.h
+ */
+#ifndef BARID_ROLES_ROLE_DEBUG_H
+#define BARID_ROLES_ROLE_DEBUG_H
+
+#include "base/str.h"
+
+struct loop;
+
+/* False: no such order. On the loop's thread. */
+bool debug_obey(struct loop *loop, struct str verb, struct str arg);
+
+#endif
