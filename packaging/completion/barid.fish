@@ -80,7 +80,7 @@ for key in all raw follow stdin
 end
 complete -c barid -n '__fish_seen_subcommand_from log' -l peer -x -d 'Client to look at'
 complete -c barid -n '__fish_seen_subcommand_from log' -l for -x -d 'How long'
-complete -c barid -n '__fish_seen_subcommand_from debug' -a 'clock wall-clock crash-point disk'
+complete -c barid -n '__fish_seen_subcommand_from debug' -a 'clock wall-clock crash-point disk probe'
 
 for key in description quota users aliases transport backupmx active force
 	complete -c barid -n '__fish_seen_subcommand_from domain' -l $key -x

@@ -14,6 +14,16 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+/* Has this build crash points, and the other orders of tests? */
+static inline bool crash_points(void)
+{
+#if defined(BARID_CRASH_POINTS) && BARID_CRASH_POINTS
+	return true;
+#else
+	return false;
+#endif
+}
+
 extern atomic_bool crash_armed;
 void crash_hit(const char *name);
 

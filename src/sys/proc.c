@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <linux/securebits.h>
 #include <pwd.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -57,8 +58,9 @@ int proc_limit(const struct proc_limits *l, struct fail *why)
 	int r = set_limit(RLIMIT_NOFILE, l->files ? l->files : UINT64_MAX, "NOFILE", why);
 	if (r == 0 && l->memory_bytes)
 		r = set_limit(RLIMIT_AS, l->memory_bytes, "AS", why);
-	if (r == 0 && l->no_core)
-		r = set_limit(RLIMIT_CORE, 0, "CORE", why);
+	/* The hard one too: what is to stay cannot be raised again. */
+	if (r == 0 && l->no_core && setrlimit(RLIMIT_CORE, &(struct rlimit){0}) < 0)
+		r = fail_errno(why, FAIL_LIMIT, "setrlimit CORE");
 	return r;
 }
 
@@ -94,10 +96,25 @@ int proc_drop_caps(struct fail *why)
 	return 0;
 }
 
+/*
+ * Not even a program of root's gives them back. no_new_privs says so already; who may not say it
+ * twice (no CAP_SETPCAP) goes on with that.
+ */
+static void lock_rights(void)
+{
+	for (unsigned long cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
+		(void)prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
+	(void)prctl(PR_SET_SECUREBITS,
+		    SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_KEEP_CAPS_LOCKED |
+			    SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED,
+		    0, 0, 0);
+}
+
 int proc_become(const struct proc_user *u, struct fail *why)
 {
 	if (u->uid == 0)
 		return fail_set(why, FAIL_BUG, NULL, "the user of a role must not be root");
+	lock_rights();
 	if (setgroups(u->n_groups, u->groups) < 0)
 		return fail_errno(why, FAIL_PERM, "setgroups");
 	if (setresgid(u->gid, u->gid, u->gid) < 0)

@@ -130,7 +130,9 @@ static int landlock_prepare(const struct sandbox_profile *p, int abi, int *ret_r
 /*
  * What glibc, malloc, the event loop, IPC, SQLite and OpenSSL need on descriptors that are open.
  * Nothing here takes away what the log file holds, which every role has open for appending: no
- * ftruncate or fallocate, no pwritev2 (RWF_NOAPPEND), and fcntl without F_SETFL.
+ * ftruncate or fallocate, no pwritev2 (RWF_NOAPPEND), and fcntl without F_SETFL. No socket is made
+ * here: master makes them. A datagram socket of one's own would reach every socket of the machine
+ * that has a path (syslog, systemd) without `connect`.
  */
 static const char *const base_calls[] = {
 	/* bytes */
@@ -224,21 +226,34 @@ static int allow_with_args(scmp_filter_ctx ctx, struct fail *why)
 		/* no new executable memory */
 		{"mmap", HAS_BITS(2, PROT_EXEC, 0)},
 		{"mprotect", HAS_BITS(2, PROT_EXEC, 0)},
-		/* O_APPEND stays */
-		{"fcntl", {1, SCMP_CMP_NE, F_SETFL, 0}},
+		/* not F_SETFL: O_APPEND stays; not F_SETOWN and F_SETSIG: a signal to anybody */
+		{"fcntl", IS(1, F_DUPFD)},
+		{"fcntl", IS(1, F_DUPFD_CLOEXEC)},
+		{"fcntl", IS(1, F_GETFD)},
+		{"fcntl", IS(1, F_SETFD)},
+		{"fcntl", IS(1, F_GETFL)},
+		{"fcntl", IS(1, F_GETLK)},
+		{"fcntl", IS(1, F_SETLK)},
+		{"fcntl", IS(1, F_SETLKW)},
+		{"fcntl", IS(1, F_OFD_GETLK)},
+		{"fcntl", IS(1, F_OFD_SETLK)},
+		{"fcntl", IS(1, F_OFD_SETLKW)},
+		{"fcntl", IS(1, F_ADD_SEALS)},
+		{"fcntl", IS(1, F_GET_SEALS)},
 		/* glibc's fstat */
 		{"newfstatat", HAS_BITS(3, AT_EMPTY_PATH, AT_EMPTY_PATH)},
 		/* signals to ourselves: abort, crash points */
 		{"kill", IS(0, getpid())},
 		{"tgkill", IS(0, getpid())},
-		{"prlimit64", IS(0, 0)},
 		{"prctl", IS(0, PR_SET_NAME)},
 		{"prctl", IS(0, PR_GET_NAME)},
 		{"ioctl", IS(1, FIONREAD)},
 		{"ioctl", IS(1, FIONBIO)},
-		{"socket", IS(0, AF_UNIX)},
-		{"socketpair", IS(0, AF_UNIX)},
 	};
+	/* Our own limits, and only to read them. */
+	int e = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 2, IS(0, 0), IS(2, 0));
+	if (e < 0)
+		return rule_failed(why, e, "prlimit64");
 	return add_arg_rules(ctx, SCMP_ACT_ALLOW, rules, ARRAY_LEN(rules), why);
 }
 

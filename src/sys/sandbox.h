@@ -10,8 +10,8 @@
  * seccomp: what is not on the list fails with EPERM (and is logged by the kernel where its audit
  * is on). These end the process: ptrace, process_vm_*, bpf, io_uring_*, execve(at), mount and
  * friends, unshare, setns, clone with new name spaces, socket(AF_PACKET). clone3 answers ENOSYS,
- * so that glibc uses clone, whose flags can be seen. socket() is AF_UNIX only, and AF_INET and
- * AF_INET6 with SANDBOX_INET_CONNECT.
+ * so that glibc uses clone, whose flags can be seen. socket() fails; AF_INET and AF_INET6 are fine
+ * with SANDBOX_INET_CONNECT.
  */
 #ifndef BARID_SYS_SANDBOX_H
 #define BARID_SYS_SANDBOX_H

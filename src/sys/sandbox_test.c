@@ -246,10 +246,12 @@ static void network_body(struct rig *rig)
 	MUST(bind(listener, (struct sockaddr *)&a, len) == 0 && listen(listener, 4) == 0);
 	MUST(getsockname(listener, (struct sockaddr *)&a, &len) == 0);
 	int early = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	enter(rig);
-	int pair[2];
+	int pair[2], more[2];
 	MUST(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair) == 0);
+	enter(rig);
 	MUST(send(pair[0], "x", 1, 0) == 1);
+	REFUSED(socketpair(AF_UNIX, SOCK_DGRAM, 0, more), EPERM);
+	REFUSED(socket(AF_UNIX, SOCK_DGRAM, 0), EPERM);
 	REFUSED(socket(AF_NETLINK, SOCK_RAW, 0), EPERM);
 	REFUSED(bind(early, (struct sockaddr *)&a, sizeof a), EPERM);
 	if (rig->profile.flags & SANDBOX_INET_CONNECT) {

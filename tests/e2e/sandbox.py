@@ -83,6 +83,38 @@ def case_seccomp_and_no_new_privileges(t):
     assert not wrong, "\n".join(wrong)
 
 
+def case_nothing_of_root_is_left(t):
+    """Started as root, a role has no capability in any set, no way back to one, no group but its own, no core file."""
+    if os.geteuid() != 0:
+        raise Skip("not root: there is nothing to give up")
+    server, processes = roles(t)
+    bounding = "0" * 16 if setpcap() else None  # without CAP_SETPCAP nobody can lower it
+    groups, wrong = {}, []
+    for pid, role in processes:
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            s = status(f"{pid}/task/{thread}")
+            for field in ("CapInh", "CapPrm", "CapEff", "CapAmb", "CapBnd"):
+                if s[field] != "0" * 16 and (field != "CapBnd" or bounding):
+                    wrong.append(f"{role}: {field} {s[field]}")
+            if len(set(s["Gid"].split())) != 1 or "0" in s["Gid"].split():
+                wrong.append(f"{role}: groups {s['Gid']}")
+            groups.setdefault(role, set()).update(s["Groups"].split())
+        with open(f"/proc/{pid}/limits", encoding="ascii") as f:
+            if not re.search(r"Max core file size +0 +0 ", f.read()):
+                wrong.append(f"{role}: may have a core file")
+        # Ownership of its descriptors' folder shows that it is not dumpable.
+        if os.stat(f"/proc/{pid}/fd").st_uid != 0:
+            wrong.append(f"{role}: is dumpable")
+    shared = {role for role, g in groups.items() if g}
+    if shared != {"queue", "user"} or groups["queue"] != groups["user"] or len(groups["user"]) != 1:
+        wrong.append(f"groups: {groups}")
+    assert not wrong, "\n".join(wrong)
+
+
+def setpcap():
+    return int(status("self")["CapEff"], 16) >> 8 & 1
+
+
 def case_users_apart(t):
     """Started as root, each role has a user of its own, none is root, and none can be dumped or traced by it."""
     if os.geteuid() != 0:
@@ -181,6 +213,54 @@ def case_open_files(t):
                 if not re.search(FILES[role], inside):
                     wrong.append(f"{role} has {inside} open")
     assert not wrong, "\n".join(wrong)
+
+
+# The roles that each talks to, by name; the socket to master comes on top.
+PEERS = {
+    "edge": ("mta", "dir", "user", "admin"),
+    "mta": ("edge", "dir", "scan", "queue"),
+    "scan": ("mta", "queue", "user"),
+    "queue": ("mta", "user", "dir", "scan"),
+    "user": ("edge", "queue", "scan", "dir"),
+    "dir": ("edge", "mta", "queue", "user"),
+    "admin": ("edge",),
+}
+
+
+def case_descriptors(t):
+    """Each process holds its loop, its log, the sockets to its peers, its own files, and nothing else that is open."""
+    server, processes = roles(t)
+    inet, wrong = inet_sockets(), []
+    count = {role: len([1 for _, r in processes if r == role]) for role in ROLES}
+    output = {os.readlink(f"/proc/{server.proc.pid}/fd/{fd}") for fd in (0, 1, 2)}
+    for pid, role in processes:
+        peers = 1 + sum(count[peer] for peer in PEERS[role])
+        seen = {}
+        for target in descriptors(pid):
+            kind = kind_of(target, role, server.dir, inet)
+            if kind == "other" and target in output:
+                kind = "output"
+            if kind == "other":
+                wrong.append(f"{role} has {target} open")
+            seen[kind] = seen.get(kind, 0) + 1
+        for kind, wanted in (("unix", peers), ("eventpoll", 1), ("eventfd", 1), ("log", 1), ("output", 3)):
+            if seen.get(kind) != wanted:
+                wrong.append(f"{role}: {seen.get(kind)} of {kind}, {wanted} expected")
+    assert not wrong, "\n".join(wrong)
+
+
+def kind_of(target, role, folder, inet):
+    m = re.match(r"socket:\[(\d+)\]", target)
+    if m:
+        return "unix" if m.group(1) not in inet else "inet" if role in INET else "other"
+    m = re.match(r"anon_inode:\[(eventpoll|eventfd)\]", target)
+    if m:
+        return m.group(1)
+    if target.startswith(folder + "/log/barid.log"):
+        return "log"
+    if target.startswith(folder + "/") and re.search(FILES[role], target[len(folder):]):
+        return "own file"
+    return "other"
 
 
 @alone

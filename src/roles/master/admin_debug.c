@@ -4,14 +4,16 @@
  *
  *     debug clock MICROSECONDS | debug wall-clock [-]MICROSECONDS       master and all roles
  *     debug crash-point ROLE NAME [N] | debug disk ROLE ORDER...        all processes of the role
+ *     debug probe ROLE WHAT...                                          the same, not master
  */
 #include "base/buf.h"
 #include "roles/master/internal.h"
 #include "roles/role/debug.h"
 #include "sys/clock.h"
+#include "sys/crash.h"
 #include <stdio.h>
 
-enum { ARG_MAX = 200 };
+enum { ARG_MAX = 4000 };
 
 static bool order_role(struct master *m, struct str role, const struct msg_debug *d)
 {
@@ -39,7 +41,7 @@ static void refuse(struct ipc_packet *p)
 	struct fail why = FAIL_INIT;
 	(void)fail_set(&why, FAIL_SYNTAX,
 		       "Usage: debug clock US | wall-clock US | crash-point ROLE NAME [N] | "
-		       "disk ROLE ORDER",
+		       "disk ROLE ORDER | probe ROLE WHAT",
 		       "no such order of a test");
 	(void)ipc_reply_fail(p, &why);
 }
@@ -48,6 +50,10 @@ void admin_debug(struct master *m, struct ipc_packet *p, const struct msg_admin 
 {
 	static const struct msg_admin_reply done = {0};
 	bool obeyed = false;
+	if (!crash_points()) {
+		refuse(p);
+		return;
+	}
 	if (a->args_n >= 3 && str_ends(a->args[1].s, STR("clock"))) {
 		struct msg_debug d = {.verb = a->args[1].s, .arg = a->args[2].s};
 		obeyed = a->args_n == 3 && order_all(m, &d);

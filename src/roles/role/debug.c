@@ -35,6 +35,8 @@ static bool crash_point(struct str text)
 bool debug_obey(struct loop *loop, struct str verb, struct str arg)
 {
 	int64_t us;
+	if (!crash_points())
+		return false;
 	if (str_eq(verb, STR("crash-point")))
 		return crash_point(arg);
 	if (str_eq(verb, STR("disk")))

@@ -6,6 +6,9 @@
  *     wall-clock [-]MICROSECONDS    the wall clock alone is, as when somebody sets it
  *     crash-point NAME[ N]          die at the N-th time, from 1, that this point is reached
  *     disk ORDER                    sys/fs_order.h
+ *     probe WHAT                    try what the sandbox forbids (roles alone; probe.c)
+ *
+ * A build without crash points obeys none.
  */
 #ifndef BARID_ROLES_ROLE_DEBUG_H
 #define BARID_ROLES_ROLE_DEBUG_H
@@ -16,5 +19,7 @@ struct loop;
 
 /* False: no such order. On the loop's thread. */
 bool debug_obey(struct loop *loop, struct str verb, struct str arg);
+/* "calls", "paths PATH PATH ...", "deadly NAME": each attempt and its outcome are logged. */
+void debug_probe(struct str what);
 
 #endif

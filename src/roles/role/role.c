@@ -269,7 +269,11 @@ static void start(struct role *role)
 static void debug(struct role *role, struct ipc_packet *p)
 {
 	struct msg_debug m;
-	if (msg_debug_read(p, &m) == 0)
+	if (msg_debug_read(p, &m) < 0)
+		return;
+	if (str_eq(m.verb, STR("probe")))
+		debug_probe(m.arg);
+	else
 		(void)debug_obey(role->loop, m.verb, m.arg);
 }
 
