@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "runtime/db/vfs.h"
+#include "base/buf.h"
 #include "base/check.h"
 #include "sys/clock.h"
 #include "sys/fs.h"
@@ -24,9 +25,18 @@ struct vfs {
 	struct vfs *next;
 };
 
+/*
+ * SQLite writes a frame of the log as head and page, and a checkpoint page by page, mostly side by
+ * side: they are gathered, and go to the file together when something else is done with it. A
+ * connection in exclusive mode is alone with its files, and what must be on disk is synced.
+ */
+#define GATHER_MAX KIB(128)
+
 struct vfs_file {
 	sqlite3_file base; /* first, and of SQLite's allocation */
 	struct fs_file *file;
+	struct buf gathered; /* not written yet */
+	uint64_t gathered_at;
 	const char *path; /* SQLite keeps it alive while the file is open */
 	bool writable;
 	bool locked;
@@ -54,16 +64,36 @@ static struct fs *fs_of(sqlite3_vfs *v)
 
 /* ---- files ---- */
 
+/* On failure they are forgotten: SQLite gives up the transaction, and writes it anew if ever. */
+static int write_gathered(struct vfs_file *vf)
+{
+	struct fail why = FAIL_INIT;
+	struct str s = buf_str(&vf->gathered);
+	int r = s.n ? fs_pwrite(vf->file, s.p, s.n, vf->gathered_at, &why) : 0;
+	buf_clear(&vf->gathered);
+	return r < 0 ? remember(&why, SQLITE_IOERR_WRITE) : SQLITE_OK;
+}
+
 static int file_close(sqlite3_file *f)
 {
+	int rc = write_gathered(file_of(f));
 	fs_close(TAKE(file_of(f)->file));
-	return SQLITE_OK;
+	return rc;
+}
+
+static bool overlaps_gathered(const struct vfs_file *vf, uint64_t at, size_t n)
+{
+	return at < vf->gathered_at + vf->gathered.n && vf->gathered_at < at + n;
 }
 
 static int file_read(sqlite3_file *f, void *into, int n, sqlite3_int64 at)
 {
 	struct fail why = FAIL_INIT;
 	size_t got = 0;
+	int rc = overlaps_gathered(file_of(f), (uint64_t)at, (size_t)n) ? write_gathered(file_of(f))
+									: SQLITE_OK;
+	if (rc != SQLITE_OK)
+		return rc;
 	if (fs_pread(file_of(f)->file, into, (size_t)n, (uint64_t)at, &got, &why) < 0)
 		return remember(&why, SQLITE_IOERR_READ);
 	if (got == (size_t)n)
@@ -74,15 +104,23 @@ static int file_read(sqlite3_file *f, void *into, int n, sqlite3_int64 at)
 
 static int file_write(sqlite3_file *f, const void *data, int n, sqlite3_int64 at)
 {
-	struct fail why = FAIL_INIT;
-	if (fs_pwrite(file_of(f)->file, data, (size_t)n, (uint64_t)at, &why) < 0)
-		return remember(&why, SQLITE_IOERR_WRITE);
-	return SQLITE_OK;
+	struct vfs_file *vf = file_of(f);
+	bool fits = (uint64_t)at == vf->gathered_at + vf->gathered.n &&
+		    vf->gathered.n + (size_t)n <= GATHER_MAX;
+	int rc = fits ? SQLITE_OK : write_gathered(vf);
+	if (rc != SQLITE_OK)
+		return rc;
+	if (!vf->gathered.n)
+		vf->gathered_at = (uint64_t)at;
+	return buf_add(&vf->gathered, str_make(data, (size_t)n)) < 0 ? SQLITE_NOMEM : SQLITE_OK;
 }
 
 static int file_truncate(sqlite3_file *f, sqlite3_int64 size)
 {
 	struct fail why = FAIL_INIT;
+	int rc = write_gathered(file_of(f));
+	if (rc != SQLITE_OK)
+		return rc;
 	if (fs_truncate(file_of(f)->file, (uint64_t)size, &why) < 0)
 		return remember(&why, SQLITE_IOERR_TRUNCATE);
 	return SQLITE_OK;
@@ -100,6 +138,9 @@ static int file_sync(sqlite3_file *f, int flags)
 	(void)flags; /* fdatasync also writes a new size; times do not matter */
 	struct vfs_file *vf = file_of(f);
 	struct fail why = FAIL_INIT;
+	int rc = write_gathered(vf);
+	if (rc != SQLITE_OK)
+		return rc;
 	if (fs_datasync(vf->file, &why) < 0)
 		return remember(&why, SQLITE_IOERR_FSYNC);
 	if (vf->sync_dir && sync_parent(vf->file->fs, vf->path, &why) < 0)
@@ -111,6 +152,9 @@ static int file_sync(sqlite3_file *f, int flags)
 static int file_size(sqlite3_file *f, sqlite3_int64 *ret)
 {
 	struct fail why = FAIL_INIT;
+	int rc = write_gathered(file_of(f));
+	if (rc != SQLITE_OK)
+		return rc;
 	uint64_t size;
 	if (fs_file_size(file_of(f)->file, &size, &why) < 0)
 		return remember(&why, SQLITE_IOERR_FSTAT);
@@ -221,7 +265,7 @@ static int vfs_open(sqlite3_vfs *v, const char *name, sqlite3_file *f, int flags
 	struct fs *fs = fs_of(v);
 	struct fail why = FAIL_INIT;
 	struct fs_stat st;
-	*vf = (struct vfs_file){.path = name};
+	*vf = (struct vfs_file){.path = name, .gathered = BUF_INIT(GATHER_MAX)};
 	if (!name)
 		return SQLITE_CANTOPEN; /* a temporary file: temp_store=MEMORY never asks for one */
 	/* Folders of roles are opened by root too: nobody leads it elsewhere with a link. */

@@ -287,7 +287,7 @@ static void run_all(const struct fs_fault_rule *rule)
 		run(rule, ++nth, &fired);
 		assert_true(nth < 2000);
 	}
-	assert_true(nth > 60); /* there was something to break */
+	assert_true(nth > 12); /* there was something to break */
 }
 
 static void power_cut_drops(void **state)

@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 
 #define MAX_STEPS  20
-#define MANY_CALLS 200 /* that the series makes at least: the test does test something */
+#define MANY_CALLS 100 /* that the series makes at least: the test does test something */
 
 struct run {
 	struct world w;
