@@ -12,12 +12,15 @@
 
 #include "sys/clock.h"
 #include "sys/crash.h"
-#include <errno.h>
-#include <time.h>
+#include "sys/futex.h"
 
 #define FROZEN_LOG_MAX MIB(1024)
 
 enum { RESULTS_MAX = 2000, DROPPED_MAX = 256, RETRY_MS = 500, LAZY_S = 5, RESULT_TEXT_MAX = 1000 };
+
+/* How long outcomes wait for others, and for a submission to go along with: a delivery that was
+ * not written down is repeated, and recognised, so nobody waits for this. */
+#define SETTLE_MS 10
 
 struct submission {
 	struct spool_message *m;
@@ -52,23 +55,27 @@ bool jobs_quiet(const struct spool *sp)
 	       list_empty(&j->results);
 }
 
-static void wait_ms(pthread_cond_t *c, pthread_mutex_t *m, unsigned ms)
+static void wait_until(struct jobs *j, const struct timespec *until)
 {
-	struct timespec t;
+	(void)pthread_cond_clockwait(&j->work, &j->lock, CLOCK_MONOTONIC, until);
+}
 
-	(void)clock_gettime(CLOCK_REALTIME, &t);
-	t.tv_sec += ms / 1000;
-	t.tv_nsec += (long)(ms % 1000) * 1000000;
-	if (t.tv_nsec >= 1000000000) {
-		t.tv_nsec -= 1000000000;
-		t.tv_sec++;
-	}
-	(void)pthread_cond_timedwait(c, m, &t);
+static void wait_ms(struct jobs *j, unsigned ms)
+{
+	struct timespec until = futex_deadline(ms);
+	wait_until(j, &until);
+}
+
+static bool is_past(const struct timespec *t)
+{
+	struct timespec now = futex_deadline(0);
+	return now.tv_sec > t->tv_sec || (now.tv_sec == t->tv_sec && now.tv_nsec >= t->tv_nsec);
 }
 
 static bool has_work(const struct jobs *j)
 {
-	return !list_empty(&j->to_write) || !list_empty(&j->results) || j->dropped.n >= DROPPED_MAX;
+	return !list_empty(&j->to_write) || j->dropped.n >= DROPPED_MAX ||
+	       (!list_empty(&j->results) && is_past(&j->settle_at));
 }
 
 static int by_number(const void *a, const void *b)
@@ -89,14 +96,16 @@ static bool collect(struct spool *sp, struct batch *b)
 
 	LOCKED(&j->lock);
 	if (j->retry_wait && !j->stop)
-		wait_ms(&j->work, &j->lock, RETRY_MS);
+		wait_ms(j, RETRY_MS);
 	while (!has_work(j) && !j->stop) {
-		if (j->dropped.n == 0) {
+		if (!list_empty(&j->results)) {
+			wait_until(j, &j->settle_at);
+		} else if (j->dropped.n == 0) {
 			(void)pthread_cond_wait(&j->work, &j->lock);
-			continue;
+		} else {
+			wait_ms(j, LAZY_S * 1000);
+			break;
 		}
-		wait_ms(&j->work, &j->lock, LAZY_S * 1000);
-		break;
 	}
 	while (b->submissions.n < sp->c.group_max && (n = list_pop(&j->to_write)))
 		vec_push(&b->submissions)->m = CONTAINER_OF(n, struct spool_message, link_);
@@ -427,9 +436,12 @@ void spool_done_many(struct spool *sp, const struct spool_key *keys, const struc
 			list_append(&accepted, &copy->link);
 	}
 	LOCKED(&sp->jobs.lock);
+	if (list_empty(&sp->jobs.results)) { /* else the committer counts the time already */
+		sp->jobs.settle_at = futex_deadline(SETTLE_MS);
+		(void)pthread_cond_signal(&sp->jobs.work);
+	}
 	while ((l = list_pop(&accepted)))
 		list_append(&sp->jobs.results, l);
-	(void)pthread_cond_signal(&sp->jobs.work);
 }
 
 void spool_done(struct spool *sp, struct spool_key key, const struct spool_result *r)

@@ -15,6 +15,7 @@
 #include "sys/fs.h"
 #include <pthread.h>
 #include <stdatomic.h>
+#include <time.h>
 
 #define SPOOL_RCPTS_MAX 65536
 
@@ -111,6 +112,7 @@ struct jobs {
 	struct list to_carry; /* messages with body files */
 	struct list to_write; /* messages */
 	struct list results;
+	struct timespec settle_at; /* when they are written at the latest */
 	VEC(struct spool_receipt) dropped;
 	unsigned busy;	 /* threads at work */
 	bool retry_wait; /* the last commit failed: results wait a moment */
