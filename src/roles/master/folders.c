@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/check.h"
 #include "roles/master/internal.h"
+#include "sys/fs.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -58,10 +60,21 @@ static int refuse_half_restored(const struct master *m, struct fail *why)
 			"%s/restoring is there", m->conf->state_dir);
 }
 
+/* What roles and the command line keep in them survives no power cut if their names do not. */
+static int names_last(const struct master *m, bool made, struct fail *why)
+{
+	char parent[PATH_MAX];
+	int r = fs_sync_dir(fs_real(), m->conf->state_dir, why);
+	if (r == 0 && made)
+		r = fs_parent(m->conf->state_dir, parent, sizeof parent, why);
+	return r == 0 && made ? fs_sync_dir(fs_real(), parent, why) : r;
+}
+
 int folders_prepare(struct master *m, struct fail *why)
 {
 	const char *dir = m->conf->state_dir;
-	if (mkdir(dir, 0711) < 0 && errno != EEXIST)
+	bool made = mkdir(dir, 0711) == 0;
+	if (!made && errno != EEXIST)
 		return fail_errno(why, FAIL_IO, "cannot make %s", dir);
 	m->state_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (m->state_fd < 0)
@@ -95,5 +108,7 @@ int folders_prepare(struct master *m, struct fail *why)
 		if (role_kinds[k].folder)
 			r = make_folder(m, role_kinds[k].folder, &o, 0700, why);
 	}
+	if (r == 0)
+		r = names_last(m, made, why);
 	return r < 0 ? r : hand_over_files(m, master_child(m, "dir", 0), why);
 }

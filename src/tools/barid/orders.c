@@ -5,6 +5,7 @@
 #include "runtime/ipc/ipc.h"
 #include "runtime/loop.h"
 #include "service/dir/dir.h"
+#include "sys/fs.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -123,9 +124,9 @@ static struct dir *open_files(const char *state_dir)
 	struct dir *dir = NULL;
 	(void)snprintf(folder, sizeof folder, "%s/dir", state_dir);
 	(void)snprintf(path, sizeof path, "%s/vmail.db", folder);
-	if ((mkdir(state_dir, 0711) < 0 && errno != EEXIST) ||
-	    (mkdir(folder, 0700) < 0 && errno != EEXIST)) {
-		(void)fprintf(stderr, T("Cannot make %s: %s\n"), folder, strerror(errno));
+	if (fs_mkdir_all(fs_real(), state_dir, 0711, &why) < 0 ||
+	    fs_mkdir_all(fs_real(), folder, 0700, &why) < 0) {
+		(void)fprintf(stderr, T("Cannot make %s: %s\n"), folder, strerror(why.saved_errno));
 		return NULL;
 	}
 	config.path = path;
