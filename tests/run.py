@@ -20,7 +20,7 @@ TESTS = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(TESTS)
 sys.path.insert(0, TESTS)
 
-from harness import case, transcript  # noqa: E402  (needs the path above)
+from harness import case, fuzz, transcript  # noqa: E402  (needs the path above)
 
 GATES = ("layers", "spdx", "size", "format", "docs", "text")
 DIRS = {"gcc": "build", "asan": "build-asan", "tsan": "build-tsan"}
@@ -138,6 +138,24 @@ def run_units(report, kind, prefix):
             report.result(word, f"{prefix}unit/{name}", t["duration"], detail)
 
 
+def run_fuzz(report):
+    """The inputs in the tree through each fuzz target of the ASan+UBSan build: no time is spent on new ones."""
+    folder = os.path.join(ROOT, DIRS["asan"])
+    for name in fuzz.targets(folder):
+        if not report.wants("asan/fuzz/" + name):
+            continue
+        begun = time.monotonic()
+        paths = fuzz.unpack(name, os.path.join(folder, "corpus", name))
+        if not paths:
+            report.result("FAIL", "asan/fuzz/" + name, 0.0, f"tests/corpus has no input for {name}")
+            continue
+        done = subprocess.run([fuzz.program(folder, name), "-timeout=60", *paths], text=True, errors="replace",
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, check=False,
+                              env=dict(os.environ, ASAN_OPTIONS="detect_leaks=1", UBSAN_OPTIONS="print_stacktrace=1"))
+        detail = "\n".join(done.stdout.splitlines()[-40:]) if done.returncode else f"{len(paths)} inputs"
+        report.result("FAIL" if done.returncode else "ok", "asan/fuzz/" + name, time.monotonic() - begun, detail)
+
+
 def run_transcripts(report, kind, prefix, only_concurrent=False):
     chosen = [t for t in transcript.load() if report.wants(f"{prefix}transcripts/{t.name}")]
     if only_concurrent:
@@ -252,6 +270,7 @@ def gcc_lane(report):
 def sanitizer_lane(report):
     if build_wanted(report, "asan") and build(report, "asan"):
         run_units(report, "asan", "asan/")
+        run_fuzz(report)
         run_transcripts(report, "asan", "asan/")
     if build_wanted(report, "tsan") and build(report, "tsan"):
         run_units(report, "tsan", "tsan/")
@@ -270,7 +289,7 @@ def show_list():
     print("\n".join("transcripts/" + t.name for t in transcript.load()))
     for cases in e2e_cases().values():
         print("\n".join(name for name, _ in cases))
-    print("asan/unit/*  asan/transcripts/*  tsan/unit/*  tsan/transcripts/*")
+    print("asan/unit/*  asan/transcripts/*  asan/fuzz/*  tsan/unit/*  tsan/transcripts/*")
 
 
 def main():

@@ -7,6 +7,8 @@
 #include "codec/smtp/xtext.h"
 #include <string.h>
 
+#define FIELD_TEXT_MAX 900
+
 static const struct {
 	const char *action; /* RFC 3464 2.3.3 */
 	const char *status; /* when the caller knows none */
@@ -23,9 +25,19 @@ struct writer {
 	bool utf8; /* UTF-8 forms of the parts are used (RFC 6533) */
 };
 
+/* At most as much as a header line takes (RFC 5322 2.1.1: 998), and no character is halved. */
+static struct str fit(struct str s)
+{
+	size_t n = MIN(s.n, (size_t)FIELD_TEXT_MAX);
+	for (unsigned i = 0; i < 3 && n < s.n && ((unsigned char)s.p[n] & 0xc0) == 0x80; i++)
+		n--;
+	return str_sub(s, 0, n);
+}
+
 /* Text of others on one header line: no control characters, not ASCII only where allowed. */
 static void add_clean(const struct writer *w, struct str s)
 {
+	s = fit(s);
 	for (size_t i = 0; i < s.n; i++) {
 		unsigned char c = (unsigned char)s.p[i];
 		bool keep = (c >= 0x20 && c < 0x7f) || (c >= 0x80 && w->utf8);

@@ -332,6 +332,28 @@ static void test_quoted_printable(void **state)
 		   "1234=\r\n=C3=BC");
 }
 
+/* An answer of many lines: no line of the report is longer than mail may have. */
+static void test_long_answer(void **state)
+{
+	(void)state;
+	AUTO(buf) struct buf b = BUF_INIT(KIB(64)), answer = BUF_INIT(KIB(8));
+	struct str rest, line;
+	for (size_t i = 0; i < 2000; i++)
+		buf_add_c(&answer, "\xc3\xa9");
+	struct dsn_rcpt r = bob;
+	r.diagnostic = buf_str(&answer);
+	for (int utf8 = 0; utf8 < 2; utf8++) {
+		struct dsn d = make(&r, 1);
+		d.utf8 = utf8;
+		buf_reset(&b);
+		assert_int_equal(dsn_write(&b, &d), 0);
+		assert_true(utf8_valid(buf_str(&b)));
+		rest = buf_str(&b);
+		while (rest.n && str_cut(&rest, '\n', &line))
+			assert_true(line.n <= 999);
+	}
+}
+
 static void test_limit(void **state)
 {
 	(void)state;
@@ -345,17 +367,12 @@ static void test_limit(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_failed),
-		cmocka_unit_test(test_full_and_8bit),
-		cmocka_unit_test(test_delayed),
-		cmocka_unit_test(test_several),
-		cmocka_unit_test(test_utf8),
-		cmocka_unit_test(test_hostile_texts),
-		cmocka_unit_test(test_limit),
-		cmocka_unit_test(test_reasons),
-		cmocka_unit_test(test_in_the_senders_words),
-		cmocka_unit_test(test_languages),
-		cmocka_unit_test(test_quoted_printable),
+		cmocka_unit_test(test_failed),	    cmocka_unit_test(test_full_and_8bit),
+		cmocka_unit_test(test_delayed),	    cmocka_unit_test(test_several),
+		cmocka_unit_test(test_utf8),	    cmocka_unit_test(test_hostile_texts),
+		cmocka_unit_test(test_long_answer), cmocka_unit_test(test_limit),
+		cmocka_unit_test(test_reasons),	    cmocka_unit_test(test_in_the_senders_words),
+		cmocka_unit_test(test_languages),   cmocka_unit_test(test_quoted_printable),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

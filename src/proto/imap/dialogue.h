@@ -163,6 +163,12 @@ static int remove_one(void *folder, const char *name, enum fs_kind kind)
 	return r < 0 ? r : remove(buf_c(&path));
 }
 
+static void world_remove_files(struct world *w)
+{
+	assert_int_equal(fs_list(fs_real(), w->folder, remove_one, w->folder, NULL), 0);
+	assert_int_equal(remove(w->folder), 0);
+}
+
 static void world_close(struct world *w)
 {
 	for (size_t i = 0; i < PLAYERS; i++) {
@@ -176,8 +182,7 @@ static void world_close(struct world *w)
 			store_body_clear(&p->body[j]);
 	}
 	store_close(w->store);
-	assert_int_equal(fs_list(fs_real(), w->folder, remove_one, w->folder, NULL), 0);
-	assert_int_equal(remove(w->folder), 0);
+	world_remove_files(w);
 }
 
 /* ---- output -------------------------------------------------------------------------------- */

@@ -13,6 +13,12 @@
 
 static struct world fuzz_world;
 
+/* At exit, when OpenSSL has ended already: the files alone. */
+static void end(void)
+{
+	world_remove_files(&fuzz_world);
+}
+
 /* The world of one input: a fresh account in the one store. */
 static void begin(struct world *w)
 {
@@ -68,6 +74,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!w->store) {
 		world_open(w, 0);
 		log_set_level(LOG_ERROR);
+		(void)atexit(end);
 	}
 	begin(w);
 	for (unsigned i = 0; i < RECORDS_MAX && str_cut(&rest, '\n', &record); i++)
