@@ -28,6 +28,7 @@ DIRS = {"gcc": "build", "asan": "build-asan", "tsan": "build-tsan"}
 CONCURRENT = ("runtime", "service/store", "service/spool", "service/dir", "sys")
 TRANSCRIPT_LANES = 4
 E2E_LANES = 3
+CASES = ("durability", "e2e")  # folders of Python cases; the long ones first
 
 
 class Report:
@@ -170,16 +171,18 @@ def run_transcripts(report, kind, prefix, only_concurrent=False):
 
 
 def e2e_cases():
-    """{file name: [(case name, function)]} of tests/e2e."""
+    """{KIND/FILE: [(case name, function)]} of the folders CASES."""
     found = {}
-    for name in sorted(os.listdir(os.path.join(TESTS, "e2e"))):
-        if not name.endswith(".py") or name.startswith("_"):
-            continue
-        spec = importlib.util.spec_from_file_location("e2e_" + name[:-3], os.path.join(TESTS, "e2e", name))
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        found[name[:-3]] = [(f"e2e/{name[:-3]}/{n[len('case_'):]}", f) for n, f in vars(module).items()
-                            if n.startswith("case_")]
+    for kind in CASES:
+        for name in sorted(os.listdir(os.path.join(TESTS, kind))):
+            if not name.endswith(".py") or name.startswith("_"):
+                continue
+            path = os.path.join(TESTS, kind, name)
+            spec = importlib.util.spec_from_file_location(f"{kind}_{name[:-3]}", path)
+            module = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(module)
+            found[f"{kind}/{name[:-3]}"] = [(f"{kind}/{name[:-3]}/{n[len('case_'):]}", f)
+                                            for n, f in vars(module).items() if n.startswith("case_")]
     return found
 
 
@@ -205,7 +208,7 @@ def run_e2e_file(report, name, cases):
         run_case(report, file, case_name, function)
     problem = file.finish()
     if problem:
-        report.result("FAIL", f"e2e/{name}/server", 0.0, problem)
+        report.result("FAIL", f"{name}/server", 0.0, problem)
 
 
 def run_e2e(report, alone):

@@ -32,6 +32,8 @@ void crash_hit(const char *name);
  * arming another replaces it; NULL disarms. False when the build has no crash points.
  */
 bool crash_arm(const char *name, unsigned at_hit);
+/* The same, but stop the first time with SIGSTOP, and go on with SIGCONT: others die meanwhile. */
+bool crash_arm_pause(const char *name);
 
 #if defined(BARID_CRASH_POINTS) && BARID_CRASH_POINTS
 #define CRASH_POINT(name)                                                                          \

@@ -7,6 +7,7 @@
  */
 #include "roles/admin/metrics.h"
 #include "roles/role/role.h"
+#include "sys/crash.h"
 #include "sys/log.h"
 #include <stdlib.h>
 
@@ -27,6 +28,7 @@ struct question {
 static void reply(struct ipc_packet *p, uint16_t status, const char *type, struct str text)
 {
 	struct msg_metrics_reply m = {.status = status, .type = str_c(type), .text = text};
+	CRASH_POINT("admin.before-reply");
 	(void)ipc_reply(p, IPC_METRICS_REPLY, &m);
 }
 
@@ -75,6 +77,7 @@ static void ask_master(struct role *role, struct ipc_packet *p, bool health)
 	*q = (struct question){.ask.done = surveyed, .request = p, .health = health};
 	under_way++;
 	ipc_ask(role->control, &question, &q->ask);
+	CRASH_POINT("admin.survey");
 }
 
 static void message(struct role *role, struct ipc_channel *from, struct ipc_packet *p)

@@ -16,6 +16,7 @@
 #include "service/dir/dir_admin.h"
 #include "sys/clock.h"
 #include "sys/counter.h"
+#include "sys/crash.h"
 #include "sys/log.h"
 #include "sys/login_log.h"
 #include <stdatomic.h>
@@ -82,6 +83,7 @@ static void route(struct role *role, struct ipc_packet *p)
 		return;
 	}
 	counter_add(&routes, 1);
+	CRASH_POINT("dir.routed");
 	struct msg_route_reply reply = {.verdict = (uint8_t)found.verdict,
 					.note = str_sub(found.note, 0, 160),
 					.dests = dests,
@@ -224,7 +226,9 @@ static void answer_login(struct role *role, struct ipc_packet *p, struct who who
 	if (line && !g->granted)
 		log_login(who, g);
 	if (!step->more) {
+		CRASH_POINT("dir.before-grant");
 		int r = g->granted ? hand_out(role, who, g, why) : 0;
+		CRASH_POINT("dir.granted");
 		if (r < 0) { /* edge logs the attempt: it is over, and nobody could help it */
 			log_event(LOG_ERROR, "dir.login-failed", log_fail(why));
 			(void)ipc_reply_fail(p, why);
@@ -239,6 +243,7 @@ static void answer_login(struct role *role, struct ipc_packet *p, struct who who
 		reply.shard = role_shard(role, g->account);
 	}
 	(void)ipc_reply(p, IPC_LOGIN_REPLY, &reply);
+	CRASH_POINT("dir.login-answered");
 }
 
 /* A proxy that may say who has logged in: by dir's own reading of the configuration. */
@@ -472,6 +477,7 @@ static void admin_now(struct role *role, struct ipc_packet *p)
 					.cells = cells,
 					.cells_n = n};
 	(void)ipc_reply(p, IPC_ADMIN_REPLY, &reply);
+	CRASH_POINT("dir.order-answered");
 }
 
 static void admin(struct role *role, struct ipc_packet *p)
@@ -502,6 +508,7 @@ static void sweep(struct job *job)
 			.type = IPC_ACCOUNT_GONE, .msg = &m, .want = IPC_OK, .only_while_up = true};
 		r = ipc_call(role_user_of(self.role, gone[i]), &q, &reply, &why);
 		ipc_packet_free(reply);
+		CRASH_POINT("dir.mail-gone");
 		if (r >= 0)
 			r = dir_account_mail_gone(self.dir, gone[i], &why);
 	}

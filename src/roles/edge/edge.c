@@ -4,6 +4,7 @@
 #include "runtime/cert.h"
 #include "sys/clock.h"
 #include "sys/counter.h"
+#include "sys/crash.h"
 #include "sys/log.h"
 #include "sys/rand.h"
 #include <stdio.h>
@@ -266,9 +267,11 @@ static void take_done(struct ipc_channel *from, struct ipc_packet *p)
 	}
 	s->stateless = m.flags & DONE_STATELESS;
 	s->mid_answer = false;
+	CRASH_POINT("edge.before-answer");
 	conn_write(s->conn, m.out);
 	log_context(s->trace, s->id);
 	s->service->ops->done(s, p, &m);
+	CRASH_POINT("edge.after-answer");
 	log_context((struct trace_id){0}, (struct session_id){0});
 }
 

@@ -10,6 +10,7 @@
 #include "codec/imap/imap_cmd.h"
 #include "proto/reply_map.h"
 #include "roles/edge/edge.h"
+#include "sys/crash.h"
 #include "sys/fs.h"
 #include "sys/log.h"
 #include <errno.h>
@@ -234,6 +235,7 @@ static void send_command(struct session *s, const struct imap_input *in)
 	m->idle_sent = s->phase != SESSION_PARKED && imap_cmd_peek(in->text) == IMAP_CMD_IDLE;
 	s->phase = SESSION_RUNNING;
 	int r = session_send(s, IPC_SESSION_COMMAND, &msg);
+	CRASH_POINT("edge.imap-sent");
 	free(m->literals);
 	m->literals = NULL;
 	if (r == -FAIL_PEER && m->again.n)
@@ -324,6 +326,7 @@ static void take_data(struct session *s, const struct frame_imap_event *e)
 		s->imap.body_fd = -1;
 	}
 	s->imap.body_at += e->data.n;
+	CRASH_POINT("edge.literal-written");
 	if (e->last && s->imap.body_fd >= 0) {
 		(void)close(s->imap.body_fd);
 		s->imap.body_fd = -1;

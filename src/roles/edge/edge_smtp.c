@@ -11,6 +11,7 @@
 #include "codec/smtp/smtp_cmd.h"
 #include "codec/smtp/xclient.h"
 #include "roles/edge/edge.h"
+#include "sys/crash.h"
 #include "sys/fs.h"
 #include "sys/log.h"
 #include <errno.h>
@@ -120,6 +121,7 @@ static void say_batch(struct session *s, bool more)
 	AUTO(buf) struct buf batch = m->batch;
 	m->batch = BUF_INIT(m->batch.max);
 	say(s, IPC_SESSION_COMMAND, buf_str(&batch));
+	CRASH_POINT("edge.smtp-sent");
 }
 
 /*
@@ -192,8 +194,10 @@ static void end_body(struct session *s)
 	m->body_under_way = true;
 	m->input = SMTP_INPUT_LINES;
 	conn_pause(s->conn);
+	CRASH_POINT("edge.before-body");
 	if (session_send(s, IPC_SESSION_BODY, &msg) < 0)
 		conn_close(s->conn);
+	CRASH_POINT("edge.after-body");
 	if (last)
 		buf_clear(&m->body);
 }
@@ -208,6 +212,7 @@ static void write_body(struct session *s, struct str bytes)
 		m->body_flags |= BODY_LOST;
 	}
 	m->body_at += bytes.n;
+	CRASH_POINT("edge.body-written");
 }
 
 static void body_file(struct ipc_ask *a, int r, struct ipc_packet *p, const struct fail *why)

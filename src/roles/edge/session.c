@@ -3,6 +3,7 @@
 #include "roles/edge/edge.h"
 #include "sys/clock.h"
 #include "sys/counter.h"
+#include "sys/crash.h"
 #include "sys/log.h"
 #include <stdio.h>
 
@@ -209,6 +210,7 @@ struct session *session_begin(struct edge *e, const struct service *service, int
 	edge_session_began(s);
 	counter_add(&sessions_opened, 1);
 	log_peer(s, "session.begin");
+	CRASH_POINT("edge.session");
 	if (service->def->tls_at_once) {
 		conn_timeout(s->conn, session_login_ms(s));
 		conn_start_tls(s->conn, e->tls, service->alpn);

@@ -8,6 +8,7 @@
 #include "roles/master/internal.h"
 #include "roles/role/role.h"
 #include "sys/clock.h"
+#include "sys/crash.h"
 #include "sys/fdpass.h"
 #include "sys/log.h"
 #include "sys/proc.h"
@@ -60,7 +61,9 @@ static void hello(struct child *c, struct ipc_packet *p)
 	    str_eq(m.schema, str_c(role_schema()))) {
 		(void)snprintf(c->build, sizeof c->build, "%.*s", STR_ARG(m.build_id));
 		(void)snprintf(c->version, sizeof c->version, "%.*s", STR_ARG(m.version));
+		CRASH_POINT("master.before-wiring");
 		wire_child(c);
+		CRASH_POINT("master.wired");
 		return;
 	}
 	log_event(LOG_ERROR, "role.other-build", log_c("role", c->kind->name),
@@ -131,6 +134,7 @@ static void control_message(struct ipc_channel *ch, struct ipc_packet *p)
 		c->state = CHILD_READY;
 		c->note[0] = '\0';
 		(void)snprintf(c->sandbox, sizeof c->sandbox, "%.*s", STR_ARG(m.sandbox));
+		CRASH_POINT("master.role-ready");
 		log_event(LOG_INFO, "role.ready", log_c("role", c->kind->name),
 			  log_u64("index", c->index), log_u64("pid", (uint64_t)c->pid),
 			  log_c("sandbox", c->sandbox));
@@ -204,6 +208,7 @@ static void ended(struct loop_io *io, uint32_t events)
 	edges_ended(m, c->pid);
 	c->pid = 0;
 	c->wired = false;
+	CRASH_POINT("master.role-ended");
 	if (m->stopping) {
 		c->state = CHILD_ENDED;
 		master_child_ended(c);
@@ -308,6 +313,7 @@ void child_spawn(struct child *c)
 	c->wired = false;
 	c->ended.ready = ended;
 	loop_add(c->master->loop, &c->ended, c->pidfd, EPOLLIN);
+	CRASH_POINT("master.spawned");
 	ipc_channel_attach(c->control, control);
 }
 

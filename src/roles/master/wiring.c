@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "roles/master/internal.h"
 #include "sys/clock.h"
+#include "sys/crash.h"
 #include "sys/fdpass.h"
 #include "sys/log.h"
 #include "sys/sha256.h"
@@ -118,6 +119,7 @@ void wire_child(struct child *c)
 	if (strcmp(c->kind->name, "edge") == 0)
 		give_edge_its_sockets(c);
 	connect_child(c);
+	CRASH_POINT("master.connected");
 	c->wired = true;
 	c->prepared = 0;
 	(void)ipc_send(c->control, (struct trace_id){0}, IPC_START, &start);

@@ -2,6 +2,7 @@
 #include "base/check.h"
 #include "roles/mta/mta.h"
 #include "sys/clock.h"
+#include "sys/crash.h"
 #include "sys/log.h"
 #include <unistd.h>
 
@@ -62,6 +63,7 @@ static int route(void *ctx, const struct dir_rcpt *rcpt, struct arena *a, struct
 		r = fail_set(why, FAIL_PEER, NULL, "bad answer of dir");
 	if (r == 0)
 		r = copy_dests(&reply, a, ret, why);
+	CRASH_POINT("mta.routed");
 	ipc_packet_free(p);
 	return r;
 }
@@ -124,6 +126,7 @@ static int scan(void *ctx, const struct smtp_body *body, const struct smtp_scan_
 	int r = 0;
 	if (smtp_body_is_stored(body)) {
 		r = seal_file(s, body, &sealed, &file, why);
+		CRASH_POINT("mta.body-sealed");
 		m.body = STR("");
 		m.file = sealed.file;
 		m.size = sealed.size;
@@ -195,7 +198,9 @@ static int submit(void *ctx, const struct spool_message *m, struct str login, ui
 				 .arrival_us = m->arrival.v};
 	struct ipc_question q = {
 		.type = IPC_SUBMIT, .msg = &msg, .want = IPC_SUBMITTED, .trace = s->trace};
+	CRASH_POINT("mta.before-submit");
 	int r = ipc_call(queue_peer(), &q, &p, why);
+	CRASH_POINT("mta.submitted");
 	if (r == 0)
 		r = msg_submitted_read(p, &done);
 	if (r == 0)

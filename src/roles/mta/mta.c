@@ -4,6 +4,7 @@
 #include "base/vec.h"
 #include "sys/clock.h"
 #include "sys/counter.h"
+#include "sys/crash.h"
 #include "sys/log.h"
 #include "sys/sock.h"
 #include <stdlib.h>
@@ -78,7 +79,9 @@ static void answer(struct mta_session *s, uint32_t seq, struct buf *out,
 		struct msg_session_out m = {.session = s->id.v, .text = buf_str(out), .source = -1};
 		(void)ipc_send_wait(s->edge, s->trace, IPC_SESSION_OUT, &m);
 	}
+	CRASH_POINT("mta.before-answer");
 	(void)ipc_send_wait(s->edge, s->trace, IPC_SESSION_DONE, &done);
+	CRASH_POINT("mta.after-answer");
 }
 
 /* --- steps, on the lane
@@ -116,6 +119,7 @@ static void on_body(struct mta_session *s, struct ipc_packet *p, struct buf *out
 		     (m.flags & BODY_ABORTED ? SMTP_BODY_ABORTED : 0u) |
 		     (m.flags & BODY_LOST ? SMTP_BODY_LOST : 0u);
 	s->outcome_unknown = false;
+	CRASH_POINT("mta.body");
 	smtp_session_body(s->smtp, &body, out, &r);
 	if (s->outcome_unknown) {
 		buf_reset(out);
@@ -399,6 +403,7 @@ static void body_file(struct ipc_ask *a, int r, struct ipc_packet *p, const stru
 	struct msg_body_file m;
 	if (r == 0 && msg_body_file_read(p, &m) == 0) {
 		body_was_opened(b->session, m.body_id);
+		CRASH_POINT("mta.body-file");
 		(void)ipc_reply(b->request, IPC_BODY_FILE, &m);
 	} else
 		(void)ipc_reply_fail(b->request, why);

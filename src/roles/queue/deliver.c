@@ -6,6 +6,7 @@
 #include "roles/queue/queue.h"
 #include "sys/clock.h"
 #include "sys/counter.h"
+#include "sys/crash.h"
 #include "sys/log.h"
 #include <stdlib.h>
 #include <unistd.h>
@@ -72,6 +73,7 @@ static void delivered(struct ipc_ask *a, int r, struct ipc_packet *p, const stru
 	struct delivery *d = CONTAINER_OF(a, struct delivery, ask);
 	ipc_packet_free(p);
 	lanes[d->lane].in_flight--;
+	CRASH_POINT("queue.delivered");
 	/* A process that ended says nothing: deliver_lane_down makes the row due again. */
 	if (r != -FAIL_PEER && !queue.stopping)
 		report(d, r, why);
@@ -118,7 +120,9 @@ static void hand_out(unsigned lane, const struct spool_delivery *m, const struct
 					 true}; /* when it dies, the spool hands out anew */
 	lanes[lane].in_flight++;
 	counter_add(&handed_out, 1);
+	CRASH_POINT("queue.before-hand-out");
 	ipc_ask(role_peer(queue.role, "user", lane), &q, &d->ask);
+	CRASH_POINT("queue.handed-out");
 }
 
 static void hand_out_due(unsigned lane)
@@ -184,6 +188,7 @@ static void receipts_dropped(struct ipc_ask *a, int r, struct ipc_packet *p, con
 {
 	struct receipts *set = CONTAINER_OF(a, struct receipts, ask);
 	ipc_packet_free(p);
+	CRASH_POINT("queue.receipts-dropped");
 	if (r == 0 && !queue.stopping)
 		spool_receipts_dropped(queue.spool, set->r, set->n);
 	else if (r < 0 && r != -FAIL_PEER) /* asked again when the process is back */
@@ -211,6 +216,7 @@ static void send_receipts(struct loop_task *task)
 		.type = IPC_RECEIPT_DROP, .msg = &m, .want = IPC_OK, .only_while_up = true};
 	set->ask.done = receipts_dropped;
 	ipc_ask(role_peer(queue.role, "user", set->lane), &q, &set->ask);
+	CRASH_POINT("queue.receipts-sent");
 }
 
 static void flush_set(struct receipts **set)

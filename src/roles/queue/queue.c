@@ -14,6 +14,7 @@
 #include "service/dir/dir.h"
 #include "sys/clock.h"
 #include "sys/counter.h"
+#include "sys/crash.h"
 #include "sys/log.h"
 #include <pthread.h>
 #include <stdlib.h>
@@ -80,6 +81,7 @@ static void body_open(struct role *role, struct ipc_packet *p)
 	note_open(id);
 	struct msg_body_file reply = {.body_id = {(const char *)id.b, sizeof id.b}, .file = fd};
 	(void)ipc_reply(p, IPC_BODY_FILE, &reply);
+	CRASH_POINT("queue.body-opened");
 }
 
 static bool read_id(struct str s, struct spool_body_id *ret)
@@ -109,6 +111,7 @@ static void body_seal(struct role *role, struct ipc_packet *p)
 		.sha256 = {(const char *)sealed.sha256, sizeof sealed.sha256},
 		.file = sealed.fd};
 	(void)ipc_reply(p, IPC_BODY_SEALED, &reply);
+	CRASH_POINT("queue.body-sealed");
 	(void)close(sealed.fd);
 }
 
@@ -138,7 +141,9 @@ static void submitted(struct spool_message *m, int r, uint64_t number, const str
 		log_event(LOG_INFO, "queue.accepted", log_u64("number", number),
 			  log_address("from", m->sender), log_u64("rcpts", m->n_rcpts),
 			  log_u64("size", m->body_size));
+		CRASH_POINT("queue.before-reply");
 		(void)ipc_reply(in->p, IPC_SUBMITTED, &reply);
+		CRASH_POINT("queue.after-reply");
 	} else {
 		log_event(LOG_ERROR, "queue.not-accepted", log_fail(why));
 		(void)ipc_reply_fail(in->p, why);

@@ -32,6 +32,13 @@ static bool crash_point(struct str text)
 	return crash_arm(name, nth);
 }
 
+static bool pause_point(struct str text)
+{
+	char name[200];
+	(void)snprintf(name, sizeof name, "%.*s", STR_ARG(text));
+	return crash_arm_pause(name);
+}
+
 bool debug_obey(struct loop *loop, struct str verb, struct str arg)
 {
 	int64_t us;
@@ -39,6 +46,8 @@ bool debug_obey(struct loop *loop, struct str verb, struct str arg)
 		return false;
 	if (str_eq(verb, STR("crash-point")))
 		return crash_point(arg);
+	if (str_eq(verb, STR("pause-point")))
+		return pause_point(arg);
 	if (str_eq(verb, STR("disk")))
 		return fs_order(arg);
 	if (str_eq(verb, STR("clock")) && microseconds(arg, &us) && us >= 0)

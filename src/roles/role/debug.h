@@ -5,6 +5,7 @@
  *     clock MICROSECONDS            both clocks are so far ahead of the real ones
  *     wall-clock [-]MICROSECONDS    the wall clock alone is, as when somebody sets it
  *     crash-point NAME[ N]          die at the N-th time, from 1, that this point is reached
+ *     pause-point NAME              stop there, until somebody sends SIGCONT
  *     disk ORDER                    sys/fs_order.h
  *     probe WHAT                    try what the sandbox forbids (roles alone; probe.c)
  *

@@ -108,7 +108,9 @@ static void answer(struct ipc_packet *p)
 	counter_add(&scanned, 1);
 	struct msg_scan_reply reply = {.map = buf_str(&map),
 				       .sha256 = {(const char *)sha, sizeof sha}};
+	CRASH_POINT("scan.before-reply");
 	(void)ipc_reply(p, IPC_SCAN_REPLY, &reply);
+	CRASH_POINT("scan.after-reply");
 }
 
 static int scan_open(struct role *role, struct fail *why)

@@ -95,6 +95,7 @@ static void finished(struct store_delivery *d, int r, const struct fail *why)
 			  log_u64("size", in->m.size),
 			  log_c("repeated", d->repeated ? "yes" : "no"));
 		(void)ipc_reply(in->p, IPC_OK, &ok);
+		CRASH_POINT("user.delivered-after-reply");
 		user_usage_changed(d->account);
 	} else {
 		bool theirs = r == -FAIL_NOTFOUND || r == -FAIL_QUOTA || r == -FAIL_TOOBIG;
@@ -186,6 +187,7 @@ void receipts_drop(struct role *role, struct ipc_packet *p)
 		if (r == -FAIL_NOTFOUND)
 			r = 0;
 	}
+	CRASH_POINT("user.receipts-dropped");
 	if (r < 0)
 		(void)ipc_reply_fail(p, &why);
 	else

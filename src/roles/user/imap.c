@@ -15,6 +15,7 @@
 #include "roles/user/user.h"
 #include "sys/clock.h"
 #include "sys/counter.h"
+#include "sys/crash.h"
 #include "sys/log.h"
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -158,7 +159,9 @@ static void answer(struct user_session *s, uint32_t seq, enum imap_next next)
 			done.state = buf_str(&sealed);
 		}
 	}
+	CRASH_POINT("user.before-answer");
 	(void)ipc_send_wait(s->edge, s->trace, IPC_SESSION_DONE, &done);
+	CRASH_POINT("user.after-answer");
 	imap_out_reset(&s->out);
 }
 
@@ -428,6 +431,7 @@ static void begin(struct user_session *s, struct ipc_packet *p)
 		refuse(s->edge, s->id.v, &why);
 		return;
 	}
+	CRASH_POINT("user.session-opened");
 	tenants_enter(&s->grant, &s->lane);
 	s->counted = true;
 	enum imap_next next = IMAP_DONE;

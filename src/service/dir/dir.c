@@ -13,6 +13,7 @@
 #include "oauth.h"
 #include "slowdown.h"
 #include "sys/clock.h"
+#include "sys/crash.h"
 #include "sys/fs.h"
 
 struct login_seen {
@@ -322,8 +323,10 @@ int dir_flush(struct dir *d, struct fail *why)
 			r = write_seen(d, d->seen.slots[i].value, why);
 	if (r == 0)
 		r = app_password_flush(d, why);
+	CRASH_POINT("dir.before-flush-commit");
 	if (r == 0)
 		r = db_commit(d->db, why);
+	CRASH_POINT("dir.after-flush-commit");
 	if (r < 0) {
 		db_rollback(d->db); /* everything still waits, for the next call */
 		return r;

@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "password.h"
 #include "scram.h"
+#include "sys/crash.h"
 #include <stdarg.h>
 
 struct order_kind {
@@ -506,8 +507,10 @@ static int execute(struct order *o, const struct order_kind *k, struct fail *why
 	r = k->fn(o, why);
 	if (!k->writes)
 		return r;
+	CRASH_POINT("dir.before-commit");
 	if (r == 0)
 		r = db_commit(o->d->db, why);
+	CRASH_POINT("dir.after-commit");
 	if (r < 0)
 		db_rollback(o->d->db);
 	dir_credentials_changed(o->d);

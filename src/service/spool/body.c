@@ -205,6 +205,7 @@ static int keep(struct spool *sp, const struct body *b, struct fail *why)
 	CRASH_POINT("spool.body-linked");
 	body_path(sp, b->id, false, path);
 	r = fs_sync_dir(sp->fs, path, why);
+	CRASH_POINT("spool.body-kept");
 	if (r < 0)
 		body_unlink(sp, b->id);
 	return r;
@@ -230,7 +231,9 @@ void body_unlink(struct spool *sp, struct spool_body_id id)
 		return;
 	}
 	body_path(sp, id, true, path);
+	CRASH_POINT("spool.before-unlink");
 	(void)!fs_unlink(sp->fs, path, NULL); /* else the next sweep */
+	CRASH_POINT("spool.after-unlink");
 }
 
 int body_open(struct spool *sp, struct spool_body_id id, struct fs_file **ret, struct fail *why)

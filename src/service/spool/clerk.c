@@ -6,6 +6,7 @@
 #include "spool_int.h"
 
 #include "sys/clock.h"
+#include "sys/crash.h"
 #include <errno.h>
 #include <time.h>
 
@@ -87,8 +88,10 @@ static int write_route(struct spool *sp, const struct rcpt_row *row,
 		r = write_map(sp, row->key.number, map, why);
 	if (r == 0)
 		r = rows_delete_empty(sp, row->key.number, ret_body, why);
+	CRASH_POINT("spool.before-route-commit");
 	if (r >= 0)
 		r = db_commit(sp->db, why);
+	CRASH_POINT("spool.after-route-commit");
 	if (r < 0)
 		db_rollback(sp->db);
 	return r;

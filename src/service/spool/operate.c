@@ -5,6 +5,7 @@
 #include "spool_int.h"
 
 #include "sys/clock.h"
+#include "sys/crash.h"
 
 enum { LIST_MAX = 1000 };
 
@@ -184,8 +185,10 @@ static int write_delete(struct spool *sp, const struct chosen *c, struct settled
 			*(struct spool_body_id *)vec_push(&out->bodies) = body;
 		r = MIN(r, 0);
 	}
+	CRASH_POINT("spool.before-delete-commit");
 	if (r == 0)
 		r = db_commit(sp->db, why);
+	CRASH_POINT("spool.after-delete-commit");
 	if (r < 0)
 		db_rollback(sp->db);
 	return r;
@@ -236,8 +239,10 @@ static int change(struct spool *sp, uint64_t number, unsigned from, enum spool_s
 				     (int64_t[]){(int64_t)c.v.p[i].number, c.v.p[i].rcpt, to, now.v,
 						 from},
 				     5, why);
+		CRASH_POINT("spool.before-change-commit");
 		if (r == 0)
 			r = db_commit(sp->db, why);
+		CRASH_POINT("spool.after-change-commit");
 		if (r < 0) {
 			db_rollback(sp->db);
 			vec_clear(&c.v);

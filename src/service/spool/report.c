@@ -8,6 +8,7 @@
 #include "base/encode.h"
 #include "codec/smtp/dsn.h"
 #include "sys/clock.h"
+#include "sys/crash.h"
 #include "sys/rand.h"
 #include "sys/sha256.h"
 
@@ -122,6 +123,7 @@ static int insert(struct spool *sp, const struct message_row *m, enum report_kin
 
 	sha256_of(text, dsn.sha256);
 	int r = rows_insert(sp, &dsn, SPOOL_ROUTING, &number, why);
+	CRASH_POINT("spool.report");
 	if (r < 0)
 		return r;
 	out->dsns++;

@@ -8,6 +8,7 @@
 #include "base/encode.h"
 #include "base/num.h"
 #include "service/store/store_int.h"
+#include "sys/crash.h"
 #include "sys/fs.h"
 #include "sys/rand.h"
 #include "sys/sha256.h"
@@ -75,6 +76,7 @@ int store_body_create(struct store *s, uint64_t size_hint, struct store_body *re
 		r = fs_open(s->fs, path, FS_READ | FS_WRITE | FS_NAMELESS, 0660, &f, why);
 	if (r < 0 || (r = own_fd(f, &b.fd, why)) < 0)
 		return r;
+	CRASH_POINT("store.body-opened");
 	*ret = b;
 	return 0;
 }
@@ -93,6 +95,7 @@ int store_body_seal(struct store *s, struct store_body *b, struct fail *why)
 	sealed.sealed = true;
 	store_body_clear(b);
 	*b = sealed;
+	CRASH_POINT("store.body-sealed");
 	return 0;
 }
 
@@ -126,6 +129,7 @@ static int link_body(struct store *s, struct store_job *job, const struct store_
 	r = fs_link(&f, path, why);
 	if (r == -FAIL_NOTFOUND && (r = make_folder(s, name.id[0], why)) == 0)
 		r = fs_link(&f, path, why);
+	CRASH_POINT("store.body-linked");
 	return r == -FAIL_EXISTS ? 0 : r; /* another recipient of the same account */
 }
 
@@ -202,8 +206,10 @@ void blob_unlink_unused(struct tx *tx)
 		if (tx->ops->body_find_file(tx->e, n->account, n->id, &row, NULL) != 0 ||
 		    blob_path(tx->s, n, path, NULL) < 0)
 			continue;
+		CRASH_POINT("store.before-unlink");
 		if (fs_unlink(tx->s->fs, path, NULL) == 0)
 			tx->s->counts.swept++;
+		CRASH_POINT("store.after-unlink");
 	}
 }
 

@@ -206,6 +206,7 @@ static void write_batch(struct batch *b, struct tx *tx)
 	} else {
 		s->counts.commits++;
 		box_publish(tx);
+		CRASH_POINT("store.published");
 		unlink_failed(tx, b);
 		blob_unlink_unused(tx);
 	}
@@ -217,6 +218,7 @@ static void run_batch(struct batch *b)
 	struct store *s = b->part->store;
 	struct tx tx = {.s = s, .part = b->part, .ops = s->ops, .now = clock_wall()};
 	prepare_batch(s, b);
+	CRASH_POINT("store.prepared");
 	write_batch(b, &tx);
 	watch_fire(s, &tx);
 	drop_changes(&tx, 0, 0, 0);

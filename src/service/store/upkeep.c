@@ -4,6 +4,7 @@
  */
 #include "service/store/store_int.h"
 #include "sys/clock.h"
+#include "sys/crash.h"
 #include <errno.h>
 
 #define LAZY_NS	       (5 * SEC_NS)
@@ -171,10 +172,12 @@ struct logs {
 static void checkpoint(struct part *p, bool *failed)
 {
 	struct store *s = p->store;
+	CRASH_POINT("store.before-checkpoint");
 	if (s->ops->checkpoint(p->e, NULL) < 0)
 		*failed = true; /* the log stays; the next round tries again */
 	else
 		s->counts.checkpoints++;
+	CRASH_POINT("store.after-checkpoint");
 }
 
 static void measure(void *arg, struct part *p)

@@ -90,7 +90,7 @@ static const struct {
 	 TX("let the running server go over to this build, without losing a connection")},
 	{"stop", cli_admin, "barid stop", TX("stop the running server")},
 	{"debug", cli_admin,
-	 "barid debug clock US | wall-clock US | crash-point ROLE NAME [N] | disk|probe ROLE WHAT",
+	 "barid debug clock|wall-clock US | crash-point|pause-point|disk ROLE NAME",
 	 TX("for tests")},
 	{"help", cli_help, "barid help [COMMAND]", TX("this text, or one command's")},
 	{"version", NULL, "barid version", TX("the version of this program")},
