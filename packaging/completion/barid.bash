@@ -31,11 +31,7 @@ _barid() {
 	log/1) offer='level rotate debug' ;;
 	log/2) [[ ${words[1]} != level ]] || offer='all master edge mta queue user scan dir admin error warn info debug' ;;
 	log/3) [[ ${words[1]} != level ]] || offer='error warn info debug' ;;
-<<<<<<< HEAD
-	debug/1) offer='clock wall-clock crash-point disk probe' ;;
-=======
 	debug/1) offer='clock wall-clock crash-point pause-point disk' ;;
->>>>>>> 4e60a19 (Durability matrix: every role and master die at every crash point, judged by a ledger of what clients heard)
 	init/*) options+=' --domain --admin --hostname --password-stdin --dry-run --port-offset --print-dns' ;;
 	check/*) options+=' --strict --default' ;;
 	ports/*) options+=' --nftables' ;;

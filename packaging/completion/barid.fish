@@ -80,11 +80,7 @@ for key in all raw follow stdin
 end
 complete -c barid -n '__fish_seen_subcommand_from log' -l peer -x -d 'Client to look at'
 complete -c barid -n '__fish_seen_subcommand_from log' -l for -x -d 'How long'
-<<<<<<< HEAD
-complete -c barid -n '__fish_seen_subcommand_from debug' -a 'clock wall-clock crash-point disk probe'
-=======
 complete -c barid -n '__fish_seen_subcommand_from debug' -a 'clock wall-clock crash-point pause-point disk'
->>>>>>> 4e60a19 (Durability matrix: every role and master die at every crash point, judged by a ledger of what clients heard)
 
 for key in description quota users aliases transport backupmx active force
 	complete -c barid -n '__fish_seen_subcommand_from domain' -l $key -x

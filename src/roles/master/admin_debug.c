@@ -3,13 +3,8 @@
  * admin_debug.c - `barid debug`, for tests (roles/role/debug.h):
  *
  *     debug clock MICROSECONDS | debug wall-clock [-]MICROSECONDS       master and all roles
-<<<<<<< HEAD
- *     debug crash-point ROLE NAME [N] | debug disk ROLE ORDER...        all processes of the role
- *     debug probe ROLE WHAT...                                          the same, not master
-=======
  *     debug crash-point ROLE NAME [N] | debug pause-point ROLE NAME | debug disk ROLE ORDER...
  *                                                                       all processes of the role
->>>>>>> 4e60a19 (Durability matrix: every role and master die at every crash point, judged by a ledger of what clients heard)
  */
 #include "base/buf.h"
 #include "roles/master/internal.h"
@@ -44,17 +39,10 @@ static bool order_all(struct master *m, const struct msg_debug *d)
 static void refuse(struct ipc_packet *p)
 {
 	struct fail why = FAIL_INIT;
-<<<<<<< HEAD
-	(void)fail_set(&why, FAIL_SYNTAX,
-		       "Usage: debug clock US | wall-clock US | crash-point ROLE NAME [N] | "
-		       "disk ROLE ORDER | probe ROLE WHAT",
-		       "no such order of a test");
-=======
 	(void)fail_set(
 		&why, FAIL_SYNTAX,
 		"Usage: barid debug clock|wall-clock US | crash-point|pause-point|disk ROLE NAME",
 		"no such order of a test");
->>>>>>> 4e60a19 (Durability matrix: every role and master die at every crash point, judged by a ledger of what clients heard)
 	(void)ipc_reply_fail(p, &why);
 }
 
