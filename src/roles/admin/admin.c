@@ -83,9 +83,8 @@ static void ask_master(struct role *role, struct ipc_packet *p, bool health)
 static void message(struct role *role, struct ipc_channel *from, struct ipc_packet *p)
 {
 	struct msg_metrics m;
-	(void)from;
 	if (ipc_packet_type(p) != IPC_METRICS || msg_metrics_read(p, &m) < 0) {
-		ipc_packet_free(p);
+		role_refuse(from, p, "no question about figures");
 		return;
 	}
 	bool health = str_eq(m.target, STR("/health"));

@@ -644,9 +644,7 @@ static void message(struct role *role, struct ipc_channel *from, struct ipc_pack
 				  questions[i].fn);
 			return;
 		}
-	log_event(LOG_ERROR, "dir.not-allowed", log_c("role", ipc_channel_name(from)),
-		  log_c("question", ipc_type_name(ipc_packet_type(p))));
-	ipc_packet_free(p);
+	role_refuse(from, p, "not its question, or not about its session");
 }
 
 static void peer_down(struct role *role, struct ipc_channel *peer)

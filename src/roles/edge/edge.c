@@ -328,6 +328,8 @@ static void message(struct role *role, struct ipc_channel *from, struct ipc_pack
 		take_offer(from, p);
 	else if (ipc_packet_type(p) == IPC_SESSION_OVER)
 		take_over(from, p);
+	else
+		role_refused(from, ipc_packet_type(p), "not its business");
 	ipc_packet_free(p);
 }
 

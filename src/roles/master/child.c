@@ -54,9 +54,21 @@ static void find_user(struct child *c)
 /* --- what a child says
  * ---------------------------------------------------------------------------------- */
 
+/* Ends one that does what no role of ours does. */
+static void condemn(struct child *c, const char *reason)
+{
+	log_event(LOG_ERROR, "role.broke-protocol", log_c("role", c->kind->name),
+		  log_u64("index", c->index), log_c("reason", reason));
+	(void)kill(c->pid, SIGKILL);
+}
+
 static void hello(struct child *c, struct ipc_packet *p)
 {
 	struct msg_hello m;
+	if (c->wired) {
+		condemn(c, "said hello again");
+		return;
+	}
 	if (msg_hello_read(p, &m) == 0 && str_eq(m.build_id, str_c(role_build_id())) &&
 	    str_eq(m.schema, str_c(role_schema()))) {
 		(void)snprintf(c->build, sizeof c->build, "%.*s", STR_ARG(m.build_id));
@@ -76,6 +88,9 @@ static void hello(struct child *c, struct ipc_packet *p)
 /*
  * Two roles lost their connection. Mostly one of them has died and is about to be restarted; one
  * that lives on after a moment has broken the protocol, and starts afresh.
+ *
+ * Edge and scan, which strangers reach first, could end everybody by their word: what they say of
+ * the others does not count. Where there is something to it the others say it of them.
  */
 struct lost {
 	struct loop_timer timer;
@@ -83,14 +98,16 @@ struct lost {
 	pid_t pid;
 };
 
+static bool is_exposed(const struct child *c)
+{
+	return child_is(c, "edge") || child_is(c, "scan");
+}
+
 static void lost_long_enough(struct loop_timer *t)
 {
 	struct lost *l = CONTAINER_OF(t, struct lost, timer);
-	if (l->peer->pid == l->pid && !l->peer->master->stopping) {
-		log_event(LOG_ERROR, "role.broke-protocol", log_c("role", l->peer->kind->name),
-			  log_u64("index", l->peer->index));
-		(void)kill(l->pid, SIGKILL);
-	}
+	if (l->peer->pid == l->pid && !l->peer->master->stopping)
+		condemn(l->peer, "lost a connection and lives");
 	free(l);
 }
 
@@ -102,8 +119,10 @@ static void lost(struct child *c, struct ipc_packet *p)
 		return;
 	(void)snprintf(name, sizeof name, "%.*s", STR_ARG(m.role));
 	struct child *peer = master_child(c->master, name, m.index);
+	if (!peer || !wired_together(c, peer) || (is_exposed(c) && !is_exposed(peer)))
+		return;
 	/* The news of a death often comes when the successor has started. */
-	if (!peer || peer->pid <= 0 || clock_mono().v - peer->spawned.v < LOST_GRACE_MS * MS_NS)
+	if (peer->pid <= 0 || clock_mono().v - peer->spawned.v < LOST_GRACE_MS * MS_NS)
 		return;
 	struct lost *l = xcalloc(1, sizeof *l);
 	*l = (struct lost){.timer.fire = lost_long_enough, .peer = peer, .pid = peer->pid};
@@ -130,7 +149,8 @@ static void control_message(struct ipc_channel *ch, struct ipc_packet *p)
 	} else if (ipc_packet_type(p) == IPC_SURVEY && strcmp(c->kind->name, "admin") == 0) {
 		survey(c->master, p);
 		return; /* answers when it knows */
-	} else if (ipc_packet_type(p) == IPC_READY && msg_ready_read(p, &m) == 0) {
+	} else if (ipc_packet_type(p) == IPC_READY && c->state == CHILD_STARTING && c->wired &&
+		   msg_ready_read(p, &m) == 0) {
 		c->state = CHILD_READY;
 		c->note[0] = '\0';
 		(void)snprintf(c->sandbox, sizeof c->sandbox, "%.*s", STR_ARG(m.sandbox));

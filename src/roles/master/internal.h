@@ -143,6 +143,7 @@ const char *child_state_name(enum child_state s);
 
 /* wiring.c: what a fresh child is told, and connections between children */
 void wire_child(struct child *c);
+bool wired_together(const struct child *a, const struct child *b); /* they may talk at all */
 /* listeners.c */
 MUST_CHECK int listeners_open(struct master *m, struct fail *why);
 /* Bind a new one; on success it is the caller's. 1: this machine has no IPv6, leave it out. */

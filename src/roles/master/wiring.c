@@ -47,14 +47,18 @@ static void connect_pair(struct child *a, struct child *b)
 	(void)close(pair[1]);
 }
 
+bool wired_together(const struct child *a, const struct child *b)
+{
+	return a != b && (names(a->kind, b->kind) || names(b->kind, a->kind));
+}
+
 /* With those that are there already; the others will be connected when they come. */
 static void connect_child(struct child *c)
 {
 	struct master *m = c->master;
 	for (size_t i = 0; i < m->children_n; i++) {
 		struct child *other = &m->children[i];
-		if (other != c && other->wired &&
-		    (names(c->kind, other->kind) || names(other->kind, c->kind)))
+		if (other->wired && wired_together(c, other))
 			connect_pair(c, other);
 	}
 }

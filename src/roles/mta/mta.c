@@ -250,6 +250,7 @@ static void last_step(struct job *job)
 static void end_session(struct mta_session *s)
 {
 	(void)map_remove(&mta.sessions, s->id.v);
+	role_sessions_leave(&mta.by_edge, s->id.v);
 	s->closing = true;
 	s->reap.run = reap;
 	struct end_step *e = xcalloc(1, sizeof *e);
@@ -279,8 +280,16 @@ static void open_session(struct ipc_channel *from, struct ipc_packet *p)
 	struct msg_session_open m;
 	struct fail why = FAIL_INIT;
 	if (msg_session_open_read(p, &m) < 0 ||
-	    session_edge(m.session) != ipc_channel_index(from) || map_get(&mta.sessions, m.session))
+	    session_edge(m.session) != ipc_channel_index(from) ||
+	    map_get(&mta.sessions, m.session)) {
+		role_refused(from, IPC_SESSION_OPEN,
+			     "a session of another edge, or one that is open");
 		return;
+	}
+	if (!role_sessions_enter(mta.role, &mta.by_edge, m.session)) {
+		role_refused(from, IPC_SESSION_OPEN, "more sessions than there can be clients");
+		return;
+	}
 	struct mta_session *s = xcalloc(1, sizeof *s);
 	s->id.v = m.session;
 	s->trace = ipc_packet_trace(p);
@@ -293,6 +302,7 @@ static void open_session(struct ipc_channel *from, struct ipc_packet *p)
 		struct msg_session_done done = {.session = m.session, .next = NEXT_CLOSE};
 		log_event(LOG_WARN, "mta.resume-failed", log_fail(&why));
 		(void)ipc_send(from, s->trace, IPC_SESSION_DONE, &done);
+		role_sessions_leave(&mta.by_edge, m.session);
 		conf_drop(s->conf);
 		free(s);
 		return;
@@ -344,7 +354,12 @@ static uint64_t session_of(struct ipc_packet *p)
 
 static void from_edge(struct ipc_channel *from, struct ipc_packet *p)
 {
-	struct mta_session *s = map_get(&mta.sessions, session_of(p));
+	uint64_t id = session_of(p);
+	struct mta_session *s = map_get(&mta.sessions, id);
+	if (id == 0 || session_edge(id) != ipc_channel_index(from)) {
+		role_refuse(from, p, "not about a session of this edge");
+		return;
+	}
 	if (!s || s->edge != from || s->closing) {
 		ipc_packet_free(p);
 		return;
@@ -416,7 +431,7 @@ static void body_open(struct ipc_channel *from, struct ipc_packet *p)
 {
 	struct msg_body_open m;
 	if (msg_body_open_read(p, &m) < 0 || session_edge(m.session) != ipc_channel_index(from)) {
-		ipc_packet_free(p);
+		role_refuse(from, p, "not about a session of this edge");
 		return;
 	}
 	struct body_request *b = xcalloc(1, sizeof *b);
@@ -491,6 +506,10 @@ static void message(struct role *role, struct ipc_channel *from, struct ipc_pack
 		grant(p);
 	else if (dir && type == IPC_SESSION_OVER)
 		session_over(p);
+	else {
+		role_refuse(from, p, "not its business");
+		return;
+	}
 	ipc_packet_free(p);
 }
 

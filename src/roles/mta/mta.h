@@ -37,6 +37,7 @@ struct mta_session {
 struct mta {
 	struct role *role;
 	struct pool *pool;
+	struct role_sessions by_edge; /* loop */
 	struct map sessions;
 };
 extern struct mta mta;

@@ -427,10 +427,11 @@ static void message(struct role *role, struct ipc_channel *from, struct ipc_pack
 		role_task(role, queue.pool, p, body_open);
 	} else if (mta && type == IPC_BODY_SEAL) {
 		role_task(role, queue.pool, p, body_seal);
-	} else {
-		if (mta && type == IPC_BODY_DROP)
-			body_drop(p);
+	} else if (mta && type == IPC_BODY_DROP) {
+		body_drop(p);
 		ipc_packet_free(p);
+	} else {
+		role_refuse(from, p, "not its business");
 	}
 }
 

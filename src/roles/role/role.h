@@ -167,6 +167,21 @@ MUST_CHECK int role_seal(struct role *role, struct session_id session, struct st
 MUST_CHECK int role_unseal(struct role *role, struct session_id session, struct str sealed,
 			   struct buf *out);
 
+/*
+ * A peer said what it may not say: it is broken, or worse. Logged and counted; a request fails.
+ * role_refuse owns p, role_refused is for packets that are somebody else's. Any thread.
+ */
+void role_refuse(const struct ipc_channel *from, struct ipc_packet *p, const char *reason);
+void role_refused(const struct ipc_channel *from, enum ipc_type type, const char *reason);
+
+/* Sessions by the edge that opened them: none may fill another role's memory. Loop thread. */
+struct role_sessions {
+	unsigned open[256]; /* by session_edge */
+};
+/* False: this edge has more open than there may be clients. */
+bool role_sessions_enter(struct role *role, struct role_sessions *all, uint64_t session);
+void role_sessions_leave(struct role_sessions *all, uint64_t session);
+
 /* Log to this file, which is owned from now on, and to the stream as log_to says. -1: nothing. */
 void role_log_to(const struct conf *c, int fd);
 /* A message of master about the log; others are none of its business. The packet stays the

@@ -123,10 +123,11 @@ static int scan_open(struct role *role, struct fail *why)
 static void message(struct role *role, struct ipc_channel *from, struct ipc_packet *p)
 {
 	(void)role;
-	(void)from;
 	log_context(ipc_packet_trace(p), (struct session_id){0});
 	if (ipc_packet_type(p) == IPC_SCAN)
 		answer(p);
+	else
+		role_refused(from, ipc_packet_type(p), "not its business");
 	log_context((struct trace_id){0}, (struct session_id){0});
 	ipc_packet_free(p);
 }

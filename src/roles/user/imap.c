@@ -374,6 +374,9 @@ static int read_state(struct user_session *s, struct str sealed, struct fail *wh
 	struct str address = cursor_bytes(&c, cursor_u16(&c));
 	if (c.bad || address.n >= sizeof s->grant.address)
 		return fail_set(why, FAIL_CORRUPT, NULL, "the sealed state is damaged");
+	/* All processes of user have one key, but each account has one writer. */
+	if (role_shard(user.role, (struct account_id){s->grant.account}) != user.role->index)
+		return fail_set(why, FAIL_PERM, NULL, "the state of an account of another shard");
 	(void)snprintf(s->grant.address, sizeof s->grant.address, "%.*s", STR_ARG(address));
 	const struct conf *conf = role_conf_hold(user.role);
 	struct imap_session_args args = args_of(s, conf);
@@ -530,7 +533,11 @@ void imap_open(struct ipc_channel *from, struct ipc_packet *p)
 	if (msg_session_open_read(p, &m) < 0 ||
 	    session_edge(m.session) != ipc_channel_index(from) ||
 	    map_get(&user.sessions, m.session)) {
-		ipc_packet_free(p);
+		role_refuse(from, p, "a session of another edge, or one that is open");
+		return;
+	}
+	if (!role_sessions_enter(user.role, &user.by_edge, m.session)) {
+		role_refuse(from, p, "more sessions than there can be clients");
 		return;
 	}
 	struct user_session *s = xcalloc(1, sizeof *s);
@@ -573,6 +580,7 @@ static void last_step(struct job *job)
 static void end_session(struct user_session *s)
 {
 	(void)map_remove(&user.sessions, s->id.v);
+	role_sessions_leave(&user.by_edge, s->id.v);
 	s->closing = true;
 	s->reap.run = reap;
 	struct end_step *e = xcalloc(1, sizeof *e);
@@ -610,15 +618,19 @@ static uint64_t session_of(struct ipc_packet *p)
 
 void imap_step(struct ipc_channel *from, struct ipc_packet *p)
 {
-	struct user_session *s = map_get(&user.sessions, session_of(p));
+	uint64_t id = session_of(p);
+	struct user_session *s = map_get(&user.sessions, id);
+	if (id == 0 || session_edge(id) != ipc_channel_index(from)) {
+		role_refuse(from, p, "not about a session of this edge");
+		return;
+	}
 	if (!s || s->edge != from || s->closing) {
 		struct fail why = FAIL_INIT;
 		(void)fail_set(&why, FAIL_NOTFOUND, NULL, "no such session");
 		if (ipc_packet_wants_reply(p))
 			(void)ipc_reply_fail(p, &why);
-		if (!s && ipc_packet_type(p) == IPC_SESSION_CLOSE &&
-		    session_edge(session_of(p)) == ipc_channel_index(from))
-			user_grant_drop(session_of(p));
+		if (!s && ipc_packet_type(p) == IPC_SESSION_CLOSE)
+			user_grant_drop(id);
 		ipc_packet_free(p);
 		return;
 	}

@@ -305,7 +305,7 @@ static void message(struct role *role, struct ipc_channel *from, struct ipc_pack
 	else if (strcmp(peer, "dir") == 0 && type == IPC_ACCOUNT_GONE)
 		role_task(role, user.upkeep, p, account_gone);
 	else
-		ipc_packet_free(p);
+		role_refuse(from, p, "not its business");
 }
 
 static void peer_down(struct role *role, struct ipc_channel *peer)

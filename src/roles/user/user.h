@@ -28,15 +28,16 @@ struct grant {
 struct user {
 	struct role *role;
 	struct store *store;
-	struct pool *pool;    /* IMAP commands */
-	struct pool *upkeep;  /* everything else that blocks */
-	struct pool *tools;   /* commands: import, export, backup */
-	struct pool *scans;   /* indexing what they bring */
-	struct map sessions;  /* loop */
-	pthread_mutex_t lock; /* guards grants, open and dirty */
-	struct map grants;    /* session id -> struct grant */
-	struct map open;      /* account id -> how many sessions it has */
-	struct map dirty;     /* account id -> itself: usage to be told to dir */
+	struct pool *pool;	      /* IMAP commands */
+	struct pool *upkeep;	      /* everything else that blocks */
+	struct pool *tools;	      /* commands: import, export, backup */
+	struct pool *scans;	      /* indexing what they bring */
+	struct map sessions;	      /* loop */
+	struct role_sessions by_edge; /* loop */
+	pthread_mutex_t lock;	      /* guards grants, open and dirty */
+	struct map grants;	      /* session id -> struct grant */
+	struct map open;	      /* account id -> how many sessions it has */
+	struct map dirty;	      /* account id -> itself: usage to be told to dir */
 };
 extern struct user user;
 

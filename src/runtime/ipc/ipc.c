@@ -14,12 +14,14 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 #define QUEUE_MESSAGES_MAX 65536u
 #define QUEUE_BYTES_MAX	   MIB(64)
 #define RECEIVE_BURST	   64
+#define STUCK_MS	   10000u
 #define BODY_GUESS	   500 /* most messages are smaller: one allocation */
 
 /* A message that waits for credit, for room in the socket, or for the peer to come (back). */
@@ -72,8 +74,10 @@ struct ipc_channel {
 	struct list questions; /* requests and notices */
 	size_t queued;
 	size_t queued_bytes;
-	uint32_t unacked;   /* messages whose credit is out */
-	uint32_t to_credit; /* finished messages that the peer does not know of */
+	uint32_t unacked;    /* messages whose credit is out */
+	uint32_t to_credit;  /* finished messages that the peer does not know of */
+	uint32_t unfinished; /* messages of the peer that hold its credit */
+	uint64_t left_queue; /* messages that were sent, or given up, after they had waited */
 	bool flush_posted;
 	bool held;
 };
@@ -122,6 +126,7 @@ static int send_now(struct ipc_channel *ch, struct ipc_head *head, struct str bo
 static void forget(struct ipc_channel *ch, struct outgoing *o)
 {
 	list_remove(&o->link);
+	ch->left_queue++;
 	ch->queued--;
 	ch->queued_bytes -= o->body.n;
 	if (o->pending)
@@ -257,6 +262,21 @@ struct sending {
 	uint32_t generation;	     /* a reply: of who asked; else 0 */
 };
 
+/*
+ * A peer that takes nothing for so long while everything is full would hold our threads for ever:
+ * it is as good as dead, and the loop will find its connection ended. The lock is held.
+ */
+static void wait_for_room(struct ipc_channel *ch)
+{
+	struct timespec until = futex_deadline(STUCK_MS);
+	uint64_t before = ch->left_queue;
+	ch->wait_for_room++;
+	int e = pthread_cond_clockwait(&ch->room, &ch->lock, CLOCK_MONOTONIC, &until);
+	ch->wait_for_room--;
+	if (e == ETIMEDOUT && ch->left_queue == before && ch->fd >= 0)
+		(void)shutdown(ch->fd, SHUT_RDWR);
+}
+
 /* The lock is held. */
 static int submit_or_wait(struct ipc_channel *ch, struct ipc_head *head, struct ipc_out *out,
 			  const struct sending *how)
@@ -267,9 +287,7 @@ static int submit_or_wait(struct ipc_channel *ch, struct ipc_head *head, struct 
 		int r = submit(ch, head, out, how->pending);
 		if (r != -FAIL_BUSY || !how->wait)
 			return r;
-		ch->wait_for_room++;
-		pthread_cond_wait(&ch->room, &ch->lock);
-		ch->wait_for_room--;
+		wait_for_room(ch);
 	}
 }
 
@@ -543,6 +561,7 @@ static void go_down(struct ipc_channel *ch)
 		ch->generation = 1;
 	ch->unacked = 0;
 	ch->to_credit = 0;
+	ch->unfinished = 0;
 	LIST_EACH (&ch->urgent, n)
 		forget(ch, CONTAINER_OF(n, struct outgoing, link));
 	LIST_EACH (&ch->questions, n) {
@@ -563,6 +582,16 @@ static void go_down(struct ipc_channel *ch)
 	channel_unref(ch);
 }
 
+/* False: it sends without credit, and would fill our memory. */
+static bool take_into_window(struct ipc_channel *ch)
+{
+	pthread_mutex_lock(&ch->lock);
+	bool good = ch->unfinished < IPC_WINDOW;
+	ch->unfinished += good;
+	pthread_mutex_unlock(&ch->lock);
+	return good;
+}
+
 /* One datagram; false when the connection is at its end. */
 static bool receive_one(struct ipc_channel *ch, bool *ret_more)
 {
@@ -579,10 +608,15 @@ static bool receive_one(struct ipc_channel *ch, bool *ret_more)
 		ipc_packet_free(p);
 		return true;
 	}
+	bool reply = p->head.flags & IPC_REPLY;
+	if (!reply && !take_into_window(ch)) {
+		ipc_packet_free(p);
+		return false;
+	}
 	p->from = ch;
 	p->generation = ch->generation;
 	channel_ref(ch);
-	if (p->head.flags & IPC_REPLY)
+	if (reply)
 		take_reply(ch, p);
 	else
 		ch->ops->message(ch, p);
@@ -773,6 +807,7 @@ static void give_credit(struct ipc_channel *ch, uint32_t generation)
 	pthread_mutex_lock(&ch->lock);
 	if (ch->generation == generation && ch->fd >= 0) {
 		ch->to_credit++;
+		ch->unfinished -= ch->unfinished > 0;
 		/* What waits to be sent will carry it. */
 		if (ch->to_credit >= IPC_WINDOW / 4 && list_empty(&ch->urgent)) {
 			struct ipc_head head = {.flags = IPC_CREDIT};
