@@ -82,6 +82,9 @@ struct conf {
 	struct conf_list metrics_proxy_from; /* no setting: always empty */
 	uint64_t imap_idle_timeout_ms;
 	uint64_t login_timeout_ms;
+	uint64_t handshake_timeout_ms;
+	uint64_t data_rate_min; /* octets a second; 0 = off */
+	uint64_t imap_command_timeout_ms;
 	uint64_t append_size_max;
 	char *imap_literals; /* "LITERAL+" or "LITERAL-" */
 

@@ -64,7 +64,9 @@ const struct conf_setting conf_settings[] = {
 	 NULL, "Open client connections of all services together."},
 	{"", "connections_per_address_max", CONF_NUMBER, CONF_LIVE, AT(connections_per_address_max),
 	 "100", 1, 100000, NULL,
-	 "Open connections that one address (IPv6: one /64) may have per service."},
+	 "Open connections that one address (IPv6: one /64) may have per service without being "
+	 "logged in. Who has logged in counts for sessions_per_account_max instead, so an office "
+	 "behind one address is not held up."},
 	{"", "sessions_per_account_max", CONF_NUMBER, CONF_LIVE, AT(sessions_per_account_max),
 	 "100", 1, 100000, NULL,
 	 "IMAP sessions that one account may have at a time. Further logins are refused."},
@@ -84,6 +86,9 @@ const struct conf_setting conf_settings[] = {
 	 "there may be an RSA and an ECDSA certificate beside each other."},
 	{"tls", "key", CONF_PATHS, CONF_NEW, AT(tls_key), "/etc/barid/tls/key.pem", 1, 100, NULL,
 	 "PEM files with the private keys, without password, in the order of the certificates."},
+
+	{"tls", "handshake_timeout", CONF_DURATION, CONF_LIVE, AT(handshake_timeout_ms), "1 min",
+	 SECOND, HOUR, NULL, "How long a client may take for the TLS handshake."},
 
 	{"smtp", "listen", CONF_ADDRESSES, CONF_LIVE, AT(smtp_listen), "0.0.0.0:25, [::]:25", 0, 0,
 	 NULL, "Addresses of the service for mail from other servers. Empty = off."},
@@ -106,6 +111,9 @@ const struct conf_setting conf_settings[] = {
 	 SECOND, HOUR, NULL, "How long the server waits for the next command (RFC 5321 4.5.3.2)."},
 	{"smtp", "data_timeout", CONF_DURATION, CONF_LIVE, AT(smtp_data_timeout_ms), "3 min",
 	 SECOND, HOUR, NULL, "How long the server waits for the next piece of a message."},
+	{"smtp", "data_rate_min", CONF_SIZE, CONF_LIVE, AT(data_rate_min), "500 B", 0, MIB(1), NULL,
+	 "Octets of a message that a client has to send per second. One that is behind by "
+	 "data_timeout is disconnected. 0 = no such limit."},
 	{"smtp", "normalise_clients", CONF_NETWORKS, CONF_NEW, AT(normalise_clients), "", 0, 0,
 	 NULL,
 	 "Clients whose bare CR or LF in a message is turned into CRLF instead of being refused."},
@@ -137,6 +145,10 @@ const struct conf_setting conf_settings[] = {
 	 30 * MINUTE, DAY, NULL,
 	 "A logged-in client that is silent for so long is logged out (RFC 3501 5.4: at least 30 "
 	 "min)."},
+	{"imap", "command_timeout", CONF_DURATION, CONF_LIVE, AT(imap_command_timeout_ms), "5 min",
+	 SECOND, HOUR, NULL,
+	 "A logged-in client that has begun a command must finish it in this time, and must not "
+	 "be silent for so long within a literal."},
 	{"imap", "append_size_max", CONF_SIZE, CONF_LIVE, AT(append_size_max), "64 MiB", KIB(64),
 	 MIB(2047), NULL, "Largest message that APPEND takes."},
 	{"imap", "literals", CONF_CHOICE, CONF_RESTART, AT(imap_literals), "LITERAL+", 0, 0,

@@ -2,6 +2,9 @@
 /* DATA and BDAT: how the message comes. */
 #include "proto/smtp/smtp_session_int.h"
 
+OFFENCE(early_data, "early_data", "clients that did not wait for the answer to DATA");
+OFFENCE(smuggling, "smuggling", "messages with a bare CR or LF");
+
 /* True when no message may come now; *ret is the reply. */
 static bool data_refusal(const struct smtp_session *s, struct smtp_status *ret)
 {
@@ -24,6 +27,7 @@ void smtp_cmd_data(struct smtp_turn *t)
 	/* RFC 2920 3.1: DATA ends a group. What is there already cannot be an answer to 354: a
 	 * client that does not listen, or somebody smuggling a message behind another one. */
 	if (t->more) {
+		smtp_offence(s, &early_data, "");
 		smtp_refuse(
 			t,
 			(struct smtp_status){503, "5.5.0", "Did not wait for the answer to DATA"},
@@ -159,8 +163,10 @@ void smtp_session_body(struct smtp_session *s, const struct smtp_body *body, str
 		s->messages++;
 		smtp_refuse(&t, refusal, "message", s->t.from, NULL);
 		smtp_transaction_reset(s);
-		if (body->flags & SMTP_BODY_BARE)
+		if (body->flags & SMTP_BODY_BARE) {
+			smtp_offence(s, &smuggling, "a bare CR or LF in a message");
 			smtp_close(&t);
+		}
 	} else if (last) {
 		s->messages++;
 		smtp_message(&t, body);

@@ -3,12 +3,17 @@
 #include "proto/smtp/smtp_session_int.h"
 #include "sys/log.h"
 
+OFFENCE(idle_talk, "idle_talk", "SMTP clients that said NOOP, RSET and the like without end");
+OFFENCE(not_smtp, "not_smtp", "other protocols spoken to an SMTP port");
+
 /* Commands that get nothing done; a few are fine. */
 static void count_junk(struct smtp_turn *t)
 {
 	struct smtp_session *s = t->s;
-	if (++s->junk > s->config->junk_max)
-		smtp_hang_up(t, "4.7.0", "Too many commands without a message");
+	if (++s->junk <= s->config->junk_max)
+		return;
+	smtp_offence(s, &idle_talk, "");
+	smtp_hang_up(t, "4.7.0", "Too many commands without a message");
 }
 
 void smtp_cmd_other(struct smtp_turn *t, const struct smtp_cmd *cmd)
@@ -78,7 +83,8 @@ void smtp_cmd_unknown(struct smtp_turn *t, struct str line, struct smtp_status r
 		smtp_say(t, refusal);
 		return;
 	}
-	log_event(LOG_INFO, "smtp.closed", log_c("why", "not SMTP"),
+	smtp_offence(t->s, &not_smtp, "");
+	log_event(LOG_DEBUG, "smtp.closed", log_c("why", "not SMTP"),
 		  log_str("line", str_sub(line, 0, 80)), log_str("ip", buf_str(&t->s->ip)));
 	smtp_say(t, (struct smtp_status){500, "5.5.2", "This is SMTP, closing"});
 	smtp_close(t);

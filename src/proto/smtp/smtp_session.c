@@ -6,6 +6,7 @@
 #include "proto/smtp/smtp_session_int.h"
 #include "sys/counter.h"
 #include "sys/log.h"
+#include "sys/log_gate.h"
 
 struct smtp_config smtp_config_default(void)
 {
@@ -90,11 +91,28 @@ void smtp_close(struct smtp_turn *t)
 	t->ret->next = SMTP_CLOSE;
 }
 
+OFFENCE(too_many_errors, "too_many_errors", "SMTP clients that made errors_hard errors");
+LOG_GATE(closings, "smtp.closed");
+LOG_GATE(refusal_lines, "smtp.refused");
+
+void smtp_offence(const struct smtp_session *s, const struct offence *o, const char *why)
+{
+	offence_note(o,
+		     &(struct offender){.ip = buf_str(&s->ip),
+					.service = s->service == SMTP_SERVICE_SUBMISSION
+							   ? STR("submission")
+							   : STR("smtp"),
+					.user = buf_str(&s->login)},
+		     why);
+}
+
 void smtp_hang_up(struct smtp_turn *t, const char *enhanced, const char *text)
 {
 	const struct smtp_session *s = t->s;
-	log_event(LOG_INFO, "smtp.closed", log_c("why", text), log_str("ip", buf_str(&s->ip)),
-		  log_str("helo", buf_str(&s->helo)), log_u64("errors", s->errors));
+	if (log_gate_passes(&closings, str_hash(buf_str(&s->ip))))
+		log_event(LOG_INFO, "smtp.closed", log_c("why", text),
+			  log_str("ip", buf_str(&s->ip)), log_str("helo", buf_str(&s->helo)),
+			  log_u64("errors", s->errors));
 	smtp_replyf(t->out, 421, enhanced, "%s %s, closing", s->config->hostname, text);
 	smtp_close(t);
 }
@@ -105,6 +123,7 @@ static void count_error(struct smtp_turn *t)
 	struct smtp_session *s = t->s;
 	s->errors++;
 	if (s->errors >= s->config->errors_hard && s->mode != SMTP_MODE_CLOSED) {
+		smtp_offence(s, &too_many_errors, "");
 		smtp_hang_up(t, "4.7.0", "Too many errors");
 	} else if (s->errors >= s->config->errors_soft) {
 		t->ret->delay_ms += s->config->error_delay_ms;
@@ -144,6 +163,12 @@ static void log_refusal(struct smtp_turn *t, struct smtp_status status, const ch
 	const struct smtp_session *s = t->s;
 	const struct log_field none = {.kind = LOG_KIND_NONE};
 	count_refusal(status);
+	t->told = true;
+	/* What a person asks about is a refused message now and then, not a dictionary. */
+	if (!why && !s->login.n && !log_gate_passes(&refusal_lines, str_hash(buf_str(&s->ip)))) {
+		t->rule = STR_NULL;
+		return;
+	}
 	log_event(why ? LOG_WARN : LOG_INFO, "smtp.refused", log_c("at", what),
 		  log_address("about", about), log_u64("code", status.code),
 		  log_c("status", status.enhanced ? status.enhanced : ""),
@@ -151,7 +176,6 @@ static void log_refusal(struct smtp_turn *t, struct smtp_status status, const ch
 		  log_address("from", s->t.from), log_str("ip", buf_str(&s->ip)),
 		  log_str("helo", buf_str(&s->helo)), log_str("tls", buf_str(&s->tls)),
 		  log_address("login", buf_str(&s->login)), why ? log_fail(why) : none);
-	t->told = true;
 	t->rule = STR_NULL;
 }
 

@@ -19,6 +19,7 @@
 #include "base/vec.h"
 #include "codec/smtp/smtp_cmd.h"
 #include "proto/smtp/smtp_session.h"
+#include "sys/offence.h"
 
 #define SMTP_TEXT_MAX	     512     /* session texts: names, addresses */
 #define SMTP_TRANSACTION_MAX MIB(16) /* memory of one transaction */
@@ -98,6 +99,8 @@ void smtp_refuse_fail(struct smtp_turn *t, int r, const char *what, struct str a
 		      const struct fail *why);
 void smtp_close(struct smtp_turn *t);
 /* 421, a line in the log, and the end. */
+/* Count and log what the client did. */
+void smtp_offence(const struct smtp_session *s, const struct offence *o, const char *why);
 void smtp_hang_up(struct smtp_turn *t, const char *enhanced, const char *text);
 struct smtp_turn smtp_turn_begin(struct smtp_session *s, struct buf *out, struct smtp_result *ret);
 /* Unless `fits`: edge called what it should not have (it may be compromised); hangs up. */

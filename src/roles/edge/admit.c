@@ -12,6 +12,7 @@
 #include "sys/clock.h"
 #include "sys/counter.h"
 #include "sys/log.h"
+#include "sys/log_gate.h"
 #include <errno.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -23,6 +24,10 @@ COUNTER(refused_internal, "edge.refused-internal",
 	"connections refused: internal service, client not in trusted_clients");
 COUNTER(refused_proxy, "edge.refused-proxy", "connections refused: no good PROXY header");
 
+OFFENCE(made_room, "made_room",
+	"connections without a login that were ended to make room for others");
+LOG_GATE(refusals, "session.refused");
+
 #define YIELD_ABOVE 4
 
 /* --- limits
@@ -33,11 +38,15 @@ COUNTER(refused_proxy, "edge.refused-proxy", "connections refused: no good PROXY
  * How many connections an address has to a service is kept as the "value" of a map entry. An IPv6
  * client owns at least a /64: that is what counts as one address.
  */
-static uint64_t address_key(const struct service *service, const struct netaddr *peer)
+uint64_t edge_who(const struct netaddr *peer)
 {
 	size_t n = peer->family == AF_INET ? 4 : 8;
-	uint64_t h = str_hash((struct str){(const char *)peer->bytes, n});
-	return (h * SERVICES + (uint64_t)(service - edge_services)) | 1; /* never 0 */
+	return str_hash((struct str){(const char *)peer->bytes, n});
+}
+
+static uint64_t address_key(const struct service *service, const struct netaddr *peer)
+{
+	return (edge_who(peer) * SERVICES + (uint64_t)(service - edge_services)) | 1; /* never 0 */
 }
 
 static uint64_t open_from(const struct edge *e, uint64_t key)
@@ -75,6 +84,8 @@ static bool refused(const struct service *service, const struct peer *p, struct 
 {
 	char ip[NETADDR_TEXT_MAX];
 	counter_add(count, 1);
+	if (!log_gate_passes(&refusals, edge_who(&p->addr)))
+		return false;
 	log_event(LOG_INFO, "session.refused", log_c("service", service->def->name),
 		  log_str("ip", netaddr_text(&p->addr, false, ip)), log_c("limit", setting));
 	return false;
@@ -91,9 +102,67 @@ static bool may_be_counted(const struct edge *e, const struct service *service,
 	return true;
 }
 
-static bool admit(const struct edge *e, const struct service *service, const struct peer *p)
+/* --- room
+ * --------------------------------------------------------------------------------------------------
+ */
+
+#define ROOM_SILENT_MS 10000
+#define ROOM_LOGIN_MS  20000
+#define ROOM_AT_A_TIME 16
+#define ROOM_AGAIN_MS  1000
+
+/* Nobody has logged in here, and a good client would have done so, or said something, by now. */
+static bool loiters(const struct session *s, struct mono_ns now)
 {
-	if (open_in_all(e) >= e->role->conf->connections_max)
+	if (s->ticket.n || s->service->def->internal || !s->conn || s->phase == SESSION_ENDING ||
+	    peer_is_front_end(&s->peer))
+		return false;
+	if (s->phase == SESSION_LOGIN)
+		return !mono_before(now, mono_add_ms(s->since, ROOM_LOGIN_MS));
+	return s->service->ops->quiet(s) &&
+	       !mono_before(now, mono_add_ms(s->heard, ROOM_SILENT_MS));
+}
+
+static void send_off(struct session *s)
+{
+	session_offence(s, &made_room, "all places are taken");
+	if (!s->conn->handshaking)
+		session_write(s, edge_too_many(s->service));
+	conn_flush(s->conn);
+	if (s->conn)
+		conn_close(s->conn);
+}
+
+/*
+ * All places are taken. Those who sit there and do nothing leave, the longest-sitting first: else
+ * a few hundred addresses that say nothing would keep everybody out.
+ */
+static bool make_room(struct edge *e)
+{
+	struct mono_ns now = loop_now(e->role->loop);
+	unsigned sent = 0;
+	if (e->full_since.v && mono_before(now, mono_add_ms(e->full_since, ROOM_AGAIN_MS)))
+		return false;
+	LIST_EACH (&e->all, link) {
+		struct session *s = CONTAINER_OF(link, struct session, link);
+		if (!loiters(s, now))
+			continue;
+		send_off(s);
+		if (++sent == ROOM_AT_A_TIME)
+			break;
+	}
+	e->full_since = sent ? (struct mono_ns){0} : now;
+	return sent > 0;
+}
+
+static bool is_full(struct edge *e)
+{
+	return open_in_all(e) >= e->role->conf->connections_max && !make_room(e);
+}
+
+static bool admit(struct edge *e, const struct service *service, const struct peer *p)
+{
+	if (is_full(e))
 		return refused(service, p, &refused_busy, "connections_max");
 	return may_be_counted(e, service, p);
 }
@@ -110,6 +179,11 @@ static void uncount(struct session *s)
 	if (s->counted)
 		count_address(s->edge, s->counted, -1);
 	s->counted = 0;
+}
+
+void edge_session_known(struct session *s)
+{
+	uncount(s);
 }
 
 void edge_session_began(struct session *s)
@@ -284,7 +358,7 @@ static void await_header(struct edge *e, const struct service *service, int fd,
 			 const struct netaddr *addr)
 {
 	struct peer p = {.addr = *addr};
-	if (open_in_all(e) >= e->role->conf->connections_max) {
+	if (is_full(e)) {
 		(void)refused(service, &p, &refused_busy, "connections_max");
 		send_away(fd, service);
 		return;

@@ -34,6 +34,7 @@
 #include "runtime/services.h"
 #include "runtime/tls/tls.h"
 #include "sys/login_log.h"
+#include "sys/offence.h"
 #include "sys/sock.h"
 
 enum session_phase {
@@ -90,6 +91,7 @@ struct imap_edge {
 	bool idle_sent;	     /* IDLE is on its way: take nothing until it is parked or answered */
 	bool more;	     /* the backend waits for the output to drain */
 	bool eof;	     /* end when everything is answered */
+	bool partial;	     /* a command has begun, and its time runs */
 	int body_fd;	     /* an external literal is arriving; else -1 */
 	uint64_t body_at;    /* what of it is in the file */
 	struct buf deferred; /* ours to say when no answer of the backend is under way */
@@ -108,9 +110,11 @@ struct smtp_edge {
 	struct frame_bdat bdat;
 	bool bdat_last, discard;
 	uint64_t octets_max;
-	uint64_t size;	     /* of the body so far */
-	unsigned body_flags; /* enum body_flag */
-	struct buf body;     /* while small */
+	uint64_t size;		      /* of the body so far */
+	unsigned body_flags;	      /* enum body_flag */
+	struct mono_ns content_since; /* the message, or its first chunk, was asked for */
+	uint64_t content_octets;      /* that came since, on the wire */
+	struct buf body;	      /* while small */
 	unsigned char body_id[16];
 	int body_fd;		 /* -1: not a file (yet) */
 	uint64_t body_at;	 /* what is in the file */
@@ -139,6 +143,7 @@ struct session {
 	struct conn *conn;
 	struct peer peer;
 	uint64_t counted;     /* the address it counts for; 0 = none */
+	bool told;	      /* the log knows that it has begun */
 	struct mono_ns since; /* when it connected: the time for a login runs */
 	enum session_phase phase;
 	struct mono_ns heard;	     /* when the client last said something */
@@ -177,11 +182,12 @@ struct edge {
 	struct tls_ctx *tls_next; /* prepared, not yet committed */
 	struct map sessions;	  /* id -> struct session */
 	struct list all;
-	struct list waiting;	/* for the header of a proxy; see admit.c */
-	struct map per_address; /* see admit.c */
-	struct board *board;	/* NULL: this is the only edge */
-	bool yielded;		/* another edge was given the chance to take who knocks */
-	uint32_t mechanisms;	/* enum sasl_offer: what dir says */
+	struct list waiting;	   /* for the header of a proxy; see admit.c */
+	struct map per_address;	   /* see admit.c */
+	struct board *board;	   /* NULL: this is the only edge */
+	bool yielded;		   /* another edge was given the chance to take who knocks */
+	struct mono_ns full_since; /* nobody could be sent away for others; looked again later */
+	uint32_t mechanisms;	   /* enum sasl_offer: what dir says */
 	uint64_t next_session;
 	size_t open; /* connections: sessions, and those that wait */
 	/* From the configuration. */
@@ -221,6 +227,10 @@ bool edge_yields(struct edge *e);
 /* After a change of s->peer: may it stay? Else it is to be sent away with edge_too_many. */
 bool edge_recount(struct session *s);
 struct str edge_too_many(const struct service *service);
+/* The same name for all connections of a client: an IPv6 client owns at least a /64. */
+uint64_t edge_who(const struct netaddr *peer);
+/* It has logged in: from now on its account is counted, not its address. */
+void edge_session_known(struct session *s);
 /* Keep count. */
 void edge_session_began(struct session *s);
 void edge_session_ended(struct session *s);
@@ -236,6 +246,15 @@ struct session *session_begin(struct edge *e, const struct service *service, int
 			      const struct peer *peer, struct mono_ns since);
 /* Somebody has said for whom the connection is: count and log. False: the session is ending. */
 bool session_peer_changed(struct session *s);
+/* It is about to do something that people may ask about: the log has to have its begin. */
+void session_tell(struct session *s);
+/* Count and log what the client did. */
+void session_offence(const struct session *s, const struct offence *o, const char *why);
+/* The same, and the client is sent away: time was up in a phase that all protocols share. False: it
+ * was not. */
+bool session_late(struct session *s);
+/* The time for a TLS handshake that begins now. */
+uint64_t session_handshake_ms(const struct session *s);
 /* What is left of the time for a login, at least 1 ms. */
 uint64_t session_login_ms(const struct session *s);
 /* The connection is closed (or finishing); the session goes when nothing is outstanding. */

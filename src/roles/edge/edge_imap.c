@@ -22,6 +22,11 @@
 #define HELD_HIGH     MIB(256)
 #define DRAINED_LOW   KIB(256) /* a long command goes on when so little is left to send */
 
+OFFENCE(too_big, "too_big", "IMAP commands and literals over a limit");
+OFFENCE(malformed, "malformed", "IMAP commands with a bare CR or a NUL in them");
+OFFENCE(bad_commands, "bad_commands", "IMAP clients that said nothing but nonsense before a login");
+OFFENCE(slow_imap, "slow_imap_command", "logged-in clients that did not finish a command in time");
+
 static void write_reply(struct session *s, struct buf *b)
 {
 	session_write(s, buf_str(b));
@@ -139,6 +144,8 @@ static void act(struct session *s, enum login_action action)
 	case LOGIN_ACTION_STARTTLS:
 		frame_imap_wipe(&s->imap.frame);
 		conn_start_tls(s->conn, s->edge->tls, s->service->alpn);
+		if (s->conn)
+			conn_timeout(s->conn, session_handshake_ms(s));
 		break;
 	case LOGIN_ACTION_VERIFY:
 		verify(s);
@@ -342,10 +349,19 @@ static void drop_literals(struct session *s)
 	s->imap.body_fd = -1;
 }
 
+static void note_drop(const struct session *s, const struct frame_imap_event *e)
+{
+	if (e->kind == FRAME_IMAP_TOO_BIG)
+		session_offence(s, &too_big, e->size ? "a literal" : "a command");
+	else if (e->kind == FRAME_IMAP_MALFORMED)
+		session_offence(s, &malformed, "");
+}
+
 static void dropped(struct session *s, const struct frame_imap_event *e)
 {
 	AUTO(buf) struct buf out = BUF_INIT(KIB(1));
 	drop_literals(s);
+	note_drop(s, e);
 	if (e->kind == FRAME_IMAP_REFUSED)
 		return; /* answered when it was refused */
 	const char *text = e->unasked ? "[TOOBIG] A literal above 4096 bytes has to wait for \"+\"."
@@ -390,6 +406,7 @@ static void before_login(struct session *s, const struct frame_imap_event *e)
 	if (e->kind == FRAME_IMAP_COMMAND && !s->imap.login->in_sasl) /* the rest may be secret */
 		log_event(LOG_DEBUG, "login.in",
 			  log_c("command", name_of(imap_cmd_peek(e->input.text))));
+	note_drop(s, e);
 	if (e->kind != FRAME_IMAP_COMMAND)
 		action = login_imap_dropped(s->imap.login, e->kind, e->tag, &out);
 	else if (s->imap.login->in_sasl)
@@ -400,24 +417,49 @@ static void before_login(struct session *s, const struct frame_imap_event *e)
 		session_login_drop(s, &s->imap.login->sasl);
 	log_attempt(s, !in_sasl && e->kind == FRAME_IMAP_COMMAND &&
 			       imap_cmd_peek(e->input.text) == IMAP_CMD_LOGIN);
+	if (s->imap.login->bad >= s->imap.login->config.bad_max)
+		session_offence(s, &bad_commands, "");
 	write_reply(s, &out);
 	act(s, action);
 }
 
-static void input(struct session *s, struct str *in)
+static bool mid_command(const struct frame_imap *f)
 {
-	/* The time for a login is one for all: chatting does not prolong it. */
-	if (s->phase != SESSION_LOGIN)
-		conn_timeout(s->conn, s->edge->role->conf->imap_idle_timeout_ms);
+	return !f->taken &&
+	       (f->text.n || f->state != FRAME_IMAP_STATE_LINE || f->drop != FRAME_IMAP_MORE);
+}
+
+/*
+ * The time for a login is one for all: chatting does not prolong it. After that a client may be
+ * silent between two commands; one that has begun a command finishes it, and only the bytes of a
+ * literal give it new time.
+ */
+static void arm_timeout(struct session *s, bool progress)
+{
+	const struct conf *c = s->edge->role->conf;
+	if (!s->conn || s->phase == SESSION_LOGIN || s->phase == SESSION_ENDING)
+		return;
+	bool partial = !s->conn->paused && mid_command(&s->imap.frame);
+	if (!partial)
+		conn_timeout(s->conn, c->imap_idle_timeout_ms);
+	else if (progress || !s->imap.partial)
+		conn_timeout(s->conn, c->imap_command_timeout_ms);
+	s->imap.partial = partial;
+}
+
+static void take_input(struct session *s, struct str *in, bool *progress)
+{
 	while (may_take(s)) {
 		struct frame_imap_event e = frame_imap_feed(&s->imap.frame, in);
 		if (s->imap.frame.dropped > PATIENCE) {
+			session_offence(s, &too_big, "and without end");
 			say(s, STR("* BYE [TOOBIG] That is more than this server will skip.\r\n"));
 			session_finish(s);
 			return;
 		}
 		if (e.kind == FRAME_IMAP_MORE)
 			return;
+		*progress = true;
 		if (e.kind == FRAME_IMAP_LITERAL)
 			take_literal(s, &e);
 		else if (e.kind == FRAME_IMAP_DATA)
@@ -433,6 +475,13 @@ static void input(struct session *s, struct str *in)
 	}
 	if (s->conn)
 		conn_pause(s->conn);
+}
+
+static void input(struct session *s, struct str *in)
+{
+	bool progress = false;
+	take_input(s, in, &progress);
+	arm_timeout(s, progress);
 }
 
 /* `printf '...' | nc`: what was asked is still answered. */
@@ -532,6 +581,8 @@ static void timeout(struct session *s)
 {
 	AUTO(buf) struct buf out = BUF_INIT(KIB(1));
 	login_imap_bye_timeout(&out);
+	if (s->imap.partial)
+		session_offence(s, &slow_imap, "");
 	if (!s->mid_answer)
 		write_reply(s, &out);
 	session_finish(s);

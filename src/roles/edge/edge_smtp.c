@@ -24,6 +24,10 @@
 #define OUT_HIGH  KIB(256) /* a client that does not read its replies is not read either */
 #define OUT_LOW	  KIB(64)
 
+OFFENCE(endless_line, "endless_line", "SMTP lines of more than a megabyte");
+OFFENCE(slow_command, "slow_command", "SMTP clients that were silent too long between commands");
+OFFENCE(slow_message, "slow_message", "clients that sent a message too slowly");
+
 static const struct conf *conf_of(const struct session *s)
 {
 	return s->edge->role->conf;
@@ -34,11 +38,24 @@ static bool in_content(const struct session *s)
 	return s->smtp.input == SMTP_INPUT_DATA || s->smtp.input == SMTP_INPUT_BDAT;
 }
 
+/*
+ * A message may pause for data_timeout, in one piece or in many: who is further behind what
+ * data_rate_min asks for does not want to send, but to stay.
+ */
+static uint64_t content_ms(const struct session *s)
+{
+	uint64_t pause = conf_of(s)->smtp_data_timeout_ms, rate = conf_of(s)->data_rate_min;
+	if (!rate)
+		return pause;
+	int64_t past = (loop_now(s->edge->role->loop).v - s->smtp.content_since.v) / MS_NS;
+	int64_t earned = (int64_t)(pause + s->smtp.content_octets * 1000 / rate);
+	return (uint64_t)MAX(MIN((int64_t)pause, earned - past), INT64_C(1));
+}
+
 /* For the next command, or the next piece of a message. */
 static void arm_timeout(struct session *s)
 {
-	conn_timeout(s->conn, in_content(s) ? conf_of(s)->smtp_data_timeout_ms
-					    : conf_of(s)->smtp_command_timeout_ms);
+	conn_timeout(s->conn, in_content(s) ? content_ms(s) : conf_of(s)->smtp_command_timeout_ms);
 }
 
 static void init(struct session *s)
@@ -148,6 +165,7 @@ static void take_lines(struct session *s, struct str *in)
 	while (in->n) {
 		enum frame_line_event e = frame_line_feed(&m->frame, in, &line);
 		if (m->frame.dropped > PATIENCE) {
+			session_offence(s, &endless_line, "");
 			conn_close(s->conn);
 			return;
 		}
@@ -272,6 +290,7 @@ static void take_data(struct session *s, struct str *in)
 {
 	struct smtp_edge *m = &s->smtp;
 	struct str piece;
+	m->content_octets += in->n; /* what is left over counts again: to the client's benefit */
 	while (s->phase == SESSION_RUNNING) {
 		enum frame_data_event e = m->input == SMTP_INPUT_DATA
 						  ? frame_data_feed(&m->data, in, &piece)
@@ -445,6 +464,9 @@ static void begin_content(struct session *s, const struct msg_session_done *d)
 	if (d->next == NEXT_DATA || (d->flags & DONE_FIRST)) {
 		forget_body(m);
 		m->body_flags = 0;
+		m->content_since = loop_now(s->edge->role->loop);
+		m->content_octets = 0;
+		session_tell(s);
 	}
 	m->discard = d->flags & DONE_DISCARD;
 	m->bdat_last = d->flags & DONE_LAST;
@@ -570,6 +592,8 @@ static void done(struct session *s, struct ipc_packet *p, const struct msg_sessi
 		frame_line_wipe(&m->frame);
 		forget_body(m);
 		conn_start_tls(s->conn, s->edge->tls, s->service->alpn);
+		if (s->conn)
+			conn_timeout(s->conn, session_handshake_ms(s));
 		return;
 	} else if (d->next == NEXT_AUTH) {
 		m->busy = false;
@@ -626,6 +650,7 @@ static void backend_back(struct session *s)
 
 static void timeout(struct session *s)
 {
+	session_offence(s, in_content(s) ? &slow_message : &slow_command, "");
 	session_write(s, STR("421 4.4.2 You were silent too long, closing the connection.\r\n"));
 	session_finish(s);
 }

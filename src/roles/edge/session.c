@@ -5,9 +5,19 @@
 #include "sys/counter.h"
 #include "sys/crash.h"
 #include "sys/log.h"
+#include "sys/log_gate.h"
 #include <stdio.h>
 
 COUNTER(sessions_opened, "edge.sessions", "connections accepted");
+LOG_GATE(session_lines, "session.begin");
+
+OFFENCE(not_tls, "not_tls", "something else than TLS where TLS was to begin");
+OFFENCE(tls_failed, "tls_failed", "TLS handshakes that failed");
+OFFENCE(tls_flood, "tls_flood",
+	"key updates or renegotiations without end, or a huge first message");
+OFFENCE(slow_handshake, "slow_handshake", "TLS handshakes that were not finished in time");
+OFFENCE(slow_login, "slow_login", "clients that did not log in in time");
+OFFENCE(slow_reader, "slow_reader", "clients that did not take what they had asked for");
 
 /* --- end
  * -------------------------------------------------------------------------------------------------
@@ -45,15 +55,63 @@ static void tell_over(const struct session *s)
 	(void)ipc_send(role_peer(s->edge->role, "dir", 0), s->trace, IPC_LOGIN_OVER, &m);
 }
 
+void session_offence(const struct session *s, const struct offence *o, const char *why)
+{
+	char ip[NETADDR_TEXT_MAX];
+	log_context(s->trace, s->id);
+	offence_note(o,
+		     &(struct offender){.ip = netaddr_text(&s->peer.addr, false, ip),
+					.service = str_c(s->service->def->name)},
+		     why);
+	log_context((struct trace_id){0}, (struct session_id){0});
+}
+
+bool session_late(struct session *s)
+{
+	if (s->conn->handshaking) {
+		session_offence(s, &slow_handshake, "");
+		conn_close(s->conn);
+		return true;
+	}
+	if (s->phase == SESSION_LOGIN)
+		session_offence(s, &slow_login, "");
+	return false;
+}
+
+uint64_t session_handshake_ms(const struct session *s)
+{
+	uint64_t most = s->edge->role->conf->handshake_timeout_ms;
+	return s->phase == SESSION_LOGIN ? MIN(most, session_login_ms(s)) : most;
+}
+
+/* Did the client do something wrong, or just go? */
+static void judge_end(const struct session *s, bool handshaking, enum conn_end end,
+		      const struct fail *why)
+{
+	const char *text = why ? why->detail : "";
+	if (end == CONN_END_STALLED)
+		session_offence(s, &slow_reader, text);
+	else if (end == CONN_END_TLS && why && why->code == FAIL_LIMIT)
+		session_offence(s, &tls_flood, text);
+	else if (end == CONN_END_TLS && why && why->code == FAIL_SYNTAX)
+		session_offence(s, &not_tls, text);
+	else if (end == CONN_END_TLS && handshaking && why && why->code == FAIL_PEER &&
+		 why->saved_errno == 0)
+		session_offence(s, &tls_failed, text);
+}
+
 static void ended(struct conn *c, enum conn_end end, const struct fail *why)
 {
 	struct session *s = c->owner;
 	struct edge *e = s->edge;
 	static const char *const ends[] = {"peer", "tls", "stalled", "us"};
+	judge_end(s, c->handshaking, end, why);
 	log_context(s->trace, s->id);
-	log_event(s->service->def->internal ? LOG_DEBUG : LOG_INFO, "session.end",
-		  log_c("service", s->service->def->name), log_c("by", ends[end]),
-		  log_str("why", why && end != CONN_END_OURS ? str_c(why->detail) : STR("")));
+	if (s->told)
+		log_event(
+			s->service->def->internal ? LOG_DEBUG : LOG_INFO, "session.end",
+			log_c("service", s->service->def->name), log_c("by", ends[end]),
+			log_str("why", why && end != CONN_END_OURS ? str_c(why->detail) : STR("")));
 	log_context((struct trace_id){0}, (struct session_id){0});
 	if (s->backend && s->opened) {
 		struct msg_session_close m = {.session = s->id.v};
@@ -135,7 +193,8 @@ static void secured(struct conn *c)
 static void timeout(struct conn *c)
 {
 	struct session *s = c->owner;
-	s->service->ops->timeout(s);
+	if (!session_late(s))
+		s->service->ops->timeout(s);
 }
 
 static void drained(struct conn *c, size_t left)
@@ -171,8 +230,16 @@ static void log_peer(const struct session *s, const char *event)
 	log_context((struct trace_id){0}, (struct session_id){0});
 }
 
+void session_tell(struct session *s)
+{
+	if (!s->told)
+		log_peer(s, "session.begin");
+	s->told = true;
+}
+
 bool session_peer_changed(struct session *s)
 {
+	session_tell(s);
 	log_peer(s, "session.peer");
 	if (edge_recount(s))
 		return true;
@@ -209,10 +276,11 @@ struct session *session_begin(struct edge *e, const struct service *service, int
 	(void)map_put(&e->sessions, s->id.v, s);
 	edge_session_began(s);
 	counter_add(&sessions_opened, 1);
-	log_peer(s, "session.begin");
+	if (log_gate_passes(&session_lines, edge_who(&peer->addr)))
+		session_tell(s);
 	CRASH_POINT("edge.session");
 	if (service->def->tls_at_once) {
-		conn_timeout(s->conn, session_login_ms(s));
+		conn_timeout(s->conn, session_handshake_ms(s));
 		conn_start_tls(s->conn, e->tls, service->alpn);
 	} else {
 		service->ops->begin(s);
@@ -314,8 +382,10 @@ static void login_answer(struct ipc_ask *a, int r, struct ipc_packet *p, const s
 	buf_reset(&s->challenge);
 	(void)buf_add(&s->challenge, m.challenge);
 	buf_reset(&s->ticket);
-	if (m.granted)
+	if (m.granted) {
 		(void)buf_add(&s->ticket, m.ticket);
+		edge_session_known(s);
+	}
 	ipc_packet_free(p);
 	s->answer = (struct login_answer){.verdict = r == -FAIL_LIMIT ? LOGIN_VERDICT_BUSY
 						     : !good	      ? LOGIN_VERDICT_UNAVAILABLE
@@ -330,6 +400,7 @@ static void login_answer(struct ipc_ask *a, int r, struct ipc_packet *p, const s
 static void ask_dir(struct session *s, const struct ipc_question *q, struct str user,
 		    const char *mechanism, void (*then)(struct session *s))
 {
+	session_tell(s);
 	(void)snprintf(s->login_user, sizeof s->login_user, "%.*s", STR_ARG(user));
 	s->login_mech = mechanism;
 	s->held = then;

@@ -9,6 +9,7 @@
 #include "sys/clock.h"
 #include "sys/counter.h"
 #include "sys/log.h"
+#include "sys/log_gate.h"
 #include "sys/proc.h"
 #include <errno.h>
 #include <pthread.h>
@@ -476,6 +477,7 @@ int role_main(int argc, char **argv, const struct role_ops *ops)
 	    proc_cloexec(ROLE_CONTROL_FD, true, &why) < 0)
 		give_up(&role, &why);
 	role.loop = loop_new();
+	role_log_begin(&role);
 	role.control = ipc_channel_new(role.loop, "master", 0, &control_ops, &role);
 	ipc_channel_attach(role.control, ROLE_CONTROL_FD);
 	struct msg_hello hello = {.build_id = str_c(role_build_id()),
@@ -485,6 +487,7 @@ int role_main(int argc, char **argv, const struct role_ops *ops)
 				  .index = (uint16_t)index};
 	(void)ipc_send(role.control, (struct trace_id){0}, IPC_HELLO, &hello);
 	loop_run(role.loop);
+	log_gate_tell();
 	/* Not exit: threads may still run, and would meet libraries that are being taken down. */
 	_exit(0);
 }

@@ -12,6 +12,9 @@ MUST_CHECK int role_conf_read(int fd, const struct conf **ret, struct fail *why)
 /* prepare, commit, forget. */
 void role_conf_message(struct role *role, struct ipc_packet *p);
 
+/* role_log.c: lines that were left out are told on this role's loop. */
+void role_log_begin(struct role *role);
+
 /* hold.c */
 void role_hold(struct role *role, struct ipc_packet *p); /* owns p */
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Where a role logs, and how much: what master says about it. */
-#include "roles/role/role.h"
+#include "roles/role/role_int.h"
 #include "sys/log.h"
+#include "sys/log_gate.h"
 
 void role_log_to(const struct conf *c, int fd)
 {
@@ -47,4 +48,38 @@ void role_log_message(struct role *role, struct ipc_packet *p)
 		take_level(p);
 	else if (type == IPC_LOG_PEER)
 		take_peer(role, p);
+}
+
+/* --- lines that were left out
+ * -------------------------------------------------------------------------------- */
+
+static struct {
+	struct loop *loop;
+	struct loop_task task; /* the gates wish once, until they have told */
+	struct loop_timer timer;
+} tell;
+
+static void tell_now(struct loop_timer *t)
+{
+	(void)t;
+	log_gate_tell();
+}
+
+static void tell_later(struct loop_task *task)
+{
+	(void)task;
+	tell.timer.fire = tell_now;
+	loop_timer_in(tell.loop, &tell.timer, LOG_GATE_TELL_MS);
+}
+
+static void wish(void)
+{
+	tell.task.run = tell_later;
+	loop_post(tell.loop, &tell.task);
+}
+
+void role_log_begin(struct role *role)
+{
+	tell.loop = role->loop;
+	log_gate_on_wish(wish);
 }

@@ -7,6 +7,7 @@
 #include "roles/role/task.h"
 #include "sys/clock.h"
 #include "sys/log.h"
+#include "sys/offence.h"
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -16,6 +17,8 @@
 #define GRANT_MS	90000 /* edge holds a login back for a minute at most */
 
 struct user user;
+
+OFFENCE(too_many_sessions, "too_many_sessions", "logins over sessions_per_account_max");
 
 /* --- asking scan
  * ------------------------------------------------------------------------------------------------------
@@ -123,7 +126,9 @@ static void grant(struct role *role, struct ipc_packet *p)
 	if (!tenants_have_room(m.account)) {
 		(void)fail_set(&why, FAIL_LIMIT, "This account has too many sessions open.",
 			       "sessions_per_account_max");
-		log_event(LOG_WARN, "user.too-many-sessions", log_str("user", m.address));
+		offence_note(&too_many_sessions,
+			     &(struct offender){.service = STR("imap"), .user = m.address},
+			     "sessions_per_account_max");
 		(void)ipc_reply_fail(p, &why);
 		return;
 	}

@@ -10,7 +10,9 @@
  * No renegotiation, no compression, no early data. Session tickets are stateless; their keys live
  * in memory only and outlive a reload. They are this process's own and rotate every hour, unless
  * tls_tickets_set gives those that several processes share.
- * A connection that ends without close_notify reads as TLS_EOF: our protocols mark their own ends.
+ * A client that asks for new keys or a renegotiation again and again fails with -FAIL_LIMIT, so
+ * does one whose first message is huge; one that speaks no TLS fails with -FAIL_SYNTAX. A
+ * connection that ends without close_notify reads as TLS_EOF: our protocols mark their own ends.
  */
 #ifndef BARID_RUNTIME_TLS_TLS_H
 #define BARID_RUNTIME_TLS_TLS_H

@@ -3,14 +3,40 @@
 #include "runtime/tls/tls_internal.h"
 #include <errno.h>
 #include <openssl/err.h>
+#include <sys/socket.h>
 
 struct tls_stream {
 	SSL *ssl;
 	struct tls_ctx *ctx;
 	const char *alpn;
 	char text[80];
-	bool broken; /* after a fatal error OpenSSL forbids every further call */
+	bool broken;	 /* after a fatal error OpenSSL forbids every further call */
+	bool looked;	 /* at the first bytes; */
+	bool short_look; /* they were too few */
+	bool done;	 /* the handshake is over */
+	unsigned asked;	 /* handshake messages of the client since */
 };
+
+/* A client may change its keys, but has no reason to do so all the time. */
+#define ASKED_MAX 64
+/* OpenSSL would take 128 KiB and keep them for each client that is not in a hurry. */
+#define HELLO_MAX KIB(16)
+
+/*
+ * Key updates and wishes to renegotiate are answered inside of one SSL_read, as many as there are:
+ * a client that sends nothing else would hold the thread for ever. Ending the socket from in here
+ * is the only way out of it.
+ */
+static void count_message(int sent, int version, int type, const void *p, size_t n, SSL *ssl,
+			  void *arg)
+{
+	struct tls_stream *s = SSL_get_app_data(ssl);
+	(void)version, (void)p, (void)n, (void)arg;
+	bool asks = s->done &&
+		    ((type == SSL3_RT_HANDSHAKE && !sent) || (type == SSL3_RT_ALERT && sent));
+	if (asks && ++s->asked > ASKED_MAX)
+		(void)shutdown(SSL_get_fd(ssl), SHUT_RDWR);
+}
 
 struct tls_stream *tls_stream_new(struct tls_ctx *ctx, int fd)
 {
@@ -20,6 +46,7 @@ struct tls_stream *tls_stream_new(struct tls_ctx *ctx, int fd)
 	CHECK(SSL_set_fd(s->ssl, fd) == 1);
 	CHECK(SSL_set_app_data(s->ssl, s) == 1);
 	SSL_set_accept_state(s->ssl);
+	SSL_set_msg_callback(s->ssl, count_message);
 	return s;
 }
 
@@ -49,6 +76,12 @@ static int explain(struct tls_stream *s, int ssl_result, int errnum, const char 
 		   struct fail *why)
 {
 	char text[120];
+	if (s->asked > ASKED_MAX) {
+		s->broken = true;
+		ERR_clear_error();
+		return fail_set(why, FAIL_LIMIT, NULL,
+				"TLS %s: too many key updates or renegotiations", what);
+	}
 	switch (SSL_get_error(s->ssl, ssl_result)) {
 	case SSL_ERROR_WANT_READ:
 		return TLS_WANT_IN;
@@ -79,14 +112,63 @@ static int begin(struct tls_stream *s, const char *what, struct fail *why)
 	return 0;
 }
 
+/* How many bytes must have come before the socket counts as readable. */
+static void wake_at(const struct tls_stream *s, int bytes)
+{
+	(void)setsockopt(SSL_get_fd(s->ssl), SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof bytes);
+}
+
+/*
+ * Is that a TLS client at all, and of what size is its first message? A record's header has 5
+ * bytes, behind it are the message's type and 24 bits of length: nothing is given to OpenSSL
+ * before they are there. (Where the kernel knows no low-water mark, the second look is the last.)
+ */
+static int look(struct tls_stream *s, struct fail *why)
+{
+	unsigned char b[9];
+	ssize_t n = recv(SSL_get_fd(s->ssl), b, sizeof b, MSG_PEEK | MSG_DONTWAIT);
+	if (n < 1)
+		return TLS_OK; /* SSL_do_handshake says what that means */
+	if (b[0] != SSL3_RT_HANDSHAKE) {
+		s->looked = true;
+		return fail_set(why, FAIL_SYNTAX, NULL, "TLS handshake: the client speaks no TLS");
+	}
+	if (n < (ssize_t)sizeof b && !s->short_look) {
+		s->short_look = true;
+		wake_at(s, sizeof b);
+		return TLS_WANT_IN;
+	}
+	if (s->short_look)
+		wake_at(s, 1);
+	s->looked = true;
+	if (n == (ssize_t)sizeof b && ((size_t)b[6] << 16 | (size_t)b[7] << 8 | b[8]) > HELLO_MAX) {
+		s->broken = true;
+		return fail_set(why, FAIL_LIMIT, NULL, "TLS handshake: the first message is huge");
+	}
+	return TLS_OK;
+}
+
 int tls_stream_handshake(struct tls_stream *s, struct fail *why)
 {
 	int r = begin(s, "handshake", why);
 	if (r < 0)
 		return r;
+	struct fail no_tls = FAIL_INIT;
+	int seen = s->looked ? TLS_OK : look(s, &no_tls);
+	if (seen == TLS_WANT_IN)
+		return seen;
+	if (seen == -FAIL_LIMIT) {
+		*why = no_tls;
+		return seen;
+	}
 	int done = SSL_do_handshake(s->ssl);
-	if (done != 1)
-		return explain(s, done, errno, "handshake", why);
+	if (done != 1) {
+		r = explain(s, done, errno, "handshake", why);
+		if (seen < 0 && r < 0) /* OpenSSL has sent its alert; we know better why */
+			*why = no_tls;
+		return seen < 0 && r < 0 ? seen : r;
+	}
+	s->done = true;
 	(void)snprintf(s->text, sizeof s->text, "%s %s", SSL_get_version(s->ssl),
 		       SSL_get_cipher_name(s->ssl));
 	return TLS_OK;

@@ -147,7 +147,25 @@ static void plain_text_is_refused(void **state)
 	struct client c = {0};
 	AUTO(link) struct link l = link_new(ctx, &c);
 	assert_int_equal(write(l.fds[0], "EHLO there\r\n", 12), 12);
-	assert_int_equal(tls_stream_handshake(l.server, &l.why), -FAIL_PEER);
+	assert_int_equal(tls_stream_handshake(l.server, &l.why), -FAIL_SYNTAX);
+	assert_non_null(strstr(l.why.detail, "speaks no TLS"));
+}
+
+/* Its memory would be taken at once, and kept as long as the client likes. */
+static void a_huge_first_message_is_refused(void **state)
+{
+	(void)state;
+	AUTO(tls_ctx) struct tls_ctx *ctx = one_ctx("DNS:mx.example");
+	struct client c = {0};
+	const char big[] = {22, 3, 1, 2, 0, 1, 1, (char)0x80, 0, 3, 3};
+	AUTO(link) struct link l = link_new(ctx, &c);
+	assert_int_equal(write(l.fds[0], big, sizeof big), (int)sizeof big);
+	assert_int_equal(tls_stream_handshake(l.server, &l.why), -FAIL_LIMIT);
+	AUTO(link) struct link slow = link_new(ctx, &c); /* byte by byte it is no smaller */
+	assert_int_equal(write(slow.fds[0], big, 4), 4);
+	assert_int_equal(tls_stream_handshake(slow.server, &slow.why), TLS_WANT_IN);
+	assert_int_equal(write(slow.fds[0], big + 4, sizeof big - 4), (int)sizeof big - 4);
+	assert_int_equal(tls_stream_handshake(slow.server, &slow.why), -FAIL_LIMIT);
 }
 
 static void server_names_choose(void **state)
@@ -418,6 +436,33 @@ static void renegotiation_is_refused(void **state)
 	ERR_clear_error();
 }
 
+/* Each is answered inside of one read: without a bound that read would not end. */
+static void key_updates_have_a_bound(void **state)
+{
+	(void)state;
+	AUTO(tls_ctx) struct tls_ctx *ctx = one_ctx("DNS:a");
+	struct client c = {.version = TLS1_3_VERSION};
+	AUTO(link) struct link l = link_new(ctx, &c);
+	char byte;
+	size_t n = 0;
+	assert_ok(shake(&l), &l.why);
+	for (unsigned i = 0; i < 20; i++) { /* a few are fine */
+		assert_int_equal(SSL_key_update(l.client, SSL_KEY_UPDATE_REQUESTED), 1);
+		assert_int_equal(SSL_write(l.client, "x", 1), 1);
+		assert_ok(tls_stream_read(l.server, &byte, 1, &n, &l.why), &l.why);
+		assert_int_equal(n, 1);
+	}
+	int r = TLS_WANT_IN;
+	for (unsigned i = 0; i < 200 && r == TLS_WANT_IN; i++) {
+		assert_int_equal(SSL_key_update(l.client, SSL_KEY_UPDATE_REQUESTED), 1);
+		(void)SSL_do_handshake(l.client);
+		ERR_clear_error();
+		r = tls_stream_read(l.server, &byte, 1, &n, &l.why);
+	}
+	assert_int_equal(r, -FAIL_LIMIT);
+	assert_int_equal(tls_stream_read(l.server, &byte, 1, &n, &l.why), -FAIL_PEER);
+}
+
 static void alpn_keeps_others_out(void **state)
 {
 	(void)state;
@@ -527,6 +572,7 @@ int main(void)
 		cmocka_unit_test(both_versions),
 		cmocka_unit_test(old_versions_are_refused),
 		cmocka_unit_test(plain_text_is_refused),
+		cmocka_unit_test(a_huge_first_message_is_refused),
 		cmocka_unit_test(server_names_choose),
 		cmocka_unit_test(bad_identities_are_named),
 		cmocka_unit_test(tickets_resume_and_their_keys_age),
@@ -535,6 +581,7 @@ int main(void)
 		cmocka_unit_test(writing_waits_and_goes_on),
 		cmocka_unit_test(ends_are_seen),
 		cmocka_unit_test(renegotiation_is_refused),
+		cmocka_unit_test(key_updates_have_a_bound),
 		cmocka_unit_test(alpn_keeps_others_out),
 		cmocka_unit_test(channel_binding_is_equal_on_both_ends),
 		cmocka_unit_test(quiet_streams_are_small),

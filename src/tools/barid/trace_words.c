@@ -15,6 +15,8 @@ static const struct {
 	{"session.peer", TX("The client speaks for {peer} ({by}).")},
 	{"session.end", TX("The connection ended[: {why}].")},
 	{"session.refused", TX("A connection of {ip} ({service}) was refused: more than the setting {limit} allows.")},
+	{"offence", TX("The client misbehaved: {kind}[ ({why})].")},
+	{"log.suppressed", TX("{lines} lines of {of} were left out: too many came at once.")},
 	{"session.tls", TX("TLS: {tls}.")},
 	{"login.in", TX("The client said {command}.")},
 	/* logins */
