@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The measures, in the order in which they run. Each is a function of a record and a size of the run."""
+from . import classic_filters, durability, end_to_end, growth, latency, limits, memory, slow_disk, starting, tls
+
+ALL = {
+    "limits": limits.measure,
+    "durability": durability.measure,
+    "e2e-4k": end_to_end.small,
+    "e2e-one": end_to_end.one,
+    "e2e-50k": end_to_end.medium,
+    "e2e-1m": end_to_end.large,
+    "slow-disk": slow_disk.measure,
+    "latency": latency.measure,
+    "tls": tls.measure,
+    "rspamd": classic_filters.rspamd,
+    "amavis": classic_filters.amavis,
+    "idle-client": memory.client,
+    "idle-all": memory.everything,
+    "start": starting.measure,
+    "growth": growth.measure,
+}
