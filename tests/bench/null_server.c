@@ -4,10 +4,11 @@
  *
  *     bench_null PORT FILE CERTIFICATE KEY
  *
- * Every command is answered without a look at it. A message is appended to FILE and synced before
- * its 250, the messages of all connections that wait together by one fdatasync. STARTTLS works. One
- * thread per connection. It prints "ready" and ends when its standard input does. What it reaches is
- * what the machine, the disk, TLS and the load driver leave to any server at all.
+ * Every command is answered without a look at it. A message is written into FILE, whose blocks are
+ * laid out before and used again and again, and synced before its 250, the messages of all
+ * connections that wait together by one fdatasync. STARTTLS works. One thread per connection. It
+ * prints "ready" and ends when its standard input does. What it reaches is what the machine, the
+ * disk, TLS and the load driver leave to any server at all.
  */
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -24,12 +25,14 @@
 #include <unistd.h>
 
 #define MESSAGE_MAX (4u << 20)
+#define FILE_SIZE   (64u << 20)
 
 static SSL_CTX *tls;
 static int file;
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t synced = PTHREAD_COND_INITIALIZER;
-static uint64_t written, durable; /* messages appended, messages a finished sync covers */
+static uint64_t written, durable; /* messages in the file, messages a finished sync covers */
+static size_t place;		  /* of the next message in the file */
 static bool syncing;		  /* one thread syncs for all that wait */
 
 struct link {
@@ -43,7 +46,11 @@ struct link {
 
 static void keep(const char *p, size_t n)
 {
-	if (write(file, p, n) != (ssize_t)n)
+	(void)pthread_mutex_lock(&mutex);
+	size_t at = place + n <= FILE_SIZE ? place : 0;
+	place = at + n;
+	(void)pthread_mutex_unlock(&mutex);
+	if (pwrite(file, p, n, (off_t)at) != (ssize_t)n)
 		abort();
 	(void)pthread_mutex_lock(&mutex);
 	uint64_t mine = ++written;
@@ -63,6 +70,16 @@ static void keep(const char *p, size_t n)
 		(void)pthread_cond_broadcast(&synced);
 	}
 	(void)pthread_mutex_unlock(&mutex);
+}
+
+static bool lay_out(const char *path)
+{
+	static char zeros[1 << 20];
+	file = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	for (size_t n = 0; file >= 0 && n < FILE_SIZE; n += sizeof zeros)
+		if (write(file, zeros, sizeof zeros) != (ssize_t)sizeof zeros)
+			return false;
+	return file >= 0 && fsync(file) == 0;
 }
 
 /* --- bytes in and out --------------------------------------------------------------------- */
@@ -188,8 +205,7 @@ int main(int argc, char **argv)
 	(void)setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
 	(void)signal(SIGPIPE, SIG_IGN);
 	tls = SSL_CTX_new(TLS_server_method());
-	file = open(argv[2], O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-	if (file < 0 || !tls || SSL_CTX_use_certificate_chain_file(tls, argv[3]) != 1 ||
+	if (!lay_out(argv[2]) || !tls || SSL_CTX_use_certificate_chain_file(tls, argv[3]) != 1 ||
 	    SSL_CTX_use_PrivateKey_file(tls, argv[4], SSL_FILETYPE_PEM) != 1 ||
 	    bind(listener, (struct sockaddr *)&at, sizeof at) < 0 || listen(listener, 512) < 0) {
 		perror("bench_null");

@@ -5,9 +5,10 @@
  *
  *     bench_pace SMTP-PORT IMAPS-PORT RATE SECONDS CONNECTIONS USERS SIZE
  *
- * Acceptance is counted from the moment a message was due (so a server that falls behind cannot hide
- * it), visibility from its 250 to "* n EXISTS" in an IDLE of the mailbox. IMAP tells no names there:
- * the n-th new message of a mailbox is taken for the n-th accepted for it. Prints one JSON line.
+ * Acceptance is counted from the moment a message was due (so a server that falls behind cannot
+ * hide it), visibility from its 250 to "* n EXISTS" in an IDLE of the mailbox. IMAP tells no names
+ * there: the n-th new message of a mailbox is taken for the n-th accepted for it. Prints one JSON
+ * line.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -177,7 +178,8 @@ static bool watcher_open(struct watcher *w, unsigned user, SSL_CTX *ctx)
 	if (!link_open(&w->link, opt.imap))
 		return false;
 	w->link.ssl = SSL_new(ctx);
-	if (!w->link.ssl || SSL_set_fd(w->link.ssl, w->link.fd) != 1 || SSL_connect(w->link.ssl) != 1)
+	if (!w->link.ssl || SSL_set_fd(w->link.ssl, w->link.fd) != 1 ||
+	    SSL_connect(w->link.ssl) != 1)
 		return false;
 	return command(w, NULL, "* OK") && command(w, login, "a OK") &&
 	       command(w, "b SELECT INBOX\r\n", "b OK") && command(w, "c IDLE\r\n", "+");
@@ -244,10 +246,11 @@ static bool send_message(struct link *l, unsigned long id, unsigned user, char *
 	if (!dialogue(l, mail, sizeof mail - 1, '2') || !dialogue(l, rcpt, (size_t)n, '2') ||
 	    !dialogue(l, "DATA\r\n", 6, '3'))
 		return false;
-	n = snprintf(text, opt.size,
-		     "From: <pace@load.test>\r\nTo: <user%u@example.test>\r\nSubject: message %lu\r\n"
-		     "Message-ID: <%lu.%ld@load.test>\r\nDate: Sun, 22 Nov 2026 10:00:00 +0000\r\n\r\n",
-		     user, id, id, (long)(begun * 1000));
+	n = snprintf(
+		text, opt.size,
+		"From: <pace@load.test>\r\nTo: <user%u@example.test>\r\nSubject: message %lu\r\n"
+		"Message-ID: <%lu.%ld@load.test>\r\nDate: Sun, 22 Nov 2026 10:00:00 +0000\r\n\r\n",
+		user, id, id, (long)(begun * 1000));
 	memcpy(text + n, body, opt.size - (size_t)n);
 	memcpy(text + opt.size, "\r\n.\r\n", 5);
 	return dialogue(l, text, opt.size + 5, '2');
@@ -314,8 +317,9 @@ static void report(double sending)
 		     "\"max_ms\":%.2f,\"seen\":%zu,\"visible_p50_ms\":%.2f,\"visible_p99_ms\":%.2f,"
 		     "\"visible_max_ms\":%.2f}\n",
 		     acceptance.n, atomic_load(&refused), (double)acceptance.n / sending,
-		     times_at(&acceptance, 0.5), times_at(&acceptance, 0.99), times_at(&acceptance, 1),
-		     visible.n, times_at(&visible, 0.5), times_at(&visible, 0.99), times_at(&visible, 1));
+		     times_at(&acceptance, 0.5), times_at(&acceptance, 0.99),
+		     times_at(&acceptance, 1), visible.n, times_at(&visible, 0.5),
+		     times_at(&visible, 0.99), times_at(&visible, 1));
 }
 
 static void fill_body(void)
@@ -330,7 +334,9 @@ static void fill_body(void)
 int main(int argc, char **argv)
 {
 	if (argc != 8) {
-		(void)fputs("usage: bench_pace SMTP-PORT IMAPS-PORT RATE SECONDS CONNECTIONS USERS SIZE\n", stderr);
+		(void)fputs("usage: bench_pace SMTP-PORT IMAPS-PORT RATE SECONDS CONNECTIONS USERS "
+			    "SIZE\n",
+			    stderr);
 		return 2;
 	}
 	opt.smtp = (unsigned)strtoul(argv[1], NULL, 10);

@@ -50,7 +50,7 @@ def copies(record):
 
 
 def null_server(record, size):
-    """The same driver against a server that only appends each message to a file and syncs it before its 250."""
+    """The same driver against a server that only writes each message into a file and syncs it before its 250."""
     folder = place.scratch()
     cert, key = os.path.join(folder, "null.pem"), os.path.join(folder, "null.key")
     if not os.path.exists(cert):
@@ -66,7 +66,6 @@ def null_server(record, size):
                 n, before = size.of(n), server.spent()
                 data = drive.run("smtpload", "-p", port, "-c", conns, "-n", n, "-s", bytes_, "-u", 100, *extra)
                 spent = server.spent() - before
-                os.truncate(file, 0)
                 record.add(f"null server, {what}", "machine",
                            {"rate": data["rate"], "cpu_s_per_1000": round(spent * 1000 / n, 4),
                             "driver_cpu_s_per_1000": round(data["driver_cpu_s"] * 1000 / n, 4)}, round=i + 1)

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The table of what barid must reach: each row's figures, what is asked of it, and what the machine would allow."""
+from .record import Results
+
+BARID, CLASSIC = "barid", "Postfix + Dovecot"
+
+
+class Row:
+    """One line. asked(barid, peer) tells whether it is reached; limit is what the machine allows barid, or None."""
+
+    def __init__(self, title, barid, peer, unit, asked, wanted, limit=None, limit_text="", less=False):
+        self.title, self.barid, self.peer, self.unit = title, barid, peer, unit
+        self.wanted, self.limit, self.limit_text = wanted, limit, limit_text
+        self.ratio = barid / peer if barid is not None and peer else None
+        self.measured = barid is not None and (peer is not None or not asked or not asked.needs_peer)
+        self.reached = bool(asked(barid, peer)) if self.measured and asked else None
+        # How much of what the machine allows is used; for costs the other way round.
+        self.share = None
+        if barid and limit:
+            self.share = limit / barid if less else barid / limit
+
+
+def times(factor):
+    """At least so many times the peer."""
+    def asked(barid, peer):
+        return barid >= factor * peer
+    asked.needs_peer = True
+    return asked
+
+
+def share(part):
+    """At most this part of the peer."""
+    def asked(barid, peer):
+        return barid <= part * peer
+    asked.needs_peer = True
+    return asked
+
+
+def under(bound):
+    def asked(barid, _):
+        return barid < bound
+    asked.needs_peer = False
+    return asked
+
+
+def pair(measure, what, key, peer=CLASSIC):
+    r = Results(measure)
+    return r.median(what, BARID, key), r.median(what, peer, key)
+
+
+def null(what, key="rate"):
+    return Results("limits").median(f"null server, {what}", "machine", key)
+
+
+def rate_and_cpu(measure, shape, title, factor, cpu_part):
+    """A row for the rate end to end; one for CPU where some is asked."""
+    yield Row(title, *pair(measure, "e2e", "rate"), "msg/s", times(factor), f"{factor}x", null(shape), f"null server {shape}")
+    if cpu_part:
+        yield Row(f"{title}: CPU of all processes", *pair(measure, "e2e", "cpu_s_per_1000"), "s per 1000", share(1 / cpu_part),
+                  f"1/{cpu_part}", null(shape, "cpu_s_per_1000"), "null server's CPU", less=True)
+
+
+def slow_disk():
+    yield Row("the same, each sync 5 ms longer", *pair("slow-disk", "e2e", "rate"), "msg/s", times(10), "10x",
+              null("4 KB, 20"), "null server, no delay")
+    yield Row("each sync 5 ms longer, 1 connection", *pair("slow-disk", "one", "rate"), "msg/s", None, "", 200.0, "1 / 5 ms")
+
+
+def latency():
+    for what, where in (("paced at the maximum", "at the peers' maximum rate"), ("paced at a fifth", "at a fifth of it")):
+        top = what.endswith("maximum")
+        yield Row(f"p99 of acceptance {where}", *pair("latency", what, "p99_ms"), "ms", share(0.5) if top else None, "half" if top else "")
+        yield Row(f"250 to visible in IMAP (IDLE), p99, {where}", *pair("latency", what, "visible_p99_ms"), "ms", under(100), "< 100 ms")
+        yield Row(f"250 to visible in IMAP (IDLE), median, {where}", *pair("latency", what, "visible_p50_ms"), "ms", None, "")
+
+
+def memory():
+    barid, dovecot = pair("idle-client", "idle client", "kib")
+    yield Row("memory per idle TLS IMAP client, 1,000 messages", barid, dovecot, "KiB", under(24), "< 24 KiB")
+    yield Row("the same beside hibernated Dovecot", barid, Results("idle-client").median("idle client", "hibernated", "kib"), "KiB", None, "")
+    r = Results("idle-all")
+    barid = r.median("idle", BARID, "mib")
+    yield Row("idle memory of everything", barid, r.median("idle", CLASSIC, "mib"), "MiB", under(40), "< 40 MiB")
+    yield Row("the same beside classic with Amavisd, policy, MariaDB, LDAP, memcached", barid,
+              r.median("idle", "everything classic", "mib"), "MiB", None, "")
+
+
+def all_rows():
+    """Every row, in the order of the page."""
+    yield from rate_and_cpu("e2e-4k", "4 KB, 20", "end to end, 4 KB, 20 connections", 5, 8)
+    yield from slow_disk()
+    yield from latency()
+    yield from rate_and_cpu("e2e-one", "4 KB, 1", "end to end, 4 KB, 1 connection", 3, 0)
+    yield from rate_and_cpu("e2e-50k", "50 KB, 20", "end to end, 50 KB, 20 connections", 5, 0)
+    yield from rate_and_cpu("e2e-1m", "1 MB, 20", "end to end, 1 MB, 20 connections", 3, 0)
+    yield Row("accepted only, 20 connections, new TLS connection each", *pair("tls", "accepted, TLS each", "rate"), "msg/s", times(3),
+              "3x", null("TLS each"), "null server, TLS each")
+    yield from memory()
+    yield Row("start until all ports answer", *pair("start", "start", "seconds"), "s", under(0.5), "< 0.5 s")
+    for measure, peer in (("rspamd", "Postfix + rspamd + Dovecot"), ("amavis", "Postfix + Amavisd + Dovecot")):
+        yield Row(f"end to end, 4 KB, 20 connections, beside {peer}", *pair(measure, "e2e", "rate", peer), "msg/s", None, "")
+        yield Row(f"beside {peer}: CPU of all processes", *pair(measure, "e2e", "cpu_s_per_1000", peer), "s per 1000", None, "")
+    for title, growth in grown():
+        yield Row(title, growth, None, "x", under(1.5), "< 1.5x")
+
+
+def grown():
+    """(title, factor) of each row of growth."""
+    r = Results("growth")
+    for what in dict.fromkeys(row["what"] for row in r.rows):
+        yield f"growth: {what}", r.median(what, BARID, "factor")
