@@ -51,6 +51,7 @@ static const struct metric {
 
 	{"dir.logins", "barid_logins", "outcome=\"ok\"", COUNTER_TYPE, "Logins that were tried, by outcome."},
 	{"dir.logins-refused", "barid_logins", "outcome=\"refused\"", COUNTER_TYPE, ""},
+	{"dir.logins-busy", "barid_logins", "outcome=\"busy\"", COUNTER_TYPE, ""},
 	{"dir.login", "barid_login_duration_seconds", "", HISTOGRAM_TYPE, "How long a login takes, waiting for failed ones not included."},
 	{"dir.routes", "barid_addresses_resolved", "", COUNTER_TYPE, "Addresses that were looked up in the directory."},
 

@@ -2,8 +2,11 @@
 /*
  * dir - who exists, where mail goes, and who may log in. Owns the accounts database.
  *
- * Look-ups and logins run on two pools: hashing takes 17 ms and 16 MiB a time, and must neither
- * delay a look-up nor take all memory. After a successful login dir itself tells the role that
+ * Hashing takes 17 ms and 16 MiB a time, and must neither delay a look-up, nor take all memory, nor
+ * let those who guess keep others waiting. So look-ups have threads of their own, and a login that
+ * needs no hash is one; those that need one wait in three queues: who has logged in to the account
+ * from there before, who is new, who is suspected of guessing (one thread, and not all of it).
+ * After a successful login dir itself tells the role that
  * will act for the account; edge learns only the shard.
  */
 #include "service/dir/dir.h"
@@ -20,23 +23,33 @@
 #include "sys/log.h"
 #include "sys/login_log.h"
 #include <stdatomic.h>
+#include <time.h>
+#include <unistd.h>
 
 HISTOGRAM(login_time, "dir.login", "passwords checked");
 COUNTER(logins_ok, "dir.logins", "logins granted");
 COUNTER(logins_refused, "dir.logins-refused", "logins refused");
+COUNTER(logins_busy, "dir.logins-busy", "logins not looked at: too many guesses wait");
 COUNTER(sessions_revoked, "dir.sessions-revoked", "sessions ended because their right did");
 COUNTER(routes, "dir.routes", "addresses resolved");
 
 #define LOOKUP_THREADS 4
-#define LOGIN_THREADS  4
-#define ARENA_BYTES    MIB(4)
-#define FLUSH_MS       1000
-#define SWEEP_MS       60000
-#define OFFER_MS       1000
+/* For hashes: 17 ms and 16 MiB each. */
+#define KNOWN_THREADS	2
+#define NEW_THREADS_MAX 4
+/* One who guesses waits behind the others who do. */
+#define SUSPECTS_MAX  64
+#define SUSPECT_SHARE 3 /* hashing takes one part in so many of a core */
+#define ARENA_BYTES   MIB(4)
+#define FLUSH_MS      1000
+#define SWEEP_MS      60000
+#define OFFER_MS      1000
 
 struct dir_role {
 	struct dir *dir;
-	struct pool *lookups, *logins;
+	struct pool *lookups;
+	struct pool *known, *fresh, *suspects; /* logins that need a hash, by enum dir_turn */
+	_Atomic unsigned suspects_wait;
 	struct loop_timer flush;
 	struct lane flush_lane;
 	struct job flush_job;
@@ -261,6 +274,82 @@ static bool may_claim(const struct role *role, struct str service, const struct 
 	return may;
 }
 
+static void login_failed(struct ipc_packet *p, const struct fail *why)
+{
+	log_event(LOG_ERROR, "dir.login-failed", log_fail(why));
+	(void)ipc_reply_fail(p, why);
+}
+
+static struct dir_login login_of(const struct msg_login *m, struct who who)
+{
+	return (struct dir_login){.place = place_of(who),
+				  .username = m->username,
+				  .password = m->password,
+				  .mechanism = m->mechanism,
+				  .authzid = m->authzid,
+				  .claimed = m->claimed};
+}
+
+static void login_by_hash(struct role *role, struct ipc_packet *p)
+{
+	struct msg_login m;
+	struct fail why = FAIL_INIT;
+	struct dir_step step = {0};
+	AUTO(arena) struct arena a = ARENA_INIT(ARENA_BYTES);
+	int r = msg_login_read(p, &m);
+	struct who who = {m.session, m.service, &m.peer};
+	if (r == 0) {
+		struct dir_login l = login_of(&m, who);
+		struct mono_ns begun = clock_mono();
+		r = dir_auth(self.dir, &l, &a, &step.grant, &why);
+		histogram_add(login_time, (uint64_t)(clock_mono().v - begun.v) / 1000);
+	}
+	if (r < 0)
+		login_failed(p, &why);
+	else
+		answer_login(role, p, who, &step, &why);
+}
+
+static void login_is_not_looked_at(struct ipc_packet *p)
+{
+	static const struct fail busy = {.code = FAIL_LIMIT,
+					 .detail = "too many guesses wait to be looked at"};
+	counter_add(&logins_busy, 1);
+	(void)ipc_reply_fail(p, &busy);
+}
+
+/* The thread rests after each, so that others have the machine. */
+static void login_of_suspect(struct role *role, struct ipc_packet *p)
+{
+	struct timespec begun, end;
+	self.suspects_wait--;
+	if (role->stopping) {
+		login_is_not_looked_at(p);
+		return;
+	}
+	(void)clock_gettime(CLOCK_MONOTONIC, &begun);
+	login_by_hash(role, p);
+	(void)clock_gettime(CLOCK_MONOTONIC, &end);
+	int64_t took = (end.tv_sec - begun.tv_sec) * SEC_NS + end.tv_nsec - begun.tv_nsec;
+	struct timespec rest = {0, MIN(took * (SUSPECT_SHARE - 1), SEC_NS / 5)};
+	(void)nanosleep(&rest, NULL);
+}
+
+static void queue_for_hash(struct ipc_packet *p, const struct msg_login *m)
+{
+	enum dir_turn turn = dir_login_turn(self.dir, m->peer.ip, m->username);
+	if (turn == DIR_TURN_KNOWN) {
+		role_task_move(self.known, login_by_hash);
+	} else if (turn == DIR_TURN_NEW) {
+		role_task_move(self.fresh, login_by_hash);
+	} else if (self.suspects_wait++ < SUSPECTS_MAX) {
+		role_task_move(self.suspects, login_of_suspect);
+	} else {
+		self.suspects_wait--;
+		login_is_not_looked_at(p);
+	}
+}
+
 static void login(struct role *role, struct ipc_packet *p)
 {
 	struct msg_login m;
@@ -274,23 +363,23 @@ static void login(struct role *role, struct ipc_packet *p)
 			     "XCLIENT LOGIN from %.*s, which is not in xclient_login_from, or not "
 			     "to send",
 			     STR_ARG(m.peer.proxy_ip));
-	if (r == 0) {
-		struct dir_login l = {.place = place_of(who),
-				      .username = m.username,
-				      .password = m.password,
-				      .mechanism = m.mechanism,
-				      .authzid = m.authzid,
-				      .claimed = m.claimed};
-		struct mono_ns begun = clock_mono();
-		r = dir_auth(self.dir, &l, &a, &step.grant, &why);
-		histogram_add(login_time, (uint64_t)(clock_mono().v - begun.v) / 1000);
-	}
-	if (r < 0) {
-		log_event(LOG_ERROR, "dir.login-failed", log_fail(&why));
-		(void)ipc_reply_fail(p, &why);
+	if (r == 0 && m.claimed) { /* no password, no hash */
+		login_by_hash(role, p);
 		return;
 	}
-	answer_login(role, p, who, &step, &why);
+	if (r == 0) {
+		struct dir_login l = login_of(&m, who);
+		struct mono_ns begun = clock_mono();
+		r = dir_auth_remembered(self.dir, &l, &a, &step.grant, &why);
+		if (r == 1)
+			histogram_add(login_time, (uint64_t)(clock_mono().v - begun.v) / 1000);
+	}
+	if (r < 0)
+		login_failed(p, &why);
+	else if (r == 1)
+		answer_login(role, p, who, &step, &why);
+	else
+		queue_for_hash(p, &m);
 }
 
 static void login_sasl(struct role *role, struct ipc_packet *p)
@@ -308,8 +397,7 @@ static void login_sasl(struct role *role, struct ipc_packet *p)
 			    : dir_sasl_next(self.dir, &s, m.message, &a, &step, &why);
 	}
 	if (r < 0) {
-		log_event(LOG_ERROR, "dir.login-failed", log_fail(&why));
-		(void)ipc_reply_fail(p, &why);
+		login_failed(p, &why);
 		return;
 	}
 	answer_login(role, p, who, &step, &why);
@@ -482,7 +570,7 @@ static void admin_now(struct role *role, struct ipc_packet *p)
 
 static void admin(struct role *role, struct ipc_packet *p)
 {
-	role_task(role, self.logins, p, admin_now);
+	role_task(role, self.known, p, admin_now);
 }
 
 /* --- life
@@ -564,7 +652,10 @@ static int open_dir(struct role *role, struct fail *why)
 		return r;
 	self.role = role;
 	self.lookups = pool_new("lookup", LOOKUP_THREADS, 0);
-	self.logins = pool_new("login", LOGIN_THREADS, 0);
+	unsigned cores = (unsigned)MAX(sysconf(_SC_NPROCESSORS_ONLN), 1L);
+	self.known = pool_new("login", KNOWN_THREADS, 0);
+	self.fresh = pool_new("login", MIN(cores, NEW_THREADS_MAX), 0);
+	self.suspects = pool_new("guess", 1, 0);
 	lane_init(&self.flush_lane, self.lookups);
 	self.flush_job.run = flush_now;
 	self.flush.fire = flush_due;
@@ -593,19 +684,18 @@ static void peer_up(struct role *role, struct ipc_channel *peer)
 static const struct {
 	enum ipc_type type;
 	const char *from;
-	bool login;
 	void (*fn)(struct role *role, struct ipc_packet *p);
 } questions[] = {
-	{IPC_LOGIN, "edge", true, login},
-	{IPC_LOGIN_SASL, "edge", true, login_sasl},
-	{IPC_LOGIN_DROP, "edge", false, login_drop},
-	{IPC_LOGIN_OVER, "edge", false, login_over},
-	{IPC_LOGIN_AGAIN, "edge", false, login_again},
-	{IPC_ROUTE, "mta", false, route},
-	{IPC_ROUTE, "queue", false, route},
-	{IPC_SENDER_ALLOWED, "mta", false, sender_allowed},
-	{IPC_USAGE, "user", false, usage},
-	{IPC_ACCOUNT, "user", false, account},
+	{IPC_LOGIN, "edge", login},
+	{IPC_LOGIN_SASL, "edge", login_sasl},
+	{IPC_LOGIN_DROP, "edge", login_drop},
+	{IPC_LOGIN_OVER, "edge", login_over},
+	{IPC_LOGIN_AGAIN, "edge", login_again},
+	{IPC_ROUTE, "mta", route},
+	{IPC_ROUTE, "queue", route},
+	{IPC_SENDER_ALLOWED, "mta", sender_allowed},
+	{IPC_USAGE, "user", usage},
+	{IPC_ACCOUNT, "user", account},
 };
 
 /* 0: it is about none, or about several, each with a ticket of its own. */
@@ -640,8 +730,7 @@ static void message(struct role *role, struct ipc_channel *from, struct ipc_pack
 	for (size_t i = 0; i < ARRAY_LEN(questions); i++)
 		if (questions[i].type == ipc_packet_type(p) &&
 		    strcmp(questions[i].from, ipc_channel_name(from)) == 0 && is_theirs(from, p)) {
-			role_task(role, questions[i].login ? self.logins : self.lookups, p,
-				  questions[i].fn);
+			role_task(role, self.lookups, p, questions[i].fn);
 			return;
 		}
 	role_refuse(from, p, "not its question, or not about its session");
@@ -658,8 +747,10 @@ static void peer_down(struct role *role, struct ipc_channel *peer)
 static void finish(struct role *role)
 {
 	(void)role;
-	pool_free(self.logins);
-	pool_free(self.lookups);
+	pool_free(self.lookups); /* it submits to the others */
+	pool_free(self.known);
+	pool_free(self.fresh);
+	pool_free(self.suspects);
 	dir_close(self.dir);
 }
 

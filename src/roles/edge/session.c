@@ -10,6 +10,9 @@
 
 COUNTER(sessions_opened, "edge.sessions", "connections accepted");
 LOG_GATE(session_lines, "session.begin");
+LOG_GATE(busy_lines, "login");
+
+#define BUSY_HOLD_MS 3000 /* who is told to try later shall not do so at once */
 
 OFFENCE(not_tls, "not_tls", "something else than TLS where TLS was to begin");
 OFFENCE(tls_failed, "tls_failed", "TLS handshakes that failed");
@@ -370,7 +373,7 @@ static void login_answer(struct ipc_ask *a, int r, struct ipc_packet *p, const s
 	struct session *s = CONTAINER_OF(a, struct session, login_ask);
 	struct msg_login_reply m = {0};
 	bool good = r == 0 && msg_login_reply_read(p, &m) == 0;
-	if (!good)
+	if (!good && (r != -FAIL_LIMIT || log_gate_passes(&busy_lines, edge_who(&s->peer.addr))))
 		session_log_login(s, LOGIN_OUTCOME_UNAVAILABLE, str_c(s->login_user), s->login_mech,
 				  r < 0 ? why->detail : "bad answer of dir");
 	if (s->detached && good && m.granted) /* the client did not wait */
@@ -394,7 +397,7 @@ static void login_answer(struct ipc_ask *a, int r, struct ipc_packet *p, const s
 					  .more = good && m.more,
 					  .challenge = buf_str(&s->challenge)};
 	s->shard = m.shard;
-	session_hold(s, good ? m.delay_ms : 0, s->held);
+	session_hold(s, r == -FAIL_LIMIT ? BUSY_HOLD_MS : good ? m.delay_ms : 0, s->held);
 }
 
 static void ask_dir(struct session *s, const struct ipc_question *q, struct str user,

@@ -14,5 +14,10 @@
  */
 void role_task(struct role *role, struct pool *pool, struct ipc_packet *p,
 	       void (*fn)(struct role *role, struct ipc_packet *p));
+/*
+ * Within such a function, and as the last thing that it does with p: the rest is done by `fn` on a
+ * thread of another pool.
+ */
+void role_task_move(struct pool *pool, void (*fn)(struct role *role, struct ipc_packet *p));
 
 #endif

@@ -360,6 +360,58 @@ void login_end(struct dir *d, const struct dir_place *l, struct str username, st
 	}
 }
 
+enum dir_turn dir_login_turn(struct dir *d, struct str peer, struct str username)
+{
+	AUTO(arena) struct arena scratch = ARENA_INIT(KIB(16));
+	struct addr x = {0};
+
+	bool is_address = addr_parse(username, 0, &scratch, &x, NULL) == 0;
+	return slowdown_turn(d->slow, peer, is_address ? x.full : username);
+}
+
+/* 1: it is right, and no hash was needed to see it. */
+static int remembered(struct dir *d, const struct dir_login *l, const struct login_row *row,
+		      struct dir_grant *g, struct fail *why)
+{
+	int r = app_password_find(d, row->account.id, l->password, &g->credential, why);
+
+	if (r == 1)
+		return app_password_rules(d, g->credential, &l->place, g, why);
+	if (r < 0 || row->stored.n == 0 ||
+	    !login_cache_has(d->cache, row->account.address, row->stored, l->password))
+		return MIN(r, 0);
+	g->cached = true;
+	return login_own_password(&l->place, row, g);
+}
+
+int dir_auth_remembered(struct dir *d, const struct dir_login *l, struct arena *a,
+			struct dir_grant *ret, struct fail *why)
+{
+	AUTO(arena) struct arena scratch = ARENA_INIT(KIB(32));
+	struct mono_ns start = clock_mono();
+	struct dir_grant g = login_begin(l->mechanism.n ? l->mechanism : STR("PLAIN"), l->username);
+	struct login_row row = {0};
+	struct addr x = {0};
+	struct str account = l->username, master = STR_NULL;
+
+	if ((unsigned)l->place.service >= DIR_SERVICES || (unsigned)l->place.channel > DIR_TLS ||
+	    l->claimed || l->authzid.n > 0 || master_named(d, l, &account, &master) ||
+	    addr_parse(account, 0, &scratch, &x, NULL) < 0)
+		return 0;
+	int r = login_load(d, &l->place, x.full, &scratch, &row, why);
+	if (r == 1)
+		r = remembered(d, l, &row, &g, why);
+	if (r <= 0 || !login_rules(&l->place, &row, &g))
+		return MIN(r, 0);
+	login_proved(&g, g.credential ? DIR_PROOF_APP : DIR_PROOF_PASSWORD, row.stored);
+	r = login_granted(&row, a, &g, why);
+	if (r < 0)
+		return r;
+	login_end(d, &l->place, x.full, start, &g);
+	*ret = g;
+	return 1;
+}
+
 int dir_auth(struct dir *d, const struct dir_login *l, struct arena *a, struct dir_grant *ret,
 	     struct fail *why)
 {

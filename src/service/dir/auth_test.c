@@ -288,6 +288,54 @@ static void attack_locks_nobody_out(void **state)
 	home_free(&h);
 }
 
+/* Who guesses waits behind those who do not; a right password that is remembered waits for nobody.
+ */
+static void guesses_come_last(void **state)
+{
+	struct home h;
+	struct dir_grant g = {0};
+	char peer[32];
+	(void)state;
+	home_init(&h);
+	fill(&h);
+	struct str user = STR("a@d.test"), mine = STR("192.0.2.50"), other = STR("192.0.2.51");
+	struct dir_login l = {.place = {.service = DIR_IMAP, .channel = DIR_TLS, .peer = mine},
+			      .username = user,
+			      .password = STR("good")};
+	assert_int_equal(dir_login_turn(h.d, mine, user), DIR_TURN_NEW);
+	assert_int_equal(dir_auth_remembered(h.d, &l, &h.a, &g, &h.why), 0);
+	assert_true(login_from(&h, DIR_IMAP, DIR_TLS, "a@d.test", "good", "192.0.2.50").granted);
+	assert_int_equal(dir_login_turn(h.d, mine, user), DIR_TURN_KNOWN);
+	assert_int_equal(dir_login_turn(h.d, mine, STR("A@D.TEST")), DIR_TURN_KNOWN);
+	assert_int_equal(dir_auth_remembered(h.d, &l, &h.a, &g, &h.why), 1);
+	assert_true(g.granted && g.cached && g.account.v != 0);
+	l.password = STR("bad");
+	assert_int_equal(dir_auth_remembered(h.d, &l, &h.a, &g, &h.why), 0);
+	l.password = STR("good");
+	l.authzid = STR("b@d.test");
+	assert_int_equal(dir_auth_remembered(h.d, &l, &h.a, &g, &h.why), 0);
+	l.authzid = STR_NULL;
+
+	/* One source guesses: it is suspected everywhere, others are not. */
+	for (unsigned i = 0; i < 3; i++)
+		(void)login_from(&h, DIR_IMAP, DIR_TLS, "b@d.test", "guess", "192.0.2.51");
+	assert_int_equal(dir_login_turn(h.d, other, user), DIR_TURN_SUSPECT);
+	assert_int_equal(dir_login_turn(h.d, STR("192.0.2.52"), user), DIR_TURN_NEW);
+	/* A botnet guesses: strangers are suspected there, its owner is not. */
+	for (unsigned i = 0; i < 20; i++) {
+		(void)snprintf(peer, sizeof peer, "203.0.113.%u", i);
+		(void)login_from(&h, DIR_IMAP, DIR_TLS, "a@d.test", "guess", peer);
+	}
+	assert_int_equal(dir_login_turn(h.d, STR("192.0.2.52"), user), DIR_TURN_SUSPECT);
+	assert_int_equal(dir_login_turn(h.d, mine, user), DIR_TURN_KNOWN);
+	/* What was switched off is not granted by memory. */
+	edit(&h, "UPDATE mailbox SET active = 0");
+	assert_int_equal(dir_auth_remembered(h.d, &l, &h.a, &g, &h.why), 0);
+	clock_bend_us(3600 * SEC_US);
+	assert_int_equal(dir_login_turn(h.d, other, user), DIR_TURN_NEW);
+	home_free(&h);
+}
+
 static void own_success_does_not_wash_guesses(void **state)
 {
 	struct home h;
@@ -350,6 +398,7 @@ int main(void)
 		cmocka_unit_test(success_is_remembered),
 		cmocka_unit_test(source_is_slowed),
 		cmocka_unit_test(attack_locks_nobody_out),
+		cmocka_unit_test(guesses_come_last),
 		cmocka_unit_test(own_success_does_not_wash_guesses),
 		cmocka_unit_test(tables_are_bounded),
 		cmocka_unit_test(last_login_is_kept),

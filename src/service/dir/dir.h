@@ -238,6 +238,21 @@ struct dir_grant {
 MUST_CHECK int dir_auth(struct dir *d, const struct dir_login *l, struct arena *a,
 			struct dir_grant *ret, struct fail *why);
 
+/*
+ * The same where no hash has to be computed: the password was verified a short while ago, or is an
+ * app password. 1: granted, and all is done; 0: nothing was decided or counted, ask dir_auth.
+ */
+MUST_CHECK int dir_auth_remembered(struct dir *d, const struct dir_login *l, struct arena *a,
+				   struct dir_grant *ret, struct fail *why);
+
+/*
+ * Hashing is dear, and whoever guesses wants it all day long: those who have logged in to the
+ * account from there before come first; who guesses, or is a stranger at an account that is being
+ * guessed, comes last.
+ */
+enum dir_turn { DIR_TURN_KNOWN, DIR_TURN_NEW, DIR_TURN_SUSPECT };
+enum dir_turn dir_login_turn(struct dir *d, struct str peer, struct str username);
+
 /* May a session that was granted by this app password send as `address`? 1, or 0. */
 MUST_CHECK int dir_credential_sends(struct dir *d, uint64_t credential, struct str address,
 				    struct fail *why);

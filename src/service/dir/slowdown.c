@@ -171,6 +171,27 @@ static void count_failure(struct entry *e, struct mono_ns now)
 	e->last_failure = now;
 }
 
+/* Slips of a hand are no suspicion. */
+#define SUSPECT_FAILURES 3
+
+enum dir_turn slowdown_turn(struct slowdown *s, struct str peer, struct str username)
+{
+	struct mono_ns now = clock_mono();
+	uint64_t source = source_key(s, peer);
+	uint64_t account = account_key(s, username);
+
+	(void)pthread_mutex_lock(&s->lock);
+	struct entry *pair = table_find(&s->pairs, mix(source ^ mix(account)));
+	struct entry *from = table_find(&s->sources, source);
+	struct entry *target = table_find(&s->accounts, account);
+	forget_old(s, from, now);
+	forget_old(s, target, now);
+	bool known = is_known(s, pair, now);
+	bool bad = (from && from->failures >= SUSPECT_FAILURES) || stranger_delay_ms(s, target) > 0;
+	(void)pthread_mutex_unlock(&s->lock);
+	return known ? DIR_TURN_KNOWN : bad ? DIR_TURN_SUSPECT : DIR_TURN_NEW;
+}
+
 struct mono_ns slowdown_failed(struct slowdown *s, struct str peer, struct str username,
 			       struct mono_ns start)
 {

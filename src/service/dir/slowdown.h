@@ -27,4 +27,7 @@ struct mono_ns slowdown_failed(struct slowdown *s, struct str peer, struct str u
 struct mono_ns slowdown_succeeded(struct slowdown *s, struct str peer, struct str username,
 				  struct mono_ns start);
 
+/* Before a login is looked at: whose turn is it? */
+enum dir_turn slowdown_turn(struct slowdown *s, struct str peer, struct str username);
+
 #endif
