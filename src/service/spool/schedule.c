@@ -222,6 +222,15 @@ static void make_ready(struct schedule *s, struct entry *e)
 	l->woken = true;
 }
 
+/*
+ * No pause is longer than retry_max_s. What is due later than that was written while the clock was
+ * ahead, and the clock has been put right since: it has waited long enough.
+ */
+static bool is_due(const struct spool *sp, struct wall_us due, struct wall_us now)
+{
+	return due.v <= now.v || due.v > now.v + (int64_t)sp->c.retry_max_s * SEC_US;
+}
+
 void schedule_place(struct spool *sp, struct entry *e, enum spool_state state, struct wall_us due)
 {
 	struct schedule *s = &sp->schedule;
@@ -234,7 +243,7 @@ void schedule_place(struct spool *sp, struct entry *e, enum spool_state state, s
 	e->lane = schedule_lane(sp, e->account, state);
 	if (state == SPOOL_HELD)
 		return;
-	if (due.v <= clock_wall().v)
+	if (is_due(sp, due, clock_wall()))
 		make_ready(s, e);
 	else
 		heap_add(s, e);
@@ -283,7 +292,7 @@ void schedule_advance(struct spool *sp, struct wall_us now)
 {
 	struct schedule *s = &sp->schedule;
 
-	while (s->heap.n > 0 && s->heap.p[0]->due.v <= now.v) {
+	while (s->heap.n > 0 && is_due(sp, s->heap.p[0]->due, now)) {
 		struct entry *e = s->heap.p[0];
 		heap_remove(s, e);
 		make_ready(s, e);

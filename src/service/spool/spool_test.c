@@ -280,6 +280,29 @@ static void retries_back_off_until_the_lifetime_ends(void **state)
 	bench_free(&b);
 }
 
+/* The clock was weeks ahead and is put right, with a restart in between or without. */
+static void mail_from_the_future_is_delivered(void **state)
+{
+	(void)state;
+	for (int restart = 0; restart < 2; restart++) {
+		struct bench b;
+		bench_init(&b);
+		bench_open(&b);
+		advance_s(20 * 86400);
+		struct letter l = letter("s@x.test", "x", 1);
+		(void)bench_submit(&b, &l);
+		assert_int_equal(bench_answer(&b, SPOOL_DEFERRED, "try later"), 1);
+		(void)bench_submit(&b, &l);
+		if (restart)
+			bench_close(&b);
+		advance_s(-20 * 86400);
+		if (restart)
+			bench_open(&b);
+		assert_int_equal(bench_answer(&b, SPOOL_DELIVERED, ""), 2);
+		bench_free(&b);
+	}
+}
+
 /* The one message that waits for account 77: its text into the arena. */
 static struct str take_report(struct bench *b, struct arena *a)
 {
@@ -673,6 +696,7 @@ int main(void)
 		cmocka_unit_test(numbers_are_never_used_again),
 		cmocka_unit_test(commits_are_shared),
 		cmocka_unit_test(retries_back_off_until_the_lifetime_ends),
+		cmocka_unit_test(mail_from_the_future_is_delivered),
 		cmocka_unit_test(failure_is_reported),
 		cmocka_unit_test(full_return_and_success),
 		cmocka_unit_test(delay_is_told_once),
