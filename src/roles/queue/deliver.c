@@ -23,7 +23,7 @@ COUNTER(deliveries_failed, "queue.delivery-failed", "deliveries that a user proc
  * The first message goes out at once, those behind it after this long, together: the spool loads
  * them and the store commits them at a fraction of the cost, and nobody reads that fast.
  */
-#define PACE_MS 10
+#define PACE_MS 20
 
 struct lane_state {
 	unsigned in_flight;

@@ -144,6 +144,7 @@ static int prepare(struct incoming *in, struct fail *why)
 		.folder = m->detail,
 		.content = {.prefix = buf_str(&in->prefix),
 			    .bytes = m->body,
+			    .sha256 = (const uint8_t *)m->sha256.p, /* queue has compared it */
 			    .file = m->file >= 0 ? &in->file : NULL,
 			    .map = m->map},
 		.internaldate = {m->arrival_us},

@@ -138,8 +138,15 @@ static int set_up(struct db *db, const struct db_options *o, struct fail *why)
 	(void)sqlite3_db_config(db->h, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	(void)sqlite3_db_config(db->h, SQLITE_DBCONFIG_DQS_DML, 0, NULL);
 	(void)sqlite3_db_config(db->h, SQLITE_DBCONFIG_DQS_DDL, 0, NULL);
-	/* Before journal_mode, or WAL would want shared memory. */
-	int r = o->exclusive ? db_exec(db, "PRAGMA locking_mode=EXCLUSIVE", why) : 0;
+	/*
+	 * Before journal_mode, or WAL would want shared memory. These are the files with messages:
+	 * what was deleted is not written over when that means more writing (Debian's SQLite does
+	 * so otherwise, and the spool deletes every body that it takes in).
+	 */
+	int r = o->exclusive
+			? db_exec(db, "PRAGMA locking_mode=EXCLUSIVE; PRAGMA secure_delete=FAST;",
+				  why)
+			: 0;
 	if (r == 0)
 		r = db_exec(db,
 			    "PRAGMA page_size=4096; PRAGMA temp_store=MEMORY; PRAGMA mmap_size=0;"

@@ -20,7 +20,7 @@ enum { RESULTS_MAX = 2000, DROPPED_MAX = 256, RETRY_MS = 500, LAZY_S = 5, RESULT
 
 /* How long outcomes wait for others, and for a submission to go along with: a delivery that was
  * not written down is repeated, and recognised, so nobody waits for this. */
-#define SETTLE_MS 10
+#define SETTLE_MS 20
 
 struct submission {
 	struct spool_message *m;

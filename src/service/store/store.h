@@ -273,7 +273,8 @@ MUST_CHECK int store_body_seal(struct store *s, struct store_body *b, struct fai
  */
 struct store_content {
 	struct str prefix;
-	struct str bytes; /* the body, when file is NULL */
+	struct str bytes;      /* the body, when file is NULL */
+	const uint8_t *sha256; /* of bytes, when it is known; else NULL */
 	const struct store_body *file;
 	struct str map; /* message map of scan (codec/mime/map.h), of the body */
 	bool verify;

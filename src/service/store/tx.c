@@ -312,7 +312,10 @@ static int put_body(struct tx *tx, struct account_id a, const struct store_conte
 	if (!c->file) {
 		body.bytes = c->bytes;
 		body.stored_size = body.real_size = m->body_size = c->bytes.n;
-		sha256_of(c->bytes, m->sha256);
+		if (c->sha256)
+			memcpy(m->sha256, c->sha256, sizeof m->sha256);
+		else
+			sha256_of(c->bytes, m->sha256);
 		return tx->ops->body_add(tx->e, a, &body, &m->body, why);
 	}
 	m->body_size = c->file->size;
