@@ -39,16 +39,17 @@ class Edge:
                                        password=password, mechanism="PLAIN", **more)
         return session, reply
 
-    def open(self, role, session, service, state=b"", timeout=20.0, **peer):
+    def open(self, role, session, service, state=b"", timeout=20.0, ticket=b"", **peer):
         """session_open; the answer to it."""
         channel = self.peer(role)
-        channel.send("session_open", session=session, service=service, peer={**PEER, **peer}, state=state)
+        channel.send("session_open", session=session, service=service, peer={**PEER, **peer}, state=state, ticket=ticket)
         return channel.take("session_done", timeout=timeout, match=lambda p: p["session"] == session)
 
     def imap(self, user):
         """A session that the owner opened through this edge: (shard, session, state)."""
         session, reply = self.login(user)
         assert reply and reply.name == "login_reply" and reply["granted"], reply
+        self.ticket = reply["ticket"]
         role = f"user {reply['shard']}"
         done = self.open(role, session, "imaps")
         assert done and done["next"] == NEXT_CONTINUE and done["state"], done
@@ -74,6 +75,20 @@ class Edge:
         batch = b"".join(b"L" + line + b"\n" for line in lines.split(b"\r\n") if line)
         channel.send("session_command", session=session, seq=seq, input=batch + b"\0")
         return channel.take("session_done", timeout=timeout, match=lambda p: p["session"] == session)
+
+    def submission(self, user, password="secret"):
+        """A session that may send as its owner: (session, its answer)."""
+        session = self.session()
+        self.open("mta 0", session, "submission")
+        self.smtp(session, b"EHLO x\r\n")
+        assert self.smtp(session, b"AUTH PLAIN\r\n", seq=2)["next"] == NEXT_AUTH
+        _, reply = self.login(user, password, session=session, service="submission")
+        assert reply["granted"], reply
+        self.ticket = reply["ticket"]
+        self.peer("mta 0").send("session_auth", session=session, seq=3, outcome=0)
+        done = self.peer("mta 0").take("session_done", match=lambda p: p["session"] == session)
+        assert done["out"].startswith(b"235"), done
+        return session, done["state"]
 
     def close(self, role, session):
         self.peer(role).send("session_close", session=session)
@@ -209,9 +224,8 @@ def case_logins_are_dirs(t):
 def case_other_edges_sessions_are_theirs(t):
     """Ids of sessions that another edge has: nothing about them is taken from this one."""
     with Rig(t) as (server, edge, witness):
-        ids = sorted({int(m, 16) for m in re.findall(r"session=([0-9a-f]+) event=session.begin", server.log_text())} |
-                     {int(m) for m in re.findall(r" session=(\d+)", server.log_text())})
-        ids = [i for i in ids if i >> 56 == 0][:5] or [1, 2, 3, 4]
+        ids = [int(m, 16) for m in re.findall(r"event=session.begin trace=\S+ session=([0-9a-f]+)", server.log_text())]
+        assert ids and all(i >> 56 == 0 for i in ids), ids
         before = len(server.log_text())
         for session in ids:
             for role in ("user 0", "user 1", "mta 0"):
@@ -236,6 +250,76 @@ def case_other_edges_sessions_are_theirs(t):
         witness.check("others' sessions")
         server.cli("user", "set", BOB, "--password", "another")
         t.until(lambda: ended(witness.imap), what="the end of sessions after a changed password")
+
+
+def case_ended_sessions_stay_ended(t):
+    """State and ticket of a session whose client has left, or whose password was changed, open nothing any more."""
+    with Rig(t) as (server, edge, witness):
+        server.advance_clock(100)  # dir remembers all sessions by now
+        role, session, state = edge.imap(ALICE)
+        ticket = edge.ticket
+        edge.close(role, session)
+        edge.peer("dir 0").send("login_again", tickets=[{"session": session, "ticket": ticket}])
+        for with_ticket in (b"", ticket, ticket[:-1], b"x" * 160):
+            refused(t, server, edge, "a session that was closed",
+                    lambda: edge.open(role, session, "imaps", state, ticket=with_ticket), "imap.cannot-open")
+            edge.close(role, session)
+        sub, sub_state = edge.submission(ALICE)
+        edge.close("mta 0", sub)
+        done = edge.open("mta 0", sub, "submission", sub_state, ticket=edge.ticket)
+        assert done["next"] == NEXT_CLOSE and done["out"].startswith(b"421"), done
+        # The same with an old state of a session that goes on, of a user and an mta that have ended meanwhile.
+        role, session, state = edge.imap(ALICE)
+        ticket = edge.ticket
+        sub, sub_state = edge.submission(ALICE)
+        sub_ticket = edge.ticket
+        for name in ("user", "mta"):
+            server.kill(name)
+            server.await_role(name)
+        done = edge.open(role, session, "imaps", state, ticket=ticket)
+        assert done["next"] == NEXT_CONTINUE, done
+        edge.peer("mta 0").send("session_open", session=sub, service="submission", peer=PEER, state=sub_state, ticket=sub_ticket)
+        done = edge.smtp(sub, b"MAIL FROM:<user1@example.test>\r\n", seq=4)
+        assert done["out"].startswith(b"250"), done
+        server.cli("user", "set", ALICE, "--password", "another")
+        for name in ("user", "mta"):
+            server.kill(name)
+            server.await_role(name)
+        refused(t, server, edge, "a session of before the password was changed",
+                lambda: edge.open(role, session, "imaps", state, ticket=ticket), "login.not-renewed")
+        done = edge.open("mta 0", sub, "submission", sub_state, ticket=sub_ticket)
+        assert done["next"] == NEXT_CLOSE and done["out"].startswith(b"421"), done
+        witness.restarts = server.restarts()
+        witness.check("ended sessions")  # its own were opened again, by dir's leave
+        server.kill("dir")
+        server.kill("user")
+        for name in ("dir", "user"):
+            server.await_role(name)
+        witness.restarts = server.restarts()
+        witness.check("sessions that a new dir and a new user take over")
+
+
+def case_edge_cannot_hide_a_session_from_dir(t):
+    """dir forgets a session when the role that has it open says so, and not when edge does."""
+    with Rig(t) as (server, edge, witness):
+        role, session, _ = edge.imap(ALICE)
+        sub, _ = edge.submission(ALICE)
+        for _ in range(3):
+            edge.peer("dir 0").send("login_over", session=session)
+            edge.peer("dir 0").send("login_over", session=sub)
+        assert b"a OK" in edge.command(role, session, b"a NOOP")
+        for held, service in ((session, "imaps"), (sub, "submission")):
+            _, reply = edge.login("user3@example.test", session=held, service=service)
+            assert reply.name == "fail", f"a session changes its owner: {reply}"
+        server.cli("user", "set", ALICE, "--password", "another")
+
+        def over(answer, sign):
+            return answer is not None and sign in answer
+
+        t.until(lambda: over(edge.command(role, session, b"b NOOP", timeout=3), b"BYE"), what="the end of the IMAP session")
+        t.until(lambda: over((edge.smtp(sub, b"NOOP\r\n", timeout=3) or {"out": b"421"})["out"], b"421"),
+                what="the end of the submission session")
+        witness.check("sessions that edge declared over")
 
 
 def case_messages_of_other_roles_are_refused(t):
@@ -330,7 +414,7 @@ def case_flood_fills_nobody(t):
         # More than its window: the connection ends.
         channel = me.peer("dir 0")
         for i in range(5000):
-            if not channel.send("login", session=MINE + i + 1, service="imaps", peer=PEER, username=BOB, password="x" * 1000):
+            if not channel.send("login", session=MINE + i + 1, service="imaps", peer=PEER, username=BOB, password=f"guess {i}"):
                 break
         assert channel.closed(), "dir takes questions without credit"
         assert me.killed()

@@ -224,6 +224,8 @@ size_t smtp_session_recipients(const struct smtp_session *s);
  * The whole state as bytes (docs/formats/smtp-dialogue.md), for this build or a later one.
  * Returns 0 or -FAIL_LIMIT when `out` is too small.
  */
+/* Who has logged in; 0 = nobody. */
+struct account_id smtp_session_account(const struct smtp_session *s);
 unsigned smtp_session_version(void); /* of what export writes */
 MUST_CHECK int smtp_session_export(const struct smtp_session *s, struct buf *out);
 /* FAIL_UNSUPPORTED: written by a newer version. FAIL_CORRUPT. */

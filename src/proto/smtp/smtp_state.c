@@ -53,6 +53,11 @@ static void put_transaction(struct buf *out, const struct smtp_transaction *t)
 		put_rcpt(out, &t->rcpts.p[i]);
 }
 
+struct account_id smtp_session_account(const struct smtp_session *s)
+{
+	return s->account;
+}
+
 unsigned smtp_session_version(void)
 {
 	return STATE_VERSION;

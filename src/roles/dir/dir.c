@@ -162,7 +162,8 @@ struct who {
 };
 
 /* Tell the role that will act for the account; it has agreed when this returns 0. */
-static int hand_out(struct role *role, struct who who, const struct dir_grant *g, struct fail *why)
+static int hand_out(struct role *role, struct who who, const struct dir_grant *g, struct str ticket,
+		    struct fail *why)
 {
 	bool mail = str_starts(who.service, STR("imap"));
 	struct dir_account account = {0};
@@ -177,7 +178,8 @@ static int hand_out(struct role *role, struct who who, const struct dir_grant *g
 				  .address = g->address,
 				  .quota_bytes = account.quota_bytes,
 				  .credential = g->credential,
-				  .language = str_sub(account.language, 0, 20)};
+				  .language = str_sub(account.language, 0, 20),
+				  .ticket = ticket};
 	struct ipc_question q = {
 		.type = IPC_GRANT, .msg = &grant, .want = IPC_OK, .deadline_ms = 5000};
 	r = ipc_call(mail ? role_user_of(role, g->account) : role_peer(role, "mta", 0), &q, &reply,
@@ -210,21 +212,32 @@ static void log_login(struct who who, const struct dir_grant *g)
 				       .app = str_c(g->label)});
 }
 
+static bool anybody(const void *ctx, struct account_id account, enum dir_service service)
+{
+	(void)ctx;
+	(void)account;
+	(void)service;
+	return true;
+}
+
 static uint32_t delay_until(struct mono_ns t)
 {
 	int64_t ms = (t.v - clock_mono().v) / MS_NS;
 	return t.v == 0 || ms <= 0 ? 0 : (uint32_t)MIN(ms, INT64_C(60000));
 }
 
-/* So that it ends when what it was granted by does. */
-static void remember(struct who who, const struct dir_grant *g, struct buf *ticket,
-		     struct msg_login_reply *reply)
+/* It ends when what it was granted by does: it is known before anybody acts by it. */
+static int let_in(struct role *role, struct who who, const struct dir_grant *g, struct buf *ticket,
+		  struct fail *why)
 {
-	struct fail why = FAIL_INIT;
 	struct dir_place place = place_of(who);
-	if (dir_session_opened(self.dir, who.session, &place, g, ticket, &why) < 0)
-		log_event(LOG_ERROR, "dir.session", log_fail(&why));
-	reply->ticket = buf_str(ticket);
+	int r = dir_session_opened(self.dir, who.session, &place, g, ticket, why);
+	if (r < 0)
+		return r;
+	r = hand_out(role, who, g, buf_str(ticket), why);
+	if (r < 0)
+		dir_session_closed(self.dir, who.session, anybody, NULL);
+	return r;
 }
 
 /* What dir decided, to the one who will act for it and to edge. */
@@ -240,7 +253,7 @@ static void answer_login(struct role *role, struct ipc_packet *p, struct who who
 		log_login(who, g);
 	if (!step->more) {
 		CRASH_POINT("dir.before-grant");
-		int r = g->granted ? hand_out(role, who, g, why) : 0;
+		int r = g->granted ? let_in(role, who, g, &ticket, why) : 0;
 		CRASH_POINT("dir.granted");
 		if (r < 0) { /* edge logs the attempt: it is over, and nobody could help it */
 			log_event(LOG_ERROR, "dir.login-failed", log_fail(why));
@@ -249,8 +262,7 @@ static void answer_login(struct role *role, struct ipc_packet *p, struct who who
 		}
 		if (line && g->granted)
 			log_login(who, g);
-		if (g->granted)
-			remember(who, g, &ticket, &reply);
+		reply.ticket = buf_str(&ticket);
 		counter_add(g->granted ? &logins_ok : &logins_refused, 1);
 		reply.granted = g->granted;
 		reply.shard = role_shard(role, g->account);
@@ -441,25 +453,62 @@ static void end_session(void *ctx, uint64_t session, struct account_id account,
 	tell_over(session, account, service);
 }
 
+/* A process of user or mta holds the sessions that it has open. */
+static bool holds(const void *ctx, struct account_id account, enum dir_service service)
+{
+	const struct ipc_channel *ch = ctx;
+	if (service != DIR_IMAP)
+		return strcmp(ipc_channel_name(ch), "mta") == 0;
+	return strcmp(ipc_channel_name(ch), "user") == 0 &&
+	       ipc_channel_index(ch) == role_shard(self.role, account);
+}
+
+static bool is_edge(const struct ipc_channel *ch)
+{
+	return strcmp(ipc_channel_name(ch), "edge") == 0;
+}
+
 static void login_over(struct role *role, struct ipc_packet *p)
 {
 	struct msg_login_over m;
+	const struct ipc_channel *from = ipc_packet_from(p);
 	(void)role;
 	if (msg_login_over_read(p, &m) == 0)
-		dir_session_closed(self.dir, m.session);
+		dir_session_closed(self.dir, m.session, is_edge(from) ? NULL : holds, from);
 }
 
 static void login_again(struct role *role, struct ipc_packet *p)
 {
 	struct msg_login_again m;
 	struct fail why = FAIL_INIT;
+	bool held = !is_edge(ipc_packet_from(p));
 	(void)role;
 	if (msg_login_again_read(p, &m) < 0)
 		return;
 	for (size_t i = 0; i < m.tickets_n; i++)
-		if (dir_session_again(self.dir, m.tickets[i].session, m.tickets[i].ticket, &why) <
-		    0)
+		if (dir_session_again(self.dir, m.tickets[i].session, m.tickets[i].ticket, held,
+				      &why) < 0)
 			log_event(LOG_WARN, "dir.ticket", log_fail(&why));
+}
+
+/* A session is opened again from its state, which may be older than what has changed since. */
+static void login_renew(struct role *role, struct ipc_packet *p)
+{
+	static const struct msg_ok ok = {0};
+	struct msg_login_renew m;
+	struct fail why = FAIL_INIT;
+	(void)role;
+	int r = msg_login_renew_read(p, &m);
+	if (r == 0)
+		r = dir_session_renew(self.dir, m.session, (struct account_id){m.account}, m.ticket,
+				      &why);
+	if (r < 0) {
+		log_event(LOG_WARN, "login.not-renewed", log_u64("account", m.account),
+			  log_fail(&why));
+		(void)ipc_reply_fail(p, &why);
+		return;
+	}
+	(void)ipc_reply(p, IPC_OK, &ok);
 }
 
 /* --- what is offered
@@ -691,6 +740,12 @@ static const struct {
 	{IPC_LOGIN_DROP, "edge", login_drop},
 	{IPC_LOGIN_OVER, "edge", login_over},
 	{IPC_LOGIN_AGAIN, "edge", login_again},
+	{IPC_LOGIN_OVER, "user", login_over},
+	{IPC_LOGIN_AGAIN, "user", login_again},
+	{IPC_LOGIN_RENEW, "user", login_renew},
+	{IPC_LOGIN_OVER, "mta", login_over},
+	{IPC_LOGIN_AGAIN, "mta", login_again},
+	{IPC_LOGIN_RENEW, "mta", login_renew},
 	{IPC_ROUTE, "mta", route},
 	{IPC_ROUTE, "queue", route},
 	{IPC_SENDER_ALLOWED, "mta", sender_allowed},
@@ -719,9 +774,10 @@ static uint64_t session_of(struct ipc_packet *p)
 	}
 }
 
+/* Edge speaks for its own sessions only. What another role says of one, its handler judges. */
 static bool is_theirs(struct ipc_channel *from, struct ipc_packet *p)
 {
-	uint64_t session = session_of(p);
+	uint64_t session = is_edge(from) ? session_of(p) : 0;
 	return !session || session_edge(session) == ipc_channel_index(from);
 }
 
@@ -739,8 +795,10 @@ static void message(struct role *role, struct ipc_channel *from, struct ipc_pack
 static void peer_down(struct role *role, struct ipc_channel *peer)
 {
 	(void)role;
-	if (strcmp(ipc_channel_name(peer), "edge") == 0)
+	if (is_edge(peer))
 		dir_sessions_forget(self.dir, ipc_channel_index(peer));
+	else
+		dir_sessions_let_go(self.dir, holds, peer);
 	_Static_assert(SESSION_EDGE_SHIFT == 56, "as service/dir/open_session.c has it");
 }
 

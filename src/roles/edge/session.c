@@ -319,7 +319,8 @@ void session_open_at_backend(struct session *s)
 				     .service = str_c(s->service->def->name),
 				     .peer = session_peer(s, &texts),
 				     .mechanisms = buf_str(&names),
-				     .state = buf_str(&s->state)};
+				     .state = buf_str(&s->state),
+				     .ticket = buf_str(&s->ticket)};
 	if (ipc_send(s->backend, s->trace, IPC_SESSION_OPEN, &m) == 0)
 		s->opened = true;
 }

@@ -25,6 +25,7 @@ struct step {
 	struct mta_session *s;
 	struct ipc_packet *p;
 	bool greet;
+	struct account_id renew; /* the session is of this account: may it go on? */
 };
 
 /* --- answers
@@ -182,6 +183,22 @@ static void renew_conf(struct mta_session *s)
 	s->conf = now;
 }
 
+/* From here on it only says goodbye. */
+static void on_renew(struct mta_session *s, struct account_id account)
+{
+	struct fail why = FAIL_INIT;
+	s->refused = right_renew(mta.role, s->id.v, account, &s->right, &why) < 0;
+	if (s->refused)
+		log_event(LOG_WARN, "mta.resume-failed", log_fail(&why));
+}
+
+static void say_refused(struct mta_session *s, struct buf *out)
+{
+	struct smtp_result r = {.next = SMTP_CLOSE};
+	(void)buf_add(out, STR("421 4.7.0 Your access has changed, please log in again\r\n"));
+	answer(s, 0, out, &r);
+}
+
 static void run(struct job *job)
 {
 	struct step *step = CONTAINER_OF(job, struct step, job);
@@ -190,7 +207,13 @@ static void run(struct job *job)
 	AUTO(buf) struct buf out = BUF_INIT(OUT_MAX);
 	struct mono_ns begun = clock_mono();
 	log_context(s->trace, s->id);
-	if (step->greet) {
+	if (step->renew.v) {
+		on_renew(s, step->renew);
+		if (s->refused)
+			say_refused(s, &out);
+	} else if (s->refused) {
+		log_event(LOG_DEBUG, "smtp.refused-session");
+	} else if (step->greet) {
 		struct smtp_result r = {0};
 		smtp_session_greet(s->smtp, &out);
 		answer(s, 0, &out, &r);
@@ -212,11 +235,12 @@ static void run(struct job *job)
 /* --- sessions, on the loop
  * ------------------------------------------------------------------------------------------ */
 
-static void submit_step(struct mta_session *s, struct ipc_packet *p, bool greet)
+static void submit(struct step what)
 {
 	struct step *step = xcalloc(1, sizeof *step);
-	*step = (struct step){.job.run = run, .s = s, .p = p, .greet = greet};
-	lane_submit(&s->lane, &step->job);
+	*step = what;
+	step->job.run = run;
+	lane_submit(&what.s->lane, &step->job);
 }
 
 static void reap(struct loop_task *task)
@@ -227,6 +251,8 @@ static void reap(struct loop_task *task)
 		return;
 	}
 	AUTO(buf) struct buf none = BUF_INIT(KIB(4));
+	if (!map_get(&mta.sessions, s->id.v)) /* its renewal may have come after its end */
+		right_over(mta.role, s->id.v, &s->right);
 	log_context(s->trace, s->id);
 	smtp_session_end(s->smtp, SMTP_END_LOST, &none);
 	log_context((struct trace_id){0}, (struct session_id){0});
@@ -251,6 +277,7 @@ static void end_session(struct mta_session *s)
 {
 	(void)map_remove(&mta.sessions, s->id.v);
 	role_sessions_leave(&mta.by_edge, s->id.v);
+	right_over(mta.role, s->id.v, &s->right);
 	s->closing = true;
 	s->reap.run = reap;
 	struct end_step *e = xcalloc(1, sizeof *e);
@@ -309,7 +336,11 @@ static void open_session(struct ipc_channel *from, struct ipc_packet *p)
 	}
 	(void)map_put(&mta.sessions, s->id.v, s);
 	if (m.state.n) {
+		struct account_id account = smtp_session_account(s->smtp);
 		counter_add(&mta_resumed, 1);
+		(void)right_set(&s->right, m.ticket);
+		if (account.v)
+			submit((struct step){.s = s, .renew = account});
 		return;
 	}
 	struct smtp_peer peer = {.trace = s->trace,
@@ -326,7 +357,7 @@ static void open_session(struct ipc_channel *from, struct ipc_packet *p)
 	s->smtp = smtp_session_new(conf_extra(s->conf), &s->backend,
 				   submission ? SMTP_SERVICE_SUBMISSION : SMTP_SERVICE_MX, &peer);
 	counter_add(&mta_sessions, 1);
-	submit_step(s, NULL, true);
+	submit((struct step){.s = s, .greet = true});
 }
 
 static uint64_t session_of(struct ipc_packet *p)
@@ -369,7 +400,7 @@ static void from_edge(struct ipc_channel *from, struct ipc_packet *p)
 		ipc_packet_free(p);
 		return;
 	}
-	submit_step(s, p, false);
+	submit((struct step){.s = s, .p = p});
 }
 
 /* --- body files: edge's request goes on to queue
@@ -460,14 +491,16 @@ static void grant(struct ipc_packet *p)
 		return;
 	}
 	struct mta_session *s = map_get(&mta.sessions, m.session);
-	if (s) {
-		s->granted.v = m.account;
-		s->granted_credential = m.credential;
-		(void)snprintf(s->granted_address, sizeof s->granted_address, "%.*s",
-			       STR_ARG(m.address));
-		(void)snprintf(s->granted_language, sizeof s->granted_language, "%.*s",
-			       STR_ARG(m.language));
+	if (!s || !right_set(&s->right, m.ticket)) {
+		(void)fail_set(&why, FAIL_GONE, NULL, "the session to be granted is gone");
+		(void)ipc_reply_fail(p, &why);
+		return;
 	}
+	s->granted.v = m.account;
+	s->granted_credential = m.credential;
+	(void)snprintf(s->granted_address, sizeof s->granted_address, "%.*s", STR_ARG(m.address));
+	(void)snprintf(s->granted_language, sizeof s->granted_language, "%.*s",
+		       STR_ARG(m.language));
 	(void)ipc_reply(p, IPC_OK, &ok);
 }
 
@@ -511,6 +544,20 @@ static void message(struct role *role, struct ipc_channel *from, struct ipc_pack
 		return;
 	}
 	ipc_packet_free(p);
+}
+
+/* dir was restarted. */
+static void peer_up(struct role *role, struct ipc_channel *peer)
+{
+	static struct right_show all;
+	if (strcmp(ipc_channel_name(peer), "dir") != 0)
+		return;
+	all.role = role;
+	MAP_EACH (&mta.sessions, i) {
+		const struct mta_session *s = mta.sessions.slots[i].value;
+		right_show(&all, s->id.v, &s->right);
+	}
+	right_shown(&all);
 }
 
 static void peer_down(struct role *role, struct ipc_channel *peer)
@@ -576,6 +623,7 @@ static const struct role_ops ops = {.name = "mta",
 				    .prepare = prepare,
 				    .open = mta_open,
 				    .message = message,
+				    .peer_up = peer_up,
 				    .peer_down = peer_down,
 				    .stop = stop};
 

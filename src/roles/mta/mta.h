@@ -12,6 +12,7 @@
 
 #include "base/map.h"
 #include "proto/smtp/smtp_session.h"
+#include "roles/role/right.h"
 #include "roles/role/role.h"
 #include "roles/role/session_protocol.h"
 #include "runtime/worker.h"
@@ -31,6 +32,8 @@ struct mta_session {
 	char granted_address[320];
 	char granted_language[24];
 	uint64_t granted_credential;
+	struct right right; /* loop */
+	bool refused;	    /* lane: opened again, and dir says no */
 	struct loop_task reap;
 };
 

@@ -56,6 +56,7 @@ struct user_session {
 	uint64_t told;		/* lane: hash of the state that edge has */
 	bool stateless;		/* lane: the last state was too large to be told; logged once */
 	bool counted;		/* lane: tenants_enter was called */
+	_Atomic bool granted;	/* grant is filled in, and stays */
 	bool closing;		/* loop */
 	_Atomic bool over;	/* dir has taken the right away */
 	_Atomic bool wake_posted;
@@ -362,10 +363,11 @@ static struct imap_session_args args_of(struct user_session *s, const struct con
 		.hooks = {.arg = s, .scan = user_scan, .quota = quota, .wake = wake}};
 }
 
-static int read_state(struct user_session *s, struct str sealed, struct fail *why)
+/* The state says whose session it was; dir says whether it still may be. */
+static int read_state(struct user_session *s, const struct msg_session_open *m, struct fail *why)
 {
 	AUTO(buf) struct buf plain = BUF_INIT(STATE_MAX);
-	int r = role_unseal(user.role, s->id, sealed, &plain);
+	int r = role_unseal(user.role, s->id, m->state, &plain);
 	if (r < 0)
 		return fail_set(why, FAIL_CORRUPT, NULL, "the sealed state does not open");
 	struct cursor c = cursor_of(buf_str(&plain));
@@ -378,6 +380,13 @@ static int read_state(struct user_session *s, struct str sealed, struct fail *wh
 	if (role_shard(user.role, (struct account_id){s->grant.account}) != user.role->index)
 		return fail_set(why, FAIL_PERM, NULL, "the state of an account of another shard");
 	(void)snprintf(s->grant.address, sizeof s->grant.address, "%.*s", STR_ARG(address));
+	if (!right_set(&s->grant.right, m->ticket))
+		return fail_set(why, FAIL_PERM, NULL, "a state without a ticket");
+	r = right_renew(user.role, s->id.v, (struct account_id){s->grant.account}, &s->grant.right,
+			why);
+	if (r < 0)
+		return r;
+	atomic_store(&s->granted, true);
 	const struct conf *conf = role_conf_hold(user.role);
 	struct imap_session_args args = args_of(s, conf);
 	int imported = imap_session_import(&args, (struct str){(const char *)c.p, cursor_left(&c)},
@@ -395,6 +404,7 @@ static bool take_grant(struct user_session *s)
 		return false;
 	s->grant = *g;
 	free(g);
+	atomic_store(&s->granted, true);
 	return true;
 }
 
@@ -418,7 +428,7 @@ static void begin(struct user_session *s, struct ipc_packet *p)
 	struct fail why = FAIL_INIT;
 	int r = msg_session_open_read(p, &m);
 	if (r == 0 && m.state.n) {
-		r = read_state(s, m.state, &why);
+		r = read_state(s, &m, &why);
 		counter_add(&imap_resumed, r == 0);
 	} else if (r == 0) {
 		r = take_grant(s) ? 0
@@ -553,6 +563,13 @@ void imap_open(struct ipc_channel *from, struct ipc_packet *p)
 	submit(s, p);
 }
 
+/* Unless an edge has opened it again: then it is that one's. */
+static void end_right(const struct user_session *s)
+{
+	if (s->granted && !map_get(&user.sessions, s->id.v))
+		right_over(user.role, s->id.v, &s->grant.right);
+}
+
 static void reap(struct loop_task *task)
 {
 	struct user_session *s = CONTAINER_OF(task, struct user_session, reap);
@@ -560,6 +577,7 @@ static void reap(struct loop_task *task)
 		loop_post(user.role->loop, task);
 		return;
 	}
+	end_right(s); /* it may have been granted after its end */
 	session_free(s);
 }
 
@@ -581,6 +599,7 @@ static void end_session(struct user_session *s)
 {
 	(void)map_remove(&user.sessions, s->id.v);
 	role_sessions_leave(&user.by_edge, s->id.v);
+	end_right(s);
 	s->closing = true;
 	s->reap.run = reap;
 	struct end_step *e = xcalloc(1, sizeof *e);
@@ -640,6 +659,23 @@ void imap_step(struct ipc_channel *from, struct ipc_packet *p)
 		return;
 	}
 	submit(s, p);
+}
+
+void imap_show_rights(void)
+{
+	static struct right_show all;
+	all.role = user.role;
+	MAP_EACH (&user.sessions, i) {
+		const struct user_session *s = user.sessions.slots[i].value;
+		if (s->granted)
+			right_show(&all, s->id.v, &s->grant.right);
+	}
+	pthread_mutex_lock(&user.lock);
+	MAP_EACH (&user.grants, i)
+		right_show(&all, user.grants.slots[i].key,
+			   &((const struct grant *)user.grants.slots[i].value)->right);
+	pthread_mutex_unlock(&user.lock);
+	right_shown(&all);
 }
 
 void imap_edge_down(const struct ipc_channel *edge)

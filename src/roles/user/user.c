@@ -136,6 +136,8 @@ static void grant(struct role *role, struct ipc_packet *p)
 	g->account = m.account;
 	g->quota_bytes = m.quota_bytes;
 	g->given = clock_mono();
+	if (!right_set(&g->right, m.ticket))
+		log_event(LOG_ERROR, "user.grant-without-ticket", log_u64("account", m.account));
 	(void)snprintf(g->address, sizeof g->address, "%.*s", STR_ARG(m.address));
 	pthread_mutex_lock(&user.lock);
 	free(map_put(&user.grants, m.session, g));
@@ -155,6 +157,7 @@ static void expire_grants(void)
 			struct grant *g = user.grants.slots[i].value;
 			if (now.v - g->given.v < GRANT_MS * MS_NS)
 				continue;
+			right_over(user.role, user.grants.slots[i].key, &g->right);
 			free(map_remove(&user.grants, user.grants.slots[i].key));
 			again = true; /* removing moves others */
 			break;
@@ -185,8 +188,11 @@ static void account_gone(struct role *role, struct ipc_packet *p)
 void user_grant_drop(uint64_t session)
 {
 	pthread_mutex_lock(&user.lock);
-	free(map_remove(&user.grants, session));
+	struct grant *g = map_remove(&user.grants, session);
 	pthread_mutex_unlock(&user.lock);
+	if (g)
+		right_over(user.role, session, &g->right);
+	free(g);
 }
 
 /* Of an edge that is gone: its sessions will not begin. */
@@ -197,9 +203,9 @@ static void forget_grants(unsigned edge)
 	MAP_EACH (&user.grants, i)
 		if (user.grants.slots[i].key >> SESSION_EDGE_SHIFT == edge)
 			*vec_push(&gone) = user.grants.slots[i].key;
-	for (size_t i = 0; i < gone.n; i++)
-		free(map_remove(&user.grants, gone.p[i]));
 	pthread_mutex_unlock(&user.lock);
+	for (size_t i = 0; i < gone.n; i++)
+		user_grant_drop(gone.p[i]);
 	vec_clear(&gone);
 }
 
@@ -313,6 +319,13 @@ static void message(struct role *role, struct ipc_channel *from, struct ipc_pack
 		role_refuse(from, p, "not its business");
 }
 
+static void peer_up(struct role *role, struct ipc_channel *peer)
+{
+	(void)role;
+	if (strcmp(ipc_channel_name(peer), "dir") == 0)
+		imap_show_rights();
+}
+
 static void peer_down(struct role *role, struct ipc_channel *peer)
 {
 	(void)role;
@@ -346,6 +359,7 @@ static const struct role_ops ops = {.name = "user",
 				    .open = open_user,
 				    .reconfigure = reconfigure,
 				    .message = message,
+				    .peer_up = peer_up,
 				    .peer_down = peer_down,
 				    .tool = tool_ask,
 				    .tool_end = tool_end,

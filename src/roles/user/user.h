@@ -12,6 +12,7 @@
 
 #include "base/map.h"
 #include "proto/imap/imap_session.h"
+#include "roles/role/right.h"
 #include "roles/role/role.h"
 #include "roles/role/session_protocol.h"
 #include "runtime/worker.h"
@@ -22,6 +23,7 @@ struct grant {
 	uint64_t account;
 	uint64_t quota_bytes;
 	struct mono_ns given;
+	struct right right;
 	char address[320];
 };
 
@@ -46,6 +48,8 @@ void imap_open(struct ipc_channel *from, struct ipc_packet *p); /* owns p */
 void imap_step(struct ipc_channel *from, struct ipc_packet *p); /* owns p */
 /* dir: the session's right has ended. */
 void imap_over(uint64_t session);
+/* dir was restarted. */
+void imap_show_rights(void);
 /* This edge is gone, and its clients with it. */
 void imap_edge_down(const struct ipc_channel *edge);
 

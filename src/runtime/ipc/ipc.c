@@ -847,6 +847,11 @@ enum ipc_type ipc_packet_type(const struct ipc_packet *p)
 	return p->head.type;
 }
 
+const struct ipc_channel *ipc_packet_from(const struct ipc_packet *p)
+{
+	return p->from;
+}
+
 bool ipc_packet_wants_reply(const struct ipc_packet *p)
 {
 	return p->head.request != 0;

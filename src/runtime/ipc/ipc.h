@@ -104,6 +104,8 @@ int ipc_reply(struct ipc_packet *request, enum ipc_type type, const void *msg);
 int ipc_reply_fail(struct ipc_packet *request, const struct fail *why);
 
 enum ipc_type ipc_packet_type(const struct ipc_packet *p);
+/* By which channel it came. */
+const struct ipc_channel *ipc_packet_from(const struct ipc_packet *p);
 bool ipc_packet_wants_reply(const struct ipc_packet *p);
 struct trace_id ipc_packet_trace(const struct ipc_packet *p);
 /* Move descriptor number `fd` (a value that msg_*_read gave) out of the packet. -1 stays -1. */

@@ -50,6 +50,7 @@ struct dir_config dir_config_default(void)
 int dir_open(const struct dir_config *c, struct dir **ret, struct fail *why)
 {
 	struct dir *d = xcalloc(1, sizeof *d);
+	d->opened_at = clock_mono();
 	struct db_options o = {.path = c->path, .fs = c->fs, .create = true, .cache_kib = 1024};
 
 	d->c = *c;

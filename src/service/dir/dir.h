@@ -264,16 +264,35 @@ MUST_CHECK int dir_credential_sends(struct dir *d, uint64_t credential, struct s
  * hash is the same, the app password is there and in time, the account and its service are on.
  *
  * dir_session_opened remembers one and appends a ticket, sealed with the directory's key, to out
- * (at most DIR_TICKET_MAX bytes): edge shows it again when the directory was restarted.
+ * (at most DIR_TICKET_MAX bytes). A session is *held* while the role that acts for it has it open,
+ * and only that role's word ends it: edge's counts for those that nobody holds. -FAIL_PERM: it is
+ * held already; nobody logs in twice.
  */
-#define DIR_TICKET_MAX 256
+#define DIR_TICKET_MAX 160
 MUST_CHECK int dir_session_opened(struct dir *d, uint64_t session, const struct dir_place *l,
 				  const struct dir_grant *g, struct buf *out, struct fail *why);
-/* -FAIL_CORRUPT: the ticket is not one of ours for this session. */
-MUST_CHECK int dir_session_again(struct dir *d, uint64_t session, struct str ticket,
+/*
+ * A ticket is shown to a directory that was restarted: by who holds the session, or by edge, which
+ * is believed in the first minute only (afterwards it would bring back what has ended; 0 all the
+ * same). -FAIL_CORRUPT: the ticket is not one of ours for this session.
+ */
+MUST_CHECK int dir_session_again(struct dir *d, uint64_t session, struct str ticket, bool held,
 				 struct fail *why);
-void dir_session_closed(struct dir *d, uint64_t session);
-/* The edge with this index is gone, and its sessions with it: their ids begin with it. */
+/*
+ * The session is opened again from its state, for this account: may it go on? It is held from then
+ * on. -FAIL_AUTH: it has ended, or its right has, or the ticket is another one's.
+ */
+MUST_CHECK int dir_session_renew(struct dir *d, uint64_t session, struct account_id account,
+				 struct str ticket, struct fail *why);
+/* Who closes a session: by account and service, NULL is edge. */
+typedef bool (*dir_session_holder)(const void *ctx, struct account_id account,
+				   enum dir_service service);
+void dir_session_closed(struct dir *d, uint64_t session, dir_session_holder holder,
+			const void *ctx);
+/* The process that held these has ended; they may be opened again within two hours. */
+void dir_sessions_let_go(struct dir *d, dir_session_holder holder, const void *ctx);
+/* The edge with this index is gone, and its sessions with it, but for those that are held: their
+ * ids begin with it. */
 void dir_sessions_forget(struct dir *d, unsigned edge);
 /*
  * Call it every second or so. Cheap unless somebody changed the directory, or a minute is over

@@ -49,6 +49,7 @@ struct dir {
 	bool sessions_dirty; /* an order may have ended some */
 	uint64_t sessions_version;
 	struct mono_ns sessions_checked;
+	struct mono_ns opened_at;
 	struct secret key; /* dir_key.h; fixed */
 	/* These have locks of their own. */
 	struct login_cache *cache;

@@ -13,6 +13,8 @@
 #include "sys/clock.h"
 
 #define LOOK_EVERY_S 60 /* for app passwords that end by time */
+#define YOUNG_S	     60 /* so long after its start the directory may not know all sessions */
+#define LET_GO_S     (2 * 60 * 60) /* longer than any client may be silent */
 
 #define EDGE_SHIFT 56 /* SESSION_EDGE_SHIFT of roles/role/session_protocol.h */
 
@@ -24,6 +26,8 @@ struct open_session {
 	uint64_t credential;
 	uint8_t digest[32];
 	char master[64];
+	bool held;	       /* by the role that acts */
+	struct mono_ns let_go; /* unless held: since when */
 };
 
 void open_sessions_clear(struct dir *d)
@@ -38,7 +42,8 @@ void dir_sessions_forget(struct dir *d, unsigned edge)
 	VEC(uint64_t) gone = {0};
 	DIR_LOCKED(d);
 	MAP_EACH (&d->sessions, i)
-		if (d->sessions.slots[i].key >> EDGE_SHIFT == edge)
+		if (d->sessions.slots[i].key >> EDGE_SHIFT == edge &&
+		    !((const struct open_session *)d->sessions.slots[i].value)->held)
 			*vec_push(&gone) = d->sessions.slots[i].key;
 	for (size_t i = 0; i < gone.n; i++)
 		free(map_remove(&d->sessions, gone.p[i]));
@@ -55,10 +60,55 @@ static void keep(struct dir *d, const struct open_session *o)
 	d->sessions_dirty = true; /* what changed since the grant must not be missed */
 }
 
-void dir_session_closed(struct dir *d, uint64_t session)
+static void drop(struct dir *d, uint64_t session)
 {
 	DIR_LOCKED(d);
 	free(map_remove(&d->sessions, session));
+}
+
+void dir_session_closed(struct dir *d, uint64_t session, dir_session_holder holder, const void *ctx)
+{
+	DIR_LOCKED(d);
+	const struct open_session *s = map_get(&d->sessions, session);
+
+	if (s && (holder ? holder(ctx, s->account, s->service) : !s->held))
+		free(map_remove(&d->sessions, session));
+}
+
+void dir_sessions_let_go(struct dir *d, dir_session_holder holder, const void *ctx)
+{
+	DIR_LOCKED(d);
+	MAP_EACH (&d->sessions, i) {
+		struct open_session *s = d->sessions.slots[i].value;
+		if (!s->held || !holder(ctx, s->account, s->service))
+			continue;
+		s->held = false;
+		s->let_go = clock_mono();
+	}
+}
+
+static bool is_young(const struct dir *d)
+{
+	return clock_mono().v - d->opened_at.v < YOUNG_S * SEC_NS;
+}
+
+/* A second login of a session that is open would hide the first one from us. */
+static int keep_new(struct dir *d, const struct open_session *o, struct fail *why)
+{
+	{
+		DIR_LOCKED(d);
+		const struct open_session *before = map_get(&d->sessions, o->session);
+		if (before && before->held)
+			return fail_set(why, FAIL_PERM, NULL, "the session was granted already");
+	}
+	keep(d, o);
+	return 0;
+}
+
+static bool is_known(struct dir *d, uint64_t session)
+{
+	DIR_LOCKED(d);
+	return map_get(&d->sessions, session) != NULL;
 }
 
 /* ---- tickets ---- */
@@ -78,7 +128,8 @@ int dir_session_opened(struct dir *d, uint64_t session, const struct dir_place *
 				 .account = g->account,
 				 .service = l->service,
 				 .proof = g->proof,
-				 .credential = g->credential};
+				 .credential = g->credential,
+				 .held = true};
 	uint8_t key[SEAL_KEY_SIZE];
 	char purpose[40];
 
@@ -95,36 +146,7 @@ int dir_session_opened(struct dir *d, uint64_t session, const struct dir_place *
 	explicit_bzero(key, sizeof key);
 	if (r < 0 || plain.failed)
 		return fail_set(why, FAIL_LIMIT, NULL, "a ticket is too long");
-	keep(d, &s);
-	return 0;
-}
-
-int dir_session_again(struct dir *d, uint64_t session, struct str ticket, struct fail *why)
-{
-	AUTO(buf) struct buf plain = BUF_INIT(DIR_TICKET_MAX);
-	uint8_t key[SEAL_KEY_SIZE];
-	char purpose[40];
-
-	ticket_key(d, session, key, purpose);
-	int r = unseal(key, str_c(purpose), ticket, &plain);
-	explicit_bzero(key, sizeof key);
-	if (r < 0)
-		return fail_set(why, FAIL_CORRUPT, NULL, "a ticket that is not ours");
-	struct cursor c = cursor_of(buf_str(&plain));
-	struct open_session s = {.session = session};
-	s.account.v = cursor_u64(&c);
-	s.service = (enum dir_service)cursor_u8(&c);
-	s.proof = (enum dir_proof)cursor_u8(&c);
-	s.credential = cursor_u64(&c);
-	struct str digest = cursor_bytes(&c, sizeof s.digest);
-	struct str master = cursor_bytes(&c, cursor_left(&c));
-	if (c.bad || s.service >= DIR_SERVICES || s.proof > DIR_PROOF_TOKEN ||
-	    master.n >= sizeof s.master)
-		return fail_set(why, FAIL_CORRUPT, NULL, "a ticket of another form");
-	memcpy(s.digest, digest.p, digest.n);
-	(void)snprintf(s.master, sizeof s.master, "%.*s", STR_ARG(master));
-	keep(d, &s);
-	return 0;
+	return keep_new(d, &s, why);
 }
 
 /* ---- judging ---- */
@@ -205,6 +227,76 @@ static int judge(struct dir *d, const struct open_session *s, const char **ret_r
 	return MIN(r, 0);
 }
 
+/* ---- opened again ---- */
+
+static int ticket_read(struct dir *d, uint64_t session, struct str ticket, struct open_session *ret,
+		       struct fail *why)
+{
+	AUTO(buf) struct buf plain = BUF_INIT(DIR_TICKET_MAX);
+	uint8_t key[SEAL_KEY_SIZE];
+	char purpose[40];
+
+	ticket_key(d, session, key, purpose);
+	int r = unseal(key, str_c(purpose), ticket, &plain);
+	explicit_bzero(key, sizeof key);
+	if (r < 0)
+		return fail_set(why, FAIL_CORRUPT, NULL, "a ticket that is not ours");
+	struct cursor c = cursor_of(buf_str(&plain));
+	struct open_session s = {.session = session};
+	s.account.v = cursor_u64(&c);
+	s.service = (enum dir_service)cursor_u8(&c);
+	s.proof = (enum dir_proof)cursor_u8(&c);
+	s.credential = cursor_u64(&c);
+	struct str digest = cursor_bytes(&c, sizeof s.digest);
+	struct str master = cursor_bytes(&c, cursor_left(&c));
+	if (c.bad || s.service >= DIR_SERVICES || s.proof > DIR_PROOF_TOKEN ||
+	    master.n >= sizeof s.master)
+		return fail_set(why, FAIL_CORRUPT, NULL, "a ticket of another form");
+	memcpy(s.digest, digest.p, digest.n);
+	(void)snprintf(s.master, sizeof s.master, "%.*s", STR_ARG(master));
+	*ret = s;
+	return 0;
+}
+
+int dir_session_again(struct dir *d, uint64_t session, struct str ticket, bool held,
+		      struct fail *why)
+{
+	struct open_session s;
+	int r = ticket_read(d, session, ticket, &s, why);
+
+	if (r < 0)
+		return r;
+	if (!held && (!is_young(d) || is_known(d, session)))
+		return 0;
+	s.held = held;
+	s.let_go = clock_mono();
+	keep(d, &s);
+	return 0;
+}
+
+int dir_session_renew(struct dir *d, uint64_t session, struct account_id account, struct str ticket,
+		      struct fail *why)
+{
+	struct open_session s;
+	const char *reason = NULL;
+	int r = ticket_read(d, session, ticket, &s, why);
+
+	if (r < 0 || s.account.v != account.v)
+		return fail_set(why, FAIL_AUTH, NULL, "the ticket is not for this session");
+	if (!is_known(d, session) && !is_young(d))
+		return fail_set(why, FAIL_AUTH, NULL, "the session has ended");
+	s.held = true;
+	keep(d, &s); /* before it is judged: no change in between is missed */
+	r = judge(d, &s, &reason, why);
+	if (r == 0 && reason)
+		r = fail_set(why, FAIL_AUTH, NULL, "%s", reason);
+	if (r < 0)
+		drop(d, session);
+	return r;
+}
+
+/* ---- all of them ---- */
+
 /* All sessions as they are now, when they are to be looked at; *ret_n = 0 else. */
 static struct open_session *to_judge(struct dir *d, size_t *ret_n)
 {
@@ -235,10 +327,14 @@ int dir_sessions_check(struct dir *d, dir_session_end end, void *ctx, struct fai
 
 	for (size_t i = 0; r == 0 && i < n; i++) {
 		const char *reason = NULL;
+		if (!list[i].held && list[i].let_go.v < clock_mono().v - LET_GO_S * SEC_NS) {
+			drop(d, list[i].session); /* nobody came for it */
+			continue;
+		}
 		r = judge(d, &list[i], &reason, why);
 		if (r < 0 || !reason)
 			continue;
-		dir_session_closed(d, list[i].session);
+		drop(d, list[i].session);
 		end(ctx, list[i].session, list[i].account, list[i].service, reason);
 	}
 	if (r < 0) { /* the rest is looked at the next time */

@@ -117,6 +117,70 @@ static void app_passwords_and_masters(void **state)
 	home_free(&h);
 }
 
+static bool is_imap(const void *ctx, struct account_id account, enum dir_service service)
+{
+	(void)ctx;
+	assert_true(account.v > 0);
+	return service == DIR_IMAP;
+}
+
+static bool is_smtp(const void *ctx, struct account_id account, enum dir_service service)
+{
+	return !is_imap(ctx, account, service);
+}
+
+static void renewing(void **state)
+{
+	struct home h;
+	struct account_id a, b;
+	(void)state;
+	setup(&h);
+	struct str t = open_session(&h, 1, "a@d.test", STR("good"));
+	struct dir_account found;
+	assert_ok(dir_account_by_address(h.d, STR("a@d.test"), &h.a, &found, &h.why), &h.why);
+	a = found.id;
+	assert_ok(dir_account_by_address(h.d, STR("b@d.test"), &h.a, &found, &h.why), &h.why);
+	b = found.id;
+	clock_bend_us(100 * SEC_US); /* no longer young */
+	/* The process that held it has ended; another one takes it over. */
+	dir_sessions_let_go(h.d, is_imap, NULL);
+	assert_ok(dir_session_renew(h.d, 1, a, t, &h.why), &h.why);
+	assert_int_equal(dir_session_renew(h.d, 1, b, t, &h.why), -FAIL_AUTH);
+	assert_int_equal(dir_session_renew(h.d, 2, a, t, &h.why), -FAIL_AUTH);
+	assert_int_equal(dir_session_renew(h.d, 1, a, STR("x"), &h.why), -FAIL_AUTH);
+	/* It is not granted twice. */
+	AUTO(buf) struct buf other = BUF_INIT(DIR_TICKET_MAX);
+	struct dir_grant again = {.granted = true, .account = b};
+	assert_int_equal(
+		dir_session_opened(h.d, 1, &(struct dir_place){DIR_IMAP}, &again, &other, &h.why),
+		-FAIL_PERM);
+	/* Neither edge nor who does not hold it ends it. */
+	dir_session_closed(h.d, 1, NULL, NULL);
+	dir_session_closed(h.d, 1, is_smtp, NULL);
+	assert_ok(dir_session_renew(h.d, 1, a, t, &h.why), &h.why);
+	/* What has ended does not come back: not by edge's ticket, not by its state. */
+	dir_session_closed(h.d, 1, is_imap, NULL);
+	assert_ok(dir_session_again(h.d, 1, t, false, &h.why), &h.why);
+	assert_int_equal(dir_session_renew(h.d, 1, a, t, &h.why), -FAIL_AUTH);
+	/* Nor does one whose password was changed while nobody held it. */
+	t = open_session(&h, 1, "a@d.test", STR("good"));
+	dir_sessions_let_go(h.d, is_imap, NULL);
+	edit(&h, "UPDATE mailbox SET password = '{PLAIN}new'");
+	assert_int_equal(dir_session_renew(h.d, 1, a, t, &h.why), -FAIL_AUTH);
+	/* Edge may forget what nobody holds; and two hours later it is forgotten anyway. */
+	t = open_session(&h, 1, "a@d.test", STR("new"));
+	dir_sessions_let_go(h.d, is_imap, NULL);
+	dir_session_closed(h.d, 1, NULL, NULL);
+	assert_int_equal(dir_session_renew(h.d, 1, a, t, &h.why), -FAIL_AUTH);
+	t = open_session(&h, 1, "a@d.test", STR("new"));
+	dir_sessions_let_go(h.d, is_imap, NULL);
+	clock_bend_us(7400 * SEC_US);
+	assert_int_equal(check(&h).n, 0);
+	assert_int_equal(dir_session_renew(h.d, 1, a, t, &h.why), -FAIL_AUTH);
+	home_free(&h);
+	clock_bend_us(0);
+}
+
 static void tickets_outlive_a_restart(void **state)
 {
 	struct home h;
@@ -124,23 +188,26 @@ static void tickets_outlive_a_restart(void **state)
 	setup(&h);
 	struct str t = open_session(&h, 1, "a@d.test", STR("good"));
 	struct str u = open_session(&h, 2, "b@d.test", STR("good"));
-	dir_session_closed(h.d, 2);
+	dir_session_closed(h.d, 2, NULL, NULL); /* edge's word: it is held */
+	dir_session_closed(h.d, 2, is_imap, NULL);
 	dir_close(h.d);
 	home_open(&h);
-	assert_ok(dir_session_again(h.d, 1, t, &h.why), &h.why);
-	assert_int_equal(dir_session_again(h.d, 3, u, &h.why), -FAIL_CORRUPT);
-	assert_int_equal(dir_session_again(h.d, 2, str_sub(u, 0, u.n - 1), &h.why), -FAIL_CORRUPT);
+	assert_ok(dir_session_again(h.d, 1, t, true, &h.why), &h.why);
+	assert_int_equal(dir_session_again(h.d, 3, u, true, &h.why), -FAIL_CORRUPT);
+	assert_int_equal(dir_session_again(h.d, 2, str_sub(u, 0, u.n - 1), true, &h.why),
+			 -FAIL_CORRUPT);
 	assert_int_equal(check(&h).n, 0);
 	edit(&h, "UPDATE mailbox SET password = '{PLAIN}new'");
 	assert_ends(&h, 1, "password was changed");
 	/* What changed while nobody looked is found too. */
-	assert_ok(dir_session_again(h.d, 2, u, &h.why), &h.why);
+	assert_ok(dir_session_again(h.d, 2, u, true, &h.why), &h.why);
 	assert_ends(&h, 2, "password was changed");
 	(void)open_session(&h, 4, "a@d.test", STR("new"));
 	dir_sessions_forget(h.d, 7); /* another edge: this session stays */
 	edit(&h, "UPDATE mailbox SET password = '{PLAIN}newer'");
 	assert_ends(&h, 4, "password was changed");
 	(void)open_session(&h, 4, "a@d.test", STR("newer"));
+	dir_sessions_let_go(h.d, is_imap, NULL);
 	dir_sessions_forget(h.d, 0);
 	edit(&h, "UPDATE mailbox SET active = 0");
 	assert_int_equal(check(&h).n, 0);
@@ -152,6 +219,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(changes_end_what_they_concern),
 		cmocka_unit_test(app_passwords_and_masters),
+		cmocka_unit_test(renewing),
 		cmocka_unit_test(tickets_outlive_a_restart),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
