@@ -10,6 +10,7 @@ import concurrent.futures
 import json
 import os
 import signal
+import subprocess
 import time
 import urllib.request
 
@@ -342,6 +343,24 @@ def case_every_point_is_in_a_row(_):
         with open(os.path.join(ROOT, path), encoding="utf-8") as f:
             assert point in f.read(), f"{path} does not use {point}"
     assert {role for role, _, _ in TABLE} == set(ROLES) | {"master"}
+
+
+def case_orders_meet_a_role_that_starts(t):
+    """An order of the operator is answered soon, though the role that it is for has just died or begins."""
+    with t.own_server(users=1) as server:
+        server.judge_restarts = False
+        barid = [os.path.join(server.build, "barid"), "queue", "list", "--dir", server.dir]
+        for _ in range(15):
+            server.kill("queue")
+            begun = time.monotonic()
+            asking = [subprocess.Popen(barid, env=server.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                      for _ in range(4)]
+            for one in asking:
+                one.wait(60)  # refused, when the role died under it; but answered
+            took = time.monotonic() - begun
+            assert took < 10 * server.slow, f"an order waited {took:.1f} s"
+            server.await_role("queue")
+            server.cli("queue", "list")
 
 
 # --- carrying it out ---------------------------------------------------------------------------------------------------

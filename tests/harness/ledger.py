@@ -264,6 +264,8 @@ class Writer:
         except GONE as e:
             self.worlds = self.worlds | after
             self.unanswered += 1
+            if isinstance(e, wire.Refused) and re.match(rb"\S+ BAD ", bytes(e.args[0])):
+                self.ledger.problem(f"{self.user} {self.name}: {e.args[0]!r}")
             if not isinstance(e, wire.Refused):
                 self.close()
                 self.late.append((time.monotonic() + LATE_S * self.ledger.server.slow, effect))

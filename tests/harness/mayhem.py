@@ -250,5 +250,5 @@ class Mayhem:
 
     def figures(self):
         longest = ", ".join(f"{role} {s:.2f}" for role, s in sorted(self.away.items()))
-        return f"{self.ledger.acknowledged} acknowledged, {sum(w.changes for w in self.ledger.writers)} changes; " \
-               f"longest absence in s: {longest}"
+        return f"{self.ledger.acknowledged} acknowledged, {sum(w.changes for w in self.ledger.writers)} changes" \
+               + (f"; longest absence in s: {longest}" if longest else "")

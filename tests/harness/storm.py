@@ -75,8 +75,10 @@ class Storm:
                 smtp = smtp or wire.Smtp(self.server, timeout=20.0 * self.server.slow)
                 send(self.ledger, smtp, users, letter(f"s{number}.{n}", size))
                 self.pause(self.pace)
-            except wire.Refused:
+            except wire.Refused as e:
                 self.counts["refused"] += 1
+                if not e.args[0].startswith(b"4"):
+                    self.ledger.problem(f"a sender heard {e.args[0]!r}")
                 smtp = self.drop(smtp)
                 self.pause(0.05)
             except GONE:

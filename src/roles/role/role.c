@@ -18,7 +18,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define COUNTERS_MAX 500
+#define COUNTERS_MAX	 500
+#define EARLY_ORDERS_MAX 64u
 
 const char *role_build_id(void)
 {
@@ -265,6 +266,9 @@ static void start(struct role *role)
 	for (size_t i = 0; i < role->early.n; i++)
 		ipc_channel_attach(role->early.p[i].ch, role->early.p[i].fd);
 	vec_clear(&role->early);
+	for (size_t i = 0; i < role->early_orders.n; i++)
+		role->ops->admin(role, role->early_orders.p[i]);
+	vec_clear(&role->early_orders);
 }
 
 static void debug(struct role *role, struct ipc_packet *p)
@@ -383,12 +387,29 @@ static void take_tool(struct role *role, struct ipc_packet *p)
 	ipc_channel_attach(t->ch, ipc_packet_take_fd(p, m.socket));
 }
 
+/* Orders that come before the role has opened wait for that: nobody else would answer them. */
+static void take_order(struct role *role, struct ipc_packet *p)
+{
+	struct fail why = FAIL_INIT;
+	if (role->ops->admin && role->started && !role->stopping) {
+		role->ops->admin(role, p);
+		return;
+	}
+	if (role->ops->admin && !role->started && role->early_orders.n < EARLY_ORDERS_MAX) {
+		*vec_push(&role->early_orders) = p;
+		return;
+	}
+	(void)fail_set(&why, FAIL_TEMP, NULL, "%s takes no orders now", role->ops->name);
+	(void)ipc_reply_fail(p, &why);
+	ipc_packet_free(p);
+}
+
 static void control_message(struct ipc_channel *ch, struct ipc_packet *p)
 {
 	struct role *role = ipc_channel_context(ch);
 	enum ipc_type type = ipc_packet_type(p);
-	if (type == IPC_ADMIN && role->ops->admin && role->started && !role->stopping) {
-		role->ops->admin(role, p);
+	if (type == IPC_ADMIN) {
+		take_order(role, p);
 		return;
 	}
 	if (type == IPC_STANDBY) {

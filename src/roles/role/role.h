@@ -117,6 +117,7 @@ struct role {
 	struct ipc_channel *control;
 	VEC(struct ipc_channel *) peers; /* fixed once configured */
 	VEC(struct early_peer) early;	 /* before start */
+	VEC(struct ipc_packet *) early_orders;
 	bool started;
 	bool stopping; /* role_stop_aside was called */
 	void (*finish)(struct role *role);
