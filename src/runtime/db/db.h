@@ -144,7 +144,8 @@ MUST_CHECK int db_migrate(struct db *db, uint32_t application_id, const struct d
 
 /*
  * The numbers in the header of a file that nobody has open, or might have: so they may be those
- * before the last commits, and never newer than the truth. An empty or missing file has both 0.
+ * before the last commits, and never newer than the truth. An empty or missing file has both 0, and
+ * so has one whose making was interrupted (SQLite's journal is beside it, and will empty it).
  * FAIL_CORRUPT: it is no database.
  */
 MUST_CHECK int db_peek(struct fs *fs, const char *path, uint32_t *ret_application_id,

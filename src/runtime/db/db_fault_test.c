@@ -76,6 +76,9 @@ static void verify(const char *path, unsigned committed)
 	AUTO(db) struct db *db = NULL;
 	struct db_options o = {.path = path, .create = true, .exclusive = true, .busy_ms = 1};
 	struct db_stmt *st;
+	uint32_t id, version;
+	assert_ok(db_peek(NULL, path, &id, &version, &why), &why);
+	assert_true(id <= 1 && version <= 1);
 	assert_ok(db_open(&o, &db, &why), &why);
 	assert_ok(db_stmt(db, "PRAGMA integrity_check", &st, &why), &why);
 	assert_int_equal(db_step(st, &why), 1);

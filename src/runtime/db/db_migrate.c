@@ -9,6 +9,7 @@
 #include "runtime/db/db.h"
 #include "sys/clock.h"
 #include "sys/fs.h"
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -104,6 +105,16 @@ static int accept_schema(const struct migration *m, const struct schema *s, stru
 			db_path(m->db), (unsigned long long)s->version, writer, m->count);
 }
 
+/* Its first page was being written when the power went: opening it takes that back. */
+static bool is_being_made(struct fs *fs, const char *path)
+{
+	char journal[PATH_MAX];
+	struct fs_stat st;
+	int n = snprintf(journal, sizeof journal, "%s-journal", path);
+	return n > 0 && (size_t)n < sizeof journal && fs_stat(fs, journal, &st, NULL) == 0 &&
+	       st.size > 0;
+}
+
 int db_peek(struct fs *fs, const char *path, uint32_t *ret_application_id, uint32_t *ret_version,
 	    struct fail *why)
 {
@@ -111,7 +122,8 @@ int db_peek(struct fs *fs, const char *path, uint32_t *ret_application_id, uint3
 	unsigned char h[100];
 	size_t n = 0;
 	AUTO(fs_file) struct fs_file *f = NULL;
-	int r = fs_open(fs ? fs : fs_real(), path, FS_READ, 0, &f, why);
+	fs = fs ? fs : fs_real();
+	int r = fs_open(fs, path, FS_READ, 0, &f, why);
 	if (r == 0)
 		r = fs_pread(f, h, sizeof h, 0, &n, why);
 	*ret_application_id = *ret_version = 0;
@@ -119,7 +131,10 @@ int db_peek(struct fs *fs, const char *path, uint32_t *ret_application_id, uint3
 		return 0;
 	if (r < 0)
 		return r;
-	if (n < sizeof h || memcmp(h, magic, sizeof magic) != 0)
+	bool good = n == sizeof h && memcmp(h, magic, sizeof magic) == 0;
+	if (!good && is_being_made(fs, path))
+		return 0;
+	if (!good)
 		return fail_set(why, FAIL_CORRUPT, NULL, "%s is not a database", path);
 	*ret_version = (uint32_t)h[60] << 24 | (uint32_t)h[61] << 16 | (uint32_t)h[62] << 8 | h[63];
 	*ret_application_id =

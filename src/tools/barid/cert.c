@@ -2,6 +2,7 @@
 /*
  * A self-signed certificate, until the operator has a real one.
  */
+#include "sys/fs.h"
 #include "tools/barid/cli.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -80,13 +81,28 @@ static void pem_close(struct pem *p)
 	(void)unlink(p->part); /* gone already when all went well */
 }
 
+/* From now on it is there under its name, whatever becomes of the machine. */
+static bool pem_publish(struct pem *p)
+{
+	char folder[4200];
+	struct fail why = FAIL_INIT;
+	if (rename(p->part, p->path) < 0)
+		return false;
+	if (fs_parent(p->path, folder, sizeof folder, &why) == 0 &&
+	    fs_sync_dir(fs_real(), folder, &why) == 0)
+		return true;
+	errno = why.saved_errno;
+	return false;
+}
+
+/* The key comes last: who finds one has a certificate, too. */
 static bool write_pair(EVP_PKEY *key, X509 *cert, const char *cert_path, const char *key_path)
 {
 	struct pem k = {0}, c = {0};
 	bool ok = pem_create(&k, key_path, 0600) && pem_create(&c, cert_path, 0644) &&
 		  PEM_write_PKCS8PrivateKey(k.f, key, NULL, NULL, 0, NULL, NULL) == 1 &&
 		  PEM_write_X509(c.f, cert) == 1 && pem_flush(&k) && pem_flush(&c) &&
-		  rename(c.part, cert_path) == 0 && rename(k.part, key_path) == 0;
+		  pem_publish(&c) && pem_publish(&k);
 	int saved = errno;
 	pem_close(&k);
 	pem_close(&c);

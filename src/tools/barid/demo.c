@@ -9,6 +9,7 @@
 #include "service/dir/dir.h"
 #include "service/dir/dir_admin.h"
 #include "service/dir/password.h"
+#include "sys/fs.h"
 #include "tools/barid/cli.h"
 #include <errno.h>
 #include <stdio.h>
@@ -43,8 +44,9 @@ static bool parse(const struct cli *c, struct demo *d)
 			return false;
 		d->password = c->args[i + 1];
 	}
-	if (mkdir(c->dir, 0711) < 0 && errno != EEXIST) {
-		(void)fprintf(stderr, T("cannot make %s: %s\n"), c->dir, strerror(errno));
+	struct fail why = FAIL_INIT;
+	if (fs_mkdir_all(fs_real(), c->dir, 0711, &why) < 0) {
+		(void)fprintf(stderr, T("cannot make %s: %s\n"), c->dir, strerror(why.saved_errno));
 		return false;
 	}
 	char *real = realpath(c->dir, NULL);
@@ -90,11 +92,11 @@ static int add_accounts(const struct demo *d, struct fail *why)
 	AUTO(dir) struct dir *dir = NULL;
 	AUTO(buf) struct buf hash = BUF_INIT(KIB(4));
 	(void)snprintf(path, sizeof path, "%s/dir", d->dir);
-	if (mkdir(path, 0700) < 0 && errno != EEXIST)
-		return fail_errno(why, FAIL_IO, "cannot make %s", path);
+	int r = fs_mkdir_all(fs_real(), path, 0700, why);
 	(void)snprintf(path, sizeof path, "%s/dir/vmail.db", d->dir);
 	config.path = path;
-	int r = dir_open(&config, &dir, why);
+	if (r == 0)
+		r = dir_open(&config, &dir, why);
 	if (r == 0)
 		r = password_make(str_c(d->password), &hash, why);
 	if (r == 0)
@@ -139,9 +141,8 @@ static int make_certificate(const struct demo *d, struct fail *why)
 	(void)snprintf(key, sizeof key, "%s/key.pem", folder);
 	if (access(key, R_OK) == 0)
 		return 0;
-	if (mkdir(folder, 0700) < 0 && errno != EEXIST)
-		return fail_errno(why, FAIL_IO, "cannot make %s", folder);
-	return cert_make("mail." DOMAIN, cert, key, why);
+	int r = fs_mkdir_all(fs_real(), folder, 0700, why);
+	return r < 0 ? r : cert_make("mail." DOMAIN, cert, key, why);
 }
 
 static int save_conf(const char *path, struct str text)

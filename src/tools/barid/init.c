@@ -13,6 +13,7 @@
 #include "base/check.h"
 #include "base/num.h"
 #include "base/text.h"
+#include "sys/fs.h"
 #include "sys/rand.h"
 #include "tools/barid/dns.h"
 #include "tools/barid/orders.h"
@@ -157,17 +158,14 @@ static int cannot(const char *fmt, ...)
 
 static int make_folders(const char *path, mode_t mode)
 {
-	char part[4300];
-	(void)copy(part, sizeof part, path);
-	for (char *slash = strchr(part + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-		*slash = '\0';
-		if (mkdir(part, 0755) < 0 && errno != EEXIST)
-			return cannot("Cannot make %s: %s.\n", part, strerror(errno));
-		*slash = '/';
-	}
-	return mkdir(part, mode) < 0 && errno != EEXIST
-		       ? cannot("Cannot make %s: %s.\n", part, strerror(errno))
-		       : EXIT_DONE;
+	char parent[4300];
+	struct fail why = FAIL_INIT;
+	int r = fs_parent(path, parent, sizeof parent, &why);
+	if (r == 0)
+		r = fs_mkdir_all(fs_real(), parent, 0755, &why);
+	if (r == 0)
+		r = fs_mkdir_all(fs_real(), path, mode, &why);
+	return r < 0 ? cannot("Cannot make %s: %s.\n", path, strerror(why.saved_errno)) : EXIT_DONE;
 }
 
 /* Complete or not at all; never over a file that is there. */
@@ -182,6 +180,11 @@ static int write_new(const char *path, struct str text)
 		  link(part, path) == 0;
 	int r = ok ? EXIT_DONE : cannot("Cannot write %s: %s.\n", path, strerror(errno));
 	(void)unlink(part);
+	char folder[4300];
+	struct fail why = FAIL_INIT;
+	if (ok && (fs_parent(path, folder, sizeof folder, &why) < 0 ||
+		   fs_sync_dir(fs_real(), folder, &why) < 0))
+		r = cannot("Cannot write %s: %s.\n", path, strerror(why.saved_errno));
 	return r;
 }
 
