@@ -82,20 +82,15 @@ static bool read_record(ns_msg *msg, const ns_rr *rr, unsigned *preference, char
 	return (type == ns_t_ptr || type == ns_t_cname) && read_name(msg, p, text);
 }
 
-int resolver_ask(struct resolver *r, const char *name, enum resolve_type type, struct resolved *ret)
+static const ns_type types[] = {
+	[RESOLVE_A] = ns_t_a,	  [RESOLVE_AAAA] = ns_t_aaaa, [RESOLVE_MX] = ns_t_mx,
+	[RESOLVE_TXT] = ns_t_txt, [RESOLVE_PTR] = ns_t_ptr,   [RESOLVE_CNAME] = ns_t_cname};
+
+int resolve_answer(struct str answer, enum resolve_type type, struct resolved *ret)
 {
-	static const ns_type types[] = {
-		[RESOLVE_A] = ns_t_a,	  [RESOLVE_AAAA] = ns_t_aaaa, [RESOLVE_MX] = ns_t_mx,
-		[RESOLVE_TXT] = ns_t_txt, [RESOLVE_PTR] = ns_t_ptr,   [RESOLVE_CNAME] = ns_t_cname};
-	unsigned char answer[16384];
 	ns_msg msg;
 	ret->n = 0;
-	int n = res_nquery(&r->state, name, ns_c_in, (int)types[type], answer, sizeof answer);
-	if (n < 0 && r->state.res_h_errno == NO_DATA)
-		return 0;
-	if (n < 0)
-		return r->state.res_h_errno == HOST_NOT_FOUND ? -FAIL_NOTFOUND : -FAIL_TEMP;
-	if (ns_initparse(answer, MIN(n, (int)sizeof answer), &msg) < 0)
+	if (ns_initparse((const unsigned char *)answer.p, (int)answer.n, &msg) < 0)
 		return -FAIL_TEMP;
 	for (int i = 0; i < ns_msg_count(msg, ns_s_an) && ret->n < RESOLVE_MAX; i++) {
 		ns_rr rr;
@@ -106,6 +101,19 @@ int resolver_ask(struct resolver *r, const char *name, enum resolve_type type, s
 			ret->n++;
 	}
 	return 0;
+}
+
+int resolver_ask(struct resolver *r, const char *name, enum resolve_type type, struct resolved *ret)
+{
+	unsigned char answer[16384];
+	ret->n = 0;
+	int n = res_nquery(&r->state, name, ns_c_in, (int)types[type], answer, sizeof answer);
+	if (n < 0 && r->state.res_h_errno == NO_DATA)
+		return 0;
+	if (n < 0)
+		return r->state.res_h_errno == HOST_NOT_FOUND ? -FAIL_NOTFOUND : -FAIL_TEMP;
+	return resolve_answer(str_make((const char *)answer, MIN((size_t)n, sizeof answer)), type,
+			      ret);
 }
 
 bool resolve_reverse_name(const char *address, char *ret, size_t size)

@@ -9,6 +9,7 @@
 #define BARID_TOOLS_BARID_RESOLVE_H
 
 #include "base/fail.h"
+#include "base/str.h"
 #include <stdbool.h>
 
 struct resolver;
@@ -34,6 +35,8 @@ void resolver_close(struct resolver *r); /* NULL is fine */
  */
 MUST_CHECK int resolver_ask(struct resolver *r, const char *name, enum resolve_type type,
 			    struct resolved *ret);
+/* What a server's answer says; -FAIL_TEMP: it is none. For resolver_ask, and to be fuzzed. */
+MUST_CHECK int resolve_answer(struct str answer, enum resolve_type type, struct resolved *ret);
 /* The name under which the PTR record of an address stands; false when it is not an address. */
 bool resolve_reverse_name(const char *address, char *ret, size_t size);
 
