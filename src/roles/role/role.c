@@ -37,6 +37,7 @@ const char *role_schema(void)
 static void peer_message(struct ipc_channel *ch, struct ipc_packet *p)
 {
 	struct role *role = ipc_channel_context(ch);
+	role_memory_busy(role);
 	if (role->stopping)
 		ipc_packet_free(p);
 	else
@@ -499,6 +500,7 @@ int role_main(int argc, char **argv, const struct role_ops *ops)
 		give_up(&role, &why);
 	role.loop = loop_new();
 	role_log_begin(&role);
+	role_memory_begin();
 	role.control = ipc_channel_new(role.loop, "master", 0, &control_ops, &role);
 	ipc_channel_attach(role.control, ROLE_CONTROL_FD);
 	struct msg_hello hello = {.build_id = str_c(role_build_id()),

@@ -120,6 +120,8 @@ struct role {
 	VEC(struct ipc_packet *) early_orders;
 	bool started;
 	bool stopping; /* role_stop_aside was called */
+	bool busy;     /* something came since memory was last given back */
+	struct loop_timer give_back;
 	void (*finish)(struct role *role);
 	void *self; /* the role's own data, set by ops->open or earlier */
 	/* start-up only */

@@ -14,6 +14,9 @@ void role_conf_message(struct role *role, struct ipc_packet *p);
 
 /* role_log.c: lines that were left out are told on this role's loop. */
 void role_log_begin(struct role *role);
+/* memory.c: give back to the system what a busy time has left. Loop. */
+void role_memory_begin(void);
+void role_memory_busy(struct role *role); /* there is something to do */
 
 /* hold.c */
 void role_hold(struct role *role, struct ipc_packet *p); /* owns p */

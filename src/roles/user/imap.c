@@ -12,6 +12,7 @@
 #include "base/num.h"
 #include "base/vec.h"
 #include "codec/imap/imap_cmd.h"
+#include "roles/user/rest.h"
 #include "roles/user/user.h"
 #include "sys/clock.h"
 #include "sys/counter.h"
@@ -28,6 +29,7 @@ COUNTER(imap_commands, "user.imap-commands", "IMAP commands carried out");
 
 #define COMMAND_SHOWN 400
 #define STATE_MAX     KIB(60)
+#define OUT_KEPT      KIB(4) /* of a buffer for answers, from one to the next */
 #define STEPS_MAX     32u /* of a session; edge sends fewer. What is more holds the channel back */
 
 struct pending_body {
@@ -61,6 +63,10 @@ struct user_session {
 	_Atomic bool over;	/* dir has taken the right away */
 	_Atomic bool wake_posted;
 	struct job wake;
+	struct rest rest; /* loop */
+	_Atomic bool rest_posted;
+	struct job rest_job;
+	bool resting; /* lane: quiet for a while, and does not keep what it looks at */
 	struct loop_task reap;
 };
 
@@ -163,7 +169,10 @@ static void answer(struct user_session *s, uint32_t seq, enum imap_next next)
 	CRASH_POINT("user.before-answer");
 	(void)ipc_send_wait(s->edge, s->trace, IPC_SESSION_DONE, &done);
 	CRASH_POINT("user.after-answer");
-	imap_out_reset(&s->out);
+	if (s->out.text.cap > OUT_KEPT)
+		imap_out_clear(&s->out);
+	else
+		imap_out_reset(&s->out);
 }
 
 /* --- commands, on the lane
@@ -261,6 +270,7 @@ static void run_command(struct user_session *s, struct ipc_packet *p)
 		return;
 	}
 	renew_conf(s);
+	s->resting = false;
 	s->current = p;
 	s->current_seq = m.seq;
 	if (!collect_bodies(s, &m)) {
@@ -330,6 +340,8 @@ static void run_wake(struct job *job)
 		s->more = next == IMAP_MORE;
 		answer(s, 0, next);
 	}
+	if (s->resting)
+		imap_session_rest(s->imap);
 	log_context((struct trace_id){0}, (struct session_id){0});
 }
 
@@ -338,6 +350,32 @@ static void wake(void *arg)
 	struct user_session *s = arg;
 	if (!atomic_exchange(&s->wake_posted, true))
 		lane_submit(&s->lane, &s->wake);
+}
+
+/* --- resting: quiet for a while
+ * ---------------------------------------------------------------------------------------- */
+
+static void run_rest(struct job *job)
+{
+	struct user_session *s = CONTAINER_OF(job, struct user_session, rest_job);
+	atomic_store(&s->rest_posted, false);
+	if (s->more || !s->imap)
+		return;
+	s->resting = true;
+	imap_session_rest(s->imap);
+	imap_out_clear(&s->out);
+}
+
+static void put_to_rest(struct rest *r)
+{
+	struct user_session *s = CONTAINER_OF(r, struct user_session, rest);
+	if (!atomic_exchange(&s->rest_posted, true))
+		lane_submit(&s->lane, &s->rest_job);
+}
+
+void imap_begin(void)
+{
+	rest_begin(put_to_rest);
 }
 
 /* --- opening, on the lane
@@ -531,6 +569,7 @@ static void submit(struct user_session *s, struct ipc_packet *p)
 	struct step *step = xcalloc(1, sizeof *step);
 	*step = (struct step){.job.run = run, .s = s, .p = p};
 	list_init(&step->waiting);
+	rest_awake(&s->rest);
 	/* Commands behind a client that does not read must not hold back everybody else's. */
 	if (atomic_fetch_add(&s->steps, 1) < STEPS_MAX)
 		ipc_packet_accept(p);
@@ -556,6 +595,8 @@ void imap_open(struct ipc_channel *from, struct ipc_packet *p)
 	s->edge = from;
 	s->out = IMAP_OUT_INIT(IMAP_OUT_WINDOW);
 	s->wake.run = run_wake;
+	s->rest_job.run = run_rest;
+	list_init(&s->rest.link);
 	list_init(&s->bodies);
 	list_init(&s->waiting);
 	lane_init(&s->lane, user.pool);
@@ -601,6 +642,7 @@ static void end_session(struct user_session *s)
 	role_sessions_leave(&user.by_edge, s->id.v);
 	end_right(s);
 	s->closing = true;
+	rest_forget(&s->rest);
 	s->reap.run = reap;
 	struct end_step *e = xcalloc(1, sizeof *e);
 	*e = (struct end_step){.job.run = last_step, .s = s};

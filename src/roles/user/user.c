@@ -278,6 +278,7 @@ static int open_user(struct role *role, struct fail *why)
 	user.scans = pool_new("tool-scan", TOOL_THREADS, 0);
 	lane_init(&usage_lane, user.upkeep);
 	usage_job.run = tell_usage;
+	imap_begin();
 	usage_timer.fire = usage_due;
 	loop_timer_in(role->loop, &usage_timer, USAGE_RETRY_MS);
 	return 0;

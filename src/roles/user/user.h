@@ -44,6 +44,7 @@ struct user {
 extern struct user user;
 
 /* imap.c */
+void imap_begin(void);
 void imap_open(struct ipc_channel *from, struct ipc_packet *p); /* owns p */
 void imap_step(struct ipc_channel *from, struct ipc_packet *p); /* owns p */
 /* dir: the session's right has ended. */

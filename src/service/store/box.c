@@ -59,6 +59,7 @@ void box_unref(struct mbox *b)
 	drop_map(b);
 	for (unsigned i = 0; i < b->n_keywords; i++)
 		free((char *)(uintptr_t)b->keywords[i].p);
+	free(b->keywords);
 	pthread_rwlock_destroy(&b->lock);
 	free(b);
 }
@@ -80,7 +81,9 @@ static void set_keyword(struct mbox *b, unsigned bit, const char *name)
 {
 	unsigned i = bit - STORE_KEYWORD_FIRST;
 	if (i != b->n_keywords || i >= STORE_KEYWORDS_MAX)
-		return; /* known, or not the next one */
+		return;	  /* known, or not the next one */
+	if (!b->keywords) /* most mailboxes have none, and many are open */
+		b->keywords = xcalloc(STORE_KEYWORDS_MAX, sizeof *b->keywords);
 	b->keywords[i] = str_c(xstrdup(name));
 	b->n_keywords = i + 1;
 }

@@ -171,6 +171,11 @@ static int sqlite_rollback_to(struct engine *e, struct fail *why)
 	return r < 0 ? r : run_plain(e, "RELEASE job", why);
 }
 
+static void sqlite_shrink(struct engine *e)
+{
+	db_shrink(e->db);
+}
+
 static uint64_t sqlite_log_bytes(struct engine *e)
 {
 	return db_wal_bytes(e->db);
@@ -512,6 +517,7 @@ const struct engine_ops engine_sqlite = {
 	.rollback_to = sqlite_rollback_to,
 	.log_bytes = sqlite_log_bytes,
 	.checkpoint = sqlite_checkpoint,
+	.shrink = sqlite_shrink,
 	.account_get = sqlite_account_get,
 	.account_put = sqlite_account_put,
 	.account_wipe = sqlite_account_wipe,

@@ -124,6 +124,7 @@ int part_enter(struct part *p, struct fail *why)
 {
 	struct store *s = p->store;
 	pthread_mutex_lock(&p->lock);
+	p->used = store_mono();
 	if (!p->e) {
 		make_room(s);
 		int r = open_engine(p, why);

@@ -131,6 +131,8 @@ struct engine_ops {
 	int (*rollback_to)(struct engine *e, struct fail *why); /* and release */
 	uint64_t (*log_bytes)(struct engine *e);
 	int (*checkpoint)(struct engine *e, struct fail *why);
+	/* Give back memory that helps only the next calls. NULL: it has none. */
+	void (*shrink)(struct engine *e);
 
 	int (*account_get)(struct engine *e, struct account_id a, struct row_account *ret,
 			   struct fail *why);

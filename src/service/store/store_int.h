@@ -39,6 +39,7 @@ struct part {
 	bool doubtful;	  /* closed after a failure of storage */
 	bool frozen;	  /* a backup reads the file: no checkpoint */
 	bool thawed;	  /* ... but one had to be made */
+	int64_t used;	  /* store_mono() of the last use; 0: has given memory back since */
 	struct list lru;  /* store->lru, when open; under lru_lock */
 	/* under store->queue_lock */
 	struct list queue;
@@ -342,8 +343,9 @@ struct mbox {
 	bool stale; /* a commit failed: what is here may not be what is on disk */
 	bool gone;
 	struct row_mailbox row;
-	_Atomic unsigned n_keywords;		 /* grows only; names never move */
-	struct str keywords[STORE_KEYWORDS_MAX]; /* by bit - STORE_KEYWORD_FIRST */
+	_Atomic unsigned n_keywords; /* grows only; names never move */
+	struct str *_Atomic
+		keywords; /* STORE_KEYWORDS_MAX, by bit - STORE_KEYWORD_FIRST; NULL: none */
 	struct uid_map map;
 	struct list views;
 	uint64_t unseen_modseq; /* first_unseen below holds for this row.highestmodseq */

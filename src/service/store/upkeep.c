@@ -9,6 +9,7 @@
 
 #define LAZY_NS	       (5 * SEC_NS)
 #define PURGE_EVERY_NS (600 * SEC_NS)
+#define SHRINK_NS      (30 * SEC_NS)
 #define PURGE_PIECE    500
 #define FROZEN_LOG_MAX MIB(1024)
 
@@ -180,6 +181,16 @@ static void checkpoint(struct part *p, bool *failed)
 	CRASH_POINT("store.after-checkpoint");
 }
 
+/* Nobody has needed it for a while: what it has cached is in the kernel's page cache, too. */
+static void shrink_when_quiet(struct part *p)
+{
+	const struct engine_ops *ops = p->store->ops;
+	if (!p->e || !ops->shrink || !p->used || store_mono() - p->used < SHRINK_NS)
+		return;
+	ops->shrink(p->e);
+	p->used = 0;
+}
+
 static void measure(void *arg, struct part *p)
 {
 	struct logs *l = arg;
@@ -194,6 +205,7 @@ static void measure(void *arg, struct part *p)
 		checkpoint(p, &l->failed);
 		bytes = s->ops->log_bytes(p->e);
 	}
+	shrink_when_quiet(p);
 	pthread_mutex_unlock(&p->lock);
 	l->total += bytes;
 	if (bytes > l->largest) {
