@@ -71,7 +71,8 @@ def run(size, names):
 
 
 def main():
-    signal.signal(signal.SIGTERM, stop)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # also where the shell started us with them ignored
+        signal.signal(number, stop)
     size, names = options(sys.argv[1:])
     if names == ["list"]:
         for name, f in measures.ALL.items():

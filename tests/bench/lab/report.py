@@ -63,7 +63,9 @@ def syncs():
     r = Results("durability")
     for who in dict.fromkeys(row["side"] for row in r.rows):
         before, after = (r.text("syncs", who, key) or [] for key in ("before", "after"))
-        yield f"* {who}: before the 250 {'; '.join(before) or 'nothing'}. After it {'; '.join(after) or 'nothing'}."
+        yield (f"* {who}: before the 250 {'; '.join(before) or 'nothing'}. After it {'; '.join(after) or 'nothing'}. "
+               f"Syncs per message: {number(r.text('syncs', who, 'one_by_one'))} one by one, "
+               f"{number(r.text('syncs', who, 'at_20_connections'))} with 20 connections.")
 
 
 def heads():

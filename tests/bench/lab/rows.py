@@ -62,8 +62,9 @@ def rate_and_cpu(measure, shape, title, factor, cpu_part):
 
 def slow_disk():
     yield Row("the same, each sync 5 ms longer", *pair("slow-disk", "e2e", "rate"), "msg/s", times(10), "10x",
-              null("4 KB, 20"), "null server, no delay")
-    yield Row("each sync 5 ms longer, 1 connection", *pair("slow-disk", "one", "rate"), "msg/s", None, "", 200.0, "1 / 5 ms")
+              null("4 KB, 20, 5 ms"), "null server, syncs 5 ms longer")
+    yield Row("each sync 5 ms longer, 1 connection", *pair("slow-disk", "one", "rate"), "msg/s", None, "", null("4 KB, 1, 5 ms"),
+              "null server, syncs 5 ms longer")
 
 
 def latency():

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is forced to disk before the 250, watched by strace while messages go in one by one."""
+import contextlib
 import os
 import re
 import signal
@@ -7,11 +8,11 @@ import smtplib
 import subprocess
 import time
 
-from .. import place, side
+from .. import drive, place, side
 
 CALLS = "fsync,fdatasync,sync_file_range,msync,sync,syncfs"
 NAMED = re.compile(r"^[0-9A-Fa-f._,=SWMPVRH-]*[0-9]{3,}.*$|(?<=part-)[0-9]+")
-LINE = re.compile(r"^(\d+) +([\d.]+) (\w+)\((.*)\) += 0 <([\d.]+)>$")
+LINE = re.compile(r"^(\d+)<(.*?)> +([\d.]+) (\w+)\((.*)\) += 0 <([\d.]+)>$")
 
 
 def program(pid):
@@ -32,35 +33,44 @@ def kind(argument):
     return "/".join(NAMED.sub("*", p) for p in parts)
 
 
-def watched(s, n):
-    """Sync calls of a side while n messages go in: [(program, call, file, when it ended)], and each message's span."""
-    out = os.path.join(place.scratch(), "strace.out")
+@contextlib.contextmanager
+def traced(s):
+    """A list that holds, after the block, the sync calls of a side meanwhile: (program, call, file, when it ended)."""
+    out, found = os.path.join(place.scratch(), "strace.out"), []
     pids = [a for p in s.pids() for a in ("-p", str(p))]
-    with subprocess.Popen(["strace", "-f", "-q", "-y", "-ttt", "-T", "-e", f"trace={CALLS}", "-o", out, *pids],
+    with subprocess.Popen(["strace", "-f", "-q", "-y", "--decode-pids=comm", "-ttt", "-T", "-e", f"trace={CALLS}", "-o", out, *pids],
                           stderr=subprocess.DEVNULL) as tracer:
         try:
             time.sleep(2)  # attached to all
-            spans = []
-            for i in range(n):
-                begun = time.time()
-                with smtplib.SMTP("127.0.0.1", s.port("smtp")) as client:
-                    client.sendmail("a@load.test", [f"user{i + 1}@example.test"], f"From: a@load.test\nSubject: {i}\n\n{'x' * 4000}\n")
-                    spans.append((begun, time.time()))
-                time.sleep(1.5)
-            names = {p: program(p) for p in threads(s)}
+            yield found
+            names = {p: name for p, name in threads(s)}
         finally:
             tracer.send_signal(signal.SIGTERM)
             tracer.wait()
-    return calls(out, names), spans
+    found += calls(out, names)
+
+
+def one_by_one(s, n):
+    """Calls while n messages go in, each after the last has been stored; and each message's span until its 250."""
+    spans = []
+    with traced(s) as found:
+        for i in range(n):
+            begun = time.time()
+            with smtplib.SMTP("127.0.0.1", s.port("smtp")) as client:
+                client.sendmail("a@load.test", [f"user{i + 1}@example.test"], f"From: a@load.test\nSubject: {i}\n\n{'x' * 4000}\n")
+                spans.append((begun, time.time()))
+            time.sleep(1.5)
+    return found, spans
 
 
 def threads(s):
-    """Each thread's id of a side; its program is that of its process."""
+    """Each thread of a side, with the name of its program."""
     for pid in s.pids():
+        name = program(pid)
         try:
-            yield from map(int, os.listdir(f"/proc/{pid}/task"))
+            yield from ((int(t), name) for t in os.listdir(f"/proc/{pid}/task"))
         except OSError:
-            pass
+            pass  # it has just ended
 
 
 def calls(path, names):
@@ -68,8 +78,8 @@ def calls(path, names):
     begun, found = {}, []
     with open(path, encoding="utf-8", errors="replace") as f:
         for line in f:
-            half = re.match(r"^(\d+) +([\d.]+) (.*) <unfinished \.\.\.>$", line)
-            rest = re.match(r"^(\d+) +[\d.]+ <\.\.\. \w+ resumed>(.*)$", line)
+            half = re.match(r"^(\d+<.*?>) +([\d.]+) (.*) <unfinished \.\.\.>$", line)
+            rest = re.match(r"^(\d+<.*?>) +[\d.]+ <\.\.\. \w+ resumed>(.*)$", line)
             if half:
                 begun[half[1]] = half
                 continue
@@ -78,7 +88,7 @@ def calls(path, names):
                 line = f"{half[1]} {half[2]} {half[3]}{rest[2]}"
             m = LINE.match(line.strip())
             if m:
-                found.append((names.get(int(m[1]), "?"), m[3], kind(m[4]), float(m[2]) + float(m[5])))
+                found.append((names.get(int(m[1]), m[2]), m[4], kind(m[5]), float(m[3]) + float(m[6])))
     return found
 
 
@@ -92,12 +102,16 @@ def told(found, n):
 
 
 def measure(record, size):
-    """What is synced before the 250 and after it, by strace."""
-    n = 4
+    """What is synced before the 250 and after it, and how often under load, by strace."""
+    n, many = 4, size.of(2000)
     with side.Classic() as c, side.Barid() as b:
         for s in (c, b):
-            found, spans = watched(s, n)
+            drive.end_to_end(s, 20, drive.USERS, 4096)  # what is made once is there
+            found, spans = one_by_one(s, n)
             before = [f for f in found if any(a <= f[3] <= z for a, z in spans)]
-            after = [f for f in found if not any(a <= f[3] <= z for a, z in spans) and f[3] > spans[0][0]]
+            after = [f for f in found if f not in before and f[3] > spans[0][0]]
+            with traced(s) as found:
+                drive.end_to_end(s, 20, many, 4096)
             record.add("syncs", s.name, {"before": told(before, n), "after": told(after, n),
-                                         "per_message": round((len(before) + len(after)) / n, 1)})
+                                         "one_by_one": round((len(before) + len(after)) / n, 2),
+                                         "at_20_connections": round(len(found) / many, 2)})

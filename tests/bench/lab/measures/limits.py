@@ -6,6 +6,7 @@ import subprocess
 import tempfile
 
 from .. import drive, place
+from . import slow_disk
 
 
 def measure(record, size):
@@ -49,23 +50,30 @@ def copies(record):
     record.add("copy", "machine", {"gb_s": round(n * (1 << 20) / (time.monotonic() - begun) / 1e9, 2)})
 
 
+SHAPES = [("4 KB, 20", 20, 30000, 4096, []), ("4 KB, 1", 1, 15000, 4096, []), ("50 KB, 20", 20, 15000, 51200, []),
+          ("1 MB, 20", 20, 1500, 1 << 20, []), ("TLS each", 20, 2500, 4096, ["-S", "-m", 1])]
+SLOW_SHAPES = [("4 KB, 20, 5 ms", 20, 6000, 4096, []), ("4 KB, 1, 5 ms", 1, 400, 4096, [])]
+
+
 def null_server(record, size):
     """The same driver against a server that only writes each message into a file and syncs it before its 250."""
     folder = place.scratch()
     cert, key = os.path.join(folder, "null.pem"), os.path.join(folder, "null.key")
-    if not os.path.exists(cert):
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-                        "-subj", "/CN=null.test", "-keyout", key, "-out", cert], check=True, capture_output=True)
-    port, file = place.OFFSET + 26, os.path.join(folder, "null.mail")
-    shapes = [("4 KB, 20", 20, 20000, 4096, []), ("4 KB, 1", 1, 5000, 4096, []), ("50 KB, 20", 20, 8000, 51200, []),
-              ("1 MB, 20", 20, 600, 1 << 20, []), ("TLS each", 20, 2500, 4096, ["-S", "-m", 1])]
-    with drive.Program("null", port, file, cert, key) as server:
-        server.line()
-        for i in range(size.rounds):
-            for what, conns, n, bytes_, extra in shapes:
-                n, before = size.of(n), server.spent()
-                data = drive.run("smtpload", "-p", port, "-c", conns, "-n", n, "-s", bytes_, "-u", 100, *extra)
-                spent = server.spent() - before
-                record.add(f"null server, {what}", "machine",
-                           {"rate": data["rate"], "cpu_s_per_1000": round(spent * 1000 / n, 4),
-                            "driver_cpu_s_per_1000": round(data["driver_cpu_s"] * 1000 / n, 4)}, round=i + 1)
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+                    "-subj", "/CN=null.test", "-keyout", key, "-out", cert], check=True, capture_output=True)
+    slow = {"LD_PRELOAD": os.path.join(place.BUILD, "tests", "bench", "bench_slow_sync.so"), "SLOW_SYNC_US": str(slow_disk.LATENCY_US)}
+    for shapes, environment in ((SHAPES, {}), (SLOW_SHAPES, slow)):
+        port, file = place.OFFSET + 26, os.path.join(folder, "null.mail")
+        with drive.Program("null", port, file, cert, key, env=dict(os.environ, **environment)) as server:
+            server.line()
+            for i in range(size.rounds):
+                for shape in shapes:
+                    null_round(record, size, server, port, i + 1, *shape)
+
+
+def null_round(record, size, server, port, round_, what, conns, n, bytes_, extra):
+    n, before = size.of(n), server.spent()
+    data = drive.run("smtpload", "-p", port, "-c", conns, "-n", n, "-s", bytes_, "-u", 100, *extra)
+    record.add(f"null server, {what}", "machine",
+               {"rate": data["rate"], "cpu_s_per_1000": round((server.spent() - before) * 1000 / n, 4),
+                "driver_cpu_s_per_1000": round(data["driver_cpu_s"] * 1000 / n, 4)}, round=round_)
