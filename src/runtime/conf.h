@@ -42,6 +42,7 @@ struct conf {
 	uint64_t edge_workers; /* 0 = what conf_fill finds right */
 	uint64_t user_workers; /* 0 = one per core */
 	uint64_t scan_workers;
+	uint64_t scan_lifetime_ms; /* 0 = they are not replaced */
 	uint64_t drain_grace_ms;
 	uint64_t drain_deadline_ms;
 	struct conf_list trusted_networks;

@@ -42,6 +42,10 @@ const struct conf_setting conf_settings[] = {
 	 "Processes that serve mailboxes; accounts are spread over them. 0 = one per core."},
 	{"", "scan_workers", CONF_NUMBER, CONF_RESTART, AT(scan_workers), "2", 1, 64, NULL,
 	 "Sandboxed processes that analyse messages."},
+	{"", "scan_lifetime", CONF_DURATION, CONF_LIVE, AT(scan_lifetime_ms), "10 min", 0, DAY,
+	 NULL,
+	 "Each of them is replaced by a fresh one after so long, at a moment without work: what a "
+	 "message has made of it does not stay. 0 = never."},
 	{"", "drain_grace", CONF_DURATION, CONF_LIVE, AT(drain_grace_ms), "10 min", 0, DAY, NULL,
 	 "After an upgrade, who is connected stays with the process of the old version. A client "
 	 "that has been silent for so long between two commands is sent away from there, and "

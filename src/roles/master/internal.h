@@ -161,6 +161,9 @@ void notify_reloading(struct master *m); /* notify_ready must follow, whatever c
 void notify_stopping(struct master *m);
 void notify_child(struct child *c); /* it became ready, or ended */
 
+/* renewal.c: scan processes are replaced when they are old */
+void renewal_begin(struct master *m);
+
 /* certificates.c */
 /* Read all that the configuration names. Lines for the operator go to notes. */
 MUST_CHECK int certificates_read(const struct conf *c, struct certificates *ret, struct buf *notes,

@@ -283,6 +283,7 @@ struct master *master_new(const struct master_options *o)
 
 int master_serve(struct master *m)
 {
+	renewal_begin(m);
 	loop_run(m->loop);
 	upgrade_finish(m);
 	log_event(LOG_INFO, "master.ended");

@@ -19,11 +19,6 @@ static struct ipc_channel *dir_peer(void)
 	return role_peer(mta.role, "dir", 0);
 }
 
-static struct ipc_channel *scan_peer(void)
-{
-	return role_peer_idlest(mta.role, "scan");
-}
-
 static struct ipc_channel *queue_peer(void)
 {
 	return role_peer(mta.role, "queue", 0);
@@ -131,10 +126,8 @@ static int scan(void *ctx, const struct smtp_body *body, const struct smtp_scan_
 		m.file = sealed.file;
 		m.size = sealed.size;
 	}
-	struct ipc_question q = {
-		.type = IPC_SCAN, .msg = &m, .want = IPC_SCAN_REPLY, .trace = s->trace};
 	if (r == 0)
-		r = ask_again(scan_peer, &q, &p, why);
+		r = role_ask_scan(mta.role, &m, s->trace, &p, why);
 	if (r == 0 && (msg_scan_reply_read(p, &reply) < 0 || reply.sha256.n != SPOOL_HASH_LEN))
 		r = fail_set(why, FAIL_PEER, NULL, "bad answer of scan");
 	if (r == 0 && sealed.sha256.n && !str_eq(sealed.sha256, reply.sha256))

@@ -247,10 +247,9 @@ static int map_report(void *ctx, struct str body, struct arena *a, struct str *r
 {
 	struct role *role = ctx;
 	struct msg_scan m = {.body = body, .file = -1, .size = body.n};
-	struct ipc_question q = {.type = IPC_SCAN, .msg = &m, .want = IPC_SCAN_REPLY};
 	struct msg_scan_reply reply;
 	struct ipc_packet *p = NULL;
-	int r = ipc_call(role_peer_idlest(role, "scan"), &q, &p, why);
+	int r = role_ask_scan(role, &m, (struct trace_id){0}, &p, why);
 	if (r == 0 && msg_scan_reply_read(p, &reply) < 0)
 		r = fail_set(why, FAIL_PEER, NULL, "bad answer of scan");
 	if (r == 0) {

@@ -160,6 +160,9 @@ void role_make_peers(struct role *role);
 struct ipc_channel *role_peer(struct role *role, const char *name, unsigned index);
 /* The peer of that name with the least to do. */
 struct ipc_channel *role_peer_idlest(struct role *role, const char *name);
+/* Have a message analysed: scan_reply in *ret. Blocking; a worker thread. */
+MUST_CHECK int role_ask_scan(struct role *role, const struct msg_scan *m, struct trace_id trace,
+			     struct ipc_packet **ret, struct fail *why);
 /* The shard of an account: which user process owns its mailboxes. */
 struct ipc_channel *role_user_of(struct role *role, struct account_id account);
 unsigned role_shard(const struct role *role, struct account_id account);

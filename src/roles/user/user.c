@@ -35,10 +35,7 @@ int user_scan(void *arg, const struct store_content *content, struct buf *ret_ma
 		m.file = content->file->fd;
 		m.size = content->file->size;
 	}
-	struct ipc_question q = {.type = IPC_SCAN, .msg = &m, .want = IPC_SCAN_REPLY};
-	int r = ipc_call(role_peer_idlest(user.role, "scan"), &q, &p, why);
-	if (r == -FAIL_PEER)
-		r = ipc_call(role_peer_idlest(user.role, "scan"), &q, &p, why);
+	int r = role_ask_scan(user.role, &m, (struct trace_id){0}, &p, why);
 	if (r == 0 && msg_scan_reply_read(p, &reply) < 0)
 		r = fail_set(why, FAIL_PEER, NULL, "bad answer of scan");
 	if (r == 0 && content->file &&

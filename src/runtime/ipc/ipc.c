@@ -62,6 +62,7 @@ struct ipc_channel {
 	struct loop_io io;	/* loop thread */
 	struct loop_task flush; /* asks the loop to watch for room; posted at most once */
 	char *input;		/* one datagram, loop thread */
+	_Atomic int64_t heard;	/* a mono_ns */
 
 	pthread_mutex_t lock; /* guards everything below */
 	pthread_cond_t room;  /* the queue shrank, or the peer is gone */
@@ -603,6 +604,7 @@ static bool receive_one(struct ipc_channel *ch, bool *ret_more)
 	struct ipc_packet *p = ipc_packet_make((struct str){ch->input, in.n}, in.fds, in.n_fds);
 	if (!p)
 		return false; /* a peer that breaks the rules is as good as dead */
+	atomic_store(&ch->heard, clock_mono().v);
 	take_credits(ch, p->head.credits);
 	if (p->head.flags & IPC_CREDIT) {
 		ipc_packet_free(p);
@@ -696,6 +698,7 @@ void ipc_channel_attach(struct ipc_channel *ch, int fd)
 	pthread_mutex_lock(&ch->lock);
 	ch->fd = fd;
 	ch->held = false;
+	atomic_store(&ch->heard, clock_mono().v);
 	pthread_mutex_unlock(&ch->lock);
 	if (ch->ops->up)
 		ch->ops->up(ch);
@@ -710,6 +713,11 @@ bool ipc_channel_is_up(struct ipc_channel *ch)
 	bool up = ch->fd >= 0;
 	pthread_mutex_unlock(&ch->lock);
 	return up;
+}
+
+struct mono_ns ipc_channel_heard(struct ipc_channel *ch)
+{
+	return (struct mono_ns){atomic_load(&ch->heard)};
 }
 
 unsigned ipc_channel_load(struct ipc_channel *ch)

@@ -46,6 +46,8 @@ const char *ipc_channel_name(const struct ipc_channel *ch);
 unsigned ipc_channel_index(const struct ipc_channel *ch);
 struct loop *ipc_channel_loop(const struct ipc_channel *ch);
 /* Messages sent or waiting whose credit the peer has not given back: how busy it is. */
+/* When its last message came; loop_now of then. Any thread. */
+struct mono_ns ipc_channel_heard(struct ipc_channel *ch);
 unsigned ipc_channel_load(struct ipc_channel *ch);
 
 /*
