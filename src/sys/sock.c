@@ -259,6 +259,26 @@ static int new_socket(const struct netaddr *a, int *ret_fd, struct fail *why)
 	return 0;
 }
 
+/* Late and seldom: phones sleep, and every packet wakes them. IMAP's own time is 35 minutes. */
+#define KEEPALIVE_AFTER_S 900
+#define KEEPALIVE_EVERY_S 60
+#define KEEPALIVE_TIMES	  4
+#define UNACKED_MS	  180000
+
+void sock_watch_peers(int listener)
+{
+	static const struct {
+		int level, name, value;
+	} options[] = {{SOL_SOCKET, SO_KEEPALIVE, 1},
+		       {IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_AFTER_S},
+		       {IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_EVERY_S},
+		       {IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_TIMES},
+		       {IPPROTO_TCP, TCP_USER_TIMEOUT, UNACKED_MS}};
+	for (size_t i = 0; i < ARRAY_LEN(options); i++)
+		(void)setsockopt(listener, options[i].level, options[i].name, &options[i].value,
+				 sizeof options[i].value);
+}
+
 int sock_listen(const struct netaddr *a, int backlog, int *ret_fd, struct fail *why)
 {
 	char text[NETADDR_TEXT_MAX];

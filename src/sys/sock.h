@@ -72,5 +72,10 @@ MUST_CHECK int sock_local(int fd, struct netaddr *ret, struct fail *why);
 MUST_CHECK int sock_peer(int fd, struct netaddr *ret, struct fail *why);
 MUST_CHECK int sock_nonblock(int fd, struct fail *why);
 void sock_nodelay(int fd);
+/*
+ * A listening socket: its connections end when the peer has vanished, and are not kept by what it
+ * never acknowledges. (Linux: what is accepted inherits it.)
+ */
+void sock_watch_peers(int listener);
 
 #endif

@@ -14,6 +14,7 @@ import ctypes.util
 import itertools
 import json
 import os
+import select
 import socket
 import ssl
 import struct
@@ -43,12 +44,11 @@ class Attack:
 
     def __exit__(self, *unused):
         self.proc.stdin.close()  # it ends when its input does
-        line = self.proc.stdout.readline()
-        try:
-            self.proc.wait(30)
-        except subprocess.TimeoutExpired:
-            self.proc.kill()
-            self.proc.wait()
+        ready = select.select([self.proc.stdout], [], [], 3.0)[0]
+        line = self.proc.stdout.readline() if ready else b""  # at nice 19 it may have no time for last words
+        self.proc.kill()
+        self.proc.wait()
+        self.proc.stdout.close()
         self.told = json.loads(line or b"{}")
 
 

@@ -4,7 +4,7 @@
     fleet = Fleet(server)              # five kinds of user begin to work
     quiet = fleet.watch(1.5)           # {kind: Latencies}
     with attack: loud = fleet.watch(2.0)
-    verdict = judge(quiet, loud)       # [] when nobody waited more than twice as long
+    verdict = judge(quiet, loud)       # {} when nobody waited more than twice as long
 
 Kinds: `read` (NOOP, STATUS and FETCH in one IMAP session), `idle` (from MAIL FROM until a session in IDLE hears of the
 message: SMTP, spool, delivery and notice), `visit` (a new SMTP connection until the reply to EHLO), `login` (a new TLS
@@ -158,13 +158,13 @@ def pooled(windows):
 
 
 def judge(quiet, loud):
-    """Complaints about users who waited more than FACTOR times as long."""
-    found = []
+    """{who and what: complaint} about users who waited more than FACTOR times as long."""
+    found = {}
     for kind, took in loud.items():
         for name, floor in (("median", FLOOR_MEDIAN), ("p99", FLOOR_P99)):
             before, now = getattr(quiet[kind], name), getattr(took, name)
             if now > FACTOR * max(before, floor / FACTOR):
-                found.append(f"{kind}: {name} {now * 1000:.1f} ms, {before * 1000:.1f} ms before ({len(took)} samples)")
+                found[kind, name] = (f"{kind}: {name} {now * 1000:.1f} ms, {before * 1000:.1f} ms before ({len(took)} samples)")
     return found
 
 

@@ -93,6 +93,7 @@ void smtp_close(struct smtp_turn *t)
 
 OFFENCE(too_many_errors, "too_many_errors", "SMTP clients that made errors_hard errors");
 LOG_GATE(closings, "smtp.closed");
+LOG_GATE(unfinished, "smtp.unfinished");
 LOG_GATE(refusal_lines, "smtp.refused");
 
 void smtp_offence(const struct smtp_session *s, const struct offence *o, const char *why)
@@ -421,7 +422,7 @@ void smtp_session_end(struct smtp_session *s, enum smtp_end why, struct buf *out
 		smtp_replyf(out, 421, "4.4.2", "%s Timeout, closing", host);
 	else if (why == SMTP_END_SHUTDOWN && s->mode != SMTP_MODE_CLOSED)
 		smtp_replyf(out, 421, "4.3.2", "%s Service is stopping, please come back", host);
-	if (s->t.open)
+	if (s->t.open && log_gate_passes(&unfinished, str_hash(buf_str(&s->ip))))
 		log_event(LOG_INFO, "smtp.unfinished",
 			  log_c("why", why == SMTP_END_TIMEOUT	  ? "timeout"
 				       : why == SMTP_END_SHUTDOWN ? "shutdown"

@@ -264,6 +264,30 @@ static void refuse_literal(struct session *s, int r, const char *text)
 	say(s, buf_str(&out));
 }
 
+static bool mid_command(const struct frame_imap *f)
+{
+	return !f->taken &&
+	       (f->text.n || f->state != FRAME_IMAP_STATE_LINE || f->drop != FRAME_IMAP_MORE);
+}
+
+/*
+ * The time for a login is one for all: chatting does not prolong it. After that a client may be
+ * silent between two commands; one that has begun a command finishes it, and only the bytes of a
+ * literal give it new time.
+ */
+static void arm_timeout(struct session *s, bool progress)
+{
+	const struct conf *c = s->edge->role->conf;
+	if (!s->conn || s->phase == SESSION_LOGIN || s->phase == SESSION_ENDING)
+		return;
+	bool partial = !s->conn->paused && mid_command(&s->imap.frame);
+	if (!partial)
+		conn_timeout(s->conn, c->imap_idle_timeout_ms);
+	else if (progress || !s->imap.partial)
+		conn_timeout(s->conn, c->imap_command_timeout_ms);
+	s->imap.partial = partial;
+}
+
 /* The user process said whether the large literal may come, and where to. */
 static void body_file(struct ipc_ask *a, int r, struct ipc_packet *p, const struct fail *why)
 {
@@ -289,6 +313,7 @@ static void body_file(struct ipc_ask *a, int r, struct ipc_packet *p, const stru
 	}
 	ipc_packet_free(p);
 	conn_resume(s->conn);
+	arm_timeout(s, true);
 	flush_if_idle(s);
 }
 
@@ -423,30 +448,6 @@ static void before_login(struct session *s, const struct frame_imap_event *e)
 	act(s, action);
 }
 
-static bool mid_command(const struct frame_imap *f)
-{
-	return !f->taken &&
-	       (f->text.n || f->state != FRAME_IMAP_STATE_LINE || f->drop != FRAME_IMAP_MORE);
-}
-
-/*
- * The time for a login is one for all: chatting does not prolong it. After that a client may be
- * silent between two commands; one that has begun a command finishes it, and only the bytes of a
- * literal give it new time.
- */
-static void arm_timeout(struct session *s, bool progress)
-{
-	const struct conf *c = s->edge->role->conf;
-	if (!s->conn || s->phase == SESSION_LOGIN || s->phase == SESSION_ENDING)
-		return;
-	bool partial = !s->conn->paused && mid_command(&s->imap.frame);
-	if (!partial)
-		conn_timeout(s->conn, c->imap_idle_timeout_ms);
-	else if (progress || !s->imap.partial)
-		conn_timeout(s->conn, c->imap_command_timeout_ms);
-	s->imap.partial = partial;
-}
-
 static void take_input(struct session *s, struct str *in, bool *progress)
 {
 	while (may_take(s)) {
@@ -479,7 +480,8 @@ static void take_input(struct session *s, struct str *in, bool *progress)
 
 static void input(struct session *s, struct str *in)
 {
-	bool progress = false;
+	enum frame_imap_state state = s->imap.frame.state;
+	bool progress = state == FRAME_IMAP_STATE_INLINE || state == FRAME_IMAP_STATE_SKIP;
 	take_input(s, in, &progress);
 	arm_timeout(s, progress);
 }

@@ -153,6 +153,7 @@ int listener_bind(struct master *m, struct listener *l, struct fail *why)
 	}
 	if (r < 0)
 		return explain(why, r, l->service, l->address, &a);
+	sock_watch_peers(l->fd);
 	systemd_store(&m->systemd, l->fd, STORED_NAME);
 	return 0;
 }
@@ -188,6 +189,7 @@ static int open_service(struct master *m, const struct service_def *d, struct in
 								     .address = xstrdup(l->p[i]),
 								     .fd = in->from->fd};
 		in->used = true;
+		sock_watch_peers(in->from->fd);
 		log_event(LOG_INFO, "master.socket-inherited", log_c("service", d->name),
 			  log_c("address", l->p[i]), log_c("name", in->from->name));
 	}
