@@ -64,6 +64,13 @@ int proc_limit(const struct proc_limits *l, struct fail *why)
 	return r;
 }
 
+uint64_t proc_files_max(void)
+{
+	struct rlimit l;
+	CHECK(getrlimit(RLIMIT_NOFILE, &l) == 0);
+	return l.rlim_cur;
+}
+
 int proc_find_user(const char *name, struct proc_user *ret, struct fail *why)
 {
 	char text[4096];

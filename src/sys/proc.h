@@ -30,6 +30,8 @@ struct proc_limits {
 };
 /* A limit above the hard limit is lowered to it, not an error. */
 MUST_CHECK int proc_limit(const struct proc_limits *l, struct fail *why);
+/* How many descriptors this process may have. */
+uint64_t proc_files_max(void);
 
 #define PROC_GROUPS_MAX 16
 struct proc_user {

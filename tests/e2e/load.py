@@ -3,8 +3,9 @@
 import os
 import time
 
-from harness import load
+from harness import load, wire
 from harness.case import Skip, alone
+from harness.server import Server
 
 FIRST, CLIENTS, MESSAGES, CONNECTIONS = 120, 120, 1000, 60
 CLIENT_KIB, TOLD_MS = 40.0, 2000.0  # of thousands it is under 24; few leave holes between them
@@ -59,3 +60,42 @@ def cost(server, before):
         by_role, total = load.grown(before, rested(server))
         if total / CLIENTS < CLIENT_KIB or time.monotonic() > deadline:
             return total / CLIENTS, by_role
+
+
+FILES = 200
+
+
+def greetings(server, n):
+    """n clients of the SMTP port: (those that were let in, what the others were told)."""
+    opened = [wire.Wire(server.host, server.ports["smtp"]) for _ in range(n)]
+    heard = [w.line() for w in opened]
+    good = [w for w, line in zip(opened, heard) if line.startswith(b"220 ")]
+    for w in opened:
+        if w not in good:
+            w.close()
+    return good, [line for line in heard if not line.startswith(b"220 ")]
+
+
+def case_edges_without_descriptors_say_so(t):
+    """Edges that may open no more files send clients away with 421, say why in the log, and go on when some leave."""
+    program = t.program("prlimit")
+    server = Server(build=t.build)
+    try:
+        server.start(prefix=[program, f"--nofile={FILES}:{FILES}", "--"])
+        server.prefixed = False  # prlimit has become the server
+        edges = sum(role["role"] == "edge" for role in server.roles())
+        good, refused = greetings(server, edges * FILES)
+        assert edges * FILES // 3 < len(good) < edges * FILES, len(good)
+        assert refused and set(refused) == {b"421 4.7.0 Too many connections, please try again later.\r\n"}, set(refused)
+        assert "limit=descriptors" in server.log_text(), server.log_tail()
+        for w in good[:20]:
+            w.close()
+        deadline = time.monotonic() + 20
+        again = []
+        while len(again) < 10 and time.monotonic() < deadline:
+            again += greetings(server, 1)[0]
+        assert len(again) == 10, "nobody was let in when others had left"
+        server.stop()
+    finally:
+        server.close()
+    assert not server.problems(), server.problems()

@@ -15,6 +15,7 @@ static const struct metric {
 } metrics[] = {
 	{"edge.sessions", "barid_connections", "", COUNTER_TYPE, "Connections of clients that were accepted."},
 	{"edge.refused-busy", "barid_connections_refused", "limit=\"connections_max\"", COUNTER_TYPE, "Connections that were refused, by the setting that says so."},
+	{"edge.refused-files", "barid_connections_refused", "limit=\"descriptors\"", COUNTER_TYPE, ""},
 	{"edge.refused-address", "barid_connections_refused", "limit=\"connections_per_address_max\"", COUNTER_TYPE, ""},
 	{"edge.refused-internal", "barid_connections_refused", "limit=\"trusted_clients\"", COUNTER_TYPE, ""},
 	{"edge.refused-proxy", "barid_connections_refused", "limit=\"proxy_header\"", COUNTER_TYPE, ""},

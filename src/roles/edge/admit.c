@@ -19,6 +19,8 @@
 #include <unistd.h>
 
 COUNTER(refused_busy, "edge.refused-busy", "connections refused: too many in all");
+COUNTER(refused_files, "edge.refused-files",
+	"connections refused: an edge process may open no more files");
 COUNTER(refused_address, "edge.refused-address", "connections refused: too many of one address");
 COUNTER(refused_internal, "edge.refused-internal",
 	"connections refused: internal service, client not in trusted_clients");
@@ -155,16 +157,23 @@ static bool make_room(struct edge *e)
 	return sent > 0;
 }
 
-static bool is_full(struct edge *e)
+static bool no_descriptors(const struct edge *e)
 {
-	return open_in_all(e) >= e->role->conf->connections_max && !make_room(e);
+	return e->open_max && e->open >= e->open_max;
+}
+
+static bool has_place(struct edge *e, const struct service *service, const struct peer *p)
+{
+	if (open_in_all(e) >= e->role->conf->connections_max && !make_room(e))
+		return refused(service, p, &refused_busy, "connections_max");
+	if (no_descriptors(e) && !make_room(e))
+		return refused(service, p, &refused_files, "descriptors");
+	return true;
 }
 
 static bool admit(struct edge *e, const struct service *service, const struct peer *p)
 {
-	if (is_full(e))
-		return refused(service, p, &refused_busy, "connections_max");
-	return may_be_counted(e, service, p);
+	return has_place(e, service, p) && may_be_counted(e, service, p);
 }
 
 static void count(struct session *s)
@@ -358,8 +367,7 @@ static void await_header(struct edge *e, const struct service *service, int fd,
 			 const struct netaddr *addr)
 {
 	struct peer p = {.addr = *addr};
-	if (is_full(e)) {
-		(void)refused(service, &p, &refused_busy, "connections_max");
+	if (!has_place(e, service, &p)) {
 		send_away(fd, service);
 		return;
 	}
@@ -386,6 +394,8 @@ bool edge_yields(struct edge *e)
 	if (!e->board)
 		return false;
 	uint64_t least = board_least_other(e->board);
+	if (no_descriptors(e) && e->open > least)
+		return true; /* it could only send the client away */
 	e->yielded = !e->yielded && least != UINT64_MAX && e->open > least + YIELD_ABOVE;
 	return e->yielded;
 }

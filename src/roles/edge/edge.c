@@ -6,6 +6,7 @@
 #include "sys/counter.h"
 #include "sys/crash.h"
 #include "sys/log.h"
+#include "sys/proc.h"
 #include "sys/rand.h"
 #include <stdio.h>
 #include <sys/epoll.h>
@@ -16,6 +17,7 @@
 #define NO_DESCRIPTORS_MS   200
 #define ACCEPT_BURST_SHARED 4 /* several edges have the same sockets: each takes a few */
 #define YIELD_MS	    5
+#define FILES_APART	    64
 #define FLUSH_BYTES	    KIB(64)
 
 const struct service edge_services[SERVICES] = {
@@ -160,6 +162,14 @@ static void control(struct role *role, struct ipc_packet *p)
 	}
 }
 
+/* Of so many descriptors: some are the role's own, and some clients need a second one for a body.
+ */
+static size_t room(uint64_t files)
+{
+	uint64_t apart = files / 8 + FILES_APART;
+	return files > 2 * apart ? (size_t)(files - apart) : (size_t)files / 2;
+}
+
 static int edge_open(struct role *role, struct fail *why)
 {
 	struct edge *e = &edge;
@@ -168,6 +178,7 @@ static int edge_open(struct role *role, struct fail *why)
 	list_init(&e->all);
 	list_init(&e->waiting);
 	e->next_session = (uint64_t)role->index << SESSION_EDGE_SHIFT | rand_u64() >> 24 << 16 | 1;
+	e->open_max = room(proc_files_max());
 	edge_configure(e, role->conf);
 	want_accepts(e, EPOLLIN);
 	return 0;

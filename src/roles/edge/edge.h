@@ -189,7 +189,8 @@ struct edge {
 	struct mono_ns full_since; /* nobody could be sent away for others; looked again later */
 	uint32_t mechanisms;	   /* enum sasl_offer: what dir says */
 	uint64_t next_session;
-	size_t open; /* connections: sessions, and those that wait */
+	size_t open_max; /* for which it has descriptors; 0 = not known */
+	size_t open;	 /* connections: sessions, and those that wait */
 	/* From the configuration. */
 	struct netcidrs trusted, trusted_clients, normalise, xclient, xclient_login, id_from;
 	struct netcidrs proxies[SERVICES]; /* that send the PROXY protocol to each service */

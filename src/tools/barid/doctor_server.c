@@ -56,7 +56,9 @@ static uint64_t files_limit(struct str pid)
 static bool check_files(struct doctor *d, struct str pid)
 {
 	uint64_t limit = files_limit(pid);
-	uint64_t need = d->conf ? d->conf->connections_max + 200 : 0;
+	/* They are spread over the edges, but not quite evenly, and some need a second file. */
+	uint64_t each = d->conf ? d->conf->connections_max / MAX(d->conf->edge_workers, 1u) : 0;
+	uint64_t need = d->conf ? each + each / 4 + 200 : 0;
 	if (limit == 0 || limit >= need)
 		return true;
 	doctor_say(d, DOCTOR_BAD, "limits",
