@@ -44,6 +44,8 @@ COUNTER(routes, "dir.routes", "addresses resolved");
 #define FLUSH_MS      1000
 #define SWEEP_MS      60000
 #define OFFER_MS      1000
+#define QUICK_MS      20
+#define SLOW_MS	      1000
 
 struct dir_role {
 	struct dir *dir;
@@ -63,6 +65,7 @@ struct dir_role {
 	uint32_t offered;
 	atomic_bool offer_again; /* edge is new and knows nothing */
 	struct role *role;
+	struct mono_ns slow_until; /* look-ups go to their threads */
 };
 static struct dir_role self;
 
@@ -734,6 +737,7 @@ static const struct {
 	enum ipc_type type;
 	const char *from;
 	void (*fn)(struct role *role, struct ipc_packet *p);
+	bool quick; /* some rows, read in less time than a thread takes to wake */
 } questions[] = {
 	{IPC_LOGIN, "edge", login},
 	{IPC_LOGIN_SASL, "edge", login_sasl},
@@ -746,12 +750,29 @@ static const struct {
 	{IPC_LOGIN_OVER, "mta", login_over},
 	{IPC_LOGIN_AGAIN, "mta", login_again},
 	{IPC_LOGIN_RENEW, "mta", login_renew},
-	{IPC_ROUTE, "mta", route},
+	{IPC_ROUTE, "mta", route, true},
 	{IPC_ROUTE, "queue", route},
-	{IPC_SENDER_ALLOWED, "mta", sender_allowed},
+	{IPC_SENDER_ALLOWED, "mta", sender_allowed, true},
 	{IPC_USAGE, "user", usage},
 	{IPC_ACCOUNT, "user", account},
 };
+
+/*
+ * On the loop, unless it would wait for somebody: for an order that holds the directory, or, as one
+ * that took long tells, for the disk or another program.
+ */
+static bool answer_now(struct role *role, struct ipc_packet *p,
+		       void (*fn)(struct role *role, struct ipc_packet *p))
+{
+	struct mono_ns begun = clock_mono();
+	if (begun.v < self.slow_until.v || !dir_is_free(self.dir))
+		return false;
+	role_task_now(role, p, fn);
+	struct mono_ns ended = clock_mono();
+	if (ended.v - begun.v > QUICK_MS * MS_NS)
+		self.slow_until.v = ended.v + SLOW_MS * MS_NS;
+	return true;
+}
 
 /* 0: it is about none, or about several, each with a ticket of its own. */
 static uint64_t session_of(struct ipc_packet *p)
@@ -786,7 +807,8 @@ static void message(struct role *role, struct ipc_channel *from, struct ipc_pack
 	for (size_t i = 0; i < ARRAY_LEN(questions); i++)
 		if (questions[i].type == ipc_packet_type(p) &&
 		    strcmp(questions[i].from, ipc_channel_name(from)) == 0 && is_theirs(from, p)) {
-			role_task(role, self.lookups, p, questions[i].fn);
+			if (!questions[i].quick || !answer_now(role, p, questions[i].fn))
+				role_task(role, self.lookups, p, questions[i].fn);
 			return;
 		}
 	role_refuse(from, p, "not its question, or not about its session");

@@ -45,3 +45,12 @@ void role_task_move(struct pool *pool, void (*fn)(struct role *role, struct ipc_
 	current->next = pool;
 	current->fn = fn;
 }
+
+void role_task_now(struct role *role, struct ipc_packet *p,
+		   void (*fn)(struct role *role, struct ipc_packet *p))
+{
+	log_context(ipc_packet_trace(p), (struct session_id){0});
+	fn(role, p);
+	log_context((struct trace_id){0}, (struct session_id){0});
+	ipc_packet_free(p);
+}

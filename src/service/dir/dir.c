@@ -105,6 +105,14 @@ void dir_close(struct dir *d)
 	free(d);
 }
 
+bool dir_is_free(struct dir *d)
+{
+	if (pthread_mutex_trylock(&d->lock) != 0)
+		return false;
+	dir_unlock(d);
+	return true;
+}
+
 /* ---- accounts ---- */
 
 #define ACCOUNT_COLUMNS                                                                            \

@@ -79,6 +79,8 @@ unsigned dir_format(void);
 MUST_CHECK int dir_open(const struct dir_config *c, struct dir **ret, struct fail *why);
 void dir_close(struct dir *d); /* writes what dir_flush would; NULL is fine */
 DEFINE_AUTO_PTR(dir, struct dir, dir_close);
+/* Nobody has the lock at this moment: the next call will not have to wait for it, most likely. */
+bool dir_is_free(struct dir *d);
 
 /* ---- accounts ---- */
 
