@@ -131,6 +131,10 @@ class Fleet:
         self.check()
         return found
 
+    def slowest(self):
+        """What took longest so far: seconds, and the kind."""
+        return max((end - begun, user.kind) for user in self.users for begun, end in list(user.samples))
+
     def check(self):
         for user in self.users:
             if user.error is not None:
