@@ -108,7 +108,13 @@ int fdpass_recv(int sock, void *into, size_t size, struct fdpass_in *ret, struct
 	if (got < 0)
 		return fail_errno(why, errno == ECONNRESET ? FAIL_PEER : FAIL_BUG, "recvmsg");
 	collect(&m, ret);
-	if (m.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) {
+	/* The control buffer holds all that may come: what is cut before it is full has no room
+	 * here.
+	 */
+	ret->cut = m.msg_flags & MSG_CTRUNC && ret->n_fds < FDPASS_MAX;
+	if (ret->cut)
+		fdpass_in_clear(ret);
+	if (m.msg_flags & (ret->cut ? MSG_TRUNC : MSG_TRUNC | MSG_CTRUNC)) {
 		fdpass_in_clear(ret);
 		return fail_set(why, FAIL_PEER, NULL, "a datagram with %s cut off",
 				m.msg_flags & MSG_TRUNC ? "data" : "descriptors");

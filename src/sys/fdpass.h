@@ -2,8 +2,9 @@
 /*
  * fdpass.h - one datagram with descriptors over a SEQPACKET socket, and sealed memory.   [sys]
  *
- * A receiver trusts no peer: too many descriptors, cut data or cut control data are FAIL_PEER and
- * whatever descriptors arrived are closed. Thread: any; each call is one datagram.
+ * A receiver trusts no peer: too many descriptors, cut data are FAIL_PEER and
+ * whatever descriptors arrived are closed. Descriptors for which this process has no room are lost
+ * with the datagram's others, and it is told so. Thread: any; each call is one datagram.
  */
 #ifndef BARID_SYS_FDPASS_H
 #define BARID_SYS_FDPASS_H
@@ -30,6 +31,7 @@ struct fdpass_in {
 	size_t n;	     /* bytes */
 	int fds[FDPASS_MAX]; /* owned by the caller; take one by setting it to -1 */
 	size_t n_fds;
+	bool cut; /* descriptors were sent, and this process may open no more: none came */
 };
 /* 1 = a datagram; 0 = the peer closed; FAIL_BUSY = none waits; FAIL_PEER = as above, or reset. */
 MUST_CHECK int fdpass_recv(int sock, void *into, size_t size, struct fdpass_in *ret,

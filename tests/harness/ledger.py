@@ -232,6 +232,7 @@ class Writer:
         self.worlds = {frozenset()}
         self.connection = None
         self.changes = self.unanswered = 0
+        self.history = collections.deque(maxlen=400)  # what was asked, and what came of it
         self.late = []  # (until, effect) of changes whose connection ended before their answer
         with ledger.mutex:
             ledger.writers.append(self)
@@ -250,7 +251,7 @@ class Writer:
 
     # worlds
 
-    def change(self, effect, action):
+    def change(self, what, effect, action):
         """Do it; note the effect. True when it was answered OK. One that was not leaves the connection closed."""
         after = {effect(w) for w in self.worlds}
         self.later()
@@ -259,11 +260,13 @@ class Writer:
         except GONE:
             self.close()
             return False  # it was not even asked
+        self.history.append([time.monotonic(), what, "?"])
         try:
             action(imap)
         except GONE as e:
             self.worlds = self.worlds | after
             self.unanswered += 1
+            self.history[-1][2] = f"{time.monotonic():.3f} {type(e).__name__} {str(e)[:60]}"
             if isinstance(e, wire.Refused) and re.match(rb"\S+ BAD ", bytes(e.args[0])):
                 self.ledger.problem(f"{self.user} {self.name}: {e.args[0]!r}")
             if not isinstance(e, wire.Refused):
@@ -272,6 +275,7 @@ class Writer:
             self.later()
             return False
         self.worlds = after
+        self.history[-1][2] = f"{time.monotonic():.3f} OK"
         self.later()
         self.changes += 1
         return True
@@ -293,7 +297,7 @@ class Writer:
             seen.add(("box", name))
             for key, _, flags in look(self.ledger, imap, self.user, name):
                 if ("msg", name, key, flags) in seen or any(f[0] == "msg" and f[1:3] == (name, key) for f in seen):
-                    self.ledger.problem(f"{self.user} {name}: {key} is there twice")
+                    self.ledger.problem(f"{self.user} {name}: {key} is there twice; {self.story(key)}")
                 seen.add(("msg", name, key, flags))
         for name in self.listed(imap, b"LSUB"):
             seen.add(("sub", name))
@@ -310,7 +314,14 @@ class Writer:
 
     def difference(self, world):
         nearest = min(self.worlds, key=lambda w: len(w ^ world))
-        return f"missing {sorted(map(str, nearest - world))[:6]}, unexpected {sorted(map(str, world - nearest))[:6]}"
+        keys = sorted(f[2] for f in nearest ^ world if f[0] == "msg")[:3]
+        stories = " | ".join(self.story(key) for key in keys)
+        return f"missing {sorted(map(str, nearest - world))[:6]}, unexpected {sorted(map(str, world - nearest))[:6]}" \
+               + (f" ({stories})" if stories else "")
+
+    def story(self, key):
+        """What was done with a message lately."""
+        return "; ".join(f"{at:.3f} {what} -> {came}" for at, what, came in self.history if key in what)
 
     def listed(self, imap, command):
         names = []
@@ -328,10 +339,14 @@ class Writer:
         sure = frozenset.intersection(*self.worlds)
         return {f[2]: f[3] for f in sure if f[0] == "msg" and f[1] == mailbox}
 
+    def possible(self, mailbox):
+        """Keys that may be there, for all that is known."""
+        return {f[2] for w in self.worlds for f in w if f[0] == "msg" and f[1] == mailbox}
+
     # changes
 
     def create(self, name):
-        return self.change(lambda w: w | {("box", name)}, lambda imap: imap.command(b"CREATE " + wire.quote(name)))
+        return self.change(f"CREATE {name}", lambda w: w | {("box", name)}, lambda imap: imap.command(b"CREATE " + wire.quote(name)))
 
     def delete(self, name):
         def effect(w):
@@ -339,7 +354,7 @@ class Writer:
 
         with self.ledger.mutex:
             self.ledger.told[self.user, name].deleted = True
-        return self.change(effect, lambda imap: imap.command(b"DELETE " + wire.quote(name)))
+        return self.change(f"DELETE {name}", effect, lambda imap: imap.command(b"DELETE " + wire.quote(name)))
 
     def rename(self, old, new):
         def effect(w):
@@ -348,12 +363,12 @@ class Writer:
         with self.ledger.mutex:
             self.ledger.told[self.user, old].deleted = True
             self.ledger.told[self.user, new].deleted = True
-        return self.change(effect, lambda imap: imap.command(b"RENAME " + wire.quote(old) + b" " + wire.quote(new)))
+        return self.change(f"RENAME {old} {new}", effect, lambda imap: imap.command(b"RENAME " + wire.quote(old) + b" " + wire.quote(new)))
 
     def subscribe(self, name, on=True):
         fact = {("sub", name)}
         verb = b"SUBSCRIBE " if on else b"UNSUBSCRIBE "
-        return self.change((lambda w: w | fact) if on else (lambda w: w - fact),
+        return self.change(f"{verb.decode()}{name}", (lambda w: w | fact) if on else (lambda w: w - fact),
                            lambda imap: imap.command(verb + wire.quote(name)))
 
     def append(self, mailbox, data, flags=frozenset(), more=()):
@@ -387,7 +402,7 @@ class Writer:
                 return
             self.note_uids(mailbox, int(m.group(1)), m.group(2).decode(), keys)
 
-        return self.change(lambda w: w | facts, action)
+        return self.change(f"APPEND {mailbox} {' '.join(keys)}", lambda w: w | facts, action)
 
     def note_uids(self, mailbox, validity, uids, keys):
         with self.ledger.mutex:
@@ -420,7 +435,7 @@ class Writer:
                 return (*f[:3], new)
             return frozenset(map(one, w))
 
-        return self.change(effect, lambda imap: imap.command(
+        return self.change(f"STORE {mailbox} {how}{sorted(flags)} {' '.join(sorted(keys))}", effect, lambda imap: imap.command(
             f"UID STORE {self.uids_of(imap, mailbox, keys)} {how}FLAGS.SILENT ({' '.join(sorted(flags))})".encode()))
 
     def copy(self, mailbox, keys, target, move=False):
@@ -445,7 +460,7 @@ class Writer:
                     return
             self.ledger.problem(f"{self.name}: {verb} without COPYUID: {lines!r}")
 
-        return self.change(effect, action)
+        return self.change(f"{'MOVE' if move else 'COPY'} {mailbox} {target} {' '.join(keys)}", effect, action)
 
     def move(self, mailbox, keys, target):
         return self.copy(mailbox, keys, target, move=True)
@@ -454,6 +469,7 @@ class Writer:
         """UID EXPUNGE of messages that have \\Deleted: those that are named, at once."""
         keys = set(keys)
         return self.change(
+            f"EXPUNGE {mailbox} {' '.join(sorted(keys))}",
             lambda w: frozenset(f for f in w if not (f[0] == "msg" and f[1] == mailbox and f[2] in keys)),
             lambda imap: imap.command(f"UID EXPUNGE {self.uids_of(imap, mailbox, keys)}".encode()))
 

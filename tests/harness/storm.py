@@ -131,11 +131,10 @@ class Storm:
             writer.append(box, new(), frozenset(), [new()])
         elif kind in ("store", "unstore"):
             writer.store(box, some, {rng.choice(("\\Flagged", "\\Answered", "blue", "green"))}, "+" if kind == "store" else "-")
-        elif kind == "move" or (kind == "copy" and any(key in finished for key in some)):
-            if not any(key in finished for key in some):
-                writer.move(box, some, done)
-        elif kind == "copy":
-            writer.copy(box, some, done)
+        elif kind in ("move", "copy"):
+            # One that may come there late is not sent a second time.
+            if not writer.possible(done) & set(some):
+                writer.copy(box, some, done, move=kind == "move")
         elif kind == "expunge":
             for name, messages in ((box, there), (done, finished)):
                 keys = sorted(messages)[: MANY // 3]

@@ -20,6 +20,8 @@
 
 #define COUNTERS_MAX	 500
 #define EARLY_ORDERS_MAX 64u
+#define LOST_AGAIN_MS	 3000u /* longer than a peer is young to master */
+#define LOST_TOLD_MAX	 3u
 
 const char *role_build_id(void)
 {
@@ -51,12 +53,38 @@ static void peer_up(struct ipc_channel *ch)
 		role->ops->peer_up(role, ch);
 }
 
-static void peer_down(struct ipc_channel *ch)
+static void tell_lost(struct role *role, const struct ipc_channel *ch)
 {
-	struct role *role = ipc_channel_context(ch);
 	struct msg_lost m = {.role = str_c(ipc_channel_name(ch)),
 			     .index = (uint16_t)ipc_channel_index(ch)};
 	(void)ipc_send(role->control, (struct trace_id){0}, IPC_LOST, &m);
+}
+
+/*
+ * Master takes the first news of a loss for that of a death, when the peer is young. A peer that is
+ * still away later on lives, and has to start afresh: or nobody would ever connect the two again.
+ */
+static void still_lost(struct loop_timer *t)
+{
+	struct role *role = CONTAINER_OF(t, struct role, lost_timer);
+	bool any = false;
+	for (size_t i = 0; i < role->peers.n; i++) {
+		if (ipc_channel_is_up(role->peers.p[i]) || !ipc_channel_was_up(role->peers.p[i]))
+			continue;
+		tell_lost(role, role->peers.p[i]);
+		any = true;
+	}
+	if (any && ++role->lost_told < LOST_TOLD_MAX)
+		loop_timer_in(role->loop, t, LOST_AGAIN_MS << role->lost_told);
+}
+
+static void peer_down(struct ipc_channel *ch)
+{
+	struct role *role = ipc_channel_context(ch);
+	tell_lost(role, ch);
+	role->lost_told = 0;
+	role->lost_timer.fire = still_lost;
+	loop_timer_in(role->loop, &role->lost_timer, LOST_AGAIN_MS);
 	if (role->ops->peer_down && !role->stopping)
 		role->ops->peer_down(role, ch);
 }

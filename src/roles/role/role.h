@@ -118,6 +118,8 @@ struct role {
 	VEC(struct ipc_channel *) peers; /* fixed once configured */
 	VEC(struct early_peer) early;	 /* before start */
 	VEC(struct ipc_packet *) early_orders;
+	struct loop_timer lost_timer;
+	unsigned lost_told;
 	bool started;
 	bool stopping; /* role_stop_aside was called */
 	bool busy;     /* something came since memory was last given back */

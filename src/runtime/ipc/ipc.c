@@ -520,6 +520,58 @@ static void take_reply(struct ipc_channel *ch, struct ipc_packet *p)
 		futex_wake(&w->done);
 }
 
+/* False: it sends without credit, and would fill our memory. */
+static bool take_into_window(struct ipc_channel *ch)
+{
+	pthread_mutex_lock(&ch->lock);
+	bool good = ch->unfinished < IPC_WINDOW;
+	ch->unfinished += good;
+	pthread_mutex_unlock(&ch->lock);
+	return good;
+}
+
+/* An answer whose descriptors had no room here. */
+static void lose_reply(struct ipc_channel *ch, uint32_t request)
+{
+	pthread_mutex_lock(&ch->lock);
+	struct ipc_pending *w = map_get(&ch->pending, request);
+	if (w) {
+		w->r = fail_set(&w->why, FAIL_LIMIT, NULL, "no descriptor is free for an answer");
+		retire(ch, w);
+		if (!w->ask)
+			atomic_store(&w->done, 1);
+	}
+	bool ask = w && w->ask;
+	pthread_mutex_unlock(&ch->lock);
+	if (ask)
+		finish_ask(w);
+	else if (w)
+		futex_wake(&w->done);
+}
+
+/*
+ * A datagram came, but not its descriptors, as this process may open no more. Who asks hears so; a
+ * notice that nobody can take back ends the connection (false).
+ */
+static bool lack_descriptors(struct ipc_channel *ch, struct ipc_packet *p)
+{
+	struct fail why = FAIL_INIT;
+	bool good = true;
+	if (p->head.flags & IPC_REPLY) {
+		lose_reply(ch, p->head.request);
+	} else if (p->head.request && take_into_window(ch)) {
+		p->from = ch;
+		p->generation = ch->generation;
+		channel_ref(ch);
+		(void)fail_set(&why, FAIL_LIMIT, NULL, "no descriptor is free for a question");
+		(void)ipc_reply_fail(p, &why);
+	} else {
+		good = false;
+	}
+	ipc_packet_free(p);
+	return good;
+}
+
 /* Fail every question that the dead peer had received, and those that may not wait for the next; or
  * all. */
 static void fail_questions(struct ipc_channel *ch, bool all)
@@ -583,16 +635,6 @@ static void go_down(struct ipc_channel *ch)
 	channel_unref(ch);
 }
 
-/* False: it sends without credit, and would fill our memory. */
-static bool take_into_window(struct ipc_channel *ch)
-{
-	pthread_mutex_lock(&ch->lock);
-	bool good = ch->unfinished < IPC_WINDOW;
-	ch->unfinished += good;
-	pthread_mutex_unlock(&ch->lock);
-	return good;
-}
-
 /* One datagram; false when the connection is at its end. */
 static bool receive_one(struct ipc_channel *ch, bool *ret_more)
 {
@@ -601,11 +643,15 @@ static bool receive_one(struct ipc_channel *ch, bool *ret_more)
 	*ret_more = r > 0;
 	if (r <= 0)
 		return r == -FAIL_BUSY;
-	struct ipc_packet *p = ipc_packet_make((struct str){ch->input, in.n}, in.fds, in.n_fds);
+	struct str datagram = {ch->input, in.n};
+	struct ipc_packet *p = in.cut ? ipc_packet_make_bare(datagram)
+				      : ipc_packet_make(datagram, in.fds, in.n_fds);
 	if (!p)
 		return false; /* a peer that breaks the rules is as good as dead */
 	atomic_store(&ch->heard, clock_mono().v);
 	take_credits(ch, p->head.credits);
+	if (in.cut)
+		return lack_descriptors(ch, p);
 	if (p->head.flags & IPC_CREDIT) {
 		ipc_packet_free(p);
 		return true;
@@ -718,6 +764,14 @@ bool ipc_channel_is_up(struct ipc_channel *ch)
 struct mono_ns ipc_channel_heard(struct ipc_channel *ch)
 {
 	return (struct mono_ns){atomic_load(&ch->heard)};
+}
+
+bool ipc_channel_was_up(struct ipc_channel *ch)
+{
+	pthread_mutex_lock(&ch->lock);
+	bool was = ch->generation != 1;
+	pthread_mutex_unlock(&ch->lock);
+	return was;
 }
 
 unsigned ipc_channel_load(struct ipc_channel *ch)

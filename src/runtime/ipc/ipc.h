@@ -41,6 +41,7 @@ void ipc_channel_free(struct ipc_channel *ch);
 /* Take over a connected socket (the previous one, if any, is dropped first). */
 void ipc_channel_attach(struct ipc_channel *ch, int fd);
 bool ipc_channel_is_up(struct ipc_channel *ch);
+bool ipc_channel_was_up(struct ipc_channel *ch); /* a connection has ended */
 void *ipc_channel_context(const struct ipc_channel *ch);
 const char *ipc_channel_name(const struct ipc_channel *ch);
 unsigned ipc_channel_index(const struct ipc_channel *ch);

@@ -7,6 +7,7 @@
 #include "sys/fdpass.h"
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 /* Two loops on two threads, a channel from one to the other. The server answers `route`. */
@@ -237,6 +238,60 @@ static void a_restart_fails_what_was_sent_and_keeps_what_waits(void **state)
 	connect_both();
 	pthread_join(t, NULL);
 	assert_int_equal(r, 0);
+}
+
+/* How many descriptors this process may have from now on. */
+static void may_open(rlim_t n)
+{
+	struct rlimit l;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &l), 0);
+	l.rlim_cur = MIN(n, l.rlim_max);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &l), 0);
+}
+
+/* A datagram with a descriptor, to which the server has no room. */
+static void send_without_room(int peer, uint32_t request)
+{
+	char datagram[IPC_HEAD_SIZE];
+	struct iovec iov = {datagram, sizeof datagram};
+	struct ipc_head head = {.type = IPC_BODY_FILE, .fds = 1, .request = request};
+	int lowest = dup(peer);
+	ipc_head_write(&head, (unsigned char *)datagram);
+	(void)close(lowest);
+	may_open((rlim_t)lowest);
+	assert_int_equal(fdpass_send(peer, &iov, 1, &peer, 1, NULL), 0);
+}
+
+static void without_descriptors_who_asks_is_told(void **state)
+{
+	(void)state;
+	int fds[2];
+	char answer[IPC_DATAGRAM_MAX];
+	struct fdpass_in in;
+	struct msg_fail m;
+	assert_int_equal(fdpass_pair(fds, NULL), 0);
+	attach(&server, fds[1]); /* the client's connection goes */
+	int downs = atomic_load(&server.downs);
+
+	send_without_room(fds[0], 7);
+	assert_int_equal(fdpass_recv(fds[0], answer, sizeof answer, &in, NULL), 1);
+	may_open(RLIM_INFINITY);
+	struct ipc_packet *p = ipc_packet_make((struct str){answer, in.n}, in.fds, in.n_fds);
+	assert_non_null(p);
+	assert_int_equal(ipc_packet_type(p), IPC_FAIL);
+	assert_int_equal(msg_fail_read(p, &m), 0);
+	assert_int_equal(m.code, FAIL_LIMIT);
+	ipc_packet_free(p);
+	assert_int_equal(atomic_load(&server.downs), downs);
+
+	/* A notice nobody can take back: what it was about would be wrong from then on. */
+	send_without_room(fds[0], 0);
+	for (int i = 0; i < 5000 && atomic_load(&server.downs) == downs; i++)
+		usleep(1000);
+	may_open(RLIM_INFINITY);
+	assert_int_equal(atomic_load(&server.downs), downs + 1);
+	(void)close(fds[0]);
+	connect_both();
 }
 
 static void broken_datagrams_are_refused(void **state)
@@ -551,6 +606,7 @@ int main(void)
 		cmocka_unit_test(notices_beyond_the_window_wait),
 		cmocka_unit_test(a_silent_peer_ends_in_a_deadline),
 		cmocka_unit_test(a_restart_fails_what_was_sent_and_keeps_what_waits),
+		cmocka_unit_test(without_descriptors_who_asks_is_told),
 		cmocka_unit_test(broken_datagrams_are_refused),
 		cmocka_unit_test(orders_stay_as_they_were_released),
 		cmocka_unit_test(a_reply_to_a_dead_peer_does_not_reach_the_next),

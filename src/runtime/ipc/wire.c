@@ -160,3 +160,18 @@ struct ipc_packet *ipc_packet_make(struct str datagram, const int *fds, size_t n
 	ipc_packet_free(p);
 	return NULL;
 }
+
+struct ipc_packet *ipc_packet_make_bare(struct str datagram)
+{
+	struct ipc_head head = {0};
+	if (!ipc_head_read(datagram, &head))
+		return NULL;
+	struct ipc_packet *p = xcalloc(1, sizeof *p + 1);
+	head.fds = 0;
+	head.flags &= (uint8_t)~IPC_SPILLED;
+	*p = (struct ipc_packet){.head = head, .arena = ARENA_INIT(IPC_BODY_MAX)};
+	for (size_t i = 0; i < IPC_FDS_MAX; i++)
+		p->fds[i] = -1;
+	p->body = (struct str){p->data, 0};
+	return p;
+}

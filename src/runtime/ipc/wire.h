@@ -91,5 +91,7 @@ bool ipc_head_read(struct str datagram, struct ipc_head *ret);
  * NULL when the datagram breaks a rule.
  */
 struct ipc_packet *ipc_packet_make(struct str datagram, const int *fds, size_t nfds);
+/* One whose descriptors were lost for lack of room: its header, and no body. */
+struct ipc_packet *ipc_packet_make_bare(struct str datagram);
 
 #endif
