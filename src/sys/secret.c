@@ -38,6 +38,14 @@ void secret_clear(struct secret *s)
 	*s = (struct secret){0};
 }
 
+#define STACK_BYTES (24 * 1024)
+
+__attribute__((noinline)) void secret_wipe_stack(void)
+{
+	char room[STACK_BYTES];
+	explicit_bzero(room, sizeof room);
+}
+
 bool secret_equal(struct str a, struct str b)
 {
 	volatile unsigned char differ = a.n != b.n;

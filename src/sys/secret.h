@@ -28,6 +28,8 @@ static inline struct str secret_str(const struct secret *s)
 {
 	return (struct str){(const char *)s->p, s->n};
 }
+/* Overwrite what calls that have returned left below us on the stack: 24 KiB. */
+void secret_wipe_stack(void);
 /* Compares in time that depends on the lengths only. */
 bool secret_equal(struct str a, struct str b);
 

@@ -22,6 +22,7 @@
 #include "sys/crash.h"
 #include "sys/log.h"
 #include "sys/login_log.h"
+#include "sys/secret.h"
 #include <stdatomic.h>
 #include <time.h>
 #include <unistd.h>
@@ -323,6 +324,7 @@ static void login_by_hash(struct role *role, struct ipc_packet *p)
 		login_failed(p, &why);
 	else
 		answer_login(role, p, who, &step, &why);
+	secret_wipe_stack();
 }
 
 static void login_is_not_looked_at(struct ipc_packet *p)
@@ -395,6 +397,7 @@ static void login(struct role *role, struct ipc_packet *p)
 		answer_login(role, p, who, &step, &why);
 	else
 		queue_for_hash(p, &m);
+	secret_wipe_stack();
 }
 
 static void login_sasl(struct role *role, struct ipc_packet *p)

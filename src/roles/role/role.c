@@ -160,15 +160,15 @@ static struct str purpose_of(struct role *role, struct session_id session, char 
 int role_seal(struct role *role, struct session_id session, struct str plain, struct buf *out)
 {
 	char text[64];
-	CHECK(role->has_seal_key);
-	return seal(role->seal_key, purpose_of(role, session, text), plain, out);
+	CHECK(role->seal_key.n == SEAL_KEY_SIZE);
+	return seal(role->seal_key.p, purpose_of(role, session, text), plain, out);
 }
 
 int role_unseal(struct role *role, struct session_id session, struct str sealed, struct buf *out)
 {
 	char text[64];
-	CHECK(role->has_seal_key);
-	return unseal(role->seal_key, purpose_of(role, session, text), sealed, out);
+	CHECK(role->seal_key.n == SEAL_KEY_SIZE);
+	return unseal(role->seal_key.p, purpose_of(role, session, text), sealed, out);
 }
 
 /* --- control
@@ -247,9 +247,8 @@ static void configure(struct role *role, struct ipc_packet *p)
 	role_log_to(first, ipc_packet_take_fd(p, m.log));
 	if (role_conf_begin(role, first, &why) < 0)
 		give_up(role, &why);
-	role->has_seal_key = m.seal_key.n == SEAL_KEY_SIZE;
-	if (role->has_seal_key)
-		memcpy(role->seal_key, m.seal_key.p, SEAL_KEY_SIZE);
+	if (m.seal_key.n == SEAL_KEY_SIZE)
+		secret_init_copy(&role->seal_key, m.seal_key);
 	role->uid = m.uid;
 	role->gid = m.gid;
 	role->shared_gid = m.shared_gid;

@@ -20,6 +20,7 @@
 #include "runtime/loop.h"
 #include "runtime/seal.h"
 #include "sys/sandbox.h"
+#include "sys/secret.h"
 #include <pthread.h>
 
 #define ROLE_CONTROL_FD 3
@@ -110,10 +111,9 @@ struct role {
 	const struct conf *next;   /* prepared, not yet committed; or NULL */
 	uint64_t next_revision;
 	unsigned partitions, user_workers,
-		edge_workers; /* of conf: they do not change while the server runs */
-	unsigned edge_places; /* numbers of edges, most of them empty: index < edge_places */
-	bool has_seal_key;
-	unsigned char seal_key[SEAL_KEY_SIZE];
+		edge_workers;	/* of conf: they do not change while the server runs */
+	unsigned edge_places;	/* numbers of edges, most of them empty: index < edge_places */
+	struct secret seal_key; /* empty: this role seals nothing */
 	struct ipc_channel *control;
 	VEC(struct ipc_channel *) peers; /* fixed once configured */
 	VEC(struct early_peer) early;	 /* before start */

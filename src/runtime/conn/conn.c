@@ -373,6 +373,7 @@ static void read_input(struct conn *c)
 		if (io != IO_OK)
 			break;
 		offer(c, (struct str){piece, n});
+		explicit_bzero(piece, n); /* it may have been a password */
 		drained = !c->closing && is_drained(c, n);
 	}
 	if (c->closing || c->handshaking)

@@ -22,6 +22,7 @@
 #define QUEUE_BYTES_MAX	   MIB(64)
 #define RECEIVE_BURST	   64
 #define STUCK_MS	   10000u
+#define SECRET_GUESS	   KIB(12)
 #define BODY_GUESS	   500 /* most messages are smaller: one allocation */
 
 /* A message that waits for credit, for room in the socket, or for the peer to come (back). */
@@ -99,11 +100,35 @@ static void channel_unref(struct ipc_channel *ch)
 	free(ch);
 }
 
+/* Messages that carry passwords or keys leave nothing of themselves in memory. */
+static bool is_secret(unsigned type)
+{
+	switch (type) {
+	case IPC_LOGIN:
+	case IPC_LOGIN_SASL:
+	case IPC_ADMIN:
+	case IPC_CONFIGURE:
+	case IPC_CERTIFICATES:
+	case IPC_PREPARE:
+	case IPC_TICKETS:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static void body_clear(struct buf *body, unsigned type)
+{
+	if (is_secret(type) && body->n > 0)
+		explicit_bzero(body->p, body->n);
+	buf_clear(body);
+}
+
 static void outgoing_free(struct outgoing *o)
 {
 	for (size_t i = 0; i < o->nfds; i++)
 		(void)close(o->fds[i]);
-	buf_clear(&o->body);
+	body_clear(&o->body, o->head.type);
 	free(o);
 }
 
@@ -298,7 +323,8 @@ static int send_message(struct ipc_channel *ch, struct ipc_head *head, const voi
 	struct ipc_out out = {.body = BUF_INIT(IPC_BODY_MAX)};
 	struct ipc_pending *pending = how->pending;
 	AUTO_FD int spill = -1;
-	(void)buf_room(&out.body, BODY_GUESS);
+	/* One that grows leaves copies behind. */
+	(void)buf_room(&out.body, is_secret(head->type) ? SECRET_GUESS : BODY_GUESS);
 	int r = encode(head->type, msg, &out, head, &spill);
 	if (r == 0) {
 		pthread_mutex_lock(&ch->lock);
@@ -315,7 +341,7 @@ static int send_message(struct ipc_channel *ch, struct ipc_head *head, const voi
 			(void)map_remove(&ch->pending, pending->request);
 		pthread_mutex_unlock(&ch->lock);
 	}
-	buf_clear(&out.body);
+	body_clear(&out.body, head->type);
 	return r;
 }
 
@@ -648,6 +674,8 @@ static bool receive_one(struct ipc_channel *ch, bool *ret_more)
 				      : ipc_packet_make(datagram, in.fds, in.n_fds);
 	if (!p)
 		return false; /* a peer that breaks the rules is as good as dead */
+	if (is_secret(p->head.type))
+		explicit_bzero(ch->input, in.n);
 	atomic_store(&ch->heard, clock_mono().v);
 	take_credits(ch, p->head.credits);
 	if (in.cut)
@@ -895,6 +923,8 @@ void ipc_packet_free(struct ipc_packet *p)
 	for (size_t i = 0; i < IPC_FDS_MAX; i++)
 		if (p->fds[i] >= 0)
 			(void)close(p->fds[i]);
+	if (is_secret(p->head.type) && p->body.p == p->data)
+		explicit_bzero(p->data, p->body.n);
 	memmap_clear(&p->spilled);
 	arena_clear(&p->arena);
 	if (p->from) {
