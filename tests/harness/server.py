@@ -306,6 +306,10 @@ class Server:
         self.bent_us += int(seconds * 1_000_000)
         self.cli("debug", "clock", str(self.bent_us))
 
+    def set_time_of_day(self, seconds):
+        """The wall clock of all roles is so far from the machine's; also backwards. Nothing else jumps."""
+        self.cli("debug", "wall-clock", str(int(seconds * 1_000_000)))
+
     def add_user(self, name, password="secret", quota=None):
         self.cli("user", "add", f"{name}@{DOMAIN}", "--password", password,
                  *(["--quota", quota] if quota else []))
