@@ -8,6 +8,7 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 
 /* ---- addresses ---- */
@@ -343,6 +344,12 @@ int sock_error(int fd)
 	int e = 0;
 	socklen_t len = sizeof e;
 	return getsockopt(fd, SOL_SOCKET, SO_ERROR, &e, &len) < 0 ? errno : e;
+}
+
+bool sock_is_reset(int fd)
+{
+	struct pollfd p = {.fd = fd};
+	return poll(&p, 1, 0) == 1 && (p.revents & (POLLERR | POLLHUP)) == (POLLERR | POLLHUP);
 }
 
 int sock_local(int fd, struct netaddr *ret, struct fail *why)

@@ -67,6 +67,8 @@ MUST_CHECK int sock_accept(int listener, int *ret_fd, struct netaddr *ret_peer, 
  */
 MUST_CHECK int sock_connect(const struct netaddr *a, int *ret_fd, struct fail *why);
 int sock_error(int fd); /* SO_ERROR: 0 or an errno */
+/* The peer has reset the connection, unread bytes or not. One that only sends no more is there. */
+bool sock_is_reset(int fd);
 
 MUST_CHECK int sock_local(int fd, struct netaddr *ret, struct fail *why);
 MUST_CHECK int sock_peer(int fd, struct netaddr *ret, struct fail *why);

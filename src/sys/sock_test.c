@@ -151,6 +151,17 @@ static void connections_are_accepted(void **state)
 		assert_memory_equal(&local, &peer, sizeof peer);
 		assert_memory_equal(&there, &a, sizeof a);
 		sock_nodelay(server);
+		struct linger hard = {.l_onoff = 1};
+		assert_int_equal(write(client, "x", 1), 1);
+		assert_false(sock_is_reset(server));
+		assert_int_equal(shutdown(client, SHUT_WR), 0); /* it waits for our answer */
+		assert_false(sock_is_reset(server));
+		assert_int_equal(setsockopt(client, SOL_SOCKET, SO_LINGER, &hard, sizeof hard), 0);
+		(void)close(client);
+		client = -1;
+		p = (struct pollfd){.fd = server, .events = POLLRDHUP};
+		assert_int_equal(poll(&p, 1, 1000), 1);
+		assert_true(sock_is_reset(server));
 		assert_int_equal(sock_listen(&a, 8, &second, &why), -FAIL_EXISTS);
 		assert_non_null(strstr(why.detail, "listening on "));
 	}

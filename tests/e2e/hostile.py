@@ -95,7 +95,7 @@ def under(t, attacks):
 def case_floods_of_connections(t):
     """Connect and reset, from one address and from a thousand, with and without a word; connect and stay."""
     under(t, {
-        "reset": (("connect_and_reset", "smtp"), {"data": "EHLO x\r\nMAIL FROM:<a@b.example>\r\n", "rate": 1500}, {}),
+        "reset": (("connect_and_reset", "smtp"), {"data": "EHLO x\r\nMAIL FROM:<a@b.example>\r\n", "rate": 5000}, {"counted": ["edge.vanished"]}),
         "reset, many": (("connect_and_reset", "imaps"), {"addresses": 1000}, {"lines": 4000}),
         "stay, many": (("connect_and_hold", "smtp"), {"addresses": 100, "number": 2000, "data": "EHLO x\r\nNOO"},
                        {"lines": 8000, "memory": 48}),

@@ -19,6 +19,7 @@ static const struct metric {
 	{"edge.refused-address", "barid_connections_refused", "limit=\"connections_per_address_max\"", COUNTER_TYPE, ""},
 	{"edge.refused-internal", "barid_connections_refused", "limit=\"trusted_clients\"", COUNTER_TYPE, ""},
 	{"edge.refused-proxy", "barid_connections_refused", "limit=\"proxy_header\"", COUNTER_TYPE, ""},
+	{"edge.vanished", "barid_connections_vanished", "", COUNTER_TYPE, "Connections that the client had reset before they were served."},
 	{"edge.open.smtp", "barid_connections_open", "service=\"smtp\"", GAUGE, "Connections that are open now, by service."},
 	{"edge.open.submission", "barid_connections_open", "service=\"submission\"", GAUGE, ""},
 	{"edge.open.submissions", "barid_connections_open", "service=\"submissions\"", GAUGE, ""},

@@ -24,6 +24,7 @@ COUNTER(refused_files, "edge.refused-files",
 COUNTER(refused_address, "edge.refused-address", "connections refused: too many of one address");
 COUNTER(refused_internal, "edge.refused-internal",
 	"connections refused: internal service, client not in trusted_clients");
+COUNTER(vanished, "edge.vanished", "connections that were reset before they were served");
 COUNTER(refused_proxy, "edge.refused-proxy", "connections refused: no good PROXY header");
 
 OFFENCE(made_room, "made_room",
@@ -243,6 +244,13 @@ static void send_away(int fd, const struct service *service)
 static void let_in(struct edge *e, const struct service *service, int fd, struct peer *p,
 		   struct mono_ns since)
 {
+	/* In a flood of these the session, and what others have to do for it, would be the cost. */
+	if (sock_is_reset(fd)) {
+		counter_add(&vanished, 1);
+		(void)close(fd);
+		peer_clear(p);
+		return;
+	}
 	if (admit(e, service, p)) {
 		(void)session_begin(e, service, fd, p, since);
 		return;
