@@ -81,6 +81,7 @@ class Load:
         self.proc.stdin.flush()
 
 
-def fill(server, clients, messages, size=1024):
-    with Load(server, "fill", clients=clients, messages=messages, size=size) as load:
+def fill(server, clients, messages, size=1024, first=1):
+    """As many messages in the INBOX of each: one is appended, the others are copies of it."""
+    with Load(server, "fill", clients=clients, messages=messages, size=size, first=first) as load:
         return load.step()

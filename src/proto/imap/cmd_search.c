@@ -29,16 +29,31 @@ static void state_clear(void *p)
 	vec_clear(&st->hits.list);
 }
 
+/* Messages that are named are few: the others need no look. All keys of the command must hold. */
+static int candidates(struct search_state *st, struct store_set *ret, struct fail *why)
+{
+	struct imap_session *s = st->s;
+	const struct imap_search_key *key = st->tree.key;
+	CHECK(key->op == IMAP_SEARCH_AND);
+	for (key = key->kid; key; key = key->next) {
+		if (key->op != IMAP_SEARCH_UID)
+			continue;
+		*ret = (struct store_set){0};
+		return key->set.n ? set_resolve(s, &key->set, true, ret, why) : 0;
+	}
+	return store_view_all(s->view, &s->run.arena, ret, why);
+}
+
 static int look_in_memory(struct search_state *st, struct fail *why)
 {
 	struct imap_session *s = st->s;
 	AUTO(store_reader) struct store_reader *reader = NULL;
 	struct store_message row;
-	struct store_set all;
-	int r = store_view_all(s->view, &s->run.arena, &all, why);
-	if (r < 0 || all.count == 0)
+	struct store_set some;
+	int r = candidates(st, &some, why);
+	if (r < 0 || some.count == 0)
 		return r;
-	r = store_read_begin(s->view, &all, 0, (struct modseq){0}, &reader, why);
+	r = store_read_begin(s->view, &some, 0, (struct modseq){0}, &reader, why);
 	while (r >= 0 && (r = store_read_next(reader, &row, why)) > 0) {
 		enum search_verdict verdict = SEARCH_NO;
 		struct msg m = {.s = s, .row = &row, .body = STORE_SOURCE_INIT};

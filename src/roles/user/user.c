@@ -14,6 +14,7 @@
 #define COMMAND_THREADS 32
 #define UPKEEP_THREADS	4
 #define TOOL_THREADS	4
+#define KEEP_MAPS_MS	60000
 #define GRANT_MS	90000 /* edge holds a login back for a minute at most */
 
 struct user user;
@@ -256,6 +257,7 @@ static int open_user(struct role *role, struct fail *why)
 				  .partitions = (unsigned)c->store_partitions,
 				  .shard = role->index,
 				  .shards = (unsigned)c->user_workers,
+				  .keep_maps_ns = KEEP_MAPS_MS * MS_NS,
 				  .retention_us = retention_us(c)};
 	user.role = role;
 	pthread_mutex_init(&user.lock, NULL);

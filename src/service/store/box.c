@@ -117,6 +117,7 @@ static struct mbox *new_box(struct part *p, const struct box_key *k, const struc
 	b->row = *row;
 	b->claimed = row->first_recent;
 	list_init(&b->views);
+	list_init(&b->warm);
 	return b;
 }
 

@@ -167,6 +167,7 @@ int store_open(const struct store_options *o, struct store **ret, struct fail *w
 	s->ops = o->engine == STORE_MEMORY ? &engine_memory : &engine_sqlite;
 	fill_defaults(&s->o);
 	atomic_init(&s->retention_us, s->o.retention_us);
+	list_init(&s->warm);
 	init_locks(s);
 	int r = make_folders(s, why);
 	if (r == 0)
@@ -192,6 +193,7 @@ void store_close(struct store *s)
 	if (!s)
 		return;
 	stop_threads(s);
+	boxes_cool(s, true);
 	part_each(s, free_part, NULL);
 	CHECK(s->boxes.n == 0); /* views are closed before */
 	CHECK(s->watches.n == 0);

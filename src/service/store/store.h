@@ -67,6 +67,7 @@ struct store_options {
 	uint64_t wal_bytes;	  /* checkpoint a partition above this, default 4 MiB */
 	uint64_t wal_bytes_total; /* and the largest above this sum, default 32 MiB */
 	unsigned cache_kib;	  /* page cache of a partition, default 1024 */
+	int64_t keep_maps_ns;	  /* so long a mailbox that was open is kept in memory; 0 = not */
 	int64_t retention_us;	  /* expunged messages stay restorable this long, default 7 days */
 	bool no_background;	  /* no maintenance thread: tests call store_maintain themselves */
 };

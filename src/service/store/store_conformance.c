@@ -355,8 +355,8 @@ static void test_body_file(void **state)
 		CONFORMANCE(test_copy), CONFORMANCE(test_move), CONFORMANCE(test_expunge_set),     \
 		CONFORMANCE(test_expunged_is_readable), CONFORMANCE(test_gone),                    \
 		CONFORMANCE(test_account_delete), CONFORMANCE(test_export),                        \
-		CONFORMANCE(test_watch), CONFORMANCE(test_vanished), CONFORMANCE(test_deliver),    \
-		CONFORMANCE(test_deliver_batch), CONFORMANCE(test_body_lives_as_long_as_needed),   \
-		CONFORMANCE(test_random_clients), CONFORMANCE(test_threads),                       \
-		CONFORMANCE(test_thread_ends), CONFORMANCE(test_saved_and_zone),                   \
-		CONFORMANCE(test_deleted_size)
+		CONFORMANCE(test_warm), CONFORMANCE(test_watch), CONFORMANCE(test_vanished),       \
+		CONFORMANCE(test_deliver), CONFORMANCE(test_deliver_batch),                        \
+		CONFORMANCE(test_body_lives_as_long_as_needed), CONFORMANCE(test_random_clients),  \
+		CONFORMANCE(test_threads), CONFORMANCE(test_thread_ends),                          \
+		CONFORMANCE(test_saved_and_zone), CONFORMANCE(test_deleted_size)

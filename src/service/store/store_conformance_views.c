@@ -354,6 +354,54 @@ static struct store_view *again(struct world *w, struct store_view *v, struct bu
 	return v;
 }
 
+static uint64_t maps_of(struct world *w)
+{
+	struct store_stats st;
+	store_get_stats(w->s, &st);
+	return st.maps;
+}
+
+/* What a view has loaded stays for a while when it is closed, and is kept up to date. */
+static void test_warm(void **state)
+{
+	struct world *w = *state;
+	store_close(w->s);
+	w->o.keep_maps_ns = 60 * SEC_NS;
+	world_open(w);
+	OK(store_account_ensure(w->s, ALICE, store_default_folders, &w->why));
+	for (unsigned i = 0; i < 3; i++)
+		put_to(w, "INBOX", "x", 0);
+	struct store_view *v = view_of(w, "INBOX");
+	assert_int_equal(maps_of(w), 0);
+	assert_string_equal(uids_of(w, v), "1 2 3");
+	store_view_close(v);
+	assert_int_equal(maps_of(w), 1);
+	put_to(w, "INBOX", "x", 0);
+	for (unsigned i = 0; i < 2; i++) { /* opened again and again it is kept once */
+		v = view_of(w, "INBOX");
+		assert_string_equal(uids_of(w, v), "1 2 3 4");
+		flag(w, v, 2, STORE_FLAGS_ADD, STORE_DELETED);
+		store_view_close(v);
+		assert_int_equal(maps_of(w), 1);
+	}
+	v = view_of(w, "INBOX");
+	OK(store_view_expunge(v, NULL, NULL, &w->why));
+	sync_view(w, v, STORE_SYNC_EXPUNGE);
+	store_view_close(v);
+	v = view_of(w, "INBOX");
+	assert_string_equal(uids_of(w, v), "1 3 4");
+	store_view_close(v);
+	assert_true(store_maintain(w->s, &w->why) >= 0);
+	assert_int_equal(maps_of(w), 1);
+	clock_bend_us(clock_bent_us() + 61 * SEC_US);
+	assert_true(store_maintain(w->s, &w->why) >= 0);
+	assert_int_equal(maps_of(w), 0);
+	clock_bend_us(0);
+	v = view_of(w, "INBOX"); /* closing the store lets go of what is kept */
+	assert_string_equal(uids_of(w, v), "1 3 4");
+	store_view_close(v);
+}
+
 static void test_export(void **state)
 {
 	struct world *w = *state;

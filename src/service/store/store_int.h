@@ -75,6 +75,7 @@ struct store {
 	pthread_t *committers;
 
 	pthread_mutex_t box_lock;
+	struct list warm; /* struct mbox, longest there first */
 	struct strmap boxes;
 
 	pthread_mutex_t watch_lock;
@@ -337,7 +338,9 @@ struct mbox {
 	struct box_key key;
 	struct store *store;
 	struct part *part;
-	unsigned refs; /* under store->box_lock */
+	unsigned refs;	  /* under store->box_lock */
+	struct list warm; /* under store->box_lock: kept without a view, a reference */
+	int64_t warm_since;
 	pthread_rwlock_t lock;
 	/* under lock */
 	bool stale; /* a commit failed: what is here may not be what is on disk */
@@ -417,6 +420,11 @@ void view_add_recent(struct store_view *v, uint32_t from, uint32_t to);
 /* box.c: a view starts or ends to rely on the map. box->lock held for writing. */
 void box_attach(struct mbox *b);
 void box_detach(struct mbox *b);
+/* warm.c: keep the map for a while; true: the caller's place among those that rely on it is taken
+ * over, with a reference of its own. No lock held. */
+bool box_keep_warm(struct mbox *b);
+/* Let go what has been kept for long enough, or all. */
+void boxes_cool(struct store *s, bool all);
 /* lazy.c: write what was shown as recent, and how far all is seen, some time. */
 void box_write_later(struct mbox *b, uint32_t unseen_hint, uint64_t hint_modseq);
 

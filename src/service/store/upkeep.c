@@ -252,6 +252,7 @@ void store_set_retention(struct store *s, int64_t retention_us)
 int store_maintain(struct store *s, struct fail *why)
 {
 	commit_kick_lazy(s, store_mono() - LAZY_NS);
+	boxes_cool(s, false);
 	int more = keep_budget(s);
 	int purge = purge_now_and_then(s, why);
 	if (purge < 0)

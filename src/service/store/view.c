@@ -174,6 +174,8 @@ void store_view_close(struct store_view *v)
 	if (!v)
 		return;
 	struct mbox *b = v->box;
+	if (v->attached && box_keep_warm(b))
+		v->attached = false;
 	store_view_park(v);
 	pthread_rwlock_wrlock(&b->lock);
 	list_remove(&v->link);
