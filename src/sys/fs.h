@@ -128,6 +128,12 @@ MUST_CHECK int fs_datasync(struct fs_file *f, struct fail *why); /* fdatasync(2)
 MUST_CHECK int fs_sync(struct fs_file *f, struct fail *why);	 /* fsync(2) */
 MUST_CHECK int fs_file_stat(struct fs_file *f, struct fs_stat *ret, struct fail *why);
 MUST_CHECK int fs_file_size(struct fs_file *f, uint64_t *ret, struct fail *why);
+/*
+ * True: nobody in the whole system has the file open or mapped for writing, so only who may open it
+ * anew can still change it. False: somebody has, or this cannot be known here (a file of another
+ * user, a file system without leases). f is open for reading.
+ */
+bool fs_is_still(struct fs_file *f);
 /* Give an open file (also a nameless one) the name `path`; FAIL_EXISTS when it is taken. */
 MUST_CHECK int fs_link(struct fs_file *f, const char *path, struct fail *why);
 

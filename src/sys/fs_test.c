@@ -4,6 +4,7 @@
 #include "sys/testdir.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/mman.h>
 
 static void put(struct fs *fs, const char *path, const char *text)
 {
@@ -137,12 +138,36 @@ static void errors_say_what_and_where(void **state)
 	fs_close(NULL);
 }
 
+/* One who could write, through a descriptor or a mapping, and the file is not still. */
+static void still_without_writers(void **state)
+{
+	(void)state;
+	struct fail why = FAIL_INIT;
+	AUTO(testdir) struct testdir d = testdir_new();
+	AUTO(fs_file) struct fs_file *f = NULL, *ro = NULL;
+	assert_ok(fs_open(fs_real(), d.path, FS_READ | FS_WRITE | FS_NAMELESS, 0600, &f, &why),
+		  &why);
+	assert_ok(fs_pwrite(f, "body", 4, 0, &why), &why);
+	assert_ok(fs_reopen_readonly(f, &ro, &why), &why);
+	assert_false(fs_is_still(ro));
+	void *map = mmap(NULL, 4, PROT_READ | PROT_WRITE, MAP_SHARED, fs_file_fd(f), 0);
+	assert_true(map != MAP_FAILED);
+	fs_close(TAKE(f));
+	assert_false(fs_is_still(ro));
+	assert_int_equal(munmap(map, 4), 0);
+	if (!fs_is_still(ro))
+		skip(); /* a file system without leases */
+	assert_ok(fs_link(ro, testdir_path(&d, "kept"), &why), &why);
+	assert_ok(fs_datasync(ro, &why), &why);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(bytes_come_back),
 		cmocka_unit_test(a_nameless_file_gets_names),
 		cmocka_unit_test(folders),
+		cmocka_unit_test(still_without_writers),
 		cmocka_unit_test(errors_say_what_and_where),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -264,11 +264,14 @@ static int allow_with_args(scmp_filter_ctx ctx, struct fail *why)
 static int allow_by_flags(scmp_filter_ctx ctx, unsigned flags, struct fail *why)
 {
 	const struct arg_rule inet[] = {{"socket", IS(0, AF_INET)}, {"socket", IS(0, AF_INET6)}};
+	const struct arg_rule lease[] = {{"fcntl", IS(1, F_SETLEASE)}}; /* fs_is_still */
 	const struct arg_rule thread[] = {
 		{"clone", HAS_BITS(0, CLONE_THREAD | CLONE_NEW_ANY, CLONE_THREAD)}};
 	int r = 0;
 	if (flags & SANDBOX_FILES)
 		r = ADD_CALLS(ctx, SCMP_ACT_ALLOW, file_calls, why);
+	if (r == 0 && flags & SANDBOX_FILES)
+		r = add_arg_rules(ctx, SCMP_ACT_ALLOW, lease, ARRAY_LEN(lease), why);
 	if (r == 0 && flags & SANDBOX_ACCEPT)
 		r = ADD_CALLS(ctx, SCMP_ACT_ALLOW, accept_calls, why);
 	if (r == 0 && flags & SANDBOX_INET_CONNECT)

@@ -117,7 +117,7 @@ static int scan(void *ctx, const struct smtp_body *body, const struct smtp_scan_
 			     .default_message_id = defaults->message_id};
 	struct msg_body_sealed sealed = {0};
 	struct ipc_packet *file = NULL, *p = NULL;
-	struct msg_scan_reply reply;
+	struct msg_scan_reply reply = {0};
 	int r = 0;
 	if (smtp_body_is_stored(body)) {
 		r = seal_file(s, body, &sealed, &file, why);
@@ -125,10 +125,13 @@ static int scan(void *ctx, const struct smtp_body *body, const struct smtp_scan_
 		m.body = STR("");
 		m.file = sealed.file;
 		m.size = sealed.size;
+		m.hashed = sealed.still;
 	}
 	if (r == 0)
 		r = role_ask_scan(mta.role, &m, s->trace, &p, why);
-	if (r == 0 && (msg_scan_reply_read(p, &reply) < 0 || reply.sha256.n != SPOOL_HASH_LEN))
+	if (r == 0 && msg_scan_reply_read(p, &reply) == 0 && m.hashed)
+		reply.sha256 = sealed.sha256;
+	if (r == 0 && reply.sha256.n != SPOOL_HASH_LEN)
 		r = fail_set(why, FAIL_PEER, NULL, "bad answer of scan");
 	if (r == 0 && sealed.sha256.n && !str_eq(sealed.sha256, reply.sha256))
 		r = fail_set(why, FAIL_CORRUPT, NULL, "the body file changed after it was sealed");

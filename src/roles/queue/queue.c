@@ -109,7 +109,8 @@ static void body_seal(struct role *role, struct ipc_packet *p)
 	struct msg_body_sealed reply = {
 		.size = sealed.size,
 		.sha256 = {(const char *)sealed.sha256, sizeof sealed.sha256},
-		.file = sealed.fd};
+		.file = sealed.fd,
+		.still = sealed.still};
 	(void)ipc_reply(p, IPC_BODY_SEALED, &reply);
 	CRASH_POINT("queue.body-sealed");
 	(void)close(sealed.fd);

@@ -29,7 +29,8 @@ static int feed(const struct msg_scan *m, struct mime_index *ix, struct sha256 *
 	static char piece[PIECE];
 	if (m->file < 0) {
 		mime_index_feed(ix, m->body);
-		sha256_add(hash, m->body);
+		if (hash)
+			sha256_add(hash, m->body);
 		return 0;
 	}
 	uint64_t at = 0;
@@ -39,7 +40,8 @@ static int feed(const struct msg_scan *m, struct mime_index *ix, struct sha256 *
 			return fail_errno(why, FAIL_IO, "reading a message to scan");
 		struct str s = {piece, (size_t)n};
 		mime_index_feed(ix, s);
-		sha256_add(hash, s);
+		if (hash)
+			sha256_add(hash, s);
 		at += (uint64_t)n;
 	}
 	return 0;
@@ -74,10 +76,11 @@ static int scan(const struct msg_scan *m, struct buf *map_bytes, unsigned char s
 	struct mime_index_defaults defaults = {.date = m->default_date,
 					       .message_id = m->default_message_id};
 	AUTO(mime_index) struct mime_index *ix = mime_index_new(NULL, &defaults, &arena);
-	struct sha256 *hash = sha256_begin();
+	struct sha256 *hash = m->hashed ? NULL : sha256_begin();
 	struct mime_map *map = NULL;
 	int r = feed(m, ix, hash, why);
-	sha256_end(hash, sha);
+	if (hash)
+		sha256_end(hash, sha);
 	if (r == 0)
 		r = mime_index_finish(ix, &map, why);
 	if (r == 0)
@@ -107,7 +110,7 @@ static void answer(struct ipc_packet *p)
 	}
 	counter_add(&scanned, 1);
 	struct msg_scan_reply reply = {.map = buf_str(&map),
-				       .sha256 = {(const char *)sha, sizeof sha}};
+				       .sha256 = {(const char *)sha, m.hashed ? 0 : sizeof sha}};
 	CRASH_POINT("scan.before-reply");
 	(void)ipc_reply(p, IPC_SCAN_REPLY, &reply);
 	CRASH_POINT("scan.after-reply");

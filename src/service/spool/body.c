@@ -98,28 +98,58 @@ int spool_body_create(struct spool *sp, uint64_t size_hint, struct spool_body_id
 	return 0;
 }
 
+static int begin_seal(struct spool *sp, struct body *b, struct fail *why)
+{
+	LOCKED(&sp->bodies.lock);
+	if (b->claimed || b->sealing)
+		return fail_set(why, FAIL_CONFLICT, NULL, "the body was submitted already");
+	b->sealing = true;
+	return 0;
+}
+
+static void end_seal(struct spool *sp, struct body *b, const struct spool_sealed *out)
+{
+	LOCKED(&sp->bodies.lock);
+	b->sealing = false;
+	if (!out)
+		return;
+	b->size = out->size;
+	memcpy(b->sha256, out->sha256, SPOOL_HASH_LEN);
+	b->still = out->still;
+	b->sealed = true;
+}
+
+/* Our own descriptor goes first: behind a writer that has closed its own, nobody can write. */
+static int take_view(struct body *b, struct spool_sealed *out, struct fail *why)
+{
+	AUTO(fs_file) struct fs_file *view = NULL;
+	int r = fs_reopen_readonly(b->file, &view, why);
+	if (r < 0)
+		return r;
+	fs_close(b->file);
+	b->file = TAKE(view);
+	out->still = fs_is_still(b->file);
+	return sha256_of_file(b->file, out->sha256, &out->size, why);
+}
+
 static int seal(struct spool *sp, struct body *b, struct spool_sealed *ret, struct fail *why)
 {
 	struct spool_sealed out = {.fd = -1};
-	AUTO(fs_file) struct fs_file *view = NULL;
-	int r = sha256_of_file(b->file, out.sha256, &out.size, why);
-	if (r == 0)
-		r = fs_reopen_readonly(b->file, &view, why);
+	int r = begin_seal(sp, b, why);
 	if (r < 0)
-		return fail_wrap(why, r, "sealing a body");
-	out.fd = fcntl(fs_file_fd(view), F_DUPFD_CLOEXEC, 0);
-	if (out.fd < 0)
-		return fail_errno(why, FAIL_LIMIT, "duplicating a body's descriptor");
-	LOCKED(&sp->bodies.lock);
-	if (b->claimed) {
-		(void)close(out.fd);
-		return fail_set(why, FAIL_CONFLICT, NULL, "the body was submitted already");
+		return r;
+	r = take_view(b, &out, why);
+	if (r < 0) {
+		fail_wrap(why, r, "sealing a body");
+	} else {
+		out.fd = fcntl(fs_file_fd(b->file), F_DUPFD_CLOEXEC, 0);
+		if (out.fd < 0)
+			r = fail_errno(why, FAIL_LIMIT, "duplicating a body's descriptor");
 	}
-	b->size = out.size;
-	memcpy(b->sha256, out.sha256, SPOOL_HASH_LEN);
-	b->sealed = true;
-	*ret = out;
-	return 0;
+	end_seal(sp, b, r == 0 ? &out : NULL);
+	if (r == 0)
+		*ret = out;
+	return r;
 }
 
 int spool_body_seal(struct spool *sp, struct spool_body_id id, struct spool_sealed *ret,
@@ -182,19 +212,25 @@ void bodies_clear(struct spool *sp)
 	strmap_clear(&sp->bodies.by_id);
 }
 
-static int keep(struct spool *sp, const struct body *b, struct fail *why)
+/* The writer still has its descriptor: what counts is what goes to disk now. */
+static int compare(const struct body *b, struct fail *why)
 {
-	char path[BODY_PATH_MAX];
 	uint8_t hash[SPOOL_HASH_LEN];
 	uint64_t size = 0;
 	int r = sha256_of_file(b->file, hash, &size, why);
 
-	if (r < 0)
-		return r;
-	/* The writer still has its descriptor: what counts is what goes to disk now. */
-	if (size != b->size || memcmp(hash, b->sha256, SPOOL_HASH_LEN) != 0)
-		return fail_set(why, FAIL_CORRUPT, NULL, "the body changed after it was sealed");
-	r = fs_datasync(b->file, why);
+	if (r == 0 && (size != b->size || memcmp(hash, b->sha256, SPOOL_HASH_LEN) != 0))
+		r = fail_set(why, FAIL_CORRUPT, NULL, "the body changed after it was sealed");
+	return r;
+}
+
+static int keep(struct spool *sp, const struct body *b, struct fail *why)
+{
+	char path[BODY_PATH_MAX];
+	int r = b->still ? 0 : compare(b, why);
+
+	if (r == 0)
+		r = fs_datasync(b->file, why);
 	if (r < 0)
 		return r;
 	CRASH_POINT("spool.body-synced");

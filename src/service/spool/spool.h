@@ -167,7 +167,8 @@ MUST_CHECK int spool_body_create(struct spool *sp, uint64_t size_hint, struct sp
 struct spool_sealed {
 	uint64_t size;
 	uint8_t sha256[SPOOL_HASH_LEN];
-	int fd; /* read-only, the caller's */
+	int fd;	    /* read-only, the caller's */
+	bool still; /* the writer has closed it: nobody can change it any more */
 };
 /* The writer is done: take size and hash (reads the whole file, blocking). FAIL_NOTFOUND: unknown
  * id. */

@@ -39,6 +39,8 @@ struct body {
 	struct fs_file *file;
 	unsigned refs; /* the table's and those of calls at work; under bodies.lock */
 	bool sealed;
+	bool sealing;
+	bool still;   /* nobody can write it any more: the hash holds */
 	bool claimed; /* submitted: the spool's, no longer the caller's to drop */
 	uint64_t size;
 	uint8_t sha256[SPOOL_HASH_LEN];

@@ -116,6 +116,7 @@ static void bodies_are_files(void **state)
 	assert_ok(spool_body_create(b.sp, 0, &forged.m.body_id, &fd, &why), &why);
 	assert_int_equal(write(fd, "good", 4), 4);
 	assert_ok(spool_body_seal(b.sp, forged.m.body_id, &s, &why), &why);
+	assert_false(s.still);
 	(void)close(s.fd);
 	assert_int_equal(pwrite(fd, "evil", 4, 0), 4);
 	forged.m.rcpts = forged.rcpts;
