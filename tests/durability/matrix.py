@@ -4,19 +4,25 @@ ledger's judge finds each acknowledged message exactly once, each answered chang
 
 A row is (role, point, what leads to it). Rows of a topic share a server. `ELSEWHERE` names the points that another test
 has; `every_point_is_in_a_row` fails when the sources have one that is nowhere.
+
+Then the same moments from the side: one role stops at a point, another dies, the first goes on. All pairs with
+BARID_MATRIX=full; else a sample by BARID_MATRIX_SEED.
 """
 import base64
 import concurrent.futures
 import json
 import os
+import random
 import signal
 import subprocess
+import threading
 import time
 import urllib.request
 
 from harness import wire
+from harness.ledger import GONE
 from harness.mayhem import ROLES, Mayhem, crash_points
-from harness.server import ROOT
+from harness.server import ROOT, alive
 
 LARGE = 200_000
 
@@ -470,3 +476,75 @@ def case_changes_of_mailboxes(t):
 def case_directory_and_master(t):
     """dir in orders and logins, admin in a survey, master between a death and the new role's first message."""
     play(t, DIRECTORY)
+
+
+# --- from the side -----------------------------------------------------------------------------------------------------
+
+# Moments that one message or one change passes, and who works on it then.
+MOMENTS = [row for row in MESSAGE + DELIVERY + MAILBOX
+           if row[2] in (small, many, large, append, append_large, move, expunge)]
+SAMPLE = 10
+
+
+def pause_and_kill(m, role, point, scenario, victim):
+    """`role` stops at the point; `victim` dies; `role` goes on."""
+    m.prepare(scenario)
+    m.what = f"{role}@{point}-{victim}"
+    roles, pids = m.server.role_pids(), m.pids(role)
+    m.server.cli("debug", "pause-point", role, point)
+    client = threading.Thread(target=quietly, args=(scenario, m))
+    client.start()
+    try:
+        m.until(lambda: any(stopped(pid) for pid in pids), f"{role} at {point}")
+        if victim == "master":
+            m.server.proc.kill()
+        else:
+            for pid in m.pids(victim):
+                os.kill(pid, signal.SIGKILL)
+        died = time.monotonic()
+    finally:
+        for pid in pids:
+            if alive(pid):
+                os.kill(pid, signal.SIGCONT)
+        client.join(60)
+    if victim == "master":
+        died = m.master_died(roles)
+    else:
+        m.server.cli("debug", "crash-point", role, "none")
+    m.after_death(victim, died)
+
+
+def quietly(scenario, m):
+    try:
+        scenario(m)
+    except GONE:
+        pass
+
+
+def stopped(pid):
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as f:
+            return f.read().rsplit(")", 1)[1].split()[0] == "T"
+    except FileNotFoundError:
+        return False
+
+
+def case_another_dies_meanwhile(t):
+    """One role is at a moment of a message's or a change's life while another dies."""
+    seed = int(os.environ.get("BARID_MATRIX_SEED", "0")) or random.randrange(1, 10**6)
+    pairs = [(*row, victim) for row in MOMENTS for victim in ROLES + ("master",) if victim != row[0]]
+    random.Random(seed).shuffle(pairs)
+    if os.environ.get("BARID_MATRIX") != "full":
+        pairs = pairs[:SAMPLE]
+    with Round(t.build) as m:
+        for role, point, scenario, victim in pairs:
+            what = f"{role} at {point}, {scenario.__name__}, {victim} dies (seed {seed})"
+            try:
+                pause_and_kill(m, role, point, scenario, victim)
+            except AssertionError as e:
+                raise AssertionError(f"{what}: {e}") from e
+            problems = list(m.ledger.problems)
+            assert not problems, f"{what}:\n" + "\n".join(problems)
+        m.mail_again("user1", "user2")
+        m.judge()
+        t.note(f"{len(pairs)} deaths, {m.figures()}, seed {seed}")

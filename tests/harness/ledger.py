@@ -601,6 +601,8 @@ class Judge:
 
     def rows(self, name, db):
         """Nothing in the store refers to what is not there."""
+        if not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            return  # its first use failed: it is made when it is needed again
         for what, sql in (
                 ("entries without their message",
                  "SELECT count(*) FROM entry LEFT JOIN message ON message.id = entry.message WHERE message.id IS NULL"),

@@ -2,7 +2,7 @@
 """The harness tests itself: patterns, the IMAP tokenizer, structures. Run by `./dev test gates/harness`."""
 import sys
 
-from . import bodystructure, transcript, wire
+from . import bodystructure, ledger, transcript, wire
 
 
 def pattern(text, line, known=None):
@@ -80,7 +80,36 @@ def structures():
     check(bodystructure.differences(wrong, message), "a wrong structure is seen")
 
 
+def ledgers():
+    """What the judge must see, and what it must not."""
+    data = ledger.letter("k.1")
+    check(ledger.key_of(b"Return-Path: <a@b>\r\n" + data) == ledger.key_of(data), "what is added on the way")
+    check(ledger.key_of(data[:-2])[1] != ledger.key_of(data)[1], "a letter that is cut")
+    check(ledger.key_of(b"Subject: x\r\n\r\n" + data)[0] is None, "a letter within another message")
+    seen, more = frozenset({"\\Seen"}), frozenset({"\\Seen", "x"})
+
+    def told():
+        t = ledger.Told()
+        check(t.look(7, 4, 20, [(1, "a", 10, seen), (3, "b", 12, seen)]) == [], "a first look")
+        return t
+
+    check(told().look(7, 5, 30, [(3, "b", 25, more), (4, "c", 30, seen)]) == [], "an expunge, a change, a new one")
+    for what, view in (
+            ("another UIDVALIDITY", (8, 4, 20, [])),
+            ("UIDNEXT falls", (7, 3, 20, [(1, "a", 10, seen)])),
+            ("HIGHESTMODSEQ falls", (7, 4, 19, [(1, "a", 10, seen)])),
+            ("a UID is another message", (7, 4, 20, [(1, "z", 10, seen)])),
+            ("a UID is given again", (7, 4, 30, [(2, "z", 30, seen)])),
+            ("flags change under one MODSEQ", (7, 4, 20, [(1, "a", 10, more)])),
+            ("a MODSEQ falls", (7, 4, 20, [(1, "a", 9, seen)])),
+            ("UIDs do not rise", (7, 4, 20, [(3, "b", 12, seen), (1, "a", 10, seen)]))):
+        check(told().look(*view), what)
+    t = told()
+    t.look(7, 4, 21, [(3, "b", 12, seen)])
+    check(t.look(7, 4, 22, [(1, "a", 22, seen), (3, "b", 12, seen)]), "an expunged message is back")
+
+
 if __name__ == "__main__":
-    for test in (patterns, statements, tokens, names, structures):
+    for test in (patterns, statements, tokens, names, structures, ledgers):
         test()
     sys.exit(0)
