@@ -142,6 +142,7 @@ def run_units(report, kind, prefix):
 def run_fuzz(report):
     """The inputs in the tree through each fuzz target of the ASan+UBSan build: no time is spent on new ones."""
     folder = os.path.join(ROOT, DIRS["asan"])
+    env = dict(os.environ, ASAN_OPTIONS="detect_leaks=1", UBSAN_OPTIONS="print_stacktrace=1", **fuzz.environment())
     for name in fuzz.targets(folder):
         if not report.wants("asan/fuzz/" + name):
             continue
@@ -152,7 +153,7 @@ def run_fuzz(report):
             continue
         done = subprocess.run([fuzz.program(folder, name), "-timeout=60", *paths], text=True, errors="replace",
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, check=False,
-                              env=dict(os.environ, ASAN_OPTIONS="detect_leaks=1", UBSAN_OPTIONS="print_stacktrace=1"))
+                              env=env)
         detail = "\n".join(done.stdout.splitlines()[-40:]) if done.returncode else f"{len(paths)} inputs"
         report.result("FAIL" if done.returncode else "ok", "asan/fuzz/" + name, time.monotonic() - begun, detail)
 
