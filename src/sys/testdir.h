@@ -11,6 +11,7 @@
 #include "base/auto.h"
 #include "base/check.h"
 #include <ftw.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
