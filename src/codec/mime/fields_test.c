@@ -167,6 +167,7 @@ static const struct {
 	{"; a=\"x\" c=d", "a=x|c=d|"},
 	{"; a==?utf-8?q?x?=", "a==?utf-8?q?x?=|"},
 	{"; a=\"x\r\n y\"", "a=x y|"},
+	{"; *=utf-8''x; *0=y; a=b", "*=utf-8''x|*0=y|a=b|"},
 };
 
 static void test_params(void **state)

@@ -28,12 +28,12 @@ static void value_take(struct lex *x, struct buf *out)
 			(void)buf_addc(out, v.p[i]);
 }
 
-/* Split "name*3*" into its parts. */
+/* Split "name*3*" into its parts. What begins with the star is no name with parts: it stays. */
 static void name_split(struct param *p)
 {
 	size_t star = str_find(p->name, 0, '*');
 	struct str tail = str_skip(p->name, star);
-	if (tail.n == 0)
+	if (tail.n == 0 || star == 0)
 		return;
 	bool extended = tail.n > 1 ? str_ends(tail, STR("*")) : true;
 	struct str number = str_sub(tail, 1, tail.n - (extended && tail.n > 1));
