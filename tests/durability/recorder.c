@@ -69,9 +69,10 @@ struct head {
 	uint64_t device;
 	_Atomic uint32_t lock; /* the thread that has it */
 	_Atomic uint32_t full;
+	_Atomic uint32_t pause; /* the reader: nobody may change anything now */
 };
 
-#define STOLEN_AFTER 20000 /* waits of 100 us: its owner was killed */
+#define STOLEN_AFTER 20000 /* waits of 100 us: its owner was killed, or has crashed */
 #define NAMES_MAX    1024
 #define FILES_MAX    4096
 
@@ -122,15 +123,22 @@ static void wait_us(long us)
 		continue;
 }
 
+static bool try_lock(uint32_t me)
+{
+	uint32_t none = 0;
+	if (!atomic_compare_exchange_strong(&head->lock, &none, me))
+		return false;
+	if (!atomic_load(&head->pause))
+		return true;
+	atomic_store(&head->lock, 0);
+	return false;
+}
+
 static void lock(void)
 {
-	uint32_t none = 0, me = (uint32_t)syscall(SYS_gettid);
-	for (unsigned i = 0; !atomic_compare_exchange_strong(&head->lock, &none, me); i++) {
-		if (i >= STOLEN_AFTER)
-			break;
+	uint32_t me = (uint32_t)syscall(SYS_gettid);
+	for (unsigned i = 0; i < STOLEN_AFTER && !try_lock(me); i++)
 		wait_us(i < 50 ? 1 : 100);
-		none = 0;
-	}
 }
 
 /* Keeps errno: the callers hand on that of the call. */

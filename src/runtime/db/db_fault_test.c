@@ -8,6 +8,8 @@
 #include "sys/fs_fault.h"
 #include "sys/testdir.h"
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #define ROUNDS 6
 
@@ -187,6 +189,38 @@ static void a_full_disk_is_told_as_such(void **state)
 	fs_fault_free(f);
 }
 
+/*
+ * Whoever wrote the log may have been killed before it was synced. The next one forces it to disk
+ * before it believes in it.
+ */
+static void a_log_that_is_found_is_kept(void **state)
+{
+	(void)state;
+	AUTO(testdir) struct testdir d = testdir_new();
+	const char *root = testdir_path(&d, "root");
+	char path[200];
+	(void)snprintf(path, sizeof path, "%s/t.db", root);
+	struct db_options o = {.path = path, .create = true, .exclusive = true, .busy_ms = 1};
+	struct db *db = NULL;
+	assert_int_equal(mkdir(root, 0700), 0);
+	pid_t child = fork();
+	if (child == 0)
+		_exit(db_open(&o, &db, NULL) < 0 || db_migrate(db, 1, steps, 1, NULL) < 0 ||
+		      add_pair(db, 1) < 0);
+	int status = -1;
+	assert_true(child > 0 && waitpid(child, &status, 0) == child && status == 0);
+
+	struct fs_fault *f = fs_fault_new(root, 1);
+	struct fail why = FAIL_INIT;
+	o.fs = fs_fault_fs(f);
+	assert_ok(db_open(&o, &db, &why), &why);
+	assert_int_equal(fs_fault_calls(f, FS_OP_DATASYNC), 1);
+	assert_int_equal(fs_fault_calls(f, FS_OP_SYNC_DIR), 1);
+	assert_true(has(db, "SELECT 1 FROM a WHERE n = ?1", 1));
+	db_close(db);
+	fs_fault_free(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -196,6 +230,7 @@ int main(void)
 		cmocka_unit_test(one_call_fails),
 		cmocka_unit_test(every_later_call_fails),
 		cmocka_unit_test(a_full_disk_is_told_as_such),
+		cmocka_unit_test(a_log_that_is_found_is_kept),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

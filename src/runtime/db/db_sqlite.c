@@ -181,6 +181,28 @@ static uint64_t frames_on_disk(struct fs *fs, const char *path)
 	return st.size / WAL_FRAME_SIZE;
 }
 
+/*
+ * Who wrote the log may have been killed before it was on disk. Its commits are found all the same,
+ * in the machine's memory: they must not be shown, or built upon, while a power cut can still take
+ * them back.
+ */
+static int keep_log(struct fs *fs, const char *path, struct fail *why)
+{
+	char wal[PATH_MAX], folder[PATH_MAX];
+	AUTO(fs_file) struct fs_file *f = NULL;
+	int n = snprintf(wal, sizeof wal, "%s-wal", path);
+	if (n < 0 || (size_t)n >= sizeof wal)
+		return fail_set(why, FAIL_LIMIT, NULL, "path too long: %s", path);
+	int r = fs_open(fs, wal, FS_READ | FS_WRITE | FS_NOFOLLOW, 0, &f, why);
+	if (r == -FAIL_NOTFOUND)
+		return 0;
+	if (r == 0)
+		r = fs_datasync(f, why);
+	if (r == 0)
+		r = fs_parent(path, folder, sizeof folder, why);
+	return r == 0 ? fs_sync_dir(fs, folder, why) : r;
+}
+
 int db_open(const struct db_options *o, struct db **ret, struct fail *why)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -198,6 +220,10 @@ int db_open(const struct db_options *o, struct db **ret, struct fail *why)
 	db->checkpoints_by_owner = o->checkpoints_by_owner;
 	db->vfs = o->exclusive ? vfs_ref(fs) : NULL;
 	db->wal_frames = frames_on_disk(fs, o->path);
+	if (db->wal_frames > 0 && !o->read_only)
+		r = keep_log(fs, o->path, why);
+	if (r < 0)
+		return r;
 	int flags = o->read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
 	flags |= SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE | (o->exclusive ? 0 : SQLITE_OPEN_URI);
 	char uri[PATH_MAX];
