@@ -241,6 +241,10 @@ static int keep(struct spool *sp, const struct body *b, struct fail *why)
 	CRASH_POINT("spool.body-linked");
 	body_path(sp, b->id, false, path);
 	r = fs_sync_dir(sp->fs, path, why);
+	/* Who made the folder may have died before its name was synced: once for each folder. */
+	atomic_bool *kept = &sp->folder_kept[b->id.b[0]];
+	if (r == 0 && !atomic_load(kept) && (r = fs_sync_dir(sp->fs, sp->blob_folder, why)) == 0)
+		atomic_store(kept, true);
 	CRASH_POINT("spool.body-kept");
 	if (r < 0)
 		body_unlink(sp, b->id);

@@ -128,6 +128,7 @@ struct spool {
 	struct spool_config c;
 	char *folder;
 	char *blob_folder;
+	atomic_bool folder_kept[256]; /* its name in the blob tree is on disk */
 	char *hostname;
 	char *postmaster_domain;
 	struct fs *fs;

@@ -152,6 +152,22 @@ int blob_prepare(struct store *s, struct store_job *job, bool folders[256], stru
 	return 0;
 }
 
+/*
+ * Who made a folder syncs its name, but may not have come to it yet, or have died before: queue, or
+ * the user process before this one. So each folder's name is synced once by whoever uses it.
+ */
+static int keep_folders(struct store *s, const bool folders[256], struct fail *why)
+{
+	bool all = true;
+	for (unsigned i = 0; i < 256 && all; i++)
+		all = !folders[i] || atomic_load(&s->folder_kept[i]);
+	int r = all ? 0 : fs_sync_dir(s->fs, s->o.blobs, why);
+	for (unsigned i = 0; i < 256 && r == 0; i++)
+		if (folders[i])
+			atomic_store(&s->folder_kept[i], true);
+	return r;
+}
+
 int blob_sync_folders(struct store *s, const bool folders[256], struct fail *why)
 {
 	char path[BLOB_PATH_MAX];
@@ -162,7 +178,7 @@ int blob_sync_folders(struct store *s, const bool folders[256], struct fail *why
 		if (r < 0 || (r = fs_sync_dir(s->fs, path, why)) < 0)
 			return r;
 	}
-	return 0;
+	return keep_folders(s, folders, why);
 }
 
 /* ---- opening ------------------------------------------------------------------------------- */

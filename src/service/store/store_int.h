@@ -88,6 +88,7 @@ struct store {
 	bool upkeep_stop;
 	_Atomic int64_t retention_us; /* o.retention_us to begin with */
 	_Atomic unsigned sweep_at;    /* next blob folder, 256 = done */
+	atomic_bool folder_kept[256]; /* its name in the blob tree is on disk */
 	_Atomic unsigned keep_bodies; /* backups that run: no body file loses its name */
 	_Atomic bool kept_some;	      /* names that would have gone: the sweep finds them */
 	int64_t purge_at;	      /* mono ns */
