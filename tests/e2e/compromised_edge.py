@@ -437,6 +437,33 @@ def case_flood_fills_nobody(t):
         t.note(f"grown by {max(grown.values()) >> 20} MiB at most")
 
 
+def case_edge_that_reads_nothing_holds_nobody(t):
+    """Output that edge does not take fills its queue and stops user's threads; then edge is ended, and others go on."""
+    with Rig(t) as (server, edge, witness):
+        server.advance_clock(3)
+        owner = wire.Imap(server, ALICE)
+        for _ in range(40):
+            owner.append("INBOX", b"Subject: much\r\n\r\n" + (b"y" * 76 + b"\r\n") * 500)
+        role, first, _ = edge.imap(ALICE)
+        others = [edge.imap(ALICE)[1] for _ in range(40)]
+        assert b"a OK" in edge.command(role, first, b"a SELECT INBOX")
+        channel = edge.peer(role)
+        channel.may_read.clear()
+        channel.send("session_command", session=first, seq=2, input=b"b NOOP")  # the reader takes one more
+        for i in range(60):
+            channel.send("session_command", session=first, seq=3 + i, input=b"c FETCH 1:* BODY.PEEK[]")
+            for _ in range(3):
+                channel.send("session_resume", session=first)
+        for session in others:
+            channel.send("session_command", session=session, seq=2, input=b"d NOOP")
+        begun = time.monotonic()
+        assert edge.me.killed(timeout=60), "an edge that reads nothing goes on"
+        took = time.monotonic() - begun
+        server.impostor("edge 1", after=edge.me)
+        witness.check("an edge that reads nothing")
+        t.note(f"ended after {took:.1f} s")
+
+
 def rss(pid):
     with open(f"/proc/{pid}/statm", encoding="ascii") as f:
         return int(f.read().split()[1]) * 4096

@@ -143,10 +143,13 @@ class Channel:
         self.cond = threading.Condition()
         self.inbox, self.replies = [], {}
         self.open, self.finished, self.requests = True, 0, 0
+        self.may_read = threading.Event()
+        self.may_read.set()
         threading.Thread(target=self.read, daemon=True).start()
 
     def read(self):
         while True:
+            self.may_read.wait()
             try:
                 data, fds, _, _ = socket.recv_fds(self.sock, 65536, 16)
             except OSError:
