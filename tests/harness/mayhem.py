@@ -20,7 +20,8 @@ from .server import ROOT, Server, alive
 
 ROLES = ("edge", "mta", "scan", "queue", "user", "dir", "admin")
 CLIENT_ROLES = ("edge", "master")  # clients' connections end with these
-PROMISE_S = 1.0                    # so soon it serves again; a busy machine may take longer
+PROMISE_S = 1.0                    # so soon it serves again, master included
+PATIENCE = 5                       # so many times longer a busy machine may take
 
 
 def crash_points():
@@ -247,6 +248,10 @@ class Mayhem:
         if noticed is not None:
             self.ledger.problem(f"the idling client saw {noticed!r}")
         Judge(self.ledger).final()
+
+    def check_absence(self):
+        late = {role: round(s, 2) for role, s in self.away.items() if s > PROMISE_S * PATIENCE * self.server.slow}
+        assert not late, f"away for longer than {PROMISE_S * PATIENCE} s: {late}"
 
     def figures(self):
         longest = ", ".join(f"{role} {s:.2f}" for role, s in sorted(self.away.items()))
