@@ -25,6 +25,9 @@ static void give_back(struct loop_timer *t)
 void role_memory_begin(void)
 {
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	/* Fixed, or a large piece that was freed once would come from the arenas the next time. */
+	(void)mallopt(M_MMAP_THRESHOLD, (int)KIB(512));
+	(void)mallopt(M_TRIM_THRESHOLD, (int)MIB(1));
 	(void)mallopt(M_ARENA_MAX, (int)MIN(MAX(cores, 2L), (long)ARENAS_MAX));
 }
 

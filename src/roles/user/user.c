@@ -5,6 +5,7 @@
 #include "roles/role/migrating.h"
 #include "roles/role/session_protocol.h"
 #include "roles/role/task.h"
+#include "runtime/db/db.h"
 #include "sys/clock.h"
 #include "sys/log.h"
 #include "sys/offence.h"
@@ -15,6 +16,7 @@
 #define UPKEEP_THREADS	4
 #define TOOL_THREADS	4
 #define KEEP_MAPS_MS	60000
+#define CACHE_KIB	1024  /* the page cache of a partition */
 #define GRANT_MS	90000 /* edge holds a login back for a minute at most */
 
 struct user user;
@@ -257,11 +259,13 @@ static int open_user(struct role *role, struct fail *why)
 				  .partitions = (unsigned)c->store_partitions,
 				  .shard = role->index,
 				  .shards = (unsigned)c->user_workers,
+				  .cache_kib = CACHE_KIB,
 				  .keep_maps_ns = KEEP_MAPS_MS * MS_NS,
 				  .retention_us = retention_us(c)};
 	user.role = role;
 	pthread_mutex_init(&user.lock, NULL);
 	role_show_migrations(role);
+	db_cache_at_once(CACHE_KIB);
 	int r = store_open(&o, &user.store, why);
 	if (r < 0)
 		return r;

@@ -93,6 +93,12 @@ bool db_in_transaction(struct db *db);
 uint64_t db_wal_bytes(struct db *db);
 MUST_CHECK int db_checkpoint(struct db *db, struct fail *why);
 
+/*
+ * Before the first db_open: take so much of each page cache (or all of it, when it is smaller) in
+ * one piece. Pages that come one by one and go all at once leave holes between what lives longer.
+ */
+void db_cache_at_once(unsigned kib);
+
 /* Give back memory of an idle connection: all statements (they become invalid), cached pages. */
 void db_shrink(struct db *db);
 

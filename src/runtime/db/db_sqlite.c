@@ -84,6 +84,14 @@ static int failed(struct db *db, int rc, const char *sql, struct fail *why)
 
 /* ---- opening ---- */
 
+static int
+	cache_piece; /* KiB of each page cache that are made at once, negative; 0 = page by page */
+
+void db_cache_at_once(unsigned kib)
+{
+	cache_piece = -(int)kib;
+}
+
 static void configure_once(void)
 {
 	/*
@@ -92,7 +100,7 @@ static void configure_once(void)
 	 */
 	(void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 	(void)sqlite3_config(SQLITE_CONFIG_LOOKASIDE, 512, 20);
-	(void)sqlite3_config(SQLITE_CONFIG_PAGECACHE, NULL, 0, 0);
+	(void)sqlite3_config(SQLITE_CONFIG_PAGECACHE, NULL, 0, cache_piece);
 	(void)sqlite3_initialize();
 }
 

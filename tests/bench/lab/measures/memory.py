@@ -8,7 +8,7 @@ import time
 from .. import drive, place, side
 
 MESSAGES = 1000
-REST_SECONDS = 35  # barid gives back what a session holds when it has been still for half a minute
+REST_SECONDS = 60  # barid: a session rests after 10 s, caches go after 30, what is free goes back after 90 at most
 
 
 def strangers(sides):
