@@ -8,7 +8,9 @@ says how to run all of it and how to repeat a finding).
 """
 import os
 import random
+import shutil
 import signal
+import sqlite3
 import threading
 import time
 
@@ -170,3 +172,67 @@ def judge_first_steps(server, done):
     if len(keys) != len(set(keys)) or not set(want) <= set(keys):
         found.append(f"INBOX has {keys}, acknowledged were {want}")
     return found
+
+
+# Orders to the files of a server that does not run: each is one that somebody is told the end of.
+ORDERS = (
+    "domain add dir.test", "domain set dir.test --description Home", "domain alias-add other.test dir.test",
+    "user add a@dir.test --password-hash {PLAIN}x --quota 5m", "user add b@dir.test --password-hash {PLAIN}y",
+    "user set a@dir.test --name Anna --alias one@dir.test,two@dir.test", "alias add list@dir.test a@dir.test b@dir.test",
+    "alias set list@dir.test a@dir.test", "admin grant a@dir.test dir.test", "domain catch-all dir.test b@dir.test",
+    "user app-password add a@dir.test --label phone", "user del b@dir.test", "user undelete b@dir.test",
+    "alias del list@dir.test", "admin revoke a@dir.test dir.test", "user del a@dir.test --purge yes", "domain del dir.test --force yes",
+)
+
+
+def rows_of(folder):
+    """Every row of the accounts, as another program sees them; but not SCRAM keys, which are learned behind the order."""
+    db = sqlite3.connect(os.path.join(folder, "dir", "vmail.db"))
+    try:
+        assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        tables = [row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name <> 'barid_scram'")]
+        return {table: sorted(map(repr, db.execute(f'SELECT * FROM "{table}"'))) for table in tables}
+    finally:
+        db.close()
+
+
+def rows_apart(a, b):
+    """Rows that only one of two states has."""
+    return [row for table in sorted(set(a) | set(b)) for row in sorted(set(a.get(table, ())) ^ set(b.get(table, ())))]
+
+
+def case_directory(t):
+    """Cuts at every sync of orders to the accounts: each that was answered is there wholly, the next one wholly or not."""
+    with Run(t, states=0) as run:
+        server = run.server(Server)
+        os.mkdir(server.dir)
+        server.cli("domain", "add", "first.test")
+        log = run.log(server.dir)
+        before, whole = disk.Disk(server.dir), disk.Disk(server.dir)
+        server.env.update(log.environment(RECORDER))
+        states = [(0, rows_of(server.dir))]
+        for order in ORDERS:
+            server.cli(*order.split())
+            states.append((log.position(), rows_of(copy_of(run, server.dir))))
+        check(log, whole, server.dir)
+        server.close()
+        number = 0
+        for cut, now in cuts(before, log, lambda _: True):
+            number += 1
+            folder = os.path.join(run.folder, "cut")
+            now.build(folder, cut.mode, run.chance(cut))
+            last = max(i for i, (at, _) in enumerate(states) if at <= cut.position)
+            found = rows_of(folder)
+            possible = [s for _, s in states[last:last + 2]]
+            assert found in possible, f"{cut}: after {ORDERS[:last][-1:]} {[rows_apart(s, found) for s in possible]}"
+            shutil.rmtree(folder)
+        t.note(f"{len(ORDERS)} orders, {count_syncs(log)} syncs, {number} states")
+        log.close()
+
+
+def copy_of(run, folder):
+    """To look at without touching the original."""
+    target = os.path.join(run.folder, "copy")
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(folder, target)
+    return target

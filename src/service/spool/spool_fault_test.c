@@ -385,6 +385,34 @@ static void fewer_syncs_than_messages(void **state)
 	bench_free(&b);
 }
 
+/* As somebody leaves it who dies before its name is synced, or has not come to it yet. */
+static void a_folder_of_somebody_else_is_kept(void **state)
+{
+	struct bench b;
+	char path[400];
+	uint64_t number = 0;
+	struct fs_stat st;
+	struct fail why = FAIL_INIT;
+	(void)state;
+	bench_init(&b);
+	struct fs_fault *f = fs_fault_new(b.dir.path, 1);
+	b.c.fs = fs_fault_fs(f);
+	for (unsigned i = 0; i < 256; i++) {
+		(void)snprintf(path, sizeof path, "%s/%02x", b.blob_folder, i);
+		assert_ok(fs_mkdir(b.c.fs, path, 0700, &why), &why);
+	}
+	bench_open(&b);
+	struct letter l = letter("s@x.test", "", 1);
+	bench_body(&b, &l, 'x', 70000);
+	assert_ok(spool_submit_wait(b.sp, &l.m, &number, &why), &why);
+	fs_fault_power_cut(f, FS_CUT_DROP);
+	(void)snprintf(path, sizeof path, "%s/%02x", b.blob_folder, l.m.body_id.b[0]);
+	assert_ok(fs_stat(fs_real(), path, &st, &why), &why);
+	bench_close(&b);
+	fs_fault_free(f);
+	bench_free(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -395,6 +423,7 @@ int main(void)
 		cmocka_unit_test(one_full_disk),
 		cmocka_unit_test(full_from_then_on),
 		cmocka_unit_test(fewer_syncs_than_messages),
+		cmocka_unit_test(a_folder_of_somebody_else_is_kept),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
