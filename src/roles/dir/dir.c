@@ -62,6 +62,7 @@ struct dir_role {
 	/* What edge was told to offer; looked at anew now and then. */
 	struct loop_timer offer;
 	struct lane offer_lane;
+	struct lane sessions; /* what is said about open sessions, in the order that it came */
 	struct job offer_job;
 	uint32_t offered;
 	atomic_bool offer_again; /* edge is new and knows nothing */
@@ -720,6 +721,7 @@ static int open_dir(struct role *role, struct fail *why)
 	loop_timer_in(role->loop, &self.sweep, SWEEP_MS / 10);
 	loop_timer_in(role->loop, &self.flush, FLUSH_MS);
 	lane_init(&self.offer_lane, self.lookups);
+	lane_init(&self.sessions, self.lookups);
 	self.offer_job.run = look_now;
 	self.offer.fire = offer_due;
 	self.offer_again = true;
@@ -777,6 +779,43 @@ static bool answer_now(struct role *role, struct ipc_packet *p,
 	return true;
 }
 
+/*
+ * A session that ends and is opened again at once: if its renewal passed the news of its end, it
+ * would go on without us knowing of it.
+ */
+struct session_task {
+	struct job job;
+	struct ipc_packet *p;
+	void (*fn)(struct role *role, struct ipc_packet *p);
+};
+
+static void run_session_task(struct job *job)
+{
+	struct session_task *t = CONTAINER_OF(job, struct session_task, job);
+	log_context(ipc_packet_trace(t->p), (struct session_id){0});
+	t->fn(self.role, t->p);
+	log_context((struct trace_id){0}, (struct session_id){0});
+	ipc_packet_free(t->p);
+	free(t);
+}
+
+static bool in_order(enum ipc_type type)
+{
+	return type == IPC_LOGIN_OVER || type == IPC_LOGIN_AGAIN || type == IPC_LOGIN_RENEW;
+}
+
+static void take(struct role *role, struct ipc_packet *p,
+		 void (*fn)(struct role *role, struct ipc_packet *p))
+{
+	if (!in_order(ipc_packet_type(p))) {
+		role_task(role, self.lookups, p, fn);
+		return;
+	}
+	struct session_task *t = xcalloc(1, sizeof *t);
+	*t = (struct session_task){.job.run = run_session_task, .p = p, .fn = fn};
+	lane_submit(&self.sessions, &t->job);
+}
+
 /* 0: it is about none, or about several, each with a ticket of its own. */
 static uint64_t session_of(struct ipc_packet *p)
 {
@@ -811,7 +850,7 @@ static void message(struct role *role, struct ipc_channel *from, struct ipc_pack
 		if (questions[i].type == ipc_packet_type(p) &&
 		    strcmp(questions[i].from, ipc_channel_name(from)) == 0 && is_theirs(from, p)) {
 			if (!questions[i].quick || !answer_now(role, p, questions[i].fn))
-				role_task(role, self.lookups, p, questions[i].fn);
+				take(role, p, questions[i].fn);
 			return;
 		}
 	role_refuse(from, p, "not its question, or not about its session");
