@@ -106,7 +106,10 @@ def all_rows():
 
 
 def grown():
-    """(title, factor) of each row of growth."""
+    """(title, factor) of each row of growth: the cost among many over the cost among few."""
     r = Results("growth")
     for what in dict.fromkeys(row["what"] for row in r.rows):
-        yield f"growth: {what}", r.median(what, BARID, "factor")
+        few, many = (r.median(what, f"barid, {which}", "cost") for which in ("small", "large"))
+        size = r.rows and next((f"{k} {r.text(what, 'barid, small', k):,} to {r.text(what, 'barid, large', k):,}"
+                                for k in ("accounts", "messages") if r.text(what, "barid, large", k)), "")
+        yield f"growth of {what} ({size})", many / few if few and many else None
