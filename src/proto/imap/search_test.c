@@ -44,6 +44,11 @@ static const struct query queries[] = {
 	{"4:9", " 4"},
 	{"UID 2:3", " 2 3"},
 	{"UID 77", ""},
+	{"SEEN (UID 1:2 ALL)", " 1"}, /* a set that all hits are in narrows what is looked at */
+	{"UID 2:4 1:3", " 2 3"},
+	{"9:12", ""},
+	{"OR UID 1 UID 3", " 1 3"}, /* these do not */
+	{"OR 2 SEEN", " 1 2"},
 	{"NOT UID 1:3", " 4"},
 	{"SEEN", " 1"},
 	{"UNSEEN", " 2 3 4"},
