@@ -107,7 +107,7 @@ def all_rows():
 
 def grown():
     """(title, factor) of each row of growth: the cost among many over the cost among few."""
-    r = Results("growth")
+    r = Results("growing")
     for what in dict.fromkeys(row["what"] for row in r.rows):
         few, many = (r.median(what, f"barid, {which}", "cost") for which in ("small", "large"))
         size = r.rows and next((f"{k} {r.text(what, 'barid, small', k):,} to {r.text(what, 'barid, large', k):,}"

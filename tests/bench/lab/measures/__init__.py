@@ -17,5 +17,5 @@ ALL = {
     "idle-client": memory.client,
     "idle-all": memory.everything,
     "start": starting.measure,
-    "growth": growth.measure,
+    "growing": growth.measure,
 }
