@@ -21,16 +21,6 @@ TRIES = 4
 ATTACKER = re.compile(r"127\.0\.6\d\.\d+")
 
 
-def counters(server):
-    """{name: value}, all processes together."""
-    found = {}
-    for line in server.cli("counters").splitlines():
-        m = re.match(r"\S+\s+\d*\s*([a-z][\w.-]+(?::\w+)?)\s+(\d+)$", line) or re.match(r".*?([a-z][\w.-]+\.[\w.:-]+)\s+(\d+)$", line)
-        if m:
-            found[m.group(1)] = found.get(m.group(1), 0) + int(m.group(2))
-    return found
-
-
 class Scene:
     """A server, the fleet, and what was before."""
 
@@ -48,7 +38,7 @@ class Scene:
 
     def suffers(self, name, attack, memory=24, counted=(), lines=400):
         """Run one attack and judge it. `memory`: MiB that all roles together may grow; `counted`: counters that must rise."""
-        had, size, log = counters(self.server), self.memory(), len(self.server.log_text())
+        had, size, log = fleet.counters(self.server), self.memory(), len(self.server.log_text())
         complaints = None
         for turn in range(1, TRIES + 1):
             quiet = self.fleet.watch(0.5 * turn)
@@ -64,7 +54,7 @@ class Scene:
         self.note(name, quiet, loud, a.told, peak - size)
         assert not complaints, f"{name}: " + "; ".join(complaints.values())
         assert peak - size < memory, f"{name}: memory grew by {peak - size:.1f} MiB, {memory} allowed"
-        now = counters(self.server)
+        now = fleet.counters(self.server)
         for counter in counted:
             assert now.get(counter, 0) > had.get(counter, 0), f"{name}: {counter} was not counted"
         written = sum(bool(ATTACKER.search(x)) for x in self.server.log_text()[log:].splitlines())

@@ -4,7 +4,7 @@ bytes does not prolong it. Places that strangers occupy are free again when some
 import re
 import time
 
-from harness import wire
+from harness import fleet, wire
 from harness.server import Serve
 
 SHORT = 2.0  # of every time that is set below
@@ -119,10 +119,6 @@ def drip(started):
     return lasted
 
 
-def offences(server):
-    return dict(re.findall(r"offence\.(\w+)\s+(\d+)", server.cli("counters")))
-
-
 def case_every_phase_has_its_time(t):
     """Sixteen phases, silent or a byte every 150 ms: each connection is ended in its time, counted and logged."""
     with Serve(build=t.build, conf=conf, users=2) as server:
@@ -165,7 +161,7 @@ def case_slow_reader_is_ended(t):
         user.wire.send(b"f FETCH 1:* BODY.PEEK[]\r\n" * 10)
         time.sleep(0.5)
         server.advance_clock(130)
-        t.until(lambda: int(offences(server).get("slow_reader", 0)) > 0, what="offence.slow_reader")
+        t.until(lambda: fleet.counters(server)["offence.slow_reader"] > 0, what="offence.slow_reader")
 
 
 def case_strangers_make_room(t):
@@ -182,7 +178,7 @@ def case_strangers_make_room(t):
         t.until(lambda: answers(server, b"220"), what="room")
         member.send(b"b NOOP\r\n")
         assert member.line().startswith(b"b OK")
-        assert int(offences(server)["made_room"]) >= 1
+        assert fleet.counters(server)["offence.made_room"] >= 1
         for w in held:
             w.close()
 

@@ -12,6 +12,7 @@ connection until AUTH is answered, submission), `open` (the same for IMAP: LOGIN
 """
 import base64
 import os
+import re
 import threading
 import time
 
@@ -171,6 +172,14 @@ def judge(quiet, loud):
                 continue  # the machine stops by itself for longer than what is looked for
             if now > FACTOR * max(before, floor / FACTOR):
                 found[kind, name] = (f"{kind}: {name} {now * 1000:.1f} ms, {before * 1000:.1f} ms before ({len(took)} samples)")
+    return found
+
+
+def counters(server):
+    """{name: value}, all processes together."""
+    found = {}
+    for name, value in re.findall(r"([a-z][\w-]*\.[\w.:-]+)\s+(\d+)$", server.cli("counters"), re.M):
+        found[name] = found.get(name, 0) + int(value)
     return found
 
 
