@@ -30,7 +30,7 @@ struct dir_config dir_config_default(void)
 		.delimiter = '+',
 		.expand_max = 1000,
 		.usage_delay_ms = 2000,
-		.cache_max = 65536, /* 40 bytes each, touched as they are used */
+		.cache_max = 65536,
 		.cache_ttl_s = 3600,
 		.slow_first_ms = 500,
 		.slow_max_ms = 15000,
