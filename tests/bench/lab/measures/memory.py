@@ -88,7 +88,7 @@ def client(record, size):
     with side.Barid(users=users) as b:
         fill(b, users)
         for _ in range(size.rounds):
-            idle(record, b, b.name, users, 5 if size.quick else REST_SECONDS)
+            idle(record, b, b.name, users, 15 if size.quick else REST_SECONDS)
 
 
 def everything(record, size):
