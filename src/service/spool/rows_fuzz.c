@@ -127,13 +127,21 @@ static void answer(struct bench *b, enum spool_outcome outcome)
 			spool_done(b->sp,
 				   (struct spool_key){batch.v[i].number, batch.v[i].due[k].rcpt},
 				   &r);
-	spool_drain(b->sp);
+}
+
+/* Closing writes what can be written. spool_drain would wait for what a damaged row refuses. */
+static bool again(struct bench *b)
+{
+	struct fail why = FAIL_INIT;
+	bench_close(b);
+	int r = spool_open(&b->c, &b->sp, &why);
+	assert_true(r == 0 || why.code);
+	return r == 0;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct bench *b = &bench;
-	struct fail why = FAIL_INIT;
 	if (!path[0])
 		begin();
 	if (size < 3 || size > KIB(2))
@@ -141,20 +149,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	fill(str_make((const char *)data, size));
 	b->n_receipts = 0;
 	b->alerts[0] = b->events[0] = '\0';
-	if (spool_open(&b->c, &b->sp, &why) < 0) {
-		assert_true(why.code);
+	if (!again(b))
 		return 0;
-	}
 	look(b);
-	(void)!spool_release(b->sp, 0, &why);
+	(void)!spool_release(b->sp, 0, NULL);
 	answer(b, SPOOL_DEFERRED);
-	spool_tick(b->sp);
-	(void)!spool_flush(b->sp, 0, &why);
+	if (!again(b))
+		return 0;
+	(void)!spool_flush(b->sp, 0, NULL);
 	answer(b, SPOOL_FAILED);
+	if (!again(b))
+		return 0;
 	spool_tick(b->sp);
-	spool_drain(b->sp);
 	look(b);
-	(void)!spool_delete(b->sp, 0, &why);
+	(void)!spool_delete(b->sp, 0, NULL);
 	bench_close(b);
 	return 0;
 }

@@ -299,7 +299,7 @@ static bool read_line(struct str line, struct repo_generation *g)
 		g->online = str_eq(rest, STR("running"));
 	if (str_eq(key, STR("bad"))) {
 		char *text = xcalloc(1, rest.n + 1);
-		memcpy(text, rest.p, rest.n);
+		memcpy(text, rest.n ? rest.p : "", rest.n);
 		*(char **)vec_push(&g->bad) = text;
 	}
 	return true; /* lines of a later minor version */
