@@ -28,6 +28,17 @@ COUNTER(deliveries_failed, "queue.delivery-failed", "deliveries that a user proc
 struct lane_state {
 	unsigned in_flight;
 	bool held; /* its user process is about to be replaced */
+	/*
+	 * What is due is read by a thread: it waits while others are written, and the loop, which
+	 * takes messages in, must not. One load of a lane at a time.
+	 */
+	struct pool_job load;
+	struct loop_task loaded;
+	bool loading;
+	bool again; /* look once more afterwards */
+	bool died;  /* its process ended meanwhile */
+	size_t want;
+	struct spool_batch batch;
 	struct loop_task wake;
 	_Atomic bool wake_posted;
 	struct loop_timer pace;
@@ -125,24 +136,53 @@ static void hand_out(unsigned lane, const struct spool_delivery *m, const struct
 	CRASH_POINT("queue.handed-out");
 }
 
+static void load_run(struct job *job)
+{
+	struct lane_state *l = CONTAINER_OF(job, struct lane_state, load.job);
+	struct fail why = FAIL_INIT;
+	if (spool_take(queue.spool, (unsigned)(l - lanes), l->want, &l->batch, &why) < 0)
+		log_event(LOG_ERROR, "queue.take", log_fail(&why));
+	loop_post(queue.role->loop, &l->loaded);
+}
+
+static bool may_hand_out(unsigned lane)
+{
+	return !queue.stopping && !lanes[lane].held && lanes[lane].in_flight < IN_FLIGHT_MAX &&
+	       ipc_channel_is_up(role_peer(queue.role, "user", lane));
+}
+
 static void hand_out_due(unsigned lane)
 {
-	struct fail why = FAIL_INIT;
-	while (!lanes[lane].held && lanes[lane].in_flight < IN_FLIGHT_MAX &&
-	       ipc_channel_is_up(role_peer(queue.role, "user", lane))) {
-		AUTO(spool_batch) struct spool_batch b = SPOOL_BATCH_INIT;
-		if (spool_take(queue.spool, lane,
-			       MIN(TAKE_AT_ONCE, IN_FLIGHT_MAX - lanes[lane].in_flight), &b,
-			       &why) < 0) {
-			log_event(LOG_ERROR, "queue.take", log_fail(&why));
-			return;
-		}
-		if (b.n == 0)
-			return;
-		for (size_t i = 0; i < b.n; i++)
-			for (size_t k = 0; k < b.v[i].n_due; k++)
-				hand_out(lane, &b.v[i], &b.v[i].due[k]);
+	struct lane_state *l = &lanes[lane];
+	l->again = l->loading;
+	if (l->loading || !may_hand_out(lane))
+		return;
+	l->loading = true;
+	l->want = MIN(TAKE_AT_ONCE, IN_FLIGHT_MAX - l->in_flight);
+	pool_submit(queue.takers, &l->load);
+}
+
+static void loaded(struct loop_task *task)
+{
+	struct lane_state *l = CONTAINER_OF(task, struct lane_state, loaded);
+	unsigned lane = (unsigned)(l - lanes);
+	struct spool_batch *b = &l->batch;
+	bool more = b->n > 0 || l->again;
+	l->loading = false;
+	if (l->died || !may_hand_out(lane)) {
+		if (!queue.stopping)
+			spool_return(queue.spool, b);
+	} else {
+		for (size_t i = 0; i < b->n; i++)
+			for (size_t k = 0; k < b->v[i].n_due; k++)
+				hand_out(lane, &b->v[i], &b->v[i].due[k]);
 	}
+	spool_batch_clear(b);
+	if (l->died && !queue.stopping)
+		spool_lane_died(queue.spool, lane);
+	l->died = false;
+	if (more)
+		hand_out_due(lane);
 }
 
 static void woken(struct loop_task *task)
@@ -303,6 +343,9 @@ void deliver_init(void)
 {
 	lanes = xcalloc(queue.lanes, sizeof *lanes);
 	for (unsigned i = 0; i < queue.lanes; i++) {
+		lanes[i].batch = SPOOL_BATCH_INIT;
+		lanes[i].load.job.run = load_run;
+		lanes[i].loaded.run = loaded;
 		lanes[i].wake.run = woken;
 		lanes[i].pace.fire = pace_over;
 	}
@@ -317,7 +360,7 @@ void deliver_lane_hold(unsigned lane, bool hold)
 
 bool deliver_lane_quiet(unsigned lane)
 {
-	return lanes[lane].in_flight == 0;
+	return lanes[lane].in_flight == 0 && !lanes[lane].loading;
 }
 
 void deliver_lane_up(unsigned lane)
@@ -329,5 +372,8 @@ void deliver_lane_up(unsigned lane)
 
 void deliver_lane_down(unsigned lane)
 {
-	spool_lane_died(queue.spool, lane);
+	if (lanes[lane].loading) /* what is being loaded was not handed out: it goes back first */
+		lanes[lane].died = true;
+	else
+		spool_lane_died(queue.spool, lane);
 }

@@ -413,6 +413,7 @@ static int open_queue(struct role *role, struct fail *why)
 	s.alert = alert;
 	s.event = spool_event;
 	queue.pool = pool_new("body", THREADS_MAX, 0);
+	queue.takers = pool_new("take", 1, 0); /* the database has one reader or writer at a time */
 	role_show_migrations(role);
 	return spool_open(&s, &queue.spool, why);
 }
@@ -477,6 +478,7 @@ static void finish(struct role *role)
 {
 	(void)role;
 	pool_free(queue.pool);
+	pool_free(queue.takers);
 	spool_close(queue.spool);
 }
 

@@ -15,6 +15,7 @@ struct queue {
 	struct role *role;
 	struct spool *spool;
 	struct pool *pool;
+	struct pool *takers; /* read what is due */
 	unsigned lanes; /* one per user process */
 	bool stopping;	/* loop: leave the spool alone */
 };

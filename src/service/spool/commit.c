@@ -18,10 +18,6 @@
 
 enum { RESULTS_MAX = 2000, DROPPED_MAX = 256, RETRY_MS = 500, LAZY_S = 5, RESULT_TEXT_MAX = 1000 };
 
-/* How long outcomes wait for others, and for a submission to go along with: a delivery that was
- * not written down is repeated, and recognised, so nobody waits for this. */
-#define SETTLE_MS 20
-
 struct submission {
 	struct spool_message *m;
 	int r;
@@ -437,7 +433,9 @@ void spool_done_many(struct spool *sp, const struct spool_key *keys, const struc
 	}
 	LOCKED(&sp->jobs.lock);
 	if (list_empty(&sp->jobs.results)) { /* else the committer counts the time already */
-		sp->jobs.settle_at = futex_deadline(SETTLE_MS);
+		/* A delivery that was not written down is repeated, and recognised: nobody waits
+		 * for this. A submission takes them along. */
+		sp->jobs.settle_at = futex_deadline(sp->c.settle_ms);
 		(void)pthread_cond_signal(&sp->jobs.work);
 	}
 	while ((l = list_pop(&accepted)))

@@ -15,6 +15,7 @@ struct spool_config spool_config_default(void)
 		.hostname = "localhost",
 		.inline_max = 60 * 1024,
 		.group_max = 256,
+		.settle_ms = 20,
 		.wal_max = MIB(16),
 		.retry_first_s = 300,
 		.retry_max_s = 4000,

@@ -92,12 +92,13 @@ struct spool_config {
 	uint32_t inline_max;		      /* larger bodies must be files */
 	unsigned group_max;		      /* messages in one transaction */
 	size_t wal_max;			      /* checkpoint when the log is larger, at once */
-	unsigned retry_first_s;		      /* after the first failed attempt, doubling ... */
-	unsigned retry_max_s;		      /* ... up to this */
-	unsigned lifetime_s;		      /* then the recipient fails */
-	unsigned delay_warning_s;	      /* age at which NOTIFY=DELAY is told */
-	unsigned crash_max;    /* times a delivery may kill its shard before it is held */
-	size_t dsn_return_max; /* bytes of a failed message that a DSN quotes at most */
+	unsigned settle_ms;	  /* outcomes wait so long for others to be written with */
+	unsigned retry_first_s;	  /* after the first failed attempt, doubling ... */
+	unsigned retry_max_s;	  /* ... up to this */
+	unsigned lifetime_s;	  /* then the recipient fails */
+	unsigned delay_warning_s; /* age at which NOTIFY=DELAY is told */
+	unsigned crash_max;	  /* times a delivery may kill its shard before it is held */
+	size_t dsn_return_max;	  /* bytes of a failed message that a DSN quotes at most */
 	unsigned lanes; /* local destinations are spread over this many lanes; 0 counts as 1 */
 	bool manual;	/* no clerk: the caller runs spool_tick (tests) */
 
@@ -271,13 +272,16 @@ void spool_batch_clear(struct spool_batch *b); /* closes descriptors */
 DEFINE_AUTO(spool_batch, struct spool_batch, spool_batch_clear);
 
 /*
- * Hand out what is due in a lane, up to max_rcpts recipients; each is in flight until spool_done or
- * spool_lane_died names it. A batch with n = 0 means nothing is due. A delivery that was in flight
- * when its lane died is handed out alone, with nothing else in flight in that lane.
+ * Hand out what is due in a lane, up to max_rcpts recipients; each is in flight until spool_done,
+ * spool_return or spool_lane_died names it. Waits while a commit is forced to disk. A batch with
+ * n = 0 means nothing is due. A delivery that was in flight when its lane died is handed out alone,
+ * with nothing else in flight in that lane.
  * `b` is SPOOL_BATCH_INIT or cleared.
  */
 MUST_CHECK int spool_take(struct spool *sp, unsigned lane, size_t max_rcpts, struct spool_batch *b,
 			  struct fail *why);
+/* Nobody was given these after all: they are due again, at once. */
+void spool_return(struct spool *sp, const struct spool_batch *b);
 
 enum spool_outcome { SPOOL_DELIVERED, SPOOL_DEFERRED, SPOOL_FAILED };
 struct spool_result {

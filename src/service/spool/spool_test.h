@@ -108,6 +108,7 @@ static inline void bench_init(struct bench *b)
 	b->c.blob_folder = b->blob_folder;
 	b->c.hostname = "mx.example.test";
 	b->c.manual = true;
+	b->c.settle_ms = 0;
 	b->c.ctx = b;
 	b->c.alert = bench_alert;
 	b->c.event = bench_event;

@@ -213,6 +213,16 @@ int spool_take(struct spool *sp, unsigned lane, size_t max_rcpts, struct spool_b
 	return r;
 }
 
+void spool_return(struct spool *sp, const struct spool_batch *b)
+{
+	for (size_t i = 0; i < b->n; i++)
+		for (size_t k = 0; k < b->v[i].n_due; k++) {
+			struct spool_key key = {b->v[i].number, b->v[i].due[k].rcpt};
+			put_back(sp, &key, 1, false, clock_wall());
+		}
+	schedule_announce(sp);
+}
+
 /* ---- the taker died ---- */
 
 static int note_crash(struct spool *sp, struct spool_key key, unsigned crashes, bool hold)
