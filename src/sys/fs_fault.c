@@ -536,7 +536,12 @@ struct fs_fault *fs_fault_new(const char *folder, uint64_t seed)
 	struct fs_fault *f = xcalloc(1, sizeof *f);
 	f->fs.call = fault_call;
 	f->random = seed;
-	(void)pthread_mutex_init(&f->lock, NULL);
+	/* fs_list holds it while its callback makes calls of its own. */
+	pthread_mutexattr_t nested;
+	(void)pthread_mutexattr_init(&nested);
+	(void)pthread_mutexattr_settype(&nested, PTHREAD_MUTEX_RECURSIVE);
+	(void)pthread_mutex_init(&f->lock, &nested);
+	(void)pthread_mutexattr_destroy(&nested);
 	CHECK(realpath(folder, f->root));
 	(void)snprintf(f->graveyard, sizeof f->graveyard, "%s.fault", f->root);
 	CHECK(mkdir(f->graveyard, 0700) == 0);

@@ -209,5 +209,5 @@ def case_vanished_peers(t):
     with t.own_server(users=1) as server:
         w = imap(server, b"a LOGIN user1@example.test secret\r\n", port="imaps")
         port = w.sock.getsockname()[1]
-        done = t.run([t.program("ss"), "-tnoH", f"sport = :{server.ports['imaps']} and dport = :{port}"])
-        assert b"timer:(keepalive" in done.stdout, done.stdout
+        ask = [t.program("ss"), "-tnoH", f"sport = :{server.ports['imaps']} and dport = :{port}"]
+        t.until(lambda: b"timer:(keepalive" in t.run(ask).stdout, what="the keep-alive timer, once all output is acknowledged")

@@ -20,6 +20,7 @@ for "nothing happened", as a commit that failed may have reached the disk.
 import collections
 import contextlib
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -493,14 +494,15 @@ class Judge:
         deadline = time.monotonic() + timeout * self.server.slow
         while True:
             try:
-                waiting = self.server.cli("queue", "list")
-                if DOMAIN not in waiting:
+                rows = json.loads(self.server.cli("queue", "list", "--json"))["rows"]
+                waiting = [row for row in rows if row["to"].endswith("@" + DOMAIN)]
+                if not waiting:
                     return
                 self.server.cli("queue", "flush")
             except (RuntimeError, OSError):
                 waiting = "(no answer)"
             if time.monotonic() > deadline:
-                self.ledger.problem("the queue does not become empty:\n" + waiting[:2000])
+                self.ledger.problem(f"the queue does not become empty:\n{waiting}"[:2000])
                 return
             time.sleep(0.1)
 

@@ -390,7 +390,6 @@ static void a_folder_of_somebody_else_is_kept(void **state)
 {
 	struct bench b;
 	char path[400];
-	uint64_t number = 0;
 	struct fs_stat st;
 	struct fail why = FAIL_INIT;
 	(void)state;
@@ -404,7 +403,7 @@ static void a_folder_of_somebody_else_is_kept(void **state)
 	bench_open(&b);
 	struct letter l = letter("s@x.test", "", 1);
 	bench_body(&b, &l, 'x', 70000);
-	assert_ok(spool_submit_wait(b.sp, &l.m, &number, &why), &why);
+	(void)bench_submit(&b, &l);
 	fs_fault_power_cut(f, FS_CUT_DROP);
 	(void)snprintf(path, sizeof path, "%s/%02x", b.blob_folder, l.m.body_id.b[0]);
 	assert_ok(fs_stat(fs_real(), path, &st, &why), &why);
