@@ -16,8 +16,8 @@ struct queue {
 	struct spool *spool;
 	struct pool *pool;
 	struct pool *takers; /* read what is due */
-	unsigned lanes; /* one per user process */
-	bool stopping;	/* loop: leave the spool alone */
+	unsigned lanes;	     /* one per user process */
+	bool stopping;	     /* loop: leave the spool alone */
 };
 extern struct queue queue;
 
