@@ -4,16 +4,12 @@
  *
  * A command whose output window is full leaves (IMAP_MORE); what edge sent behind it waits in the
  * session until the client has drained and the command has ended. After every command the
- * session's state goes to edge, sealed, so that a fresh process can continue it.
- *
- * State: u64 account, u64 quota, u16 length and address, then imap_session_export.
+ * session's state goes to edge, sealed, so that a fresh process can continue it (imap_state.c).
  */
 #include "base/check.h"
-#include "base/num.h"
 #include "base/vec.h"
 #include "codec/imap/imap_cmd.h"
-#include "roles/user/rest.h"
-#include "roles/user/user.h"
+#include "roles/user/imap_state.h"
 #include "sys/clock.h"
 #include "sys/counter.h"
 #include "sys/crash.h"
@@ -22,52 +18,16 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-COUNTER(imap_sessions, "user.imap-sessions", "IMAP sessions opened by a login");
-COUNTER(imap_resumed, "user.imap-resumed", "IMAP sessions continued from a process that ended");
 HISTOGRAM(command_time, "user.imap-command", "IMAP commands, to their first answer");
 COUNTER(imap_commands, "user.imap-commands", "IMAP commands carried out");
 
 #define COMMAND_SHOWN 400
-#define STATE_MAX     KIB(60)
 #define OUT_KEPT      KIB(4) /* of a buffer for answers, from one to the next */
 #define STEPS_MAX     32u /* of a session; edge sends fewer. What is more holds the channel back */
 
 struct pending_body {
 	struct list link;
 	struct store_body body;
-};
-
-struct user_session {
-	struct session_id id;
-	struct trace_id trace;
-	struct ipc_channel *edge;
-	struct lane lane;
-	struct grant grant;
-	struct imap_session *imap;  /* lane */
-	struct imap_out out;	    /* lane */
-	struct list bodies;	    /* lane: large literals that are arriving or have arrived */
-	struct list waiting;	    /* lane: steps behind an unfinished command */
-	struct ipc_packet *current; /* lane: the unfinished command: its input is borrowed */
-	struct imap_external *current_external;
-	struct store_body *current_bodies;
-	size_t current_bodies_n;
-	uint32_t current_seq;
-	bool more;		/* lane */
-	bool cut;		/* lane: a part of the answer did not go out */
-	_Atomic unsigned steps; /* waiting or running */
-	uint64_t told;		/* lane: hash of the state that edge has */
-	bool stateless;		/* lane: the last state was too large to be told; logged once */
-	bool counted;		/* lane: tenants_enter was called */
-	_Atomic bool granted;	/* grant is filled in, and stays */
-	bool closing;		/* loop */
-	_Atomic bool over;	/* dir has taken the right away */
-	_Atomic bool wake_posted;
-	struct job wake;
-	struct rest rest; /* loop */
-	_Atomic bool rest_posted;
-	struct job rest_job;
-	bool resting; /* lane: quiet for a while, and does not keep what it looks at */
-	struct loop_task reap;
 };
 
 struct step {
@@ -120,29 +80,9 @@ static struct str send_output(struct user_session *s)
 	return STR("");
 }
 
-static int export_state(struct user_session *s, struct buf *sealed, struct fail *why)
+void imap_answer(struct user_session *s, uint32_t seq, enum imap_next next)
 {
-	AUTO(buf) struct buf plain = BUF_INIT(STATE_MAX);
-	struct str address = str_c(s->grant.address);
-	(void)buf_put_u64(&plain, s->grant.account);
-	(void)buf_put_u64(&plain, s->grant.quota_bytes);
-	(void)buf_put_u16(&plain, (uint16_t)address.n);
-	(void)buf_add(&plain, address);
-	int r = imap_session_export(s->imap, &plain, why);
-	if (r < 0)
-		return r;
-	uint64_t hash = str_hash(buf_str(&plain));
-	if (hash == s->told)
-		return 0;
-	r = role_seal(user.role, s->id, buf_str(&plain), sealed);
-	if (r == 0)
-		s->told = hash;
-	return r;
-}
-
-static void answer(struct user_session *s, uint32_t seq, enum imap_next next)
-{
-	AUTO(buf) struct buf sealed = BUF_INIT(STATE_MAX + SEAL_OVERHEAD);
+	AUTO(buf) struct buf sealed = BUF_INIT(IMAP_STATE_MAX + SEAL_OVERHEAD);
 	struct fail why = FAIL_INIT;
 	struct msg_session_done done = {.session = s->id.v, .seq = seq};
 	done.out = send_output(s);
@@ -155,7 +95,7 @@ static void answer(struct user_session *s, uint32_t seq, enum imap_next next)
 		    : next == IMAP_CLOSE ? NEXT_CLOSE
 					 : NEXT_CONTINUE;
 	if (next == IMAP_DONE || next == IMAP_PARK) {
-		if (export_state(s, &sealed, &why) < 0) {
+		if (imap_state_seal(s, &sealed, &why) < 0) {
 			if (!s->stateless)
 				log_event(LOG_WARN, "imap.no-export", log_fail(&why));
 			s->stateless = true;
@@ -208,7 +148,7 @@ static bool changes_usage(struct str text)
 
 static void finish_command(struct user_session *s, enum imap_next next)
 {
-	answer(s, s->current_seq, next);
+	imap_answer(s, s->current_seq, next);
 	s->more = next == IMAP_MORE;
 	if (!s->more)
 		forget_command(s);
@@ -338,14 +278,14 @@ static void run_wake(struct job *job)
 	if (next != IMAP_DONE) {
 		s->current_seq = 0;
 		s->more = next == IMAP_MORE;
-		answer(s, 0, next);
+		imap_answer(s, 0, next);
 	}
 	if (s->resting)
 		imap_session_rest(s->imap);
 	log_context((struct trace_id){0}, (struct session_id){0});
 }
 
-static void wake(void *arg)
+void imap_wake(void *arg)
 {
 	struct user_session *s = arg;
 	if (!atomic_exchange(&s->wake_posted, true))
@@ -378,120 +318,6 @@ void imap_begin(void)
 	rest_begin(put_to_rest);
 }
 
-/* --- opening, on the lane
- * --------------------------------------------------------------------------------------------- */
-
-static int quota(void *arg, struct store_quota *ret, struct fail *why)
-{
-	const struct user_session *s = arg;
-	(void)why;
-	*ret = (struct store_quota){.bytes = s->grant.quota_bytes};
-	return 0;
-}
-
-/* `c` is the snapshot that the configuration's numbers are copied from. */
-static struct imap_session_args args_of(struct user_session *s, const struct conf *c)
-{
-	return (struct imap_session_args){
-		.config = conf_extra(c),
-		.store = user.store,
-		.account = {s->grant.account},
-		.address = str_c(s->grant.address),
-		.rights = IMAP_RIGHT_WRITE,
-		.hooks = {.arg = s, .scan = user_scan, .quota = quota, .wake = wake}};
-}
-
-/* The state says whose session it was; dir says whether it still may be. */
-static int read_state(struct user_session *s, const struct msg_session_open *m, struct fail *why)
-{
-	AUTO(buf) struct buf plain = BUF_INIT(STATE_MAX);
-	int r = role_unseal(user.role, s->id, m->state, &plain);
-	if (r < 0)
-		return fail_set(why, FAIL_CORRUPT, NULL, "the sealed state does not open");
-	struct cursor c = cursor_of(buf_str(&plain));
-	s->grant.account = cursor_u64(&c);
-	s->grant.quota_bytes = cursor_u64(&c);
-	struct str address = cursor_bytes(&c, cursor_u16(&c));
-	if (c.bad || address.n >= sizeof s->grant.address)
-		return fail_set(why, FAIL_CORRUPT, NULL, "the sealed state is damaged");
-	/* All processes of user have one key, but each account has one writer. */
-	if (role_shard(user.role, (struct account_id){s->grant.account}) != user.role->index)
-		return fail_set(why, FAIL_PERM, NULL, "the state of an account of another shard");
-	(void)snprintf(s->grant.address, sizeof s->grant.address, "%.*s", STR_ARG(address));
-	if (!right_set(&s->grant.right, m->ticket))
-		return fail_set(why, FAIL_PERM, NULL, "a state without a ticket");
-	r = right_renew(user.role, s->id.v, (struct account_id){s->grant.account}, &s->grant.right,
-			why);
-	if (r < 0)
-		return r;
-	atomic_store(&s->granted, true);
-	const struct conf *conf = role_conf_hold(user.role);
-	struct imap_session_args args = args_of(s, conf);
-	int imported = imap_session_import(&args, (struct str){(const char *)c.p, cursor_left(&c)},
-					   &s->imap, why);
-	conf_drop(conf);
-	return imported;
-}
-
-static bool take_grant(struct user_session *s)
-{
-	pthread_mutex_lock(&user.lock);
-	struct grant *g = map_remove(&user.grants, s->id.v);
-	pthread_mutex_unlock(&user.lock);
-	if (!g)
-		return false;
-	s->grant = *g;
-	free(g);
-	atomic_store(&s->granted, true);
-	return true;
-}
-
-static void refuse(struct ipc_channel *from, uint64_t session, const struct fail *why)
-{
-	struct msg_session_done done = {.session = session,
-					.next = NEXT_CLOSE,
-					.out = STR("* BYE [UNAVAILABLE] The session could not be "
-						   "continued, please connect again.\r\n")};
-	log_event(LOG_WARN, "imap.cannot-open", log_fail(why));
-	(void)ipc_send_wait(from, (struct trace_id){0}, IPC_SESSION_DONE, &done);
-}
-
-/*
- * The first step of a session: by dir's grant, or from the state that came with the request. Edge
- * hears where it stands: the state of a new one, the news of a parked one.
- */
-static void begin(struct user_session *s, struct ipc_packet *p)
-{
-	struct msg_session_open m;
-	struct fail why = FAIL_INIT;
-	int r = msg_session_open_read(p, &m);
-	if (r == 0 && m.state.n) {
-		r = read_state(s, &m, &why);
-		counter_add(&imap_resumed, r == 0);
-	} else if (r == 0) {
-		r = take_grant(s) ? 0
-				  : fail_set(&why, FAIL_PERM, NULL, "no grant for this session");
-		const struct conf *c = role_conf_hold(user.role);
-		struct imap_session_args args = args_of(s, c);
-		if (r == 0)
-			s->imap = imap_session_new(&args);
-		conf_drop(c);
-		counter_add(&imap_sessions, r == 0);
-	}
-	if (r < 0) {
-		refuse(s->edge, s->id.v, &why);
-		return;
-	}
-	CRASH_POINT("user.session-opened");
-	tenants_enter(&s->grant, &s->lane);
-	s->counted = true;
-	enum imap_next next = IMAP_DONE;
-	if (imap_session_is_parked(s->imap))
-		next = imap_session_wake(s->imap, &s->out);
-	s->more = next == IMAP_MORE;
-	answer(s, 0, next);
-}
-
 /* --- steps
  * -------------------------------------------------------------------------------------------------------------
  */
@@ -501,7 +327,7 @@ static void take(struct user_session *s, struct step *step)
 	struct ipc_packet *p = step->p;
 	atomic_fetch_sub(&s->steps, 1);
 	if (ipc_packet_type(p) == IPC_SESSION_OPEN) {
-		begin(s, p);
+		imap_begin_session(s, p);
 		ipc_packet_free(p);
 	} else if (!s->imap) {
 		ipc_packet_free(p); /* could not be continued; edge was told to close it */

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * How an IMAP session begins, and the state that it can begin with again in a fresh process; edge
+ * keeps it, sealed.
+ *
+ * State: u64 account, u64 quota, u16 length and address, then imap_session_export.
+ */
+#include "roles/user/imap_state.h"
+#include "base/num.h"
+#include "sys/counter.h"
+#include "sys/crash.h"
+#include "sys/log.h"
+
+COUNTER(imap_sessions, "user.imap-sessions", "IMAP sessions opened by a login");
+COUNTER(imap_resumed, "user.imap-resumed", "IMAP sessions continued from a process that ended");
+
+int imap_state_seal(struct user_session *s, struct buf *sealed, struct fail *why)
+{
+	AUTO(buf) struct buf plain = BUF_INIT(IMAP_STATE_MAX);
+	struct str address = str_c(s->grant.address);
+	(void)buf_put_u64(&plain, s->grant.account);
+	(void)buf_put_u64(&plain, s->grant.quota_bytes);
+	(void)buf_put_u16(&plain, (uint16_t)address.n);
+	(void)buf_add(&plain, address);
+	int r = imap_session_export(s->imap, &plain, why);
+	if (r < 0)
+		return r;
+	uint64_t hash = str_hash(buf_str(&plain));
+	if (hash == s->told)
+		return 0;
+	r = role_seal(user.role, s->id, buf_str(&plain), sealed);
+	if (r == 0)
+		s->told = hash;
+	return r;
+}
+
+static int quota(void *arg, struct store_quota *ret, struct fail *why)
+{
+	const struct user_session *s = arg;
+	(void)why;
+	*ret = (struct store_quota){.bytes = s->grant.quota_bytes};
+	return 0;
+}
+
+/* `c` is the snapshot that the configuration's numbers are copied from. */
+static struct imap_session_args args_of(struct user_session *s, const struct conf *c)
+{
+	return (struct imap_session_args){
+		.config = conf_extra(c),
+		.store = user.store,
+		.account = {s->grant.account},
+		.address = str_c(s->grant.address),
+		.rights = IMAP_RIGHT_WRITE,
+		.hooks = {.arg = s, .scan = user_scan, .quota = quota, .wake = imap_wake}};
+}
+
+/* The state says whose session it was; dir says whether it still may be. */
+static int read_state(struct user_session *s, const struct msg_session_open *m, struct fail *why)
+{
+	AUTO(buf) struct buf plain = BUF_INIT(IMAP_STATE_MAX);
+	int r = role_unseal(user.role, s->id, m->state, &plain);
+	if (r < 0)
+		return fail_set(why, FAIL_CORRUPT, NULL, "the sealed state does not open");
+	struct cursor c = cursor_of(buf_str(&plain));
+	s->grant.account = cursor_u64(&c);
+	s->grant.quota_bytes = cursor_u64(&c);
+	struct str address = cursor_bytes(&c, cursor_u16(&c));
+	if (c.bad || address.n >= sizeof s->grant.address)
+		return fail_set(why, FAIL_CORRUPT, NULL, "the sealed state is damaged");
+	/* All processes of user have one key, but each account has one writer. */
+	if (role_shard(user.role, (struct account_id){s->grant.account}) != user.role->index)
+		return fail_set(why, FAIL_PERM, NULL, "the state of an account of another shard");
+	(void)snprintf(s->grant.address, sizeof s->grant.address, "%.*s", STR_ARG(address));
+	if (!right_set(&s->grant.right, m->ticket))
+		return fail_set(why, FAIL_PERM, NULL, "a state without a ticket");
+	r = right_renew(user.role, s->id.v, (struct account_id){s->grant.account}, &s->grant.right,
+			why);
+	if (r < 0)
+		return r;
+	atomic_store(&s->granted, true);
+	const struct conf *conf = role_conf_hold(user.role);
+	struct imap_session_args args = args_of(s, conf);
+	int imported = imap_session_import(&args, (struct str){(const char *)c.p, cursor_left(&c)},
+					   &s->imap, why);
+	conf_drop(conf);
+	return imported;
+}
+
+static bool take_grant(struct user_session *s)
+{
+	pthread_mutex_lock(&user.lock);
+	struct grant *g = map_remove(&user.grants, s->id.v);
+	pthread_mutex_unlock(&user.lock);
+	if (!g)
+		return false;
+	s->grant = *g;
+	free(g);
+	atomic_store(&s->granted, true);
+	return true;
+}
+
+static void refuse(struct ipc_channel *from, uint64_t session, const struct fail *why)
+{
+	struct msg_session_done done = {.session = session,
+					.next = NEXT_CLOSE,
+					.out = STR("* BYE [UNAVAILABLE] The session could not be "
+						   "continued, please connect again.\r\n")};
+	log_event(LOG_WARN, "imap.cannot-open", log_fail(why));
+	(void)ipc_send_wait(from, (struct trace_id){0}, IPC_SESSION_DONE, &done);
+}
+
+void imap_begin_session(struct user_session *s, struct ipc_packet *p)
+{
+	struct msg_session_open m;
+	struct fail why = FAIL_INIT;
+	int r = msg_session_open_read(p, &m);
+	if (r == 0 && m.state.n) {
+		r = read_state(s, &m, &why);
+		counter_add(&imap_resumed, r == 0);
+	} else if (r == 0) {
+		r = take_grant(s) ? 0
+				  : fail_set(&why, FAIL_PERM, NULL, "no grant for this session");
+		const struct conf *c = role_conf_hold(user.role);
+		struct imap_session_args args = args_of(s, c);
+		if (r == 0)
+			s->imap = imap_session_new(&args);
+		conf_drop(c);
+		counter_add(&imap_sessions, r == 0);
+	}
+	if (r < 0) {
+		refuse(s->edge, s->id.v, &why);
+		return;
+	}
+	CRASH_POINT("user.session-opened");
+	tenants_enter(&s->grant, &s->lane);
+	s->counted = true;
+	enum imap_next next = IMAP_DONE;
+	if (imap_session_is_parked(s->imap))
+		next = imap_session_wake(s->imap, &s->out);
+	s->more = next == IMAP_MORE;
+	imap_answer(s, 0, next);
+}
