@@ -20,6 +20,7 @@ enum {
 	ARGON2_TIME_MAX = 64,
 	ARGON2_LANES_MAX = 16,
 	HASH_TEXT_MAX = 512,
+	KEY_MAX = CRYPT_MAX_PASSPHRASE_SIZE - 1, /* libcrypt refuses longer ones */
 };
 
 /* The text of `key=NUMBER` after `from`, as a number; `otherwise` when it is not there. */
@@ -67,10 +68,13 @@ static bool too_slow(struct str data)
 int verify_crypt(struct str data, struct str password, struct fail *why)
 {
 	char setting_text[HASH_TEXT_MAX + 1];
-	char key[PASSWORD_MAX + 1];
+	char key[KEY_MAX + 1];
 
 	if (data.n == 0 || data.n > HASH_TEXT_MAX || memchr(data.p, 0, data.n))
 		return fail_set(why, FAIL_SYNTAX, NULL, "a crypt hash of %zu bytes", data.n);
+	if (password.n > KEY_MAX)
+		return fail_set(why, FAIL_UNSUPPORTED, NULL,
+				"crypt takes no password of more than %d bytes", KEY_MAX);
 	if (too_slow(data))
 		return fail_set(why, FAIL_UNSUPPORTED, NULL, "a crypt hash with excessive cost");
 	memcpy(setting_text, data.p, data.n);
@@ -129,9 +133,9 @@ int verify_argon2(struct str data, struct str password, struct fail *why)
 static int make(struct str password, unsigned long cost, struct buf *out, struct fail *why)
 {
 	char salt[CRYPT_GENSALT_OUTPUT_SIZE];
-	char key[PASSWORD_MAX + 1];
+	char key[KEY_MAX + 1];
 
-	if (password.n > PASSWORD_MAX || memchr(password.p ? password.p : "", 0, password.n))
+	if (password.n > KEY_MAX || memchr(password.p ? password.p : "", 0, password.n))
 		return fail_set(why, FAIL_SYNTAX, "The password is too long or contains NUL.",
 				"password of %zu bytes", password.n);
 	if (!crypt_gensalt_rn("$y$", cost, NULL, 0, salt, sizeof salt))
@@ -168,7 +172,5 @@ void password_verify_nobody(struct str password)
 				   "$4i66popnLls6.xvd.33jl0p.lBoCLojZXONHqQ4CyxE";
 	struct fail why;
 
-	if (password.n > PASSWORD_MAX)
-		password.n = PASSWORD_MAX;
 	(void)verify_crypt(str_c(hash), password, &why);
 }
