@@ -288,6 +288,25 @@ void session_ask(struct session *s, struct ipc_channel *ch, const struct ipc_que
  */
 bool session_answered(struct session *s);
 
+/* edge_imap.c */
+void edge_imap_flush(struct session *s);
+/* Count what a client sent that was too much, or malformed. */
+void edge_imap_note_drop(const struct session *s, const struct frame_imap_event *e);
+/* edge_imap_login.c: IMAP before login; the first three are session_ops' */
+void edge_imap_init(struct session *s);
+void edge_imap_begin(struct session *s);
+void edge_imap_secured(struct session *s);
+/* One event of the framer in SESSION_LOGIN. */
+void edge_imap_before_login(struct session *s, const struct frame_imap_event *e);
+
+/* edge_smtp_body.c: the content of a message */
+/* mta wants content: of a message (DATA), or the next chunk of one (BDAT). */
+void smtp_body_begin(struct session *s, const struct msg_session_done *d);
+/* Take of *in what belongs to it; its end goes to mta, and the input is lines again. */
+void smtp_body_take(struct session *s, struct str *in);
+/* What has come of the message is not wanted any more. */
+void smtp_body_forget(struct smtp_edge *m);
+
 extern const struct session_ops edge_imap_ops;
 extern const struct session_ops edge_smtp_ops;
 extern const struct session_ops edge_http_ops;

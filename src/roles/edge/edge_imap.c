@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * IMAP at the edge: the dialogue before login, framing after it, output and IDLE.
+ * IMAP at the edge: framing, what follows a login, output and IDLE. The dialogue before it is in
+ * edge_imap_login.c.
  *
  * Commands are sent on as they come, a few at a time; a worker of the account's user process
  * carries them out in order. Nothing may follow IDLE, so nothing is framed behind it until it is
@@ -13,7 +14,6 @@
 #include "sys/crash.h"
 #include "sys/fs.h"
 #include "sys/log.h"
-#include <errno.h>
 #include <unistd.h>
 
 #define IN_FLIGHT_MAX 16
@@ -24,7 +24,6 @@
 
 OFFENCE(too_big, "too_big", "IMAP commands and literals over a limit");
 OFFENCE(malformed, "malformed", "IMAP commands with a bare CR or a NUL in them");
-OFFENCE(bad_commands, "bad_commands", "IMAP clients that said nothing but nonsense before a login");
 OFFENCE(slow_imap, "slow_imap_command", "logged-in clients that did not finish a command in time");
 
 static void write_reply(struct session *s, struct buf *b)
@@ -57,118 +56,10 @@ static void say_deferred(struct session *s)
 	buf_clear(&m->deferred);
 }
 
-static void flush_if_idle(struct session *s)
+void edge_imap_flush(struct session *s)
 {
 	if (s->conn)
 		conn_flush(s->conn);
-}
-
-/* --- before login
- * ----------------------------------------------------------------------------------------- */
-
-static bool literal_minus(const struct session *s)
-{
-	return str_eq(str_c(s->edge->role->conf->imap_literals), STR("LITERAL-"));
-}
-
-static void init(struct session *s)
-{
-	s->imap.body_fd = -1;
-	frame_imap_init(&s->imap.frame, literal_minus(s) ? &frame_imap_limits_login_minus
-							 : &frame_imap_limits_login);
-}
-
-static void begin(struct session *s)
-{
-	AUTO(buf) struct buf out = BUF_INIT(KIB(8));
-	bool tls = conn_tls_text(s->conn).n > 0 || peer_tls_at_proxy(&s->peer);
-	struct login_imap_config config = {.starttls = !tls,
-					   .append_max = s->edge->role->conf->append_size_max,
-					   .plain_allowed = s->peer.trusted,
-					   .id_trusted = s->peer.may_id,
-					   .literal_minus = literal_minus(s),
-					   .version = BARID_VERSION,
-					   .offer = session_offer(s)};
-	s->imap.login = xcalloc(1, sizeof *s->imap.login);
-	login_imap_init(s->imap.login, &config, tls);
-	login_imap_greet(s->imap.login, &out);
-	write_reply(s, &out);
-	conn_timeout(s->conn, session_login_ms(s));
-	conn_resume(s->conn);
-	conn_flush(s->conn);
-}
-
-static void act(struct session *s, enum login_action action);
-
-static void answer_is_in(struct session *s)
-{
-	AUTO(buf) struct buf out = BUF_INIT(KIB(8));
-	s->phase = SESSION_LOGIN;
-	enum login_action action = login_imap_answer(s->imap.login, &s->answer, &out);
-	write_reply(s, &out);
-	act(s, action);
-	if (s->phase == SESSION_LOGIN || s->phase == SESSION_RUNNING)
-		conn_resume(s->conn);
-	flush_if_idle(s);
-}
-
-static void verify(struct session *s)
-{
-	s->phase = SESSION_WAITING;
-	conn_pause(s->conn);
-	frame_imap_wipe(&s->imap.frame);
-	session_login(s, login_imap_sasl(s->imap.login), answer_is_in);
-}
-
-static void logged_in(struct session *s)
-{
-	s->phase = SESSION_RUNNING;
-	s->backend = role_peer(s->edge->role, "user", s->shard);
-	login_imap_clear(s->imap.login);
-	free(s->imap.login);
-	s->imap.login = NULL;
-	frame_imap_set_limits(&s->imap.frame, literal_minus(s) ? &frame_imap_limits_session_minus
-							       : &frame_imap_limits_session);
-	session_open_at_backend(s);
-	conn_timeout(s->conn, s->edge->role->conf->imap_idle_timeout_ms);
-}
-
-static void act(struct session *s, enum login_action action)
-{
-	switch (action) {
-	case LOGIN_ACTION_NONE:
-		break;
-	case LOGIN_ACTION_LINE:
-		frame_imap_expect_raw(&s->imap.frame);
-		break;
-	case LOGIN_ACTION_STARTTLS:
-		frame_imap_wipe(&s->imap.frame);
-		conn_start_tls(s->conn, s->edge->tls, s->service->alpn);
-		if (s->conn)
-			conn_timeout(s->conn, session_handshake_ms(s));
-		break;
-	case LOGIN_ACTION_VERIFY:
-		verify(s);
-		break;
-	case LOGIN_ACTION_PEER:
-		peer_from_id(&s->peer, s->edge, &s->imap.login->client, &s->imap.login->local);
-		(void)session_peer_changed(s);
-		break;
-	case LOGIN_ACTION_DONE:
-		logged_in(s);
-		break;
-	case LOGIN_ACTION_CLOSE:
-		session_finish(s);
-		break;
-	}
-}
-
-static void secured(struct session *s)
-{
-	struct login_offer offer = session_offer(s);
-	login_imap_tls_started(s->imap.login, &offer);
-	conn_timeout(s->conn, session_login_ms(s));
-	conn_resume(s->conn);
 }
 
 /* What was under way may or may not have happened: say so by ending, never guess. */
@@ -314,7 +205,7 @@ static void body_file(struct ipc_ask *a, int r, struct ipc_packet *p, const stru
 	ipc_packet_free(p);
 	conn_resume(s->conn);
 	arm_timeout(s, true);
-	flush_if_idle(s);
+	edge_imap_flush(s);
 }
 
 static void ask_for_file(struct session *s, const struct frame_imap_event *e)
@@ -374,7 +265,7 @@ static void drop_literals(struct session *s)
 	s->imap.body_fd = -1;
 }
 
-static void note_drop(const struct session *s, const struct frame_imap_event *e)
+void edge_imap_note_drop(const struct session *s, const struct frame_imap_event *e)
 {
 	if (e->kind == FRAME_IMAP_TOO_BIG)
 		session_offence(s, &too_big, e->size ? "a literal" : "a command");
@@ -386,7 +277,7 @@ static void dropped(struct session *s, const struct frame_imap_event *e)
 {
 	AUTO(buf) struct buf out = BUF_INIT(KIB(1));
 	drop_literals(s);
-	note_drop(s, e);
+	edge_imap_note_drop(s, e);
 	if (e->kind == FRAME_IMAP_REFUSED)
 		return; /* answered when it was refused */
 	const char *text = e->unasked ? "[TOOBIG] A literal above 4096 bytes has to wait for \"+\"."
@@ -408,46 +299,6 @@ static bool may_take(const struct session *s)
 	return m->in_flight < IN_FLIGHT_MAX && !m->idle_sent && !m->more && !m->deferred.n;
 }
 
-static const char *name_of(enum imap_cmd_kind kind)
-{
-	return kind < IMAP_CMD_KIND_COUNT ? imap_cmd_name(kind) : "unknown";
-}
-
-/* One that ended here; dir logs those that it has decided. */
-static void log_attempt(struct session *s, bool login_command)
-{
-	struct login_imap *l = s->imap.login;
-	if (l->attempt)
-		session_log_login(s, LOGIN_OUTCOME_INCOMPLETE, str_c(l->attempt_user),
-				  login_command ? "LOGIN" : l->sasl.mechanism, l->attempt);
-	l->attempt = NULL;
-}
-
-static void before_login(struct session *s, const struct frame_imap_event *e)
-{
-	AUTO(buf) struct buf out = BUF_INIT(KIB(16));
-	enum login_action action;
-	bool in_sasl = s->imap.login->in_sasl;
-	if (e->kind == FRAME_IMAP_COMMAND && !s->imap.login->in_sasl) /* the rest may be secret */
-		log_event(LOG_DEBUG, "login.in",
-			  log_c("command", name_of(imap_cmd_peek(e->input.text))));
-	note_drop(s, e);
-	if (e->kind != FRAME_IMAP_COMMAND)
-		action = login_imap_dropped(s->imap.login, e->kind, e->tag, &out);
-	else if (s->imap.login->in_sasl)
-		action = login_imap_line(s->imap.login, e->input.text, &out);
-	else
-		action = login_imap_command(s->imap.login, &e->input, &out);
-	if (in_sasl && action == LOGIN_ACTION_NONE)
-		session_login_drop(s, &s->imap.login->sasl);
-	log_attempt(s, !in_sasl && e->kind == FRAME_IMAP_COMMAND &&
-			       imap_cmd_peek(e->input.text) == IMAP_CMD_LOGIN);
-	if (s->imap.login->bad >= s->imap.login->config.bad_max)
-		session_offence(s, &bad_commands, "");
-	write_reply(s, &out);
-	act(s, action);
-}
-
 static void take_input(struct session *s, struct str *in, bool *progress)
 {
 	while (may_take(s)) {
@@ -466,7 +317,7 @@ static void take_input(struct session *s, struct str *in, bool *progress)
 		else if (e.kind == FRAME_IMAP_DATA)
 			take_data(s, &e);
 		else if (s->phase == SESSION_LOGIN)
-			before_login(s, &e);
+			edge_imap_before_login(s, &e);
 		else if (e.kind == FRAME_IMAP_COMMAND)
 			send_command(s, &e.input);
 		else
@@ -528,7 +379,7 @@ static void done(struct session *s, struct ipc_packet *p, const struct msg_sessi
 		buf_clear(&im->again); /* answered, if only in part */
 	if (m->next == NEXT_MORE) {
 		im->more = true;
-		flush_if_idle(s);
+		edge_imap_flush(s);
 		if (s->conn)
 			drained(s, s->conn->out_bytes);
 		return;
@@ -553,7 +404,7 @@ static void done(struct session *s, struct ipc_packet *p, const struct msg_sessi
 			frame_imap_expect_raw(&im->frame);
 		s->phase = SESSION_PARKED;
 	}
-	flush_if_idle(s);
+	edge_imap_flush(s);
 	if (!s->conn)
 		return;
 	if (may_take(s))
@@ -631,10 +482,10 @@ static void clear(struct session *s)
 	frame_imap_clear(&s->imap.frame);
 }
 
-const struct session_ops edge_imap_ops = {.init = init,
-					  .begin = begin,
+const struct session_ops edge_imap_ops = {.init = edge_imap_init,
+					  .begin = edge_imap_begin,
 					  .input = input,
-					  .secured = secured,
+					  .secured = edge_imap_secured,
 					  .timeout = timeout,
 					  .drained = drained,
 					  .eof = eof,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * SMTP at the edge: lines into batches, the message after DATA or BDAT, and the SASL exchange.
+ * SMTP at the edge: lines into batches, and the SASL exchange. The message after DATA or BDAT is
+ * taken by edge_smtp_body.c.
  *
  * Pipelined commands travel to mta together, and one batch is under way at a time: so a reply
  * never overtakes another, and when mta dies, the batch under way is said again to its successor,
@@ -12,10 +13,7 @@
 #include "codec/smtp/xclient.h"
 #include "roles/edge/edge.h"
 #include "sys/crash.h"
-#include "sys/fs.h"
 #include "sys/log.h"
-#include <errno.h>
-#include <unistd.h>
 
 #define LINE_MAX_BYTES                                                                             \
 	4096 /* RFC 5321 4.5.3.1.4 with the extensions' parameters; AUTH has its own */
@@ -187,136 +185,6 @@ static void take_lines(struct session *s, struct str *in)
 		say_batch(s, false);
 }
 
-/* --- the message
- * -----------------------------------------------------------------------------------------------
- */
-
-static void end_body(struct session *s)
-{
-	struct smtp_edge *m = &s->smtp;
-	struct msg_session_body msg = {.session = s->id.v,
-				       .seq = ++s->seq,
-				       .size = m->size,
-				       .flags = (uint8_t)m->body_flags};
-	bool last = m->input == SMTP_INPUT_DATA || m->bdat_last;
-	if (m->body_fd >= 0) {
-		msg.body_id = (struct str){(const char *)m->body_id, 16};
-	} else if (last) {
-		msg.body = buf_str(&m->body);
-	}
-	if (last && m->body_fd >= 0) {
-		(void)close(m->body_fd);
-		m->body_fd = -1;
-	}
-	m->busy = true;
-	m->body_under_way = true;
-	m->input = SMTP_INPUT_LINES;
-	conn_pause(s->conn);
-	CRASH_POINT("edge.before-body");
-	if (session_send(s, IPC_SESSION_BODY, &msg) < 0)
-		conn_close(s->conn);
-	CRASH_POINT("edge.after-body");
-	if (last)
-		buf_clear(&m->body);
-}
-
-static void write_body(struct session *s, struct str bytes)
-{
-	struct smtp_edge *m = &s->smtp;
-	struct fs_file file = {fs_real(), m->body_fd};
-	struct fail why = FAIL_INIT;
-	if (fs_pwrite(&file, bytes.p, bytes.n, m->body_at, &why) < 0) {
-		log_event(LOG_ERROR, "edge.body-write", log_fail(&why));
-		m->body_flags |= BODY_LOST;
-	}
-	m->body_at += bytes.n;
-	CRASH_POINT("edge.body-written");
-}
-
-static void body_file(struct ipc_ask *a, int r, struct ipc_packet *p, const struct fail *why)
-{
-	struct session *s = CONTAINER_OF(a, struct session, smtp.ask);
-	struct msg_body_file msg;
-	if (!session_answered(s)) {
-		ipc_packet_free(p);
-		return;
-	}
-	struct smtp_edge *m = &s->smtp;
-	s->phase = SESSION_RUNNING;
-	if (r == 0 && msg_body_file_read(p, &msg) == 0 && msg.file >= 0 && msg.body_id.n == 16) {
-		m->body_fd = ipc_packet_take_fd(p, msg.file);
-		m->body_at = 0;
-		memcpy(m->body_id, msg.body_id.p, 16);
-		write_body(s, buf_str(&m->body));
-	} else {
-		log_event(LOG_ERROR, "edge.no-body-file", log_fail(why));
-		m->body_flags |= BODY_LOST;
-	}
-	ipc_packet_free(p);
-	buf_clear(&m->body);
-	conn_resume(s->conn);
-}
-
-static void ask_for_file(struct session *s)
-{
-	struct msg_body_open msg = {.session = s->id.v, .size = 0};
-	struct ipc_question q = {
-		.type = IPC_BODY_OPEN, .msg = &msg, .want = IPC_BODY_FILE, .trace = s->trace};
-	s->smtp.ask.done = body_file;
-	s->phase = SESSION_WAITING;
-	conn_pause(s->conn);
-	session_ask(s, s->backend, &q, &s->smtp.ask);
-}
-
-/* One piece of content: into memory while it is small, then into the file. */
-static void take_content(struct session *s, struct str piece)
-{
-	struct smtp_edge *m = &s->smtp;
-	m->size += piece.n;
-	if (m->size > m->octets_max)
-		m->body_flags |= BODY_TOO_BIG;
-	if (m->body_flags & (BODY_TOO_BIG | BODY_LOST) || m->discard)
-		return;
-	if (m->body_fd >= 0) {
-		write_body(s, piece);
-		return;
-	}
-	(void)buf_add(&m->body, piece);
-	if (m->body.n > BODY_INLINE_MAX)
-		ask_for_file(s);
-}
-
-static void take_data(struct session *s, struct str *in)
-{
-	struct smtp_edge *m = &s->smtp;
-	struct str piece;
-	m->content_octets += in->n; /* what is left over counts again: to the client's benefit */
-	while (s->phase == SESSION_RUNNING) {
-		enum frame_data_event e = m->input == SMTP_INPUT_DATA
-						  ? frame_data_feed(&m->data, in, &piece)
-						  : frame_bdat_feed(&m->bdat, in, &piece);
-		if (e == FRAME_DATA_MORE)
-			return;
-		if (e == FRAME_DATA_SLICE) {
-			take_content(s, piece);
-			continue;
-		}
-		if (m->input == SMTP_INPUT_BDAT && m->bdat_last)
-			frame_bdat_finish(&m->bdat);
-		bool bare = m->input == SMTP_INPUT_DATA ? m->data.bare_cr || m->data.bare_lf
-							: m->bdat.bare_cr || m->bdat.bare_lf;
-		if (bare && !s->peer.normalise)
-			m->body_flags |= BODY_BARE;
-		if (m->discard) {
-			m->input = SMTP_INPUT_LINES;
-			m->discard = false;
-			return;
-		}
-		end_body(s);
-		return;
-	}
-}
-
 /* --- AUTH
  * --------------------------------------------------------------------------------------------------------
  */
@@ -435,7 +303,7 @@ static void input(struct session *s, struct str *in)
 		else if (m->input == SMTP_INPUT_SASL)
 			take_sasl(s, in);
 		else
-			take_data(s, in);
+			smtp_body_take(s, in);
 	}
 	if (s->conn && !may_take(s))
 		conn_pause(s->conn);
@@ -445,36 +313,6 @@ static void drained(struct session *s, size_t left)
 {
 	if (left <= OUT_LOW && s->conn->paused && may_take(s))
 		conn_resume(s->conn);
-}
-
-static void forget_body(struct smtp_edge *m)
-{
-	if (m->body_fd >= 0)
-		(void)close(m->body_fd);
-	m->body_fd = -1;
-	m->size = 0;
-	m->bdat = (struct frame_bdat){0};
-	buf_clear(&m->body);
-}
-
-static void begin_content(struct session *s, const struct msg_session_done *d)
-{
-	struct smtp_edge *m = &s->smtp;
-	m->octets_max = d->next == NEXT_DATA ? d->arg : conf_of(s)->message_size_max;
-	if (d->next == NEXT_DATA || (d->flags & DONE_FIRST)) {
-		forget_body(m);
-		m->body_flags = 0;
-		m->content_since = loop_now(s->edge->role->loop);
-		m->content_octets = 0;
-		session_tell(s);
-	}
-	m->discard = d->flags & DONE_DISCARD;
-	m->bdat_last = d->flags & DONE_LAST;
-	m->input = d->next == NEXT_DATA ? SMTP_INPUT_DATA : SMTP_INPUT_BDAT;
-	if (d->next == NEXT_DATA)
-		m->data = FRAME_DATA_INIT(s->peer.normalise);
-	else
-		frame_bdat_chunk(&m->bdat, d->arg);
 }
 
 static void say_goodbye(struct session *s)
@@ -500,7 +338,7 @@ static void take_on(struct session *s)
 	/* A chunk of size 0 is complete without any input. */
 	if (s->smtp.input == SMTP_INPUT_BDAT && s->smtp.bdat.left == 0 && may_take(s)) {
 		struct str none = STR("");
-		take_data(s, &none);
+		smtp_body_take(s, &none);
 	}
 	if (may_take(s))
 		conn_resume(s->conn);
@@ -546,7 +384,7 @@ static void begin_again(struct session *s, struct str args)
 	(void)ipc_send(s->backend, s->trace, IPC_SESSION_CLOSE, &m);
 	buf_reset(&s->state);
 	s->stateless = s->opened = false;
-	forget_body(&s->smtp);
+	smtp_body_forget(&s->smtp);
 	session_open_at_backend(s);
 	arm_timeout(s);
 }
@@ -587,10 +425,10 @@ static void done(struct session *s, struct ipc_packet *p, const struct msg_sessi
 		return;
 	}
 	if (d->next == NEXT_DATA || d->next == NEXT_BDAT) {
-		begin_content(s, d);
+		smtp_body_begin(s, d);
 	} else if (d->next == NEXT_STARTTLS) {
 		frame_line_wipe(&m->frame);
-		forget_body(m);
+		smtp_body_forget(m);
 		conn_start_tls(s->conn, s->edge->tls, s->service->alpn);
 		if (s->conn)
 			conn_timeout(s->conn, session_handshake_ms(s));
@@ -681,7 +519,7 @@ static void clear(struct session *s)
 	frame_line_clear(&m->frame);
 	buf_clear(&m->batch);
 	buf_clear(&m->last);
-	forget_body(m);
+	smtp_body_forget(m);
 }
 
 const struct session_ops edge_smtp_ops = {.init = init,
