@@ -17,6 +17,7 @@
 #define FROZEN_LOG_MAX MIB(1024)
 
 enum { RESULTS_MAX = 2000, DROPPED_MAX = 256, RETRY_MS = 500, LAZY_S = 5, RESULT_TEXT_MAX = 1000 };
+enum { GATHER_US_MIN = 500, GATHER_US_MAX = 10000 };
 
 struct submission {
 	struct spool_message *m;
@@ -84,6 +85,25 @@ static int by_number(const void *a, const void *b)
 	return x->key.rcpt < y->key.rcpt ? -1 : x->key.rcpt > y->key.rcpt;
 }
 
+/*
+ * On a slow disk those who were answered by the last commit are back soon, and a commit without
+ * them lets them wait for two: so wait for as many as there were, at most half of a commit's time.
+ */
+static void gather(struct jobs *j)
+{
+	int64_t wait_us = MIN(j->commit.v / 1000 / 2, GATHER_US_MAX);
+	if (list_empty(&j->to_write) || wait_us < GATHER_US_MIN)
+		return;
+	struct timespec until = futex_deadline(0);
+	until.tv_nsec += wait_us * 1000;
+	if (until.tv_nsec >= SEC_US * 1000) {
+		until.tv_nsec -= SEC_US * 1000;
+		until.tv_sec++;
+	}
+	while (j->to_write_n < j->crowd && !j->stop && !is_past(&until))
+		wait_until(j, &until);
+}
+
 /* Wait for work and take it. False: stopped, and nothing is left. */
 static bool collect(struct spool *sp, struct batch *b)
 {
@@ -103,8 +123,10 @@ static bool collect(struct spool *sp, struct batch *b)
 			break;
 		}
 	}
+	gather(j);
 	while (b->submissions.n < sp->c.group_max && (n = list_pop(&j->to_write)))
 		vec_push(&b->submissions)->m = CONTAINER_OF(n, struct spool_message, link_);
+	j->to_write_n -= b->submissions.n;
 	while (b->results.n < RESULTS_MAX && (n = list_pop(&j->results)))
 		*(struct result **)vec_push(&b->results) = CONTAINER_OF(n, struct result, link);
 	while (j->dropped.n > 0)
@@ -371,6 +393,13 @@ static void checkpoint(struct spool *sp)
 		spool_alert(sp, "spool: checkpoint failed: %s", why.detail);
 }
 
+static void note_commit(struct jobs *j, struct mono_ns begun, size_t n)
+{
+	LOCKED(&j->lock);
+	j->commit.v = clock_mono().v - begun.v;
+	j->crowd = n + j->to_write_n;
+}
+
 void *committer_main(void *arg)
 {
 	struct spool *sp = arg;
@@ -381,7 +410,9 @@ void *committer_main(void *arg)
 		bool more = collect(sp, &b);
 		int r = 0;
 		if (b.submissions.n + b.results.n + b.dropped.n > 0) {
+			struct mono_ns begun = clock_mono();
 			r = write_batch(sp, &b, &why);
+			note_commit(&sp->jobs, begun, b.submissions.n);
 			if (r < 0)
 				fail_batch(sp, &b, r, &why);
 			else

@@ -45,6 +45,7 @@ void spool_submit(struct spool *sp, struct spool_message *m)
 	}
 	LOCKED(&sp->jobs.lock);
 	list_append(is_file ? &sp->jobs.to_carry : &sp->jobs.to_write, &m->link_);
+	sp->jobs.to_write_n += !is_file;
 	(void)pthread_cond_signal(is_file ? &sp->jobs.carry : &sp->jobs.work);
 }
 
@@ -60,6 +61,7 @@ static void carry(struct spool *sp, struct spool_message *m)
 	}
 	LOCKED(&sp->jobs.lock);
 	list_append(&sp->jobs.to_write, &m->link_);
+	sp->jobs.to_write_n++;
 	(void)pthread_cond_signal(&sp->jobs.work);
 }
 

@@ -113,6 +113,9 @@ struct jobs {
 	pthread_cond_t quiet; /* drain */
 	struct list to_carry; /* messages with body files */
 	struct list to_write; /* messages */
+	size_t to_write_n;
+	size_t crowd;	       /* messages that were under way at the last commit */
+	struct mono_ns commit; /* how long it took */
 	struct list results;
 	struct timespec settle_at; /* when they are written at the latest */
 	VEC(struct spool_receipt) dropped;
