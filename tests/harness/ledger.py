@@ -498,7 +498,8 @@ class Judge:
                 waiting = [row for row in rows if row["to"].endswith("@" + DOMAIN)]
                 if not waiting:
                     return
-                self.server.cli("queue", "flush")
+                if any(row["state"] == "deferred" for row in waiting):
+                    self.server.cli("queue", "flush")
             except (RuntimeError, OSError):
                 waiting = "(no answer)"
             if time.monotonic() > deadline:
