@@ -25,7 +25,7 @@ ROLES = ("edge", "mta", "scan", "queue", "user", "dir", "admin")
 class Impostor:
     """One incarnation: it ends when master kills it."""
 
-    def __init__(self, server, place, pid, test, control):
+    def __init__(self, server, place, pid, test, control, on_start=None):
         self.server, self.place, self.pid, self.test = server, place, pid, test
         self.role, index = place.split(" ")
         self.index = int(index)
@@ -35,6 +35,8 @@ class Impostor:
         self.seal_key = None
         self.on_peer = None
         self.conf_fd = None
+        if on_start:
+            on_start(self)  # before it says hello: peers may ask at once
         self.control = Channel(control, self.ordered)
         self.control.send("hello", build_id=server.about["build"], version=server.about["version"],
                           schema=server.about["schema"], role=self.role, index=self.index)
@@ -143,9 +145,7 @@ class Intruded(Server):
                 return
             text, fds, _, _ = socket.recv_fds(test, 100, 1)
             m = re.fullmatch(r"(\w+ \d+) (\d+)\n", text.decode())
-            impostor = Impostor(self, m.group(1), int(m.group(2)), test, socket.socket(fileno=fds[0]))
-            if self.on_start:
-                self.on_start(impostor)
+            impostor = Impostor(self, m.group(1), int(m.group(2)), test, socket.socket(fileno=fds[0]), self.on_start)
             with self.cond:
                 self.impostors[m.group(1)] = impostor
                 self.cond.notify_all()
