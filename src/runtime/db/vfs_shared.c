@@ -14,7 +14,6 @@
 
 static sqlite3_vfs shared;
 static const sqlite3_vfs *own;
-static _Thread_local int last_errno; /* of a call that a hook made fail; else 0 */
 
 static int full_path(sqlite3_vfs *v, const char *name, int size, char *ret)
 {
@@ -27,6 +26,7 @@ static int full_path(sqlite3_vfs *v, const char *name, int size, char *ret)
 }
 
 #if defined(BARID_CRASH_POINTS) && BARID_CRASH_POINTS
+static _Thread_local int last_errno; /* of a call that a hook made fail; else 0 */
 
 /* A file of ours, and behind it the one of SQLite's own VFS. */
 struct file {
