@@ -152,9 +152,12 @@ void smtp_body_begin(struct session *s, const struct msg_session_done *d)
 	if (d->next == NEXT_DATA || (d->flags & DONE_FIRST)) {
 		smtp_body_forget(m);
 		m->body_flags = 0;
+		session_tell(s);
+	}
+	/* What is thrown away may be a chunk without a message. */
+	if (d->next == NEXT_DATA || (d->flags & (DONE_FIRST | DONE_DISCARD))) {
 		m->content_since = loop_now(s->edge->role->loop);
 		m->content_octets = 0;
-		session_tell(s);
 	}
 	m->discard = d->flags & DONE_DISCARD;
 	m->bdat_last = d->flags & DONE_LAST;
