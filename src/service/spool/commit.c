@@ -17,7 +17,7 @@
 #define FROZEN_LOG_MAX MIB(1024)
 
 enum { RESULTS_MAX = 2000, DROPPED_MAX = 256, RETRY_MS = 500, LAZY_S = 5, RESULT_TEXT_MAX = 1000 };
-enum { GATHER_US_MIN = 500, GATHER_US_MAX = 10000 };
+enum { GATHER_MS_MAX = 10 };
 
 struct submission {
 	struct spool_message *m;
@@ -89,18 +89,14 @@ static int by_number(const void *a, const void *b)
  * On a slow disk those who were answered by the last commit are back soon, and a commit without
  * them lets them wait for two: so wait for as many as there were, at most half of a commit's time.
  */
-static void gather(struct jobs *j)
+static void gather(struct jobs *j, size_t group_max)
 {
-	int64_t wait_us = MIN(j->commit.v / 1000 / 2, GATHER_US_MAX);
-	if (list_empty(&j->to_write) || wait_us < GATHER_US_MIN)
+	int64_t ms = MIN(j->commit.v / MS_NS / 2, GATHER_MS_MAX);
+	size_t crowd = MIN(j->crowd, group_max);
+	if (list_empty(&j->to_write) || ms <= 0)
 		return;
-	struct timespec until = futex_deadline(0);
-	until.tv_nsec += wait_us * 1000;
-	if (until.tv_nsec >= SEC_US * 1000) {
-		until.tv_nsec -= SEC_US * 1000;
-		until.tv_sec++;
-	}
-	while (j->to_write_n < j->crowd && !j->stop && !is_past(&until))
+	struct timespec until = futex_deadline((uint64_t)ms);
+	while (j->to_write_n < crowd && !j->stop && !is_past(&until))
 		wait_until(j, &until);
 }
 
@@ -123,7 +119,7 @@ static bool collect(struct spool *sp, struct batch *b)
 			break;
 		}
 	}
-	gather(j);
+	gather(j, sp->c.group_max);
 	while (b->submissions.n < sp->c.group_max && (n = list_pop(&j->to_write)))
 		vec_push(&b->submissions)->m = CONTAINER_OF(n, struct spool_message, link_);
 	j->to_write_n -= b->submissions.n;
