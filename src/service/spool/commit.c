@@ -87,13 +87,13 @@ static int by_number(const void *a, const void *b)
 
 /*
  * On a slow disk those who were answered by the last commit are back soon, and a commit without
- * them lets them wait for two: so wait for as many as there were, at most half of a commit's time.
+ * them lets them wait for two: so wait for as many as there were, about half of a commit's time.
  */
 static void gather(struct jobs *j, size_t group_max)
 {
-	int64_t ms = MIN(j->commit.v / MS_NS / 2, GATHER_MS_MAX);
+	int64_t ms = MIN(j->commit.v / MS_NS / 2 + 1, GATHER_MS_MAX);
 	size_t crowd = MIN(j->crowd, group_max);
-	if (list_empty(&j->to_write) || ms <= 0)
+	if (list_empty(&j->to_write) || j->commit.v < MS_NS)
 		return;
 	struct timespec until = futex_deadline((uint64_t)ms);
 	while (j->to_write_n < crowd && !j->stop && !is_past(&until))
