@@ -19,6 +19,7 @@ from harness.ledger import GONE, send
 from harness.mayhem import Mayhem
 from harness.server import Server
 from harness.storm import Storm
+from harness.verdict import Evidence
 
 LARGE = 150_000
 FULL = os.environ.get("BARID_DISK") == "full"
@@ -133,7 +134,7 @@ def play(t, role, orders):
                 fired = m.faults() > before
                 m.recovered(role)
                 assert not m.strange, "\n".join(m.strange)
-                assert not m.ledger.problems, f"{m.what}:\n" + "\n".join(m.ledger.problems)
+                m.ledger.acquit(m.what)
                 if not fired:
                     break
                 calls[order] = n
@@ -219,7 +220,7 @@ class Small:
         problems = self.server.problems()
         self.leave(keep=bool(kind or problems))
         if problems and not kind:
-            raise AssertionError("\n".join(problems))
+            raise Evidence("\n".join(problems))
 
     def fill(self):
         """Every byte that is left."""

@@ -12,6 +12,7 @@ import tempfile
 import time
 
 from .server import Server
+from .verdict import patience
 
 
 class Skip(Exception):
@@ -91,7 +92,7 @@ class Case:
     @staticmethod
     def until(condition, timeout=15.0, what="it"):
         """Poll until the condition returns something true; that."""
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + timeout * patience()
         while True:
             value = condition()
             if value:

@@ -18,6 +18,7 @@ import time
 
 from .ipc import Channel
 from .server import Server, role_processes
+from .verdict import patience
 
 ROLES = ("edge", "mta", "scan", "queue", "user", "dir", "admin")
 
@@ -75,7 +76,7 @@ class Impostor:
 
     def peer(self, name, timeout=20.0):
         """The channel to this peer that is open now."""
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + timeout * patience()
         with self.cond:
             while name not in self.peers or not self.peers[name].open:
                 if not self.cond.wait(max(0.0, deadline - time.monotonic())):
@@ -93,7 +94,7 @@ class Impostor:
             return self.peers[name]
 
     def await_start(self, timeout=20.0):
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + timeout * patience()
         with self.cond:
             while not self.started:
                 if not self.cond.wait(max(0.0, deadline - time.monotonic())):
@@ -152,7 +153,7 @@ class Intruded(Server):
 
     def impostor(self, place, after=None, timeout=30.0):
         """Who plays this role now; with `after`, a later incarnation than that."""
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + timeout * patience()
         with self.cond:
             while self.impostors.get(place) in (None, after):
                 if not self.cond.wait(max(0.0, deadline - time.monotonic())):

@@ -16,6 +16,7 @@ import threading
 import time
 
 from .server import ROOT
+from .verdict import patience
 
 NUMBERS = {"bool": "<B", "u8": "<B", "u16": "<H", "u32": "<I", "u64": "<Q", "i64": "<q"}
 HEAD = struct.Struct("<HBBIQII")
@@ -204,7 +205,7 @@ class Channel:
         return self.reply(request, timeout)
 
     def reply(self, request, timeout=20.0):
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + timeout * patience()
         with self.cond:
             while request not in self.replies:
                 if not self.open or not self.cond.wait(max(0.0, deadline - time.monotonic())):
@@ -216,7 +217,7 @@ class Channel:
 
     def take(self, *names, timeout=20.0, match=None):
         """The next message of one of these names that matches; None when none comes. Others stay."""
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + timeout * patience()
         with self.cond:
             while True:
                 for i, packet in enumerate(self.inbox):
@@ -226,7 +227,7 @@ class Channel:
                     return None
 
     def closed(self, timeout=20.0):
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + timeout * patience()
         with self.cond:
             while self.open:
                 if not self.cond.wait(max(0.0, deadline - time.monotonic())):

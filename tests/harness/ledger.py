@@ -30,6 +30,7 @@ import threading
 import time
 
 from . import wire
+from .verdict import Evidence
 
 GONE = (wire.Closed, wire.Timeout, wire.Refused, OSError, ValueError)
 BODY = b"X-Letter: "  # the first field of a letter: what stands before it was added on its way
@@ -70,6 +71,11 @@ class Ledger:
         self.reports = []                              # (sender, recipient, key): a report of this delivery is due
         self.passwords = {}
         self.acknowledged = 0
+
+    def acquit(self, what=""):
+        """Raise what is wrong so far."""
+        if self.problems:
+            raise Evidence("\n".join([what] * bool(what) + self.problems[:40]))
 
     def problem(self, text):
         with self.mutex:
@@ -562,7 +568,7 @@ class Judge:
         self.inboxes()
         self.mailboxes()
         self.files()
-        assert not self.ledger.problems, "\n".join(self.ledger.problems[:40])
+        self.ledger.acquit()
 
     # on the disk
 

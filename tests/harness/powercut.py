@@ -146,7 +146,8 @@ class Lanes:
         median = times[len(times) // 2]
         self.run.t.note(f"{len(times)} states in {time.monotonic() - self.begun:.0f} s, ready after {median:.2f} s "
                         f"(at most {times[-1]:.2f} s), seed {self.run.seed}")
-        assert not self.problems, f"seed {self.run.seed}\n" + "\n".join(self.problems[:10])
+        if self.problems:
+            raise Evidence(f"seed {self.run.seed}\n" + "\n".join(self.problems[:10]))
         assert median < READY_S, f"ready after {median:.2f} s in the median"
 
     def lane(self):

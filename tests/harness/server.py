@@ -18,6 +18,8 @@ import tempfile
 import threading
 import time
 
+from .verdict import Evidence, patience
+
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 DOMAIN = "example.test"
 SERVICES = {"smtp": 25, "submission": 587, "submissions": 465, "imap": 143, "imaps": 993, "metrics": 915}
@@ -68,7 +70,7 @@ class Server:
 
     def __init__(self, build="build", users=0, password="secret", args=(), env=None):
         self.build = os.path.join(ROOT, build)
-        self.slow = 4 if "san" in build else 1
+        self.slow = (4 if "san" in build else 1) * patience()
         self.password, self.users, self.args = password, users, list(args)
         self.scratch = tempfile.mkdtemp(prefix="barid-test-")
         os.chmod(self.scratch, 0o755)
@@ -106,7 +108,7 @@ class Server:
         problems = self.problems()
         self.close(keep=bool(kind or problems))
         if problems and not kind:
-            raise AssertionError("\n".join(problems))
+            raise Evidence("\n".join(problems))
 
     def command(self):
         return [os.path.join(self.build, "barid"), "demo", "--dir", self.dir, "--port-offset",

@@ -11,6 +11,8 @@ import socket
 import ssl
 import time
 
+from .verdict import patience
+
 
 class Closed(Exception):
     """The server closed the connection."""
@@ -36,7 +38,7 @@ class Wire:
     """A TCP or TLS connection read line by line."""
 
     def __init__(self, host, port, tls=False, source=None, timeout=10.0):
-        self.timeout = timeout
+        self.timeout = timeout = timeout * patience()
         self.buffer = b""
         self.sock = socket.create_connection((host, port), timeout, (source, 0) if source else None)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
