@@ -56,6 +56,7 @@ struct conf {
 
 	struct conf_list smtp_listen;
 	struct conf_list smtp_proxy_from;
+	struct conf_list relay_from;
 	char *postmaster_domain;
 	uint64_t message_size_max; /* bytes */
 	uint64_t recipients_max;

@@ -100,6 +100,9 @@ const struct conf_setting conf_settings[] = {
 	 NULL,
 	 "Proxies (HAProxy, nginx) whose connections to this service begin with a header of the "
 	 "PROXY protocol. They must send it, all others must not."},
+	{"smtp", "relay_from", CONF_NETWORKS, CONF_NEW, AT(relay_from), "", 0, 0, NULL,
+	 "Machines of your own (printers, web servers, other mail servers) that may send mail to "
+	 "any domain through this service without logging in."},
 	{"smtp", "postmaster_domain", CONF_TEXT, CONF_LIVE, AT(postmaster_domain), "", 0, 255, NULL,
 	 "Where mail to <postmaster> without a domain goes (RFC 5321 4.5.1). Empty = the "
 	 "hostname."},

@@ -70,7 +70,7 @@ static struct smtp_status verdict_reply(const struct smtp_session *s, const stru
 	case DIR_OK:
 		break;
 	case DIR_NOT_OURS:
-		if (s->service != SMTP_SERVICE_SUBMISSION)
+		if (!s->account.v && !s->may_relay)
 			return (struct smtp_status){554, "5.7.1", "Relay access denied"};
 		break;
 	case DIR_UNKNOWN:

@@ -39,6 +39,7 @@ struct smtp_session *smtp_session_new(const struct smtp_config *c, const struct 
 	s->service = service;
 	s->trace = peer->trace;
 	s->trusted = peer->trusted;
+	s->may_relay = peer->may_relay;
 	s->xclient = peer->xclient;
 	s->xclient_login = peer->xclient_login;
 	s->esmtp = peer->esmtp;

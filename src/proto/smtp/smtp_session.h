@@ -61,6 +61,7 @@ struct smtp_peer {
 	struct str ip;	       /* "192.0.2.1", "2001:db8::1" */
 	struct str rdns;       /* verified name, or empty */
 	bool trusted;	       /* may send a password without TLS */
+	bool may_relay;	       /* on SMTP_SERVICE_MX: to any domain, without a login */
 	struct str tls_text;   /* "TLSv1.3 TLS_AES_256_GCM_SHA384"; empty: no TLS yet */
 	struct str mechanisms; /* as smtp_session_offer; empty: " PLAIN LOGIN" */
 	struct str helo;       /* said for it by XCLIENT; empty: nothing yet */

@@ -62,6 +62,7 @@ struct smtp_session {
 	enum smtp_mode mode;
 	struct trace_id trace;
 	bool trusted;
+	bool may_relay;		   /* to any domain, without a login */
 	bool xclient;		   /* the peer is one of xclient_from */
 	bool xclient_login;	   /* and of xclient_login_from */
 	bool esmtp;		   /* EHLO, not HELO */

@@ -439,6 +439,27 @@ static void test_xclient_claims(void **state)
 	run_end(&r);
 }
 
+/* smtp.relay_from: to any domain, by this service, however often the process changes. */
+static void test_may_relay(void **state)
+{
+	(void)state;
+	struct run r;
+	struct smtp_peer peer = {.trace = {0x1f}, .ip = STR("192.0.2.1"), .may_relay = true};
+	static const char words[] =
+		"EHLO c\nMAIL FROM:<x@remote.example>\nRCPT TO:<far@away.example>\n"
+		"RCPT TO:<nobody@example.test>\n";
+	run_begin_as(&r, MX, RUN_EXPORT, &peer);
+	run_dialogue(&r, words);
+	assert_text(&r, "may relay",
+		    EHLO_MX "250 2.1.0 Ok\n250 2.1.5 Ok\n"
+			    "550 5.1.1 Recipient address rejected: user unknown\n");
+	run_end(&r);
+	run_begin_as(&r, SUB, RUN_EXPORT, &peer);
+	run_dialogue(&r, "EHLO c\nMAIL FROM:<x@remote.example>\n");
+	assert_true(str_find_str(buf_str(&r.text), 0, STR("530 5.7.0 Must issue")) < r.text.n);
+	run_end(&r);
+}
+
 static void test_trusted_and_no_tls(void **state)
 {
 	(void)state;
@@ -494,7 +515,7 @@ static void test_broken_state(void **state)
 			smtp_session_free(s);
 		b.p[i] = (char)~b.p[i];
 	}
-	b.p[4] = 5; /* version */
+	b.p[4] = 6; /* version */
 	struct smtp_session *s = NULL;
 	assert_int_equal(smtp_session_import(&r.config, &r.backend, buf_str(&b), &s, NULL),
 			 -FAIL_UNSUPPORTED);
@@ -517,6 +538,7 @@ int main(void)
 		cmocka_unit_test(test_early_data),
 		cmocka_unit_test(test_xclient),
 		cmocka_unit_test(test_xclient_claims),
+		cmocka_unit_test(test_may_relay),
 		cmocka_unit_test(test_trusted_and_no_tls),
 		cmocka_unit_test(test_auth_replied_by_edge),
 		cmocka_unit_test(test_broken_state),

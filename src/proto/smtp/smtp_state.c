@@ -8,8 +8,10 @@
 #include "base/num.h"
 #include "proto/smtp/smtp_session_int.h"
 
-#define STATE_MAGIC   0x534d5442u /* "BTMS" in the bytes */
-#define STATE_VERSION 4		  /* 2: mechanisms; 3: credential; 4: xclient, xclient_login */
+#define STATE_MAGIC 0x534d5442u /* "BTMS" in the bytes */
+#define STATE_VERSION                                                                              \
+	5 /* 2: mechanisms; 3: credential; 4: xclient, xclient_login; 5: may_relay                 \
+	   */
 
 static void put_text(struct buf *out, struct str s)
 {
@@ -86,6 +88,7 @@ int smtp_session_export(const struct smtp_session *s, struct buf *out)
 	buf_put_u64(out, s->credential);	/* 3 */
 	put_bool(out, s->xclient);
 	put_bool(out, s->xclient_login);
+	put_bool(out, s->may_relay); /* 5 */
 	return out->failed ? -FAIL_LIMIT : 0;
 }
 
@@ -184,6 +187,8 @@ static void get_session(struct cursor *c, uint16_t version, struct smtp_session 
 		s->xclient = get_bool(c);
 		s->xclient_login = get_bool(c);
 	}
+	if (version >= 5)
+		s->may_relay = get_bool(c);
 	c->bad = c->bad || cursor_left(c) > 0 ||
 		 ((s->mode == SMTP_MODE_DATA || s->mode == SMTP_MODE_BDAT) && !s->t.accepted);
 }

@@ -137,6 +137,7 @@ void edge_configure(struct edge *e, const struct conf *c)
 	set_networks(&e->xclient, &c->xclient_from);
 	set_networks(&e->xclient_login, &c->xclient_login_from);
 	set_networks(&e->id_from, &c->id_from);
+	set_networks(&e->relay, &c->relay_from);
 	for (size_t i = 0; i < SERVICES; i++)
 		set_networks(&e->proxies[i], service_proxy_from(&service_defs[i], c));
 }

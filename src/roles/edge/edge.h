@@ -193,6 +193,7 @@ struct edge {
 	size_t open;	 /* connections: sessions, and those that wait */
 	/* From the configuration. */
 	struct netcidrs trusted, trusted_clients, normalise, xclient, xclient_login, id_from;
+	struct netcidrs relay;		   /* may send to any domain */
 	struct netcidrs proxies[SERVICES]; /* that send the PROXY protocol to each service */
 	struct ipc_channel *held; /* a backend that is about to be replaced: nothing new for it */
 	bool stopping;

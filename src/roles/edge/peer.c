@@ -25,6 +25,7 @@ static void judge_client(struct peer *p, const struct edge *e)
 	p->trusted = netcidrs_have(&e->trusted, &p->addr);
 	p->trusted_client = netcidrs_have(&e->trusted_clients, &p->addr);
 	p->normalise = netcidrs_have(&e->normalise, &p->addr);
+	p->may_relay = netcidrs_have(&e->relay, &p->addr);
 }
 
 /*
@@ -170,6 +171,7 @@ struct msg_peer peer_message(const struct peer *p, const struct peer_tls *tls,
 				 .certificate = c->certificate,
 				 .trusted = p->trusted,
 				 .trusted_client = p->trusted_client,
+				 .may_relay = p->may_relay,
 				 .may_xclient = p->may_xclient,
 				 .may_xclient_login = p->may_xclient_login,
 				 .rdns = str_c(c->rdns),

@@ -40,6 +40,7 @@ struct peer {
 	enum peer_source source;
 	bool trusted;	     /* in trusted_networks: may send a password in the clear */
 	bool trusted_client; /* in trusted_clients: may use internal services */
+	bool may_relay;	     /* in relay_from: may send mail to any domain */
 	bool normalise;	     /* its bare CR and LF become CRLF */
 	bool may_xclient;    /* the rest: as the proxy, or as itself, before any claim */
 	bool may_xclient_login;

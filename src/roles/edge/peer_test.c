@@ -6,7 +6,7 @@
 	"connections_per_address_max = 2\nlogin_timeout = 60 s\ntrusted_networks = 192.0.2.0/28\n" \
 	"xclient_from = 10.0.0.1, 198.51.100.1\nxclient_login_from = 10.0.0.1\n"                   \
 	"id_from = 10.0.0.2\n"                                                                     \
-	"[smtp]\nproxy_protocol_from = 10.1.0.0/16\n"                                              \
+	"[smtp]\nproxy_protocol_from = 10.1.0.0/16\nrelay_from = 192.0.2.0/28, 10.0.0.1\n"         \
 	"[submission]\nproxy_protocol_from = 10.1.0.0/16\n"                                        \
 	"[imap]\nproxy_protocol_from = 10.1.0.0/16, 2001:db8::/32\n"                               \
 	"[imaps]\nproxy_protocol_from = 10.1.0.0/16\n"
@@ -64,6 +64,10 @@ static void the_socket_is_believed_without_a_proxy(void **state)
 	assert_int_equal(o.peer.source, PEER_SOCKET);
 	assert_int_equal(o.peer.proxy_ip.n, 0);
 	assert_true(o.peer.trusted && !o.peer.may_xclient && !o.peer.tls);
+	assert_true(o.peer.may_relay);
+	leave(&c);
+	c_knock(&c, SERVICE_SMTP, "192.0.2.17:4711");
+	assert_false(expect_open(&w.mta).peer.may_relay);
 	leave(&c);
 	/* Who is no proxy and sends a header has said nonsense. */
 	c_knock(&c, SERVICE_IMAP, "10.2.0.1:4711");
@@ -276,6 +280,20 @@ static void xclient_begins_again_with_another_peer(void **state)
 	leave(&c);
 }
 
+static void what_the_front_end_may_send_its_client_may_not(void **state)
+{
+	(void)state;
+	struct client c;
+	assert_true(begin_again(&c, "10.0.0.1:4711", "ADDR=203.0.113.7").peer.may_relay);
+	(void)w_expect(&w.mta, IPC_SESSION_CLOSE);
+	assert_false(expect_open(&w.mta).peer.may_relay);
+	leave(&c);
+	assert_true(begin_again(&c, "10.0.0.1:4711", "ADDR=192.0.2.7").peer.may_relay);
+	(void)w_expect(&w.mta, IPC_SESSION_CLOSE);
+	assert_true(expect_open(&w.mta).peer.may_relay);
+	leave(&c);
+}
+
 static void xclient_counts_for_the_client(void **state)
 {
 	(void)state;
@@ -384,6 +402,7 @@ int main(void)
 		EACH(tls_at_the_proxy),
 		EACH(limits_go_by_the_real_address),
 		EACH(xclient_begins_again_with_another_peer),
+		EACH(what_the_front_end_may_send_its_client_may_not),
 		EACH(xclient_counts_for_the_client),
 		EACH(xclient_login_is_dirs_to_allow),
 		EACH(id_is_believed_of_front_ends),

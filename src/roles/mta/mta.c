@@ -350,6 +350,7 @@ static void open_session(struct ipc_channel *from, struct ipc_packet *p)
 				 .esmtp = m.peer.esmtp,
 				 .trusted = m.peer.trusted,
 				 .mechanisms = m.mechanisms,
+				 .may_relay = m.peer.may_relay,
 				 .xclient = m.peer.may_xclient,
 				 .xclient_login = m.peer.may_xclient_login,
 				 .tls_text = m.peer.tls_text};
