@@ -100,9 +100,6 @@ const struct conf_setting conf_settings[] = {
 	 NULL,
 	 "Proxies (HAProxy, nginx) whose connections to this service begin with a header of the "
 	 "PROXY protocol. They must send it, all others must not."},
-	{"smtp", "relay_from", CONF_NETWORKS, CONF_NEW, AT(relay_from), "", 0, 0, NULL,
-	 "Machines of your own (printers, web servers, other mail servers) that may send mail to "
-	 "any domain through this service without logging in."},
 	{"smtp", "postmaster_domain", CONF_TEXT, CONF_LIVE, AT(postmaster_domain), "", 0, 255, NULL,
 	 "Where mail to <postmaster> without a domain goes (RFC 5321 4.5.1). Empty = the "
 	 "hostname."},
@@ -110,6 +107,9 @@ const struct conf_setting conf_settings[] = {
 	 MIB(2047), NULL, "Largest message that is accepted, by SMTP and submission."},
 	{"smtp", "recipients_max", CONF_NUMBER, CONF_LIVE, AT(recipients_max), "1000", 100, 10000,
 	 NULL, "Recipients per message (RFC 5321 asks for 100 at least)."},
+	{"smtp", "relay_from", CONF_NETWORKS, CONF_NEW, AT(relay_from), "", 0, 0, NULL,
+	 "Machines of your own (printers, web servers, other mail servers) that may send mail to "
+	 "any domain through this service without logging in."},
 	{"smtp", "errors_soft", CONF_NUMBER, CONF_LIVE, AT(errors_soft), "10", 1, 1000, NULL,
 	 "Errors of one client after which each further one is answered slowly."},
 	{"smtp", "errors_hard", CONF_NUMBER, CONF_LIVE, AT(errors_hard), "20", 1, 1000, NULL,
