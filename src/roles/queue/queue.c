@@ -154,6 +154,25 @@ static void submitted(struct spool_message *m, int r, uint64_t number, const str
 	free(in);
 }
 
+static struct spool_wishes wishes(const struct msg_submit *m)
+{
+	int priority = (int)MIN(m->priority, 2 * SPOOL_PRIORITY_MAX) - SPOOL_PRIORITY_MAX;
+	return (struct spool_wishes){.hold_until = {m->hold_until_us},
+				     .deliver_by = {m->deliver_by_us},
+				     .by = m->deliver_by_mode,
+				     .priority = priority,
+				     .requiretls = m->requiretls,
+				     .tls_optional = m->tls_optional,
+				     .login = m->login,
+				     .held = m->held,
+				     .filter = m->filter,
+				     .client = {.ip = m->client.ip,
+						.port = m->client.port,
+						.name = m->client.rdns,
+						.helo = m->client.helo,
+						.esmtp = m->client.esmtp}};
+}
+
 static void fill(struct incoming *in, const struct msg_submit *m)
 {
 	in->m = (struct spool_message){.trace = ipc_packet_trace(in->p),
@@ -165,6 +184,7 @@ static void fill(struct incoming *in, const struct msg_submit *m)
 				       .eightbit = m->eightbit,
 				       .auth_account = {m->auth_account},
 				       .language = m->language,
+				       .wish = wishes(m),
 				       .prefix = m->prefix,
 				       .body = m->body,
 				       .body_size = m->size,

@@ -77,10 +77,12 @@ static int write_route(struct spool *sp, const struct rcpt_row *row,
 		return r;
 	r = rows_delete_rcpt(sp, row->key, why);
 	for (size_t i = 0; r == 0 && i < route->n; i++) {
+		char hop[HOP_NAME_MAX];
 		struct rcpt_row to = *row;
 		to.key.rcpt = (uint32_t)i;
 		to.state = SPOOL_QUEUED;
 		to.to = route->dests[i];
+		to.nexthop = hop_name(&to.to, STR(""), hop);
 		to.due = clock_wall();
 		r = rows_insert_rcpt(sp, &to, why);
 	}

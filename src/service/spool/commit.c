@@ -158,7 +158,7 @@ static int write_submission(struct spool *sp, struct submission *s, struct fail 
 
 	if (r < 0)
 		return r;
-	s->r = rows_insert(sp, s->m, SPOOL_QUEUED, &s->number, &s->why);
+	s->r = rows_insert(sp, s->m, KIND_MAIL, &s->number, &s->why);
 	if (s->r == 0)
 		return savepoint(sp, "RELEASE one", why);
 	if (why)
@@ -269,8 +269,8 @@ static void schedule_submission(struct spool *sp, const struct submission *s)
 	for (size_t i = 0; i < s->m->n_rcpts; i++)
 		(void)schedule_add(sp, (struct spool_key){s->number, (uint32_t)i},
 				   &(struct new_entry){.account = s->m->rcpts[i].to.account,
-						       .state = SPOOL_QUEUED,
-						       .due = clock_wall(),
+						       .state = message_state(s->m, KIND_MAIL),
+						       .due = message_due(s->m),
 						       .source = schedule_source(s->m->auth_account,
 										 s->m->sender)});
 }

@@ -122,7 +122,7 @@ static int insert(struct spool *sp, const struct message_row *m, enum report_kin
 	uint64_t number = 0;
 
 	sha256_of(text, dsn.sha256);
-	int r = rows_insert(sp, &dsn, SPOOL_ROUTING, &number, why);
+	int r = rows_insert(sp, &dsn, KIND_REPORT, &number, why);
 	CRASH_POINT("spool.report");
 	if (r < 0)
 		return r;

@@ -32,6 +32,32 @@ static const struct db_migration steps[] = {
 	{"messages, recipients, receipts", first_schema},
 	{"the sender's language",
 	 "ALTER TABLE message ADD COLUMN language TEXT NOT NULL DEFAULT ''"},
+	{"next hops, what was asked for a message's way, and an index of what is due",
+	 "ALTER TABLE message ADD COLUMN kind INTEGER NOT NULL DEFAULT 0;"
+	 "ALTER TABLE message ADD COLUMN given INTEGER NOT NULL DEFAULT 32768;"
+	 "ALTER TABLE message ADD COLUMN hold_until INTEGER NOT NULL DEFAULT 0;"
+	 "ALTER TABLE message ADD COLUMN deliver_by INTEGER NOT NULL DEFAULT 0;"
+	 "ALTER TABLE message ADD COLUMN by_mode INTEGER NOT NULL DEFAULT 0;"
+	 "ALTER TABLE message ADD COLUMN priority INTEGER NOT NULL DEFAULT 0;"
+	 "ALTER TABLE message ADD COLUMN requiretls INTEGER NOT NULL DEFAULT 0;"
+	 "ALTER TABLE message ADD COLUMN tls_optional INTEGER NOT NULL DEFAULT 0;"
+	 "ALTER TABLE message ADD COLUMN login TEXT NOT NULL DEFAULT '';"
+	 "ALTER TABLE message ADD COLUMN held TEXT NOT NULL DEFAULT '';"
+	 "ALTER TABLE message ADD COLUMN filter TEXT NOT NULL DEFAULT '';"
+	 "ALTER TABLE message ADD COLUMN client_ip TEXT NOT NULL DEFAULT '';"
+	 "ALTER TABLE message ADD COLUMN client_port INTEGER NOT NULL DEFAULT 0;"
+	 "ALTER TABLE message ADD COLUMN client_name TEXT NOT NULL DEFAULT '';"
+	 "ALTER TABLE message ADD COLUMN client_helo TEXT NOT NULL DEFAULT '';"
+	 "ALTER TABLE message ADD COLUMN client_esmtp INTEGER NOT NULL DEFAULT 0;"
+	 "ALTER TABLE rcpt ADD COLUMN nexthop TEXT;"
+	 "ALTER TABLE rcpt ADD COLUMN tried INTEGER NOT NULL DEFAULT 0;"
+	 "ALTER TABLE rcpt ADD COLUMN server TEXT NOT NULL DEFAULT '';"
+	 /* The transport, else what stands behind the last @. */
+	 "UPDATE rcpt SET nexthop = CASE WHEN transport <> '' THEN transport"
+	 " ELSE lower(replace(address, rtrim(address, replace(address, '@', '')), '')) END"
+	 " WHERE account = 0 AND state <> 3;"
+	 "CREATE INDEX rcpt_due ON rcpt (state, due);"
+	 "CREATE INDEX rcpt_nexthop ON rcpt (nexthop, due) WHERE nexthop IS NOT NULL;"},
 };
 
 /* RFC 9562 5.4. */
@@ -103,14 +129,46 @@ int rows_run(struct spool *sp, const char *sql, const int64_t *params, size_t n,
 
 /* ---- writing ---- */
 
+static struct str or_empty(struct str s)
+{
+	return s.p ? s : STR("");
+}
+
+struct str hop_name(const struct destination *to, struct str filter, char room[HOP_NAME_MAX])
+{
+	if (filter.n)
+		return filter;
+	if (destination_is_local(to))
+		return STR("");
+	if (to->transport.n)
+		return to->transport;
+	struct str domain = str_skip(to->address, str_rfind(to->address, '@') + 1);
+	(void)snprintf(room, HOP_NAME_MAX, "%.*s", STR_ARG(domain));
+	for (char *p = room; *p; p++)
+		*p = ascii_lower(*p);
+	return str_c(room);
+}
+
+enum spool_state message_state(const struct spool_message *m, enum message_kind kind)
+{
+	if (kind != KIND_MAIL)
+		return SPOOL_ROUTING;
+	return m->wish.held.n ? SPOOL_HELD : SPOOL_QUEUED;
+}
+
+struct wall_us message_due(const struct spool_message *m)
+{
+	return m->wish.hold_until.v > m->arrival.v ? m->wish.hold_until : m->arrival;
+}
+
 int rows_insert_rcpt(struct spool *sp, const struct rcpt_row *row, struct fail *why)
 {
 	struct db_stmt *st = NULL;
 	int r = db_stmt(
 		sp->db,
 		"INSERT INTO rcpt (number, rcpt, state, account, address, detail, transport,"
-		" original, orcpt, notify, attempts, crashes, warned, due, status, text)"
-		" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 0, 0, 0, ?11, '', '')",
+		" original, orcpt, notify, attempts, crashes, warned, due, status, text, nexthop)"
+		" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 0, 0, 0, ?11, '', ?13, ?12)",
 		&st, why);
 	if (r < 0)
 		return r;
@@ -126,19 +184,45 @@ int rows_insert_rcpt(struct spool *sp, const struct rcpt_row *row, struct fail *
 	db_bind_text(st, 9, row->orcpt);
 	db_bind_i64(st, 10, row->notify);
 	db_bind_i64(st, 11, row->due.v);
+	if (row->nexthop.n)
+		db_bind_text(st, 12, row->nexthop);
+	db_bind_text(st, 13, row->text.p ? row->text : STR(""));
 	return db_run(st, why);
 }
 
-static int insert_message(struct spool *sp, const struct spool_message *m, uint64_t *ret_number,
-			  struct fail *why)
+static void bind_wishes(struct db_stmt *st, const struct spool_wishes *w)
+{
+	const struct spool_client *c = &w->client;
+
+	db_bind_i64(st, 18, w->hold_until.v);
+	db_bind_i64(st, 19, w->deliver_by.v);
+	db_bind_i64(st, 20, w->by);
+	db_bind_i64(st, 21, w->priority);
+	db_bind_i64(st, 22, w->requiretls);
+	db_bind_i64(st, 23, w->tls_optional);
+	db_bind_text(st, 24, or_empty(w->login));
+	db_bind_text(st, 25, or_empty(w->held));
+	db_bind_text(st, 26, or_empty(w->filter));
+	db_bind_text(st, 27, or_empty(c->ip));
+	db_bind_i64(st, 28, c->port);
+	db_bind_text(st, 29, or_empty(c->name));
+	db_bind_text(st, 30, or_empty(c->helo));
+	db_bind_i64(st, 31, c->esmtp);
+}
+
+static int insert_message(struct spool *sp, const struct spool_message *m, enum message_kind kind,
+			  uint64_t *ret_number, struct fail *why)
 {
 	struct db_stmt *st = NULL;
 	int r = db_stmt(
 		sp->db,
 		"INSERT INTO message (trace, sender, envid, ret, smtputf8, eightbit,"
 		" auth_account, arrival, body_size, sha256, body_id, prefix, map, body,"
-		" language)"
-		" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+		" language, kind, given, hold_until, deliver_by, by_mode, priority, requiretls,"
+		" tls_optional, login, held, filter, client_ip, client_port, client_name,"
+		" client_helo, client_esmtp)"
+		" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16,"
+		" ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31)",
 		&st, why);
 	if (r < 0)
 		return r;
@@ -154,7 +238,10 @@ static int insert_message(struct spool *sp, const struct spool_message *m, uint6
 	db_bind_blob(st, 10, str_make((const char *)m->sha256, SPOOL_HASH_LEN));
 	db_bind_blob(st, 12, m->prefix);
 	db_bind_blob(st, 13, m->map);
-	db_bind_text(st, 15, m->language.p ? m->language : STR(""));
+	db_bind_text(st, 15, or_empty(m->language));
+	db_bind_i64(st, 16, kind);
+	db_bind_u64(st, 17, m->n_rcpts);
+	bind_wishes(st, &m->wish);
 	if (body_id_is_set(m->body_id))
 		db_bind_blob(st, 11, str_make((const char *)m->body_id.b, SPOOL_BODY_LEN));
 	else
@@ -165,22 +252,26 @@ static int insert_message(struct spool *sp, const struct spool_message *m, uint6
 	return r;
 }
 
-int rows_insert(struct spool *sp, const struct spool_message *m, enum spool_state state,
+int rows_insert(struct spool *sp, const struct spool_message *m, enum message_kind kind,
 		uint64_t *ret_number, struct fail *why)
 {
 	uint64_t number = 0;
-	int r = insert_message(sp, m, &number, why);
+	int r = insert_message(sp, m, kind, &number, why);
 
 	for (size_t i = 0; r == 0 && i < m->n_rcpts; i++) {
+		char hop[HOP_NAME_MAX];
 		const struct spool_rcpt *rcpt = &m->rcpts[i];
 		struct rcpt_row row = {
 			.key = {number, (uint32_t)i},
-			.state = state,
+			.state = message_state(m, kind),
 			.to = rcpt->to,
+			.nexthop = kind == KIND_MAIL ? hop_name(&rcpt->to, m->wish.filter, hop)
+						     : STR(""),
 			.original = rcpt->original,
 			.orcpt = rcpt->orcpt,
 			.notify = rcpt->notify,
-			.due = m->arrival,
+			.due = message_due(m),
+			.text = m->wish.held,
 		};
 		r = rows_insert_rcpt(sp, &row, why);
 	}
@@ -195,7 +286,8 @@ int rows_defer(struct spool *sp, const struct rcpt_row *row, struct fail *why)
 	int r = db_stmt(
 		sp->db,
 		"UPDATE rcpt SET state = ?3, attempts = ?4, crashes = ?5, warned = ?6, due = ?7,"
-		" status = ?8, text = ?9 WHERE number = ?1 AND rcpt = ?2",
+		" status = ?8, text = ?9, tried = ?10, server = ?11"
+		" WHERE number = ?1 AND rcpt = ?2",
 		&st, why);
 	if (r < 0)
 		return r;
@@ -208,6 +300,8 @@ int rows_defer(struct spool *sp, const struct rcpt_row *row, struct fail *why)
 	db_bind_i64(st, 7, row->due.v);
 	db_bind_text(st, 8, row->status);
 	db_bind_text(st, 9, row->text);
+	db_bind_i64(st, 10, row->tried.v);
+	db_bind_text(st, 11, or_empty(row->server));
 	return db_run(st, why);
 }
 
@@ -270,7 +364,34 @@ int rows_body_known(struct spool *sp, struct spool_body_id id, struct fail *why)
 /* Columns of both statements below. */
 #define MESSAGE_COLUMNS                                                                            \
 	"trace, sender, envid, ret, smtputf8, eightbit, auth_account, arrival, body_size, sha256," \
-	" body_id, language"
+	" body_id, language, kind, hold_until, deliver_by, by_mode, priority, requiretls,"         \
+	" tls_optional, login, held, filter, client_ip, client_port, client_name, client_helo,"    \
+	" client_esmtp"
+enum { CONTENT_COLUMN = 27 };
+
+static bool read_wishes(struct db_stmt *st, struct arena *a, struct spool_wishes *w)
+{
+	int64_t priority = db_col_i64(st, 16);
+
+	*w = (struct spool_wishes){
+		.hold_until = {db_col_i64(st, 13)},
+		.deliver_by = {db_col_i64(st, 14)},
+		.by = (unsigned)db_col_i64(st, 15),
+		.priority = (int)MAX(MIN(priority, SPOOL_PRIORITY_MAX), -SPOOL_PRIORITY_MAX),
+		.requiretls = db_col_i64(st, 17) != 0,
+		.tls_optional = db_col_i64(st, 18) != 0,
+		.login = arena_str(a, db_col_text(st, 19)),
+		.held = arena_str(a, db_col_text(st, 20)),
+		.filter = arena_str(a, db_col_text(st, 21)),
+		.client = {.ip = arena_str(a, db_col_text(st, 22)),
+			   .port = (uint16_t)db_col_i64(st, 23),
+			   .name = arena_str(a, db_col_text(st, 24)),
+			   .helo = arena_str(a, db_col_text(st, 25)),
+			   .esmtp = db_col_i64(st, 26) != 0},
+	};
+	return w->login.p && w->held.p && w->filter.p && w->client.ip.p && w->client.name.p &&
+	       w->client.helo.p;
+}
 
 static int read_message(struct db_stmt *st, bool with_content, struct arena *a,
 			struct message_row *m, struct fail *why)
@@ -294,14 +415,15 @@ static int read_message(struct db_stmt *st, bool with_content, struct arena *a,
 	memcpy(m->sha256, hash.p, SPOOL_HASH_LEN);
 	if (id.n)
 		memcpy(m->body_id.b, id.p, SPOOL_BODY_LEN);
+	m->kind = (enum message_kind)db_col_i64(st, 12);
 	if (with_content) {
-		m->prefix = arena_str(a, db_col_blob(st, 12));
-		m->map = arena_str(a, db_col_blob(st, 13));
-		m->body = arena_str(a, db_col_blob(st, 14));
+		m->prefix = arena_str(a, db_col_blob(st, CONTENT_COLUMN));
+		m->map = arena_str(a, db_col_blob(st, CONTENT_COLUMN + 1));
+		m->body = arena_str(a, db_col_blob(st, CONTENT_COLUMN + 2));
 		if (!m->prefix.p || !m->map.p || !m->body.p)
 			return fail_set(why, FAIL_LIMIT, NULL, "arena full at a message");
 	}
-	if (!m->sender.p || !m->envid.p || !m->language.p)
+	if (!read_wishes(st, a, &m->wish) || !m->sender.p || !m->envid.p || !m->language.p)
 		return fail_set(why, FAIL_LIMIT, NULL, "arena full at a message");
 	return 1;
 }
@@ -336,7 +458,7 @@ int rows_rcpt(struct spool *sp, struct spool_key key, struct arena *a, struct rc
 	int r = db_stmt(
 		sp->db,
 		"SELECT state, account, address, detail, transport, original, orcpt, notify,"
-		" attempts, crashes, warned, due, status, text"
+		" attempts, crashes, warned, due, status, text, nexthop, tried, server"
 		" FROM rcpt WHERE number = ?1 AND rcpt = ?2",
 		&st, why);
 	if (r < 0)
@@ -362,9 +484,12 @@ int rows_rcpt(struct spool *sp, struct spool_key key, struct arena *a, struct rc
 		.due = {db_col_i64(st, 11)},
 		.status = arena_str(a, db_col_text(st, 12)),
 		.text = arena_str(a, db_col_text(st, 13)),
+		.nexthop = arena_str(a, db_col_text(st, 14)),
+		.tried = {db_col_i64(st, 15)},
+		.server = arena_str(a, db_col_text(st, 16)),
 	};
 	db_reset(st);
-	if (!ret->text.p)
+	if (!ret->server.p)
 		return fail_set(why, FAIL_LIMIT, NULL, "arena full at a recipient");
 	return 1;
 }

@@ -188,6 +188,37 @@ enum spool_notify { /* RFC 3461 4.1; 0 = the client said nothing: failures are t
 };
 enum spool_ret { SPOOL_RET_NONE, SPOOL_RET_FULL, SPOOL_RET_HDRS }; /* RFC 3461 4.3 */
 
+enum spool_by { /* RFC 2852: what happens when the time is over, a mode and a bit */
+		SPOOL_BY_NONE,
+		SPOOL_BY_RETURN, /* R: it fails */
+		SPOOL_BY_NOTIFY, /* N: its sender is told, and it goes on */
+		SPOOL_BY_TRACE = 1u << 2,
+};
+#define SPOOL_PRIORITY_MAX 9 /* and -9: RFC 6710 */
+
+/* Who brought a message, for XFORWARD. Empty ip: nobody. */
+struct spool_client {
+	struct str ip;
+	uint16_t port;
+	struct str name; /* verified */
+	struct str helo;
+	bool esmtp;
+};
+/* What was asked for the way of a message. All zero: nothing. */
+struct spool_wishes {
+	struct wall_us hold_until; /* RFC 4865: not before */
+	struct wall_us deliver_by; /* RFC 2852; 0 = no limit */
+	unsigned by;		   /* enum spool_by */
+	int priority;		   /* RFC 6710, -9 to 9: the higher goes first */
+	bool requiretls;	   /* RFC 8689 */
+	bool tls_optional;	   /* RFC 8689: "TLS-Required: No" */
+	struct str login;	   /* who logged in, for the choice of a relay account */
+	struct str held;	   /* not empty: it waits for the operator, and why */
+	/* Next hop of a content filter: every recipient's copy goes there. Empty: none. */
+	struct str filter;
+	struct spool_client client;
+};
+
 struct spool_rcpt {
 	struct destination to;
 	struct str original; /* the address of RCPT TO */
@@ -205,8 +236,9 @@ struct spool_message {
 	bool eightbit;			/* BODY=8BITMIME (or BINARYMIME) */
 	struct account_id auth_account; /* who submitted; 0 = came by relay */
 	struct str language;		/* the sender's, for reports: "de"; empty = not known */
-	struct str prefix;		/* header lines that go before the body, CRLF each */
-	struct str body;		/* inline body; empty when body_id is set */
+	struct spool_wishes wish;
+	struct str prefix; /* header lines that go before the body, CRLF each */
+	struct str body;   /* inline body; empty when body_id is set */
 	struct spool_body_id
 		body_id; /* a sealed body; owned by the spool from now on, whatever the outcome */
 	uint64_t body_size;
@@ -250,6 +282,9 @@ struct spool_delivery {
 	bool smtputf8;
 	bool eightbit;
 	struct account_id auth_account;
+	struct str envid;
+	enum spool_ret ret;
+	struct spool_wishes wish;
 	struct str prefix;
 	struct str body; /* inline */
 	struct spool_body_id body_id;

@@ -176,6 +176,7 @@ static inline void auto_unlock_(pthread_mutex_t **m)
 void spool_alert(struct spool *sp, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 /* rows.c: SQL. With the turn held; the writing ones inside a transaction. */
+enum message_kind { KIND_MAIL, KIND_REPORT, KIND_NOTICE /* of a report that failed */ };
 struct message_row {
 	uint64_t number;
 	struct trace_id trace;
@@ -186,6 +187,8 @@ struct message_row {
 	bool eightbit;
 	struct account_id auth_account;
 	struct str language;
+	enum message_kind kind;
+	struct spool_wishes wish;
 	struct str prefix;
 	struct str body;
 	struct spool_body_id body_id;
@@ -198,6 +201,8 @@ struct rcpt_row {
 	struct spool_key key;
 	enum spool_state state;
 	struct destination to;
+	struct str
+		nexthop; /* for other servers, and filters; empty: a mailbox, or not yet routed */
 	struct str original;
 	struct str orcpt;
 	unsigned notify;
@@ -205,12 +210,23 @@ struct rcpt_row {
 	unsigned crashes;
 	bool warned;
 	struct wall_us due;
+	struct wall_us tried; /* last; 0: never */
 	struct str status;
 	struct str text;
+	struct str server; /* that said so; empty: we did */
 };
 MUST_CHECK int rows_schema(struct db *db, uint8_t epoch[SPOOL_EPOCH_LEN], struct fail *why);
 MUST_CHECK int rows_epoch(struct db *db, uint8_t epoch[SPOOL_EPOCH_LEN], struct fail *why);
-MUST_CHECK int rows_insert(struct spool *sp, const struct spool_message *m, enum spool_state state,
+/* Reports wait in state routing, held mail in state held, all other is queued. */
+enum spool_state message_state(const struct spool_message *m, enum message_kind kind);
+struct wall_us message_due(const struct spool_message *m);
+/*
+ * Where a copy goes that does not go to a mailbox of ours: the filter, else the transport, else
+ * the domain. Empty: it does. The text is borrowed, or in `room`.
+ */
+#define HOP_NAME_MAX 336
+struct str hop_name(const struct destination *to, struct str filter, char room[HOP_NAME_MAX]);
+MUST_CHECK int rows_insert(struct spool *sp, const struct spool_message *m, enum message_kind kind,
 			   uint64_t *ret_number, struct fail *why);
 MUST_CHECK int rows_insert_rcpt(struct spool *sp, const struct rcpt_row *row, struct fail *why);
 /* with_content: also prefix, body and map. 1, or 0: no such message. */
