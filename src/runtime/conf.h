@@ -71,6 +71,16 @@ struct conf {
 	uint64_t smtp_data_timeout_ms;
 	struct conf_list normalise_clients;
 
+	struct conf_list known_networks;
+	char *helo_required; /* "on" or "off", as the following */
+	char *full_helo;
+	char *known_helo;
+	char *full_sender;
+	char *listed_sender;
+	char *known_sender;
+	char *full_recipient;
+	char *pipelining;
+
 	struct conf_list submission_listen;
 	struct conf_list submission_proxy_from;
 	struct conf_list submissions_listen;

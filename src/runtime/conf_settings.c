@@ -125,6 +125,33 @@ const struct conf_setting conf_settings[] = {
 	 NULL,
 	 "Clients whose bare CR or LF in a message is turned into CRLF instead of being refused."},
 
+	{"frontdoor", "known_networks", CONF_NETWORKS, CONF_LIVE, AT(known_networks),
+	 "127.0.0.0/8, ::1", 0, 0, NULL,
+	 "Clients whose HELO and sender's domain are not looked at, as those of smtp.relay_from "
+	 "and whoever has logged in."},
+	{"frontdoor", "helo_required", CONF_CHOICE, CONF_LIVE, AT(helo_required), "on", 0, 0,
+	 "on off", "MAIL is refused before HELO or EHLO."},
+	{"frontdoor", "reject_non_fqdn_helo", CONF_CHOICE, CONF_LIVE, AT(full_helo), "on", 0, 0,
+	 "on off", "Refuse (504) who says a name without a dot in HELO."},
+	{"frontdoor", "reject_unknown_helo", CONF_CHOICE, CONF_LIVE, AT(known_helo), "on", 0, 0,
+	 "on off",
+	 "Refuse for now (450) whose name in HELO has neither an address nor an MX. A DNS that "
+	 "does not answer refuses nobody."},
+	{"frontdoor", "reject_non_fqdn_sender", CONF_CHOICE, CONF_LIVE, AT(full_sender), "on", 0, 0,
+	 "on off", "Refuse (504) senders without a full domain."},
+	{"frontdoor", "reject_unlisted_sender", CONF_CHOICE, CONF_LIVE, AT(listed_sender), "on", 0,
+	 0, "on off", "Refuse (550) senders in our domains that do not exist."},
+	{"frontdoor", "reject_unknown_sender", CONF_CHOICE, CONF_LIVE, AT(known_sender), "on", 0, 0,
+	 "on off",
+	 "Refuse for now (450) senders whose domain has neither an MX nor an address, and for "
+	 "good (550) those whose domain takes no mail."},
+	{"frontdoor", "reject_non_fqdn_recipient", CONF_CHOICE, CONF_LIVE, AT(full_recipient), "on",
+	 0, 0, "on off", "Refuse (504) recipients without a full domain."},
+	{"frontdoor", "reject_unauth_pipelining", CONF_CHOICE, CONF_LIVE, AT(pipelining), "on", 0,
+	 0, "on off",
+	 "Send away (503) who does not wait for the answer to DATA: spam programs do, and who "
+	 "smuggles a message behind another one."},
+
 	{"submission", "listen", CONF_ADDRESSES, CONF_LIVE, AT(submission_listen),
 	 "0.0.0.0:587, [::]:587", 0, 0, NULL,
 	 "Addresses of the service for users who send mail. Empty = off."},

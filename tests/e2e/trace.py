@@ -60,7 +60,7 @@ def case_unknown_user(t):
     server = server_of(t)
     refused(server, b"550", [b"MAIL FROM:<carol@client.example>", b"RCPT TO:<Bobb@example.test>"])
     text = trace(server, "bobb@example.test")
-    assert text.startswith("Refused: 550 5.1.1 Recipient address rejected: user unknown, for bobb@example.test"), text
+    assert text.startswith("Refused: 550 5.1.1 <Bobb@example.test>: Recipient address rejected: User unknown"), text
     assert "no such user: bobb@example.test" in text and "barid user list" in text, text
     assert re.search(r"^  \d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} [+-]\d{4}  edge   127\.0\.0\.1:\d+ connected \(smtp\)\.$", text, re.M), text
     assert first(server, "BOBB@Example.Test") == text.splitlines()[0], "the case of letters matters"
@@ -71,14 +71,14 @@ def case_refusals_say_why(t):
     """Relay, TLS, forged sender, incomplete address, password: each has its reply and a way out."""
     server = server_of(t)
     refused(server, b"554", [b"MAIL FROM:<a@client.example>", b"RCPT TO:<far@away.example>"])
-    assert first(server, "far@away.example").startswith("Refused: 554 5.7.1 Relay access denied")
+    assert first(server, "far@away.example").startswith("Refused: 554 5.7.1 <far@away.example>: Relay access denied")
     assert "barid domain list" in trace(server, "far@away.example")
     refused(server, b"530", [b"MAIL FROM:<user2@example.test>"], port="submission")
     assert first(server, "user2@example.test").startswith("Refused: 530 5.7.0 Must issue a STARTTLS command first")
-    refused(server, b"550", [b"MAIL FROM:<ghost@example.test>"])
-    assert first(server, "ghost@example.test").startswith("Refused: 550 5.1.0 Sender address rejected")
-    refused(server, b"504", [b"MAIL FROM:<nodomain@localpart>"])
-    assert "need a fully-qualified address" in trace(server, "nodomain@localpart"), "sender without a full domain"
+    refused(server, b"550", [b"MAIL FROM:<ghost@example.test>", b"RCPT TO:<user1@example.test>"])
+    assert first(server, "ghost@example.test").startswith("Refused: 550 5.1.0 <ghost@example.test>: Sender address rejected")
+    refused(server, b"504", [b"MAIL FROM:<nodomain@localpart>", b"RCPT TO:<user1@example.test>"])
+    assert "need fully-qualified address" in trace(server, "nodomain@localpart"), "sender without a full domain"
     submit(server, "user3", [], b"", password="hush-hush", code=b"5")
     text = trace(server, "user3@example.test")
     assert text.startswith("Login refused for user3@example.test at submission: wrong password"), text

@@ -26,11 +26,13 @@ void smtp_cmd_data(struct smtp_turn *t)
 
 	/* RFC 2920 3.1: DATA ends a group. What is there already cannot be an answer to 354: a
 	 * client that does not listen, or somebody smuggling a message behind another one. */
-	if (t->more) {
+	if (t->more && s->config->door.pipelining) {
 		smtp_offence(s, &early_data, "");
 		smtp_refuse(
 			t,
-			(struct smtp_status){503, "5.5.0", "Did not wait for the answer to DATA"},
+			(struct smtp_status){503, "5.5.0",
+					     "<DATA>: Data command rejected: Improper use of SMTP "
+					     "command pipelining"},
 			"DATA", s->t.from, NULL);
 		smtp_close(t);
 	} else if (data_refusal(s, &refusal)) {

@@ -21,7 +21,7 @@ static bool mail_refusal(const struct smtp_session *s, const struct smtp_mail *m
 	struct str domain = smtp_addr_domain(&m->from);
 	if (smtp_gate(s, ret))
 		return true;
-	if (s->helo.n == 0)
+	if (s->helo.n == 0 && s->config->door.helo_required)
 		*ret = (struct smtp_status){503, "5.5.1", "Send HELO or EHLO first"};
 	else if (s->t.open)
 		*ret = (struct smtp_status){503, "5.5.1", "Nested MAIL command"};
@@ -30,27 +30,13 @@ static bool mail_refusal(const struct smtp_session *s, const struct smtp_mail *m
 	else if (m->from.utf8 && !m->smtputf8)
 		*ret = (struct smtp_status){553, "5.6.7",
 					    "Non-ASCII address needs the SMTPUTF8 parameter"};
-	else if (!smtp_addr_is_null(&m->from) && !smtp_domain_is_full(domain))
+	else if (s->service == SMTP_SERVICE_SUBMISSION && !smtp_addr_is_null(&m->from) &&
+		 !smtp_domain_is_full(domain)) /* port 25: smtp_check.c */
 		*ret = (struct smtp_status){
-			504, "5.5.2", "Sender address rejected: need a fully-qualified address"};
+			504, "5.5.2", "Sender address rejected: need fully-qualified address"};
 	else
 		return false;
 	return true;
-}
-
-/* The reference's reject_unlisted_sender: an address of ours that does not exist sends no mail. */
-static int check_listed(struct smtp_turn *t, struct str from, struct smtp_status *ret,
-			struct fail *why)
-{
-	const struct smtp_backend *b = t->s->backend;
-	AUTO(arena) struct arena a = ARENA_INIT(MIB(4));
-	struct dir_route route = {0};
-	int r = b->route(b->ctx, &(struct dir_rcpt){.address = from}, &a, &route, why);
-	if (r < 0 || route.verdict != DIR_UNKNOWN)
-		return r;
-	t->rule = arena_str(&t->s->t.arena, route.note);
-	*ret = (struct smtp_status){550, "5.1.0", "Sender address rejected: user unknown"};
-	return 0;
 }
 
 static int check_owner(struct smtp_turn *t, struct str from, struct smtp_status *ret,
@@ -68,11 +54,10 @@ static int check_owner(struct smtp_turn *t, struct str from, struct smtp_status 
 static int check_sender(struct smtp_turn *t, struct str from, struct smtp_status *ret,
 			struct fail *why)
 {
-	if (from.n == 0)
+	/* Port 25 looks when there is a recipient: smtp_check.c. */
+	if (from.n == 0 || t->s->service != SMTP_SERVICE_SUBMISSION)
 		return 0;
-	if (t->s->service == SMTP_SERVICE_SUBMISSION)
-		return check_owner(t, from, ret, why);
-	return check_listed(t, from, ret, why);
+	return check_owner(t, from, ret, why);
 }
 
 void smtp_cmd_mail(struct smtp_turn *t, const struct smtp_cmd *cmd)

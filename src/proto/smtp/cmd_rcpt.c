@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* RCPT: who it is for, and where that leads. */
+#include "proto/smtp/smtp_check.h"
 #include "proto/smtp/smtp_session_int.h"
 #include "sys/log.h"
 
@@ -55,9 +56,6 @@ static bool rcpt_refusal(const struct smtp_session *s, const struct smtp_addr *t
 	else if (to->utf8 && !s->t.smtputf8)
 		*ret = (struct smtp_status){553, "5.6.7",
 					    "Non-ASCII address needs SMTPUTF8 with MAIL"};
-	else if (!smtp_domain_is_full(smtp_addr_domain(to)))
-		*ret = (struct smtp_status){
-			504, "5.5.2", "Recipient address rejected: need a fully-qualified address"};
 	else
 		return false;
 	return true;
@@ -68,14 +66,9 @@ static struct smtp_status verdict_reply(const struct smtp_session *s, const stru
 {
 	switch (route->verdict) {
 	case DIR_OK:
+	case DIR_NOT_OURS: /* smtp_check_rcpt has let it pass */
+	case DIR_UNKNOWN:  /* or refused it */
 		break;
-	case DIR_NOT_OURS:
-		if (!s->account.v && !s->may_relay)
-			return (struct smtp_status){554, "5.7.1", "Relay access denied"};
-		break;
-	case DIR_UNKNOWN:
-		return (struct smtp_status){550, "5.1.1",
-					    "Recipient address rejected: user unknown"};
 	case DIR_OVER_QUOTA:
 		return (struct smtp_status){552, "5.2.2", "Mailbox is full"};
 	case DIR_BAD_ADDRESS:
@@ -159,9 +152,13 @@ void smtp_cmd_rcpt(struct smtp_turn *t, const struct smtp_cmd *cmd)
 		smtp_refuse(t, refusal, "RCPT", to, NULL);
 		return;
 	}
+	if (r == 0 && smtp_check_sender(t, &address))
+		return;
 	if (r == 0)
 		r = b->route(b->ctx, &(struct dir_rcpt){.address = to, .size = s->t.size}, &a,
 			     &route, &why);
+	if (r == 0 && smtp_check_rcpt(t, &address, &route))
+		return;
 	if (r == 0) {
 		refusal = verdict_reply(s, &route);
 		if (refusal.code) {

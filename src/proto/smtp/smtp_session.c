@@ -19,6 +19,7 @@ struct smtp_config smtp_config_default(void)
 		.errors_hard = 20,
 		.junk_max = 100,
 		.error_delay_ms = 1000,
+		.door = smtp_door_default(),
 	};
 }
 
@@ -137,25 +138,25 @@ COUNTER(refused_relay, "smtp.refused.relay", "not our domain, or not the login's
 COUNTER(refused_quota, "smtp.refused.quota", "full mailboxes");
 COUNTER(refused_size, "smtp.refused.too-big", "messages over the limit");
 COUNTER(refused_auth, "smtp.refused.auth", "TLS or a login was missing");
-COUNTER(refused_sender, "smtp.refused.sender", "senders that do not exist");
 COUNTER(refused_syntax, "smtp.refused.syntax", "not SMTP, or out of order");
 COUNTER(refused_other, "smtp.refused.other", "other replies of 5xx");
 COUNTER(refused_later, "smtp.refused.temporary", "replies of 4xx");
 
-static void count_refusal(struct smtp_status status)
+static void count_refusal(struct smtp_turn *t, struct smtp_status status)
 {
 	static const struct {
 		const char *status;
 		struct counter *counter;
 	} kinds[] = {
 		{"5.1.1", &refused_user},  {"5.7.1", &refused_relay},  {"5.2.2", &refused_quota},
-		{"5.3.4", &refused_size},  {"5.7.0", &refused_auth},   {"5.1.0", &refused_sender},
+		{"5.3.4", &refused_size},  {"5.7.0", &refused_auth},
 		{"5.5.", &refused_syntax}, {"5.1.7", &refused_syntax}, {"5.1.3", &refused_syntax}};
 	struct counter *counter = status.code < 500 ? &refused_later : &refused_other;
 	for (size_t i = 0; status.code >= 500 && status.enhanced && i < ARRAY_LEN(kinds); i++)
 		if (strncmp(status.enhanced, kinds[i].status, strlen(kinds[i].status)) == 0)
 			counter = kinds[i].counter;
-	counter_add(counter, 1);
+	counter_add(t->counter ? t->counter : counter, 1);
+	t->counter = NULL;
 }
 
 /* What the client was told, in the words that it was told in: people will ask. */
@@ -164,7 +165,7 @@ static void log_refusal(struct smtp_turn *t, struct smtp_status status, const ch
 {
 	const struct smtp_session *s = t->s;
 	const struct log_field none = {.kind = LOG_KIND_NONE};
-	count_refusal(status);
+	count_refusal(t, status);
 	t->told = true;
 	/* What a person asks about is a refused message now and then, not a dictionary. */
 	if (!why && !s->login.n && !log_gate_passes(&refusal_lines, str_hash(buf_str(&s->ip)))) {

@@ -29,6 +29,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/fail.h"
+#include "proto/smtp/smtp_door.h"
 #include "service/dir/dir.h"
 #include "service/spool/spool.h"
 
@@ -51,6 +52,7 @@ struct smtp_config {
 	uint32_t errors_hard;	   /* here the connection ends */
 	uint32_t junk_max; /* NOOP, RSET, VRFY ... between messages before they are errors */
 	uint32_t error_delay_ms;
+	struct smtp_door door; /* port 25 */
 };
 /* Good values for everything but hostname and starttls. */
 struct smtp_config smtp_config_default(void);
@@ -116,6 +118,8 @@ struct smtp_backend {
 	/* dir_sender_allowed: 1 yes, 0 no. */
 	int (*sender_allowed)(void *ctx, struct account_id account, struct str address,
 			      struct fail *why);
+	/* Is there such a name in the DNS? NULL: there is nobody to ask. */
+	enum smtp_name (*name_exists)(void *ctx, struct str name);
 	/* Seal a stored body, index it. ret->map is empty and has a maximum. */
 	int (*scan)(void *ctx, const struct smtp_body *body,
 		    const struct smtp_scan_defaults *defaults, struct smtp_scan *ret,

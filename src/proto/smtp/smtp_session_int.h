@@ -6,6 +6,7 @@
  * cmd_hello.c      HELO EHLO STARTTLS AUTH XCLIENT
  * cmd_mail.c       MAIL RSET, and the transaction's life
  * cmd_rcpt.c       RCPT: routing, expansion, duplicates
+ * smtp_check.c     the checks of the front door, in their order; check_*.c, one by one
  * cmd_data.c       DATA BDAT
  * message.c        the arrived message: scan, trace header, queue
  * cmd_other.c      NOOP VRFY EXPN HELP QUIT, and what is no command
@@ -19,6 +20,7 @@
 #include "base/vec.h"
 #include "codec/smtp/smtp_cmd.h"
 #include "proto/smtp/smtp_session.h"
+#include "sys/counter.h"
 #include "sys/offence.h"
 
 #define SMTP_TEXT_MAX	     512     /* session texts: names, addresses */
@@ -50,6 +52,12 @@ struct smtp_transaction {
 	struct spool_body_id body_id; /* the open file, ours to submit or drop; zero: none */
 	struct str from;	      /* empty: the null sender */
 	struct str envid;
+	/* What the front door thinks of client, HELO and sender; not exported: it looks again. */
+	bool passed;
+	struct smtp_status refused; /* code 0: not (yet) */
+	const char *refused_at;
+	struct counter *refused_counter;
+	struct str refused_rule;
 	VEC(struct spool_rcpt) rcpts; /* destinations, no two alike */
 	struct strmap seen;	      /* their keys */
 	struct arena arena;
@@ -82,6 +90,7 @@ struct smtp_turn {
 	struct buf *out;
 	struct smtp_result *ret;
 	bool more;	 /* bytes wait behind the current line */
+	struct counter *counter; /* of what is about to be refused; NULL: by its status */
 	struct str rule; /* for the log: the directory's word on what is about to be refused */
 	bool told;	 /* the log has the refusal already */
 };

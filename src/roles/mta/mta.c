@@ -578,6 +578,31 @@ static void peer_down(struct role *role, struct ipc_channel *peer)
 	vec_clear(&gone);
 }
 
+static void free_config(void *extra)
+{
+	struct smtp_config *smtp = extra;
+	free(smtp->door.known_networks.p);
+	free(smtp);
+}
+
+static bool on(const char *choice)
+{
+	return strcmp(choice, "on") == 0;
+}
+
+static void prepare_door(struct smtp_door *door, const struct conf *c)
+{
+	*door = (struct smtp_door){.helo_required = on(c->helo_required),
+				   .full_helo = on(c->full_helo),
+				   .known_helo = on(c->known_helo),
+				   .full_sender = on(c->full_sender),
+				   .listed_sender = on(c->listed_sender),
+				   .known_sender = on(c->known_sender),
+				   .full_rcpt = on(c->full_recipient),
+				   .pipelining = on(c->pipelining)};
+	conf_networks(&c->known_networks, &door->known_networks);
+}
+
 /* The numbers of the protocol, made once for each configuration. Their texts are the snapshot's. */
 static int prepare(struct role *role, const struct conf *c, struct fail *why)
 {
@@ -592,7 +617,8 @@ static int prepare(struct role *role, const struct conf *c, struct fail *why)
 	smtp->rcpts_max = (uint32_t)c->recipients_max;
 	smtp->errors_soft = (uint32_t)c->errors_soft;
 	smtp->errors_hard = (uint32_t)c->errors_hard;
-	conf_attach(c, smtp, free);
+	prepare_door(&smtp->door, c);
+	conf_attach(c, smtp, free_config);
 	return 0;
 }
 

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The checks of the front door: each reply, who is spared, what each switch does. */
+#include "proto/smtp/smtp_run.h"
+#include "proto/smtp/smtp_session_int.h"
+#include "sys/log.h"
+
+static struct netcidr home = {.addr = {.family = AF_INET, .bytes = {192, 0, 2, 0}}, .bits = 24};
+
+/* By their names: nothing.*, nullmx.*, unsure.*; all others exist. */
+static enum smtp_name fake_name(void *ctx, struct str name)
+{
+	(void)ctx;
+	return str_startsi(name, STR("nothing."))  ? SMTP_NAME_NONE
+	       : str_startsi(name, STR("nullmx.")) ? SMTP_NAME_NULL_MX
+	       : str_startsi(name, STR("unsure.")) ? SMTP_NAME_UNSURE
+						   : SMTP_NAME_FOUND;
+}
+
+static void begin(struct run *r, unsigned variant)
+{
+	run_begin(r, MX, variant, false);
+	r->backend.name_exists = fake_name;
+	r->config.door.known_networks = (struct netcidrs){0};
+}
+
+#define TO_BOB(helo, from)                                                                         \
+	"EHLO " helo "\nMAIL FROM:<" from ">\nRCPT TO:<bob@example.test>\nRSET\n"
+#define TOLD(reply) EHLO_MX "250 2.1.0 Ok\n" reply "\n250 2.0.0 Ok\n"
+
+struct saying {
+	const char *name, *in, *out;
+};
+
+/* clang-format off */
+static const struct saying sayings[] = {
+	{"all is well", TO_BOB("mail.client.example", "x@client.example"), TOLD("250 2.1.5 Ok")},
+	{"a short HELO", TO_BOB("client", "x@client.example"),
+	 TOLD("504 5.5.2 <client>: Helo command rejected: need fully-qualified hostname")},
+	{"an address literal", TO_BOB("[192.0.2.1]", "x@client.example"), TOLD("250 2.1.5 Ok")},
+	{"an unknown HELO", TO_BOB("nothing.example", "x@client.example"),
+	 TOLD("450 4.7.1 <nothing.example>: Helo command rejected: Host not found")},
+	{"a HELO that takes no mail", TO_BOB("nullmx.example", "x@client.example"),
+	 TOLD("250 2.1.5 Ok")},
+	{"nobody knows", TO_BOB("unsure.example", "x@unsure.example"), TOLD("250 2.1.5 Ok")},
+	{"a sender without a domain", TO_BOB("c.example", "x@localhost"),
+	 TOLD("504 5.5.2 <x@localhost>: Sender address rejected: need fully-qualified address")},
+	{"a sender that we should know", TO_BOB("c.example", "nobody@example.test"),
+	 TOLD("550 5.1.0 <nobody@example.test>: Sender address rejected: User unknown")},
+	{"one that we do know", TO_BOB("c.example", "alice@example.test"), TOLD("250 2.1.5 Ok")},
+	{"a sender from nowhere", TO_BOB("c.example", "x@nothing.example"),
+	 TOLD("450 4.1.8 <x@nothing.example>: Sender address rejected: Domain not found")},
+	{"a sender that takes no mail", TO_BOB("c.example", "x@nullmx.example"),
+	 TOLD("550 5.7.27 <x@nullmx.example>: Sender address rejected: Domain nullmx.example does "
+	      "not accept mail (nullMX)")},
+	{"the null sender", TO_BOB("c.example", ""), TOLD("250 2.1.5 Ok")},
+	{"a sender at an address", TO_BOB("c.example", "x@[192.0.2.1]"), TOLD("250 2.1.5 Ok")},
+	{"the directory is down", TO_BOB("c.example", "down@example.test"),
+	 TOLD("451 4.3.0 Temporary storage failure, please try again later.")},
+	{"HELO is looked at first", TO_BOB("client", "x@localhost"),
+	 TOLD("504 5.5.2 <client>: Helo command rejected: need fully-qualified hostname")},
+	{"the same for each recipient", "EHLO c.example\nMAIL FROM:<x@nothing.example>\n"
+	 "RCPT TO:<bob@example.test>\nRCPT TO:<a@remote.example>\nDATA\n",
+	 EHLO_MX "250 2.1.0 Ok\n"
+	 "450 4.1.8 <x@nothing.example>: Sender address rejected: Domain not found\n"
+	 "450 4.1.8 <x@nothing.example>: Sender address rejected: Domain not found\n"
+	 "554 5.5.1 No valid recipients\n"},
+	{"relaying comes before the form", "EHLO c.example\nMAIL FROM:<>\nRCPT TO:<x@y>\n",
+	 EHLO_MX "250 2.1.0 Ok\n554 5.7.1 <x@y>: Relay access denied\n"},
+};
+/* clang-format on */
+
+static void test_sayings(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(sayings); i++)
+		for (unsigned variant = 0; variant < RUN_VARIANTS; variant++) {
+			struct run r;
+			begin(&r, variant);
+			run_dialogue(&r, sayings[i].in);
+			assert_text(&r, sayings[i].name, sayings[i].out);
+			run_end(&r);
+		}
+}
+
+/* Who is known is asked for less; who may relay also for no login. */
+static void test_networks(void **state)
+{
+	(void)state;
+	struct run r;
+	begin(&r, 0);
+	r.config.door.known_networks = (struct netcidrs){&home, 1};
+	run_dialogue(&r, TO_BOB("client", "x@nothing.example") TO_BOB("c", "nobody@example.test"));
+	assert_text(
+		&r, "known",
+		TOLD("250 2.1.5 Ok")
+			TOLD("550 5.1.0 <nobody@example.test>: Sender address rejected: User unknown"));
+	run_dialogue(&r, "MAIL FROM:<>\nRCPT TO:<a@remote.example>\nRSET\n");
+	assert_text(&r, "does not relay",
+		    "250 2.1.0 Ok\n554 5.7.1 <a@remote.example>: Relay access denied\n"
+		    "250 2.0.0 Ok\n");
+	run_end(&r);
+	begin(&r, 0);
+	r.s->may_relay = true;
+	run_dialogue(&r, "HELO c\nMAIL FROM:<x@nothing.example>\nRCPT TO:<a@remote.example>\n"
+			 "RCPT TO:<nobody@example.test>\nRCPT TO:<x@y>\n");
+	assert_text(&r, "relays",
+		    "250 mx.example.test\n250 2.1.0 Ok\n250 2.1.5 Ok\n"
+		    "550 5.1.1 <nobody@example.test>: Recipient address rejected: User unknown\n"
+		    "504 5.5.2 <x@y>: Recipient address rejected: need fully-qualified address\n");
+	run_end(&r);
+}
+
+static void test_switches(void **state)
+{
+	(void)state;
+	struct run r;
+	begin(&r, 0);
+	r.config.door = (struct smtp_door){0};
+	run_dialogue(&r, "MAIL FROM:<x@nothing.example>\nRCPT TO:<bob@example.test>\nRSET\n");
+	assert_text(&r, "no HELO", "250 2.1.0 Ok\n250 2.1.5 Ok\n250 2.0.0 Ok\n");
+	run_dialogue(&r, TO_BOB("client", "x@y") TO_BOB("nothing.example", "nobody@example.test"));
+	assert_text(&r, "all off", TOLD("250 2.1.5 Ok") TOLD("250 2.1.5 Ok"));
+	run_dialogue(&r, "MAIL FROM:<>\nRCPT TO:<a@remote.example>\n");
+	assert_text(&r, "relaying has no switch",
+		    "250 2.1.0 Ok\n554 5.7.1 <a@remote.example>: Relay access denied\n");
+	run_end(&r);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_sayings),
+					   cmocka_unit_test(test_networks),
+					   cmocka_unit_test(test_switches)};
+	log_set_level(LOG_ERROR);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
