@@ -87,7 +87,8 @@ static enum check_says refuse_unlisted(struct check *c)
 
 /* --- the lists --- */
 
-struct class {
+struct class
+{
 	const char *at;
 	struct counter *counter;
 	check_fn *const *checks; /* NULL-ended */

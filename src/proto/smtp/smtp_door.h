@@ -23,7 +23,7 @@ enum smtp_name {
 struct smtp_door {
 	struct netcidrs known_networks; /* clients whose names are not looked at */
 	bool helo_required;
-	bool full_helo; /* HELO must be a full name, or an address literal */
+	bool full_helo;	 /* HELO must be a full name, or an address literal */
 	bool known_helo; /* and exist in the DNS */
 	bool full_sender;
 	bool listed_sender; /* one of ours must exist */

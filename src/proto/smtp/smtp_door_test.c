@@ -23,9 +23,8 @@ static void begin(struct run *r, unsigned variant)
 	r->config.door.known_networks = (struct netcidrs){0};
 }
 
-#define TO_BOB(helo, from)                                                                         \
-	"EHLO " helo "\nMAIL FROM:<" from ">\nRCPT TO:<bob@example.test>\nRSET\n"
-#define TOLD(reply) EHLO_MX "250 2.1.0 Ok\n" reply "\n250 2.0.0 Ok\n"
+#define TO_BOB(helo, from) "EHLO " helo "\nMAIL FROM:<" from ">\nRCPT TO:<bob@example.test>\nRSET\n"
+#define TOLD(reply)	   EHLO_MX "250 2.1.0 Ok\n" reply "\n250 2.0.0 Ok\n"
 
 struct saying {
 	const char *name, *in, *out;
@@ -92,8 +91,8 @@ static void test_networks(void **state)
 	run_dialogue(&r, TO_BOB("client", "x@nothing.example") TO_BOB("c", "nobody@example.test"));
 	assert_text(
 		&r, "known",
-		TOLD("250 2.1.5 Ok")
-			TOLD("550 5.1.0 <nobody@example.test>: Sender address rejected: User unknown"));
+		TOLD("250 2.1.5 Ok") TOLD(
+			"550 5.1.0 <nobody@example.test>: Sender address rejected: User unknown"));
 	run_dialogue(&r, "MAIL FROM:<>\nRCPT TO:<a@remote.example>\nRSET\n");
 	assert_text(&r, "does not relay",
 		    "250 2.1.0 Ok\n554 5.7.1 <a@remote.example>: Relay access denied\n"

@@ -162,8 +162,8 @@ static inline struct smtp_config fake_config(void)
 	c.starttls = true;
 	c.size_max = 1000;
 	/* The dialogues call themselves `c`: what the front door asks has dialogues of its own. */
-	static struct netcidr known = {
-		.addr = {.family = AF_INET, .bytes = {192, 0, 2, 0}}, .bits = 24};
+	static struct netcidr known = {.addr = {.family = AF_INET, .bytes = {192, 0, 2, 0}},
+				       .bits = 24};
 	c.door.known_networks = (struct netcidrs){&known, 1};
 	return c;
 }

@@ -147,10 +147,10 @@ static void count_refusal(struct smtp_turn *t, struct smtp_status status)
 	static const struct {
 		const char *status;
 		struct counter *counter;
-	} kinds[] = {
-		{"5.1.1", &refused_user},  {"5.7.1", &refused_relay},  {"5.2.2", &refused_quota},
-		{"5.3.4", &refused_size},  {"5.7.0", &refused_auth},
-		{"5.5.", &refused_syntax}, {"5.1.7", &refused_syntax}, {"5.1.3", &refused_syntax}};
+	} kinds[] = {{"5.1.1", &refused_user},	 {"5.7.1", &refused_relay},
+		     {"5.2.2", &refused_quota},	 {"5.3.4", &refused_size},
+		     {"5.7.0", &refused_auth},	 {"5.5.", &refused_syntax},
+		     {"5.1.7", &refused_syntax}, {"5.1.3", &refused_syntax}};
 	struct counter *counter = status.code < 500 ? &refused_later : &refused_other;
 	for (size_t i = 0; status.code >= 500 && status.enhanced && i < ARRAY_LEN(kinds); i++)
 		if (strncmp(status.enhanced, kinds[i].status, strlen(kinds[i].status)) == 0)

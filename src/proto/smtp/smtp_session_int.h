@@ -89,7 +89,7 @@ struct smtp_turn {
 	struct smtp_session *s;
 	struct buf *out;
 	struct smtp_result *ret;
-	bool more;	 /* bytes wait behind the current line */
+	bool more;		 /* bytes wait behind the current line */
 	struct counter *counter; /* of what is about to be refused; NULL: by its status */
 	struct str rule; /* for the log: the directory's word on what is about to be refused */
 	bool told;	 /* the log has the refusal already */

@@ -352,7 +352,8 @@ static void test_early_data(void **state)
 	buf_reset(&r.text);
 	smtp_batch_add(&batch, SMTP_LINE_OK, STR("DATA"));
 	send_batch(&r, &batch, true);
-	assert_text(&r, "early", "503 5.5.0 <DATA>: Data command rejected: Improper use of SMTP "
+	assert_text(&r, "early",
+		    "503 5.5.0 <DATA>: Data command rejected: Improper use of SMTP "
 		    "command pipelining\n[close]\n");
 	run_end(&r);
 	/* Commands behind STARTTLS are not looked at. */
