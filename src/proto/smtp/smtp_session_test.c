@@ -454,7 +454,8 @@ static void test_may_relay(void **state)
 	run_dialogue(&r, words);
 	assert_text(&r, "may relay",
 		    EHLO_MX "250 2.1.0 Ok\n250 2.1.5 Ok\n"
-			    "550 5.1.1 Recipient address rejected: user unknown\n");
+			    "550 5.1.1 <nobody@example.test>: Recipient address rejected: "
+			    "User unknown\n");
 	run_end(&r);
 	run_begin_as(&r, SUB, RUN_EXPORT, &peer);
 	run_dialogue(&r, "EHLO c\nMAIL FROM:<x@remote.example>\n");

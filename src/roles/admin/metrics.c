@@ -65,6 +65,7 @@ static const struct metric {
 	{"smtp.refused.too-big", "barid_smtp_refusals", "reason=\"too_big\"", COUNTER_TYPE, ""},
 	{"smtp.refused.auth", "barid_smtp_refusals", "reason=\"tls_or_login_missing\"", COUNTER_TYPE, ""},
 	{"smtp.refused.sender", "barid_smtp_refusals", "reason=\"sender\"", COUNTER_TYPE, ""},
+	{"smtp.refused.helo", "barid_smtp_refusals", "reason=\"helo\"", COUNTER_TYPE, ""},
 	{"smtp.refused.syntax", "barid_smtp_refusals", "reason=\"syntax\"", COUNTER_TYPE, ""},
 	{"smtp.refused.other", "barid_smtp_refusals", "reason=\"other_permanent\"", COUNTER_TYPE, ""},
 	{"smtp.refused.temporary", "barid_smtp_refusals", "reason=\"temporary\"", COUNTER_TYPE, ""},
