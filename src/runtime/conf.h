@@ -119,6 +119,10 @@ struct conf {
 	char *oauth_keys;
 	uint64_t oauth_leeway_ms;
 
+	char *dns_mode;
+	struct conf_list dns_forward;
+	char *dns_trust_anchor; /* a file, "" = the root's keys, "none" */
+
 	uint64_t store_partitions;
 	uint64_t undelete_ms;
 };

@@ -113,7 +113,7 @@ static void check_addresses(const struct check *ck)
 	VEC(struct listening) all = {0};
 	for (size_t i = 0; i < conf_settings_n; i++) {
 		const struct conf_setting *s = &conf_settings[i];
-		if (s->type != CONF_ADDRESSES)
+		if (s->type != CONF_ADDRESSES || strcmp(s->key, "listen") != 0)
 			continue;
 		const struct conf_list *l = (const void *)((const char *)ck->conf + s->offset);
 		for (size_t k = 0; k < l->n; k++) {
@@ -137,6 +137,13 @@ static void check_addresses(const struct check *ck)
 				 one, a->text, two, b->text);
 		}
 	vec_clear(&all);
+}
+
+static void check_dns(const struct check *ck)
+{
+	if (strcmp(ck->conf->dns_mode, "forward") == 0 && ck->conf->dns_forward.n == 0)
+		complain(ck, place_of(ck, "dns", "mode"),
+			 "[dns] mode = forward needs the resolvers that are asked, in forward");
 }
 
 static void check_auth(const struct check *ck)
@@ -183,4 +190,5 @@ void conf_check(const struct conf *c, const struct conf_place *said, struct buf 
 	check_names(&ck);
 	check_addresses(&ck);
 	check_auth(&ck);
+	check_dns(&ck);
 }

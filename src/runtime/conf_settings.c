@@ -245,6 +245,16 @@ const struct conf_setting conf_settings[] = {
 	{"oauth", "leeway", CONF_DURATION, CONF_RESTART, AT(oauth_leeway_ms), "60 s", 0,
 	 10 * MINUTE, NULL, "How far the issuer's clock may be off."},
 
+	{"dns", "mode", CONF_CHOICE, CONF_RESTART, AT(dns_mode), "recursive", 0, 0,
+	 "recursive forward",
+	 "recursive: the server asks the name servers of the world itself, from the root on. "
+	 "forward: it asks the resolvers of forward. Either way it validates by DNSSEC itself."},
+	{"dns", "forward", CONF_ADDRESSES, CONF_RESTART, AT(dns_forward), "", 0, 0, NULL,
+	 "Resolvers that are asked in mode forward, tried in turn. They have to pass DNSSEC on."},
+	{"dns", "trust_anchor", CONF_TEXT, CONF_RESTART, AT(dns_trust_anchor), "", 0, 4000, NULL,
+	 "File with DS or DNSKEY records that DNSSEC is trusted from. Empty = the keys of the root "
+	 "that this version knows. none = nothing is validated, and DANE is not used."},
+
 	{"store", "partitions", CONF_NUMBER, CONF_RESTART, AT(store_partitions), "16", 1, 1024,
 	 NULL, "Files that the mail of all accounts is spread over. Fixed when the store is made."},
 	{"store", "undelete", CONF_DURATION, CONF_LIVE, AT(undelete_ms), "14 d", 0, 3650 * DAY,

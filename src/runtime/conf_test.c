@@ -162,6 +162,8 @@ static void what_is_wrong_together_has_a_line(void **state)
 		 "t.conf:2: [queue] retry_min is longer than retry_max"},
 		{"[oauth]\nissuer = https://id.test", "t.conf:2: [oauth] issuer needs an audience"},
 		{"[oauth]\nkeys = ../keys", "without a path"},
+		{"[dns]\nmode = forward", "t.conf:2: [dns] mode = forward needs the resolvers"},
+		{"[dns]\nmode = ask", "allowed: recursive forward"},
 		{"[auth]\nmaster_services = imap ftp", "there is no service ftp"},
 		{"hostname = mail_1.example",
 		 "t.conf:1: hostname = mail_1.example: not a host name"},

@@ -198,6 +198,11 @@ def metrics(m):
         pass
 
 
+def lookup(m):
+    """Nobody answers the demo's questions; that nobody does is an answer."""
+    m.server.cli("dns", "lookup", "example.test", "MX", check=False)
+
+
 def role_dies(m):
     for pid in m.pids("scan"):
         os.kill(pid, signal.SIGKILL)
@@ -327,6 +332,7 @@ DIRECTORY = [
     ("dir", "dir.mail-gone", user_gone),
     ("admin", "admin.survey", metrics),
     ("admin", "admin.before-reply", metrics),
+    ("dns", "dns.before-reply", lookup),
     ("master", "master.role-ended", role_dies),
     ("master", "master.spawned", role_dies),
     ("master", "master.before-wiring", role_dies),

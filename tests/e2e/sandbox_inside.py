@@ -7,9 +7,9 @@ import subprocess
 
 from harness.server import ROOT
 
-ROLES = ("edge", "mta", "scan", "queue", "user", "dir", "admin")
+ROLES = ("edge", "mta", "scan", "queue", "user", "dir", "admin", "dns")
 FOLDERS = {"queue": ("spool", "blob"), "user": ("store", "blob"), "dir": ("dir",)}
-THREADS = {"mta", "queue", "user", "dir"}
+THREADS = {"mta", "queue", "user", "dir", "dns"}
 # Folders of roles; what is root's or other processes'; what anybody may read; what anybody may write.
 OWNED = ("dir", "spool", "store", "blob")
 FOREIGN = ("dir/vmail.db", "dir/secret.key", "spool/spool.db", "store/meta", "store/part-000.db", "tls/key.pem", "lock",
@@ -21,6 +21,9 @@ WRITABLE = ("/dev/null", "/tmp", "/dev/shm")
 PATHS = OWNED + FOREIGN + READABLE + WRITABLE
 # What the filter lets pass although it comes to nothing: the error is the kernel's own.
 PASSES = {"accept": {"edge": "EINVAL"}, "thread": dict.fromkeys(THREADS, "EINVAL")}
+# Roles that connect to others: sockets of TCP and UDP, raw ones not.
+CONNECTS = {"dns"}
+PASSES |= {f"socket-{kind}": dict.fromkeys(CONNECTS, "none") for kind in ("tcp", "tcp6", "udp")}
 SIGSYS = 31
 DEADLY = """ptrace process_vm_readv process_vm_writev bpf io_uring_setup io_uring_enter io_uring_register execve execveat
     mount umount2 move_mount open_tree fsopen fsmount pivot_root chroot unshare setns init_module finit_module kexec_load

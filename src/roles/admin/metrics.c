@@ -72,6 +72,17 @@ static const struct metric {
 	{"mta.sessions", "barid_smtp_sessions", "", COUNTER_TYPE, "SMTP dialogues that began."},
 	{"mta.resumed", "barid_smtp_sessions_resumed", "", COUNTER_TYPE, "SMTP dialogues that a new mta took over from one that ended."},
 	{"mta.step", "barid_smtp_step_duration_seconds", "", HISTOGRAM_TYPE, "How long a batch of SMTP commands, or a message after its end, takes."},
+	{"dns.questions", "barid_dns_questions", "", COUNTER_TYPE, "Questions to the name service, beside what roles remember themselves."},
+	{"dns.found", "barid_dns_answers", "outcome=\"known\"", COUNTER_TYPE, "What came of questions to the name service. known: records, or that there are none."},
+	{"dns.failed", "barid_dns_answers", "outcome=\"failed\"", COUNTER_TYPE, ""},
+	{"dns.bogus", "barid_dns_answers", "outcome=\"bogus\"", COUNTER_TYPE, ""},
+	{"dns.timeout", "barid_dns_answers", "outcome=\"timeout\"", COUNTER_TYPE, ""},
+	{"dns.refused", "barid_dns_answers", "outcome=\"refused\"", COUNTER_TYPE, ""},
+	{"dns.under-way", "barid_dns_questions_waiting", "", GAUGE, "Questions to the name service that wait for an answer."},
+	{"dns.question", "barid_dns_question_duration_seconds", "", HISTOGRAM_TYPE, "How long the name service takes."},
+	{"dns.cache-hits", "barid_dns_remembered", "known=\"yes\"", COUNTER_TYPE, "Questions of roles by whether they remembered the answer."},
+	{"dns.cache-misses", "barid_dns_remembered", "known=\"no\"", COUNTER_TYPE, ""},
+
 	{"scan.messages", "barid_messages_scanned", "", COUNTER_TYPE, "Messages that were analysed."},
 
 	{"queue.recipients.queued", "barid_queue_recipients", "state=\"queued\"", GAUGE, "Recipients that wait in the queue, by state."},

@@ -274,6 +274,8 @@ static struct child *owner_of(struct master *m, struct str verb)
 	static const char *const dir_verbs[] = {"domain", "user", "alias", "admin", "master"};
 	if (str_eq(verb, STR("queue")))
 		return master_child(m, "queue", 0);
+	if (str_eq(verb, STR("dns")))
+		return master_child(m, "dns", 0);
 	for (size_t i = 0; i < ARRAY_LEN(dir_verbs); i++)
 		if (str_eq(verb, str_c(dir_verbs[i])))
 			return master_child(m, "dir", 0);

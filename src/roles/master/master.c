@@ -18,8 +18,8 @@
 #define STAGES	 4u
 
 static const char *const edge_peers[] = {"mta", "dir", "user", "admin", NULL};
-static const char *const mta_peers[] = {"dir", "scan", "queue", NULL};
-static const char *const queue_peers[] = {"user", "dir", "scan", NULL};
+static const char *const mta_peers[] = {"dir", "scan", "queue", "dns", NULL};
+static const char *const queue_peers[] = {"user", "dir", "scan", "dns", NULL};
 static const char *const user_peers[] = {"scan", "dir", NULL};
 static const char *const none[] = {NULL};
 
@@ -41,6 +41,7 @@ const struct role_kind role_kinds[] = {
 	{.name = "scan", .stop_stage = 3, .talks_to = none},
 	{.name = "dir", .stop_stage = 3, .folder = "dir", .talks_to = none},
 	{.name = "admin", .stop_stage = 1, .talks_to = none},
+	{.name = "dns", .stop_stage = 3, .talks_to = none},
 };
 const size_t role_kinds_n = ARRAY_LEN(role_kinds);
 

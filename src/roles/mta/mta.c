@@ -638,7 +638,7 @@ static void stop(struct role *role)
 	role_end(role);
 }
 
-static const char *const peers[] = {"edge", "dir", "scan", "queue", NULL};
+static const char *const peers[] = {"edge", "dir", "scan", "queue", "dns", NULL};
 static const struct role_format formats[] = {
 	{"state", "mta", smtp_session_version},
 	{0},

@@ -20,7 +20,8 @@ static const struct {
 	 "barid init --domain D --admin A [--hostname H] [--password-stdin] [--dry-run]\n"
 	 "       [--dir DIR [--port-offset N]] | --print-dns D",
 	 TX("set up a server: configuration, certificate, first accounts, DNS records")},
-	{"dns", cli_dns, "barid dns [D]", TX("the DNS records that a domain needs")},
+	{"dns", cli_dns, "barid dns [D] | lookup NAME [TYPE]",
+	 TX("the DNS records that a domain needs; what the server finds under a name")},
 	{"check", cli_check, "barid check [-c FILE] [--strict] [--default]",
 	 TX("check a configuration, and compare it with what runs")},
 	{"status", cli_status, "barid status", TX("what the server does, and its processes")},

@@ -259,6 +259,8 @@ int cli_dns(const struct cli *c)
 {
 	struct conf *conf = NULL;
 	AUTO(buf) struct buf errors = BUF_INIT(KIB(64));
+	if (c->n > 2 && c->n <= 4 && strcmp(c->args[1], "lookup") == 0)
+		return cli_admin(c);
 	if (c->n > 2)
 		return cli_usage("dns");
 	if (conf_load(c->conf, &conf, &errors) < 0) {
