@@ -24,6 +24,8 @@ PASSES = {"accept": {"edge": "EINVAL"}, "thread": dict.fromkeys(THREADS, "EINVAL
 # Roles that connect to others: sockets of TCP and UDP, raw ones not.
 CONNECTS = {"dns"}
 PASSES |= {f"socket-{kind}": dict.fromkeys(CONNECTS, "none") for kind in ("tcp", "tcp6", "udp")}
+# The sockets to other roles are connected, and no other UNIX socket can be made: none goes elsewhere.
+ELSEWHERE = {"connect-path", "connect-abstract", "connect-tcp"}
 SIGSYS = 31
 DEADLY = """ptrace process_vm_readv process_vm_writev bpf io_uring_setup io_uring_enter io_uring_register execve execveat
     mount umount2 move_mount open_tree fsopen fsmount pivot_root chroot unshare setns init_module finit_module kexec_load
@@ -59,6 +61,8 @@ def allowed(role, attempt, errors):
     wanted = PASSES.get(attempt, {}).get(role)
     if wanted:
         return errors == {wanted}
+    if role in CONNECTS and attempt in ELSEWHERE:
+        return errors <= {"EACCES", "ECONNREFUSED", "EINVAL", "EISCONN", "EPERM"}
     return errors <= {"EPERM", "ENOSYS"}
 
 
