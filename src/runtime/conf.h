@@ -92,6 +92,12 @@ struct conf {
 	struct conf_list imaps_proxy_from;
 	struct conf_list metrics_listen;
 	struct conf_list metrics_proxy_from; /* no setting: always empty */
+	struct conf_list lmtp_listen;
+	struct conf_list lmtp_proxy_from; /* likewise, as the next two of that name */
+	struct conf_list reinject_listen;
+	struct conf_list reinject_proxy_from;
+	struct conf_list reinject_lists_listen;
+	struct conf_list reinject_lists_proxy_from;
 	uint64_t imap_idle_timeout_ms;
 	uint64_t login_timeout_ms;
 	uint64_t handshake_timeout_ms;

@@ -203,6 +203,21 @@ const struct conf_setting conf_settings[] = {
 	 "Addresses where /metrics (OpenMetrics, for Prometheus and others) and /health are served "
 	 "by HTTP, to trusted_clients only. Empty = off."},
 
+	{"lmtp", "listen", CONF_ADDRESSES, CONF_LIVE, AT(lmtp_listen), "127.0.0.1:24, [::1]:24", 0,
+	 0, NULL,
+	 "Addresses of LMTP (RFC 2033), by which another mail server delivers into the mailboxes. "
+	 "For trusted_clients only. Empty = off."},
+
+	{"reinject", "listen", CONF_ADDRESSES, CONF_LIVE, AT(reinject_listen),
+	 "127.0.0.1:10025, [::1]:10025", 0, 0, NULL,
+	 "Addresses where a content filter gives mail back that it has looked at: it is not "
+	 "filtered "
+	 "again, and recipients are taken as they are, without aliases and copies. For "
+	 "trusted_clients only, who may send to anybody from here. Empty = off."},
+	{"reinject_lists", "listen", CONF_ADDRESSES, CONF_LIVE, AT(reinject_lists_listen),
+	 "127.0.0.1:10028, [::1]:10028", 0, 0, NULL,
+	 "The same for what a list manager has sent: here aliases and copies count. Empty = off."},
+
 	{"queue", "retry_min", CONF_DURATION, CONF_LIVE, AT(retry_min_ms), "300 s", SECOND, DAY,
 	 NULL, "Wait before the first retry; it doubles from try to try."},
 	{"queue", "retry_max", CONF_DURATION, CONF_LIVE, AT(retry_max_ms), "4000 s", SECOND,

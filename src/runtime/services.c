@@ -16,6 +16,12 @@ const struct service_def service_defs[SERVICES] = {
 			   "mailboxes, TLS"},
 	[SERVICE_METRICS] = {"metrics", 9153, false, true, AT(metrics_listen),
 			     AT(metrics_proxy_from), "figures for monitoring, HTTP"},
+	[SERVICE_LMTP] = {"lmtp", 24, false, true, AT(lmtp_listen), AT(lmtp_proxy_from),
+			  "delivery into mailboxes for other mail servers, LMTP"},
+	[SERVICE_REINJECT] = {"reinject", 10025, false, true, AT(reinject_listen),
+			      AT(reinject_proxy_from), "mail that a content filter gives back"},
+	[SERVICE_REINJECT_LISTS] = {"reinject_lists", 10028, false, true, AT(reinject_lists_listen),
+				    AT(reinject_lists_proxy_from), "the same, of the list manager"},
 };
 
 const struct service_def *service_find(struct str name)

@@ -22,7 +22,9 @@ from .verdict import Evidence, patience
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 DOMAIN = "example.test"
-SERVICES = {"smtp": 25, "submission": 587, "submissions": 465, "imap": 143, "imaps": 993, "metrics": 915}
+SERVICES = {"smtp": 25, "submission": 587, "submissions": 465, "imap": 143, "imaps": 993, "metrics": 915, "lmtp": 24,
+            "reinject": 26, "reinject_lists": 28}
+INTERNAL = ("metrics", "lmtp", "reinject", "reinject_lists")
 REPORT = re.compile(
     r"ERROR: (Address|Leak|Memory)Sanitizer|WARNING: ThreadSanitizer|runtime error:|ThreadSanitizer:DEADLYSIGNAL"
     r"|CHECK failed|panic:"
@@ -38,7 +40,7 @@ class PortRange:
         first = os.getpid()
         for i in range(100):
             slot = (first + i) % 100
-            # Steps of 10 in a thousand never collide: 25, 143, 465, 587 and 993 differ in their last two digits.
+            # Steps of 10 in a thousand never collide: what begins alike ends in another digit.
             self.offset = 21000 + 1000 * (slot // 10) + 10 * (slot % 10)
             self.lock = os.open(os.path.join(LOCKS, str(self.offset)), os.O_CREAT | os.O_RDWR, 0o666)
             try:
@@ -345,8 +347,9 @@ class Serve(Server):
     def write_conf(self):
         with open(self.conf_file, "w", encoding="utf-8") as f:
             text = self.conf(self)
-            metrics = "" if "[metrics]" in text else "[metrics]\nlisten =\n"  # its usual port is every server's
-            f.write(f"hostname = mail.{DOMAIN}\nstate_dir = {self.dir}\nlog_to = both\n{text}\n{metrics}"
+            # Their usual ports are every server's.
+            off = "".join(f"[{name}]\nlisten =\n" for name in INTERNAL if f"[{name}]" not in text)
+            f.write(f"hostname = mail.{DOMAIN}\nstate_dir = {self.dir}\nlog_to = both\n{text}\n{off}"
                     f"[tls]\ncertificate = {self.dir}/tls/cert.pem\nkey = {self.dir}/tls/key.pem\n")
 
     def start(self, prefix=(), timeout=None):

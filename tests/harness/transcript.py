@@ -26,7 +26,7 @@ LINE = re.compile(
     r"^(?:(?P<who>[a-z]\w*) )?(?P<head>C:|C\||C<|(?:S|S\*|S!|O|O\*|O!)(?: within (?P<within>[0-9.]+m?s))?:)(?: (?P<text>.*))?$"
 )
 CONNECTS = re.compile(
-    r"^(?P<who>[a-z]\w*) connects (?P<proto>smtp|submissions?|imap|imaps)(?: from (?P<source>[\d.]+))?"
+    r"^(?P<who>[a-z]\w*) connects (?P<proto>smtp|submissions?|imap|imaps|lmtp|reinject(?:_lists)?)(?: from (?P<source>[\d.]+))?"
     r"(?: and sees (?P<sees>.*))?$"
 )
 MESSAGE = re.compile(

@@ -13,7 +13,8 @@ static bool data_refusal(const struct smtp_session *s, struct smtp_status *ret)
 	if (!s->t.open)
 		*ret = (struct smtp_status){503, "5.5.1", "Send MAIL first"};
 	else if (s->t.accepted == 0)
-		*ret = (struct smtp_status){554, "5.5.1", "No valid recipients"};
+		*ret = (struct smtp_status){smtp_is_lmtp(s) ? 503u : 554u, "5.5.1",
+					    "No valid recipients"};
 	else
 		return false;
 	return true;
@@ -157,6 +158,7 @@ void smtp_session_body(struct smtp_session *s, const struct smtp_body *body, str
 	if (smtp_body_is_stored(body))
 		s->t.body_id = body->id;
 	bool last = s->mode == SMTP_MODE_DATA || s->t.bdat_last;
+	t.replies = last ? s->t.said.n : 0;
 	s->mode = SMTP_MODE_LINES;
 	if (body->flags & SMTP_BODY_ABORTED) {
 		smtp_session_end(s, SMTP_END_LOST, out);

@@ -13,7 +13,7 @@ static bool auth_offered(const struct smtp_session *s)
 
 static bool starttls_offered(const struct smtp_session *s)
 {
-	return s->config->starttls && s->tls.n == 0;
+	return s->config->starttls && s->tls.n == 0 && !smtp_is_internal(s);
 }
 
 /* Who has logged in matters only where somebody must. */
@@ -28,9 +28,16 @@ void smtp_cmd_hello(struct smtp_turn *t, const struct smtp_cmd *cmd)
 	struct smtp_session *s = t->s;
 	AUTO(buf) struct buf text = BUF_INIT(KIB(2));
 
+	if ((cmd->verb == SMTP_VERB_LHLO) != smtp_is_lmtp(s)) { /* RFC 2033 4.1 */
+		smtp_say(t, smtp_is_lmtp(s)
+				    ? (struct smtp_status){500, "5.5.1", "This is LMTP, send LHLO"}
+				    : (struct smtp_status){500, "5.5.1",
+							   "This is not LMTP, send EHLO"});
+		return;
+	}
 	smtp_transaction_reset(s);
 	smtp_keep(&s->helo, cmd->arg);
-	s->esmtp = cmd->verb == SMTP_VERB_EHLO;
+	s->esmtp = cmd->verb != SMTP_VERB_HELO;
 	buf_add_c(&text, s->config->hostname);
 	if (s->esmtp) {
 		buf_addf(&text, "\nPIPELINING\nSIZE %llu", (unsigned long long)s->config->size_max);
@@ -51,7 +58,7 @@ void smtp_cmd_starttls(struct smtp_turn *t)
 	struct smtp_session *s = t->s;
 	if (s->tls.n) {
 		smtp_say(t, (struct smtp_status){503, "5.5.1", "TLS is active already"});
-	} else if (!s->config->starttls) {
+	} else if (!starttls_offered(s)) {
 		smtp_say(t, (struct smtp_status){502, "5.5.1", "STARTTLS is not offered"});
 	} else {
 		smtp_say(t, (struct smtp_status){220, "2.0.0", "Ready to start TLS"});
@@ -91,13 +98,12 @@ static bool mechanism_offered(const struct smtp_session *s, struct str name)
 static void refuse_auth(struct smtp_turn *t, const struct smtp_cmd *cmd, struct smtp_status status)
 {
 	const struct smtp_session *s = t->s;
-	login_log(&(struct login_line){
-		.outcome = LOGIN_OUTCOME_INCOMPLETE,
-		.service = s->service == SMTP_SERVICE_SUBMISSION ? STR("submission") : STR("smtp"),
-		.peer = buf_str(&s->ip),
-		.mech = cmd->auth.mechanism,
-		.tls = s->tls.n > 0,
-		.reason = str_c(status.text)});
+	login_log(&(struct login_line){.outcome = LOGIN_OUTCOME_INCOMPLETE,
+				       .service = smtp_service_name(s),
+				       .peer = buf_str(&s->ip),
+				       .mech = cmd->auth.mechanism,
+				       .tls = s->tls.n > 0,
+				       .reason = str_c(status.text)});
 	t->told = true;
 	smtp_say(t, status);
 }

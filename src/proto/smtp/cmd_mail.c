@@ -6,6 +6,7 @@ void smtp_transaction_reset(struct smtp_session *s)
 {
 	struct smtp_transaction *t = &s->t;
 	struct smtp_transaction empty = {.rcpts = {.p = t->rcpts.p, .cap = t->rcpts.cap},
+					 .said = {.p = t->said.p, .cap = t->said.cap},
 					 .arena = t->arena};
 	if (!spool_body_id_equal(t->body_id, empty.body_id))
 		s->backend->body_drop(s->backend->ctx, t->body_id);
@@ -22,7 +23,9 @@ static bool mail_refusal(const struct smtp_session *s, const struct smtp_mail *m
 	if (smtp_gate(s, ret))
 		return true;
 	if (s->helo.n == 0 && s->config->door.helo_required)
-		*ret = (struct smtp_status){503, "5.5.1", "Send HELO or EHLO first"};
+		*ret = (struct smtp_status){503, "5.5.1",
+					    smtp_is_lmtp(s) ? "Send LHLO first"
+							    : "Send HELO or EHLO first"};
 	else if (s->t.open)
 		*ret = (struct smtp_status){503, "5.5.1", "Nested MAIL command"};
 	else if (m->has_size && m->size > s->config->size_max)

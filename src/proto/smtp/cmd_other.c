@@ -10,7 +10,7 @@ OFFENCE(not_smtp, "not_smtp", "other protocols spoken to an SMTP port");
 static void count_junk(struct smtp_turn *t)
 {
 	struct smtp_session *s = t->s;
-	if (++s->junk <= s->config->junk_max)
+	if (smtp_is_internal(s) || ++s->junk <= s->config->junk_max)
 		return;
 	smtp_offence(s, &idle_talk, "");
 	smtp_hang_up(t, "4.7.0", "Too many commands without a message");
@@ -48,12 +48,10 @@ void smtp_cmd_other(struct smtp_turn *t, const struct smtp_cmd *cmd)
 		smtp_say(t, (struct smtp_status){221, "2.0.0", "Bye"});
 		smtp_close(t);
 		break;
-	case SMTP_VERB_LHLO:
-		smtp_say(t, (struct smtp_status){500, "5.5.1", "This is not LMTP, send EHLO"});
-		break;
 	case SMTP_VERB_UNKNOWN:
 	case SMTP_VERB_HELO:
 	case SMTP_VERB_EHLO:
+	case SMTP_VERB_LHLO:
 	case SMTP_VERB_MAIL:
 	case SMTP_VERB_RCPT:
 	case SMTP_VERB_DATA:

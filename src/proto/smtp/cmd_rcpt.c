@@ -61,8 +61,19 @@ static bool rcpt_refusal(const struct smtp_session *s, const struct smtp_addr *t
 	return true;
 }
 
-/* What dir's verdict means for this client; code 0: accepted. */
-static struct smtp_status verdict_reply(const struct smtp_session *s, const struct dir_route *route)
+int smtp_route(const struct smtp_session *s, struct str to, uint64_t size, struct arena *a,
+	       struct dir_route *ret, struct fail *why)
+{
+	const struct smtp_backend *b = s->backend;
+	struct dir_rcpt rcpt = {.address = to, .size = size};
+	if (s->service == SMTP_SERVICE_LMTP)
+		rcpt.mapping = DIR_MAILBOX;
+	else if (s->service == SMTP_SERVICE_REINJECT)
+		rcpt.mapping = DIR_AS_IT_IS;
+	return b->route(b->ctx, &rcpt, a, ret, why);
+}
+
+struct smtp_status smtp_verdict_reply(const struct smtp_session *s, const struct dir_route *route)
 {
 	switch (route->verdict) {
 	case DIR_OK:
@@ -112,6 +123,18 @@ static int add_destinations(struct smtp_transaction *x, const struct smtp_rcpt *
 	return 0;
 }
 
+void smtp_transaction_forget(struct smtp_transaction *t, struct str original)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < t->rcpts.n; i++) {
+		if (str_eq(t->rcpts.p[i].original, original))
+			forget(t, &t->rcpts.p[i].to);
+		else
+			t->rcpts.p[kept++] = t->rcpts.p[i];
+	}
+	t->rcpts.n = kept;
+}
+
 /* An alias, a forwarding: where the recipient's mail goes instead. */
 static void log_expansion(struct str to, const struct dir_route *route)
 {
@@ -139,7 +162,6 @@ static int complete_address(const struct smtp_session *s, struct smtp_addr *a)
 void smtp_cmd_rcpt(struct smtp_turn *t, const struct smtp_cmd *cmd)
 {
 	struct smtp_session *s = t->s;
-	const struct smtp_backend *b = s->backend;
 	struct smtp_addr address = cmd->rcpt.to;
 	struct smtp_status refusal = {0};
 	struct fail why = FAIL_INIT;
@@ -155,12 +177,11 @@ void smtp_cmd_rcpt(struct smtp_turn *t, const struct smtp_cmd *cmd)
 	if (r == 0 && smtp_check_sender(t, &address))
 		return;
 	if (r == 0)
-		r = b->route(b->ctx, &(struct dir_rcpt){.address = to, .size = s->t.size}, &a,
-			     &route, &why);
+		r = smtp_route(s, to, s->t.size, &a, &route, &why);
 	if (r == 0 && smtp_check_rcpt(t, &address, &route))
 		return;
 	if (r == 0) {
-		refusal = verdict_reply(s, &route);
+		refusal = smtp_verdict_reply(s, &route);
 		if (refusal.code) {
 			t->rule = route.note;
 			smtp_refuse(t, refusal, "RCPT", to, NULL);
@@ -169,6 +190,13 @@ void smtp_cmd_rcpt(struct smtp_turn *t, const struct smtp_cmd *cmd)
 		r = add_destinations(&s->t, &cmd->rcpt, to, &route);
 		if (r == 0)
 			log_expansion(to, &route);
+	}
+	if (r == 0 && smtp_is_lmtp(s)) {
+		struct str said = arena_str(&s->t.arena, to);
+		if (said.p)
+			*vec_push(&s->t.said) = (struct smtp_said){.address = said};
+		else
+			r = -FAIL_LIMIT;
 	}
 	if (r < 0) {
 		smtp_refuse_fail(t, r, "RCPT", to, &why);

@@ -88,6 +88,7 @@ static int write_received(struct incoming *in)
 		.tls_version = str_sub(tls, 0, blank),
 		.tls_cipher = str_skip(tls, blank + 1),
 		.esmtp = s->esmtp,
+		.lmtp = smtp_is_lmtp(s),
 		.authenticated = s->account.v != 0,
 		.utf8 = s->t.smtputf8,
 		.when = in->now,
@@ -195,7 +196,8 @@ static void say_accepted(struct smtp_turn *t, const struct incoming *in)
 		  log_address("login", buf_str(&s->login)));
 	s->errors = 0;
 	s->junk = 0;
-	smtp_sayf(t, 250, "2.0.0", "Ok: queued as %llu", (unsigned long long)in->number);
+	if (!smtp_is_lmtp(s))
+		smtp_sayf(t, 250, "2.0.0", "Ok: queued as %llu", (unsigned long long)in->number);
 }
 
 void smtp_message(struct smtp_turn *t, const struct smtp_body *body)
@@ -219,9 +221,14 @@ void smtp_message(struct smtp_turn *t, const struct smtp_body *body)
 	if (r >= 0)
 		r = read_map(&in, &why);
 	if (r >= 0 && !content_refusal(&in, &refusal)) {
-		r = submit(&in, &why);
+		r = smtp_lmtp_judge(t, in.scan.size, &why);
+		if (r >= 0 && s->t.rcpts.n)
+			r = submit(&in, &why);
 		if (r >= 0) {
-			say_accepted(t, &in);
+			if (s->t.rcpts.n)
+				say_accepted(t, &in);
+			if (smtp_is_lmtp(s))
+				smtp_lmtp_answer(t, in.number);
 			return;
 		}
 	}

@@ -57,15 +57,25 @@ static enum check_says permit_known(struct check *c)
 
 static enum check_says permit_relaying(struct check *c)
 {
-	return c->s->account.v || c->s->may_relay ? CHECK_PERMIT : CHECK_DUNNO;
+	const struct smtp_session *s = c->s;
+	bool filter = smtp_is_internal(s) && !smtp_is_lmtp(s);
+	return s->account.v || s->may_relay || filter ? CHECK_PERMIT : CHECK_DUNNO;
 }
 
 /* --- relay and recipient --- */
+
+static enum check_says refuse_unknown(struct check *c)
+{
+	return check_refuse(c, 550, "5.1.1", smtp_addr_str(c->rcpt),
+			    "Recipient address rejected: User unknown");
+}
 
 static enum check_says refuse_relaying(struct check *c)
 {
 	if (c->route->verdict != DIR_NOT_OURS)
 		return CHECK_DUNNO;
+	if (smtp_is_lmtp(c->s))
+		return refuse_unknown(c);
 	return check_refuse(c, 554, "5.7.1", smtp_addr_str(c->rcpt), "Relay access denied");
 }
 
@@ -79,10 +89,7 @@ static enum check_says refuse_part_rcpt(struct check *c)
 
 static enum check_says refuse_unlisted(struct check *c)
 {
-	if (c->route->verdict != DIR_UNKNOWN)
-		return CHECK_DUNNO;
-	return check_refuse(c, 550, "5.1.1", smtp_addr_str(c->rcpt),
-			    "Recipient address rejected: User unknown");
+	return c->route->verdict == DIR_UNKNOWN ? refuse_unknown(c) : CHECK_DUNNO;
 }
 
 /* --- the lists --- */
@@ -158,7 +165,7 @@ bool smtp_check_sender(struct smtp_turn *t, const struct smtp_addr *rcpt)
 {
 	struct smtp_transaction *x = &t->s->t;
 	struct check c = begin(t, rcpt, &x->arena);
-	if (t->s->service == SMTP_SERVICE_SUBMISSION || x->passed)
+	if (t->s->service != SMTP_SERVICE_MX || x->passed)
 		return false;
 	if (x->refused.code) { /* the same for every recipient */
 		c.refusal = x->refused;

@@ -63,6 +63,7 @@ void smtp_session_free(struct smtp_session *s)
 		return;
 	strmap_clear(&s->t.seen);
 	vec_clear(&s->t.rcpts);
+	vec_clear(&s->t.said);
 	arena_clear(&s->t.arena);
 	buf_clear(&s->ip);
 	buf_clear(&s->rdns);
@@ -102,9 +103,7 @@ void smtp_offence(const struct smtp_session *s, const struct offence *o, const c
 {
 	offence_note(o,
 		     &(struct offender){.ip = buf_str(&s->ip),
-					.service = s->service == SMTP_SERVICE_SUBMISSION
-							   ? STR("submission")
-							   : STR("smtp"),
+					.service = smtp_service_name(s),
 					.user = buf_str(&s->login)},
 		     why);
 }
@@ -125,6 +124,8 @@ static void count_error(struct smtp_turn *t)
 {
 	struct smtp_session *s = t->s;
 	s->errors++;
+	if (smtp_is_internal(s)) /* a filter has one connection for the mail of many */
+		return;
 	if (s->errors >= s->config->errors_hard && s->mode != SMTP_MODE_CLOSED) {
 		smtp_offence(s, &too_many_errors, "");
 		smtp_hang_up(t, "4.7.0", "Too many errors");
@@ -187,7 +188,8 @@ void smtp_say(struct smtp_turn *t, struct smtp_status status)
 	if (status.code >= 400 && !t->told)
 		log_refusal(t, status, "command", STR_NULL, NULL);
 	t->told = false;
-	smtp_reply_status(t->out, status);
+	for (size_t i = 0; i < MAX(t->replies, (size_t)1); i++)
+		smtp_reply_status(t->out, status);
 	if (status.code >= 500)
 		count_error(t);
 }
@@ -233,11 +235,22 @@ bool smtp_gate(const struct smtp_session *s, struct smtp_status *ret)
 	return true;
 }
 
+struct str smtp_service_name(const struct smtp_session *s)
+{
+	static const struct str names[] = {[SMTP_SERVICE_MX] = STR("smtp"),
+					   [SMTP_SERVICE_SUBMISSION] = STR("submission"),
+					   [SMTP_SERVICE_LMTP] = STR("lmtp"),
+					   [SMTP_SERVICE_REINJECT] = STR("reinject"),
+					   [SMTP_SERVICE_REINJECT_LISTS] = STR("reinject_lists")};
+	return names[s->service];
+}
+
 /* ---- calls ---- */
 
 void smtp_session_greet(const struct smtp_session *s, struct buf *out)
 {
-	smtp_replyf(out, 220, NULL, "%s ESMTP barid", s->config->hostname);
+	smtp_replyf(out, 220, NULL, "%s %s barid", s->config->hostname,
+		    smtp_is_lmtp(s) ? "LMTP" : "ESMTP");
 }
 
 struct smtp_turn smtp_turn_begin(struct smtp_session *s, struct buf *out, struct smtp_result *ret)
@@ -251,6 +264,7 @@ static void handle_command(struct smtp_turn *t, const struct smtp_cmd *cmd)
 	switch (cmd->verb) {
 	case SMTP_VERB_HELO:
 	case SMTP_VERB_EHLO:
+	case SMTP_VERB_LHLO:
 		smtp_cmd_hello(t, cmd);
 		break;
 	case SMTP_VERB_MAIL:
@@ -274,7 +288,6 @@ static void handle_command(struct smtp_turn *t, const struct smtp_cmd *cmd)
 	case SMTP_VERB_XCLIENT:
 		smtp_cmd_xclient(t, cmd);
 		break;
-	case SMTP_VERB_LHLO:
 	case SMTP_VERB_RSET:
 	case SMTP_VERB_NOOP:
 	case SMTP_VERB_VRFY:

@@ -19,6 +19,9 @@
  *                      ret->xclient describes (Postfix's XCLIENT: back to the greeting)
  *       SMTP_CLOSE     close
  *
+ * On LMTP (RFC 2033) the hello is LHLO, and the message has a reply for each recipient that was
+ * accepted, in their order.
+ *
  * Calls block on the backend. One thread at a time per session. A session is a value:
  * smtp_session_export between any two calls and smtp_session_import elsewhere continue it exactly.
  * A call that does not fit the session's mode (edge is at fault) answers 421 and SMTP_CLOSE.
@@ -38,6 +41,11 @@ struct smtp_session;
 enum smtp_service {
 	SMTP_SERVICE_MX = 1,	     /* 25: anybody, to our addresses only */
 	SMTP_SERVICE_SUBMISSION = 2, /* 587, 465: our users, after AUTH */
+	/* Of the machine itself: edge lets trusted_clients in alone, and nobody is asked for more.
+	 */
+	SMTP_SERVICE_LMTP = 3,		 /* 24: into mailboxes, each recipient has its reply */
+	SMTP_SERVICE_REINJECT = 4,	 /* 10025: from a content filter, recipients as they are */
+	SMTP_SERVICE_REINJECT_LISTS = 5, /* 10028: the same, but aliases count */
 };
 
 struct smtp_config {

@@ -9,6 +9,7 @@
  * smtp_check.c     the checks of the front door, in their order; check_*.c, one by one
  * cmd_data.c       DATA BDAT
  * message.c        the arrived message: scan, trace header, queue
+ * lmtp.c           LMTP's replies to a message
  * cmd_other.c      NOOP VRFY EXPN HELP QUIT, and what is no command
  * smtp_state.c     export and import
  */
@@ -37,6 +38,11 @@ enum smtp_mode {
 	SMTP_MODE_CLOSED,
 };
 
+struct smtp_said {
+	struct str address;
+	struct smtp_status verdict; /* on the message; code 0: it may have it */
+};
+
 /* From MAIL to the end of the message. All texts live in the arena. */
 struct smtp_transaction {
 	bool open;
@@ -59,6 +65,7 @@ struct smtp_transaction {
 	struct counter *refused_counter;
 	struct str refused_rule;
 	VEC(struct spool_rcpt) rcpts; /* destinations, no two alike */
+	VEC(struct smtp_said) said;   /* LMTP: each RCPT that was accepted, in order */
 	struct strmap seen;	      /* their keys */
 	struct arena arena;
 };
@@ -93,6 +100,7 @@ struct smtp_turn {
 	struct counter *counter; /* of what is about to be refused; NULL: by its status */
 	struct str rule; /* for the log: the directory's word on what is about to be refused */
 	bool told;	 /* the log has the refusal already */
+	size_t replies;	 /* LMTP: the reply is said once for each recipient; 0 = 1 */
 };
 
 /* --- smtp_session.c --- */
@@ -119,6 +127,17 @@ bool smtp_wrong_mode(struct smtp_turn *t, bool fits);
 void smtp_keep(struct buf *b, struct str text);
 /* True when the service lets nobody do this yet; *ret says why. */
 bool smtp_gate(const struct smtp_session *s, struct smtp_status *ret);
+/* LMTP, and where filters give mail back: the client is a program of ours. */
+static inline bool smtp_is_internal(const struct smtp_session *s)
+{
+	return s->service >= SMTP_SERVICE_LMTP;
+}
+static inline bool smtp_is_lmtp(const struct smtp_session *s)
+{
+	return s->service == SMTP_SERVICE_LMTP;
+}
+/* As the log and others call it. */
+struct str smtp_service_name(const struct smtp_session *s);
 struct smtp_session *smtp_session_alloc(const struct smtp_config *c, const struct smtp_backend *b);
 
 /* --- the commands --- */
@@ -140,7 +159,23 @@ void smtp_cmd_unknown(struct smtp_turn *t, struct str line, struct smtp_status r
  */
 void smtp_message(struct smtp_turn *t, const struct smtp_body *body);
 
+/* --- lmtp.c --- */
+/*
+ * The message has `size` octets, perhaps more than was announced: who cannot have it gets a verdict
+ * and loses its destinations. Returns 0 or a negative fail code.
+ */
+MUST_CHECK int smtp_lmtp_judge(struct smtp_turn *t, uint64_t size, struct fail *why);
+/* A reply for each recipient; the others' copies are in the queue under this number. */
+void smtp_lmtp_answer(struct smtp_turn *t, uint64_t number);
+
 /* --- cmd_mail.c, cmd_rcpt.c --- */
+/* What dir's verdict means for this client; code 0: accepted. */
+struct smtp_status smtp_verdict_reply(const struct smtp_session *s, const struct dir_route *route);
+/* Where the address leads, seen from this service. */
+MUST_CHECK int smtp_route(const struct smtp_session *s, struct str to, uint64_t size,
+			  struct arena *a, struct dir_route *ret, struct fail *why);
+/* Take away the destinations that a RCPT of this address brought. */
+void smtp_transaction_forget(struct smtp_transaction *t, struct str original);
 /* Forget the transaction and drop its body file. */
 void smtp_transaction_reset(struct smtp_session *s);
 /*

@@ -495,6 +495,69 @@ static void test_auth_replied_by_edge(void **state)
 	run_end(&r);
 }
 
+/* LMTP: each recipient has its reply, also when the session moves in between. */
+static void test_lmtp(void **state)
+{
+	(void)state;
+	for (unsigned v = 0; v < RUN_VARIANTS; v++) {
+		struct run r;
+		run_begin(&r, SMTP_SERVICE_LMTP, v, false);
+		run_dialogue(&r, "EHLO c\nLHLO c\nMAIL FROM:<nobody@example.test>\nDATA\n"
+				 "RCPT TO:<bob@example.test>\nRCPT TO:<small@example.test>\n"
+				 "RCPT TO:<x@remote.example>\nRCPT TO:<BOB@example.test>\nDATA\n");
+		assert_text(&r, "until DATA",
+			    "500 5.5.1 This is LMTP, send LHLO\n" EHLO_TLS "250 2.1.0 Ok\n"
+			    "503 5.5.1 No valid recipients\n250 2.1.5 Ok\n250 2.1.5 Ok\n"
+			    "550 5.1.1 <x@remote.example>: Recipient address rejected: User "
+			    "unknown\n250 2.1.5 Ok\n" GO);
+		run_dialogue(&r, "!body A: b                       more than small has room for");
+		assert_text(&r, "answers",
+			    "250 2.0.0 <bob@example.test> Ok: queued as 1\n"
+			    "552 5.2.2 Mailbox is full\n"
+			    "250 2.0.0 <BOB@example.test> Ok: queued as 1\n");
+		assert_non_null(strstr(buf_c(&r.fake.last), "for <bob@example.test>"));
+		assert_null(strstr(buf_c(&r.fake.last), "small"));
+		assert_non_null(strstr(buf_c(&r.fake.last), "with LMTP id"));
+		run_dialogue(&r, "MAIL FROM:<>\nRCPT TO:<small@example.test>\n"
+				 "RCPT TO:<small@example.test>\nBDAT 60 LAST\n"
+				 "!body A: b                       more than small has room for");
+		assert_text(&r, "nobody is left",
+			    "250 2.1.0 Ok\n250 2.1.5 Ok\n250 2.1.5 Ok\n[bdat 60 last]\n"
+			    "552 5.2.2 Mailbox is full\n552 5.2.2 Mailbox is full\n");
+		assert_int_equal(r.fake.submitted, 1);
+		r.fake.submit_result = -FAIL_IO;
+		run_dialogue(&r, "MAIL FROM:<>\nRCPT TO:<bob@example.test>\n"
+				 "RCPT TO:<alice@example.test>\nDATA\n!body A: b");
+		assert_text(&r, "no disk",
+			    "250 2.1.0 Ok\n250 2.1.5 Ok\n250 2.1.5 Ok\n" GO
+			    "451 4.3.0 Temporary storage failure, please try again later.\n"
+			    "451 4.3.0 Temporary storage failure, please try again later.\n");
+		run_end(&r);
+	}
+}
+
+/* What filters give back: to anybody, by nobody in particular, however often they err. */
+static void test_reinject(void **state)
+{
+	(void)state;
+	struct run r;
+	run_begin(&r, SMTP_SERVICE_REINJECT, RUN_EXPORT, false);
+	r.config.errors_hard = 1;
+	run_dialogue(&r, "LHLO c\nEHLO c\nAUTH PLAIN\nMAIL FROM:<nobody@example.test>\n"
+			 "RCPT TO:<list@example.test>\nRCPT TO:<x@remote.example>\nDATA\n"
+			 "!body A: b");
+	assert_text(&r, "as it is",
+		    "500 5.5.1 This is not LMTP, send EHLO\n" EHLO_TLS
+		    "503 5.5.1 Authentication is not offered here\n250 2.1.0 Ok\n"
+		    "550 5.1.1 <list@example.test>: Recipient address rejected: User unknown\n"
+		    "250 2.1.5 Ok\n" GO "250 2.0.0 Ok: queued as 1\n");
+	run_end(&r);
+	run_begin(&r, SMTP_SERVICE_REINJECT_LISTS, RUN_EXPORT, false);
+	run_dialogue(&r, "EHLO c\nMAIL FROM:<nobody@example.test>\nRCPT TO:<list@example.test>\n");
+	assert_text(&r, "expanded", EHLO_TLS "250 2.1.0 Ok\n250 2.1.5 Ok\n");
+	run_end(&r);
+}
+
 /* State that was cut or altered is refused or at least harmless. */
 static void test_broken_state(void **state)
 {
@@ -518,7 +581,7 @@ static void test_broken_state(void **state)
 			smtp_session_free(s);
 		b.p[i] = (char)~b.p[i];
 	}
-	b.p[4] = 6; /* version */
+	b.p[4] = (char)(smtp_session_version() + 1);
 	struct smtp_session *s = NULL;
 	assert_int_equal(smtp_session_import(&r.config, &r.backend, buf_str(&b), &s, NULL),
 			 -FAIL_UNSUPPORTED);
@@ -544,6 +607,8 @@ int main(void)
 		cmocka_unit_test(test_may_relay),
 		cmocka_unit_test(test_trusted_and_no_tls),
 		cmocka_unit_test(test_auth_replied_by_edge),
+		cmocka_unit_test(test_lmtp),
+		cmocka_unit_test(test_reinject),
 		cmocka_unit_test(test_broken_state),
 		cmocka_unit_test(test_open_bodies),
 		cmocka_unit_test(test_first_chunk),

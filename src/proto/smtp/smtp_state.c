@@ -9,9 +9,8 @@
 #include "proto/smtp/smtp_session_int.h"
 
 #define STATE_MAGIC 0x534d5442u /* "BTMS" in the bytes */
-#define STATE_VERSION                                                                              \
-	5 /* 2: mechanisms; 3: credential; 4: xclient, xclient_login; 5: may_relay                 \
-	   */
+/* 2: mechanisms; 3: credential; 4: xclient, xclient_login; 5: may_relay; 6: said */
+#define STATE_VERSION 6
 
 static void put_text(struct buf *out, struct str s)
 {
@@ -88,7 +87,10 @@ int smtp_session_export(const struct smtp_session *s, struct buf *out)
 	buf_put_u64(out, s->credential);	/* 3 */
 	put_bool(out, s->xclient);
 	put_bool(out, s->xclient_login);
-	put_bool(out, s->may_relay); /* 5 */
+	put_bool(out, s->may_relay);		 /* 5 */
+	buf_put_u32(out, (uint32_t)s->t.said.n); /* 6 */
+	for (size_t i = 0; i < s->t.said.n; i++)
+		put_text(out, s->t.said.p[i].address);
 	return out->failed ? -FAIL_LIMIT : 0;
 }
 
@@ -160,9 +162,19 @@ static void get_transaction(struct cursor *c, struct smtp_transaction *t)
 		 (t->bdat && !t->accepted);
 }
 
+static void get_said(struct cursor *c, struct smtp_transaction *t)
+{
+	uint32_t count = cursor_u32(c);
+	for (uint32_t i = 0; i < count && !c->bad; i++) {
+		struct str address = arena_str(&t->arena, get_text(c));
+		c->bad = c->bad || !address.p;
+		*vec_push(&t->said) = (struct smtp_said){.address = address};
+	}
+}
+
 static void get_session(struct cursor *c, uint16_t version, struct smtp_session *s)
 {
-	s->service = (enum smtp_service)get_enum(c, SMTP_SERVICE_MX, SMTP_SERVICE_SUBMISSION);
+	s->service = (enum smtp_service)get_enum(c, SMTP_SERVICE_MX, SMTP_SERVICE_REINJECT_LISTS);
 	s->mode = (enum smtp_mode)get_enum(c, SMTP_MODE_LINES, SMTP_MODE_CLOSED);
 	s->trace.v = cursor_u64(c);
 	s->trusted = get_bool(c);
@@ -189,6 +201,9 @@ static void get_session(struct cursor *c, uint16_t version, struct smtp_session 
 	}
 	if (version >= 5)
 		s->may_relay = get_bool(c);
+	if (version >= 6)
+		get_said(c, &s->t);
+	c->bad = c->bad || s->t.said.n != (smtp_is_lmtp(s) ? s->t.accepted : 0);
 	c->bad = c->bad || cursor_left(c) > 0 ||
 		 ((s->mode == SMTP_MODE_DATA || s->mode == SMTP_MODE_BDAT) && !s->t.accepted);
 }

@@ -13,9 +13,16 @@ void lookup_route(struct role *role, struct ipc_packet *p)
 	struct dir_route found = {0};
 	AUTO(arena) struct arena a = ARENA_INIT(DIR_ARENA_BYTES);
 	(void)role;
-	if (msg_route_read(p, &m) < 0 ||
-	    dir_route(dir_role.dir, &(struct dir_rcpt){.address = m.address, .size = m.size}, &a,
-		      &found, &why) < 0) {
+	int r = msg_route_read(p, &m);
+	if (r == 0 && m.mapping > DIR_MAILBOX)
+		r = fail_set(&why, FAIL_BUG, NULL, "no such mapping");
+	if (r == 0)
+		r = dir_route(dir_role.dir,
+			      &(struct dir_rcpt){.address = m.address,
+						 .size = m.size,
+						 .mapping = (enum dir_mapping)m.mapping},
+			      &a, &found, &why);
+	if (r < 0) {
 		log_event(LOG_WARN, "dir.route-failed", log_fail(&why));
 		(void)ipc_reply_fail(p, &why);
 		return;

@@ -94,13 +94,19 @@ static bool refused(const struct service *service, const struct peer *p, struct 
 	return false;
 }
 
+/* Filters and other mail servers of ours use many connections, and proxies speak for many. */
+static bool counts(const struct service *service, const struct peer *p)
+{
+	return !service->def->internal && !peer_is_front_end(p);
+}
+
 static bool may_be_counted(const struct edge *e, const struct service *service,
 			   const struct peer *p)
 {
 	if (!service_admits(service->def, &e->trusted_clients, &p->addr))
 		return refused(service, p, &refused_internal, "trusted_clients");
-	if (!peer_is_front_end(p) && open_from(e, address_key(service, &p->addr)) >=
-					     e->role->conf->connections_per_address_max)
+	if (counts(service, p) && open_from(e, address_key(service, &p->addr)) >=
+					  e->role->conf->connections_per_address_max)
 		return refused(service, p, &refused_address, "connections_per_address_max");
 	return true;
 }
@@ -179,7 +185,7 @@ static bool admit(struct edge *e, const struct service *service, const struct pe
 
 static void count(struct session *s)
 {
-	s->counted = peer_is_front_end(&s->peer) ? 0 : address_key(s->service, &s->peer.addr);
+	s->counted = counts(s->service, &s->peer) ? address_key(s->service, &s->peer.addr) : 0;
 	if (s->counted)
 		count_address(s->edge, s->counted, 1);
 }

@@ -27,6 +27,9 @@ const struct service edge_services[SERVICES] = {
 	[SERVICE_IMAP] = {&service_defs[SERVICE_IMAP], &edge_imap_ops, "imap"},
 	[SERVICE_IMAPS] = {&service_defs[SERVICE_IMAPS], &edge_imap_ops, "imap"},
 	[SERVICE_METRICS] = {&service_defs[SERVICE_METRICS], &edge_http_ops, NULL},
+	[SERVICE_LMTP] = {&service_defs[SERVICE_LMTP], &edge_smtp_ops, NULL},
+	[SERVICE_REINJECT] = {&service_defs[SERVICE_REINJECT], &edge_smtp_ops, NULL},
+	[SERVICE_REINJECT_LISTS] = {&service_defs[SERVICE_REINJECT_LISTS], &edge_smtp_ops, NULL},
 };
 
 struct accepting {
@@ -423,6 +426,9 @@ COUNTER(open_submissions, "edge.open.submissions", "open connections, submission
 COUNTER(open_imap, "edge.open.imap", "open connections, imap");
 COUNTER(open_imaps, "edge.open.imaps", "open connections, imaps");
 COUNTER(open_metrics, "edge.open.metrics", "open connections, metrics");
+COUNTER(open_lmtp, "edge.open.lmtp", "open connections, lmtp");
+COUNTER(open_reinject, "edge.open.reinject", "open connections, reinject");
+COUNTER(open_reinject_lists, "edge.open.reinject_lists", "open connections, reinject_lists");
 
 static void count_open(struct role *role)
 {
@@ -431,7 +437,11 @@ static void count_open(struct role *role)
 							 [SERVICE_SUBMISSIONS] = &open_submissions,
 							 [SERVICE_IMAP] = &open_imap,
 							 [SERVICE_IMAPS] = &open_imaps,
-							 [SERVICE_METRICS] = &open_metrics};
+							 [SERVICE_METRICS] = &open_metrics,
+							 [SERVICE_LMTP] = &open_lmtp,
+							 [SERVICE_REINJECT] = &open_reinject,
+							 [SERVICE_REINJECT_LISTS] =
+								 &open_reinject_lists};
 	uint64_t n[SERVICES] = {0};
 	(void)role;
 	LIST_EACH (&edge.all, link)

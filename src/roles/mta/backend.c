@@ -48,7 +48,10 @@ static int route(void *ctx, const struct dir_rcpt *rcpt, struct arena *a, struct
 		 struct fail *why)
 {
 	struct mta_session *s = ctx;
-	struct msg_route m = {.address = rcpt->address, .size = rcpt->size, .session = s->id.v};
+	struct msg_route m = {.address = rcpt->address,
+			      .size = rcpt->size,
+			      .session = s->id.v,
+			      .mapping = (uint8_t)rcpt->mapping};
 	struct ipc_question q = {
 		.type = IPC_ROUTE, .msg = &m, .want = IPC_ROUTE_REPLY, .trace = s->trace};
 	struct msg_route_reply reply;

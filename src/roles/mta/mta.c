@@ -2,6 +2,7 @@
 #include "roles/mta/mta.h"
 #include "base/check.h"
 #include "base/vec.h"
+#include "runtime/services.h"
 #include "sys/clock.h"
 #include "sys/counter.h"
 #include "sys/crash.h"
@@ -302,8 +303,31 @@ static uint64_t network_of(struct str ip)
 	return str_hash((struct str){(const char *)a.bytes, 8}) | 1;
 }
 
+/* An edge may only claim what is served: a port that is switched off lets nobody in. */
+static bool service_of(const struct msg_session_open *m, enum smtp_service *ret)
+{
+	static const struct {
+		enum service_kind kind;
+		enum smtp_service smtp;
+	} services[] = {{SERVICE_SMTP, SMTP_SERVICE_MX},
+			{SERVICE_SUBMISSION, SMTP_SERVICE_SUBMISSION},
+			{SERVICE_SUBMISSIONS, SMTP_SERVICE_SUBMISSION},
+			{SERVICE_LMTP, SMTP_SERVICE_LMTP},
+			{SERVICE_REINJECT, SMTP_SERVICE_REINJECT},
+			{SERVICE_REINJECT_LISTS, SMTP_SERVICE_REINJECT_LISTS}};
+	for (size_t i = 0; i < ARRAY_LEN(services); i++) {
+		const struct service_def *d = &service_defs[services[i].kind];
+		*ret = services[i].smtp;
+		if (str_eq(m->service, str_c(d->name)))
+			return !d->internal ||
+			       (m->peer.trusted_client && service_listen(d, mta.role->conf)->n > 0);
+	}
+	return false;
+}
+
 static void open_session(struct ipc_channel *from, struct ipc_packet *p)
 {
+	enum smtp_service service;
 	struct msg_session_open m;
 	struct fail why = FAIL_INIT;
 	if (msg_session_open_read(p, &m) < 0 ||
@@ -311,6 +335,12 @@ static void open_session(struct ipc_channel *from, struct ipc_packet *p)
 	    map_get(&mta.sessions, m.session)) {
 		role_refused(from, IPC_SESSION_OPEN,
 			     "a session of another edge, or one that is open");
+		return;
+	}
+	if (!service_of(&m, &service) && !m.state.n) {
+		struct msg_session_done done = {.session = m.session, .next = NEXT_CLOSE};
+		log_event(LOG_WARN, "mta.no-such-service", log_str("service", m.service));
+		(void)ipc_send(from, ipc_packet_trace(p), IPC_SESSION_DONE, &done);
 		return;
 	}
 	if (!role_sessions_enter(mta.role, &mta.by_edge, m.session)) {
@@ -354,9 +384,7 @@ static void open_session(struct ipc_channel *from, struct ipc_packet *p)
 				 .xclient = m.peer.may_xclient,
 				 .xclient_login = m.peer.may_xclient_login,
 				 .tls_text = m.peer.tls_text};
-	bool submission = str_starts(m.service, STR("submission"));
-	s->smtp = smtp_session_new(conf_extra(s->conf), &s->backend,
-				   submission ? SMTP_SERVICE_SUBMISSION : SMTP_SERVICE_MX, &peer);
+	s->smtp = smtp_session_new(conf_extra(s->conf), &s->backend, service, &peer);
 	counter_add(&mta_sessions, 1);
 	submit((struct step){.s = s, .greet = true});
 }

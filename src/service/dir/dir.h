@@ -154,9 +154,17 @@ struct dir_route {
 	struct str note; /* for the log: which row decided, or why not */
 };
 
+/* How much of the directory an address goes through. */
+enum dir_mapping {
+	DIR_EXPAND,   /* all of it */
+	DIR_AS_IT_IS, /* it was expanded before: no alias, no catch-all; transports count */
+	DIR_MAILBOX,  /* the same, and only a mailbox of ours will do, whatever its transport */
+};
+
 struct dir_rcpt {
 	struct str address; /* without angle brackets */
 	uint64_t size;	    /* octets that the message will have (SIZE, RFC 1870); 0 = not known */
+	enum dir_mapping mapping;
 };
 
 /*

@@ -19,6 +19,7 @@ struct expansion {
 	size_t next;
 	VEC(struct destination) dests;
 	size_t unknown; /* ends that are no mailbox */
+	enum dir_mapping mapping;
 	struct str note;
 };
 
@@ -240,7 +241,7 @@ static int settle_mailbox(struct expansion *e, const struct addr *x, const struc
 		r = dir_find_account(e->d, x->bare, e->a, &acc, why);
 	}
 	if (r == -FAIL_NOTFOUND) {
-		r = settle_list(e, x, why);
+		r = e->mapping == DIR_MAILBOX ? 0 : settle_list(e, x, why);
 		if (r == 0) {
 			e->unknown++;
 			note(e, "no such user:", x->full);
@@ -254,11 +255,12 @@ static int settle_mailbox(struct expansion *e, const struct addr *x, const struc
 		note(e, "disabled:", acc.address);
 		return 0;
 	}
-	struct str transport;
-	r = user_transport(e, acc.address, &transport, why);
+	struct str transport = STR_NULL;
+	if (e->mapping != DIR_MAILBOX)
+		r = user_transport(e, acc.address, &transport, why);
 	if (r < 0)
 		return r;
-	if (transport.n == 0)
+	if (transport.n == 0 && e->mapping != DIR_MAILBOX)
 		transport = dom->transport;
 	if (transport.n > 0)
 		add_dest(e, (struct destination){.address = x->full, .transport = transport});
@@ -319,7 +321,7 @@ static int expand_one(struct expansion *e, struct str address, struct fail *why)
 	int r = dir_domain(e->d, x.domain, e->a, &dom, why);
 	if (r < 0)
 		return r;
-	if (dom.kind != DOMAIN_LOCAL && dom.kind != DOMAIN_ALIAS)
+	if ((dom.kind != DOMAIN_LOCAL && dom.kind != DOMAIN_ALIAS) || e->mapping != DIR_EXPAND)
 		return settle(e, &x, &dom, why);
 	r = find_forwardings(e, &x, &dom, &found, why);
 	for (size_t i = 0; r == 0 && i < found.v.n; i++) {
@@ -457,7 +459,7 @@ static int route(struct dir *d, const struct dir_rcpt *rcpt, struct arena *ret_a
 		r = dir_domain(d, x.domain, a, &dom, why);
 	if (r < 0)
 		return r;
-	struct expansion e = {.d = d, .a = a};
+	struct expansion e = {.d = d, .a = a, .mapping = rcpt->mapping};
 	expansion_add(&e, x.full);
 	r = expand(&e, why);
 	if (r == 0)

@@ -91,7 +91,7 @@ static bool check_pair(struct check *k, size_t i)
 static bool any_listen(const struct conf *c)
 {
 	for (size_t i = 0; i < SERVICES; i++)
-		if (service_listen(&service_defs[i], c)->n)
+		if (!service_defs[i].internal && service_listen(&service_defs[i], c)->n)
 			return true;
 	return false;
 }

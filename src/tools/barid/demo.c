@@ -129,6 +129,9 @@ static void write_conf(const struct demo *d, struct buf *text)
 	(void)buf_addf(text, "[imap]\nlisten = 127.0.0.1:%u\n", o + 143);
 	(void)buf_addf(text, "[imaps]\nlisten = 127.0.0.1:%u\n", o + 993);
 	(void)buf_addf(text, "[metrics]\nlisten = 127.0.0.1:%u\n", o + 915);
+	(void)buf_addf(text, "[lmtp]\nlisten = 127.0.0.1:%u\n", o + 24);
+	(void)buf_addf(text, "[reinject]\nlisten = 127.0.0.1:%u\n", o + 26);
+	(void)buf_addf(text, "[reinject_lists]\nlisten = 127.0.0.1:%u\n", o + 28);
 	/* What the operator of the demo wants differently. */
 	const char *more = getenv("BARID_DEMO_CONF");
 	/* Of its own accord a demonstration asks nobody beyond this machine. */

@@ -28,7 +28,10 @@
 
 #define INIT_FILE      "conf.d/00-init.conf"
 #define PASSWORD_CHARS 20
-#define METRICS_PORT   915 /* as the demo has it: all ports lie within a thousand */
+/* As the demo has them: all ports lie within a thousand. */
+#define METRICS_PORT	    915
+#define REINJECT_PORT	    26
+#define REINJECT_LISTS_PORT 28
 
 struct setup {
 	const struct cli *cli;
@@ -204,9 +207,17 @@ static void port_lines(const struct setup *s, struct buf *out)
 			(void)buf_addf(out, "\n[%s]\n", services[i].section);
 		(void)buf_addf(out, "listen = 0.0.0.0:%u, [::]:%u\n", port, port);
 	}
-	if (s->port_offset) {
-		unsigned port = METRICS_PORT + (unsigned)s->port_offset;
-		(void)buf_addf(out, "\n[metrics]\nlisten = 127.0.0.1:%u, [::1]:%u\n", port, port);
+	static const struct {
+		const char *section;
+		unsigned port;
+	} internal[] = {{"metrics", METRICS_PORT},
+			{"lmtp", 24},
+			{"reinject", REINJECT_PORT},
+			{"reinject_lists", REINJECT_LISTS_PORT}};
+	for (size_t i = 0; s->port_offset && i < ARRAY_LEN(internal); i++) {
+		unsigned port = internal[i].port + (unsigned)s->port_offset;
+		(void)buf_addf(out, "\n[%s]\nlisten = 127.0.0.1:%u, [::1]:%u\n",
+			       internal[i].section, port, port);
 	}
 }
 
