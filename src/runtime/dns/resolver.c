@@ -181,12 +181,14 @@ static void tell(struct resolver_question *q, const struct ub_result *u)
 	char canonical[300], why[200] = "";
 	struct resolver_result result = {.outcome = outcome_of(u),
 					 .secure = u->secure != 0,
-					 .data = u->havedata ? u->data : nothing,
+					 .data = nothing,
 					 .sizes = u->len,
 					 .canonical = canonical,
 					 .why = why};
 	if (dns_is_known(result.outcome) && u->ttl > 0)
 		result.ttl = (uint32_t)u->ttl;
+	if (result.outcome == DNS_FOUND) /* what is bogus is not for anybody's eyes */
+		result.data = u->data;
 	without_dot(u->canonname ? u->canonname : u->qname, canonical, sizeof canonical);
 	if (result.outcome == DNS_BOGUS)
 		(void)snprintf(why, sizeof why, "%s",
