@@ -57,6 +57,7 @@ struct conf {
 	struct conf_list smtp_listen;
 	struct conf_list smtp_proxy_from;
 	struct conf_list relay_from;
+	char *relay_host; /* next hop of what is not ours; "" = by MX */
 	char *postmaster_domain;
 	uint64_t message_size_max; /* bytes */
 	uint64_t recipients_max;

@@ -218,6 +218,11 @@ const struct conf_setting conf_settings[] = {
 	 "127.0.0.1:10028, [::1]:10028", 0, 0, NULL,
 	 "The same for what a list manager has sent: here aliases and copies count. Empty = off."},
 
+	{"relay", "relay_host", CONF_TEXT, CONF_LIVE, AT(relay_host), "", 0, 300, NULL,
+	 "Server that takes all mail for other domains (a smarthost): [mail.example.net]:587, or a "
+	 "domain whose mail exchangers are asked. A login for it is set with `barid relayhost "
+	 "login default`. Empty = mail goes to the mail exchangers of each domain itself."},
+
 	{"queue", "retry_min", CONF_DURATION, CONF_LIVE, AT(retry_min_ms), "300 s", SECOND, DAY,
 	 NULL, "Wait before the first retry; it doubles from try to try."},
 	{"queue", "retry_max", CONF_DURATION, CONF_LIVE, AT(retry_max_ms), "4000 s", SECOND,

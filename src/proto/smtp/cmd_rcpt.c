@@ -17,6 +17,49 @@ static void write_key(struct buf *key, const struct destination *d)
 		key->p[i] = ascii_lower(key->p[i]);
 }
 
+static bool keep_texts(struct spool_rcpt *r, struct arena *a)
+{
+	struct str *const texts[] = {&r->to.address, &r->to.detail, &r->to.transport, &r->original,
+				     &r->orcpt};
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+		size_t n = texts[i]->n;
+		*texts[i] = arena_str(a, *texts[i]);
+		if (n && !texts[i]->p)
+			return false;
+	}
+	return true;
+}
+
+/* As add_all makes them. (A client that says the same of a recipient means the same.) */
+static bool is_copy(const struct spool_rcpt *r)
+{
+	return r->notify == SPOOL_NOTIFY_NEVER && r->orcpt.n == 0 &&
+	       str_eq(r->original, r->to.address);
+}
+
+static bool same_delivery(const struct destination *a, const struct destination *b)
+{
+	if (destination_is_local(a) || destination_is_local(b))
+		return a->account.v == b->account.v && str_eqi(a->detail, b->detail);
+	return str_eqi(a->address, b->address) && str_eqi(a->transport, b->transport);
+}
+
+/* Who was to get a copy only is a recipient as well: with the words of that RCPT. */
+static int promote(struct smtp_transaction *t, const struct spool_rcpt *r)
+{
+	struct spool_rcpt copy = *r;
+	size_t i = 0;
+	while (i < t->rcpts.n &&
+	       !(is_copy(&t->rcpts.p[i]) && same_delivery(&t->rcpts.p[i].to, &r->to)))
+		i++;
+	if (i == t->rcpts.n)
+		return 0;
+	if (!keep_texts(&copy, &t->arena))
+		return -FAIL_LIMIT;
+	t->rcpts.p[i] = copy;
+	return 0;
+}
+
 int smtp_transaction_add(struct smtp_transaction *t, const struct spool_rcpt *r)
 {
 	AUTO(buf) struct buf key = BUF_INIT(KIB(4));
@@ -24,20 +67,14 @@ int smtp_transaction_add(struct smtp_transaction *t, const struct spool_rcpt *r)
 	if (key.failed)
 		return -FAIL_LIMIT;
 	if (strmap_get(&t->seen, buf_str(&key)))
-		return 0;
+		return t->copies && !is_copy(r) ? promote(t, r) : 0;
 	struct str kept = arena_str(&t->arena, buf_str(&key));
 	struct spool_rcpt copy = *r;
-	copy.to.address = arena_str(&t->arena, r->to.address);
-	copy.to.detail = arena_str(&t->arena, r->to.detail);
-	copy.to.transport = arena_str(&t->arena, r->to.transport);
-	copy.original = arena_str(&t->arena, r->original);
-	copy.orcpt = arena_str(&t->arena, r->orcpt);
-	if (!kept.p || (r->to.address.n && !copy.to.address.p) ||
-	    (r->to.detail.n && !copy.to.detail.p) || (r->to.transport.n && !copy.to.transport.p) ||
-	    (r->original.n && !copy.original.p) || (r->orcpt.n && !copy.orcpt.p))
+	if (!kept.p || !keep_texts(&copy, &t->arena))
 		return -FAIL_LIMIT;
-	strmap_put(&t->seen, kept, t);
 	*vec_push(&t->rcpts) = copy;
+	strmap_put(&t->seen, kept, t);
+	t->copies |= is_copy(r);
 	return 1;
 }
 
@@ -65,7 +102,7 @@ int smtp_route(const struct smtp_session *s, struct str to, uint64_t size, struc
 	       struct dir_route *ret, struct fail *why)
 {
 	const struct smtp_backend *b = s->backend;
-	struct dir_rcpt rcpt = {.address = to, .size = size};
+	struct dir_rcpt rcpt = {.address = to, .sender = s->t.from, .size = size};
 	if (s->service == SMTP_SERVICE_LMTP)
 		rcpt.mapping = DIR_MAILBOX;
 	else if (s->service == SMTP_SERVICE_REINJECT)
@@ -84,6 +121,9 @@ struct smtp_status smtp_verdict_reply(const struct smtp_session *s, const struct
 		return (struct smtp_status){552, "5.2.2", "Mailbox is full"};
 	case DIR_BAD_ADDRESS:
 		return (struct smtp_status){553, "5.1.3", "Bad recipient address"};
+	case DIR_REFUSED: /* texts of the operator's, in the arena of the answer */
+		return (struct smtp_status){route->status.p[0] == '4' ? 450 : 550, route->status.p,
+					    route->refusal.p};
 	case DIR_LOOPS:
 	default:
 		return (struct smtp_status){451, "4.6.0",
@@ -91,7 +131,7 @@ struct smtp_status smtp_verdict_reply(const struct smtp_session *s, const struct
 	}
 	if (route->n == 0)
 		return (struct smtp_status){451, "4.3.0", "Recipient leads nowhere"};
-	if (s->t.rcpts.n + route->n > s->config->destinations_max)
+	if (s->t.rcpts.n + route->n + route->n_copies > s->config->destinations_max)
 		return (struct smtp_status){452, "4.5.3", "Too many recipients"};
 	return (struct smtp_status){0};
 }
@@ -103,24 +143,36 @@ static void forget(struct smtp_transaction *x, const struct destination *d)
 	(void)strmap_remove(&x->seen, buf_str(&key));
 }
 
+static int add_all(struct smtp_transaction *x, const struct smtp_rcpt *rcpt, struct str original,
+		   const struct dir_route *route)
+{
+	int r = 0;
+	for (size_t i = 0; r >= 0 && i < route->n; i++) {
+		struct spool_rcpt to = {.to = route->dests[i],
+					.original = original,
+					.orcpt = rcpt->orcpt,
+					.notify = rcpt->notify};
+		r = smtp_transaction_add(x, &to);
+	}
+	/* Copies are the operator's: nobody hears what became of them. */
+	for (size_t i = 0; r >= 0 && i < route->n_copies; i++) {
+		struct spool_rcpt to = {.to = route->copies[i],
+					.original = route->copies[i].address,
+					.notify = SPOOL_NOTIFY_NEVER};
+		r = smtp_transaction_add(x, &to);
+	}
+	return MIN(r, 0);
+}
+
 /* All of it or nothing: a recipient that was refused leaves no destination behind. */
 static int add_destinations(struct smtp_transaction *x, const struct smtp_rcpt *rcpt,
 			    struct str original, const struct dir_route *route)
 {
 	size_t before = x->rcpts.n;
-	for (size_t i = 0; i < route->n; i++) {
-		struct spool_rcpt r = {.to = route->dests[i],
-				       .original = original,
-				       .orcpt = rcpt->orcpt,
-				       .notify = rcpt->notify};
-		int added = smtp_transaction_add(x, &r);
-		if (added >= 0)
-			continue;
-		while (x->rcpts.n > before)
-			forget(x, &vec_pop(&x->rcpts)->to);
-		return added;
-	}
-	return 0;
+	int r = add_all(x, rcpt, original, route);
+	while (r < 0 && x->rcpts.n > before)
+		forget(x, &vec_pop(&x->rcpts)->to);
+	return r;
 }
 
 void smtp_transaction_forget(struct smtp_transaction *t, struct str original)

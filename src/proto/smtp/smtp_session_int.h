@@ -48,6 +48,7 @@ struct smtp_transaction {
 	bool open;
 	bool bdat; /* a chunk was taken: only BDAT and RSET may follow */
 	bool bdat_last;
+	bool copies; /* some of rcpts are there for a copy */
 	bool smtputf8;
 	enum smtp_body_type body;
 	enum smtp_ret ret;

@@ -143,6 +143,7 @@ static int open_dir(struct role *role, struct fail *why)
 	int r = dir_open(&c, &dir_role.dir, why);
 	if (r < 0)
 		return r;
+	dir_configure(dir_role.dir, role->conf->hostname, role->conf->relay_host);
 	dir_role.role = role;
 	dir_role.lookups = pool_new("lookup", LOOKUP_THREADS, 0);
 	unsigned cores = (unsigned)MAX(sysconf(_SC_NPROCESSORS_ONLN), 1L);
@@ -164,6 +165,12 @@ static int open_dir(struct role *role, struct fail *why)
 	dir_role.offer_again = true;
 	loop_timer_in(role->loop, &dir_role.offer, 1);
 	return 0;
+}
+
+static void reconfigure(struct role *role, const struct conf *before)
+{
+	(void)before;
+	dir_configure(dir_role.dir, role->conf->hostname, role->conf->relay_host);
 }
 
 static void peer_up(struct role *role, struct ipc_channel *peer)
@@ -194,6 +201,7 @@ static const struct {
 	{IPC_LOGIN_RENEW, "mta", login_renew},
 	{IPC_ROUTE, "mta", lookup_route, true},
 	{IPC_ROUTE, "queue", lookup_route},
+	{IPC_RELAY_LOGIN, "relay", lookup_relay_login},
 	{IPC_SENDER_ALLOWED, "mta", lookup_sender_allowed, true},
 	{IPC_USAGE, "user", lookup_usage},
 	{IPC_ACCOUNT, "user", lookup_account},
@@ -335,6 +343,7 @@ static const struct role_ops ops = {.name = "dir",
 				    .n_paths = ARRAY_LEN(paths),
 				    .open = open_dir,
 				    .message = message,
+				    .reconfigure = reconfigure,
 				    .peer_up = peer_up,
 				    .peer_down = peer_down,
 				    .admin = order,

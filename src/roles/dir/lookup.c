@@ -6,6 +6,25 @@
 
 COUNTER(routes, "dir.routes", "addresses resolved");
 
+static struct msg_dest *dests_of(struct arena *a, const struct destination *from, size_t n)
+{
+	struct msg_dest *to = arena_array(a, struct msg_dest, n);
+	for (size_t i = 0; to && i < n; i++)
+		to[i] = (struct msg_dest){.account = from[i].account.v,
+					  .address = from[i].address,
+					  .detail = from[i].detail,
+					  .transport = from[i].transport};
+	return to;
+}
+
+/* A member of an alias that nobody has: those who are there get the mail, and we say so here. */
+static void log_dead_end(const struct msg_route *m, const struct dir_route *found)
+{
+	if (found->verdict == DIR_OK && found->note.n)
+		log_event(LOG_INFO, "dir.dead-end", log_address("rcpt", m->address),
+			  log_str("why", found->note));
+}
+
 void lookup_route(struct role *role, struct ipc_packet *p)
 {
 	struct msg_route m;
@@ -19,6 +38,7 @@ void lookup_route(struct role *role, struct ipc_packet *p)
 	if (r == 0)
 		r = dir_route(dir_role.dir,
 			      &(struct dir_rcpt){.address = m.address,
+						 .sender = m.sender,
 						 .size = m.size,
 						 .mapping = (enum dir_mapping)m.mapping},
 			      &a, &found, &why);
@@ -27,24 +47,45 @@ void lookup_route(struct role *role, struct ipc_packet *p)
 		(void)ipc_reply_fail(p, &why);
 		return;
 	}
-	struct msg_dest *dests = arena_array(&a, struct msg_dest, found.n);
-	for (size_t i = 0; dests && i < found.n; i++)
-		dests[i] = (struct msg_dest){.account = found.dests[i].account.v,
-					     .address = found.dests[i].address,
-					     .detail = found.dests[i].detail,
-					     .transport = found.dests[i].transport};
-	if (!dests) {
+	struct msg_route_reply reply = {.verdict = (uint8_t)found.verdict,
+					.note = str_sub(found.note, 0, 160),
+					.status = found.status,
+					.refusal = found.refusal,
+					.dests = dests_of(&a, found.dests, found.n),
+					.dests_n = found.n,
+					.copies = dests_of(&a, found.copies, found.n_copies),
+					.copies_n = found.n_copies};
+	if (!reply.dests || !reply.copies) {
 		(void)fail_set(&why, FAIL_LIMIT, NULL, "too many destinations");
 		(void)ipc_reply_fail(p, &why);
 		return;
 	}
+	log_dead_end(&m, &found);
 	counter_add(&routes, 1);
 	CRASH_POINT("dir.routed");
-	struct msg_route_reply reply = {.verdict = (uint8_t)found.verdict,
-					.note = str_sub(found.note, 0, 160),
-					.dests = dests,
-					.dests_n = found.n};
 	(void)ipc_reply(p, IPC_ROUTE_REPLY, &reply);
+}
+
+void lookup_relay_login(struct role *role, struct ipc_packet *p)
+{
+	struct msg_relay_login m;
+	struct fail why = FAIL_INIT;
+	struct dir_relay_login found = {0};
+	(void)role;
+	int r = msg_relay_login_read(p, &m);
+	if (r == 0)
+		r = dir_relay_login(dir_role.dir, m.sender, m.nexthop, &found, &why);
+	if (r < 0) {
+		log_event(LOG_WARN, "dir.relay-login", log_str("nexthop", m.nexthop),
+			  log_fail(&why));
+		(void)ipc_reply_fail(p, &why);
+		return;
+	}
+	struct msg_relay_login_reply reply = {.known = r == 1,
+					      .username = str_c(found.username),
+					      .password = str_c(found.password)};
+	(void)ipc_reply(p, IPC_RELAY_LOGIN_REPLY, &reply);
+	explicit_bzero(&found, sizeof found);
 }
 
 void lookup_sender_allowed(struct role *role, struct ipc_packet *p)

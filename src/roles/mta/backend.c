@@ -24,24 +24,32 @@ static struct ipc_channel *queue_peer(void)
 	return role_peer(mta.role, "queue", 0);
 }
 
-static int copy_dests(const struct msg_route_reply *m, struct arena *a, struct dir_route *ret,
+static int copy_dests(const struct msg_dest *from, size_t n, struct arena *a,
+		      struct destination **ret, struct fail *why)
+{
+	*ret = arena_array(a, struct destination, n);
+	if (!*ret)
+		return fail_set(why, FAIL_LIMIT, NULL, "too many destinations");
+	for (size_t i = 0; i < n; i++)
+		(*ret)[i] = (struct destination){
+			.account = {from[i].account},
+			.address = arena_str(a, from[i].address),
+			.detail = from[i].detail.n ? arena_str(a, from[i].detail) : STR_NULL,
+			.transport = arena_str(a, from[i].transport)};
+	return 0;
+}
+
+static int copy_route(const struct msg_route_reply *m, struct arena *a, struct dir_route *ret,
 		      struct fail *why)
 {
-	struct destination *dests = arena_array(a, struct destination, m->dests_n);
-	if (!dests)
-		return fail_set(why, FAIL_LIMIT, NULL, "too many destinations");
-	for (size_t i = 0; i < m->dests_n; i++)
-		dests[i] = (struct destination){.account = {m->dests[i].account},
-						.address = arena_str(a, m->dests[i].address),
-						.detail = m->dests[i].detail.n
-								  ? arena_str(a, m->dests[i].detail)
-								  : STR_NULL,
-						.transport = arena_str(a, m->dests[i].transport)};
 	*ret = (struct dir_route){.verdict = (enum dir_verdict)m->verdict,
-				  .dests = dests,
 				  .n = m->dests_n,
-				  .note = arena_str(a, m->note)};
-	return 0;
+				  .n_copies = m->copies_n,
+				  .note = arena_str(a, m->note),
+				  .status = arena_str(a, m->status),
+				  .refusal = arena_str(a, m->refusal)};
+	int r = copy_dests(m->dests, m->dests_n, a, &ret->dests, why);
+	return r < 0 ? r : copy_dests(m->copies, m->copies_n, a, &ret->copies, why);
 }
 
 static int route(void *ctx, const struct dir_rcpt *rcpt, struct arena *a, struct dir_route *ret,
@@ -49,6 +57,7 @@ static int route(void *ctx, const struct dir_rcpt *rcpt, struct arena *a, struct
 {
 	struct mta_session *s = ctx;
 	struct msg_route m = {.address = rcpt->address,
+			      .sender = rcpt->sender,
 			      .size = rcpt->size,
 			      .session = s->id.v,
 			      .mapping = (uint8_t)rcpt->mapping};
@@ -57,10 +66,10 @@ static int route(void *ctx, const struct dir_rcpt *rcpt, struct arena *a, struct
 	struct msg_route_reply reply;
 	struct ipc_packet *p = NULL;
 	int r = ask_again(dir_peer, &q, &p, why);
-	if (r == 0 && (msg_route_reply_read(p, &reply) < 0 || reply.verdict > DIR_LOOPS))
+	if (r == 0 && (msg_route_reply_read(p, &reply) < 0 || reply.verdict >= DIR_VERDICTS))
 		r = fail_set(why, FAIL_PEER, NULL, "bad answer of dir");
 	if (r == 0)
-		r = copy_dests(&reply, a, ret, why);
+		r = copy_route(&reply, a, ret, why);
 	CRASH_POINT("mta.routed");
 	ipc_packet_free(p);
 	return r;

@@ -84,8 +84,20 @@ int dir_exec(struct dir *d, const char *sql, const struct str *params, size_t n,
 
 bool transport_is_local(struct str t)
 {
-	return t.n == 0 || str_eqi(t, STR("dovecot")) || str_eqi(t, STR("virtual")) ||
-	       str_eqi(t, STR("barid")) || str_startsi(t, STR("lmtp:unix:"));
+	static const char *const here[] = {"dovecot", "virtual", "barid"};
+	struct str name = str_sub(t, 0, t.n - str_ends(t, STR(":")));
+
+	for (size_t i = 0; i < ARRAY_LEN(here); i++)
+		if (str_eqi(name, str_c(here[i])))
+			return true;
+	return t.n == 0 || str_startsi(t, STR("lmtp:unix:"));
+}
+
+/* This machine by its own name: where mail of programs to root and the like goes. */
+static bool is_own_name(const struct dir *d, struct str domain)
+{
+	return (d->hostname && str_eqi(domain, str_c(d->hostname))) ||
+	       str_eqi(domain, STR("localhost")) || str_eqi(domain, STR("localhost.localdomain"));
 }
 
 int dir_domain(struct dir *d, struct str domain, struct arena *a, struct domain_info *ret,
@@ -121,6 +133,8 @@ int dir_domain(struct dir *d, struct str domain, struct arena *a, struct domain_
 		out.kind = db_col_i64(st, 1) ? DOMAIN_ALIAS : DOMAIN_INACTIVE;
 		out.target = lower_copy(a, db_col_text(st, 0));
 		db_reset(st);
+	} else if (is_own_name(d, domain)) {
+		out.kind = DOMAIN_OWN;
 	}
 	*ret = out;
 	return 0;

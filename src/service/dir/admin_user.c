@@ -90,7 +90,7 @@ static int add_alias_address(struct order *o, struct str username, struct str ad
 		r = dir_domain(o->d, x.domain, o->a, &dom, why);
 	if (r < 0)
 		return r;
-	if (dom.kind == DOMAIN_FOREIGN)
+	if (dom.kind == DOMAIN_FOREIGN || dom.kind == DOMAIN_OWN)
 		return require_domain(o, x.domain, why);
 	if (!dir_scope_has(o->scope, dom.target))
 		r = check_scope(o, x.domain, why);

@@ -99,10 +99,25 @@ void dir_close(struct dir *d)
 	oauth_free(d->oauth);
 	open_sessions_clear(d);
 	secret_clear(&d->key);
+	free(d->hostname);
+	free(d->relay_host);
 	(void)pthread_mutex_destroy(&d->lock);
 	free(d->storage_base);
 	free(d->storage_node);
 	free(d);
+}
+
+static void replace(char **text, const char *now)
+{
+	free(*text);
+	*text = now ? xstrdup(now) : NULL;
+}
+
+void dir_configure(struct dir *d, const char *hostname, const char *relay_host)
+{
+	DIR_LOCKED(d);
+	replace(&d->hostname, hostname);
+	replace(&d->relay_host, relay_host);
 }
 
 bool dir_is_free(struct dir *d)

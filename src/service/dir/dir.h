@@ -79,6 +79,12 @@ unsigned dir_format(void);
 MUST_CHECK int dir_open(const struct dir_config *c, struct dir **ret, struct fail *why);
 void dir_close(struct dir *d); /* writes what dir_flush would; NULL is fine */
 DEFINE_AUTO_PTR(dir, struct dir, dir_close);
+/*
+ * The settings of routing; any time, they count from the next question on. NULL or "": none.
+ * `hostname`: this machine's own name, `relay_host`: a next hop (codec/smtp/nexthop.h) for all that
+ * is not ours. Texts are copied.
+ */
+void dir_configure(struct dir *d, const char *hostname, const char *relay_host);
 /* Nobody has the lock at this moment: the next call will not have to wait for it, most likely. */
 bool dir_is_free(struct dir *d);
 
@@ -145,24 +151,34 @@ enum dir_verdict {
 	DIR_OVER_QUOTA,	 /* 552 5.2.2: every destination is a full mailbox (dests says which) */
 	DIR_BAD_ADDRESS, /* 553 5.1.3: not an address */
 	DIR_LOOPS,	 /* 451 4.6.0: the expansion is too large; nothing is delivered */
+	DIR_REFUSED,	 /* the operator's own words (transport "error:"): status and refusal */
 };
 
+#define DIR_VERDICTS	(DIR_REFUSED + 1)
+#define DIR_REFUSAL_MAX 200
 struct dir_route {
 	enum dir_verdict verdict;
 	struct destination *dests; /* no two alike */
 	size_t n;
-	struct str note; /* for the log: which row decided, or why not */
+	/* Who gets a copy of the message (BCC) when this recipient is taken; may be among dests of
+	 * this or another recipient. Nobody is told of their fate: NOTIFY=NEVER. */
+	struct destination *copies;
+	size_t n_copies;
+	struct str note;    /* for the log: which row decided, or why not */
+	struct str status;  /* DIR_REFUSED: "5.1.2"; of class 4: not now */
+	struct str refusal; /* and the text, printable ASCII, at most DIR_REFUSAL_MAX */
 };
 
 /* How much of the directory an address goes through. */
 enum dir_mapping {
-	DIR_EXPAND,   /* all of it */
+	DIR_EXPAND,   /* all of it, with copies */
 	DIR_AS_IT_IS, /* it was expanded before: no alias, no catch-all; transports count */
 	DIR_MAILBOX,  /* the same, and only a mailbox of ours will do, whatever its transport */
 };
 
 struct dir_rcpt {
 	struct str address; /* without angle brackets */
+	struct str sender;  /* of the envelope: whose relay host and copies count; empty: null */
 	uint64_t size;	    /* octets that the message will have (SIZE, RFC 1870); 0 = not known */
 	enum dir_mapping mapping;
 };
@@ -172,13 +188,36 @@ struct dir_rcpt {
  * has it: user+detail@domain, user@domain, @domain; for each, forwardings, then those of an alias
  * domain's target, then the catch-alls. A mailbox never falls to a catch-all, with or without its
  * own row. The text after the delimiter stays with a mailbox destination as its detail.
+ * docs/formats/directory.md, "Routing".
  */
 MUST_CHECK int dir_route(struct dir *d, const struct dir_rcpt *rcpt, struct arena *a,
 			 struct dir_route *ret, struct fail *why);
 
+/* One look into the directory on the way, for people. */
+struct dir_route_step {
+	struct str key;
+	struct str table; /* "-": none */
+	struct str result;
+};
+
+/* The longest of each that is kept. */
+#define DIR_RELAY_USERNAME_MAX 320
+#define DIR_RELAY_PASSWORD_MAX 512
+struct dir_relay_login {
+	char username[DIR_RELAY_USERNAME_MAX + 1];
+	char password[DIR_RELAY_PASSWORD_MAX + 1]; /* the caller clears it */
+};
+/*
+ * How to log in at a next hop, for mail of this sender (empty: the null sender). 1 with *ret, 0:
+ * without. A login is given for the next hop alone that it was stored with.
+ */
+MUST_CHECK int dir_relay_login(struct dir *d, struct str sender, struct str nexthop,
+			       struct dir_relay_login *ret, struct fail *why);
+
 /*
  * May this account send as `address`? 1: its own address, one of its aliases, either of these in
- * an alias domain, each with or without a detail. 0: no (also for the null sender's "").
+ * an alias domain, each with or without a detail; or it was delegated (`barid send-as`). 0: no
+ * (also for the null sender's "").
  */
 MUST_CHECK int dir_sender_allowed(struct dir *d, struct account_id id, struct str address,
 				  struct fail *why);

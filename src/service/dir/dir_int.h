@@ -37,6 +37,8 @@ struct dir {
 	char *storage_base;
 	char *storage_node;
 	pthread_mutex_t lock; /* guards what follows */
+	char *hostname;	      /* dir_configure; NULL: not said */
+	char *relay_host;
 	struct db *db;
 	struct map usage;    /* account id: struct usage */
 	struct map seen;     /* account id * 2 + service: struct login_seen */
@@ -113,6 +115,7 @@ enum domain_kind {
 	DOMAIN_ALIAS,	 /* of a local domain: target says which */
 	DOMAIN_RELAY,	 /* backup MX */
 	DOMAIN_INACTIVE, /* ours, switched off */
+	DOMAIN_OWN,	 /* this machine's name, or localhost: local names only */
 };
 struct domain_info {
 	enum domain_kind kind;
@@ -125,6 +128,12 @@ MUST_CHECK int dir_domain(struct dir *d, struct str domain, struct arena *a,
 bool transport_is_local(struct str transport);
 
 /* route.c */
+struct route_story;
+/* dir_route with the lock held; tells what it finds when somebody listens (route_int.h). */
+MUST_CHECK int route_ask(struct dir *d, const struct dir_rcpt *rcpt, struct route_story *story,
+			 struct arena *ret_arena, struct dir_route *ret, struct fail *why);
+
+/* sender.c */
 /* 1 when the user may send as x, as dir_sender_allowed says it. */
 MUST_CHECK int dir_sends_as(struct dir *d, struct str username, const struct addr *x,
 			    struct fail *why);

@@ -179,6 +179,29 @@ static const char mail_gone_sql[] =
 	"CREATE INDEX barid_account_deleted ON barid_account (deleted)"
 	" WHERE deleted IS NOT NULL AND mail_gone IS NULL;";
 
+/*
+ * Who may send as whom beyond what is theirs anyway, and what barid itself says at relay hosts.
+ * Rows go with what they name, whoever deletes that.
+ */
+static const char delegation_sql[] =
+	"CREATE TABLE barid_send_as (" SERIAL "," NAME("login") "," NAME("sender") ","
+	NAME("domain") "," TIME("created") "," ON("active") ", UNIQUE (login, sender));"
+	"CREATE INDEX barid_send_as_sender ON barid_send_as (sender);"
+	"CREATE TABLE barid_relay_login (account VARCHAR(255) COLLATE NOCASE PRIMARY KEY NOT NULL,"
+	TEXT("username") ", secret BLOB NOT NULL," TIME("modified") ");"
+	"CREATE TRIGGER barid_send_as_user_gone AFTER DELETE ON mailbox BEGIN"
+	" DELETE FROM barid_send_as WHERE login = OLD.username OR sender = OLD.username; END;"
+	"CREATE TRIGGER barid_send_as_alias_gone AFTER DELETE ON alias BEGIN"
+	" DELETE FROM barid_send_as WHERE login = OLD.address OR sender = OLD.address; END;"
+	"CREATE TRIGGER barid_send_as_domain_gone AFTER DELETE ON domain BEGIN"
+	" DELETE FROM barid_send_as WHERE domain = OLD.domain"
+	"  OR login = '@' || OLD.domain OR sender = '@' || OLD.domain; END;"
+	"CREATE TRIGGER barid_send_as_user_named AFTER UPDATE OF username ON mailbox"
+	" WHEN OLD.username <> NEW.username BEGIN"
+	" UPDATE barid_send_as SET login = NEW.username WHERE login = OLD.username; END;"
+	"CREATE TRIGGER barid_relay_login_gone AFTER DELETE ON sender_relayhost BEGIN"
+	" DELETE FROM barid_relay_login WHERE account = OLD.account; END;";
+
 /* clang-format on */
 
 static const struct db_migration steps[] = {
@@ -189,6 +212,7 @@ static const struct db_migration steps[] = {
 	{"account ids", ids_sql},
 	{"app passwords, SCRAM keys, second factors, master users", credentials_sql},
 	{"mail of deleted accounts", mail_gone_sql},
+	{"delegated senders, logins at relay hosts", delegation_sql},
 };
 
 unsigned dir_format(void)
