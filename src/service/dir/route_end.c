@@ -142,15 +142,15 @@ static int find_postmaster(struct expansion *e, const struct addr *not_this, str
 		"SELECT to_whom FROM ("
 		"SELECT 'postmaster@' || value AS to_whom, 0 AS turn, '' AS at FROM barid_setting"
 		" WHERE name = 'domain'"
-		" UNION ALL SELECT 'postmaster@' || domain, 1, created FROM domain"
-		" WHERE active = 1 AND backupmx = 0"
-		" UNION ALL SELECT m.username, 2, m.created FROM domain_admins a"
+		" UNION ALL SELECT 'postmaster@' || domain, 0, '' FROM domain"
+		" WHERE domain = (SELECT domain FROM domain WHERE active = 1 AND backupmx = 0"
+		"  ORDER BY created, domain LIMIT 1)"
+		" AND NOT EXISTS (SELECT 1 FROM barid_setting WHERE name = 'domain')"
+		" UNION ALL SELECT m.username, 1, m.created FROM domain_admins a"
 		" JOIN mailbox m ON m.username = a.username JOIN domain d ON d.domain = m.domain"
 		" WHERE a.domain = 'ALL' AND a.active = 1 AND m.active = 1 AND m.enabledeliver = 1"
 		" AND d.active = 1 AND d.backupmx = 0"
-		") AS candidates WHERE to_whom <> ?1"
-		" AND (turn <> 1 OR NOT EXISTS (SELECT 1 FROM barid_setting WHERE name = 'domain'))"
-		" ORDER BY CASE turn WHEN 1 THEN 0 ELSE turn END, at, to_whom LIMIT 1",
+		") AS candidates WHERE lower(to_whom) <> ?1 ORDER BY turn, at, to_whom LIMIT 1",
 		not_this->bare, STR_NULL, &st, why);
 	if (r != 1)
 		return r;
