@@ -160,6 +160,21 @@ const struct conf_setting conf_settings[] = {
 	 "Proxies (HAProxy, nginx) whose connections to this service begin with a header of the "
 	 "PROXY protocol. They must send it, all others must not."},
 
+	{"submission", "future_release_max", CONF_DURATION, CONF_LIVE, AT(future_release_max_ms),
+	 "30 d", 0, 365 * DAY, NULL,
+	 "For how long a user may ask that a message be held before it goes out (FUTURERELEASE, "
+	 "RFC "
+	 "4865). 0 = not offered."},
+	{"submission", "priority_max", CONF_NUMBER, CONF_LIVE, AT(priority_max), "4", 0, 9, NULL,
+	 "Highest priority that a user may give a message (MT-PRIORITY, RFC 6710: -9 to 9); what "
+	 "is "
+	 "asked beyond is lowered to it."},
+
+	{"submission", "hide_client", CONF_CHOICE, CONF_LIVE, AT(hide_client), "off", 0, 0,
+	 "off on",
+	 "Leave out of the Received field of a user's message from which address and host it came. "
+	 "The log has it."},
+
 	{"submissions", "listen", CONF_ADDRESSES, CONF_LIVE, AT(submissions_listen),
 	 "0.0.0.0:465, [::]:465", 0, 0, NULL,
 	 "Addresses of the service for users who send mail, with TLS from the first byte (RFC "

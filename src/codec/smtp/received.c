@@ -112,18 +112,38 @@ static void add_protocol(struct folder *f, const struct received *r)
 	add_word(f, buf_str(&name));
 }
 
+/* (barid, from userid 1000) */
+static void add_user(struct folder *f, struct str user)
+{
+	AUTO(buf) struct buf word = BUF_INIT(128);
+	add_word(f, STR("(barid,"));
+	add_word(f, STR("from"));
+	add_word(f, STR("userid"));
+	add_clean(&word, user);
+	buf_addc(&word, ')');
+	add_word(f, buf_str(&word));
+}
+
 int received_write(struct buf *out, const struct received *r)
 {
 	AUTO(buf) struct buf text = BUF_INIT(KIB(1));
 	struct folder f = {out, STR("Received:").n};
 
 	buf_add(out, STR("Received:"));
-	add_from(&f, r);
-	if (r->tls_version.n)
+	bool from = !r->hidden && r->user.n == 0;
+	if (from)
+		add_from(&f, r);
+	if (r->tls_version.n && from)
 		add_tls(&f, r);
-	begin_line(&f, STR("by"));
+	if (from)
+		begin_line(&f, STR("by"));
+	else
+		add_word(&f, STR("by"));
 	add_word(&f, r->by);
-	add_protocol(&f, r);
+	if (r->user.n)
+		add_user(&f, r->user);
+	else
+		add_protocol(&f, r);
 	add_word(&f, STR("id"));
 	add_word(&f, r->id);
 	if (r->rcpt.n) {

@@ -21,7 +21,9 @@ struct received {
 	struct str rcpt; /* the only recipient; empty: none or several, then it is not named */
 	struct str tls_version; /* "TLSv1.3"; empty: no TLS */
 	struct str tls_cipher;	/* "TLS_AES_256_GCM_SHA384"; may be empty */
-	bool esmtp;		/* EHLO was used */
+	struct str user; /* "1000": from a program of this user of the machine, not from a client */
+	bool hidden;	 /* where the client is stays untold */
+	bool esmtp;	 /* EHLO was used */
 	bool lmtp;
 	bool authenticated;
 	bool utf8; /* the transaction uses SMTPUTF8 */

@@ -3,6 +3,7 @@
  * smtp_cmd.h - one SMTP command line, parsed.                             [codec, pure]
  *
  * RFC 5321 4.1 with SIZE (RFC 1870), 8BITMIME (RFC 6152), SMTPUTF8 (RFC 6531), DSN (RFC 3461),
+ * FUTURERELEASE (RFC 4865), DELIVERBY (RFC 2852), MT-PRIORITY (RFC 6710), REQUIRETLS (RFC 8689),
  * CHUNKING (RFC 3030), STARTTLS (RFC 3207), AUTH (RFC 4954). Input is a line without its CRLF.
  * Texts in the result borrow from the line. Whether a command is allowed now, and whether the
  * server offers what it asks for, is the session's business (proto/smtp).
@@ -10,6 +11,7 @@
 #ifndef BARID_CODEC_SMTP_SMTP_CMD_H
 #define BARID_CODEC_SMTP_SMTP_CMD_H
 
+#include "base/ids.h"
 #include "codec/smtp/smtp_addr.h"
 #include "codec/smtp/smtp_reply.h"
 
@@ -44,6 +46,11 @@ enum {
 	SMTP_NOTIFY_DELAY = 1u << 3,
 };
 
+/* Mode of BY= (RFC 2852 4). */
+enum smtp_by_mode { SMTP_BY_NONE, SMTP_BY_RETURN, SMTP_BY_NOTIFY };
+
+#define SMTP_PRIORITY_MAX 9 /* RFC 6710; and -9 */
+
 #define SMTP_ENVID_MAX 100 /* RFC 3461 4.4 */
 #define SMTP_ORCPT_MAX 500 /* RFC 3461 4.2 */
 
@@ -56,6 +63,15 @@ struct smtp_mail {
 	enum smtp_ret ret;
 	struct str envid; /* xtext as given, checked; NULL p: none */
 	struct str auth;  /* AUTH=: xtext as given or "<>"; NULL p: none */
+	bool has_hold;	  /* one of the next two was given */
+	uint32_t hold_for_s;
+	struct wall_us hold_until; /* 0: hold_for_s counts */
+	enum smtp_by_mode by_mode; /* SMTP_BY_NONE: not given */
+	int32_t by_s;		   /* from now; may be negative with SMTP_BY_NOTIFY */
+	bool by_trace;
+	bool has_priority;
+	int priority; /* -9 to 9 */
+	bool requiretls;
 };
 
 struct smtp_rcpt {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "codec/smtp/smtp_param.h"
+#include "base/civil.h"
 #include "base/num.h"
 #include "codec/smtp/xtext.h"
 
@@ -103,6 +104,138 @@ static int set_auth(struct smtp_mail *m, struct str v, struct smtp_status *ret)
 	return 0;
 }
 
+/* 1*9DIGIT. */
+static bool nine_digits(struct str v, uint32_t *ret)
+{
+	return v.n >= 1 && v.n <= 9 && num_parse_u32(v, ret);
+}
+
+/* HOLDFOR= (RFC 4865 section 4): seconds. */
+static int set_holdfor(struct smtp_mail *m, struct str v, struct smtp_status *ret)
+{
+	if (m->has_hold || !nine_digits(v, &m->hold_for_s))
+		return refuse(ret, 501, "Bad HOLDFOR, or HOLDUNTIL beside it");
+	m->has_hold = true;
+	return 0;
+}
+
+static bool digits_at(struct str s, size_t at, size_t n, uint32_t *ret)
+{
+	return num_parse_u32(str_sub(s, at, at + n), ret);
+}
+
+/* "2026-01-31T08:00:00Z", or with an offset "+01:00" (RFC 3339 section 5.6, without fractions). */
+static bool parse_moment(struct str v, struct wall_us *ret)
+{
+	static const char form[] = "dddd-dd-ddTdd:dd:dd";
+	uint32_t year, month, day, hour, minute, second, off_hour = 0, off_minute = 0;
+	if (v.n != 20 && v.n != 25)
+		return false;
+	for (size_t i = 0; i < sizeof form - 1; i++)
+		if (form[i] == 'd' ? !ascii_digit(v.p[i]) : v.p[i] != form[i])
+			return false;
+	struct str zone = str_skip(v, 19);
+	bool utc = str_eqi(zone, STR("Z"));
+	bool offset = zone.n == 6 && (zone.p[0] == '+' || zone.p[0] == '-') && zone.p[3] == ':' &&
+		      digits_at(zone, 1, 2, &off_hour) && digits_at(zone, 4, 2, &off_minute);
+	if ((!utc && !offset) || off_hour > 23 || off_minute > 59)
+		return false;
+	if (!digits_at(v, 0, 4, &year) || !digits_at(v, 5, 2, &month) ||
+	    !digits_at(v, 8, 2, &day) || !digits_at(v, 11, 2, &hour) ||
+	    !digits_at(v, 14, 2, &minute) || !digits_at(v, 17, 2, &second))
+		return false;
+	struct civil c = {.year = (int32_t)year,
+			  .month = (uint8_t)month,
+			  .day = (uint8_t)day,
+			  .hour = (uint8_t)hour,
+			  .minute = (uint8_t)minute,
+			  .second = (uint8_t)second};
+	if (!us_from_civil(&c, ret))
+		return false;
+	int64_t east = (int64_t)(off_hour * 60 + off_minute) * 60 * SEC_US;
+	ret->v -= zone.p[0] == '-' ? -east : east;
+	return true;
+}
+
+/* HOLDUNTIL= (RFC 4865 section 4). */
+static int set_holduntil(struct smtp_mail *m, struct str v, struct smtp_status *ret)
+{
+	if (m->has_hold || !parse_moment(v, &m->hold_until))
+		return refuse(ret, 501, "Bad HOLDUNTIL, or HOLDFOR beside it");
+	m->has_hold = true;
+	return 0;
+}
+
+/* BY= (RFC 2852 section 4): seconds ";" mode, and perhaps "T". */
+static int set_by(struct smtp_mail *m, struct str v, struct smtp_status *ret)
+{
+	struct str rest = v, time;
+	uint32_t seconds = 0;
+	bool ok = m->by_mode == SMTP_BY_NONE && str_cut(&rest, ';', &time);
+	bool minus = time.n && time.p[0] == '-';
+	if (time.n && (minus || time.p[0] == '+'))
+		time = str_skip(time, 1);
+	ok = ok && nine_digits(time, &seconds) && (rest.n == 1 || rest.n == 2);
+	char mode = ok ? ascii_lower(rest.p[0]) : 'x';
+	ok = ok && (mode == 'r' || mode == 'n') && (rest.n == 1 || ascii_lower(rest.p[1]) == 't');
+	if (!ok)
+		return refuse(ret, 501, "Bad BY");
+	m->by_s = minus ? -(int32_t)seconds : (int32_t)seconds;
+	m->by_mode = mode == 'r' ? SMTP_BY_RETURN : SMTP_BY_NOTIFY;
+	m->by_trace = rest.n == 2;
+	if (m->by_mode == SMTP_BY_RETURN && m->by_s <= 0)
+		return refuse(ret, 501, "BY with R needs time");
+	return 0;
+}
+
+/* MT-PRIORITY= (RFC 6710 section 7): one digit, perhaps a minus before it. */
+static int set_priority(struct smtp_mail *m, struct str v, struct smtp_status *ret)
+{
+	bool minus = v.n == 2 && v.p[0] == '-';
+	struct str digit = minus ? str_skip(v, 1) : v;
+	if (m->has_priority || digit.n != 1 || !ascii_digit(digit.p[0]) ||
+	    (minus && digit.p[0] == '0'))
+		return refuse(ret, 501, "Bad MT-PRIORITY");
+	m->has_priority = true;
+	m->priority = (digit.p[0] - '0') * (minus ? -1 : 1);
+	return 0;
+}
+
+/* A keyword without a value. */
+static int set_flag(bool *flag, struct str v, const char *text, struct smtp_status *ret)
+{
+	if (v.p || *flag)
+		return refuse(ret, 501, text);
+	*flag = true;
+	return 0;
+}
+
+static int set_mail_param(struct smtp_mail *m, const struct param *p, struct smtp_status *ret)
+{
+	static const struct {
+		struct str key;
+		int (*set)(struct smtp_mail *m, struct str v, struct smtp_status *ret);
+	} known[] = {{STR("SIZE"), set_size},
+		     {STR("BODY"), set_body},
+		     {STR("RET"), set_ret},
+		     {STR("ENVID"), set_envid},
+		     {STR("AUTH"), set_auth},
+		     {STR("HOLDFOR"), set_holdfor},
+		     {STR("HOLDUNTIL"), set_holduntil},
+		     {STR("BY"), set_by},
+		     {STR("MT-PRIORITY"), set_priority}};
+	for (size_t i = 0; i < ARRAY_LEN(known); i++)
+		if (str_eqi(p->key, known[i].key))
+			return known[i].set(m, p->value, ret);
+	if (str_eqi(p->key, STR("SMTPUTF8")))
+		return set_flag(&m->smtputf8, p->value, "SMTPUTF8 takes no value and stands once",
+				ret);
+	if (str_eqi(p->key, STR("REQUIRETLS")))
+		return set_flag(&m->requiretls, p->value,
+				"REQUIRETLS takes no value and stands once", ret);
+	return refuse(ret, 555, "Unknown MAIL parameter");
+}
+
 int smtp_mail_params(struct str params, struct smtp_mail *m, struct smtp_status *ret)
 {
 	struct param p;
@@ -110,22 +243,8 @@ int smtp_mail_params(struct str params, struct smtp_mail *m, struct smtp_status 
 	while (r == 0 && (more = next_param(&params, &p)) != 0) {
 		if (more < 0)
 			r = refuse(ret, 501, "Bad parameter syntax");
-		else if (str_eqi(p.key, STR("SIZE")))
-			r = set_size(m, p.value, ret);
-		else if (str_eqi(p.key, STR("BODY")))
-			r = set_body(m, p.value, ret);
-		else if (str_eqi(p.key, STR("RET")))
-			r = set_ret(m, p.value, ret);
-		else if (str_eqi(p.key, STR("ENVID")))
-			r = set_envid(m, p.value, ret);
-		else if (str_eqi(p.key, STR("AUTH")))
-			r = set_auth(m, p.value, ret);
-		else if (!str_eqi(p.key, STR("SMTPUTF8")))
-			r = refuse(ret, 555, "Unknown MAIL parameter");
-		else if (p.value.p || m->smtputf8)
-			r = refuse(ret, 501, "SMTPUTF8 takes no value and stands once");
 		else
-			m->smtputf8 = true;
+			r = set_mail_param(m, &p, ret);
 	}
 	return r;
 }

@@ -48,6 +48,7 @@ void smtp_cmd_hello(struct smtp_turn *t, const struct smtp_cmd *cmd)
 		if (s->xclient)
 			buf_addf(&text, "\n%s",
 				 login_offered(s) ? XCLIENT_KEYWORD_LOGIN : XCLIENT_KEYWORD);
+		smtp_wish_keywords(s, &text);
 		buf_add(&text, STR("\nENHANCEDSTATUSCODES\n8BITMIME\nDSN\nSMTPUTF8\nCHUNKING"));
 	}
 	smtp_reply(t->out, 250, NULL, buf_str(&text));

@@ -38,7 +38,7 @@ static bool mail_refusal(const struct smtp_session *s, const struct smtp_mail *m
 		*ret = (struct smtp_status){
 			504, "5.5.2", "Sender address rejected: need fully-qualified address"};
 	else
-		return false;
+		return smtp_wish_refusal(s, m, ret);
 	return true;
 }
 
@@ -92,5 +92,5 @@ void smtp_cmd_mail(struct smtp_turn *t, const struct smtp_cmd *cmd)
 	x->body = m->body;
 	x->ret = m->ret;
 	x->smtputf8 = m->smtputf8;
-	smtp_say(t, (struct smtp_status){250, "2.1.0", "Ok"});
+	smtp_wish_take(t, m);
 }

@@ -32,6 +32,7 @@ struct incoming {
 	struct buf prefix;
 	struct buf sent_id; /* the message's Message-ID, for the log */
 	uint32_t hops;
+	bool tls_optional;
 	uint64_t number; /* of the queue */
 };
 
@@ -87,6 +88,7 @@ static int write_received(struct incoming *in)
 		.rcpt = only,
 		.tls_version = str_sub(tls, 0, blank),
 		.tls_cipher = str_skip(tls, blank + 1),
+		.hidden = s->account.v && s->config->hide_client,
 		.esmtp = s->esmtp,
 		.lmtp = smtp_is_lmtp(s),
 		.authenticated = s->account.v != 0,
@@ -94,6 +96,20 @@ static int write_received(struct incoming *in)
 		.when = in->now,
 	};
 	return received_write(&in->prefix, &r);
+}
+
+/*
+ * "TLS-Required: No" (RFC 8689 section 3). Its value is looked at, so only in a message whose bytes
+ * are here: of a large one, in a file, TLS is not taken off.
+ */
+static bool asks_for_no_tls(const struct incoming *in, const struct mime_map *map)
+{
+	uint32_t at = 0;
+	const struct mime_field *f = mime_map_field(map, STR("TLS-Required"), &at);
+	if (!f || in->s->t.wish.requiretls || in->body->bytes.n < f->off + f->len)
+		return false;
+	struct str field = str_sub(in->body->bytes, f->off, f->off + f->len);
+	return str_eqi(str_trim(str_skip(field, str_find(field, 0, ':') + 1)), STR("No"));
 }
 
 /* The map is checked, not trusted. Counts hops; writes the fields that go before the body. */
@@ -113,6 +129,7 @@ static int read_map(struct incoming *in, struct fail *why)
 		buf_addf(&in->prefix, "Date: %s\r\n", buf_c(&in->date));
 	if (map->flags & MIME_DEFAULT_MESSAGE_ID)
 		buf_addf(&in->prefix, "Message-ID: %s\r\n", buf_c(&in->message_id));
+	in->tls_optional = asks_for_no_tls(in, map);
 	return in->prefix.failed ? -FAIL_LIMIT : r;
 }
 
@@ -128,6 +145,7 @@ static int submit(struct incoming *in, struct fail *why)
 		.smtputf8 = x->smtputf8,
 		.eightbit = x->body == SMTP_BODY_8BITMIME,
 		.auth_account = s->account,
+		.wish = x->wish,
 		.prefix = buf_str(&in->prefix),
 		.body = in->body->bytes,
 		.body_id = in->body->id,
@@ -137,6 +155,8 @@ static int submit(struct incoming *in, struct fail *why)
 		.rcpts = x->rcpts.p,
 		.n_rcpts = x->rcpts.n,
 	};
+	m.wish.tls_optional = in->tls_optional;
+	m.wish.login = buf_str(&s->login);
 	memcpy(m.sha256, in->scan.sha256, sizeof m.sha256);
 	if (smtp_body_is_stored(in->body))
 		s->t.body_id = (struct spool_body_id){{0}}; /* the queue's now */

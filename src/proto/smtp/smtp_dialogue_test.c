@@ -117,7 +117,21 @@ static const struct dialogue dialogues[] = {
 	 "[auth LOGIN ]\n501 5.7.0 Authentication cancelled\n[auth LOGIN ]\n"
 	 "454 4.7.0 Temporary authentication failure\n[auth LOGIN ]\n"
 	 "504 5.5.4 Unrecognized authentication type\n[auth LOGIN ]\n"
-	 "235 2.7.0 Authentication successful\n503 5.5.1 Already authenticated\n" EHLO_TLS},
+	 "235 2.7.0 Authentication successful\n503 5.5.1 Already authenticated\n" EHLO_USER},
+	{"wishes that cannot be", SUB, LOGIN "MAIL FROM:<alice@example.test> HOLDFOR=2592001\n"
+	 "MAIL FROM:<alice@example.test> HOLDUNTIL=2025-12-21T11:00:01+01:00\n"
+	 "MAIL FROM:<alice@example.test> HOLDFOR=1 BY=5;R\n",
+	 LOGIN_OK "501 5.5.4 Held longer than FUTURERELEASE allows\n"
+	 "501 5.5.4 Held longer than FUTURERELEASE allows\n"
+	 "501 5.5.4 A message is held or urgent, not both\n"},
+	{"wishes of strangers", MX, "EHLO c\nMAIL FROM:<x@remote.example> HOLDFOR=1\n"
+	 "MAIL FROM:<x@remote.example> BY=1;N\nMAIL FROM:<x@remote.example> MT-PRIORITY=1\n"
+	 "MAIL FROM:<x@remote.example> REQUIRETLS\nSTARTTLS\n!tls\nEHLO c\n"
+	 "MAIL FROM:<x@remote.example> REQUIRETLS\n",
+	 EHLO_MX "555 5.5.4 This parameter is not offered to you\n"
+	 "555 5.5.4 This parameter is not offered to you\n555 5.5.4 This parameter is not offered to you\n"
+	 "530 5.7.10 REQUIRETLS needs TLS here\n220 2.0.0 Ready to start TLS\n[starttls]\n"
+	 EHLO_TLS "250 2.1.0 Ok\n"},
 	{"submission", SUB, LOGIN "MAIL FROM:<bob@example.test>\nMAIL FROM:<down@example.test>\n"
 	 "MAIL FROM:<alice@example.test>\nRCPT TO:<x@remote.example>\nRCPT TO:<nobody@example.test>\n"
 	 "DATA\n!body A: b\n",

@@ -127,6 +127,13 @@ static inline int fake_submit(void *ctx, const struct spool_message *m, struct s
 		 STR_ARG(m->sender), STR_ARG(m->envid), (int)m->ret, m->smtputf8, m->eightbit,
 		 STR_ARG(login), (unsigned long long)m->auth_account.v,
 		 (unsigned long long)m->body_size, m->sha256[0], m->map.n > 0);
+	const struct spool_wishes *w = &m->wish;
+	if (w->tls_optional)
+		buf_addf(&f->last, "tls is optional\n");
+	if (w->hold_until.v || w->by || w->priority || w->requiretls)
+		buf_addf(&f->last, "hold=%lld by=%lld mode=%u priority=%d requiretls=%d\n",
+			 (long long)w->hold_until.v / SEC_US, (long long)w->deliver_by.v / SEC_US,
+			 w->by, w->priority, w->requiretls);
 	for (size_t i = 0; i < m->n_rcpts; i++)
 		fake_note_rcpt(&f->last, &m->rcpts[i]);
 	buf_add(&f->last, m->prefix);

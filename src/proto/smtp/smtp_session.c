@@ -15,6 +15,8 @@ struct smtp_config smtp_config_default(void)
 		.rcpts_max = 1000,
 		.destinations_max = 10000,
 		.hops_max = 50,
+		.future_release_s = UINT64_C(30) * 24 * 3600,
+		.priority_max = 4,
 		.errors_soft = 10,
 		.errors_hard = 20,
 		.junk_max = 100,

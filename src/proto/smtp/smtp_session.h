@@ -56,6 +56,9 @@ struct smtp_config {
 	uint32_t rcpts_max; /* RCPT commands of one transaction; RFC 5321 4.5.3.1.8: >= 100 */
 	uint32_t destinations_max; /* what they expand to */
 	uint32_t hops_max;	   /* Received fields; RFC 5321 6.3 */
+	uint64_t future_release_s; /* most that a message may be held (RFC 4865); 0 = not offered */
+	uint32_t priority_max;	   /* RFC 6710: what is asked beyond is lowered to it */
+	bool hide_client;	   /* Received of who has logged in does not say from where */
 	uint32_t errors_soft;	   /* from here on each error delays the reply */
 	uint32_t errors_hard;	   /* here the connection ends */
 	uint32_t junk_max; /* NOOP, RSET, VRFY ... between messages before they are errors */

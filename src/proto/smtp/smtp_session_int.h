@@ -11,6 +11,7 @@
  * message.c        the arrived message: scan, trace header, queue
  * lmtp.c           LMTP's replies to a message
  * cmd_other.c      NOOP VRFY EXPN HELP QUIT, and what is no command
+ * wishes.c         FUTURERELEASE, DELIVERBY, MT-PRIORITY, REQUIRETLS
  * smtp_state.c     export and import
  */
 #ifndef BARID_PROTO_SMTP_SMTP_SESSION_INT_H
@@ -59,6 +60,7 @@ struct smtp_transaction {
 	struct spool_body_id body_id; /* the open file, ours to submit or drop; zero: none */
 	struct str from;	      /* empty: the null sender */
 	struct str envid;
+	struct spool_wishes wish; /* what MAIL asked for; its texts are empty */
 	/* What the front door thinks of client, HELO and sender; not exported: it looks again. */
 	bool passed;
 	struct smtp_status refused; /* code 0: not (yet) */
@@ -159,6 +161,15 @@ void smtp_cmd_unknown(struct smtp_turn *t, struct str line, struct smtp_status r
 /* The whole message is here: accept or refuse it, with the reply. The body is then taken care of.
  */
 void smtp_message(struct smtp_turn *t, const struct smtp_body *body);
+
+/* --- wishes.c --- */
+/* What EHLO names of them. */
+void smtp_wish_keywords(const struct smtp_session *s, struct buf *out);
+/* True when MAIL asks for what it cannot have; *ret is the reply. */
+bool smtp_wish_refusal(const struct smtp_session *s, const struct smtp_mail *m,
+		       struct smtp_status *ret);
+/* Keep what MAIL asked for in the transaction that has begun, and answer MAIL. */
+void smtp_wish_take(struct smtp_turn *t, const struct smtp_mail *m);
 
 /* --- lmtp.c --- */
 /*

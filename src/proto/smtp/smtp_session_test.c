@@ -473,7 +473,7 @@ static void test_trusted_and_no_tls(void **state)
 		     "EHLO c\nSTARTTLS\nMAIL FROM:<alice@example.test>\nAUTH PLAIN\n!auth granted\n"
 		     "MAIL FROM:<alice@example.test>\n");
 	assert_text(&r, "trusted",
-		    EHLO_AUTH
+		    EHLO_BARE
 		    "502 5.5.1 STARTTLS is not offered\n530 5.7.0 Authentication required\n"
 		    "[auth PLAIN ]\n235 2.7.0 Authentication successful\n250 2.1.0 Ok\n");
 	run_end(&r);
@@ -495,6 +495,77 @@ static void test_auth_replied_by_edge(void **state)
 	run_end(&r);
 }
 
+/* What is asked for a message's way reaches the queue, also when the session moves. */
+static void test_wishes(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *params, *reply, *noted;
+	} rows[] = {
+		{"HOLDFOR=60 REQUIRETLS", "250 2.1.0 Ok\n",
+		 "hold=1763719260 by=0 mode=0 priority=0 requiretls=1\n"},
+		{"HOLDUNTIL=2025-11-21T09:00:00-02:30", "250 2.1.0 Ok\n",
+		 "hold=1763724600 by=0 mode=0 priority=0 requiretls=0\n"},
+		{"BY=120;R", "250 2.1.0 Ok\n",
+		 "hold=0 by=1763719320 mode=1 priority=0 requiretls=0\n"},
+		{"by=-120;nt", "250 2.1.0 Ok\n",
+		 "hold=0 by=1763719080 mode=6 priority=0 requiretls=0\n"},
+		{"MT-PRIORITY=-9", "250 2.1.0 Ok\n",
+		 "hold=0 by=0 mode=0 priority=-9 requiretls=0\n"},
+		{"MT-PRIORITY=4", "250 2.1.0 Ok\n", "hold=0 by=0 mode=0 priority=4 requiretls=0\n"},
+		{"MT-PRIORITY=5", "250 2.3.6 Ok, with priority 4\n",
+		 "hold=0 by=0 mode=0 priority=4 requiretls=0\n"},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct run r;
+		AUTO(buf) struct buf say = BUF_INIT(KIB(4)), want = BUF_INIT(KIB(4));
+		run_begin(&r, SUB, RUN_EXPORT, false);
+		run_dialogue(&r, LOGIN);
+		assert_text(&r, "login", LOGIN_OK);
+		buf_addf(&say,
+			 "MAIL FROM:<alice@example.test> %s\nRCPT TO:<bob@example.test>\nDATA\n"
+			 "!body A: b",
+			 rows[i].params);
+		buf_addf(&want, "%s250 2.1.5 Ok\n" GO "250 2.0.0 Ok: queued as 1\n", rows[i].reply);
+		run_dialogue(&r, buf_c(&say));
+		assert_text(&r, rows[i].params, buf_c(&want));
+		assert_non_null(strstr(buf_c(&r.fake.last), rows[i].noted));
+		/* The next message asks for nothing. */
+		run_dialogue(&r, "MAIL FROM:<alice@example.test>\nRCPT TO:<bob@example.test>\n"
+				 "DATA\n!body A: b");
+		assert_null(strstr(buf_c(&r.fake.last), "hold="));
+		run_end(&r);
+	}
+}
+
+/* RFC 8689 section 3: of the header, and only where MAIL does not ask for the contrary. */
+static void test_tls_required_no(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *param, *field;
+		bool optional;
+	} rows[] = {{"", "TLS-Required: No", true},
+		    {"", "tls-required:\tno ", true},
+		    {"", "TLS-Required: Yes", false},
+		    {"", "X: TLS-Required: No", false},
+		    {" REQUIRETLS", "TLS-Required: No", false}};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct run r;
+		AUTO(buf) struct buf say = BUF_INIT(KIB(4));
+		run_begin(&r, MX, RUN_EXPORT, false);
+		buf_addf(&say,
+			 "STARTTLS\n!tls\nEHLO c\nMAIL FROM:<x@remote.example>%s\n"
+			 "RCPT TO:<bob@example.test>\nDATA\n!body %s",
+			 rows[i].param, rows[i].field);
+		run_dialogue(&r, buf_c(&say));
+		assert_int_equal(r.fake.submitted, 1);
+		assert_int_equal(strstr(buf_c(&r.fake.last), "tls is optional") != NULL,
+				 rows[i].optional);
+		run_end(&r);
+	}
+}
+
 /* LMTP: each recipient has its reply, also when the session moves in between. */
 static void test_lmtp(void **state)
 {
@@ -506,7 +577,7 @@ static void test_lmtp(void **state)
 				 "RCPT TO:<bob@example.test>\nRCPT TO:<small@example.test>\n"
 				 "RCPT TO:<x@remote.example>\nRCPT TO:<BOB@example.test>\nDATA\n");
 		assert_text(&r, "until DATA",
-			    "500 5.5.1 This is LMTP, send LHLO\n" EHLO_TLS "250 2.1.0 Ok\n"
+			    "500 5.5.1 This is LMTP, send LHLO\n" EHLO_IN "250 2.1.0 Ok\n"
 			    "503 5.5.1 No valid recipients\n250 2.1.5 Ok\n250 2.1.5 Ok\n"
 			    "550 5.1.1 <x@remote.example>: Recipient address rejected: User "
 			    "unknown\n250 2.1.5 Ok\n" GO);
@@ -547,14 +618,14 @@ static void test_reinject(void **state)
 			 "RCPT TO:<list@example.test>\nRCPT TO:<x@remote.example>\nDATA\n"
 			 "!body A: b");
 	assert_text(&r, "as it is",
-		    "500 5.5.1 This is not LMTP, send EHLO\n" EHLO_TLS
+		    "500 5.5.1 This is not LMTP, send EHLO\n" EHLO_IN
 		    "503 5.5.1 Authentication is not offered here\n250 2.1.0 Ok\n"
 		    "550 5.1.1 <list@example.test>: Recipient address rejected: User unknown\n"
 		    "250 2.1.5 Ok\n" GO "250 2.0.0 Ok: queued as 1\n");
 	run_end(&r);
 	run_begin(&r, SMTP_SERVICE_REINJECT_LISTS, RUN_EXPORT, false);
 	run_dialogue(&r, "EHLO c\nMAIL FROM:<nobody@example.test>\nRCPT TO:<list@example.test>\n");
-	assert_text(&r, "expanded", EHLO_TLS "250 2.1.0 Ok\n250 2.1.5 Ok\n");
+	assert_text(&r, "expanded", EHLO_IN "250 2.1.0 Ok\n250 2.1.5 Ok\n");
 	run_end(&r);
 }
 
@@ -607,6 +678,8 @@ int main(void)
 		cmocka_unit_test(test_may_relay),
 		cmocka_unit_test(test_trusted_and_no_tls),
 		cmocka_unit_test(test_auth_replied_by_edge),
+		cmocka_unit_test(test_wishes),
+		cmocka_unit_test(test_tls_required_no),
 		cmocka_unit_test(test_lmtp),
 		cmocka_unit_test(test_reinject),
 		cmocka_unit_test(test_broken_state),

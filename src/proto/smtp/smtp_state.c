@@ -9,8 +9,8 @@
 #include "proto/smtp/smtp_session_int.h"
 
 #define STATE_MAGIC 0x534d5442u /* "BTMS" in the bytes */
-/* 2: mechanisms; 3: credential; 4: xclient, xclient_login; 5: may_relay; 6: said */
-#define STATE_VERSION 6
+/* 2: mechanisms; 3: credential; 4: xclient, xclient_login; 5: may_relay; 6: said; 7: wishes */
+#define STATE_VERSION 7
 
 static void put_text(struct buf *out, struct str s)
 {
@@ -54,6 +54,15 @@ static void put_transaction(struct buf *out, const struct smtp_transaction *t)
 		put_rcpt(out, &t->rcpts.p[i]);
 }
 
+static void put_wish(struct buf *out, const struct spool_wishes *w)
+{
+	buf_put_u64(out, (uint64_t)w->hold_until.v);
+	buf_put_u64(out, (uint64_t)w->deliver_by.v);
+	buf_put_u8(out, (uint8_t)w->by);
+	buf_put_u8(out, (uint8_t)(w->priority + SPOOL_PRIORITY_MAX));
+	put_bool(out, w->requiretls);
+}
+
 struct account_id smtp_session_account(const struct smtp_session *s)
 {
 	return s->account;
@@ -91,6 +100,7 @@ int smtp_session_export(const struct smtp_session *s, struct buf *out)
 	buf_put_u32(out, (uint32_t)s->t.said.n); /* 6 */
 	for (size_t i = 0; i < s->t.said.n; i++)
 		put_text(out, s->t.said.p[i].address);
+	put_wish(out, &s->t.wish); /* 7 */
 	return out->failed ? -FAIL_LIMIT : 0;
 }
 
@@ -172,6 +182,17 @@ static void get_said(struct cursor *c, struct smtp_transaction *t)
 	}
 }
 
+static void get_wish(struct cursor *c, struct spool_wishes *w)
+{
+	w->hold_until.v = (int64_t)cursor_u64(c);
+	w->deliver_by.v = (int64_t)cursor_u64(c);
+	w->by = cursor_u8(c);
+	w->priority = (int)cursor_u8(c) - SPOOL_PRIORITY_MAX;
+	w->requiretls = get_bool(c);
+	c->bad = c->bad || (w->by & ~(unsigned)SPOOL_BY_TRACE) > SPOOL_BY_NOTIFY ||
+		 w->priority > SPOOL_PRIORITY_MAX;
+}
+
 static void get_session(struct cursor *c, uint16_t version, struct smtp_session *s)
 {
 	s->service = (enum smtp_service)get_enum(c, SMTP_SERVICE_MX, SMTP_SERVICE_REINJECT_LISTS);
@@ -203,6 +224,8 @@ static void get_session(struct cursor *c, uint16_t version, struct smtp_session 
 		s->may_relay = get_bool(c);
 	if (version >= 6)
 		get_said(c, &s->t);
+	if (version >= 7)
+		get_wish(c, &s->t.wish);
 	c->bad = c->bad || s->t.said.n != (smtp_is_lmtp(s) ? s->t.accepted : 0);
 	c->bad = c->bad || cursor_left(c) > 0 ||
 		 ((s->mode == SMTP_MODE_DATA || s->mode == SMTP_MODE_BDAT) && !s->t.accepted);

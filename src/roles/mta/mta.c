@@ -643,6 +643,9 @@ static int prepare(struct role *role, const struct conf *c, struct fail *why)
 	smtp->starttls = true;
 	smtp->size_max = c->message_size_max;
 	smtp->rcpts_max = (uint32_t)c->recipients_max;
+	smtp->future_release_s = c->future_release_max_ms / 1000;
+	smtp->hide_client = strcmp(c->hide_client, "on") == 0;
+	smtp->priority_max = (uint32_t)c->priority_max;
 	smtp->errors_soft = (uint32_t)c->errors_soft;
 	smtp->errors_hard = (uint32_t)c->errors_hard;
 	prepare_door(&smtp->door, c);
