@@ -115,6 +115,18 @@ struct conf {
 	uint64_t lifetime_ms;
 	uint64_t delay_warning_ms;
 
+	uint64_t relay_connections;
+	uint64_t relay_port;
+	char *relay_prefer;
+	uint64_t relay_connect_timeout_ms;
+	uint64_t relay_greeting_timeout_ms;
+	uint64_t relay_command_timeout_ms;
+	uint64_t relay_data_init_timeout_ms;
+	uint64_t relay_data_timeout_ms;
+	uint64_t relay_data_done_timeout_ms;
+	uint64_t relay_idle_ms;
+	uint64_t relay_connection_age_ms;
+
 	char *scram;
 	char *scram_sha1;
 	uint64_t scram_iterations;

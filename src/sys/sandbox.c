@@ -46,6 +46,8 @@ static uint64_t all_fs_rights(int abi)
 	return rights[abi];
 }
 
+#define CONNECTS (SANDBOX_INET_CONNECT | SANDBOX_TCP_CONNECT)
+
 #define LL_READ (LL_FS_READ_FILE | LL_FS_READ_DIR)
 #define LL_WRITE                                                                                   \
 	(LL_READ | LL_FS_WRITE_FILE | LL_FS_TRUNCATE | LL_FS_REMOVE_DIR | LL_FS_REMOVE_FILE |      \
@@ -83,7 +85,7 @@ static int landlock_ruleset(const struct sandbox_profile *p, int abi, int *ret_f
 	size_t size = abi >= 6 ? 24 : abi >= 4 ? 16 : 8;
 	if (abi >= 4)
 		attr.handled_access_net =
-			LL_NET_BIND_TCP | (p->flags & SANDBOX_INET_CONNECT ? 0 : LL_NET_CONNECT);
+			LL_NET_BIND_TCP | (p->flags & CONNECTS ? 0 : LL_NET_CONNECT);
 	if (abi >= 6)
 		attr.scoped = LL_SCOPE_ALL;
 	long fd = syscall(SYS_landlock_create_ruleset, &attr, size, 0U);
@@ -257,6 +259,20 @@ static int allow_with_args(scmp_filter_ctx ctx, struct fail *why)
 	return add_arg_rules(ctx, SCMP_ACT_ALLOW, rules, ARRAY_LEN(rules), why);
 }
 
+#define SOCKET_TYPE_MASK 0xf /* without SOCK_NONBLOCK and SOCK_CLOEXEC */
+static int allow_tcp(scmp_filter_ctx ctx, struct fail *why)
+{
+	static const int families[] = {AF_INET, AF_INET6};
+	for (size_t i = 0; i < ARRAY_LEN(families); i++) {
+		int e = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2,
+					 IS(0, families[i]),
+					 HAS_BITS(1, SOCKET_TYPE_MASK, SOCK_STREAM));
+		if (e < 0)
+			return rule_failed(why, e, "socket");
+	}
+	return 0;
+}
+
 #define CLONE_NEW_ANY                                                                              \
 	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER |             \
 	 CLONE_NEWPID | CLONE_NEWNET)
@@ -274,8 +290,10 @@ static int allow_by_flags(scmp_filter_ctx ctx, unsigned flags, struct fail *why)
 		r = add_arg_rules(ctx, SCMP_ACT_ALLOW, lease, ARRAY_LEN(lease), why);
 	if (r == 0 && flags & SANDBOX_ACCEPT)
 		r = ADD_CALLS(ctx, SCMP_ACT_ALLOW, accept_calls, why);
-	if (r == 0 && flags & SANDBOX_INET_CONNECT)
+	if (r == 0 && flags & CONNECTS)
 		r = ADD_CALLS(ctx, SCMP_ACT_ALLOW, connect_calls, why);
+	if (r == 0 && flags & SANDBOX_TCP_CONNECT)
+		r = allow_tcp(ctx, why);
 	if (r == 0 && flags & SANDBOX_INET_CONNECT)
 		r = add_arg_rules(ctx, SCMP_ACT_ALLOW, inet, ARRAY_LEN(inet), why);
 	if (r == 0 && flags & SANDBOX_THREADS)

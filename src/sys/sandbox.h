@@ -11,7 +11,7 @@
  * is on). These end the process: ptrace, process_vm_*, bpf, io_uring_*, execve(at), mount and
  * friends, unshare, setns, clone with new name spaces, socket(AF_PACKET). clone3 answers ENOSYS,
  * so that glibc uses clone, whose flags can be seen. socket() fails; AF_INET and AF_INET6 are fine
- * with SANDBOX_INET_CONNECT.
+ * with SANDBOX_INET_CONNECT, of them SOCK_STREAM alone with SANDBOX_TCP_CONNECT.
  */
 #ifndef BARID_SYS_SANDBOX_H
 #define BARID_SYS_SANDBOX_H
@@ -35,6 +35,7 @@ struct sandbox_path {
 #define SANDBOX_ACCEPT	     (1u << 1) /* accept connections on listeners that are open */
 #define SANDBOX_INET_CONNECT (1u << 2) /* make TCP and UDP connections */
 #define SANDBOX_THREADS	     (1u << 3)
+#define SANDBOX_TCP_CONNECT  (1u << 4) /* make TCP connections */
 
 struct sandbox_profile {
 	const char *role;

@@ -9,11 +9,13 @@ SESSION = {"session_out", "session_done"}
 MAY = {
     "mta": {"dir": RENEWING | {"route", "sender_allowed"}, "scan": {"scan"},
             "queue": {"submit", "body_open", "body_seal", "body_drop"}, "dns": {"resolve"}, "edge": SESSION},
-    "queue": {"user": {"deliver", "receipt_drop"}, "dir": {"route"}, "scan": {"scan"}, "dns": {"resolve"}, "mta": set()},
+    "queue": {"user": {"deliver", "receipt_drop"}, "dir": {"route"}, "scan": {"scan"}, "dns": {"resolve"}, "mta": set(),
+              "relay": {"relay"}},
     "user": {"dir": RENEWING | {"usage", "account"}, "scan": {"scan"}, "edge": SESSION, "queue": set()},
     "scan": {"mta": set(), "queue": set(), "user": set()},
     "admin": {"edge": set()},
-    "dns": {"mta": set(), "queue": set()},
+    "dns": {"mta": set(), "queue": set(), "relay": set()},
+    "relay": {"queue": set(), "dns": {"resolve"}},
     "dir": {"edge": {"login_offer", "session_over"}, "user": {"grant", "session_over", "account_gone"},
             "mta": {"grant", "session_over"}, "queue": set()},
 }

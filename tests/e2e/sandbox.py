@@ -9,7 +9,7 @@ from harness.server import role_processes
 
 # What a role may hold open: its INET sockets, and files below the state folder (by regular expression).
 LISTENS = {"master", "edge"}
-INET = {"edge", "dns"}
+INET = {"edge", "dns", "relay"}
 FILES = {
     "edge": r"$^",
     "mta": r"$^",
@@ -19,6 +19,7 @@ FILES = {
     "dir": r"dir",
     "admin": r"$^",
     "dns": r"$^",
+    "relay": r"$^",
 }
 ROLES = set(FILES)
 
@@ -221,11 +222,12 @@ PEERS = {
     "edge": ("mta", "dir", "user", "admin"),
     "mta": ("edge", "dir", "scan", "queue", "dns"),
     "scan": ("mta", "queue", "user"),
-    "queue": ("mta", "user", "dir", "scan", "dns"),
+    "queue": ("mta", "user", "dir", "scan", "dns", "relay"),
     "user": ("edge", "queue", "scan", "dir"),
     "dir": ("edge", "mta", "queue", "user"),
     "admin": ("edge",),
-    "dns": ("mta", "queue"),
+    "dns": ("mta", "queue", "relay"),
+    "relay": ("queue", "dns"),
 }
 # What libraries hold beside that: libunbound its thread's loop, two pairs of sockets and a pipe to it.
 MORE = {"dns": {"eventpoll": 1, "unix": 4, "pipe": 2}}

@@ -7,9 +7,9 @@ import subprocess
 
 from harness.server import ROOT
 
-ROLES = ("edge", "mta", "scan", "queue", "user", "dir", "admin", "dns")
+ROLES = ("edge", "mta", "scan", "queue", "user", "dir", "admin", "dns", "relay")
 FOLDERS = {"queue": ("spool", "blob"), "user": ("store", "blob"), "dir": ("dir",)}
-THREADS = {"mta", "queue", "user", "dir", "dns"}
+THREADS = {"mta", "queue", "user", "dir", "dns", "relay"}
 # Folders of roles; what is root's or other processes'; what anybody may read; what anybody may write.
 OWNED = ("dir", "spool", "store", "blob")
 FOREIGN = ("dir/vmail.db", "dir/secret.key", "spool/spool.db", "store/meta", "store/part-000.db", "tls/key.pem", "lock",
@@ -21,9 +21,10 @@ WRITABLE = ("/dev/null", "/tmp", "/dev/shm")
 PATHS = OWNED + FOREIGN + READABLE + WRITABLE
 # What the filter lets pass although it comes to nothing: the error is the kernel's own.
 PASSES = {"accept": {"edge": "EINVAL"}, "thread": dict.fromkeys(THREADS, "EINVAL")}
-# Roles that connect to others: sockets of TCP and UDP, raw ones not.
-CONNECTS = {"dns"}
-PASSES |= {f"socket-{kind}": dict.fromkeys(CONNECTS, "none") for kind in ("tcp", "tcp6", "udp")}
+# Roles that connect to others: sockets of TCP, of dns also of UDP, raw ones not.
+CONNECTS = {"dns", "relay"}
+PASSES |= {f"socket-{kind}": dict.fromkeys(CONNECTS, "none") for kind in ("tcp", "tcp6")}
+PASSES["socket-udp"] = {"dns": "none"}
 # The sockets to other roles are connected, and no other UNIX socket can be made: none goes elsewhere.
 ELSEWHERE = {"connect-path", "connect-abstract", "connect-tcp"}
 SIGSYS = 31

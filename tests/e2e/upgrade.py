@@ -370,7 +370,7 @@ def case_roles_die_during_an_upgrade(t):
                 except ProcessLookupError:
                     pass
                 time.sleep(rng.random() * 0.01)
-            for role in ("edge", "mta", "user", "queue", "dir", "scan", "admin", "dns"):
+            for role in ("edge", "mta", "user", "queue", "dir", "scan", "admin", "dns", "relay"):
                 server.expect_restart(role, 3)
                 server.caused[role] = 0
             t.until(lambda: "finished, 0 processes" in server.cli("upgrade", "--status"), what="the end of the upgrade")

@@ -20,7 +20,7 @@ from .ipc import Channel
 from .server import Server, role_processes
 from .verdict import patience
 
-ROLES = ("edge", "mta", "scan", "queue", "user", "dir", "admin", "dns")
+ROLES = ("edge", "mta", "scan", "queue", "user", "dir", "admin", "dns", "relay")
 
 
 class Impostor:

@@ -18,7 +18,7 @@ from . import wire
 from .ledger import GONE, Judge, Ledger, Writer, letter, send
 from .server import ROOT, Server, alive
 
-ROLES = ("edge", "mta", "scan", "queue", "user", "dir", "admin", "dns")
+ROLES = ("edge", "mta", "scan", "queue", "user", "dir", "admin", "dns", "relay")
 CLIENT_ROLES = ("edge", "master")  # clients' connections end with these
 PROMISE_S = 1.0                    # so soon it serves again, master included
 PATIENCE = 5                       # so many times longer a busy machine may take

@@ -204,7 +204,7 @@ static void stats(struct role *role)
 	counter_set(&under_way, dns.under_way);
 }
 
-static const char *const peers[] = {"mta", "queue", NULL};
+static const char *const peers[] = {"mta", "queue", "relay", NULL};
 static const struct role_ops ops = {.name = "dns",
 				    .sandbox_flags = SANDBOX_INET_CONNECT | SANDBOX_THREADS,
 				    .peers = peers,

@@ -19,8 +19,9 @@
 
 static const char *const edge_peers[] = {"mta", "dir", "user", "admin", NULL};
 static const char *const mta_peers[] = {"dir", "scan", "queue", "dns", NULL};
-static const char *const queue_peers[] = {"user", "dir", "scan", "dns", NULL};
+static const char *const queue_peers[] = {"user", "dir", "scan", "dns", "relay", NULL};
 static const char *const user_peers[] = {"scan", "dir", NULL};
+static const char *const relay_peers[] = {"dns", NULL};
 static const char *const none[] = {NULL};
 
 /* Each connection stands once, at either end. */
@@ -42,6 +43,8 @@ const struct role_kind role_kinds[] = {
 	{.name = "dir", .stop_stage = 3, .folder = "dir", .talks_to = none},
 	{.name = "admin", .stop_stage = 1, .talks_to = none},
 	{.name = "dns", .stop_stage = 3, .talks_to = none},
+	/* New ones go here: where no user of its name exists, a role's number is its place. */
+	{.name = "relay", .stop_stage = 3, .talks_to = relay_peers},
 };
 const size_t role_kinds_n = ARRAY_LEN(role_kinds);
 

@@ -508,7 +508,7 @@ static void stop(struct role *role)
 	role_stop_aside(role, finish);
 }
 
-static const char *const peers[] = {"mta", "user", "dir", "scan", "dns", NULL};
+static const char *const peers[] = {"mta", "user", "dir", "scan", "dns", "relay", NULL};
 static const struct sandbox_path paths[] = {{"spool", SANDBOX_WRITE}, {"blob", SANDBOX_WRITE}};
 static const struct role_format formats[] = {
 	{"format", "spool", spool_format},

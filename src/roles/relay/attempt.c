@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One request: hosts in their order, until every recipient has an answer.
+ *
+ * A recipient that a host put off (4xx) is tried with the next host, as one that no host was asked
+ * about; never one that a host may have taken (its answer to the message is missing). Which reply
+ * leads to what: docs/formats/relay.md.
+ */
+#include "base/check.h"
+#include "roles/relay/relay.h"
+#include "roles/role/relay_protocol.h"
+#include "service/spool/spool.h"
+#include "sys/clock.h"
+#include "sys/counter.h"
+#include "sys/crash.h"
+#include "sys/log.h"
+#include <stdio.h>
+
+COUNTER(delivered, "relay.delivered", "recipients that another server has taken over");
+COUNTER(deferred, "relay.deferred", "recipients that could not be delivered to now");
+COUNTER(failed, "relay.failed", "recipients that another server has refused for good");
+COUNTER(unsure_n, "relay.unsure", "messages whose end was sent and never answered");
+HISTOGRAM(times, "relay.transaction", "transactions with other servers");
+
+#define SESSIONS_MAX 2 /* hosts that are asked about the message */
+
+#define NORMAL_PRIORITY 9 /* RFC 6710: 0 */
+
+/* What queue writes, the client says. */
+_Static_assert((int)SPOOL_NOTIFY_NEVER == (int)SMTP_NOTIFY_NEVER &&
+		       (int)SPOOL_NOTIFY_DELAY == (int)SMTP_NOTIFY_DELAY &&
+		       (int)SPOOL_RET_FULL == (int)SMTP_RET_FULL &&
+		       (int)SPOOL_RET_HDRS == (int)SMTP_RET_HDRS,
+	       "one numbering");
+
+struct attempt {
+	const struct conf *conf;
+	struct trace_id trace;
+	const struct msg_relay *m;
+	struct nexthop hop;
+	struct targets targets;
+	char key[RELAY_KEY_MAX];
+	struct smtp_client_rcpt *rcpts; /* of one session: those that are open */
+	size_t *which;			/* their places in results */
+	struct msg_relay_result *results;
+	char (*status)[12];
+	bool *open;		 /* by recipient: to be tried with the next host */
+	struct smtp_answer last; /* of those that no host was asked about */
+	bool last_said;
+	bool all_for_good; /* no host will ever take anything */
+	struct msg_relayed reply;
+	char server[RELAY_HOST_MAX], ip[NETADDR_TEXT_MAX], tls_text[200];
+	struct arena arena;
+};
+
+/* ---- results ---- */
+
+static void set_result(struct attempt *a, size_t i, enum spool_outcome outcome,
+		       const struct smtp_answer *answer, bool said)
+{
+	static const char *const general[] = {
+		[SPOOL_DELIVERED] = "2.0.0", [SPOOL_DEFERRED] = "4.0.0", [SPOOL_FAILED] = "5.0.0"};
+	struct msg_relay_result *r = &a->results[i];
+	const char *status = answer->enhanced[0] ? answer->enhanced : general[outcome];
+	(void)snprintf(a->status[i], sizeof a->status[i], "%s", status);
+	/* A host that refuses us altogether is not the last word on the message. */
+	a->status[i][0] = general[outcome][0];
+	r->rcpt = a->m->rcpts[i].rcpt;
+	r->outcome = (uint8_t)outcome;
+	r->status = str_c(a->status[i]);
+	r->text = arena_str(&a->arena, (struct str){answer->text, answer->n});
+	r->said = said;
+	a->open[i] = outcome == SPOOL_DEFERRED;
+}
+
+static bool any_open(const struct attempt *a)
+{
+	for (size_t i = 0; i < a->m->rcpts_n; i++)
+		if (a->open[i])
+			return true;
+	return false;
+}
+
+static void log_result(const struct attempt *a, size_t i)
+{
+	static const char *const events[] = {[SPOOL_DELIVERED] = "relay.delivered",
+					     [SPOOL_DEFERRED] = "relay.deferred",
+					     [SPOOL_FAILED] = "relay.failed"};
+	const struct msg_relay_result *r = &a->results[i];
+	log_event(LOG_INFO, events[r->outcome], log_u64("number", a->m->number),
+		  log_address("to", a->m->rcpts[i].address), log_str("status", r->status),
+		  log_str("reply", r->text), log_c("server", a->server), log_c("ip", a->ip),
+		  log_c("tls", a->tls_text), log_str("nexthop", a->m->nexthop));
+	counter_add(r->outcome == SPOOL_DELIVERED  ? &delivered
+		    : r->outcome == SPOOL_DEFERRED ? &deferred
+						   : &failed,
+		    1);
+}
+
+/* ---- with one host ---- */
+
+static void remember_host(struct attempt *a, const struct link *l)
+{
+	(void)snprintf(a->server, sizeof a->server, "%s", l->host);
+	(void)snprintf(a->ip, sizeof a->ip, "%s", l->ip);
+	(void)snprintf(a->tls_text, sizeof a->tls_text, "%s", l->tls_text);
+}
+
+static struct smtp_client_message message_of(struct attempt *a, struct smtp_forward *forward)
+{
+	const struct msg_relay *m = a->m;
+	struct smtp_client_message c = {.sender = m->sender,
+					.envid = m->envid,
+					.ret = (enum smtp_ret)m->ret,
+					.smtputf8 = m->smtputf8,
+					.eightbit = m->eightbit,
+					.requiretls = m->requiretls,
+					.has_priority = m->priority != NORMAL_PRIORITY &&
+							m->priority < 2 * NORMAL_PRIORITY + 1,
+					.priority = (int)m->priority - NORMAL_PRIORITY,
+					.prefix = m->prefix,
+					.body = m->body,
+					.file = m->file,
+					.size = m->size,
+					.rcpts = a->rcpts};
+	if (m->client.ip.n) {
+		*forward =
+			(struct smtp_forward){.name = m->client.rdns,
+					      .ip = m->client.ip,
+					      .helo = m->client.helo,
+					      .proto = m->client.esmtp ? STR("ESMTP") : STR("SMTP"),
+					      .remote = !m->client.trusted_client};
+		c.forward = forward;
+	}
+	for (size_t i = 0; i < m->rcpts_n; i++) {
+		if (!a->open[i])
+			continue;
+		a->which[c.n] = i;
+		a->rcpts[c.n++] = (struct smtp_client_rcpt){.address = m->rcpts[i].address,
+							    .orcpt = m->rcpts[i].orcpt,
+							    .notify = m->rcpts[i].notify};
+	}
+	return c;
+}
+
+/* What a transaction's end means for a recipient that has no answer of its own. */
+static enum spool_outcome outcome_of(int r)
+{
+	return r == -FAIL_PERM || r == -FAIL_UNSUPPORTED ? SPOOL_FAILED : SPOOL_DEFERRED;
+}
+
+static void take_results(struct attempt *a, const struct smtp_client *c,
+			 const struct smtp_client_message *m, int r, bool unsure)
+{
+	static const enum spool_outcome outcomes[] = {[SMTP_SENT] = SPOOL_DELIVERED,
+						      [SMTP_SENT_LATER] = SPOOL_DEFERRED,
+						      [SMTP_SENT_REFUSED] = SPOOL_FAILED};
+	for (size_t k = 0; k < m->n; k++) {
+		const struct smtp_client_rcpt *rcpt = &m->rcpts[k];
+		size_t i = a->which[k];
+		if (rcpt->sent == SMTP_SENT_NOTHING) {
+			set_result(a, i, outcome_of(r), &c->answer, c->answer.code != 0);
+			/* The server may have it: asking another one would make two. */
+			if (unsure)
+				a->open[i] = false;
+		} else {
+			set_result(a, i, outcomes[rcpt->sent], &rcpt->answer, rcpt->said);
+			a->results[i].dsn_passed = rcpt->dsn_passed;
+		}
+	}
+}
+
+/* A connection that has waited was closed meanwhile: nobody was asked. */
+static bool nobody_heard(const struct smtp_client_message *m, const struct smtp_client *c,
+			 bool unsure)
+{
+	for (size_t k = 0; k < m->n; k++)
+		if (m->rcpts[k].sent != SMTP_SENT_NOTHING)
+			return false;
+	return c->broken && c->answer.code == 0 && !unsure;
+}
+
+/* False: the connection was lost before the server said anything. */
+static bool session(struct attempt *a, struct link *l)
+{
+	struct smtp_forward forward;
+	struct smtp_client_message m = message_of(a, &forward);
+	bool unsure = false;
+	struct mono_ns begun = clock_mono();
+	CRASH_POINT("relay.before-send");
+	int r = smtp_client_send(&l->client, &m, &unsure);
+	CRASH_POINT("relay.sent");
+	histogram_add(times, (uint64_t)(clock_mono().v - begun.v) / 1000);
+	remember_host(a, l);
+	if (nobody_heard(&m, &l->client, unsure) && l->messages > 0) {
+		a->last = l->client.answer;
+		return false;
+	}
+	l->messages++;
+	a->reply.contact = l->client.answer.code == 421 ? RELAY_CONTACT_FAILED : RELAY_CONTACT_OK;
+	take_results(a, &l->client, &m, r, unsure);
+	if (unsure) {
+		counter_add(&unsure_n, 1);
+		log_event(LOG_WARN, "relay.unsure", log_u64("number", a->m->number),
+			  log_c("server", l->host), log_c("ip", l->ip),
+			  log_c("why", l->client.answer.text));
+	}
+	return true;
+}
+
+/* ---- hosts ---- */
+
+/* 521: it takes no mail at all (RFC 7504). What a hello is refused with, it is refused with again.
+ */
+static bool is_for_good(const struct smtp_answer *answer, enum link_stage stage)
+{
+	return answer->code == 521 || (stage == LINK_HELLO && smtp_answer_class(answer) == 5);
+}
+
+static struct link *get_link(struct attempt *a, const struct target *t)
+{
+	struct link *l = NULL;
+	enum link_stage stage = LINK_CONNECT;
+	struct link_wish w = {.hop = &a->hop, .target = t, .conf = a->conf, .key = a->key};
+	if (link_open(&w, &l, &a->last, &stage) == 0)
+		return l;
+	char ip[NETADDR_TEXT_MAX];
+	struct str at = netaddr_text(&t->address, false, ip);
+	a->last_said = a->last.code != 0;
+	a->all_for_good = a->all_for_good && is_for_good(&a->last, stage);
+	if (a->reply.contact == RELAY_CONTACT_NONE)
+		a->reply.contact = RELAY_CONTACT_FAILED;
+	(void)snprintf(a->server, sizeof a->server, "%s", a->last_said ? t->host : "");
+	(void)snprintf(a->ip, sizeof a->ip, "%.*s", STR_ARG(at));
+	log_event(LOG_INFO, "relay.no-contact", log_u64("number", a->m->number),
+		  log_c("server", t->host), log_str("ip", at), log_u64("port", t->address.port),
+		  log_c("why", a->last.text));
+	return NULL;
+}
+
+/* Each host in its turn; `asked`: one that needs not be asked again. */
+static void try_hosts(struct attempt *a, const char *asked)
+{
+	unsigned sessions = asked[0] != '\0';
+	for (size_t i = 0; i < a->targets.n && any_open(a) && sessions < SESSIONS_MAX; i++) {
+		char ip[NETADDR_TEXT_MAX];
+		struct str at = netaddr_text(&a->targets.v[i].address, false, ip);
+		if (atomic_load(&relay.stopping))
+			break;
+		if (str_eq(at, str_c(asked)))
+			continue;
+		struct link *l = get_link(a, &a->targets.v[i]);
+		if (!l)
+			continue;
+		a->all_for_good = false;
+		(void)session(a, l);
+		idle_put(l, a->conf);
+		sessions++;
+	}
+}
+
+static void try_all(struct attempt *a)
+{
+	char asked[NETADDR_TEXT_MAX] = "";
+	struct link *l;
+	while (!asked[0] && (l = idle_take(a->key, a->conf))) {
+		if (session(a, l))
+			(void)snprintf(asked, sizeof asked, "%s", l->ip);
+		idle_put(l, a->conf);
+	}
+	if (!any_open(a))
+		return;
+	a->all_for_good = !asked[0];
+	int r = targets_find(&a->hop, a->conf, a->trace, &a->targets, &a->last);
+	if (r == 0)
+		try_hosts(a, asked);
+	bool for_good = r == -FAIL_PERM || (r == 0 && a->all_for_good && a->targets.n > 0);
+	for (size_t i = 0; i < a->m->rcpts_n; i++)
+		if (a->results[i].status.n == 0) /* no host was asked */
+			set_result(a, i, for_good ? SPOOL_FAILED : SPOOL_DEFERRED, &a->last,
+				   a->last_said);
+}
+
+/* ---- the request ---- */
+
+static const char *bad_request(const struct msg_relay *m)
+{
+	if (m->rcpts_n == 0)
+		return "a message for nobody";
+	if (m->file < 0 && m->size != m->body.n)
+		return "a body of another size";
+	return NULL;
+}
+
+/* The domain of the first recipient stands for that of all. */
+static int find_hop(struct attempt *a)
+{
+	int r = nexthop_parse(a->m->nexthop, &a->hop);
+	if (r == 0 && a->hop.kind == NEXTHOP_RECIPIENT) {
+		struct str to = a->m->rcpts[0].address;
+		struct nexthop of_domain;
+		r = nexthop_parse(str_skip(to, str_rfind(to, '@') + 1), &of_domain);
+		if (r == 0 && of_domain.kind > NEXTHOP_ADDRESS)
+			r = -FAIL_SYNTAX;
+		if (r < 0)
+			return r;
+		of_domain.protocol = a->hop.protocol;
+		of_domain.port = a->hop.port;
+		a->hop = of_domain;
+	}
+	return r == 0 && a->hop.kind > NEXTHOP_ADDRESS ? -FAIL_SYNTAX : r;
+}
+
+static void begin(struct attempt *a)
+{
+	size_t n = a->m->rcpts_n;
+	a->rcpts = xcalloc(n, sizeof *a->rcpts);
+	a->which = xcalloc(n, sizeof *a->which);
+	a->results = xcalloc(n, sizeof *a->results);
+	a->status = xcalloc(n, sizeof *a->status);
+	a->open = xcalloc(n, sizeof *a->open);
+	for (size_t i = 0; i < n; i++)
+		a->open[i] = true;
+	a->arena = ARENA_INIT(n * (SMTP_ANSWER_TEXT_MAX + 64));
+}
+
+static void end(struct attempt *a)
+{
+	free(a->rcpts);
+	free(a->which);
+	free(a->results);
+	free(a->status);
+	free(a->open);
+	arena_clear(&a->arena);
+	conf_drop(a->conf);
+}
+
+static void run(struct attempt *a)
+{
+	AUTO(buf) struct buf key = BUF_INIT(RELAY_KEY_MAX - 1);
+	int r = find_hop(a);
+	if (r == 0)
+		r = nexthop_write(&a->hop, &key);
+	buf_addf(&key, " %.*s", STR_ARG(a->m->login));
+	if (r == 0 && !key.failed) {
+		(void)snprintf(a->key, sizeof a->key, "%s", buf_c(&key));
+		try_all(a);
+	} else {
+		smtp_answer_own(&a->last, "5.1.2", STR("The address leads to no place."));
+		for (size_t i = 0; i < a->m->rcpts_n; i++)
+			set_result(a, i, SPOOL_FAILED, &a->last, false);
+	}
+	for (size_t i = 0; i < a->m->rcpts_n; i++)
+		log_result(a, i);
+}
+
+void attempt_run(struct role *role, struct ipc_packet *p)
+{
+	struct msg_relay m;
+	struct fail why = FAIL_INIT;
+	const char *problem = msg_relay_read(p, &m) < 0 ? "a bad request" : bad_request(&m);
+	if (problem) {
+		(void)fail_set(&why, FAIL_PEER, NULL, "%s", problem);
+		(void)ipc_reply_fail(p, &why);
+		return;
+	}
+	ipc_packet_accept(p);
+	struct attempt a = {.conf = role_conf_hold(role), .m = &m, .trace = ipc_packet_trace(p)};
+	begin(&a);
+	run(&a);
+	a.reply.results = a.results;
+	a.reply.results_n = m.rcpts_n;
+	a.reply.server = str_c(a.server);
+	a.reply.server_ip = str_c(a.ip);
+	a.reply.tls_text = str_c(a.tls_text);
+	CRASH_POINT("relay.before-reply");
+	(void)ipc_reply(p, IPC_RELAYED, &a.reply);
+	CRASH_POINT("relay.after-reply");
+	end(&a);
+}

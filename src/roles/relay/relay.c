@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * relay - takes mail to other servers: the only role that connects to them.
+ *
+ * Each request of queue runs on a thread of its own, at most relay.connections at a time; the rest
+ * waits. No files: a body comes with the request, or as a descriptor that can be read only.
+ */
+#include "roles/relay/relay.h"
+#include "roles/role/relay_protocol.h"
+#include "roles/role/task.h"
+#include "sys/clock.h"
+#include "sys/counter.h"
+#include <time.h>
+
+#define SWEEP_MS 1000
+
+COUNTER(open_now, "relay.connections", "connections to other servers that are open now");
+COUNTER(idle_now, "relay.idle", "those of them that wait for another message");
+
+struct relay relay = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static void sweep(struct loop_timer *t)
+{
+	idle_sweep(relay.role->conf);
+	loop_timer_in(relay.role->loop, t, SWEEP_MS);
+}
+
+static int relay_open(struct role *role, struct fail *why)
+{
+	(void)why;
+	relay.role = role;
+	list_init(&relay.open);
+	list_init(&relay.idle);
+	relay.pool = pool_new("relay", (unsigned)role->conf->relay_connections, 0);
+	relay.sweep.fire = sweep;
+	loop_timer_in(role->loop, &relay.sweep, SWEEP_MS);
+	return 0;
+}
+
+static void message(struct role *role, struct ipc_channel *from, struct ipc_packet *p)
+{
+	if (ipc_packet_type(p) != IPC_RELAY || strcmp(ipc_channel_name(from), "queue") != 0) {
+		role_refuse(from, p, "not its business");
+		return;
+	}
+	role_task(role, relay.pool, p, attempt_run);
+}
+
+static void stats(struct role *role)
+{
+	(void)role;
+	size_t n = 0;
+	pthread_mutex_lock(&relay.lock);
+	LIST_EACH (&relay.open, it)
+		n++;
+	counter_set(&open_now, n);
+	counter_set(&idle_now, relay.idle_n);
+	pthread_mutex_unlock(&relay.lock);
+}
+
+static bool all_idle(void)
+{
+	bool none = true;
+	pthread_mutex_lock(&relay.lock);
+	LIST_EACH (&relay.open, it)
+		none = none && !list_empty(&CONTAINER_OF(it, struct link, all)->idle);
+	pthread_mutex_unlock(&relay.lock);
+	return none;
+}
+
+/* What is nearly done may end; the rest is cut off, and queue hears what became of it. */
+static void finish(struct role *role)
+{
+	static const struct timespec moment = {.tv_nsec = 10 * MS_NS};
+	(void)role;
+	for (int i = 0; i < RELAY_STOP_MS / 10 && !all_idle(); i++)
+		(void)nanosleep(&moment, NULL);
+	links_abort();
+	pool_free(relay.pool);
+	idle_clear();
+}
+
+static void stop(struct role *role)
+{
+	atomic_store(&relay.stopping, true);
+	loop_timer_clear(role->loop, &relay.sweep);
+	role_stop_aside(role, finish);
+}
+
+static const char *const peers[] = {"queue", "dns", NULL};
+static const struct role_ops ops = {.name = "relay",
+				    .sandbox_flags = SANDBOX_TCP_CONNECT | SANDBOX_THREADS,
+				    .peers = peers,
+				    .open = relay_open,
+				    .message = message,
+				    .stats = stats,
+				    .stop = stop};
+
+int main(int argc, char **argv)
+{
+	return role_main(argc, argv, &ops);
+}
