@@ -265,7 +265,7 @@ const struct conf_setting conf_settings[] = {
 	 "The same for its answer to a hello, a sender or a recipient."},
 	{"relay", "data_init_timeout", CONF_DURATION, CONF_LIVE, AT(relay_data_init_timeout_ms),
 	 "2 min", SECOND, HOUR, NULL,
-	 "How long it may take to let a message begin, and an idle connection to begin anew."},
+	 "How long it may take to let a message begin."},
 	{"relay", "data_timeout", CONF_DURATION, CONF_LIVE, AT(relay_data_timeout_ms), "3 min",
 	 SECOND, HOUR, NULL, "How long it may take nothing of a message that is being sent."},
 	{"relay", "data_done_timeout", CONF_DURATION, CONF_LIVE, AT(relay_data_done_timeout_ms),

@@ -46,7 +46,7 @@ def case_one_message(t):
     """One message to a server that knows much, to one that knows nothing, and to one that takes it at once."""
     with Rig(t) as rig, NextServer(FULL) as modern, NextServer(say={"EHLO": "502 no"}) as old, \
             NextServer(["PIPELINING", "CHUNKING"]) as quick:
-        for other, how, ehlo in ((modern, "DATA", "MAIL FROM:<alice@example.org> SIZE=45"), (old, "DATA", "HELO"),
+        for other, how, ehlo in ((modern, "DATA", "MAIL FROM:<alice@example.org> SIZE=46"), (old, "DATA", "HELO"),
                                  (quick, "BDAT", "EHLO")):
             reply = rig.send(other.nexthop)
             assert outcomes(reply) == [(DELIVERED, "2.0.0", "250 2.0.0 taken")], reply
@@ -157,7 +157,7 @@ def case_dsn_parameters(t):
         with NextServer(FULL) as other:
             reply = rig.send(other.nexthop, **fields)
             assert [r["dsn_passed"] for r in reply["results"]] == [1, 1], reply
-            assert other.lines()[0][1:4] == ["MAIL FROM:<alice@example.org> SIZE=45 RET=HDRS ENVID=QQ314159",
+            assert other.lines()[0][1:4] == ["MAIL FROM:<alice@example.org> SIZE=46 RET=HDRS ENVID=QQ314159",
                                              "RCPT TO:<bob@example.net> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;Bob@example.net",
                                              "RCPT TO:<eve@example.net> NOTIFY=NEVER"], other.lines()
         with NextServer() as other:
