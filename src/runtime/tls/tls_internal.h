@@ -14,6 +14,10 @@ const char *tls_error_text(char *buf, size_t size);
 /* A new SSL for a connection; app data is for the caller. */
 SSL *tls_ctx_new_ssl(struct tls_ctx *ctx);
 
+/* A client's end; takes ssl over. And what a stream has. */
+struct tls_stream *tls_stream_of_client(SSL *ssl, int fd);
+SSL *tls_stream_ssl(const struct tls_stream *s);
+
 /* The ALPN name that the connection demands, or NULL. */
 const char *tls_stream_alpn(const SSL *ssl);
 

@@ -38,16 +38,35 @@ static void count_message(int sent, int version, int type, const void *p, size_t
 		(void)shutdown(SSL_get_fd(ssl), SHUT_RDWR);
 }
 
-struct tls_stream *tls_stream_new(struct tls_ctx *ctx, int fd)
+static struct tls_stream *new_stream(SSL *ssl, int fd)
 {
 	struct tls_stream *s = xcalloc(1, sizeof *s);
-	s->ctx = tls_ctx_ref(ctx);
-	s->ssl = tls_ctx_new_ssl(ctx);
-	CHECK(SSL_set_fd(s->ssl, fd) == 1);
-	CHECK(SSL_set_app_data(s->ssl, s) == 1);
-	SSL_set_accept_state(s->ssl);
-	SSL_set_msg_callback(s->ssl, count_message);
+	s->ssl = ssl;
+	CHECK(SSL_set_fd(ssl, fd) == 1);
+	CHECK(SSL_set_app_data(ssl, s) == 1);
+	SSL_set_msg_callback(ssl, count_message);
 	return s;
+}
+
+struct tls_stream *tls_stream_new(struct tls_ctx *ctx, int fd)
+{
+	struct tls_stream *s = new_stream(tls_ctx_new_ssl(ctx), fd);
+	s->ctx = tls_ctx_ref(ctx);
+	SSL_set_accept_state(s->ssl);
+	return s;
+}
+
+struct tls_stream *tls_stream_of_client(SSL *ssl, int fd)
+{
+	struct tls_stream *s = new_stream(ssl, fd);
+	s->looked = true; /* what a server says first, OpenSSL judges */
+	SSL_set_connect_state(ssl);
+	return s;
+}
+
+SSL *tls_stream_ssl(const struct tls_stream *s)
+{
+	return s->ssl;
 }
 
 void tls_stream_free(struct tls_stream *s)
@@ -55,7 +74,7 @@ void tls_stream_free(struct tls_stream *s)
 	if (!s)
 		return;
 	SSL_free(s->ssl);
-	tls_ctx_unref(s->ctx);
+	tls_ctx_unref(s->ctx); /* NULL: a client's */
 	ERR_clear_error();
 	free(s);
 }
