@@ -15,6 +15,7 @@
 
 #define FILE_MAX_BYTES MIB(1)
 #define INCLUDE_DEPTH  8
+#define TABLES_MAX     8
 
 struct parse {
 	struct conf *conf;
@@ -138,6 +139,19 @@ static void set_choice(struct parse *ps, const struct conf_place *at, const stru
 	complain(ps, at, "%s = %.*s: not understood; allowed: %s", s->key, STR_ARG(v), s->choices);
 }
 
+/* NULL: it could not be read, which was said. */
+static char *load_table(struct parse *ps, const struct conf_place *at, struct str name)
+{
+	AUTO(buf) struct buf why = BUF_INIT(KIB(8));
+	char *path = NULL;
+	char *entry = conf_table_load(ps->may_include ? at->file : NULL, name, &path, &why);
+	if (!entry)
+		complain(ps, at, "cannot read the table %.*s: %s", STR_ARG(name), buf_c(&why));
+	if (path)
+		*vec_push(&ps->names) = path; /* a backup takes it along */
+	return entry;
+}
+
 static bool list_item_ok(enum conf_type type, struct str item)
 {
 	struct netaddr a;
@@ -146,6 +160,8 @@ static bool list_item_ok(enum conf_type type, struct str item)
 		return netcidr_parse(item, &net);
 	if (type == CONF_PATHS)
 		return item.n > 0 && item.n < 4000;
+	if (type == CONF_TABLES)
+		return item.n > 0;
 	return netaddr_parse(item, &a) && a.port != 0;
 }
 
@@ -153,7 +169,7 @@ static const char *list_item_form(enum conf_type type)
 {
 	if (type == CONF_NETWORKS)
 		return T("a network; allowed: 192.0.2.0/24, 2001:db8::/32 or one address");
-	if (type == CONF_PATHS)
+	if (type == CONF_PATHS || type == CONF_TABLES)
 		return T("the name of a file");
 	return T("an address with port; allowed: 192.0.2.1:25 or [2001:db8::1]:25");
 }
@@ -179,11 +195,15 @@ static void set_list(struct parse *ps, const struct conf_place *at, const struct
 				 list_item_form(s->type));
 			continue;
 		}
+		char *entry = s->type == CONF_TABLES ? load_table(ps, at, item)
+						     : strndup(item.p, item.n);
+		if (!entry)
+			continue;
 		l->p = xrealloc(l->p, (l->n + 1) * sizeof *l->p);
-		l->p[l->n] = strndup(item.p, item.n);
-		CHECK(l->p[l->n]);
-		l->n++;
+		l->p[l->n++] = entry;
 	}
+	if (s->type == CONF_TABLES && l->n > TABLES_MAX)
+		complain(ps, at, "%s: must be at most %d files", s->key, TABLES_MAX);
 	if (s->type == CONF_PATHS && (l->n < s->min || l->n > s->max))
 		complain(ps, at, "%s: must be %llu to %llu files", s->key,
 			 (unsigned long long)s->min, (unsigned long long)s->max);
@@ -202,6 +222,7 @@ static void set(struct parse *ps, const struct conf_place *at, const struct conf
 	case CONF_ADDRESSES:
 	case CONF_NETWORKS:
 	case CONF_PATHS:
+	case CONF_TABLES:
 		set_list(ps, at, s, v);
 		break;
 	case CONF_NUMBER:
@@ -324,16 +345,8 @@ static int parse_text(struct parse *ps, const char *name, struct str text)
 
 static int read_file(struct parse *ps, const char *path, const struct conf_place *from)
 {
-	AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
 	AUTO(buf) struct buf text = BUF_INIT(FILE_MAX_BYTES);
-	ssize_t n = fd < 0 ? -1 : 1;
-	while (n > 0 && !text.failed) {
-		char *room = buf_room(&text, 4096);
-		n = room ? read(fd, room, 4096) : 0;
-		if (n > 0)
-			buf_added(&text, (size_t)n);
-	}
-	if (n < 0 || text.failed) {
+	if (conf_slurp(path, &text) < 0) {
 		struct conf_place here = {.file = path};
 		bool missing = !text.failed && errno == ENOENT;
 		complain(ps, from ? from : &here, "cannot read %s: %s", path,
@@ -458,7 +471,7 @@ void conf_fill(struct conf *c)
 
 struct conf *conf_copy(const struct conf *c)
 {
-	AUTO(buf) struct buf text = BUF_INIT(MIB(4)), errors = BUF_INIT(KIB(4));
+	AUTO(buf) struct buf text = BUF_INIT(CONF_BYTES_MAX), errors = BUF_INIT(KIB(4));
 	struct conf *copy = NULL;
 	conf_write(c, &text);
 	CHECK(conf_parse("copy", buf_str(&text), &copy, &errors) == 0);
@@ -494,9 +507,20 @@ void conf_write_value(const struct conf *c, const struct conf_setting *s, struct
 	}
 }
 
+void conf_show_value(const struct conf *c, const struct conf_setting *s, struct buf *out)
+{
+	const struct conf_list *l = (const void *)((const char *)c + s->offset);
+	if (s->type != CONF_TABLES) {
+		conf_write_value(c, s, out);
+		return;
+	}
+	for (size_t i = 0; i < l->n; i++)
+		(void)buf_addf(out, "%s%.*s", i ? ", " : "", STR_ARG(conf_table_name(l->p[i])));
+}
+
 bool conf_same(const struct conf *a, const struct conf *b, const struct conf_setting *s)
 {
-	AUTO(buf) struct buf one = BUF_INIT(MIB(1)), two = BUF_INIT(MIB(1));
+	AUTO(buf) struct buf one = BUF_INIT(CONF_BYTES_MAX), two = BUF_INIT(CONF_BYTES_MAX);
 	conf_write_value(a, s, &one);
 	conf_write_value(b, s, &two);
 	return str_eq(buf_str(&one), buf_str(&two));
@@ -504,7 +528,7 @@ bool conf_same(const struct conf *a, const struct conf *b, const struct conf_set
 
 void conf_keep_running(struct conf *fresh, const struct conf *running)
 {
-	AUTO(buf) struct buf errors = BUF_INIT(KIB(4)), value = BUF_INIT(MIB(1));
+	AUTO(buf) struct buf errors = BUF_INIT(KIB(4)), value = BUF_INIT(CONF_BYTES_MAX);
 	struct parse ps = {.conf = fresh, .errors = &errors};
 	struct conf_place at = {.file = "running configuration"};
 	for (size_t i = 0; i < conf_settings_n; i++) {
@@ -547,7 +571,8 @@ static void write_bounds(const struct conf_setting *s, struct buf *out)
 					    [CONF_CHOICE] = "One of",
 					    [CONF_ADDRESSES] = "List of addresses with port",
 					    [CONF_NETWORKS] = "List of networks",
-					    [CONF_PATHS] = "List of files"};
+					    [CONF_PATHS] = "List of files",
+					    [CONF_TABLES] = "List of tables"};
 	static const char *const applies[] = {
 		[CONF_LIVE] = "A change counts on reload.",
 		[CONF_NEW] = "A change counts on reload, for new connections.",

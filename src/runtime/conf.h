@@ -73,6 +73,10 @@ struct conf {
 	struct conf_list normalise_clients;
 
 	struct conf_list known_networks;
+	struct conf_list client_access;
+	struct conf_list helo_access;
+	struct conf_list sender_access;
+	struct conf_list recipient_access;
 	char *helo_required; /* "on" or "off", as the following */
 	char *full_helo;
 	char *known_helo;
@@ -157,7 +161,8 @@ enum conf_type {
 	CONF_CHOICE,
 	CONF_ADDRESSES,
 	CONF_NETWORKS,
-	CONF_PATHS
+	CONF_PATHS,
+	CONF_TABLES /* files whose content is part of the configuration */
 };
 
 /* When a changed value counts, once `barid reload` has made the file the running configuration. */
@@ -213,6 +218,15 @@ struct conf *conf_copy(const struct conf *c);
 void conf_free(struct conf *c);
 DEFINE_AUTO_PTR(conf, struct conf, conf_free);
 
+/*
+ * A CONF_TABLES entry: the name of the file, and its content. `default` stands for a table that is
+ * built in: it has no content. 0, or -FAIL_LIMIT.
+ */
+struct str conf_table_name(const char *entry);
+MUST_CHECK int conf_table_text(const char *entry, struct buf *out);
+/* Of the whole configuration as text: its files are at most this large together. */
+#define CONF_BYTES_MAX MIB(8)
+
 /* Every setting with its value, canonical: equal configurations give equal text. */
 void conf_write(const struct conf *c, struct buf *out);
 /* The networks of a CONF_NETWORKS list; ret->p is the caller's. */
@@ -221,6 +235,8 @@ void conf_networks(const struct conf_list *l, struct netcidrs *ret);
 void conf_write_default(struct buf *out);
 /* One value as it would be written in a file. */
 void conf_write_value(const struct conf *c, const struct conf_setting *s, struct buf *out);
+/* The same for people: of tables the names alone. */
+void conf_show_value(const struct conf *c, const struct conf_setting *s, struct buf *out);
 
 /* --- comparing --- */
 

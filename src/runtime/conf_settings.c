@@ -129,6 +129,16 @@ const struct conf_setting conf_settings[] = {
 	 "127.0.0.0/8, ::1", 0, 0, NULL,
 	 "Clients whose HELO and sender's domain are not looked at, as those of smtp.relay_from "
 	 "and whoever has logged in."},
+	{"frontdoor", "client_access", CONF_TABLES, CONF_LIVE, AT(client_access), "", 0, 0, NULL,
+	 "Tables of clients, by address and by verified name (barid-access(5)): who is refused, "
+	 "and with OK, who is not tested at the door."},
+	{"frontdoor", "helo_access", CONF_TABLES, CONF_LIVE, AT(helo_access), "default", 0, 0, NULL,
+	 "Tables of names in HELO. default: the one that comes with barid (a copy to edit is "
+	 "/usr/share/barid/access/helo). Empty = none."},
+	{"frontdoor", "sender_access", CONF_TABLES, CONF_LIVE, AT(sender_access), "", 0, 0, NULL,
+	 "Tables of senders."},
+	{"frontdoor", "recipient_access", CONF_TABLES, CONF_LIVE, AT(recipient_access), "", 0, 0,
+	 NULL, "Tables of recipients."},
 	{"frontdoor", "helo_required", CONF_CHOICE, CONF_LIVE, AT(helo_required), "on", 0, 0,
 	 "on off", "MAIL is refused before HELO or EHLO."},
 	{"frontdoor", "reject_non_fqdn_helo", CONF_CHOICE, CONF_LIVE, AT(full_helo), "on", 0, 0,

@@ -107,7 +107,7 @@ static void running_conf(struct master *m, struct ipc_packet *p)
 	for (size_t i = 0; i < conf_settings_n; i++) {
 		AUTO(buf) struct buf value = BUF_INIT(MIB(1));
 		char name[CONF_NAME_MAX];
-		conf_write_value(m->conf, &conf_settings[i], &value);
+		conf_show_value(m->conf, &conf_settings[i], &value);
 		table_cell(t, "%.*s", STR_ARG(conf_name(&conf_settings[i], name)));
 		table_cell(t, "%s", buf_c(&value));
 	}

@@ -45,7 +45,7 @@ static void close_on_exec(const struct handoff *h)
 
 static int take_conf(struct master *m, const struct handoff *h, struct fail *why)
 {
-	AUTO(buf) struct buf errors = BUF_INIT(KIB(64)), text = BUF_INIT(MIB(1));
+	AUTO(buf) struct buf errors = BUF_INIT(KIB(64)), text = BUF_INIT(CONF_BYTES_MAX);
 	AUTO(conf) struct conf *c = NULL;
 	if (conf_parse_known(h->conf, &c, &errors) < 0)
 		return fail_set(why, FAIL_UNSUPPORTED, NULL,

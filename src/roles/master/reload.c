@@ -14,6 +14,7 @@
 #include "base/check.h"
 #include "roles/master/internal.h"
 #include "roles/master/table.h"
+#include "service/access/access.h"
 #include "sys/clock.h"
 #include "sys/crash.h"
 #include "sys/fdpass.h"
@@ -24,7 +25,7 @@
 #include <unistd.h>
 
 #define ANSWER_MS 5000
-#define TEXT_MAX  MIB(1)
+#define TEXT_MAX  CONF_BYTES_MAX
 
 struct reload {
 	struct master *m;
@@ -162,8 +163,8 @@ static void tell_change(const struct conf *before, const struct conf *file,
 {
 	char name[CONF_NAME_MAX];
 	AUTO(buf) struct buf old = BUF_INIT(TEXT_MAX), new = BUF_INIT(TEXT_MAX);
-	conf_write_value(before, s, &old);
-	conf_write_value(file, s, &new);
+	conf_show_value(before, s, &old);
+	conf_show_value(file, s, &new);
 	log_event(LOG_INFO, "conf.changed", log_str("setting", conf_name(s, name)),
 		  log_c("from", buf_c(&old)), log_c("to", buf_c(&new)),
 		  log_c("effect", effect_of(s)));
@@ -384,6 +385,8 @@ static int read_everything(struct reload *r)
 	struct master *m = r->m;
 	struct fail why = FAIL_INIT;
 	int result = conf_load(m->o->conf_path, &r->file, &r->errors);
+	if (result == 0)
+		result = access_check_conf(r->file, &r->errors);
 	if (result < 0)
 		return result;
 	conf_fill(r->file);

@@ -116,7 +116,7 @@ static int leave(struct master *m, const struct upgrade *u, int *ret_fd, struct 
 {
 	AUTO(handoff) struct handoff h = HANDOFF_INIT;
 	AUTO(buf)
-	struct buf about = BUF_INIT(KIB(64)), conf = BUF_INIT(MIB(1)),
+	struct buf about = BUF_INIT(KIB(64)), conf = BUF_INIT(CONF_BYTES_MAX),
 		   bytes = BUF_INIT(HANDOFF_MAX);
 	int r = running_about(m, &about, why);
 	if (r < 0)

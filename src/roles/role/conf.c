@@ -10,7 +10,6 @@
 #include "sys/log.h"
 #include <string.h>
 
-#define CONF_BYTES_MAX MIB(1)
 #define NOTES_MAX      100u
 
 int role_conf_read(int fd, const struct conf **ret, struct fail *why)

@@ -10,6 +10,7 @@
 #include "base/vec.h"
 #include "runtime/cert.h"
 #include "runtime/services.h"
+#include "service/access/access.h"
 #include "sys/clock.h"
 #include "tools/barid/orders.h"
 #include <errno.h>
@@ -185,7 +186,7 @@ static void compare_one(struct check *k, struct str name, struct str running)
 		AUTO(buf) struct buf fresh = BUF_INIT(MIB(1));
 		if (!str_eq(conf_name(s, buf), name))
 			continue;
-		conf_write_value(k->conf, s, &fresh);
+		conf_show_value(k->conf, s, &fresh);
 		if (str_eq(fresh.n ? buf_str(&fresh) : STR(""), running))
 			return;
 		*vec_push(&k->changes) =
@@ -333,7 +334,8 @@ int cli_check(const struct cli *c)
 		return print_default();
 	if (!parse_options(&k))
 		return cli_usage("check");
-	if (conf_load(c->conf, &k.conf, &k.problems) == 0) {
+	if (conf_load(c->conf, &k.conf, &k.problems) == 0 &&
+	    access_check_conf(k.conf, &k.problems) == 0) {
 		conf_fill(k.conf);
 		check_certificates(&k);
 		look_for_oddities(&k);

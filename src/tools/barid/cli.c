@@ -2,6 +2,7 @@
 #include "tools/barid/cli.h"
 #include "base/check.h"
 #include "base/text.h"
+#include "service/access/access.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -231,7 +232,7 @@ const char *cli_state_dir(const struct cli *c)
 int cli_serve(const struct cli *c, struct conf **ret)
 {
 	AUTO(buf) struct buf errors = BUF_INIT(KIB(64));
-	if (conf_load(c->conf, ret, &errors) < 0) {
+	if (conf_load(c->conf, ret, &errors) < 0 || access_check_conf(*ret, &errors) < 0) {
 		(void)fputs(buf_c(&errors), stderr);
 		return EXIT_FAILED;
 	}

@@ -9,6 +9,7 @@
 #include "service/dir/dir.h"
 #include "service/dir/dir_admin.h"
 #include "service/dir/password.h"
+#include "service/access/access.h"
 #include "sys/fs.h"
 #include "tools/barid/cli.h"
 #include <errno.h>
@@ -178,7 +179,7 @@ int cli_demo(const struct cli *c, struct conf **ret, const char **ret_path)
 	(void)snprintf(path, sizeof path, "%s/demo.conf", d.dir);
 	if (save_conf(path, buf_str(&text)) != EXIT_DONE)
 		return EXIT_FAILED;
-	if (conf_load(path, ret, &errors) < 0) {
+	if (conf_load(path, ret, &errors) < 0 || access_check_conf(*ret, &errors) < 0) {
 		(void)fputs(buf_c(&errors), stderr);
 		return EXIT_FAILED;
 	}
