@@ -195,8 +195,8 @@ static void set_list(struct parse *ps, const struct conf_place *at, const struct
 				 list_item_form(s->type));
 			continue;
 		}
-		char *entry = s->type == CONF_TABLES ? load_table(ps, at, item)
-						     : strndup(item.p, item.n);
+		char *entry =
+			s->type == CONF_TABLES ? load_table(ps, at, item) : strndup(item.p, item.n);
 		if (!entry)
 			continue;
 		l->p = xrealloc(l->p, (l->n + 1) * sizeof *l->p);

@@ -130,7 +130,8 @@ const struct conf_setting conf_settings[] = {
 	 "Clients whose HELO and sender's domain are not looked at, as those of smtp.relay_from "
 	 "and whoever has logged in."},
 	{"frontdoor", "client_access", CONF_TABLES, CONF_LIVE, AT(client_access), "", 0, 0, NULL,
-	 "Tables of clients, by address and by verified name (barid-access(5)): who is refused, "
+	 "Tables of clients, by address and by verified name (docs/formats/access.md): who is "
+	 "refused, "
 	 "and with OK, who is not tested at the door."},
 	{"frontdoor", "helo_access", CONF_TABLES, CONF_LIVE, AT(helo_access), "default", 0, 0, NULL,
 	 "Tables of names in HELO. default: the one that comes with barid (a copy to edit is "

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "sys/regex.h"
 #include "base/test.h"
 #include "sys/clock.h"
+#include "sys/regex.h"
 
 static struct regex *made(const char *pattern, unsigned flags)
 {

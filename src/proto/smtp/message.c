@@ -125,6 +125,7 @@ static int read_map(struct incoming *in, struct fail *why)
 		in->hops++;
 	buf_add(&in->sent_id, str_sub(map->message_id, 0, MESSAGE_ID_SHOWN));
 	r = write_received(in);
+	buf_add(&in->prefix, in->s->t.orders.prepend);
 	if (map->flags & MIME_DEFAULT_DATE)
 		buf_addf(&in->prefix, "Date: %s\r\n", buf_c(&in->date));
 	if (map->flags & MIME_DEFAULT_MESSAGE_ID)
@@ -157,6 +158,10 @@ static int submit(struct incoming *in, struct fail *why)
 	};
 	m.wish.tls_optional = in->tls_optional;
 	m.wish.login = buf_str(&s->login);
+	if (x->orders.held.n)
+		m.wish.held = x->orders.held;
+	if (x->orders.filter.n)
+		m.wish.filter = x->orders.filter;
 	memcpy(m.sha256, in->scan.sha256, sizeof m.sha256);
 	if (smtp_body_is_stored(in->body))
 		s->t.body_id = (struct spool_body_id){{0}}; /* the queue's now */
@@ -241,7 +246,11 @@ void smtp_message(struct smtp_turn *t, const struct smtp_body *body)
 	if (r >= 0)
 		r = read_map(&in, &why);
 	if (r >= 0 && !content_refusal(&in, &refusal)) {
+		if (smtp_orders_discard(t))
+			return;
 		r = smtp_lmtp_judge(t, in.scan.size, &why);
+		if (r >= 0)
+			r = smtp_orders_apply(s, &why);
 		if (r >= 0 && s->t.rcpts.n)
 			r = submit(&in, &why);
 		if (r >= 0) {

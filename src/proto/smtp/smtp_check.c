@@ -101,13 +101,16 @@ struct class
 	check_fn *const *checks; /* NULL-ended */
 };
 
-static check_fn *const helo_checks[] = {permit_known, check_helo_full, check_helo_known, NULL};
-static check_fn *const sender_checks[] = {check_sender_full, check_sender_listed, permit_known,
-					  check_sender_known, NULL};
+static check_fn *const client_checks[] = {check_client_access, NULL};
+static check_fn *const helo_checks[] = {permit_known, check_helo_access, check_helo_full,
+					check_helo_known, NULL};
+static check_fn *const sender_checks[] = {check_sender_full,   check_sender_listed, permit_known,
+					  check_sender_access, check_sender_known,  NULL};
 static check_fn *const relay_checks[] = {permit_relaying, refuse_relaying, NULL};
-static check_fn *const rcpt_checks[] = {refuse_part_rcpt, refuse_unlisted, NULL};
+static check_fn *const rcpt_checks[] = {refuse_part_rcpt, refuse_unlisted, check_rcpt_access, NULL};
 
-static const struct class before_route[] = {{"HELO", &refused_helo, helo_checks},
+static const struct class before_route[] = {{"connection", NULL, client_checks},
+					    {"HELO", &refused_helo, helo_checks},
 					    {"MAIL", &refused_sender, sender_checks}};
 static const struct class behind_route[] = {{"RCPT", NULL, relay_checks},
 					    {"RCPT", NULL, rcpt_checks}};
@@ -192,7 +195,7 @@ bool smtp_check_rcpt(struct smtp_turn *t, const struct smtp_addr *rcpt,
 	struct check c = begin(t, rcpt, &a);
 	c.route = route;
 	enum check_says says = run_classes(&c, behind_route, ARRAY_LEN(behind_route));
-	if (says == CHECK_REFUSE)
+	if (says == CHECK_REFUSE && !t->rule.n)
 		t->rule = route->note;
 	return told(&c, says);
 }

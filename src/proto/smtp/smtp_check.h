@@ -41,7 +41,10 @@ bool smtp_check_rcpt(struct smtp_turn *t, const struct smtp_addr *rcpt,
 /* "<about>: text", kept in c->arena. */
 enum check_says check_refuse(struct check *c, unsigned code, const char *enhanced, struct str about,
 			     const char *text);
-/* check_helo.c, check_sender.c */
+/* "name[address]" of the client, in c->arena. */
+struct str check_client_text(struct check *c);
+/* check_access.c, check_helo.c, check_sender.c */
+check_fn check_client_access, check_helo_access, check_sender_access, check_rcpt_access;
 check_fn check_helo_full, check_helo_known;
 check_fn check_sender_full, check_sender_listed, check_sender_known;
 

@@ -9,6 +9,7 @@
 #ifndef BARID_PROTO_SMTP_SMTP_DOOR_H
 #define BARID_PROTO_SMTP_SMTP_DOOR_H
 
+#include "service/access/access.h"
 #include "sys/sock.h"
 #include <stdbool.h>
 
@@ -22,6 +23,7 @@ enum smtp_name {
 
 struct smtp_door {
 	struct netcidrs known_networks; /* clients whose names are not looked at */
+	struct access_list client_access, helo_access, sender_access, recipient_access;
 	bool helo_required;
 	bool full_helo;	 /* HELO must be a full name, or an address literal */
 	bool known_helo; /* and exist in the DNS */

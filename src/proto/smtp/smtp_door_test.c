@@ -125,11 +125,132 @@ static void test_switches(void **state)
 	run_end(&r);
 }
 
+/* One table with one line, for each class. */
+struct tabled {
+	const char *name;
+	size_t list; /* offset in struct smtp_door */
+	const char *table, *in, *out;
+};
+#define LIST(which) offsetof(struct smtp_door, which)
+
+/* clang-format off */
+static const struct tabled tabled[] = {
+	{"client by address", LIST(client_access), "192.0.2.0/24 REJECT your network",
+	 TO_BOB("c.example", ""),
+	 TOLD("554 5.7.1 <client.example[192.0.2.1]>: Client host rejected: your network")},
+	{"client by name", LIST(client_access), "example DEFER", TO_BOB("c.example", ""),
+	 TOLD("450 4.7.1 <client.example[192.0.2.1]>: Client host rejected: Access denied")},
+	{"HELO", LIST(helo_access), "/^c\\.(.*)$/ 550 5.7.9 not at $1", TO_BOB("c.example", ""),
+	 TOLD("550 5.7.9 <c.example>: Helo command rejected: not at example")},
+	{"HELO OK spares its form", LIST(helo_access), "short OK", TO_BOB("short", ""),
+	 TOLD("250 2.1.5 Ok")},
+	{"sender", LIST(sender_access), "x@ REJECT", TO_BOB("c.example", "x@client.example"),
+	 TOLD("554 5.7.1 <x@client.example>: Sender address rejected: Access denied")},
+	{"sender OK spares the look at its domain", LIST(sender_access), "nothing.example OK",
+	 TO_BOB("c.example", "x@nothing.example"), TOLD("250 2.1.5 Ok")},
+	{"sender OK opens no relay", LIST(sender_access), "* OK",
+	 "EHLO c.example\nMAIL FROM:<>\nRCPT TO:<x@remote.example>\n",
+	 EHLO_MX "250 2.1.0 Ok\n554 5.7.1 <x@remote.example>: Relay access denied\n"},
+	{"null sender", LIST(sender_access), "<> 450 no bounces", TO_BOB("c.example", ""),
+	 TOLD("450 4.7.1 <>: Sender address rejected: no bounces")},
+	{"recipient", LIST(recipient_access), "bob@example.test REJECT 5.2.1 on leave",
+	 TO_BOB("c.example", ""),
+	 TOLD("554 5.2.1 <bob@example.test>: Recipient address rejected: on leave")},
+	{"unknown recipients first", LIST(recipient_access), "* REJECT",
+	 "EHLO c.example\nMAIL FROM:<>\nRCPT TO:<nobody@example.test>\n",
+	 EHLO_MX "250 2.1.0 Ok\n"
+	 "550 5.1.1 <nobody@example.test>: Recipient address rejected: User unknown\n"},
+};
+/* clang-format on */
+
+static struct access_list made(const char *text)
+{
+	AUTO(buf) struct buf errors = BUF_INIT(KIB(4));
+	struct access_list l = {.p = xcalloc(1, sizeof *l.p), .n = 1};
+	assert_int_equal(access_parse("table", str_c(text), &l.p[0], &errors), 0);
+	return l;
+}
+
+static void test_tables(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(tabled); i++)
+		for (unsigned variant = 0; variant < RUN_VARIANTS; variant++) {
+			struct run r;
+			struct access_list l = made(tabled[i].table);
+			begin(&r, variant);
+			memcpy((char *)&r.config.door + tabled[i].list, &l, sizeof l);
+			run_dialogue(&r, tabled[i].in);
+			assert_text(&r, tabled[i].name, tabled[i].out);
+			run_end(&r);
+			access_list_clear(&l);
+		}
+}
+
+static const struct {
+	const char *action, *reply;
+	const char *submitted; /* stands in what the queue got; NULL: it got nothing */
+} orders[] = {
+	{"HOLD look at this", "250 2.0.0 Ok: queued as 1\n", "held=look at this filter=\n"},
+	{"FILTER smtp:[127.0.0.1]:10024", "250 2.0.0 Ok: queued as 1\n",
+	 "held= filter=smtp:[127.0.0.1]:10024\n"},
+	{"PREPEND X-Seen: at the door", "250 2.0.0 Ok: queued as 1\n", "\nX-Seen: at the door\r\n"},
+	{"REDIRECT alice@example.test", "250 2.0.0 Ok: queued as 1\n",
+	 "\nfor <alice@example.test> (1 alice@example.test+) notify=1 orcpt=\nReceived"},
+	{"BCC alice@example.test", "250 2.0.0 Ok: queued as 1\n",
+	 "\nfor <bob@example.test> (2 bob@example.test+) notify=0 orcpt=\n"
+	 "for <alice@example.test> (1 alice@example.test+) notify=1 orcpt=\nReceived"},
+	{"BCC nowhere@example.test", "451 4.3.0 Temporary failure, please try again later.\n",
+	 NULL},
+	{"DISCARD", "250 2.0.0 Ok\n", NULL},
+	{"WARN look", "250 2.0.0 Ok: queued as 1\n", "orcpt=\nReceived"},
+};
+
+/* The last reply. */
+static void assert_said(struct run *r, const char *name, const char *reply)
+{
+	AUTO(buf) struct buf plain = BUF_INIT(KIB(64));
+	for (size_t i = 0; i < r->text.n; i++)
+		if (r->text.p[i] != '\r')
+			(void)buf_addc(&plain, r->text.p[i]);
+	if (!str_ends(buf_str(&plain), str_c(reply)))
+		print_error("%s:\n%s", name, buf_c(&plain));
+	assert_true(str_ends(buf_str(&plain), str_c(reply)));
+}
+
+static void test_orders(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(orders); i++)
+		for (unsigned variant = 0; variant < RUN_VARIANTS; variant++) {
+			struct run r;
+			AUTO(buf) struct buf text = BUF_INIT(KIB(1));
+			(void)buf_addf(&text, "bob@example.test %s", orders[i].action);
+			struct access_list l = made(buf_c(&text));
+			begin(&r, variant);
+			r.config.door.recipient_access = l;
+			run_dialogue(&r,
+				     "EHLO c.example\nMAIL FROM:<>\nRCPT TO:<bob@example.test>\n"
+				     "DATA\n!body A: b");
+			/* As CRLF on the wire, as LF in the texts here. */
+			assert_said(&r, orders[i].action, orders[i].reply);
+			if (orders[i].submitted)
+				assert_true(str_find_str(buf_str(&r.fake.last), 0,
+							 str_c(orders[i].submitted)) <
+					    r.fake.last.n);
+			else
+				assert_int_equal(r.fake.submitted, 0);
+			run_end(&r);
+			access_list_clear(&l);
+		}
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_sayings),
-					   cmocka_unit_test(test_networks),
-					   cmocka_unit_test(test_switches)};
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_sayings), cmocka_unit_test(test_networks),
+		cmocka_unit_test(test_switches), cmocka_unit_test(test_tables),
+		cmocka_unit_test(test_orders)};
 	log_set_level(LOG_ERROR);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -136,6 +136,9 @@ static inline int fake_submit(void *ctx, const struct spool_message *m, struct s
 			 w->by, w->priority, w->requiretls);
 	for (size_t i = 0; i < m->n_rcpts; i++)
 		fake_note_rcpt(&f->last, &m->rcpts[i]);
+	if (m->wish.held.n || m->wish.filter.n)
+		buf_addf(&f->last, "held=%.*s filter=%.*s\n", STR_ARG(m->wish.held),
+			 STR_ARG(m->wish.filter));
 	buf_add(&f->last, m->prefix);
 	*ret_number = ++f->submitted;
 	return 0;

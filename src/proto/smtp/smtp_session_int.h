@@ -44,6 +44,16 @@ struct smtp_said {
 	struct smtp_status verdict; /* on the message; code 0: it may have it */
 };
 
+/* What tables of the operator order for a message. Exported. */
+struct smtp_orders {
+	bool discard;
+	struct str held;     /* why it waits for the operator; empty: it does not */
+	struct str filter;   /* next hop of a content filter */
+	struct str prepend;  /* header lines, each with its CRLF */
+	struct str redirect; /* the only recipient */
+	struct str bcc;	     /* one recipient more */
+};
+
 /* From MAIL to the end of the message. All texts live in the arena. */
 struct smtp_transaction {
 	bool open;
@@ -67,6 +77,7 @@ struct smtp_transaction {
 	const char *refused_at;
 	struct counter *refused_counter;
 	struct str refused_rule;
+	struct smtp_orders orders;
 	VEC(struct spool_rcpt) rcpts; /* destinations, no two alike */
 	VEC(struct smtp_said) said;   /* LMTP: each RCPT that was accepted, in order */
 	struct strmap seen;	      /* their keys */
@@ -179,6 +190,12 @@ void smtp_wish_take(struct smtp_turn *t, const struct smtp_mail *m);
 MUST_CHECK int smtp_lmtp_judge(struct smtp_turn *t, uint64_t size, struct fail *why);
 /* A reply for each recipient; the others' copies are in the queue under this number. */
 void smtp_lmtp_answer(struct smtp_turn *t, uint64_t number);
+
+/* --- check_access.c --- */
+/* Before the message is submitted: the recipients that tables name. */
+MUST_CHECK int smtp_orders_apply(struct smtp_session *s, struct fail *why);
+/* True: the message is thrown away, and the client was told that all is well. */
+bool smtp_orders_discard(struct smtp_turn *t);
 
 /* --- cmd_mail.c, cmd_rcpt.c --- */
 /* What dir's verdict means for this client; code 0: accepted. */

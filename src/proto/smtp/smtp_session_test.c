@@ -246,6 +246,8 @@ static void test_every_field(void **state)
 	s->t.body_id.b[3] = 20;
 	s->t.from = STR("f@b.c");
 	s->t.envid = STR("envid");
+	s->t.orders = (struct smtp_orders){true,	   STR("held"),	    STR("filter"),
+					   STR("prepend"), STR("redirect"), STR("bcc")};
 	assert_int_equal(smtp_transaction_add(&s->t, &rcpt), 1);
 	assert_int_equal(smtp_session_export(s, &b), 0);
 	assert_int_equal(smtp_session_import(&config, &backend, buf_str(&b), &c, NULL), 0);
@@ -273,6 +275,12 @@ static void test_every_field(void **state)
 	assert_int_equal(c->t.body_id.b[3], 20);
 	assert_str(c->t.from, "f@b.c");
 	assert_str(c->t.envid, "envid");
+	assert_true(c->t.orders.discard);
+	assert_str(c->t.orders.held, "held");
+	assert_str(c->t.orders.filter, "filter");
+	assert_str(c->t.orders.prepend, "prepend");
+	assert_str(c->t.orders.redirect, "redirect");
+	assert_str(c->t.orders.bcc, "bcc");
 	assert_int_equal(c->t.rcpts.n, 1);
 	const struct spool_rcpt *r = &c->t.rcpts.p[0];
 	assert_int_equal(r->to.account.v, 5);

@@ -9,8 +9,8 @@
 #include "proto/smtp/smtp_session_int.h"
 
 #define STATE_MAGIC 0x534d5442u /* "BTMS" in the bytes */
-/* 2: mechanisms; 3: credential; 4: xclient, xclient_login; 5: may_relay; 6: said; 7: wishes */
-#define STATE_VERSION 7
+/* 2: mechanisms; 3: credential; 4: xclient, xclient_login; 5: may_relay; 6: said; 7: wishes; 8: orders */
+#define STATE_VERSION 8
 
 static void put_text(struct buf *out, struct str s)
 {
@@ -63,6 +63,16 @@ static void put_wish(struct buf *out, const struct spool_wishes *w)
 	put_bool(out, w->requiretls);
 }
 
+static void put_orders(struct buf *out, const struct smtp_orders *o)
+{
+	put_bool(out, o->discard);
+	put_text(out, o->held);
+	put_text(out, o->filter);
+	put_text(out, o->prepend);
+	put_text(out, o->redirect);
+	put_text(out, o->bcc);
+}
+
 struct account_id smtp_session_account(const struct smtp_session *s)
 {
 	return s->account;
@@ -101,6 +111,7 @@ int smtp_session_export(const struct smtp_session *s, struct buf *out)
 	for (size_t i = 0; i < s->t.said.n; i++)
 		put_text(out, s->t.said.p[i].address);
 	put_wish(out, &s->t.wish); /* 7 */
+	put_orders(out, &s->t.orders); /* 8 */
 	return out->failed ? -FAIL_LIMIT : 0;
 }
 
@@ -193,6 +204,15 @@ static void get_wish(struct cursor *c, struct spool_wishes *w)
 		 w->priority > SPOOL_PRIORITY_MAX;
 }
 
+static void get_orders(struct cursor *c, struct smtp_transaction *t)
+{
+	struct str *texts[] = {&t->orders.held, &t->orders.filter, &t->orders.prepend,
+			       &t->orders.redirect, &t->orders.bcc};
+	t->orders.discard = get_bool(c);
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+		*texts[i] = arena_str(&t->arena, get_text(c));
+}
+
 static void get_session(struct cursor *c, uint16_t version, struct smtp_session *s)
 {
 	s->service = (enum smtp_service)get_enum(c, SMTP_SERVICE_MX, SMTP_SERVICE_REINJECT_LISTS);
@@ -226,6 +246,8 @@ static void get_session(struct cursor *c, uint16_t version, struct smtp_session 
 		get_said(c, &s->t);
 	if (version >= 7)
 		get_wish(c, &s->t.wish);
+	if (version >= 8)
+		get_orders(c, &s->t);
 	c->bad = c->bad || s->t.said.n != (smtp_is_lmtp(s) ? s->t.accepted : 0);
 	c->bad = c->bad || cursor_left(c) > 0 ||
 		 ((s->mode == SMTP_MODE_DATA || s->mode == SMTP_MODE_BDAT) && !s->t.accepted);

@@ -63,6 +63,7 @@ static const struct metric {
 
 	{"smtp.accepted", "barid_messages_accepted", "", COUNTER_TYPE, "Messages answered with 250."},
 	{"smtp.accepted-bytes", "barid_messages_accepted_bytes", "", COUNTER_TYPE, "Size of these messages."},
+	{"smtp.discarded", "barid_smtp_discarded", "", COUNTER_TYPE, "Messages that were thrown away because a table of the operator says so."},
 	{"smtp.refused.unknown-user", "barid_smtp_refusals", "reason=\"unknown_user\"", COUNTER_TYPE, "Commands and messages that were refused (4xx or 5xx), by reason."},
 	{"smtp.refused.relay", "barid_smtp_refusals", "reason=\"relay_denied\"", COUNTER_TYPE, ""},
 	{"smtp.refused.quota", "barid_smtp_refusals", "reason=\"over_quota\"", COUNTER_TYPE, ""},
@@ -70,6 +71,7 @@ static const struct metric {
 	{"smtp.refused.auth", "barid_smtp_refusals", "reason=\"tls_or_login_missing\"", COUNTER_TYPE, ""},
 	{"smtp.refused.sender", "barid_smtp_refusals", "reason=\"sender\"", COUNTER_TYPE, ""},
 	{"smtp.refused.helo", "barid_smtp_refusals", "reason=\"helo\"", COUNTER_TYPE, ""},
+	{"smtp.refused.access", "barid_smtp_refusals", "reason=\"table\"", COUNTER_TYPE, ""},
 	{"smtp.refused.syntax", "barid_smtp_refusals", "reason=\"syntax\"", COUNTER_TYPE, ""},
 	{"smtp.refused.other", "barid_smtp_refusals", "reason=\"other_permanent\"", COUNTER_TYPE, ""},
 	{"smtp.refused.temporary", "barid_smtp_refusals", "reason=\"temporary\"", COUNTER_TYPE, ""},

@@ -610,12 +610,27 @@ static void free_config(void *extra)
 {
 	struct smtp_config *smtp = extra;
 	free(smtp->door.known_networks.p);
+	access_list_clear(&smtp->door.client_access);
+	access_list_clear(&smtp->door.helo_access);
+	access_list_clear(&smtp->door.sender_access);
+	access_list_clear(&smtp->door.recipient_access);
 	free(smtp);
 }
 
 static bool on(const char *choice)
 {
 	return strcmp(choice, "on") == 0;
+}
+
+/* Master has looked at the tables: mistakes in them are no matter of chance. */
+static int prepare_tables(struct smtp_door *door, const struct conf *c, struct fail *why)
+{
+	AUTO(buf) struct buf errors = BUF_INIT(KIB(64));
+	int r = access_list_parse(&c->client_access, &door->client_access, &errors);
+	r = MIN(r, access_list_parse(&c->helo_access, &door->helo_access, &errors));
+	r = MIN(r, access_list_parse(&c->sender_access, &door->sender_access, &errors));
+	r = MIN(r, access_list_parse(&c->recipient_access, &door->recipient_access, &errors));
+	return r < 0 ? fail_set(why, FAIL_SYNTAX, NULL, "%.200s", buf_c(&errors)) : 0;
 }
 
 static void prepare_door(struct smtp_door *door, const struct conf *c)
@@ -636,7 +651,6 @@ static int prepare(struct role *role, const struct conf *c, struct fail *why)
 {
 	struct smtp_config *smtp = xcalloc(1, sizeof *smtp);
 	(void)role;
-	(void)why;
 	*smtp = smtp_config_default();
 	smtp->hostname = c->hostname;
 	smtp->postmaster_domain = c->postmaster_domain[0] ? c->postmaster_domain : c->hostname;
@@ -650,7 +664,7 @@ static int prepare(struct role *role, const struct conf *c, struct fail *why)
 	smtp->errors_hard = (uint32_t)c->errors_hard;
 	prepare_door(&smtp->door, c);
 	conf_attach(c, smtp, free_config);
-	return 0;
+	return prepare_tables(&smtp->door, c, why);
 }
 
 static int mta_open(struct role *role, struct fail *why)

@@ -10,7 +10,7 @@
 #include "sys/log.h"
 #include <string.h>
 
-#define NOTES_MAX      100u
+#define NOTES_MAX 100u
 
 int role_conf_read(int fd, const struct conf **ret, struct fail *why)
 {

@@ -12,14 +12,14 @@
 #define RULES_MAX 100000u
 
 enum kind {
-	KIND_ALL,	/* "*" */
-	KIND_NETWORK,	/* 192.0.2.0/24 */
-	KIND_REGEX,	/* /.../ */
-	KIND_ADDRESS,	/* user@domain */
-	KIND_LOCAL,	/* user@ */
-	KIND_DOMAIN,	/* domain: itself, and what is below */
-	KIND_BELOW,	/* .domain: what is below */
-	KIND_NULL,	/* <> */
+	KIND_ALL,     /* "*" */
+	KIND_NETWORK, /* 192.0.2.0/24 */
+	KIND_REGEX,   /* /.../ */
+	KIND_ADDRESS, /* user@domain */
+	KIND_LOCAL,   /* user@ */
+	KIND_DOMAIN,  /* domain: itself, and what is below */
+	KIND_BELOW,   /* .domain: what is below */
+	KIND_NULL,    /* <> */
 };
 
 struct rule {
@@ -109,8 +109,7 @@ static bool read_regex(struct reader *r, struct rule *rule, struct str *line)
 		static const char letters[] = "imsx";
 		const char *letter = strchr(letters, line->p[at]);
 		if (!letter || !*letter) {
-			complain(r, "/%c: there is no such flag; allowed: i, m, s, x",
-				 line->p[at]);
+			complain(r, "/%c: there is no such flag; allowed: i, m, s, x", line->p[at]);
 			return false;
 		}
 		/* As in Postfix: upper and lower case are the same unless i says otherwise. */

@@ -39,17 +39,17 @@ struct access_rule_place {
 /* What the table says. Texts are the table's or the arena's. */
 struct access_hit {
 	enum access_act act;
-	unsigned code;	   /* ACCESS_REFUSE: 4xx or 5xx */
+	unsigned code;	    /* ACCESS_REFUSE: 4xx or 5xx */
 	const char *status; /* RFC 3463 */
-	struct str text;   /* may be empty */
+	struct str text;    /* may be empty */
 	struct access_rule_place at;
 };
 
 /* What is looked for. */
 struct access_key {
-	struct netaddr addr;  /* for networks; family 0: none */
-	struct str texts[2];  /* for all other patterns: a host name, an address; NULL: none */
-	bool is_address;      /* texts[0] is a mail address, empty: the null sender */
+	struct netaddr addr; /* for networks; family 0: none */
+	struct str texts[2]; /* for all other patterns: a host name, an address; NULL: none */
+	bool is_address;     /* texts[0] is a mail address, empty: the null sender */
 };
 
 /*

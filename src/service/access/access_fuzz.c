@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A table, and behind a NUL what is looked for in it: no matter what, it ends and stays in bounds. */
+/* A table, and behind a NUL what is looked for in it: no matter what, it ends and stays in bounds.
+ */
 #include "base/check.h"
 #include "service/access/access.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tables: patterns, actions, the first that matches, what is wrong and where; and the one for HELO. */
-#include "service/access/access.h"
+/* Tables: patterns, actions, the first that matches, what is wrong and where; and the one for HELO.
+ */
 #include "base/test.h"
+#include "service/access/access.h"
 #include "service/access/action.h"
 
 static struct access_table *table(const char *text)
@@ -19,12 +20,12 @@ static struct access_table *table(const char *text)
 static const char *look(const struct access_table *t, const struct access_key *key)
 {
 	static const char *const names[] = {
-		[ACCESS_DUNNO] = "DUNNO",	[ACCESS_OK] = "OK",
-		[ACCESS_REFUSE] = "REFUSE",	[ACCESS_DISCARD] = "DISCARD",
-		[ACCESS_HOLD] = "HOLD",		[ACCESS_WARN] = "WARN",
-		[ACCESS_PREPEND] = "PREPEND",	[ACCESS_REDIRECT] = "REDIRECT",
-		[ACCESS_BCC] = "BCC",		[ACCESS_FILTER] = "FILTER",
-		[ACCESS_IGNORE] = "IGNORE",	[ACCESS_REPLACE] = "REPLACE"};
+		[ACCESS_DUNNO] = "DUNNO",     [ACCESS_OK] = "OK",
+		[ACCESS_REFUSE] = "REFUSE",   [ACCESS_DISCARD] = "DISCARD",
+		[ACCESS_HOLD] = "HOLD",	      [ACCESS_WARN] = "WARN",
+		[ACCESS_PREPEND] = "PREPEND", [ACCESS_REDIRECT] = "REDIRECT",
+		[ACCESS_BCC] = "BCC",	      [ACCESS_FILTER] = "FILTER",
+		[ACCESS_IGNORE] = "IGNORE",   [ACCESS_REPLACE] = "REPLACE"};
 	static char text[600];
 	AUTO(arena) struct arena a = ARENA_INIT(KIB(64));
 	struct access_hit hit;
@@ -144,16 +145,38 @@ static void test_actions(void **state)
 static void test_builtin(void **state)
 {
 	(void)state;
-	static const char *const good[] = {
-		"mail.example.org", "mx1.example.net", "mail-wm1-f45.google.com", "[198.51.100.7]",
-		"mout.gmx.net", "out-12.smtp.github.com", "smtp2.mailbox.org", "a8-31.smtp-out.amazonses.com",
-		"mail-oln040092068033.outbound.protection.outlook.com", "mta-128-195.sparkpostmail.com",
-		"[IPv6:2001:db8::7]", "xyz.de", "o1.ptr2625.sendgrid.net", "sonic317-20.consmr.mail.ne1.yahoo.com"};
-	static const char *const bad[] = {
-		"localhost", "LOCALHOST.localdomain", "nas.local", "192.0.2.7", "gmail.com", "yahoo.co.jp",
-		"[10.1.2.3]", "[192.168.0.7]", "p5B0C1D2E.dip0.t-ipconnect.de", "ylmf-pc",
-		"1-2-3-4.dynamic.example.net", "adsl-12.example.net", "host.pool.example.com",
-		"7.2.0.192.in-addr.arpa", "a b", "..", "2001:db8::1", "12345"};
+	static const char *const good[] = {"mail.example.org",
+					   "mx1.example.net",
+					   "mail-wm1-f45.google.com",
+					   "[198.51.100.7]",
+					   "mout.gmx.net",
+					   "out-12.smtp.github.com",
+					   "smtp2.mailbox.org",
+					   "a8-31.smtp-out.amazonses.com",
+					   "mail-oln040092068033.outbound.protection.outlook.com",
+					   "mta-128-195.sparkpostmail.com",
+					   "[IPv6:2001:db8::7]",
+					   "xyz.de",
+					   "o1.ptr2625.sendgrid.net",
+					   "sonic317-20.consmr.mail.ne1.yahoo.com"};
+	static const char *const bad[] = {"localhost",
+					  "LOCALHOST.localdomain",
+					  "nas.local",
+					  "192.0.2.7",
+					  "gmail.com",
+					  "yahoo.co.jp",
+					  "[10.1.2.3]",
+					  "[192.168.0.7]",
+					  "p5B0C1D2E.dip0.t-ipconnect.de",
+					  "ylmf-pc",
+					  "1-2-3-4.dynamic.example.net",
+					  "adsl-12.example.net",
+					  "host.pool.example.com",
+					  "7.2.0.192.in-addr.arpa",
+					  "a b",
+					  "..",
+					  "2001:db8::1",
+					  "12345"};
 	AUTO(buf) struct buf errors = BUF_INIT(KIB(4));
 	AUTO(access_table) struct access_table *t = NULL;
 	assert_int_equal(access_parse("default", access_builtin_helo(), &t, &errors), 0);

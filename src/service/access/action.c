@@ -42,7 +42,7 @@ static void refuse(struct action *a, unsigned code, struct str text)
 	a->code = code;
 	a->text = own ? rest : text;
 	(void)snprintf(a->status, sizeof a->status, "%.*s", own ? (int)word.n : 5,
-		       own		? word.p
+		       own		 ? word.p
 		       : code / 100 == 4 ? "4.7.1"
 					 : "5.7.1");
 }

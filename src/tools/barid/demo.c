@@ -6,10 +6,10 @@
 #include "base/check.h"
 #include "base/num.h"
 #include "base/text.h"
+#include "service/access/access.h"
 #include "service/dir/dir.h"
 #include "service/dir/dir_admin.h"
 #include "service/dir/password.h"
-#include "service/access/access.h"
 #include "sys/fs.h"
 #include "tools/barid/cli.h"
 #include <errno.h>
