@@ -9,7 +9,8 @@
 #include "proto/smtp/smtp_session_int.h"
 
 #define STATE_MAGIC 0x534d5442u /* "BTMS" in the bytes */
-/* 2: mechanisms; 3: credential; 4: xclient, xclient_login; 5: may_relay; 6: said; 7: wishes; 8: orders */
+/* 2: mechanisms; 3: credential; 4: xclient, xclient_login; 5: may_relay; 6: said; 7: wishes; 8:
+ * orders */
 #define STATE_VERSION 8
 
 static void put_text(struct buf *out, struct str s)
@@ -110,7 +111,7 @@ int smtp_session_export(const struct smtp_session *s, struct buf *out)
 	buf_put_u32(out, (uint32_t)s->t.said.n); /* 6 */
 	for (size_t i = 0; i < s->t.said.n; i++)
 		put_text(out, s->t.said.p[i].address);
-	put_wish(out, &s->t.wish); /* 7 */
+	put_wish(out, &s->t.wish);     /* 7 */
 	put_orders(out, &s->t.orders); /* 8 */
 	return out->failed ? -FAIL_LIMIT : 0;
 }
