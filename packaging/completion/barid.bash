@@ -19,14 +19,18 @@ _barid() {
 	done
 	local offer='' options='-c --dir --as --json'
 	case ${words[0]-}/${#words[@]} in
-	/0) offer='serve demo init dns check status ports domain user alias admin master queue backup restore undelete import export doctor quota counters trace log reload upgrade stop debug help version' ;;
-	help/1) offer='serve demo init dns check status ports domain user alias admin master queue backup restore undelete import export doctor quota counters trace log reload upgrade stop debug help version' ;;
+	/0) offer='serve demo init dns check status ports domain user alias forward bcc send-as relayhost route admin master queue backup restore undelete import export doctor quota counters trace log reload upgrade stop debug help version' ;;
+	help/1) offer='serve demo init dns check status ports domain user alias forward bcc send-as relayhost route admin master queue backup restore undelete import export doctor quota counters trace log reload upgrade stop debug help version' ;;
 	admin/1) offer='grant revoke list show' ;;
 	master/1) offer='add passwd del list' ;;
 	quota/1) offer='list recount' ;;
 	domain/1) offer='add del list show set alias-add alias-del catch-all' ;;
 	user/1) offer='add del list show set passwd undelete app-password totp' ;;
 	alias/1) offer='add del list show set' ;;
+	forward/1 | send-as/1) offer='add del list' ;;
+	bcc/1) offer='set del list' ;;
+	relayhost/1) offer='set login logout del list' ;;
+	relayhost/2) [[ ${words[1]} != log* ]] || offer=default ;;
 	queue/1) offer='list show delete flush hold release' ;;
 	log/1) offer='level rotate debug' ;;
 	log/2) [[ ${words[1]} != level ]] || offer='all master edge mta queue user scan dir admin error warn info debug' ;;
@@ -75,6 +79,9 @@ _barid() {
 		add | set) options+=' --name --policy --active' ;;
 		esac
 		;;
+	route/*) options+=' --sender' ;;
+	bcc/*) options+=' --sent --received' ;;
+	relayhost/*) options+=' --user' ;;
 	queue/2)
 		case ${words[1]} in
 		delete | flush | hold | release) offer=all ;;

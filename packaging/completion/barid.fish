@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # fish completion for barid: commands, verbs, options. Install as /usr/share/fish/vendor_completions.d/barid.fish.
 
-set -l commands serve demo init dns check status ports domain user alias admin master queue backup restore undelete import export doctor quota counters trace log reload upgrade stop debug help version
+set -l commands serve demo init dns check status ports domain user alias forward bcc send-as relayhost route admin master queue backup restore undelete import export doctor quota counters trace log reload upgrade stop debug help version
 set -l account add del list show set
 
 complete -c barid -f
@@ -20,6 +20,11 @@ complete -c barid -n "not __fish_seen_subcommand_from $commands" -a ports -d 'Ad
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a domain -d 'Manage mail domains'
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a user -d 'Manage mailboxes'
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a alias -d 'Manage aliases'
+complete -c barid -n "not __fish_seen_subcommand_from $commands" -a forward -d 'Where users have their mail forwarded'
+complete -c barid -n "not __fish_seen_subcommand_from $commands" -a bcc -d 'Copies of what is sent and received'
+complete -c barid -n "not __fish_seen_subcommand_from $commands" -a send-as -d 'Who may send as whom'
+complete -c barid -n "not __fish_seen_subcommand_from $commands" -a relayhost -d 'Servers that take the mail of some senders'
+complete -c barid -n "not __fish_seen_subcommand_from $commands" -a route -d 'Where mail to an address goes'
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a admin -d 'Who administrates which domains'
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a master -d 'Who may log in to the accounts of others'
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a queue -d 'What waits for delivery'
@@ -69,6 +74,13 @@ complete -c barid -n '__fish_seen_subcommand_from totp' -a 'enable confirm disab
 complete -c barid -n '__fish_seen_subcommand_from totp' -l app-passwords -x -a 'required optional'
 complete -c barid -n '__fish_seen_subcommand_from master' -a 'add passwd del list'
 complete -c barid -n '__fish_seen_subcommand_from alias' -a "$account"
+complete -c barid -n '__fish_seen_subcommand_from forward send-as' -a 'add del list'
+complete -c barid -n '__fish_seen_subcommand_from bcc' -a 'set del list'
+complete -c barid -n '__fish_seen_subcommand_from bcc' -l sent -x -d 'Copy of what is sent'
+complete -c barid -n '__fish_seen_subcommand_from bcc' -l received -x -d 'Copy of what is received'
+complete -c barid -n '__fish_seen_subcommand_from relayhost' -a 'set login logout del list default'
+complete -c barid -n '__fish_seen_subcommand_from relayhost' -l user -x -d 'Name to log in with there'
+complete -c barid -n '__fish_seen_subcommand_from route' -l sender -x -d 'Who sends'
 complete -c barid -n '__fish_seen_subcommand_from admin' -a 'grant revoke list show'
 complete -c barid -n '__fish_seen_subcommand_from queue' -a 'list show delete flush hold release'
 complete -c barid -n '__fish_seen_subcommand_from log' -a 'level rotate debug error warn info all'

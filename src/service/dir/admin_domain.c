@@ -13,7 +13,7 @@ static const struct setting settings[] = {
 	 NULL},
 	{"aliases", SET_COUNT, "UPDATE domain SET aliases = ?2, modified = ?3 WHERE domain = ?1",
 	 NULL},
-	{"transport", SET_TEXT,
+	{"transport", SET_TRANSPORT,
 	 "UPDATE domain SET transport = CASE ?2 WHEN '' THEN 'dovecot' ELSE ?2 END,"
 	 " modified = ?3 WHERE domain = ?1",
 	 NULL},

@@ -59,6 +59,21 @@ int alias_del(struct order *o, struct fail *why);
 int alias_list(struct order *o, struct fail *why);
 int alias_show(struct order *o, struct fail *why);
 int alias_set(struct order *o, struct fail *why);
+int bcc_set(struct order *o, struct fail *why);
+int bcc_del(struct order *o, struct fail *why);
+int bcc_list(struct order *o, struct fail *why);
+int relayhost_set(struct order *o, struct fail *why);
+int relayhost_login(struct order *o, struct fail *why);
+int relayhost_logout(struct order *o, struct fail *why);
+int relayhost_del(struct order *o, struct fail *why);
+int relayhost_list(struct order *o, struct fail *why);
+int send_as_add(struct order *o, struct fail *why);
+int send_as_del(struct order *o, struct fail *why);
+int send_as_list(struct order *o, struct fail *why);
+int forward_add(struct order *o, struct fail *why);
+int forward_del(struct order *o, struct fail *why);
+int forward_list(struct order *o, struct fail *why);
+int route_explain(struct order *o, struct fail *why);
 int master_add(struct order *o, struct fail *why);
 int master_del(struct order *o, struct fail *why);
 int master_list(struct order *o, struct fail *why);
@@ -124,7 +139,15 @@ int add_forwarding(struct order *o, struct str address, struct str to, enum forw
 
 /* ---- settings of a row ---- */
 
-enum setting_kind { SET_TEXT, SET_FLAG, SET_QUOTA, SET_COUNT, SET_FLAGS, SET_SPECIAL };
+enum setting_kind {
+	SET_TEXT,
+	SET_FLAG,
+	SET_QUOTA,
+	SET_COUNT,
+	SET_FLAGS,
+	SET_TRANSPORT,
+	SET_SPECIAL
+};
 struct setting {
 	const char *key;
 	enum setting_kind kind;

@@ -233,7 +233,7 @@ static void domains(void **state)
 	ORDER(&h, "domain alias-del a.test");
 	assert_refused(&h, "domain alias-del a.test", FAIL_NOTFOUND, "not an alias domain");
 	assert_refused(&h, "domain", FAIL_SYNTAX, "add, del, list");
-	assert_refused(&h, "fly away", FAIL_SYNTAX, "begin with domain, user, alias or admin");
+	assert_refused(&h, "fly away", FAIL_SYNTAX, "begin with domain, user, alias");
 	assert_refused(&h, "domain show", FAIL_SYNTAX, "usage: barid domain show DOMAIN");
 	assert_refused(&h, "domain set d.test --quota", FAIL_SYNTAX, "needs a value");
 	home_free(&h);

@@ -170,7 +170,7 @@ static const struct setting settings[] = {
 	{"name", SET_TEXT, MAILBOX("name = ?2"), NULL, .own = true},
 	{"quota", SET_SPECIAL, NULL, set_quota},
 	{"language", SET_TEXT, MAILBOX("language = substr(?2, 1, 5)"), NULL, .own = true},
-	{"transport", SET_TEXT, MAILBOX("transport = ?2"), NULL, .global = true},
+	{"transport", SET_TRANSPORT, MAILBOX("transport = ?2"), NULL, .global = true},
 	{"active", SET_SPECIAL, NULL, set_active},
 	{"forward", SET_SPECIAL, NULL, set_forward, .own = true},
 	{"keep-copy", SET_SPECIAL, NULL, set_keep_copy, .own = true},

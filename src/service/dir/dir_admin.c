@@ -7,6 +7,7 @@
 #include "admin_int.h"
 #include "base/num.h"
 #include "base/text.h"
+#include "codec/smtp/nexthop.h"
 #include "password.h"
 #include "scram.h"
 #include "sys/crash.h"
@@ -63,6 +64,31 @@ static const struct order_kind orders[] = {
 	{"alias", "show", alias_show, 1, 1, false, DIR_SCOPE_DOMAINS, "alias show ADDRESS"},
 	{"alias", "set", alias_set, 1, MANY, true, DIR_SCOPE_DOMAINS,
 	 "alias set ADDRESS [--KEY VALUE ...] [MEMBER ...]"},
+	{"forward", "add", forward_add, 2, MANY, true, DIR_SCOPE_SELF,
+	 "forward add USER ADDRESS ..."},
+	{"forward", "del", forward_del, 1, MANY, true, DIR_SCOPE_SELF,
+	 "forward del USER [ADDRESS ...]"},
+	{"forward", "list", forward_list, 0, 1, false, DIR_SCOPE_DOMAINS, "forward list [DOMAIN]"},
+	{"bcc", "set", bcc_set, 1, 1, true, DIR_SCOPE_DOMAINS,
+	 "bcc set ADDRESS|DOMAIN [--sent ADDRESS] [--received ADDRESS]"},
+	{"bcc", "del", bcc_del, 1, 1, true, DIR_SCOPE_DOMAINS, "bcc del ADDRESS|DOMAIN"},
+	{"bcc", "list", bcc_list, 0, 1, false, DIR_SCOPE_DOMAINS, "bcc list [DOMAIN]"},
+	{"send-as", "add", send_as_add, 2, 2, true, DIR_SCOPE_DOMAINS,
+	 "send-as add USER|ALIAS|@DOMAIN ADDRESS|@DOMAIN|*"},
+	{"send-as", "del", send_as_del, 2, 2, true, DIR_SCOPE_DOMAINS,
+	 "send-as del USER|ALIAS|@DOMAIN ADDRESS|@DOMAIN|*"},
+	{"send-as", "list", send_as_list, 0, 1, false, DIR_SCOPE_DOMAINS, "send-as list [DOMAIN]"},
+	{"relayhost", "set", relayhost_set, 2, 2, true, DIR_SCOPE_GLOBAL,
+	 "relayhost set ADDRESS|@DOMAIN HOST [--user NAME]"},
+	{"relayhost", "login", relayhost_login, 1, 1, true, DIR_SCOPE_GLOBAL,
+	 "relayhost login ADDRESS|@DOMAIN|default --user NAME"},
+	{"relayhost", "logout", relayhost_logout, 1, 1, true, DIR_SCOPE_GLOBAL,
+	 "relayhost logout ADDRESS|@DOMAIN|default"},
+	{"relayhost", "del", relayhost_del, 1, 1, true, DIR_SCOPE_GLOBAL,
+	 "relayhost del ADDRESS|@DOMAIN"},
+	{"relayhost", "list", relayhost_list, 0, 0, false, DIR_SCOPE_GLOBAL, "relayhost list"},
+	{"route", "explain", route_explain, 1, 1, false, DIR_SCOPE_DOMAINS,
+	 "route ADDRESS [--sender ADDRESS]"},
 	{"master", "add", master_add, 1, 1, true, DIR_SCOPE_GLOBAL,
 	 "master add NAME --password P [--services S]"},
 	{"master", "passwd", master_passwd, 2, 2, true, DIR_SCOPE_GLOBAL,
@@ -338,6 +364,23 @@ static int unknown_key(struct order *o, const struct setting *s, size_t n, struc
 		      buf_c(&known));
 }
 
+/* "dovecot", "smtp:[host]:25", "error:5.1.6 moved" ... (codec/smtp/nexthop.h). */
+static int check_transport(struct str value, struct fail *why)
+{
+	struct nexthop h = {0};
+	struct str way = str_skip(value, str_starts(value, STR(":")));
+
+	if (value.n > 255)
+		return refuse(why, FAIL_TOOBIG, "%s is longer than 255 octets.", "transport");
+	if (transport_is_local(way) || nexthop_parse(way, &h) == 0)
+		return 0;
+	return refuse(
+		why, FAIL_SYNTAX,
+		"\"%.*s\" is no transport; write dovecot (here), relay:[mail.example.net]:25, "
+		"lmtp:[192.0.2.1]:24, error:5.1.6 TEXT, discard: or hold:",
+		STR_ARG(value));
+}
+
 static int apply_one(struct order *o, const struct setting *s, struct str name, struct str value,
 		     struct fail *why)
 {
@@ -357,6 +400,9 @@ static int apply_one(struct order *o, const struct setting *s, struct str name, 
 		value = on ? STR("1") : STR("0");
 		if (s->kind == SET_FLAGS)
 			value = on ? STR("y") : STR("n");
+		break;
+	case SET_TRANSPORT:
+		r = check_transport(value, why);
 		break;
 	case SET_QUOTA:
 		r = parse_quota(o, value, &value, why);
@@ -428,7 +474,9 @@ static int usage(const struct dir_args *args, struct fail *why)
 	if (verbs.n > 0)
 		return refuse(why, FAIL_SYNTAX, "%.*s what? One of: %s", STR_ARG(noun),
 			      buf_c(&verbs));
-	return refuse(why, FAIL_SYNTAX, "orders begin with domain, user, alias or admin");
+	return refuse(why, FAIL_SYNTAX,
+		      "orders begin with domain, user, alias, forward, bcc, send-as, relayhost, "
+		      "admin or master");
 }
 
 static const struct order_kind *find_order(const struct dir_args *args)
@@ -446,6 +494,8 @@ static int hash_password(struct order *o, const struct order_kind *k, struct fai
 	AUTO(buf) struct buf hash = BUF_INIT(256);
 	struct str password = STR_NULL;
 
+	if (k->fn == relayhost_set || k->fn == relayhost_login)
+		return 0; /* that one is barid's own, for another server: sealed, not hashed */
 	if (k->fn == user_passwd || k->fn == master_passwd)
 		password = o->words.p[1];
 	for (size_t i = 0; i < o->options.n; i++) {

@@ -12,6 +12,13 @@
  * | show A | set A [--KEY V ...] [MEMBER ...] admin  grant A DOMAIN ...|ALL | revoke A DOMAIN
  * ...|ALL | list [D] | show A
  *
+ *   forward add U ADDRESS ... | del U [ADDRESS ...] | list [D]
+ *   bcc     set A|D [--sent A] [--received A] | del A|D | list [D]
+ *   send-as add U|ALIAS|@D A|@D|* | del (the same) | list [D]
+ *   relayhost set A|@D HOST [--user N --password P] | login A|@D|default --user N --password P
+ *           | logout A|@D|default | del A|@D | list
+ *   route   explain A [--sender S]
+ *
  * Keys of a domain: description, quota, users, aliases, transport, backupmx, active.
  * Keys of a user: name, quota (megabytes, or with k/m/g/t), language, active, transport, forward
  * (list), keep-copy, alias (list), allow-nets, and a service (imap, pop3, smtp, sieve, deliver,

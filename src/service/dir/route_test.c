@@ -45,7 +45,7 @@ static void fill(struct home *h)
 		"user set off@d.test --active off",
 		"user add nodeliver@d.test",
 		"user set nodeliver@d.test --deliver off",
-		"user add moved@d.test --transport lmtp:inet:192.0.2.7:24",
+		"user add moved@d.test --transport lmtp:inet:[192.0.2.7]:24",
 		"user add gw@gate.test",
 		"user add pl@plain.test",
 		"user add u@off.test",
@@ -129,7 +129,7 @@ static const struct {
 	{"x+y@backup.test", "ok remote:x+y@backup.test(relay:[192.0.2.1]:25)"},
 	{"gw@gate.test", "ok remote:gw@gate.test(smtp:[192.0.2.9]:25)"},
 	{"nobody@gate.test", "unknown"},
-	{"moved@d.test", "ok remote:moved@d.test(lmtp:inet:192.0.2.7:24)"},
+	{"moved@d.test", "ok remote:moved@d.test(lmtp:inet:[192.0.2.7]:24)"},
 	{"list@d.test", "ok remote:list@d.test(mlmmj:d.test/list)"},
 	{"who@foreign.test", "not-ours remote:who@foreign.test"},
 	/* Not addresses. */

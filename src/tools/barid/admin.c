@@ -94,7 +94,8 @@ static void print_answer(void *context, const struct order_answer *answer)
 
 static bool is_account_order(const char *command)
 {
-	static const char *const nouns[] = {"domain", "user", "alias", "admin", "master"};
+	static const char *const nouns[] = {"domain",  "user", "alias",	  "admin",     "master",
+					    "forward", "bcc",  "send-as", "relayhost", "route"};
 	for (size_t i = 0; i < ARRAY_LEN(nouns); i++)
 		if (strcmp(command, nouns[i]) == 0)
 			return true;
@@ -105,6 +106,27 @@ static bool adds_from_file(const struct cli *c)
 {
 	return c->n > 2 && strcmp(c->args[0], "user") == 0 && strcmp(c->args[1], "add") == 0 &&
 	       strcmp(c->args[2], "--file") == 0;
+}
+
+/* A name for a relay host comes with a password, which is not for the command line. */
+static bool logs_in(const struct cli *c)
+{
+	if (c->n < 3 || strcmp(c->args[0], "relayhost") != 0 ||
+	    (strcmp(c->args[1], "set") != 0 && strcmp(c->args[1], "login") != 0))
+		return false;
+	for (size_t i = 2; i < c->n; i++)
+		if (strcmp(c->args[i], "--user") == 0 || strncmp(c->args[i], "--user=", 7) == 0)
+			return true;
+	return false;
+}
+
+/* barid route ADDRESS ...: the order has a verb, the command needs none. */
+static void add_verb(struct cli *c)
+{
+	static char verb[] = "explain";
+	memmove(&c->args[2], &c->args[1], (c->n - 1) * sizeof c->args[0]);
+	c->args[1] = verb;
+	c->n++;
 }
 
 int cli_admin(const struct cli *given)
@@ -120,6 +142,21 @@ int cli_admin(const struct cli *given)
 			return EXIT_FAILED;
 		}
 		c.args[c.n++] = password; /* there is room for one more */
+	}
+	static char secret[1200];
+	if (logs_in(&c)) {
+		char *password = ask_password();
+		if (!password) {
+			(void)fputs(T("No password was given: nothing changed.\n"), stderr);
+			return EXIT_FAILED;
+		}
+		(void)snprintf(secret, sizeof secret, "--password=%s", password);
+		c.args[c.n++] = secret;
+	}
+	if (strcmp(c.args[0], "route") == 0) {
+		if (c.n < 2)
+			return cli_usage(c.args[0]);
+		add_verb(&c);
 	}
 	if (!fits(&c))
 		return cli_usage(c.args[0]);

@@ -135,6 +135,15 @@ static struct dir *open_files(const char *state_dir)
 	return dir;
 }
 
+/* What the server would know of its configuration; a broken one is no obstacle here. */
+static void configure(struct dir *dir, const struct cli *c)
+{
+	AUTO(buf) struct buf errors = BUF_INIT(KIB(64));
+	AUTO(conf) struct conf *conf = NULL;
+	if (dir && !c->dir && conf_load(c->conf, &conf, &errors) == 0)
+		dir_configure(dir, conf->hostname, conf->relay_host);
+}
+
 static void order_files(struct orders *o, const struct str *words, size_t n, const struct given *g)
 {
 	struct fail why = FAIL_INIT;
@@ -188,6 +197,7 @@ struct orders *orders_open(const struct cli *c, bool accounts, int *exit_code)
 			state);
 	} else if (state && accounts) {
 		o->dir = open_files(state);
+		configure(o->dir, c);
 	} else if (state) {
 		(void)fprintf(stderr, T("No server runs in %s. Start it with: barid serve\n"),
 			      state);
