@@ -4,6 +4,7 @@
 #include "base/num.h"
 #include "base/text.h"
 #include "base/vec.h"
+#include "codec/milter/milter_name.h"
 #include "runtime/conf_int.h"
 #include "sys/fs.h"
 #include "sys/sock.h"
@@ -156,12 +157,15 @@ static bool list_item_ok(enum conf_type type, struct str item)
 {
 	struct netaddr a;
 	struct netcidr net;
+	struct milter_name milter;
 	if (type == CONF_NETWORKS)
 		return netcidr_parse(item, &net);
 	if (type == CONF_PATHS)
 		return item.n > 0 && item.n < 4000;
 	if (type == CONF_TABLES)
 		return item.n > 0;
+	if (type == CONF_MILTERS)
+		return milter_name_parse(item, &milter);
 	return netaddr_parse(item, &a) && a.port != 0;
 }
 
@@ -171,6 +175,10 @@ static const char *list_item_form(enum conf_type type)
 		return T("a network; allowed: 192.0.2.0/24, 2001:db8::/32 or one address");
 	if (type == CONF_PATHS || type == CONF_TABLES)
 		return T("the name of a file");
+	if (type == CONF_MILTERS)
+		return T("a milter; allowed: inet:127.0.0.1:8891 or unix:/run/x/x.sock, if you "
+			 "like with name= in front of it, and accept, tempfail, reject or "
+			 "quarantine behind it");
 	return T("an address with port; allowed: 192.0.2.1:25 or [2001:db8::1]:25");
 }
 
@@ -204,6 +212,8 @@ static void set_list(struct parse *ps, const struct conf_place *at, const struct
 	}
 	if (s->type == CONF_TABLES && l->n > TABLES_MAX)
 		complain(ps, at, "%s: must be at most %d files", s->key, TABLES_MAX);
+	if (s->type == CONF_MILTERS && l->n > s->max)
+		complain(ps, at, "%s: more than %llu milters", s->key, (unsigned long long)s->max);
 	if (s->type == CONF_PATHS && (l->n < s->min || l->n > s->max))
 		complain(ps, at, "%s: must be %llu to %llu files", s->key,
 			 (unsigned long long)s->min, (unsigned long long)s->max);
@@ -223,6 +233,7 @@ static void set(struct parse *ps, const struct conf_place *at, const struct conf
 	case CONF_NETWORKS:
 	case CONF_PATHS:
 	case CONF_TABLES:
+	case CONF_MILTERS:
 		set_list(ps, at, s, v);
 		break;
 	case CONF_NUMBER:
@@ -572,7 +583,8 @@ static void write_bounds(const struct conf_setting *s, struct buf *out)
 					    [CONF_ADDRESSES] = "List of addresses with port",
 					    [CONF_NETWORKS] = "List of networks",
 					    [CONF_PATHS] = "List of files",
-					    [CONF_TABLES] = "List of tables"};
+					    [CONF_TABLES] = "List of tables",
+					    [CONF_MILTERS] = "List of milters"};
 	static const char *const applies[] = {
 		[CONF_LIVE] = "A change counts on reload.",
 		[CONF_NEW] = "A change counts on reload, for new connections.",

@@ -87,6 +87,14 @@ struct conf {
 	char *pipelining;
 
 	struct conf_list submission_listen;
+	struct conf_list smtp_milters;
+	struct conf_list submission_milters;
+	char *smtp_content_filter; /* "" = none */
+	char *submission_content_filter;
+	char *milter_default_action;
+	uint64_t milter_connect_timeout_ms;
+	uint64_t milter_command_timeout_ms;
+	uint64_t milter_content_timeout_ms;
 	struct conf_list submission_proxy_from;
 	uint64_t future_release_max_ms;
 	uint64_t priority_max; /* RFC 6710 */
@@ -162,7 +170,8 @@ enum conf_type {
 	CONF_ADDRESSES,
 	CONF_NETWORKS,
 	CONF_PATHS,
-	CONF_TABLES /* files whose content is part of the configuration */
+	CONF_TABLES, /* files whose content is part of the configuration */
+	CONF_MILTERS /* codec/milter/milter_name.h */
 };
 
 /* When a changed value counts, once `barid reload` has made the file the running configuration. */

@@ -163,6 +163,15 @@ const struct conf_setting conf_settings[] = {
 	 "Send away (503) who does not wait for the answer to DATA: spam programs do, and who "
 	 "smuggles a message behind another one."},
 
+	{"smtp", "milters", CONF_MILTERS, CONF_NEW, AT(smtp_milters), "", 0, 16, NULL,
+	 "Milters that look at mail of this service before it is accepted, in this order. "
+	 "inet:127.0.0.1:8891 or unix:/run/opendkim/opendkim.sock; name=inet:... gives it a name "
+	 "for the log, and a word behind it (accept, tempfail, reject, quarantine) its own "
+	 "default_action."},
+	{"smtp", "content_filter", CONF_TEXT, CONF_LIVE, AT(smtp_content_filter), "", 0, 300, NULL,
+	 "Next hop of a content filter that gets the mail of this service after it was accepted, "
+	 "and gives it back to the service reinject: smtp:[127.0.0.1]:10024. Empty = none."},
+
 	{"submission", "listen", CONF_ADDRESSES, CONF_LIVE, AT(submission_listen),
 	 "0.0.0.0:587, [::]:587", 0, 0, NULL,
 	 "Addresses of the service for users who send mail. Empty = off."},
@@ -185,6 +194,13 @@ const struct conf_setting conf_settings[] = {
 	 "off on",
 	 "Leave out of the Received field of a user's message from which address and host it came. "
 	 "The log has it."},
+	{"submission", "milters", CONF_MILTERS, CONF_NEW, AT(submission_milters), "", 0, 16, NULL,
+	 "The same as milters of the section smtp, for mail of users (submission and "
+	 "submissions)."},
+	{"submission", "content_filter", CONF_TEXT, CONF_LIVE, AT(submission_content_filter), "", 0,
+	 300, NULL,
+	 "The same as content_filter of the section smtp, for mail of users (submission and "
+	 "submissions): smtp:[127.0.0.1]:10026."},
 
 	{"submissions", "listen", CONF_ADDRESSES, CONF_LIVE, AT(submissions_listen),
 	 "0.0.0.0:465, [::]:465", 0, 0, NULL,
@@ -223,6 +239,21 @@ const struct conf_setting conf_settings[] = {
 	 NULL,
 	 "Proxies (HAProxy, nginx) whose connections to this service begin with a header of the "
 	 "PROXY protocol. They must send it, all others must not."},
+
+	{"milter", "default_action", CONF_CHOICE, CONF_LIVE, AT(milter_default_action), "tempfail",
+	 0, 0, "tempfail accept reject quarantine",
+	 "What happens to mail when a milter cannot be reached, is silent for too long or breaks "
+	 "the protocol. accept: as if it were not there. tempfail: the client is asked to try "
+	 "again. quarantine: accepted, and held until somebody decides."},
+	{"milter", "connect_timeout", CONF_DURATION, CONF_LIVE, AT(milter_connect_timeout_ms),
+	 "30 s", 100, HOUR, NULL,
+	 "How long a milter may take to be connected and to say what it wants."},
+	{"milter", "command_timeout", CONF_DURATION, CONF_LIVE, AT(milter_command_timeout_ms),
+	 "30 s", 100, HOUR, NULL, "How long a milter may take to answer a command."},
+	{"milter", "content_timeout", CONF_DURATION, CONF_LIVE, AT(milter_content_timeout_ms),
+	 "300 s", 100, HOUR, NULL,
+	 "How long a milter may take to answer to a piece of a message, or to its end. When it "
+	 "says that it is at work, the time begins again."},
 
 	{"metrics", "listen", CONF_ADDRESSES, CONF_LIVE, AT(metrics_listen),
 	 "127.0.0.1:9153, [::1]:9153", 0, 0, NULL,

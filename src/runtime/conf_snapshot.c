@@ -28,7 +28,7 @@ bool conf_is_text(enum conf_type type)
 bool conf_is_list(enum conf_type type)
 {
 	return type == CONF_ADDRESSES || type == CONF_NETWORKS || type == CONF_PATHS ||
-	       type == CONF_TABLES;
+	       type == CONF_TABLES || type == CONF_MILTERS;
 }
 
 static size_t page(void)

@@ -47,6 +47,13 @@ struct pool *pool_new(const char *name, unsigned max_threads, unsigned stack_kib
 	return p;
 }
 
+void pool_resize(struct pool *p, unsigned max_threads)
+{
+	pthread_mutex_lock(&p->lock);
+	p->max_threads = max_threads;
+	pthread_mutex_unlock(&p->lock);
+}
+
 /* --- tenants, with the lock held --- */
 
 /* The tenant that has enough lanes at work already; NULL: the lane may go. */

@@ -44,6 +44,8 @@ struct pool *pool_new(const char *name, unsigned max_threads, unsigned stack_kib
 /* Finish what runs and what waits, then end the threads. */
 void pool_free(struct pool *p);
 unsigned pool_threads(struct pool *p);
+/* Another maximum: threads that are too many end when they are idle. */
+void pool_resize(struct pool *p, unsigned max_threads);
 
 /* How many lanes of one tenant at a time, for each of a lane's tenants; 0 = any number. From now
  * on. */

@@ -10,6 +10,7 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/ioctl.h>
+#include <sys/un.h>
 
 /* ---- addresses ---- */
 
@@ -337,6 +338,22 @@ int sock_connect(const struct netaddr *a, int *ret_fd, struct fail *why)
 		return fail_errno(why, code_of(errno), "connecting to %.*s", STR_ARG(name));
 	*ret_fd = TAKE_FD(fd);
 	return done;
+}
+
+int sock_connect_unix(struct str path, int *ret_fd, struct fail *why)
+{
+	struct sockaddr_un sun = {.sun_family = AF_UNIX};
+	if (path.n >= sizeof sun.sun_path)
+		return fail_set(why, FAIL_SYNTAX, NULL, "a path of %zu octets", path.n);
+	memcpy(sun.sun_path, path.p, path.n);
+	AUTO_FD int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return fail_errno(why, code_of(errno), "socket");
+	if (connect(fd, (struct sockaddr *)&sun, sizeof sun) < 0)
+		return fail_errno(why, errno == EAGAIN ? FAIL_BUSY : code_of(errno),
+				  "connecting to %.*s", STR_ARG(path));
+	*ret_fd = TAKE_FD(fd);
+	return 1;
 }
 
 int sock_error(int fd)

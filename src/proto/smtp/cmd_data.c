@@ -40,7 +40,7 @@ void smtp_cmd_data(struct smtp_turn *t)
 		smtp_refuse(t, refusal, "DATA", s->t.from, NULL);
 	} else if (s->t.bdat) {
 		smtp_say(t, (struct smtp_status){503, "5.5.1", "DATA after BDAT"});
-	} else {
+	} else if (!smtp_filter_data(t)) {
 		smtp_reply(t->out, 354, NULL, STR("End data with <CR><LF>.<CR><LF>"));
 		s->mode = SMTP_MODE_DATA;
 		t->ret->next = SMTP_DATA;
@@ -52,10 +52,8 @@ void smtp_cmd_data(struct smtp_turn *t)
  * The chunk of a refused BDAT comes all the same (RFC 3030 section 2). Nobody has to wait for
  * more of it than a message could have.
  */
-static void refuse_chunk(struct smtp_turn *t, const struct smtp_cmd *cmd,
-			 struct smtp_status refusal)
+static void skip_chunk(struct smtp_turn *t, const struct smtp_cmd *cmd)
 {
-	smtp_refuse(t, refusal, "BDAT", t->s->t.from, NULL);
 	if (t->s->mode == SMTP_MODE_CLOSED)
 		return;
 	if (cmd->bdat.size / 2 > t->s->config->size_max) {
@@ -66,6 +64,13 @@ static void refuse_chunk(struct smtp_turn *t, const struct smtp_cmd *cmd,
 	t->ret->octets = cmd->bdat.size;
 	t->ret->last = cmd->bdat.last;
 	t->ret->discard = true;
+}
+
+static void refuse_chunk(struct smtp_turn *t, const struct smtp_cmd *cmd,
+			 struct smtp_status refusal)
+{
+	smtp_refuse(t, refusal, "BDAT", t->s->t.from, NULL);
+	skip_chunk(t, cmd);
 }
 
 void smtp_cmd_bdat(struct smtp_turn *t, const struct smtp_cmd *cmd)
@@ -83,6 +88,10 @@ void smtp_cmd_bdat(struct smtp_turn *t, const struct smtp_cmd *cmd)
 		refuse_chunk(t, cmd,
 			     (struct smtp_status){552, "5.3.4", "Message size exceeds the limit"});
 		smtp_transaction_reset(s);
+		return;
+	}
+	if (!x->bdat && smtp_filter_data(t)) {
+		skip_chunk(t, cmd);
 		return;
 	}
 	t->ret->first = !x->bdat;
@@ -173,6 +182,7 @@ void smtp_session_body(struct smtp_session *s, const struct smtp_body *body, str
 		}
 	} else if (last) {
 		s->messages++;
+		s->t.arrived = true;
 		smtp_message(&t, body);
 		smtp_transaction_reset(s);
 	} else {

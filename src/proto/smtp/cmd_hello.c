@@ -38,6 +38,10 @@ void smtp_cmd_hello(struct smtp_turn *t, const struct smtp_cmd *cmd)
 	smtp_transaction_reset(s);
 	smtp_keep(&s->helo, cmd->arg);
 	s->esmtp = cmd->verb != SMTP_VERB_HELO;
+	if (smtp_filter_helo(t)) {
+		buf_reset(&s->helo);
+		return;
+	}
 	buf_add_c(&text, s->config->hostname);
 	if (s->esmtp) {
 		buf_addf(&text, "\nPIPELINING\nSIZE %llu", (unsigned long long)s->config->size_max);
@@ -118,6 +122,7 @@ void smtp_cmd_auth(struct smtp_turn *t, const struct smtp_cmd *cmd)
 		refuse_auth(t, cmd,
 			    (struct smtp_status){504, "5.5.4", "Unrecognized authentication type"});
 	} else {
+		smtp_keep(&t->s->auth_type, cmd->auth.mechanism);
 		t->s->mode = SMTP_MODE_AUTH;
 		t->ret->next = SMTP_AUTH;
 		t->ret->mechanism = cmd->auth.mechanism;

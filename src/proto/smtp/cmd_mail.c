@@ -10,6 +10,8 @@ void smtp_transaction_reset(struct smtp_session *s)
 					 .arena = t->arena};
 	if (!spool_body_id_equal(t->body_id, empty.body_id))
 		s->backend->body_drop(s->backend->ctx, t->body_id);
+	if (s->milters)
+		milters_abort(s->milters);
 	strmap_clear(&t->seen);
 	*t = empty;
 	arena_reset(&t->arena);
@@ -92,5 +94,9 @@ void smtp_cmd_mail(struct smtp_turn *t, const struct smtp_cmd *cmd)
 	x->body = m->body;
 	x->ret = m->ret;
 	x->smtputf8 = m->smtputf8;
+	if (smtp_filter_mail(t, cmd)) {
+		smtp_transaction_reset(t->s);
+		return;
+	}
 	smtp_wish_take(t, m);
 }

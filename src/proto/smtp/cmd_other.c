@@ -78,7 +78,8 @@ static bool is_other_protocol(struct str line)
 void smtp_cmd_unknown(struct smtp_turn *t, struct str line, struct smtp_status refusal)
 {
 	if (!is_other_protocol(line)) {
-		smtp_say(t, refusal);
+		if (!smtp_filter_unknown(t, line))
+			smtp_say(t, refusal);
 		return;
 	}
 	smtp_offence(t->s, &not_smtp, "");

@@ -165,8 +165,8 @@ static int add_all(struct smtp_transaction *x, const struct smtp_rcpt *rcpt, str
 }
 
 /* All of it or nothing: a recipient that was refused leaves no destination behind. */
-static int add_destinations(struct smtp_transaction *x, const struct smtp_rcpt *rcpt,
-			    struct str original, const struct dir_route *route)
+int smtp_transaction_add_rcpt(struct smtp_transaction *x, const struct smtp_rcpt *rcpt,
+			      struct str original, const struct dir_route *route)
 {
 	size_t before = x->rcpts.n;
 	int r = add_all(x, rcpt, original, route);
@@ -235,11 +235,14 @@ void smtp_cmd_rcpt(struct smtp_turn *t, const struct smtp_cmd *cmd)
 	if (r == 0) {
 		refusal = smtp_verdict_reply(s, &route);
 		if (refusal.code) {
+			smtp_filter_rcpt_refused(s, cmd, to);
 			t->rule = route.note;
 			smtp_refuse(t, refusal, "RCPT", to, NULL);
 			return;
 		}
-		r = add_destinations(&s->t, &cmd->rcpt, to, &route);
+		if (smtp_filter_rcpt(t, cmd, to, destination_is_local(&route.dests[0])))
+			return;
+		r = smtp_transaction_add_rcpt(&s->t, &cmd->rcpt, to, &route);
 		if (r == 0)
 			log_expansion(to, &route);
 	}

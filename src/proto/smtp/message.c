@@ -3,70 +3,61 @@
 #include "base/utf8.h"
 #include "codec/mime/map.h"
 #include "codec/smtp/received.h"
-#include "proto/smtp/smtp_session_int.h"
+#include "proto/smtp/smtp_message.h"
 #include "sys/counter.h"
 #include "sys/log.h"
+#include <unistd.h>
 
 #define RECIPIENTS_SHOWN 10u
 #define MESSAGE_ID_SHOWN 400u
+#define HELD_SHOWN	 190u
 
 COUNTER(accepted, "smtp.accepted", "messages answered with 250");
 COUNTER(accepted_bytes, "smtp.accepted-bytes", "their size");
 
 /* "1f", and "1f-2" for the second message of a connection, as in the log. */
-static void write_trace(struct buf *out, const struct smtp_session *s)
+void smtp_trace_write(struct buf *out, const struct smtp_session *s)
 {
+	unsigned number = s->messages + !s->t.arrived;
 	buf_addf(out, "%llx", (unsigned long long)s->trace.v);
-	if (s->messages > 1)
-		buf_addf(out, "-%u", s->messages);
+	if (number > 1)
+		buf_addf(out, "-%u", number);
 }
 
-/* What comes together between the last octet and the answer. */
-struct incoming {
-	struct smtp_session *s;
-	const struct smtp_body *body;
-	struct wall_us now;
-	struct buf date; /* defaults of a submission */
-	struct buf message_id;
-	struct smtp_scan scan;
-	struct buf prefix;
-	struct buf sent_id; /* the message's Message-ID, for the log */
-	uint32_t hops;
-	bool tls_optional;
-	uint64_t number; /* of the queue */
-};
-
-static void incoming_clear(struct incoming *in)
+static void incoming_clear(struct smtp_incoming *in)
 {
 	buf_clear(&in->date);
 	buf_clear(&in->message_id);
 	buf_clear(&in->scan.map);
 	buf_clear(&in->prefix);
 	buf_clear(&in->sent_id);
+	buf_clear(&in->bytes);
+	buf_clear(&in->held);
+	if (in->scan.view >= 0)
+		(void)close(in->scan.view);
 }
-DEFINE_AUTO(incoming, struct incoming, incoming_clear);
+DEFINE_AUTO(incoming, struct smtp_incoming, incoming_clear);
 
 /* RFC 6409 8: a submission without Date or Message-ID gets them; mail that passes does not. */
-static void make_defaults(struct incoming *in)
+static void make_defaults(struct smtp_incoming *in)
 {
 	const struct smtp_session *s = in->s;
 	if (s->service != SMTP_SERVICE_SUBMISSION)
 		return;
 	rfc5322_date_write(&in->date, in->now);
 	buf_addf(&in->message_id, "<%llx.", (unsigned long long)in->now.v);
-	write_trace(&in->message_id, s);
+	smtp_trace_write(&in->message_id, s);
 	buf_addf(&in->message_id, "@%s>", s->config->hostname);
 }
 
-static int scan(struct incoming *in, struct fail *why)
+int smtp_message_scan(struct smtp_incoming *in, struct fail *why)
 {
 	const struct smtp_backend *b = in->s->backend;
-	make_defaults(in);
 	struct smtp_scan_defaults defaults = {buf_str(&in->date), buf_str(&in->message_id)};
 	return b->scan(b->ctx, in->body, &defaults, &in->scan, why);
 }
 
-static int write_received(struct incoming *in)
+static int write_received(struct smtp_incoming *in)
 {
 	const struct smtp_session *s = in->s;
 	AUTO(buf) struct buf id = BUF_INIT(64);
@@ -78,7 +69,7 @@ static int write_received(struct incoming *in)
 	/* An address that is not ASCII may stand in the header of an SMTPUTF8 message only. */
 	if (!s->t.smtputf8 && !str_is_ascii(only))
 		only = STR_NULL;
-	write_trace(&id, s);
+	smtp_trace_write(&id, s);
 	struct received r = {
 		.helo = buf_str(&s->helo),
 		.rdns = buf_str(&s->rdns),
@@ -102,7 +93,7 @@ static int write_received(struct incoming *in)
  * "TLS-Required: No" (RFC 8689 section 3). Its value is looked at, so only in a message whose bytes
  * are here: of a large one, in a file, TLS is not taken off.
  */
-static bool asks_for_no_tls(const struct incoming *in, const struct mime_map *map)
+static bool asks_for_no_tls(const struct smtp_incoming *in, const struct mime_map *map)
 {
 	uint32_t at = 0;
 	const struct mime_field *f = mime_map_field(map, STR("TLS-Required"), &at);
@@ -113,7 +104,7 @@ static bool asks_for_no_tls(const struct incoming *in, const struct mime_map *ma
 }
 
 /* The map is checked, not trusted. Counts hops; writes the fields that go before the body. */
-static int read_map(struct incoming *in, struct fail *why)
+static int read_map(struct smtp_incoming *in, struct fail *why)
 {
 	AUTO(arena) struct arena a = ARENA_INIT(MIB(16));
 	struct mime_map *map = NULL;
@@ -134,7 +125,7 @@ static int read_map(struct incoming *in, struct fail *why)
 	return in->prefix.failed ? -FAIL_LIMIT : r;
 }
 
-static int submit(struct incoming *in, struct fail *why)
+static int submit(struct smtp_incoming *in, struct fail *why)
 {
 	struct smtp_session *s = in->s;
 	const struct smtp_transaction *x = &s->t;
@@ -158,8 +149,14 @@ static int submit(struct incoming *in, struct fail *why)
 	};
 	m.wish.tls_optional = in->tls_optional;
 	m.wish.login = buf_str(&s->login);
-	if (x->orders.held.n)
-		m.wish.held = x->orders.held;
+	m.wish.held = x->orders.held.n ? x->orders.held : buf_str(&in->held);
+	m.wish.client = (struct spool_client){.ip = buf_str(&s->ip),
+					      .port = s->port,
+					      .name = buf_str(&s->rdns),
+					      .helo = buf_str(&s->helo),
+					      .esmtp = s->esmtp};
+	if (s->config->filters[s->service].next)
+		m.wish.filter = str_c(s->config->filters[s->service].next);
 	if (x->orders.filter.n)
 		m.wish.filter = x->orders.filter;
 	memcpy(m.sha256, in->scan.sha256, sizeof m.sha256);
@@ -178,7 +175,7 @@ _Static_assert((int)SMTP_NOTIFY_NEVER == (int)SPOOL_NOTIFY_NEVER &&
 	       "NOTIFY travels as it is");
 
 /* True when the message is refused for what it is; *ret is the reply. */
-static bool content_refusal(const struct incoming *in, struct smtp_status *ret)
+static bool content_refusal(const struct smtp_incoming *in, struct smtp_status *ret)
 {
 	const struct smtp_config *c = in->s->config;
 	if (in->scan.size > c->size_max)
@@ -206,7 +203,7 @@ static void write_recipients(struct buf *out, const struct smtp_transaction *x)
 	}
 }
 
-static void say_accepted(struct smtp_turn *t, const struct incoming *in)
+static void say_accepted(struct smtp_turn *t, const struct smtp_incoming *in)
 {
 	struct smtp_session *s = t->s;
 	AUTO(buf) struct buf to = BUF_INIT(KIB(1));
@@ -231,24 +228,31 @@ void smtp_message(struct smtp_turn *t, const struct smtp_body *body)
 	struct smtp_status refusal = {0};
 	struct fail why = FAIL_INIT;
 	AUTO(incoming)
-	struct incoming in = {
+	struct smtp_incoming in = {
 		.s = s,
 		.body = body,
 		.now = s->backend->now(s->backend->ctx),
 		.date = BUF_INIT(64),
 		.message_id = BUF_INIT(KIB(1)),
-		.scan = {.map = BUF_INIT(SMTP_MAP_MAX), .size = body->size},
-		.prefix = BUF_INIT(KIB(8)),
+		.scan = {.map = BUF_INIT(SMTP_MAP_MAX), .size = body->size, .view = -1},
+		.prefix = BUF_INIT(KIB(60)),
 		.sent_id = BUF_INIT(MESSAGE_ID_SHOWN + 1),
+		.bytes = BUF_INIT(KIB(60)),
+		.held = BUF_INIT(HELD_SHOWN),
 	};
 
-	int r = scan(&in, &why);
+	make_defaults(&in);
+	int r = smtp_message_scan(&in, &why);
 	if (r >= 0)
 		r = read_map(&in, &why);
 	if (r >= 0 && !content_refusal(&in, &refusal)) {
 		if (smtp_orders_discard(t))
 			return;
-		r = smtp_lmtp_judge(t, in.scan.size, &why);
+		r = smtp_filter_message(t, &in, &why);
+		if (r > 0)
+			return;
+		if (r == 0)
+			r = smtp_lmtp_judge(t, in.scan.size, &why);
 		if (r >= 0)
 			r = smtp_orders_apply(s, &why);
 		if (r >= 0 && s->t.rcpts.n)

@@ -22,6 +22,7 @@ struct smtp_config smtp_config_default(void)
 		.junk_max = 100,
 		.error_delay_ms = 1000,
 		.door = smtp_door_default(),
+		.milter_times = {30000, 30000, 300000},
 	};
 }
 
@@ -30,7 +31,8 @@ struct smtp_session *smtp_session_alloc(const struct smtp_config *c, const struc
 	struct smtp_session *s = xcalloc(1, sizeof *s);
 	s->config = c;
 	s->backend = b;
-	s->ip = s->rdns = s->tls = s->helo = s->login = s->mechanisms = BUF_INIT(SMTP_TEXT_MAX);
+	s->ip = s->rdns = s->tls = s->helo = s->login = s->mechanisms = s->auth_type =
+		BUF_INIT(SMTP_TEXT_MAX);
 	s->t.arena = ARENA_INIT(SMTP_TRANSACTION_MAX);
 	return s;
 }
@@ -48,6 +50,7 @@ struct smtp_session *smtp_session_new(const struct smtp_config *c, const struct 
 	s->esmtp = peer->esmtp;
 	smtp_keep(&s->helo, peer->helo);
 	smtp_keep(&s->ip, peer->ip);
+	s->port = peer->port;
 	smtp_keep(&s->rdns, peer->rdns);
 	smtp_keep(&s->tls, peer->tls_text);
 	smtp_session_offer(s, peer->mechanisms);
@@ -73,6 +76,8 @@ void smtp_session_free(struct smtp_session *s)
 	buf_clear(&s->mechanisms);
 	buf_clear(&s->helo);
 	buf_clear(&s->login);
+	buf_clear(&s->auth_type);
+	milters_free(s->milters);
 	free(s);
 }
 
@@ -428,6 +433,9 @@ void smtp_session_tls_done(struct smtp_session *s, struct str tls_text, struct s
 	s->account = (struct account_id){0};
 	buf_reset(&s->helo);
 	buf_reset(&s->login);
+	buf_reset(&s->auth_type);
+	if (s->milters)
+		milters_forget_helo(s->milters);
 	smtp_transaction_reset(s);
 	smtp_keep(&s->tls, tls_text);
 }

@@ -34,6 +34,7 @@
 #include "base/fail.h"
 #include "proto/smtp/smtp_door.h"
 #include "service/dir/dir.h"
+#include "service/milter/milter.h"
 #include "service/spool/spool.h"
 
 struct smtp_session;
@@ -46,6 +47,14 @@ enum smtp_service {
 	SMTP_SERVICE_LMTP = 3,		 /* 24: into mailboxes, each recipient has its reply */
 	SMTP_SERVICE_REINJECT = 4,	 /* 10025: from a content filter, recipients as they are */
 	SMTP_SERVICE_REINJECT_LISTS = 5, /* 10028: the same, but aliases count */
+	SMTP_SERVICES
+};
+
+/* Who looks at the mail of a service before it is accepted, and after. */
+struct smtp_filters {
+	struct milter_spec *milters; /* in order */
+	size_t milters_n;
+	const char *next; /* next hop of the content filter for what was accepted; "": none */
 };
 
 struct smtp_config {
@@ -64,6 +73,8 @@ struct smtp_config {
 	uint32_t junk_max; /* NOOP, RSET, VRFY ... between messages before they are errors */
 	uint32_t error_delay_ms;
 	struct smtp_door door; /* port 25 */
+	struct smtp_filters filters[SMTP_SERVICES];
+	struct milter_times milter_times;
 };
 /* Good values for everything but hostname and starttls. */
 struct smtp_config smtp_config_default(void);
@@ -72,6 +83,7 @@ struct smtp_config smtp_config_default(void);
 struct smtp_peer {
 	struct trace_id trace;
 	struct str ip;	       /* "192.0.2.1", "2001:db8::1" */
+	uint16_t port;	       /* 0: not known */
 	struct str rdns;       /* verified name, or empty */
 	bool trusted;	       /* may send a password without TLS */
 	bool may_relay;	       /* on SMTP_SERVICE_MX: to any domain, without a login */
@@ -110,6 +122,7 @@ struct smtp_scan {
 	struct buf map;
 	uint64_t size; /* true size of the body; preset with what edge said */
 	uint8_t sha256[SPOOL_HASH_LEN];
+	int view; /* of a stored body: read-only, the caller's to close; preset with -1 */
 };
 /* Values for a submission that lacks the fields; empty: none are to be added. */
 struct smtp_scan_defaults {
@@ -139,6 +152,13 @@ struct smtp_backend {
 	 * account's address on submission. done, ctx and link_ of m are not used. */
 	int (*submit)(void *ctx, const struct spool_message *m, struct str login,
 		      uint64_t *ret_number, struct fail *why);
+	/* A new body file, empty, for writing and reading; the id is to be submitted or dropped. */
+	int (*body_create)(void *ctx, struct spool_body_id *ret_id, int *ret_fd, struct fail *why);
+	/* Milters: as milter_ops' of the same names. Not used where none are configured. */
+	int (*milter_connect)(void *ctx, struct str text, unsigned timeout_ms, int *ret_fd,
+			      struct fail *why);
+	bool (*milter_enter)(void *ctx, struct str text);
+	void (*milter_leave)(void *ctx, struct str text);
 	/* A stored body that will not be submitted. */
 	void (*body_drop)(void *ctx, struct spool_body_id id);
 	struct wall_us (*now)(void *ctx);

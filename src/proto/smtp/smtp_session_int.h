@@ -8,7 +8,9 @@
  * cmd_rcpt.c       RCPT: routing, expansion, duplicates
  * smtp_check.c     the checks of the front door, in their order; check_*.c, one by one
  * cmd_data.c       DATA BDAT
- * message.c        the arrived message: scan, trace header, queue
+ * message.c        the arrived message: scan, trace header, queue (smtp_message.h)
+ * filter.c         milters: the events of a session
+ * filter_mail.c    milters: a message, and what they make of it
  * lmtp.c           LMTP's replies to a message
  * cmd_other.c      NOOP VRFY EXPN HELP QUIT, and what is no command
  * wishes.c         FUTURERELEASE, DELIVERBY, MT-PRIORITY, REQUIRETLS
@@ -69,6 +71,8 @@ struct smtp_transaction {
 	uint64_t bdat_size;	      /* with it */
 	struct spool_body_id body_id; /* the open file, ours to submit or drop; zero: none */
 	struct str from;	      /* empty: the null sender */
+	bool arrived; /* the message is here and counted */
+	bool discarded; /* a milter wants it accepted and forgotten; not exported: it says so again */
 	struct str envid;
 	struct spool_wishes wish; /* what MAIL asked for; its texts are empty */
 	/* What the front door thinks of client, HELO and sender; not exported: it looks again. */
@@ -102,6 +106,11 @@ struct smtp_session {
 	uint32_t messages; /* accepted or refused after DATA */
 	struct buf ip, rdns, tls, helo, login;
 	struct buf mechanisms; /* of AUTH, each behind a blank */
+	uint16_t port;	       /* the client's; 0: not known */
+	struct buf auth_type;  /* the mechanism of the login */
+	struct milters *milters; /* NULL: none, or not needed yet. Not exported */
+	struct str milter_rcpt;	 /* whom the event is about, for macros */
+	bool milter_rcpt_local;
 	struct smtp_transaction t;
 };
 
@@ -169,6 +178,8 @@ void smtp_cmd_bdat_broken(struct smtp_turn *t, struct smtp_status refusal);
 /* A line without a known verb. */
 void smtp_cmd_unknown(struct smtp_turn *t, struct str line, struct smtp_status refusal);
 
+/* "1f", and "1f-2" for the second message of a connection, as in the log. */
+void smtp_trace_write(struct buf *out, const struct smtp_session *s);
 /* The whole message is here: accept or refuse it, with the reply. The body is then taken care of.
  */
 void smtp_message(struct smtp_turn *t, const struct smtp_body *body);
@@ -196,6 +207,19 @@ void smtp_lmtp_answer(struct smtp_turn *t, uint64_t number);
 MUST_CHECK int smtp_orders_apply(struct smtp_session *s, struct fail *why);
 /* True: the message is thrown away, and the client was told that all is well. */
 bool smtp_orders_discard(struct smtp_turn *t);
+/* --- filter.c: each is true when a milter has refused, and the client was told --- */
+bool smtp_filter_helo(struct smtp_turn *t);
+bool smtp_filter_mail(struct smtp_turn *t, const struct smtp_cmd *cmd);
+bool smtp_filter_rcpt(struct smtp_turn *t, const struct smtp_cmd *cmd, struct str to, bool local);
+bool smtp_filter_data(struct smtp_turn *t);
+bool smtp_filter_unknown(struct smtp_turn *t, struct str line);
+/* A recipient that was refused by us. */
+void smtp_filter_rcpt_refused(struct smtp_session *s, const struct smtp_cmd *cmd, struct str to);
+/* The session's milters, told what they need to know; NULL: there are none. */
+struct milters *smtp_milters(struct smtp_session *s);
+/* Say what a milter wants said. */
+bool smtp_filter_settle(struct smtp_turn *t, const struct milter_outcome *o, const char *what,
+			struct str about);
 
 /* --- cmd_mail.c, cmd_rcpt.c --- */
 /* What dir's verdict means for this client; code 0: accepted. */
@@ -212,5 +236,8 @@ void smtp_transaction_reset(struct smtp_session *s);
  * when the transaction's memory is full.
  */
 MUST_CHECK int smtp_transaction_add(struct smtp_transaction *t, const struct spool_rcpt *r);
+/* All destinations of a recipient, or none. */
+MUST_CHECK int smtp_transaction_add_rcpt(struct smtp_transaction *t, const struct smtp_rcpt *rcpt,
+					 struct str original, const struct dir_route *route);
 
 #endif

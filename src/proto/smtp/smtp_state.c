@@ -10,8 +10,8 @@
 
 #define STATE_MAGIC 0x534d5442u /* "BTMS" in the bytes */
 /* 2: mechanisms; 3: credential; 4: xclient, xclient_login; 5: may_relay; 6: said; 7: wishes; 8:
- * orders */
-#define STATE_VERSION 8
+ * orders; 9: port, auth_type */
+#define STATE_VERSION 9
 
 static void put_text(struct buf *out, struct str s)
 {
@@ -113,6 +113,8 @@ int smtp_session_export(const struct smtp_session *s, struct buf *out)
 		put_text(out, s->t.said.p[i].address);
 	put_wish(out, &s->t.wish);     /* 7 */
 	put_orders(out, &s->t.orders); /* 8 */
+	buf_put_u16(out, s->port);     /* 9 */
+	put_text(out, buf_str(&s->auth_type));
 	return out->failed ? -FAIL_LIMIT : 0;
 }
 
@@ -249,6 +251,10 @@ static void get_session(struct cursor *c, uint16_t version, struct smtp_session 
 		get_wish(c, &s->t.wish);
 	if (version >= 8)
 		get_orders(c, &s->t);
+	if (version >= 9) {
+		s->port = cursor_u16(c);
+		get_session_text(c, &s->auth_type);
+	}
 	c->bad = c->bad || s->t.said.n != (smtp_is_lmtp(s) ? s->t.accepted : 0);
 	c->bad = c->bad || cursor_left(c) > 0 ||
 		 ((s->mode == SMTP_MODE_DATA || s->mode == SMTP_MODE_BDAT) && !s->t.accepted);

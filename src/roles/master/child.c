@@ -149,6 +149,9 @@ static void control_message(struct ipc_channel *ch, struct ipc_packet *p)
 	} else if (ipc_packet_type(p) == IPC_SURVEY && strcmp(c->kind->name, "admin") == 0) {
 		survey(c->master, p);
 		return; /* answers when it knows */
+	} else if (ipc_packet_type(p) == IPC_MILTER_CONNECT && child_is(c, "mta")) {
+		reach_milter(c->master, p);
+		return; /* answers when it is connected */
 	} else if (ipc_packet_type(p) == IPC_READY && c->state == CHILD_STARTING && c->wired &&
 		   msg_ready_read(p, &m) == 0) {
 		c->state = CHILD_READY;

@@ -227,6 +227,8 @@ MUST_CHECK int blob_format_check(struct master *m, struct fail *why);
 
 /* survey.c: the figures of all roles. Answers and frees the request. */
 void survey(struct master *m, struct ipc_packet *request);
+/* reach.c: connect to a milter, and answer with the socket; owns the request */
+void reach_milter(struct master *m, struct ipc_packet *request);
 
 /* ports.c: the listening sockets as a table */
 void ports_reply(struct master *m, struct ipc_packet *request);

@@ -152,6 +152,8 @@ static int scan(void *ctx, const struct smtp_body *body, const struct smtp_scan_
 	if (r == 0) {
 		memcpy(ret->sha256, reply.sha256.p, SPOOL_HASH_LEN);
 		ret->size = m.size;
+		if (file)
+			ret->view = ipc_packet_take_fd(file, sealed.file);
 	}
 	ipc_packet_free(p);
 	ipc_packet_free(file);
@@ -234,6 +236,26 @@ static int submit(void *ctx, const struct spool_message *m, struct str login, ui
 	return r;
 }
 
+static int body_create(void *ctx, struct spool_body_id *ret_id, int *ret_fd, struct fail *why)
+{
+	struct mta_session *s = ctx;
+	struct msg_body_open m = {.session = s->id.v};
+	struct ipc_question q = {
+		.type = IPC_BODY_OPEN, .msg = &m, .want = IPC_BODY_FILE, .trace = s->trace};
+	struct msg_body_file reply;
+	struct ipc_packet *p = NULL;
+	int r = ipc_call(queue_peer(), &q, &p, why);
+	if (r == 0 && (msg_body_file_read(p, &reply) < 0 || reply.file < 0 ||
+		       reply.body_id.n != sizeof ret_id->b))
+		r = fail_set(why, FAIL_PEER, NULL, "bad answer of queue");
+	if (r == 0) {
+		memcpy(ret_id->b, reply.body_id.p, sizeof ret_id->b);
+		*ret_fd = ipc_packet_take_fd(p, reply.file);
+	}
+	ipc_packet_free(p);
+	return r;
+}
+
 static void body_drop(void *ctx, struct spool_body_id id)
 {
 	struct mta_session *s = ctx;
@@ -254,6 +276,10 @@ struct smtp_backend mta_backend(struct mta_session *s)
 				     .sender_allowed = sender_allowed,
 				     .scan = scan,
 				     .submit = submit,
+				     .body_create = body_create,
 				     .body_drop = body_drop,
+				     .milter_connect = mta_milter_connect,
+				     .milter_enter = mta_milter_enter,
+				     .milter_leave = mta_milter_leave,
 				     .now = now};
 }

@@ -381,6 +381,7 @@ static void open_session(struct ipc_channel *from, struct ipc_packet *p)
 				 .trusted = m.peer.trusted,
 				 .mechanisms = m.mechanisms,
 				 .may_relay = m.peer.may_relay,
+				 .port = m.peer.port,
 				 .xclient = m.peer.may_xclient,
 				 .xclient_login = m.peer.may_xclient_login,
 				 .tls_text = m.peer.tls_text};
@@ -614,6 +615,7 @@ static void free_config(void *extra)
 	access_list_clear(&smtp->door.helo_access);
 	access_list_clear(&smtp->door.sender_access);
 	access_list_clear(&smtp->door.recipient_access);
+	mta_filters_clear(smtp);
 	free(smtp);
 }
 
@@ -663,6 +665,7 @@ static int prepare(struct role *role, const struct conf *c, struct fail *why)
 	smtp->errors_soft = (uint32_t)c->errors_soft;
 	smtp->errors_hard = (uint32_t)c->errors_hard;
 	prepare_door(&smtp->door, c);
+	mta_filters_make(smtp, c);
 	conf_attach(c, smtp, free_config);
 	return prepare_tables(&smtp->door, c, why);
 }
@@ -671,9 +674,15 @@ static int mta_open(struct role *role, struct fail *why)
 {
 	(void)why;
 	mta.role = role;
-	mta.pool = pool_new("smtp", THREADS_MAX, 0);
+	mta.pool = pool_new("smtp", THREADS_MAX + mta_filters_threads(role->conf), 0);
 	pool_tenant_max(mta.pool, (const unsigned[LANE_TENANTS]){THREADS_MAX / 4, 0});
 	return 0;
+}
+
+static void reconfigure(struct role *role, const struct conf *before)
+{
+	(void)before;
+	pool_resize(mta.pool, THREADS_MAX + mta_filters_threads(role->conf));
 }
 
 static void stop(struct role *role)
@@ -694,6 +703,7 @@ static const struct role_ops ops = {.name = "mta",
 				    .peers = peers,
 				    .prepare = prepare,
 				    .open = mta_open,
+				    .reconfigure = reconfigure,
 				    .message = message,
 				    .peer_up = peer_up,
 				    .peer_down = peer_down,

@@ -48,4 +48,14 @@ extern struct mta mta;
 /* backend.c: what a session asks of the other roles */
 struct smtp_backend mta_backend(struct mta_session *s);
 
+/* milters.c: struct smtp_backend's, with an mta_session as ctx */
+int mta_milter_connect(void *ctx, struct str text, unsigned timeout_ms, int *ret_fd,
+		       struct fail *why);
+bool mta_milter_enter(void *ctx, struct str text);
+void mta_milter_leave(void *ctx, struct str text);
+/* Milters and content filters of a configuration, in place of what smtp_config_default says. */
+void mta_filters_make(struct smtp_config *smtp, const struct conf *c);
+void mta_filters_clear(struct smtp_config *smtp);
+unsigned mta_filters_threads(const struct conf *c);
+
 #endif

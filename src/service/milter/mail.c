@@ -29,17 +29,18 @@ static struct str unix_lines(struct arena *a, struct str s)
 	return (struct str){p, n};
 }
 
-int milter_mail_add(struct milter_mail *mail, struct str raw, bool ours, bool hidden)
+int milter_mail_add(struct milter_mail *mail, struct str text, struct str raw, bool ours,
+		    bool hidden)
 {
-	size_t colon = str_find(raw, 0, ':');
+	size_t colon = str_find(text, 0, ':');
 	if (mail->fields.n >= FIELDS_MAX)
 		return -FAIL_LIMIT;
-	if (colon == raw.n)
+	if (colon == text.n)
 		return -FAIL_SYNTAX;
-	struct str value = unix_lines(&mail->arena, str_skip(raw, colon + 1));
+	struct str value = unix_lines(&mail->arena, str_skip(text, colon + 1));
 	if (!value.p)
 		return -FAIL_LIMIT;
-	*vec_push(&mail->fields) = (struct milter_field){.name = str_trim(str_sub(raw, 0, colon)),
+	*vec_push(&mail->fields) = (struct milter_field){.name = str_trim(str_sub(text, 0, colon)),
 							 .value = value,
 							 .raw = raw,
 							 .ours = ours,

@@ -150,8 +150,12 @@ struct milter_mail {
 
 void milter_mail_clear(struct milter_mail *mail);
 DEFINE_AUTO(milter_mail, struct milter_mail, milter_mail_clear);
-/* Split "Name: value CRLF" for a field; -FAIL_LIMIT, or -FAIL_SYNTAX: no field. */
-MUST_CHECK int milter_mail_add(struct milter_mail *mail, struct str raw, bool ours, bool hidden);
+/*
+ * Add a field: `text` is "Name: value CRLF", `raw` the same, perhaps with lines that are no field
+ * behind it. -FAIL_LIMIT, or -FAIL_SYNTAX: no field. ours, hidden: as in struct milter_field.
+ */
+MUST_CHECK int milter_mail_add(struct milter_mail *mail, struct str text, struct str raw, bool ours,
+			       bool hidden);
 /* The field as text for a message, each line ending in CRLF. */
 int milter_field_write(const struct milter_field *f, struct buf *out);
 

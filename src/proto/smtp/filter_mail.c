@@ -1,0 +1,488 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Milters: a message, and what they make of it.
+ *
+ * What they see is the message with what barid puts in front of it, but without our own Received
+ * field. New fields that stand above the message's own become part of the prefix: the body stays
+ * what it was. Any other change makes a new body (header and all), which is written, hashed and
+ * indexed like one that has just come in.
+ */
+#include "proto/smtp/smtp_message.h"
+#include "sys/log.h"
+#include <errno.h>
+#include <unistd.h>
+
+#define HEADER_MAX MIB(2)
+#define INLINE_MAX KIB(60) /* larger bodies are files */
+#define COPY_SIZE  KIB(64)
+
+COUNTER(changed, "milter.changed", "messages whose header, body or envelope milters changed");
+COUNTER(held, "milter.held", "messages that milters had held");
+
+/* --- a body in the making: bytes, then a file --- */
+
+struct draft {
+	const struct smtp_backend *b;
+	struct buf bytes;
+	struct spool_body_id id; /* of the file; zero: there is none */
+	int fd;
+	uint64_t size;
+};
+
+static bool draft_is_file(const struct draft *d)
+{
+	return d->fd >= 0;
+}
+
+/* Forget it. */
+static void draft_clear(struct draft *d)
+{
+	if (draft_is_file(d)) {
+		(void)close(d->fd);
+		d->fd = -1;
+		d->b->body_drop(d->b->ctx, d->id);
+	}
+	buf_clear(&d->bytes);
+	d->size = 0;
+}
+DEFINE_AUTO(draft, struct draft, draft_clear);
+
+static int write_all(int fd, struct str s, struct fail *why)
+{
+	while (s.n) {
+		ssize_t n = write(fd, s.p, s.n);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return fail_errno(why, FAIL_LIMIT, "writing a body file");
+		s = str_skip(s, (size_t)n);
+	}
+	return 0;
+}
+
+static int draft_add(struct draft *d, struct str s, struct fail *why)
+{
+	int r = 0;
+	d->size += s.n;
+	if (!draft_is_file(d) && d->size <= INLINE_MAX)
+		return buf_add(&d->bytes, s);
+	if (!draft_is_file(d)) {
+		r = d->b->body_create(d->b->ctx, &d->id, &d->fd, why);
+		if (r == 0)
+			r = write_all(d->fd, buf_str(&d->bytes), why);
+		buf_clear(&d->bytes);
+	}
+	return r < 0 ? r : write_all(d->fd, s, why);
+}
+
+/* --- a replaced body (without header) --- */
+
+static void body_begin(void *ctx)
+{
+	draft_clear(ctx);
+}
+
+static int body_add(void *ctx, struct str bytes, struct fail *why)
+{
+	return draft_add(ctx, bytes, why);
+}
+
+static int body_end(void *ctx, struct milter_body *ret, struct fail *why)
+{
+	const struct draft *d = ctx;
+	(void)why;
+	*ret = (struct milter_body){.bytes = buf_str(&d->bytes), .fd = d->fd, .size = d->size};
+	return 0;
+}
+
+/* --- the message as milters see it --- */
+
+struct edit {
+	struct smtp_incoming *in;
+	struct milter_mail mail;
+	struct draft body; /* a replaced one */
+	struct draft whole;
+	struct buf header; /* of the message, when the body is a file */
+	struct str lead;   /* lines before its first field */
+	bool blank_line;
+	size_t originals; /* its fields */
+	size_t shown;	  /* all fields, before milters had it */
+};
+
+static void edit_clear(struct edit *e)
+{
+	milter_mail_clear(&e->mail);
+	draft_clear(&e->body);
+	draft_clear(&e->whole);
+	buf_clear(&e->header);
+}
+DEFINE_AUTO(edit, struct edit, edit_clear);
+
+static int read_header(struct edit *e, const struct mime_map *map, struct str *ret,
+		       struct fail *why)
+{
+	const struct smtp_incoming *in = e->in;
+	size_t n = (size_t)map->parts[0].header_len;
+	if (!smtp_body_is_stored(in->body)) {
+		*ret = str_sub(in->body->bytes, 0, n);
+		return 0;
+	}
+	char *room = map->parts[0].header_len <= HEADER_MAX ? buf_room(&e->header, n + 1) : NULL;
+	if (!room || in->scan.view < 0)
+		return fail_set(why, FAIL_LIMIT, NULL, "a header of %llu octets",
+				(unsigned long long)map->parts[0].header_len);
+	ssize_t got = pread(in->scan.view, room, n, 0);
+	if (got < 0 || (size_t)got != n)
+		return fail_errno(why, FAIL_IO, "reading a header");
+	buf_added(&e->header, n);
+	*ret = buf_str(&e->header);
+	return 0;
+}
+
+/* The prefix is ours: each line that does not begin with a blank begins a field. */
+static int add_prefix(struct edit *e)
+{
+	struct str prefix = buf_str(&e->in->prefix);
+	size_t from = 0;
+	int r = 0;
+	for (size_t i = 0; r == 0 && i < prefix.n; i++) {
+		bool ends = prefix.p[i] == '\n' &&
+			    (i + 1 == prefix.n ||
+			     (prefix.p[i + 1] != ' ' && prefix.p[i + 1] != '\t'));
+		if (!ends)
+			continue;
+		struct str field = str_sub(prefix, from, i + 1);
+		r = milter_mail_add(&e->mail, field, field, true, from == 0);
+		from = i + 1;
+	}
+	return r;
+}
+
+static int add_fields(struct edit *e, const struct mime_map *map, struct str header)
+{
+	size_t end = header.n;
+	e->blank_line = !(map->flags & MIME_NO_BLANK_LINE);
+	if (e->blank_line && str_ends(header, STR("\r\n")))
+		end -= 2;
+	e->lead = str_sub(header, 0, map->n_fields ? (size_t)map->fields[0].off : end);
+	for (uint32_t i = 0; i < map->n_fields; i++) {
+		const struct mime_field *f = &map->fields[i];
+		size_t next = i + 1 < map->n_fields ? (size_t)map->fields[i + 1].off : end;
+		struct str text = str_sub(header, (size_t)f->off, (size_t)(f->off + f->len));
+		int r = milter_mail_add(&e->mail, text, str_sub(header, (size_t)f->off, next), false,
+					false);
+		if (r < 0)
+			return r;
+		e->originals++;
+	}
+	return 0;
+}
+
+static int edit_begin(struct edit *e, struct fail *why)
+{
+	const struct smtp_incoming *in = e->in;
+	AUTO(arena) struct arena a = ARENA_INIT(MIB(16));
+	struct mime_map *map = NULL;
+	struct str header;
+	int r = mime_map_read(buf_str(&in->scan.map), in->scan.size, &a, &map, why);
+	if (r == 0 && map->flags & MIME_CUT_HEADER)
+		r = fail_set(why, FAIL_LIMIT, NULL, "a header that is too large to be filtered");
+	if (r == 0)
+		r = read_header(e, map, &header, why);
+	if (r < 0)
+		return r;
+	bool file = smtp_body_is_stored(in->body);
+	uint64_t at = map->parts[0].body_off;
+	e->mail.body = (struct milter_body){
+		.bytes = file ? STR_NULL : str_skip(in->body->bytes, (size_t)at),
+		.fd = file ? in->scan.view : -1,
+		.offset = file ? at : 0,
+		.size = in->scan.size - at};
+	r = add_prefix(e);
+	if (r == 0)
+		r = add_fields(e, map, header);
+	return r < 0 ? fail_set(why, FAIL_LIMIT, NULL, "a header that is too large to be filtered")
+		     : 0;
+}
+
+/* --- the envelope --- */
+
+/* "<a@b>" and parameters as the argument of MAIL or RCPT. */
+static int parse_path(struct arena *a, const char *verb, struct str address, struct str params,
+		      struct smtp_cmd *ret)
+{
+	bool bare = !(address.n && address.p[0] == '<');
+	struct str line =
+		arena_printf(a, "%s:%s%.*s%s %.*s", verb, bare ? "<" : "", STR_ARG(address),
+			     bare ? ">" : "", STR_ARG(params));
+	struct smtp_status unused;
+	return line.p ? smtp_cmd_parse(str_trim(line), ret, &unused) : -FAIL_LIMIT;
+}
+
+static void log_ignored(const char *what, struct str address)
+{
+	log_event(LOG_WARN, "milter.ignored", log_c("what", what), log_address("address", address));
+}
+
+static int add_rcpt(struct smtp_session *s, const struct milter_rcpt_edit *order, struct fail *why)
+{
+	AUTO(arena) struct arena a = ARENA_INIT(MIB(4));
+	struct dir_route route = {0};
+	struct smtp_cmd cmd;
+	if (parse_path(&a, "RCPT TO", order->address, order->params, &cmd) < 0) {
+		log_ignored("a recipient that is no address", order->address);
+		return 0;
+	}
+	struct str to = smtp_addr_str(&cmd.rcpt.to);
+	int r = smtp_route(s, to, 0, &a, &route, why);
+	if (r < 0)
+		return r;
+	if ((route.verdict != DIR_OK && route.verdict != DIR_NOT_OURS) || route.n == 0) {
+		log_ignored("a recipient that cannot be delivered to", to);
+		return 0;
+	}
+	return smtp_transaction_add_rcpt(&s->t, &cmd.rcpt, to, &route);
+}
+
+/* All RCPTs of this address, in whatever case. */
+static void delete_rcpt(struct smtp_session *s, const struct milter_rcpt_edit *order)
+{
+	struct str address = str_trim(order->address);
+	if (address.n > 1 && address.p[0] == '<')
+		address = str_sub(address, 1, address.n - 1);
+	for (size_t i = 0; i < s->t.rcpts.n;) {
+		struct str original = s->t.rcpts.p[i].original;
+		if (!str_eqi(original, address)) {
+			i++;
+			continue;
+		}
+		smtp_transaction_forget(&s->t, original);
+		i = 0;
+	}
+}
+
+static void change_from(struct smtp_session *s, const struct milter_mail *mail)
+{
+	AUTO(arena) struct arena a = ARENA_INIT(KIB(64));
+	struct smtp_cmd cmd;
+	if (parse_path(&a, "MAIL FROM", mail->from, mail->from_params, &cmd) < 0) {
+		log_ignored("a sender that is no address", mail->from);
+		return;
+	}
+	struct str from = arena_str(&s->t.arena, smtp_addr_str(&cmd.mail.from));
+	if (from.p || smtp_addr_is_null(&cmd.mail.from))
+		s->t.from = from;
+}
+
+static int change_envelope(struct edit *e, struct fail *why)
+{
+	struct smtp_session *s = e->in->s;
+	const struct milter_mail *mail = &e->mail;
+	int r = 0;
+	if (mail->from_changed)
+		change_from(s, mail);
+	for (size_t i = 0; r >= 0 && i < mail->rcpts.n; i++)
+		if (mail->rcpts.p[i].add)
+			r = add_rcpt(s, &mail->rcpts.p[i], why);
+		else
+			delete_rcpt(s, &mail->rcpts.p[i]);
+	return MIN(r, 0);
+}
+
+/* --- header and body --- */
+
+/* What the map is made of must stand in the body, not in the prefix. */
+static bool is_indexed(struct str name)
+{
+	static const char *const names[] = {"Subject",	   "From",	 "Sender",     "Reply-To",
+					    "To",	   "Cc",	 "Bcc",	       "Date",
+					    "Message-ID",  "References", "In-Reply-To", "MIME-Version"};
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (str_eqi(name, str_c(names[i])))
+			return true;
+	return str_startsi(name, STR("Content-"));
+}
+
+static bool is_new(const struct milter_field *f)
+{
+	return !f->raw.p;
+}
+
+static size_t first_original(const struct milter_mail *mail)
+{
+	size_t i = 0;
+	while (i < mail->fields.n && (mail->fields.p[i].ours || is_new(&mail->fields.p[i])))
+		i++;
+	return i;
+}
+
+/* Must the body be written anew? */
+static bool needs_new_body(const struct edit *e)
+{
+	const struct milter_mail *mail = &e->mail;
+	size_t first = first_original(mail), originals = 0;
+	for (size_t i = 0; i < mail->fields.n; i++) {
+		const struct milter_field *f = &mail->fields.p[i];
+		if (is_new(f) && (i > first || is_indexed(f->name)))
+			return true;
+		originals += !is_new(f) && !f->ours;
+	}
+	return mail->body_changed || originals != e->originals;
+}
+
+/* The fields above the message's own. */
+static int make_prefix(const struct edit *e, bool all)
+{
+	struct buf *prefix = &e->in->prefix;
+	AUTO(buf) struct buf fresh = BUF_INIT(prefix->max);
+	size_t first = first_original(&e->mail);
+	for (size_t i = 0; i < first; i++) {
+		const struct milter_field *f = &e->mail.fields.p[i];
+		if (all || !is_new(f) || !is_indexed(f->name))
+			(void)milter_field_write(f, &fresh);
+	}
+	if (fresh.failed)
+		return -FAIL_LIMIT;
+	buf_clear(prefix);
+	*prefix = buf_move(&fresh);
+	return 0;
+}
+
+static int write_header(struct edit *e, struct fail *why)
+{
+	AUTO(buf) struct buf text = BUF_INIT(HEADER_MAX + KIB(512));
+	size_t first = first_original(&e->mail);
+	(void)buf_add(&text, e->lead);
+	for (size_t i = 0; i < e->mail.fields.n; i++) {
+		const struct milter_field *f = &e->mail.fields.p[i];
+		if (i >= first || (is_new(f) && is_indexed(f->name)))
+			(void)milter_field_write(f, &text);
+	}
+	if (e->blank_line || e->mail.body.size)
+		(void)buf_add(&text, STR("\r\n"));
+	return text.failed ? -FAIL_LIMIT : draft_add(&e->whole, buf_str(&text), why);
+}
+
+static int copy_body(struct edit *e, struct fail *why)
+{
+	const struct milter_body *b = &e->mail.body;
+	AUTO(buf) struct buf piece = BUF_INIT(COPY_SIZE);
+	if (b->fd < 0)
+		return draft_add(&e->whole, b->bytes, why);
+	char *room = buf_room(&piece, COPY_SIZE);
+	for (uint64_t at = 0; at < b->size;) {
+		size_t want = (size_t)MIN(b->size - at, (uint64_t)COPY_SIZE);
+		ssize_t n = pread(b->fd, room, want, (off_t)(b->offset + at));
+		if (n <= 0)
+			return fail_errno(why, FAIL_IO, "reading a body file");
+		int r = draft_add(&e->whole, (struct str){room, (size_t)n}, why);
+		if (r < 0)
+			return r;
+		at += (size_t)n;
+	}
+	return 0;
+}
+
+/* The draft becomes the message. */
+static int take_draft(struct edit *e, struct fail *why)
+{
+	struct smtp_incoming *in = e->in;
+	struct smtp_session *s = in->s;
+	struct draft *d = &e->whole;
+	if (smtp_body_is_stored(in->body))
+		s->backend->body_drop(s->backend->ctx, in->body->id);
+	s->t.body_id = (struct spool_body_id){{0}};
+	in->rewritten = (struct smtp_body){.size = d->size};
+	if (draft_is_file(d)) {
+		in->rewritten.id = s->t.body_id = d->id;
+		(void)close(d->fd);
+		d->fd = -1;
+	} else {
+		in->bytes = buf_move(&d->bytes);
+		in->rewritten.bytes = buf_str(&in->bytes);
+	}
+	in->body = &in->rewritten;
+	if (in->scan.view >= 0)
+		(void)close(in->scan.view);
+	in->scan.view = -1;
+	buf_reset(&in->scan.map);
+	in->scan.size = d->size;
+	return smtp_message_scan(in, why);
+}
+
+static int change_content(struct edit *e, struct fail *why)
+{
+	bool anew = needs_new_body(e);
+	int r = 0;
+	if (anew) {
+		r = write_header(e, why);
+		if (r >= 0)
+			r = copy_body(e, why);
+	}
+	if (r >= 0)
+		r = make_prefix(e, !anew);
+	return anew && r >= 0 ? take_draft(e, why) : r;
+}
+
+static int make_changes(struct edit *e, struct fail *why)
+{
+	const struct milter_mail *mail = &e->mail;
+	bool header = mail->fields.n != e->shown;
+	for (size_t i = 0; i < mail->fields.n && !header; i++)
+		header = is_new(&mail->fields.p[i]);
+	bool any = header || mail->body_changed || mail->from_changed || mail->rcpts.n;
+	if (mail->hold) {
+		counter_add(&held, 1);
+		(void)buf_addf(&e->in->held, "%.*s",
+			       STR_ARG(mail->hold_reason.n ? mail->hold_reason
+							   : STR("a milter asked for it")));
+	}
+	if (!any)
+		return 0;
+	counter_add(&changed, 1);
+	int r = change_envelope(e, why);
+	return r < 0 || !(header || mail->body_changed) ? r : change_content(e, why);
+}
+
+/* Accepted, and forgotten: 250 without a message. */
+static int say_discarded(struct smtp_turn *t)
+{
+	smtp_say(t, (struct smtp_status){250, "2.0.0", "Ok"});
+	return 1;
+}
+
+int smtp_filter_message(struct smtp_turn *t, struct smtp_incoming *in, struct fail *why)
+{
+	struct smtp_session *s = t->s;
+	struct milters *m = s->t.discarded ? NULL : smtp_milters(s);
+	struct milter_outcome o;
+	if (!m)
+		return s->t.discarded ? say_discarded(t) : 0;
+	AUTO(edit)
+	struct edit e = {.in = in,
+			 .mail = {.arena = ARENA_INIT(MILTER_MAIL_MAX),
+				  .body_begin = body_begin,
+				  .body_add = body_add,
+				  .body_end = body_end},
+			 .body = {.b = s->backend, .bytes = BUF_INIT(INLINE_MAX), .fd = -1},
+			 .whole = {.b = s->backend, .bytes = BUF_INIT(INLINE_MAX), .fd = -1},
+			 .header = BUF_INIT(HEADER_MAX + 2)};
+	e.mail.ctx = &e.body;
+	int r = edit_begin(&e, why);
+	if (r < 0)
+		return r;
+	e.shown = e.mail.fields.n;
+	milters_message(m, &e.mail, &o);
+	if (smtp_filter_settle(t, &o, "message", s->t.from))
+		return 1;
+	if (s->t.discarded)
+		return say_discarded(t);
+	r = make_changes(&e, why);
+	if (r == 0 && s->t.rcpts.n == 0) { /* all of them deleted */
+		log_event(LOG_INFO, "smtp.discarded", log_c("at", "message"),
+			  log_c("milter", "no recipient is left"),
+			  log_address("from", s->t.from));
+		return say_discarded(t);
+	}
+	return MIN(r, 0);
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * smtp_message.h - a message on its way from the last octet to the answer.      [proto/smtp only]
+ */
+#ifndef BARID_PROTO_SMTP_SMTP_MESSAGE_H
+#define BARID_PROTO_SMTP_SMTP_MESSAGE_H
+
+#include "codec/mime/map.h"
+#include "proto/smtp/smtp_session_int.h"
+
+/* What comes together. */
+struct smtp_incoming {
+	struct smtp_session *s;
+	const struct smtp_body *body;
+	struct wall_us now;
+	struct buf date; /* defaults of a submission */
+	struct buf message_id;
+	struct smtp_scan scan;
+	struct buf prefix;
+	struct buf sent_id; /* the message's Message-ID, for the log */
+	uint32_t hops;
+	bool tls_optional;
+	uint64_t number; /* of the queue */
+	/* What milters made of it. */
+	struct smtp_body rewritten; /* `body` points here then */
+	struct buf bytes;	    /* of it, when small */
+	struct buf held;	    /* not empty: it waits for the operator, and why */
+};
+
+/* Index the body that in->body is. */
+MUST_CHECK int smtp_message_scan(struct smtp_incoming *in, struct fail *why);
+
+/*
+ * Show the message to the milters, and make the changes that they want. 0: go on; 1: the client has
+ * its answer; or a negative fail code.
+ */
+MUST_CHECK int smtp_filter_message(struct smtp_turn *t, struct smtp_incoming *in,
+				   struct fail *why);
+
+#endif
