@@ -155,6 +155,7 @@ def case_changes(t):
             send(server, ("user2",), body=body)
             got = received(server, "user2", n + 1)[n]
             head, text = got.split(b"\r\n\r\n", 1)
+            head += b"\r\n"
             assert text == body.split(b"\r\n\r\n", 1)[1], "the body changed"
             assert b"\r\nSubject: changed\r\n" in head and b"\r\nX-New: made\r\n" in head and b"X-Old: 2" not in head, head
             assert b"\r\nx-old: was 1\r\n\tforged: no\r\n" in head, head

@@ -179,9 +179,9 @@ bool smtp_filter_settle(struct smtp_turn *t, const struct milter_outcome *o, con
 {
 	if (o->verdict == MILTER_DISCARD && !t->s->t.discarded) {
 		counter_add(&discarded, 1);
-		log_event(LOG_INFO, "smtp.discarded", log_c("at", what),
-			  log_c("milter", o->milter), log_address("from", t->s->t.from),
-			  log_address("about", about), log_str("ip", buf_str(&t->s->ip)));
+		log_event(LOG_INFO, "smtp.discarded", log_c("at", what), log_c("milter", o->milter),
+			  log_address("from", t->s->t.from), log_address("about", about),
+			  log_str("ip", buf_str(&t->s->ip)));
 		t->s->t.discarded = true;
 	}
 	if (o->verdict != MILTER_REFUSE)

@@ -146,9 +146,9 @@ static int add_prefix(struct edit *e)
 	size_t from = 0;
 	int r = 0;
 	for (size_t i = 0; r == 0 && i < prefix.n; i++) {
-		bool ends = prefix.p[i] == '\n' &&
-			    (i + 1 == prefix.n ||
-			     (prefix.p[i + 1] != ' ' && prefix.p[i + 1] != '\t'));
+		bool ends =
+			prefix.p[i] == '\n' &&
+			(i + 1 == prefix.n || (prefix.p[i + 1] != ' ' && prefix.p[i + 1] != '\t'));
 		if (!ends)
 			continue;
 		struct str field = str_sub(prefix, from, i + 1);
@@ -169,8 +169,8 @@ static int add_fields(struct edit *e, const struct mime_map *map, struct str hea
 		const struct mime_field *f = &map->fields[i];
 		size_t next = i + 1 < map->n_fields ? (size_t)map->fields[i + 1].off : end;
 		struct str text = str_sub(header, (size_t)f->off, (size_t)(f->off + f->len));
-		int r = milter_mail_add(&e->mail, text, str_sub(header, (size_t)f->off, next), false,
-					false);
+		int r = milter_mail_add(&e->mail, text, str_sub(header, (size_t)f->off, next),
+					false, false);
 		if (r < 0)
 			return r;
 		e->originals++;
@@ -193,11 +193,11 @@ static int edit_begin(struct edit *e, struct fail *why)
 		return r;
 	bool file = smtp_body_is_stored(in->body);
 	uint64_t at = map->parts[0].body_off;
-	e->mail.body = (struct milter_body){
-		.bytes = file ? STR_NULL : str_skip(in->body->bytes, (size_t)at),
-		.fd = file ? in->scan.view : -1,
-		.offset = file ? at : 0,
-		.size = in->scan.size - at};
+	e->mail.body = (struct milter_body){.bytes = file ? STR_NULL
+							  : str_skip(in->body->bytes, (size_t)at),
+					    .fd = file ? in->scan.view : -1,
+					    .offset = file ? at : 0,
+					    .size = in->scan.size - at};
 	r = add_prefix(e);
 	if (r == 0)
 		r = add_fields(e, map, header);
@@ -212,9 +212,8 @@ static int parse_path(struct arena *a, const char *verb, struct str address, str
 		      struct smtp_cmd *ret)
 {
 	bool bare = !(address.n && address.p[0] == '<');
-	struct str line =
-		arena_printf(a, "%s:%s%.*s%s %.*s", verb, bare ? "<" : "", STR_ARG(address),
-			     bare ? ">" : "", STR_ARG(params));
+	struct str line = arena_printf(a, "%s:%s%.*s%s %.*s", verb, bare ? "<" : "",
+				       STR_ARG(address), bare ? ">" : "", STR_ARG(params));
 	struct smtp_status unused;
 	return line.p ? smtp_cmd_parse(str_trim(line), ret, &unused) : -FAIL_LIMIT;
 }
@@ -294,9 +293,9 @@ static int change_envelope(struct edit *e, struct fail *why)
 /* What the map is made of must stand in the body, not in the prefix. */
 static bool is_indexed(struct str name)
 {
-	static const char *const names[] = {"Subject",	   "From",	 "Sender",     "Reply-To",
-					    "To",	   "Cc",	 "Bcc",	       "Date",
-					    "Message-ID",  "References", "In-Reply-To", "MIME-Version"};
+	static const char *const names[] = {
+		"Subject", "From", "Sender",	 "Reply-To",   "To",	      "Cc",
+		"Bcc",	   "Date", "Message-ID", "References", "In-Reply-To", "MIME-Version"};
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		if (str_eqi(name, str_c(names[i])))
 			return true;
@@ -311,7 +310,7 @@ static bool is_new(const struct milter_field *f)
 static size_t first_original(const struct milter_mail *mail)
 {
 	size_t i = 0;
-	while (i < mail->fields.n && (mail->fields.p[i].ours || is_new(&mail->fields.p[i])))
+	while (i < mail->fields.n && !mail->fields.p[i].theirs)
 		i++;
 	return i;
 }
@@ -323,9 +322,9 @@ static bool needs_new_body(const struct edit *e)
 	size_t first = first_original(mail), originals = 0;
 	for (size_t i = 0; i < mail->fields.n; i++) {
 		const struct milter_field *f = &mail->fields.p[i];
-		if (is_new(f) && (i > first || is_indexed(f->name)))
+		if (is_new(f) && (i >= first || is_indexed(f->name)))
 			return true;
-		originals += !is_new(f) && !f->ours;
+		originals += f->theirs;
 	}
 	return mail->body_changed || originals != e->originals;
 }
@@ -480,8 +479,7 @@ int smtp_filter_message(struct smtp_turn *t, struct smtp_incoming *in, struct fa
 	r = make_changes(&e, why);
 	if (r == 0 && s->t.rcpts.n == 0) { /* all of them deleted */
 		log_event(LOG_INFO, "smtp.discarded", log_c("at", "message"),
-			  log_c("milter", "no recipient is left"),
-			  log_address("from", s->t.from));
+			  log_c("milter", "no recipient is left"), log_address("from", s->t.from));
 		return say_discarded(t);
 	}
 	return MIN(r, 0);

@@ -34,7 +34,6 @@ MUST_CHECK int smtp_message_scan(struct smtp_incoming *in, struct fail *why);
  * Show the message to the milters, and make the changes that they want. 0: go on; 1: the client has
  * its answer; or a negative fail code.
  */
-MUST_CHECK int smtp_filter_message(struct smtp_turn *t, struct smtp_incoming *in,
-				   struct fail *why);
+MUST_CHECK int smtp_filter_message(struct smtp_turn *t, struct smtp_incoming *in, struct fail *why);
 
 #endif

@@ -71,8 +71,9 @@ struct smtp_transaction {
 	uint64_t bdat_size;	      /* with it */
 	struct spool_body_id body_id; /* the open file, ours to submit or drop; zero: none */
 	struct str from;	      /* empty: the null sender */
-	bool arrived; /* the message is here and counted */
-	bool discarded; /* a milter wants it accepted and forgotten; not exported: it says so again */
+	bool arrived;		      /* the message is here and counted */
+	bool discarded; /* a milter wants it accepted and forgotten; not exported: it says so again
+			 */
 	struct str envid;
 	struct spool_wishes wish; /* what MAIL asked for; its texts are empty */
 	/* What the front door thinks of client, HELO and sender; not exported: it looks again. */
@@ -105,9 +106,9 @@ struct smtp_session {
 	uint32_t junk;	   /* likewise */
 	uint32_t messages; /* accepted or refused after DATA */
 	struct buf ip, rdns, tls, helo, login;
-	struct buf mechanisms; /* of AUTH, each behind a blank */
-	uint16_t port;	       /* the client's; 0: not known */
-	struct buf auth_type;  /* the mechanism of the login */
+	struct buf mechanisms;	 /* of AUTH, each behind a blank */
+	uint16_t port;		 /* the client's; 0: not known */
+	struct buf auth_type;	 /* the mechanism of the login */
 	struct milters *milters; /* NULL: none, or not needed yet. Not exported */
 	struct str milter_rcpt;	 /* whom the event is about, for macros */
 	bool milter_rcpt_local;

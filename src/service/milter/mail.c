@@ -44,6 +44,7 @@ int milter_mail_add(struct milter_mail *mail, struct str text, struct str raw, b
 							 .value = value,
 							 .raw = raw,
 							 .ours = ours,
+							 .theirs = !ours,
 							 .hidden = hidden};
 	return 0;
 }
@@ -114,7 +115,7 @@ static int insert_at(struct milter_mail *mail, size_t at, struct milter_field f)
 static size_t place_of_added(const struct milter_mail *mail)
 {
 	size_t at = 0;
-	while (at < mail->fields.n && (mail->fields.p[at].ours || !mail->fields.p[at].raw.p))
+	while (at < mail->fields.n && !mail->fields.p[at].theirs)
 		at++;
 	return at;
 }
@@ -147,6 +148,7 @@ static int change_field(struct milter_mail *mail, const struct milter_reply *r, 
 	if (!f.name.p)
 		return -FAIL_LIMIT;
 	f.ours = mail->fields.p[at].ours;
+	f.theirs = mail->fields.p[at].theirs;
 	mail->fields.p[at] = f;
 	return 0;
 }

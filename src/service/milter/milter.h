@@ -108,6 +108,7 @@ struct milter_field {
 	struct str raw; /* as it stands in the message, with its line break and what follows up to
 			   the next field; NULL p: new or changed */
 	bool ours;	/* of the prefix that we put in front of the message */
+	bool theirs;	/* of the message, also when it was changed */
 	bool hidden;	/* our Received field: not shown, but counted by insertions */
 };
 

@@ -280,9 +280,14 @@ static struct milter_mail make_mail(struct str body)
 				.body_begin = sink_begin,
 				.body_add = sink_add,
 				.body_end = sink_end};
-	assert_int_equal(milter_mail_add(&m, STR("Received: by us\r\n"), STR("Received: by us\r\n"), true, true), 0);
-	assert_int_equal(milter_mail_add(&m, STR("Date: now\r\n"), STR("Date: now\r\n"), true, false), 0);
-	assert_int_equal(milter_mail_add(&m, STR("Subject: a\r\n b\r\n"), STR("Subject: a\r\n b\r\n"), false, false), 0);
+	assert_int_equal(milter_mail_add(&m, STR("Received: by us\r\n"), STR("Received: by us\r\n"),
+					 true, true),
+			 0);
+	assert_int_equal(
+		milter_mail_add(&m, STR("Date: now\r\n"), STR("Date: now\r\n"), true, false), 0);
+	assert_int_equal(milter_mail_add(&m, STR("Subject: a\r\n b\r\n"),
+					 STR("Subject: a\r\n b\r\n"), false, false),
+			 0);
 	assert_int_equal(milter_mail_add(&m, STR("X: 1\r\n"), STR("X: 1\r\n"), false, false), 0);
 	assert_int_equal(milter_mail_add(&m, STR("X:2\r\n"), STR("X:2\r\n"), false, false), 0);
 	return m;
