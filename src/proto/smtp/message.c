@@ -150,15 +150,16 @@ static int submit(struct smtp_incoming *in, struct fail *why)
 	m.wish.tls_optional = in->tls_optional;
 	m.wish.login = buf_str(&s->login);
 	m.wish.held = x->orders.held.n ? x->orders.held : buf_str(&in->held);
-	m.wish.client = (struct spool_client){.ip = buf_str(&s->ip),
-					      .port = s->port,
-					      .name = buf_str(&s->rdns),
-					      .helo = buf_str(&s->helo),
-					      .esmtp = s->esmtp};
 	if (s->config->filters[s->service].next)
 		m.wish.filter = str_c(s->config->filters[s->service].next);
 	if (x->orders.filter.n)
 		m.wish.filter = x->orders.filter;
+	if (m.wish.filter.n)
+		m.wish.client = (struct spool_client){.ip = buf_str(&s->ip),
+						      .port = s->port,
+						      .name = buf_str(&s->rdns),
+						      .helo = buf_str(&s->helo),
+						      .esmtp = s->esmtp};
 	memcpy(m.sha256, in->scan.sha256, sizeof m.sha256);
 	if (smtp_body_is_stored(in->body))
 		s->t.body_id = (struct spool_body_id){{0}}; /* the queue's now */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Sockets to milters, for mta, which can make none (docs/adr/0024-milters.md). Only what the
+ * Sockets to milters, for mta, which can make none (docs/adr/0031-milters.md). Only what the
  * configuration names is connected to, and nothing that comes by such a socket is read here.
  */
 #include "base/check.h"

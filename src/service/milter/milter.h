@@ -14,7 +14,7 @@
  * its last answer is in.
  *
  * Calls block, for as long as the times allow; one thread at a time per session.
- * docs/ops/filters.md says what operators are promised; docs/adr/0022-milters.md why it is like
+ * docs/ops/filters.md says what operators are promised; docs/adr/0031-milters.md why it is like
  * this.
  */
 #ifndef BARID_SERVICE_MILTER_MILTER_H

@@ -28,6 +28,9 @@ static const struct {
 	{"smtp.expanded", TX("{rcpt} leads to {destinations} destinations: {to}.")},
 	{"smtp.accepted", TX("Accepted as number {number} from {from:sender} to {to} ({rcpts} recipients, {size} bytes)[, "
 			  "Message-ID {message-id}][, sent by the login {login}][, {tls}].")},
+	{"smtp.discarded", TX("Accepted from {from:sender} and thrown away.[ Milter: {milter}.]")},
+	{"milter.failed", TX("The milter {milter} does not work: {why}. What is done without it: {action}.")},
+	{"milter.ignored", TX("A milter named {what}: {address}.")},
 	{"smtp.unfinished", TX("The client left in the middle of a message ({why}).")},
 	{"smtp.closed", TX("Connection closed: {why}.[ The client said: {line}]")},
 	{"smtp.in", TX("Client:[ {line}][ something that is no command, {unknown-octets} octets]")},
