@@ -15,9 +15,9 @@ MAY = {
     "scan": {"mta": set(), "queue": set(), "user": set()},
     "admin": {"edge": set()},
     "dns": {"mta": set(), "queue": set(), "relay": set()},
-    "relay": {"queue": set(), "dns": {"resolve"}},
+    "relay": {"queue": set(), "dns": {"resolve"}, "dir": {"relay_login", "sts_find", "sts_keep", "tls_session"}},
     "dir": {"edge": {"login_offer", "session_over"}, "user": {"grant", "session_over", "account_gone"},
-            "mta": {"grant", "session_over"}, "queue": set()},
+            "mta": {"grant", "session_over"}, "queue": set(), "relay": set()},
 }
 
 

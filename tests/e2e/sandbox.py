@@ -224,10 +224,10 @@ PEERS = {
     "scan": ("mta", "queue", "user"),
     "queue": ("mta", "user", "dir", "scan", "dns", "relay"),
     "user": ("edge", "queue", "scan", "dir"),
-    "dir": ("edge", "mta", "queue", "user"),
+    "dir": ("edge", "mta", "queue", "user", "relay"),
     "admin": ("edge",),
     "dns": ("mta", "queue", "relay"),
-    "relay": ("queue", "dns"),
+    "relay": ("queue", "dns", "dir"),
 }
 # What libraries hold beside that: libunbound its thread's loop, two pairs of sockets and a pipe to it.
 MORE = {"dns": {"eventpoll": 1, "unix": 4, "pipe": 2}}

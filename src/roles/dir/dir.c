@@ -20,6 +20,7 @@
 #define KNOWN_THREADS	2
 #define NEW_THREADS_MAX 4
 #define FLUSH_MS	1000
+#define BOOK_TURNS	10 /* of them */
 #define SWEEP_MS	60000
 #define OFFER_MS	1000
 #define QUICK_MS	20
@@ -103,10 +104,20 @@ static void sweep_due(struct loop_timer *t)
 	loop_timer_in(dir_role.role->loop, t, SWEEP_MS);
 }
 
+/* Counts of sessions can wait a little longer than what accounts take. */
+static void flush_book(void)
+{
+	static unsigned turn;
+	struct fail why = FAIL_INIT;
+	if (++turn % BOOK_TURNS == 0 && tlsbook_flush(dir_role.tlsbook, clock_wall(), &why) < 0)
+		log_event(LOG_WARN, "dir.tlsbook", log_fail(&why));
+}
+
 static void flush_now(struct job *job)
 {
 	struct fail why = FAIL_INIT;
 	(void)job;
+	flush_book();
 	if (dir_flush(dir_role.dir, &why) < 0)
 		log_event(LOG_WARN, "dir.flush", log_fail(&why));
 }
@@ -141,6 +152,9 @@ static int open_dir(struct role *role, struct fail *why)
 				     .keys = buf_take(&keys),
 				     .leeway_s = role->conf->oauth_leeway_ms / 1000};
 	int r = dir_open(&c, &dir_role.dir, why);
+	if (r < 0)
+		return r;
+	r = tlsbook_open("dir/tls.db", NULL, &dir_role.tlsbook, why);
 	if (r < 0)
 		return r;
 	dir_configure(dir_role.dir, role->conf->hostname, role->conf->relay_host);
@@ -202,6 +216,9 @@ static const struct {
 	{IPC_ROUTE, "mta", lookup_route, true},
 	{IPC_ROUTE, "queue", lookup_route},
 	{IPC_RELAY_LOGIN, "relay", lookup_relay_login},
+	{IPC_STS_FIND, "relay", tls_find},
+	{IPC_STS_KEEP, "relay", tls_keep},
+	{IPC_TLS_SESSION, "relay", tls_session},
 	{IPC_SENDER_ALLOWED, "mta", lookup_sender_allowed, true},
 	{IPC_USAGE, "user", lookup_usage},
 	{IPC_ACCOUNT, "user", lookup_account},
@@ -319,6 +336,7 @@ static void finish(struct role *role)
 	pool_free(dir_role.fresh);
 	pool_free(dir_role.suspects);
 	dir_close(dir_role.dir);
+	tlsbook_close(dir_role.tlsbook);
 }
 
 static void stop(struct role *role)
@@ -329,10 +347,11 @@ static void stop(struct role *role)
 	role_stop_aside(role, finish);
 }
 
-static const char *const peers[] = {"edge", "mta", "queue", "user", NULL};
+static const char *const peers[] = {"edge", "mta", "queue", "user", "relay", NULL};
 static const struct sandbox_path paths[] = {{"dir", SANDBOX_WRITE}};
 static const struct role_format formats[] = {
 	{"format", "vmail", dir_format},
+	{"format", "tlsbook", tlsbook_format},
 	{0},
 };
 static const struct role_ops ops = {.name = "dir",

@@ -14,12 +14,14 @@
 #include "roles/role/role.h"
 #include "runtime/worker.h"
 #include "service/dir/dir.h"
+#include "service/tlsbook/tlsbook.h"
 #include <stdatomic.h>
 
 #define DIR_ARENA_BYTES MIB(4) /* for one answer */
 
 struct dir_role {
 	struct dir *dir;
+	struct tlsbook *tlsbook;
 	struct pool *lookups;
 	struct pool *known, *fresh, *suspects; /* logins that need a hash, by enum dir_turn */
 	_Atomic unsigned suspects_wait;
@@ -71,6 +73,14 @@ void session_end(void *ctx, uint64_t session, struct account_id account, enum di
 /* Are the sessions of this account, by this service, those of the peer `ctx`, an ipc_channel? */
 bool session_is_of(const void *ctx, struct account_id account, enum dir_service service);
 bool peer_is_edge(const struct ipc_channel *ch);
+
+/* tls.c: what relay has learned of other servers */
+void tls_find(struct role *role, struct ipc_packet *p);
+void tls_keep(struct role *role, struct ipc_packet *p);
+void tls_session(struct role *role, struct ipc_packet *p); /* a notice */
+/* Orders of its own: barid tls-report, tls-policies. tls_order runs as a task. */
+bool tls_is_order(const struct msg_admin *m);
+void tls_order(struct role *role, struct ipc_packet *p);
 
 /* order.c: what an administrator or the operator orders (struct role_ops); owns p */
 void order(struct role *role, struct ipc_packet *p);

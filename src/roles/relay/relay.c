@@ -87,7 +87,7 @@ static void stop(struct role *role)
 	role_stop_aside(role, finish);
 }
 
-static const char *const peers[] = {"queue", "dns", NULL};
+static const char *const peers[] = {"queue", "dns", "dir", NULL};
 static const struct role_ops ops = {.name = "relay",
 				    .sandbox_flags = SANDBOX_TCP_CONNECT | SANDBOX_THREADS,
 				    .peers = peers,
