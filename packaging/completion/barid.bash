@@ -19,8 +19,8 @@ _barid() {
 	done
 	local offer='' options='-c --dir --as --json'
 	case ${words[0]-}/${#words[@]} in
-	/0) offer='serve demo init dns check status ports domain user alias forward bcc send-as relayhost route admin master queue backup restore undelete import export doctor quota counters trace log reload upgrade stop debug help version' ;;
-	help/1) offer='serve demo init dns check status ports domain user alias forward bcc send-as relayhost route admin master queue backup restore undelete import export doctor quota counters trace log reload upgrade stop debug help version' ;;
+	/0) offer='serve demo init dns check status ports domain user alias forward bcc send-as relayhost route admin master queue backup restore undelete import export doctor quota tls-report tls-policies counters trace log reload upgrade stop debug help version' ;;
+	help/1) offer='serve demo init dns check status ports domain user alias forward bcc send-as relayhost route admin master queue backup restore undelete import export doctor quota tls-report tls-policies counters trace log reload upgrade stop debug help version' ;;
 	admin/1) offer='grant revoke list show' ;;
 	master/1) offer='add passwd del list' ;;
 	quota/1) offer='list recount' ;;
