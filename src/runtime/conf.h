@@ -125,6 +125,10 @@ struct conf {
 	uint64_t retry_min_ms;
 	uint64_t retry_max_ms;
 	uint64_t lifetime_ms;
+	uint64_t bounce_lifetime_ms;
+	uint64_t destination_connections;
+	uint64_t destination_recipients;
+	char *double_bounce_to;
 	uint64_t delay_warning_ms;
 
 	uint64_t relay_connections;

@@ -286,6 +286,18 @@ const struct conf_setting conf_settings[] = {
 	 7 * DAY, NULL, "Longest wait between two tries."},
 	{"queue", "lifetime", CONF_DURATION, CONF_LIVE, AT(lifetime_ms), "5 d", MINUTE, 30 * DAY,
 	 NULL, "After so long a message that could not be delivered goes back to its sender."},
+	{"queue", "bounce_lifetime", CONF_DURATION, CONF_LIVE, AT(bounce_lifetime_ms), "5 d",
+	 MINUTE, 30 * DAY, NULL,
+	 "The same for reports and other messages that nobody can be told of: they are dropped."},
+	{"queue", "double_bounce_to", CONF_TEXT, CONF_LIVE, AT(double_bounce_to), "", 0, 320, NULL,
+	 "An address that is told of reports that could not be delivered. Empty = nobody."},
+	{"queue", "destination_connections", CONF_NUMBER, CONF_LIVE, AT(destination_connections),
+	 "20", 1, 1000, NULL,
+	 "Messages that are sent to one destination at a time, at most. It begins with 5, gets one "
+	 "more with each that succeeds and one less with each that does not reach the server."},
+	{"queue", "destination_recipients", CONF_NUMBER, CONF_RESTART, AT(destination_recipients),
+	 "50", 1, 1000, NULL,
+	 "Recipients of one message that are sent to one destination together, at most."},
 	{"queue", "delay_warning", CONF_DURATION, CONF_LIVE, AT(delay_warning_ms), "4 h", MINUTE,
 	 30 * DAY, NULL, "When a sender who asked for it hears that the message is late."},
 

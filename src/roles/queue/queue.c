@@ -290,7 +290,10 @@ static unsigned lane_of(void *ctx, struct account_id account)
 static void lane_is_ready(void *ctx, unsigned lane)
 {
 	(void)ctx;
-	deliver_wake(lane);
+	if (lane < queue.lanes)
+		deliver_wake(lane);
+	else
+		send_wake();
 }
 
 /* One line for what became of a recipient. Runs on a thread of the spool. */
@@ -302,13 +305,15 @@ static void spool_event(void *ctx, const struct spool_event *e)
 	if (e->kind == SPOOL_EVENT_DEFERRED)
 		log_event(LOG_INFO, "queue.deferred", log_u64("number", e->key.number),
 			  log_address("to", str_c(e->address)), log_c("status", e->status),
-			  log_c("text", e->text), log_u64("attempts", e->attempts),
+			  log_c("text", e->text), log_c("server", e->server),
+			  log_u64("attempts", e->attempts),
 			  log_str("next", clock_iso8601(next, e->next)),
 			  log_address("rcpt", str_c(e->original)));
 	else if (e->kind == SPOOL_EVENT_FAILED)
 		log_event(LOG_WARN, "queue.failed", log_u64("number", e->key.number),
 			  log_address("to", str_c(e->address)), log_c("status", e->status),
-			  log_c("text", e->text), log_u64("attempts", e->attempts),
+			  log_c("text", e->text), log_c("server", e->server),
+			  log_u64("attempts", e->attempts),
 			  log_address("rcpt", str_c(e->original)));
 	else if (e->kind == SPOOL_EVENT_REPORT)
 		log_event(LOG_INFO, "queue.report", log_u64("number", e->key.number),
@@ -334,6 +339,10 @@ COUNTER(deferred, "queue.recipients.deferred", "recipients that wait for another
 COUNTER(held, "queue.recipients.held", "recipients that wait for the operator");
 COUNTER(routing, "queue.recipients.routing", "reports whose way is not known yet");
 COUNTER(in_flight, "queue.in-flight", "recipients under way");
+COUNTER(in_memory, "queue.in-memory", "recipients that are due or under way, as far as they are in memory");
+COUNTER(remote_now, "queue.transactions-open", "transactions with other servers that are under way");
+COUNTER(hops, "queue.destinations", "destinations elsewhere with mail that is due or under way");
+COUNTER(hops_dead, "queue.destinations-dead", "those that were found unreachable: their mail waits");
 COUNTER(total_submitted, "queue.submitted", "messages taken in");
 COUNTER(total_delivered, "queue.outcome.delivered", "recipients delivered");
 COUNTER(total_deferred, "queue.outcome.deferred", "tries that were put off");
@@ -349,14 +358,12 @@ static _Atomic bool oldest_posted;
 /* Reads the database, so not on the loop: the figure is that of the last time it was asked for. */
 static void find_oldest(struct job *job)
 {
-	AUTO(arena) struct arena a = ARENA_INIT(KIB(64));
-	struct spool_query q = {.max = 1};
-	struct spool_row *row;
-	size_t n;
+	struct wall_us arrival = {0};
 	struct fail why = FAIL_INIT;
 	(void)job;
-	if (spool_list(queue.spool, &q, &a, &row, &n, &why) == 0)
-		counter_set(&oldest, n ? (uint64_t)(row[0].arrival.v / SEC_US) : 0);
+	int r = spool_oldest(queue.spool, &arrival, &why);
+	if (r >= 0)
+		counter_set(&oldest, r > 0 ? (uint64_t)(arrival.v / SEC_US) : 0);
 	atomic_store(&oldest_posted, false);
 }
 
@@ -370,6 +377,10 @@ static void stats(struct role *role)
 	counter_set(&held, n.by_state[SPOOL_HELD]);
 	counter_set(&routing, n.by_state[SPOOL_ROUTING]);
 	counter_set(&in_flight, n.in_flight);
+	counter_set(&in_memory, n.in_memory);
+	counter_set(&remote_now, n.transactions);
+	counter_set(&hops, n.hops);
+	counter_set(&hops_dead, n.hops_dead);
 	counter_set(&total_submitted, n.submitted);
 	counter_set(&total_delivered, n.delivered);
 	counter_set(&total_deferred, n.deferred);
@@ -392,6 +403,10 @@ static struct spool_times times_of(const struct conf *c)
 	return (struct spool_times){.retry_first_s = (unsigned)(c->retry_min_ms / 1000),
 				    .retry_max_s = (unsigned)(c->retry_max_ms / 1000),
 				    .lifetime_s = (unsigned)(c->lifetime_ms / 1000),
+				    .bounce_lifetime_s = (unsigned)(c->bounce_lifetime_ms / 1000),
+				    .hop_max = (unsigned)c->destination_connections,
+				    .double_bounce_to =
+					    c->double_bounce_to[0] ? c->double_bounce_to : NULL,
 				    .delay_warning_s = (unsigned)(c->delay_warning_ms / 1000),
 				    .postmaster_domain =
 					    c->postmaster_domain[0] ? c->postmaster_domain : NULL,
@@ -412,6 +427,7 @@ static int open_queue(struct role *role, struct fail *why)
 	queue.role = role;
 	queue.lanes = (unsigned)c->user_workers;
 	deliver_init();
+	send_init();
 	s.folder = "spool";
 	s.blob_folder = "blob";
 	s.hostname = c->hostname;
@@ -421,6 +437,11 @@ static int open_queue(struct role *role, struct fail *why)
 	s.retry_first_s = times.retry_first_s;
 	s.retry_max_s = times.retry_max_s;
 	s.lifetime_s = times.lifetime_s;
+	s.bounce_lifetime_s = times.bounce_lifetime_s;
+	s.double_bounce_to = times.double_bounce_to;
+	s.hop_first = (unsigned)MIN(c->destination_connections, UINT64_C(5));
+	s.hop_max = times.hop_max;
+	s.hop_rcpts = (unsigned)c->destination_recipients;
 	s.delay_warning_s = times.delay_warning_s;
 	s.language = times.language;
 	s.lanes = queue.lanes;
@@ -434,6 +455,7 @@ static int open_queue(struct role *role, struct fail *why)
 	s.event = spool_event;
 	queue.pool = pool_new("body", THREADS_MAX, 0);
 	queue.takers = pool_new("take", 1, 0); /* the database has one reader or writer at a time */
+	queue.senders = pool_new("send", 1, 0);
 	role_show_migrations(role);
 	return spool_open(&s, &queue.spool, why);
 }
@@ -456,19 +478,28 @@ static void message(struct role *role, struct ipc_channel *from, struct ipc_pack
 	}
 }
 
+static bool is(const struct ipc_channel *peer, const char *name)
+{
+	return strcmp(ipc_channel_name(peer), name) == 0;
+}
+
 static void peer_up(struct role *role, struct ipc_channel *peer)
 {
 	(void)role;
-	if (strcmp(ipc_channel_name(peer), "user") == 0)
+	if (is(peer, "user"))
 		deliver_lane_up(ipc_channel_index(peer));
+	if (is(peer, "relay"))
+		send_up();
 }
 
 static void peer_down(struct role *role, struct ipc_channel *peer)
 {
 	(void)role;
-	if (strcmp(ipc_channel_name(peer), "user") == 0)
+	if (is(peer, "user"))
 		deliver_lane_down(ipc_channel_index(peer));
-	if (strcmp(ipc_channel_name(peer), "mta") == 0)
+	if (is(peer, "relay"))
+		send_down();
+	if (is(peer, "mta"))
 		drop_open();
 }
 
@@ -478,15 +509,20 @@ static void hold(struct role *role, struct ipc_channel *peer, unsigned how)
 	if (how == HOLD_BODIES)
 		return;
 	ipc_channel_hold(peer, how == HOLD_ALL);
-	if (strcmp(ipc_channel_name(peer), "user") == 0)
+	if (is(peer, "user"))
 		deliver_lane_hold(ipc_channel_index(peer), how == HOLD_ALL);
+	if (is(peer, "relay"))
+		send_hold(how == HOLD_ALL);
 }
 
 static bool is_held(struct role *role, struct ipc_channel *peer, unsigned how)
 {
 	(void)role;
-	return how != HOLD_ALL || strcmp(ipc_channel_name(peer), "user") != 0 ||
-	       deliver_lane_quiet(ipc_channel_index(peer));
+	if (how != HOLD_ALL)
+		return true;
+	if (is(peer, "relay"))
+		return send_quiet();
+	return !is(peer, "user") || deliver_lane_quiet(ipc_channel_index(peer));
 }
 
 static void admin(struct role *role, struct ipc_packet *p)
@@ -499,6 +535,7 @@ static void finish(struct role *role)
 	(void)role;
 	pool_free(queue.pool);
 	pool_free(queue.takers);
+	pool_free(queue.senders);
 	spool_close(queue.spool);
 }
 

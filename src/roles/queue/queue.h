@@ -16,6 +16,7 @@ struct queue {
 	struct spool *spool;
 	struct pool *pool;
 	struct pool *takers; /* read what is due */
+	struct pool *senders; /* the same of other servers */
 	unsigned lanes;	     /* one per user process */
 	bool stopping;	     /* loop: leave the spool alone */
 };
@@ -32,6 +33,14 @@ void deliver_lane_down(unsigned lane);
 /* Deliveries that are finished on disk: tell the store that it may forget their receipts. Any
  * thread. */
 void receipts_finished(void *ctx, const struct spool_receipt *r, size_t n);
+
+/* send.c: to other servers, as deliver.c. send_wake comes from any thread. */
+void send_init(void);
+void send_wake(void);
+void send_up(void);
+void send_hold(bool hold);
+bool send_quiet(void);
+void send_down(void);
 
 /* Backups that run: receipts stay where they are until the last is over. The loop. */
 void receipts_keep(bool on);

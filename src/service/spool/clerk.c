@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What falls due without anybody asking: lanes to be announced, mail for other servers (there is
- * no relay yet: it waits, and fails when its lifetime is over), and reports to be routed.
+ * What falls due without anybody asking: rows to be read and lanes to be announced, mail of next
+ * hops that need no server or are dead, and what is to be routed: reports, and mail that the
+ * operator wants routed again.
  */
 #include "spool_int.h"
 
@@ -12,10 +13,9 @@
 
 enum { CLERK_BATCH = 100, POLL_MS = 1000, ROUTE_AGAIN_S = 60 };
 
-static void pick(struct spool *sp, unsigned lane, struct key_vec *out)
+static void pick(struct spool *sp, struct lane *l, struct key_vec *out)
 {
 	LOCKED(&sp->schedule.lock);
-	struct lane *l = &sp->schedule.lanes[lane];
 	schedule_next(sp, l, CLERK_BATCH, out);
 	while (out->n < CLERK_BATCH && !list_empty(&l->suspects)) {
 		struct entry *e = CONTAINER_OF(l->suspects.next, struct entry, link);
@@ -24,34 +24,22 @@ static void pick(struct spool *sp, unsigned lane, struct key_vec *out)
 	}
 }
 
-/* ---- other servers ---- */
-
-static bool defer_remote(struct spool *sp)
-{
-	static const struct spool_result no_relay = {
-		.outcome = SPOOL_DEFERRED,
-		.status = "4.4.1",
-		.text = {"no relay yet", sizeof "no relay yet" - 1},
-	};
-	struct key_vec k = {0};
-
-	pick(sp, LANE_REMOTE(sp), &k);
-	for (size_t i = 0; i < k.n; i++)
-		spool_done(sp, k.p[i], &no_relay);
-	bool more = k.n == CLERK_BATCH;
-	vec_clear(&k);
-	return more;
-}
-
 /* ---- routing ---- */
 
 static void again_later(struct spool *sp, struct spool_key key)
 {
+	struct wall_us due = {clock_wall().v + ROUTE_AGAIN_S * SEC_US};
+	struct fail why = FAIL_INIT;
+
+	SPOOL_DB(sp);
+	if (rows_run(sp, "UPDATE rcpt SET due = ?3 WHERE number = ?1 AND rcpt = ?2",
+		     (int64_t[]){(int64_t)key.number, key.rcpt, due.v}, 3, &why) < 0)
+		spool_alert(sp, "spool: putting a report off: %s", why.detail);
 	LOCKED(&sp->schedule.lock);
 	struct entry *e = schedule_find(sp, key);
 	if (e)
-		schedule_place(sp, e, SPOOL_ROUTING,
-			       (struct wall_us){clock_wall().v + ROUTE_AGAIN_S * SEC_US});
+		schedule_remove(sp, e);
+	window_note(sp, SPOOL_ROUTING, due, key);
 }
 
 static int write_map(struct spool *sp, uint64_t number, struct str map, struct fail *why)
@@ -66,26 +54,66 @@ static int write_map(struct spool *sp, uint64_t number, struct str map, struct f
 	return db_run(st, why);
 }
 
+/* Recipient numbers are never used twice: the first of n new ones. */
+static int new_numbers(struct spool *sp, uint64_t number, size_t n, uint32_t *ret, struct fail *why)
+{
+	struct db_stmt *st = NULL;
+	int r = db_stmt(sp->db,
+			"UPDATE message SET given = given + ?2 WHERE number = ?1 RETURNING given",
+			&st, why);
+
+	if (r < 0)
+		return r;
+	db_bind_u64(st, 1, number);
+	db_bind_u64(st, 2, n);
+	r = db_step(st, why);
+	if (r == 1)
+		*ret = (uint32_t)(db_col_u64(st, 0) - n);
+	db_reset(st);
+	return MIN(r, 0);
+}
+
+/* A message that was routed: where its recipient goes, with the keys that they got. */
+struct routed {
+	const struct spool_route *route;
+	struct str filter;
+	VEC(struct rcpt_row) rows;
+};
+
+static int write_dests(struct spool *sp, const struct rcpt_row *row, struct routed *to,
+		       struct fail *why)
+{
+	uint32_t next = 0;
+	size_t n = to->route->n;
+	int r = n > 1 ? new_numbers(sp, row->key.number, n - 1, &next, why) : 0;
+
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		char hop[HOP_NAME_MAX];
+		struct rcpt_row *one = vec_push(&to->rows);
+		*one = *row;
+		/* It was not delivered: its own number is free. */
+		one->key.rcpt = i == 0 ? row->key.rcpt : next + (uint32_t)i - 1;
+		one->state = SPOOL_QUEUED;
+		one->to = to->route->dests[i];
+		one->nexthop = hop_name(&one->to, to->filter, hop);
+		one->due = (struct wall_us){0};
+		one->text = STR("");
+		r = rows_insert_rcpt(sp, one, why);
+	}
+	return r;
+}
+
 /* Replace the recipient that waited for its route by where the route leads. */
-static int write_route(struct spool *sp, const struct rcpt_row *row,
-		       const struct spool_route *route, struct str map,
-		       struct spool_body_id *ret_body, struct fail *why)
+static int write_route(struct spool *sp, const struct rcpt_row *row, struct routed *to,
+		       struct str map, struct spool_body_id *ret_body, struct fail *why)
 {
 	int r = db_begin(sp->db, why);
 
 	if (r < 0)
 		return r;
 	r = rows_delete_rcpt(sp, row->key, why);
-	for (size_t i = 0; r == 0 && i < route->n; i++) {
-		char hop[HOP_NAME_MAX];
-		struct rcpt_row to = *row;
-		to.key.rcpt = (uint32_t)i;
-		to.state = SPOOL_QUEUED;
-		to.to = route->dests[i];
-		to.nexthop = hop_name(&to.to, STR(""), hop);
-		to.due = clock_wall();
-		r = rows_insert_rcpt(sp, &to, why);
-	}
+	if (r == 0)
+		r = write_dests(sp, row, to, why);
 	if (r == 0 && map.n > 0)
 		r = write_map(sp, row->key.number, map, why);
 	if (r == 0)
@@ -99,18 +127,30 @@ static int write_route(struct spool *sp, const struct rcpt_row *row,
 	return r;
 }
 
-static void reschedule(struct spool *sp, const struct rcpt_row *row,
-		       const struct spool_route *route)
+static void reschedule(struct spool *sp, const struct rcpt_row *row, const struct message_row *m,
+		       const struct routed *to)
 {
 	LOCKED(&sp->schedule.lock);
 	struct entry *e = schedule_find(sp, row->key);
 	if (e)
 		schedule_remove(sp, e);
-	for (size_t i = 0; i < route->n; i++)
-		(void)schedule_add(sp, (struct spool_key){row->key.number, (uint32_t)i},
-				   &(struct new_entry){.account = route->dests[i].account,
-						       .state = SPOOL_QUEUED,
-						       .due = clock_wall()});
+	schedule_count_gone(sp, SPOOL_ROUTING, 1);
+	schedule_count_new(sp, SPOOL_QUEUED, to->rows.n);
+	for (size_t i = 0; i < to->rows.n; i++) {
+		char hop[HOP_NAME_MAX];
+		const struct rcpt_row *one = &to->rows.p[i];
+		(void)schedule_add(
+			sp, one->key,
+			&(struct new_entry){.account = one->to.account,
+					    .nexthop = hop_name(&one->to, to->filter, hop),
+					    .state = SPOOL_QUEUED,
+					    .source = m->sender.n
+							      ? schedule_source(m->auth_account,
+										m->sender)
+							      : 0,
+					    .priority = m->wish.priority},
+			true);
+	}
 }
 
 /* What waits: its recipient, and the body of the report. 1, or 0: it is gone. */
@@ -122,26 +162,46 @@ static int read_report(struct spool *sp, struct spool_key key, struct arena *a,
 	return r == 1 ? rows_message(sp, key.number, true, a, m, why) : r;
 }
 
-/* Ask the directory, and scan; both may take their time. */
-static int ask(struct spool *sp, const struct rcpt_row *row, const struct message_row *m,
-	       struct arena *a, struct spool_route *route, struct str *map, struct fail *why)
+/* RFC 3464 1, RFC 5321 6.1: a report that cannot be delivered ends here. */
+static void drop_report(struct spool *sp, const struct message_row *m, const struct rcpt_row *row,
+			const struct spool_route *route)
 {
-	int r = sp->c.route(sp->c.ctx, row->to.address, a, route, why);
+	struct spool_event e;
 
-	if (r < 0)
-		return r;
-	if (route->kind == SPOOL_ROUTE_REFUSED) {
-		/* A report that cannot be delivered ends here: RFC 3464 1, RFC 5321 6.1. */
-		struct spool_event e;
-		route->n = 0;
-		event_fill(&e, m, row, "", route->note);
-		e.kind = SPOOL_EVENT_DROPPED;
-		if (sp->c.event)
-			sp->c.event(sp->c.ctx, &e);
-		return 0;
-	}
-	*map = m->map;
-	return sp->c.map && m->map.n == 0 ? sp->c.map(sp->c.ctx, m->body, a, map, why) : 0;
+	event_fill(&e, m, row, "", route->note);
+	e.kind = SPOOL_EVENT_DROPPED;
+	if (sp->c.event)
+		sp->c.event(sp->c.ctx, &e);
+}
+
+/* Mail that was routed again, and has no way any more, fails like any other. */
+static void fail_routed(struct spool *sp, struct spool_key key, const struct spool_route *route)
+{
+	struct spool_result r = {.outcome = SPOOL_FAILED, .status = "5.1.1", .text = route->note};
+
+	spool_done(sp, key, &r);
+}
+
+static void forget(struct spool *sp, struct spool_key key)
+{
+	LOCKED(&sp->schedule.lock);
+	struct entry *e = schedule_find(sp, key);
+	if (e)
+		schedule_remove(sp, e);
+}
+
+/* The address with its detail, as it would have come. 1, or a failure. */
+static int ask_route(struct spool *sp, const struct rcpt_row *row, struct arena *a,
+		     struct spool_route *ret, struct fail *why)
+{
+	struct str address = row->to.address;
+	size_t at = str_rfind(address, '@');
+
+	if (row->to.detail.n)
+		address = arena_printf(a, "%.*s+%.*s%.*s", STR_ARG(str_sub(address, 0, at)),
+				       STR_ARG(row->to.detail), STR_ARG(str_skip(address, at)));
+	int r = sp->c.route(sp->c.ctx, address, a, ret, why);
+	return r < 0 ? r : 1;
 }
 
 /* 0 = settled one way or the other, negative = try again later. */
@@ -151,25 +211,40 @@ static int route_one(struct spool *sp, struct spool_key key, struct fail *why)
 	struct rcpt_row row = {.key = key};
 	struct message_row m = {0};
 	struct spool_route route = {0};
+	struct routed to = {.route = &route};
 	struct spool_body_id body = {0};
 	struct str map = STR_NULL;
 	int r = read_report(sp, key, &a, &row, &m, why);
 
+	if (r == 0)
+		forget(sp, key);
+	if (r == 1)
+		r = ask_route(sp, &row, &a, &route, why);
+	if (r <= 0)
+		return r;
+	if (route.kind == SPOOL_ROUTE_REFUSED && m.kind == KIND_MAIL) {
+		fail_routed(sp, key, &route);
+		return 0;
+	}
+	if (route.kind == SPOOL_ROUTE_REFUSED) {
+		drop_report(sp, &m, &row, &route);
+		route.n = 0;
+	} else if (sp->c.map && m.map.n == 0 && m.body.n > 0) {
+		r = sp->c.map(sp->c.ctx, m.body, &a, &map, why);
+	}
 	if (r < 0)
 		return r;
-	if (r == 1) {
-		r = ask(sp, &row, &m, &a, &route, &map, why);
-		if (r < 0)
-			return r;
+	{
 		SPOOL_DB(sp);
-		r = write_route(sp, &row, &route, map, &body, why);
-		if (r < 0)
-			return r;
+		to.filter = m.wish.filter;
+		r = write_route(sp, &row, &to, map, &body, why);
+		if (r >= 0)
+			reschedule(sp, &row, &m, &to);
 	}
-	if (body_id_is_set(body))
+	vec_clear(&to.rows);
+	if (r >= 0 && body_id_is_set(body))
 		body_unlink(sp, body);
-	reschedule(sp, &row, &route);
-	return 0;
+	return MIN(r, 0);
 }
 
 static bool route_waiting(struct spool *sp)
@@ -198,9 +273,10 @@ void spool_tick(struct spool *sp)
 	while (more) {
 		{
 			LOCKED(&sp->schedule.lock);
-			schedule_advance(sp, clock_wall());
+			hop_revive(sp, clock_mono());
 		}
-		more = defer_remote(sp);
+		window_load(sp);
+		more = hop_settle_idle(sp);
 		more |= route_waiting(sp);
 	}
 	schedule_announce(sp);
@@ -213,7 +289,7 @@ void clerk_nudge(struct spool *sp)
 	(void)pthread_cond_signal(&sp->jobs.tick);
 }
 
-/* Nothing in the heap: sleep until nudged. Else look every second, as the clock may be bent. */
+/* Nothing waits: sleep until nudged. Else look every second, as the clock may be bent. */
 static bool wait_for_work(struct spool *sp)
 {
 	struct jobs *j = &sp->jobs;
@@ -222,7 +298,8 @@ static bool wait_for_work(struct spool *sp)
 
 	{
 		LOCKED(&sp->schedule.lock);
-		timers = sp->schedule.heap.n > 0;
+		timers = window_next(sp).v != INT64_MAX || sp->schedule.counts.hops_dead > 0 ||
+			 !list_empty(&sp->schedule.parked);
 	}
 	(void)clock_gettime(CLOCK_REALTIME, &t);
 	t.tv_sec += POLL_MS / 1000;

@@ -266,30 +266,40 @@ static void fail_batch(struct spool *sp, struct batch *b, int r, const struct fa
 
 static void schedule_submission(struct spool *sp, const struct submission *s)
 {
-	for (size_t i = 0; i < s->m->n_rcpts; i++)
+	const struct spool_message *m = s->m;
+	enum spool_state state = message_state(m, KIND_MAIL);
+	uint64_t source = schedule_source(m->auth_account, m->sender);
+
+	schedule_count_new(sp, state, m->n_rcpts);
+	for (size_t i = 0; i < m->n_rcpts; i++) {
+		char hop[HOP_NAME_MAX];
+		const struct spool_rcpt *to = &m->rcpts[i];
 		(void)schedule_add(sp, (struct spool_key){s->number, (uint32_t)i},
-				   &(struct new_entry){.account = s->m->rcpts[i].to.account,
-						       .state = message_state(s->m, KIND_MAIL),
-						       .due = message_due(s->m),
-						       .source = schedule_source(s->m->auth_account,
-										 s->m->sender)});
+				   &(struct new_entry){.account = to->to.account,
+						       .nexthop = hop_name(&to->to,
+									   m->wish.filter, hop),
+						       .state = state,
+						       .due = message_due(m),
+						       .source = source,
+						       .priority = m->wish.priority},
+				   true);
+	}
 }
 
 static void schedule_change(struct spool *sp, const struct change *c)
 {
 	struct entry *e = schedule_find(sp, c->key);
 
-	if (c->kind == CHANGE_ADD) {
-		(void)schedule_add(sp, c->key,
-				   &(struct new_entry){.account = c->account,
-						       .state = c->state,
-						       .due = c->due});
-	} else if (e && c->kind == CHANGE_REMOVE) {
+	if (c->kind == CHANGE_ADD)
+		schedule_count_new(sp, c->state, 1);
+	else if (c->kind == CHANGE_REMOVE)
+		schedule_count_gone(sp, c->from, 1);
+	else if (c->kind == CHANGE_DEFER)
+		schedule_count(sp, c->from, c->state);
+	if (c->kind != CHANGE_ADD && e)
 		schedule_remove(sp, e);
-	} else if (e) {
-		e->crashes = 0;
-		schedule_place(sp, e, c->state, c->due);
-	}
+	if (c->kind == CHANGE_ADD || c->kind == CHANGE_DEFER)
+		window_note(sp, c->state, c->due, c->key);
 }
 
 static void publish(struct spool *sp, struct batch *b)
@@ -313,7 +323,7 @@ static void publish(struct spool *sp, struct batch *b)
 		n->dsns += b->settled.dsns;
 	}
 	/* New timers: a sleeping clerk does not know them. */
-	if (b->settled.deferred > 0)
+	if (b->settled.deferred > 0 || b->settled.dsns > 0)
 		clerk_nudge(sp);
 	for (size_t i = 0; i < b->submissions.n; i++) {
 		const struct submission *s = &b->submissions.p[i];
@@ -441,6 +451,9 @@ static struct result *accept(struct spool *sp, struct spool_key key, const struc
 	memcpy(text, n ? r->text.p : "", n);
 	copy->key = key;
 	copy->outcome = r->outcome;
+	copy->dsn_passed = r->dsn_passed;
+	copy->untried = r->untried;
+	(void)snprintf(copy->server, sizeof copy->server, "%.*s", STR_ARG(r->server));
 	copy->text = str_make(text, n);
 	(void)snprintf(copy->status, sizeof copy->status, "%s",
 		       r->status ? r->status : general[r->outcome]);

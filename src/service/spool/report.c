@@ -51,6 +51,7 @@ static void fill_rcpts(const struct spool *sp, const struct message_row *m, enum
 		[REPORT_FAILED] = DSN_FAILED,
 		[REPORT_DELAYED] = DSN_DELAYED,
 		[REPORT_DELIVERED] = DSN_DELIVERED,
+		[REPORT_RELAYED] = DSN_RELAYED,
 	};
 
 	for (size_t i = 0; i < n; i++) {
@@ -63,6 +64,7 @@ static void fill_rcpts(const struct spool *sp, const struct message_row *m, enum
 			.action = actions[kind],
 			.status = str_c(rcpts[i].status),
 			.diagnostic = rcpts[i].text,
+			.remote_mta = rcpts[i].server,
 			.last_attempt = clock_wall(),
 		};
 		if (kind == REPORT_DELAYED)
@@ -97,22 +99,22 @@ static int compose(const struct spool *sp, struct dsn *d, struct str prefix, str
 	return -FAIL_LIMIT;
 }
 
-static int insert(struct spool *sp, const struct message_row *m, enum report_kind kind,
-		  struct str text, struct settled *out, struct fail *why)
+/* To whom: the sender, or with KIND_NOTICE the postmaster. */
+static int insert(struct spool *sp, const struct message_row *m, const char *about,
+		  enum message_kind as, struct str text, struct settled *out, struct fail *why)
 {
-	static const char *const kinds[] = {[REPORT_FAILED] = "failed",
-					    [REPORT_DELAYED] = "delayed",
-					    [REPORT_DELIVERED] = "delivered"};
 	struct wall_us now = clock_wall();
+	struct str whom = as == KIND_NOTICE ? str_c(sp->double_bounce_to) : m->sender;
 	struct spool_rcpt to = {
-		.to = {.address = m->sender},
-		.original = m->sender,
+		.to = {.address = whom},
+		.original = whom,
 		.notify = SPOOL_NOTIFY_NEVER,
 	};
 	struct spool_message dsn = {
 		.trace = m->trace,
 		.smtputf8 = m->smtputf8,
 		.eightbit = true,
+		.wish = {.requiretls = m->wish.requiretls, .priority = m->wish.priority},
 		.body = text,
 		.body_size = text.n,
 		.arrival = now,
@@ -122,7 +124,7 @@ static int insert(struct spool *sp, const struct message_row *m, enum report_kin
 	uint64_t number = 0;
 
 	sha256_of(text, dsn.sha256);
-	int r = rows_insert(sp, &dsn, KIND_REPORT, &number, why);
+	int r = rows_insert(sp, &dsn, as, &number, why);
 	CRASH_POINT("spool.report");
 	if (r < 0)
 		return r;
@@ -131,10 +133,10 @@ static int insert(struct spool *sp, const struct message_row *m, enum report_kin
 	struct spool_event *e = vec_push(&out->events);
 	event_fill(e, m, &row, "", STR(""));
 	e->kind = SPOOL_EVENT_REPORT;
-	e->about = kinds[kind];
+	e->about = about;
 	e->report = number;
 	*(struct change *)vec_push(&out->changes) = (struct change){
-		.kind = CHANGE_ADD, .key = {number, 0}, .state = SPOOL_ROUTING, .due = now};
+		.kind = CHANGE_ADD, .key = {number, 0}, .state = SPOOL_ROUTING};
 	return 0;
 }
 
@@ -150,10 +152,10 @@ static const struct text_language *language_of(const struct spool *sp, const str
 	return own || strncasecmp(name, "en", 2) == 0 ? own : sp->c.language;
 }
 
-int report_insert(struct spool *sp, const struct message_row *m, enum report_kind kind,
-		  const struct report_rcpt *rcpts, size_t n, struct settled *out, struct fail *why)
+static int compose_for(struct spool *sp, const struct message_row *m, enum report_kind kind,
+		       const struct report_rcpt *rcpts, size_t n, struct str to, struct buf *text,
+		       struct fail *why)
 {
-	AUTO(buf) struct buf text = BUF_INIT(sp->c.inline_max);
 	AUTO(buf) struct buf prefix = BUF_INIT(HEADER_MAX);
 	AUTO(buf) struct buf body = BUF_INIT(MAX(sp->c.dsn_return_max, (size_t)HEADER_MAX));
 	AUTO_MEM struct dsn_rcpt *list = xcalloc(n, sizeof *list);
@@ -167,7 +169,7 @@ int report_insert(struct spool *sp, const struct message_row *m, enum report_kin
 	struct dsn d = {
 		.reporting_mta = str_c(sp->hostname),
 		.postmaster_domain = str_c(sp->postmaster_domain),
-		.to = m->sender,
+		.to = to,
 		.envid = m->envid,
 		.queue_id = str_c(queue_id),
 		.unique = str_c(unique),
@@ -177,18 +179,45 @@ int report_insert(struct spool *sp, const struct message_row *m, enum report_kin
 		.language = language_of(sp, m),
 		.utf8 = m->smtputf8,
 		/* RFC 3461 4.3: RET concerns failures; other reports return the header. */
-		.full = kind == REPORT_FAILED && m->ret == SPOOL_RET_FULL,
+		/* RFC 8689 5: nor does what was to be read under TLS alone. */
+		.full = kind == REPORT_FAILED && m->ret == SPOOL_RET_FULL && !m->wish.requiretls,
 		.rcpts = list,
 		.rcpt_count = n,
 	};
 	/* So many recipients that no report holds them: tell of as many as fit. */
-	int r = compose(sp, &d, buf_str(&prefix), buf_str(&body), &text);
+	int r = compose(sp, &d, buf_str(&prefix), buf_str(&body), text);
 	while (r == -FAIL_LIMIT && d.rcpt_count > 1) {
 		d.rcpt_count /= 2;
-		r = compose(sp, &d, buf_str(&prefix), buf_str(&body), &text);
+		r = compose(sp, &d, buf_str(&prefix), buf_str(&body), text);
 	}
 	if (r < 0)
 		return fail_set(why, (enum fail_code) - r, NULL, "composing a report on message %s",
 				queue_id);
-	return insert(sp, m, kind, buf_str(&text), out, why);
+	return 0;
+}
+
+int report_insert(struct spool *sp, const struct message_row *m, enum report_kind kind,
+		  const struct report_rcpt *rcpts, size_t n, struct settled *out, struct fail *why)
+{
+	static const char *const kinds[] = {[REPORT_FAILED] = "failed",
+					    [REPORT_DELAYED] = "delayed",
+					    [REPORT_DELIVERED] = "delivered",
+					    [REPORT_RELAYED] = "relayed"};
+	AUTO(buf) struct buf text = BUF_INIT(sp->c.inline_max);
+	int r = compose_for(sp, m, kind, rcpts, n, m->sender, &text, why);
+
+	return r < 0 ? r : insert(sp, m, kinds[kind], KIND_REPORT, buf_str(&text), out, why);
+}
+
+int notice_insert(struct spool *sp, const struct message_row *m, const struct report_rcpt *rcpts,
+		  size_t n, struct settled *out, struct fail *why)
+{
+	AUTO(buf) struct buf text = BUF_INIT(sp->c.inline_max);
+
+	if (m->kind != KIND_REPORT || n == 0 || !*sp->double_bounce_to)
+		return 0;
+	int r = compose_for(sp, m, REPORT_FAILED, rcpts, n, str_c(sp->double_bounce_to), &text,
+			    why);
+	return r < 0 ? r
+		     : insert(sp, m, "double bounce", KIND_NOTICE, buf_str(&text), out, why);
 }

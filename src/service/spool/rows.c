@@ -4,6 +4,8 @@
  */
 #include "spool_int.h"
 
+#include "base/buf.h"
+#include "codec/smtp/nexthop.h"
 #include "sys/clock.h"
 #include "sys/rand.h"
 
@@ -134,19 +136,39 @@ static struct str or_empty(struct str s)
 	return s.p ? s : STR("");
 }
 
+static struct str normal_hop(struct str name, char room[HOP_NAME_MAX])
+{
+	AUTO(buf) struct buf b = BUF_INIT(HOP_NAME_MAX - 1);
+	struct nexthop n;
+
+	if (nexthop_parse(name, &n) < 0 || nexthop_write(&n, &b) < 0)
+		(void)snprintf(room, HOP_NAME_MAX, "%.*s", STR_ARG(name));
+	else
+		(void)snprintf(room, HOP_NAME_MAX, "%.*s", STR_ARG(buf_str(&b)));
+	return str_c(room);
+}
+
 struct str hop_name(const struct destination *to, struct str filter, char room[HOP_NAME_MAX])
 {
-	if (filter.n)
-		return filter;
-	if (destination_is_local(to))
-		return STR("");
-	if (to->transport.n)
-		return to->transport;
+	AUTO(buf) struct buf b = BUF_INIT(HOP_NAME_MAX - 1);
 	struct str domain = str_skip(to->address, str_rfind(to->address, '@') + 1);
-	(void)snprintf(room, HOP_NAME_MAX, "%.*s", STR_ARG(domain));
-	for (char *p = room; *p; p++)
-		*p = ascii_lower(*p);
-	return str_c(room);
+	struct str given = filter.n ? filter : to->transport;
+	struct nexthop n;
+
+	if (filter.n == 0 && destination_is_local(to))
+		return STR("");
+	if (given.n == 0)
+		return normal_hop(domain, room);
+	if (nexthop_parse(given, &n) < 0 || n.kind != NEXTHOP_RECIPIENT)
+		return normal_hop(given, room);
+	buf_addf(&b, "%s%.*s",
+		 n.protocol == NEXTHOP_SMTPS  ? "smtps:"
+		 : n.protocol == NEXTHOP_LMTP ? "lmtp:"
+					      : "",
+		 STR_ARG(domain));
+	if (n.port)
+		buf_addf(&b, ":%u", (unsigned)n.port);
+	return normal_hop(buf_str(&b), room);
 }
 
 enum spool_state message_state(const struct spool_message *m, enum message_kind kind)
@@ -158,7 +180,8 @@ enum spool_state message_state(const struct spool_message *m, enum message_kind 
 
 struct wall_us message_due(const struct spool_message *m)
 {
-	return m->wish.hold_until.v > m->arrival.v ? m->wish.hold_until : m->arrival;
+	/* 0: whatever the clock says later. */
+	return m->wish.hold_until.v > m->arrival.v ? m->wish.hold_until : (struct wall_us){0};
 }
 
 int rows_insert_rcpt(struct spool *sp, const struct rcpt_row *row, struct fail *why)

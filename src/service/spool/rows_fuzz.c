@@ -152,17 +152,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!again(b))
 		return 0;
 	look(b);
-	(void)!spool_release(b->sp, 0, NULL);
+	(void)!bench_order(b, SPOOL_RELEASE, 0, NULL);
 	answer(b, SPOOL_DEFERRED);
 	if (!again(b))
 		return 0;
-	(void)!spool_flush(b->sp, 0, NULL);
+	(void)!bench_order(b, SPOOL_FLUSH, 0, NULL);
 	answer(b, SPOOL_FAILED);
 	if (!again(b))
 		return 0;
 	spool_tick(b->sp);
 	look(b);
-	(void)!spool_delete(b->sp, 0, NULL);
+	(void)!bench_order(b, SPOOL_DELETE, 0, NULL);
 	bench_close(b);
 	return 0;
 }

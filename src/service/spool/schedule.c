@@ -1,16 +1,37 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Every unfinished recipient has an entry in memory: in a lane's list when it is due, in the heap
- * until then, in neither while it is held. The rows are the truth; this is how they are found in
- * time.
+ * What is due has an entry in memory, in its lane. The rows are the truth; this is whose turn it is
+ * among them. What is not due, held, or more than fits, is in the database alone (window.c).
  */
 #include "spool_int.h"
 
 #include "sys/clock.h"
 
+/* Deaths of the relay that a recipient may see before it is a suspect; of a shard: none. */
+enum { REMOTE_DEATHS = 1 };
+
 static uint64_t map_key(struct spool_key k)
 {
 	return k.number * SPOOL_RCPTS_MAX + k.rcpt;
+}
+
+void lane_init(struct lane *l)
+{
+	list_init(&l->flows);
+	list_init(&l->suspects);
+	list_init(&l->flying);
+	list_init(&l->parked);
+}
+
+void lane_clear(struct lane *l)
+{
+	LIST_EACH (&l->flows, n) {
+		struct flow *f = CONTAINER_OF(n, struct flow, link);
+		LIST_EACH (&f->jobs, k)
+			free(CONTAINER_OF(k, struct job, link));
+		free(f);
+	}
+	map_clear(&l->by_source);
 }
 
 void schedule_init(struct spool *sp)
@@ -18,13 +39,15 @@ void schedule_init(struct spool *sp)
 	struct schedule *s = &sp->schedule;
 
 	(void)pthread_mutex_init(&s->lock, NULL);
-	s->n_lanes = sp->c.lanes + 2;
+	list_init(&s->ready);
+	list_init(&s->idle);
+	list_init(&s->parked);
+	s->n_lanes = sp->c.lanes + 1;
 	s->lanes = xcalloc(s->n_lanes, sizeof *s->lanes);
-	for (unsigned i = 0; i < s->n_lanes; i++) {
-		list_init(&s->lanes[i].flows);
-		list_init(&s->lanes[i].suspects);
-		list_init(&s->lanes[i].flying);
-	}
+	for (unsigned i = 0; i < s->n_lanes; i++)
+		lane_init(&s->lanes[i]);
+	for (unsigned i = 0; i < SPOOL_STATES; i++)
+		s->cursors[i] = (struct cursor){.due = {INT64_MIN}, .next = {INT64_MAX}};
 }
 
 void schedule_clear(struct spool *sp)
@@ -34,89 +57,32 @@ void schedule_clear(struct spool *sp)
 	MAP_EACH (&s->by_key, i)
 		free(s->by_key.slots[i].value);
 	map_clear(&s->by_key);
-	for (unsigned i = 0; i < s->n_lanes; i++) {
-		LIST_EACH (&s->lanes[i].flows, n)
-			free(CONTAINER_OF(n, struct flow, link));
-		map_clear(&s->lanes[i].by_source);
-	}
-	vec_clear(&s->heap);
+	MAP_EACH (&s->hops, i)
+		hop_free(s->hops.slots[i].value);
+	strmap_clear(&s->hops);
+	for (unsigned i = 0; i < s->n_lanes; i++)
+		lane_clear(&s->lanes[i]);
 	free(s->lanes);
 	(void)pthread_mutex_destroy(&s->lock);
 }
 
-unsigned schedule_lane(const struct spool *sp, struct account_id account, enum spool_state state)
+static struct lane *lane_for(struct spool *sp, const struct new_entry *n)
 {
-	if (state == SPOOL_ROUTING)
+	if (n->state == SPOOL_ROUTING)
 		return LANE_ROUTING(sp);
-	if (account.v == 0)
-		return LANE_REMOTE(sp);
-	if (!sp->c.lane_of)
-		return (unsigned)(account.v % sp->c.lanes);
-	return MIN(sp->c.lane_of(sp->c.ctx, account), sp->c.lanes - 1);
+	if (n->nexthop.n)
+		return &hop_get(sp, n->nexthop)->lane;
+	unsigned at = sp->c.lane_of ? sp->c.lane_of(sp->c.ctx, n->account)
+				    : (unsigned)(n->account.v % sp->c.lanes);
+	return &sp->schedule.lanes[MIN(at, sp->c.lanes - 1)];
 }
 
-/* ---- heap ---- */
+/* ---- turns ---- */
 
-static void heap_set(struct schedule *s, size_t at, struct entry *e)
-{
-	s->heap.p[at] = e;
-	e->heap_at = at;
-}
-
-static void heap_up(struct schedule *s, size_t at)
-{
-	struct entry *e = s->heap.p[at];
-
-	while (at > 0 && s->heap.p[(at - 1) / 2]->due.v > e->due.v) {
-		heap_set(s, at, s->heap.p[(at - 1) / 2]);
-		at = (at - 1) / 2;
-	}
-	heap_set(s, at, e);
-}
-
-static void heap_down(struct schedule *s, size_t at)
-{
-	struct entry *e = s->heap.p[at];
-
-	for (;;) {
-		size_t child = 2 * at + 1;
-		if (child >= s->heap.n)
-			break;
-		if (child + 1 < s->heap.n && s->heap.p[child + 1]->due.v < s->heap.p[child]->due.v)
-			child++;
-		if (s->heap.p[child]->due.v >= e->due.v)
-			break;
-		heap_set(s, at, s->heap.p[child]);
-		at = child;
-	}
-	heap_set(s, at, e);
-}
-
-static void heap_add(struct schedule *s, struct entry *e)
-{
-	*(struct entry **)vec_push(&s->heap) = e;
-	e->heap_at = s->heap.n - 1;
-	heap_up(s, e->heap_at);
-}
-
-static void heap_remove(struct schedule *s, struct entry *e)
-{
-	size_t at = e->heap_at;
-
-	if (at == SIZE_MAX)
-		return;
-	struct entry *last = *vec_pop(&s->heap);
-	e->heap_at = SIZE_MAX;
-	if (last == e)
-		return;
-	heap_set(s, at, last);
-	heap_up(s, at);
-	heap_down(s, last->heap_at);
-}
-
-/* ---- flows ---- */
-
-/* Of one source at a time: large enough that a message's recipients share its loading. */
+/*
+ * What is due in a lane goes out by turns of its sources, so that ten thousand messages of one
+ * sender hold nobody else up. A turn is large enough that a message's recipients share its loading.
+ */
 #define TURN 16
 
 uint64_t schedule_source(struct account_id auth_account, struct str sender)
@@ -126,27 +92,69 @@ uint64_t schedule_source(struct account_id auth_account, struct str sender)
 	return str_hashi(str_skip(sender, str_rfind(sender, '@') + 1)) | 2;
 }
 
+/* Behind those of the same priority. */
+static void flow_queue(struct lane *l, struct flow *f)
+{
+	struct list *at = l->flows.prev;
+
+	while (at != &l->flows && CONTAINER_OF(at, struct flow, link)->priority < f->priority)
+		at = at->prev;
+	list_insert_(at, &f->link);
+}
+
+static uint64_t flow_key(uint64_t source, int priority)
+{
+	return (source ? source : 1) * 32 + (uint64_t)(priority + SPOOL_PRIORITY_MAX);
+}
+
+static struct flow *flow_get(struct lane *l, uint64_t source, int priority)
+{
+	uint64_t key = flow_key(source, priority);
+	struct flow *f = map_get(&l->by_source, key);
+
+	if (f)
+		return f;
+	f = xcalloc(1, sizeof *f);
+	f->key = key;
+	f->priority = priority;
+	list_init(&f->jobs);
+	flow_queue(l, f);
+	(void)map_put(&l->by_source, key, f);
+	return f;
+}
+
 static void flow_add(struct lane *l, struct entry *e)
 {
-	struct flow *f = map_get(&l->by_source, e->source);
-	if (!f) {
-		f = xcalloc(1, sizeof *f);
-		f->source = e->source;
-		list_init(&f->entries);
-		list_append(&l->flows, &f->link);
-		(void)map_put(&l->by_source, e->source, f);
+	struct flow *f = flow_get(l, e->source, e->priority);
+	struct job *j = NULL;
+
+	/* The recipients of a message come one after the other. */
+	if (!list_empty(&f->jobs))
+		j = CONTAINER_OF(f->jobs.prev, struct job, link);
+	if (!j || j->number != e->key.number) {
+		j = xcalloc(1, sizeof *j);
+		j->number = e->key.number;
+		j->flow = f;
+		list_init(&j->entries);
+		list_append(&f->jobs, &j->link);
 	}
-	list_append(&f->entries, &e->link);
-	e->flow = f;
+	list_append(&j->entries, &e->link);
+	e->job = j;
 }
 
 /* Behind the removal of one of its entries. */
-static void flow_trim(struct lane *l, struct flow *f)
+static void job_trim(struct lane *l, struct job *j)
 {
-	if (!list_empty(&f->entries))
+	struct flow *f = j->flow;
+
+	if (!list_empty(&j->entries))
+		return;
+	list_remove(&j->link);
+	free(j);
+	if (!list_empty(&f->jobs))
 		return;
 	list_remove(&f->link);
-	(void)map_remove(&l->by_source, f->source);
+	(void)map_remove(&l->by_source, f->key);
 	free(f);
 }
 
@@ -155,32 +163,67 @@ bool schedule_lane_is_quiet(const struct lane *l)
 	return list_empty(&l->flows) && list_empty(&l->suspects);
 }
 
+static void flow_rotate(struct lane *l, struct flow *f)
+{
+	list_remove(&f->link);
+	flow_queue(l, f);
+}
+
+static void job_rotate(struct job *j)
+{
+	struct flow *f = j->flow;
+
+	list_remove(&j->link);
+	list_append(&f->jobs, &j->link);
+}
+
+/* Up to max of a job fly. True: it has more. */
+static bool fly_job(struct spool *sp, struct job *j, size_t max, struct key_vec *out)
+{
+	bool more = true;
+
+	for (size_t i = 0; more && i < max; i++) {
+		struct entry *e = CONTAINER_OF(j->entries.next, struct entry, link);
+		more = e->link.next != &j->entries;
+		*(struct spool_key *)vec_push(out) = e->key;
+		schedule_fly(sp, e); /* with the last one the job is gone */
+	}
+	return more;
+}
+
 void schedule_next(struct spool *sp, struct lane *l, size_t max, struct key_vec *out)
 {
-	size_t turn = 0;
-	struct flow *last = NULL;
-
 	while (out->n < max && !list_empty(&l->flows)) {
 		struct flow *f = CONTAINER_OF(l->flows.next, struct flow, link);
-		struct entry *e = CONTAINER_OF(f->entries.next, struct entry, link);
-		turn = f == last ? turn + 1 : 1;
-		last = f;
-		bool rest = f->entries.next->next != &f->entries;
-		schedule_fly(sp, e);
-		*(struct spool_key *)vec_push(out) = e->key;
-		if (!rest) {
-			last = NULL; /* it is gone */
-		} else if (turn == TURN) {
-			list_remove(&f->link);
-			list_append(&l->flows, &f->link);
-			last = NULL;
+		bool lives = true;
+		/* Who had a part of a turn comes last, too: small batches must not favour the
+		 * first. */
+		for (size_t left = TURN; lives && left > 0 && out->n < max;) {
+			struct job *j = CONTAINER_OF(f->jobs.next, struct job, link);
+			bool last = f->jobs.next->next == &f->jobs;
+			size_t before = out->n;
+			bool more = fly_job(sp, j, MIN(left, max - out->n), out);
+			left -= out->n - before;
+			lives = more || !last;
+			if (more)
+				job_rotate(j);
 		}
+		if (lives)
+			flow_rotate(l, f);
 	}
-	/* Who had a part of a turn comes last, too: small batches must not favour the first. */
-	if (last && turn > 0) {
-		list_remove(&last->link);
-		list_append(&l->flows, &last->link);
-	}
+}
+
+void schedule_next_job(struct spool *sp, struct lane *l, size_t max, struct key_vec *out)
+{
+	struct flow *f = CONTAINER_OF(l->flows.next, struct flow, link);
+	struct job *j = CONTAINER_OF(f->jobs.next, struct job, link);
+	bool last = f->jobs.next->next == &f->jobs;
+	bool more = fly_job(sp, j, max, out);
+
+	if (more)
+		job_rotate(j);
+	if (more || !last)
+		flow_rotate(l, f);
 }
 
 /* ---- entries ---- */
@@ -190,113 +233,163 @@ struct entry *schedule_find(struct spool *sp, struct spool_key key)
 	return map_get(&sp->schedule.by_key, map_key(key));
 }
 
-/* Out of every list, no longer in flight. */
-static void detach(struct schedule *s, struct entry *e)
+static void wake(struct spool *sp, struct lane *l)
 {
-	struct lane *l = &s->lanes[e->lane];
+	l->woken = true;
+	if (l->hop)
+		hop_update(sp, l->hop);
+}
 
-	heap_remove(s, e);
+/* Out of every list, no longer in flight. */
+static void detach(struct spool *sp, struct entry *e)
+{
+	struct schedule *s = &sp->schedule;
+	struct lane *l = e->lane;
+
 	list_remove(&e->link);
-	if (e->flow)
-		flow_trim(l, e->flow);
-	e->flow = NULL;
+	if (e->job)
+		job_trim(l, e->job);
+	e->job = NULL;
 	if (e->in_flight) {
 		l->n_flying--;
 		s->counts.in_flight--;
+		s->n_alone -= e->alone;
 		/* Suspects, and what waits behind one, may go now that the lane is empty. */
 		if (l->n_flying == 0 && !schedule_lane_is_quiet(l))
 			l->woken = true;
 	}
+	bool was_alone = e->alone;
 	e->in_flight = false;
 	e->settling = false;
+	e->alone = false;
+	if (was_alone && s->n_alone == 0)
+		hop_wake_suspects(sp);
 }
 
-static void make_ready(struct schedule *s, struct entry *e)
+static void make_ready(struct spool *sp, struct entry *e)
 {
-	struct lane *l = &s->lanes[e->lane];
+	struct lane *l = e->lane;
 
-	if (e->crashes)
+	if (e->crashes > (l->hop ? REMOTE_DEATHS : 0))
 		list_append(&l->suspects, &e->link);
 	else
 		flow_add(l, e);
-	l->woken = true;
+	wake(sp, l);
+}
+
+void schedule_again(struct spool *sp, struct entry *e)
+{
+	detach(sp, e);
+	make_ready(sp, e);
 }
 
 /*
- * No pause is longer than retry_max_s. What is due later than that was written while the clock was
- * ahead, and the clock has been put right since: it has waited long enough.
+ * A lane that is full takes who has nothing there yet, and one message has a part of it: so a
+ * newsletter of ten thousand recipients does not keep others out.
  */
-static bool is_due(const struct spool *sp, struct wall_us due, struct wall_us now)
+static bool has_room(struct spool *sp, struct lane *l, struct spool_key key,
+		     const struct new_entry *n, bool fresh)
 {
-	return due.v <= now.v || due.v > now.v + (int64_t)sp->c.retry_max_s * SEC_US;
+	struct schedule *s = &sp->schedule;
+	size_t all = fresh ? sp->c.window + sp->c.window / 2 : sp->c.window;
+	size_t mine = l->hop ? sp->c.lane_window : sp->c.window / 2 / sp->c.lanes;
+
+	if (s->by_key.n >= all)
+		return false;
+	if (l->n < (fresh ? 2 * mine : MAX(mine, (size_t)1)) &&
+	    (!fresh || !l->hop || key.rcpt < mine / 5 + 1))
+		return true;
+	if (l->hop && !map_get(&l->by_source, flow_key(n->source, n->priority)))
+		return true;
+	if (list_empty(&l->parked))
+		list_append(&s->parked, &l->parked);
+	return false;
 }
 
-void schedule_place(struct spool *sp, struct entry *e, enum spool_state state, struct wall_us due)
+bool schedule_add(struct spool *sp, struct spool_key key, const struct new_entry *n, bool fresh)
 {
 	struct schedule *s = &sp->schedule;
 
-	detach(s, e);
-	s->counts.by_state[e->state]--;
-	s->counts.by_state[state]++;
-	e->state = state;
-	e->due = due;
-	e->lane = schedule_lane(sp, e->account, state);
-	if (state == SPOOL_HELD)
-		return;
-	if (is_due(sp, due, clock_wall()))
-		make_ready(s, e);
-	else
-		heap_add(s, e);
-}
-
-struct entry *schedule_add(struct spool *sp, struct spool_key key, const struct new_entry *n)
-{
-	struct schedule *s = &sp->schedule;
+	if (n->state == SPOOL_HELD || schedule_find(sp, key))
+		return true;
+	if (n->due.v > clock_wall().v) {
+		window_note(sp, n->state, n->due, key);
+		return true;
+	}
+	struct lane *l = lane_for(sp, n);
+	if (!has_room(sp, l, key, n, fresh)) {
+		if (list_empty(&l->parked))
+			window_note(sp, n->state, n->due, key);
+		if (l->hop)
+			hop_update(sp, l->hop);
+		return false;
+	}
 	struct entry *e = xcalloc(1, sizeof *e);
-
 	e->key = key;
 	e->account = n->account;
-	e->crashes = n->crashes;
+	e->crashes = (uint8_t)MIN(n->crashes, (unsigned)UINT8_MAX);
 	e->source = n->source ? n->source : 1;
-	e->heap_at = SIZE_MAX;
+	e->priority = (int8_t)n->priority;
 	e->state = n->state;
+	e->due = n->due;
+	e->lane = l;
 	list_init(&e->link);
-	s->counts.by_state[n->state]++;
 	(void)map_put(&s->by_key, map_key(key), e);
-	schedule_place(sp, e, n->state, n->due);
-	return e;
+	l->n++;
+	make_ready(sp, e);
+	return true;
 }
 
 void schedule_remove(struct spool *sp, struct entry *e)
 {
-	struct schedule *s = &sp->schedule;
+	struct lane *l = e->lane;
 
-	detach(s, e);
-	s->counts.by_state[e->state]--;
-	(void)map_remove(&s->by_key, map_key(e->key));
+	detach(sp, e);
+	(void)map_remove(&sp->schedule.by_key, map_key(e->key));
 	free(e);
+	l->n--;
+	if (l->hop)
+		hop_update(sp, l->hop);
 }
 
 void schedule_fly(struct spool *sp, struct entry *e)
 {
 	struct schedule *s = &sp->schedule;
+	bool suspect = e->job == NULL && e->lane->hop;
 
-	detach(s, e);
+	detach(sp, e);
 	e->in_flight = true;
-	list_append(&s->lanes[e->lane].flying, &e->link);
-	s->lanes[e->lane].n_flying++;
+	e->alone = suspect;
+	s->n_alone += suspect;
+	list_append(&e->lane->flying, &e->link);
+	e->lane->n_flying++;
 	s->counts.in_flight++;
 }
 
-void schedule_advance(struct spool *sp, struct wall_us now)
-{
-	struct schedule *s = &sp->schedule;
+/* ---- figures, and who is told ---- */
 
-	while (s->heap.n > 0 && is_due(sp, s->heap.p[0]->due, now)) {
-		struct entry *e = s->heap.p[0];
-		heap_remove(s, e);
-		make_ready(s, e);
-	}
+void schedule_count(struct spool *sp, enum spool_state from, enum spool_state to)
+{
+	sp->schedule.counts.by_state[from]--;
+	sp->schedule.counts.by_state[to]++;
+}
+
+void schedule_count_new(struct spool *sp, enum spool_state state, size_t n)
+{
+	sp->schedule.counts.by_state[state] += n;
+}
+
+void schedule_count_gone(struct spool *sp, enum spool_state state, size_t n)
+{
+	sp->schedule.counts.by_state[state] -= n;
+}
+
+static bool take_flag(struct spool *sp, bool *flag)
+{
+	LOCKED(&sp->schedule.lock);
+	bool was = *flag;
+	*flag = false;
+	return was;
 }
 
 void schedule_announce(struct spool *sp)
@@ -304,49 +397,17 @@ void schedule_announce(struct spool *sp)
 	struct schedule *s = &sp->schedule;
 
 	for (unsigned i = 0; i < s->n_lanes; i++) {
-		(void)pthread_mutex_lock(&s->lock);
-		bool woken = s->lanes[i].woken;
-		s->lanes[i].woken = false;
-		(void)pthread_mutex_unlock(&s->lock);
-		if (!woken)
+		if (!take_flag(sp, &s->lanes[i].woken))
 			continue;
 		if (i >= sp->c.lanes)
 			clerk_nudge(sp);
 		else if (sp->c.ready)
 			sp->c.ready(sp->c.ctx, i);
 	}
-}
-
-int schedule_load(struct spool *sp, struct fail *why)
-{
-	struct db_stmt *st = NULL;
-	int r = db_stmt(
-		sp->db,
-		"SELECT r.number, r.rcpt, r.account, r.state, r.due, r.crashes,"
-		" m.auth_account, m.sender FROM rcpt r JOIN message m ON m.number = r.number",
-		&st, why);
-
-	if (r < 0)
-		return r;
-	LOCKED(&sp->schedule.lock);
-	while ((r = db_step(st, why)) == 1) {
-		int64_t state = db_col_i64(st, 3);
-		if (state < 0 || state >= SPOOL_STATES) {
-			db_reset(st);
-			return fail_set(why, FAIL_CORRUPT, NULL, "recipient in state %lld",
-					(long long)state);
-		}
-		(void)schedule_add(
-			sp, (struct spool_key){db_col_u64(st, 0), (uint32_t)db_col_u64(st, 1)},
-			&(struct new_entry){
-				.account = {db_col_u64(st, 2)},
-				.state = (enum spool_state)state,
-				.due = {db_col_i64(st, 4)},
-				.crashes = (unsigned)db_col_i64(st, 5),
-				.source = schedule_source((struct account_id){db_col_u64(st, 6)},
-							  db_col_text(st, 7))});
-	}
-	return r;
+	if (take_flag(sp, &s->remote_woken) && sp->c.ready)
+		sp->c.ready(sp->c.ctx, sp->c.lanes);
+	if (take_flag(sp, &s->clerk_woken))
+		clerk_nudge(sp);
 }
 
 struct wall_us spool_next_due(struct spool *sp)
@@ -357,11 +418,15 @@ struct wall_us spool_next_due(struct spool *sp)
 	for (unsigned i = 0; i < s->n_lanes; i++)
 		if (!schedule_lane_is_quiet(&s->lanes[i]))
 			return clock_wall();
-	return s->heap.n > 0 ? s->heap.p[0]->due : (struct wall_us){INT64_MAX};
+	if (!list_empty(&s->ready) || !list_empty(&s->idle))
+		return clock_wall();
+	return window_next(sp);
 }
 
 void spool_count(struct spool *sp, struct spool_counts *ret)
 {
 	LOCKED(&sp->schedule.lock);
 	*ret = sp->schedule.counts;
+	ret->in_memory = sp->schedule.by_key.n;
+	ret->hops = sp->schedule.hops.n;
 }

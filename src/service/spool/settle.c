@@ -6,6 +6,7 @@
  *   deferred, young     row stays with a later due time
  *   deferred, too old   as failed
  *   failed              row goes
+ *   deferred, untried   as deferred, and it was no attempt
  *
  * and, as NOTIFY asks, a report to the sender, in the same transaction (RFC 3461 5.2).
  */
@@ -24,7 +25,7 @@ void settled_clear(struct settled *s)
 
 /* The recipients of one message to be reported, by kind. */
 struct reports {
-	VEC(struct report_rcpt) v[3];
+	VEC(struct report_rcpt) v[REPORTS];
 };
 
 static void reports_clear(struct reports *r)
@@ -33,11 +34,19 @@ static void reports_clear(struct reports *r)
 		vec_clear(&r->v[i]);
 }
 
-static void report(struct reports *out, enum report_kind kind, const struct rcpt_row *row,
-		   const char *status, struct str text)
+static bool any(const struct reports *r)
 {
-	*(struct report_rcpt *)vec_push(&out->v[kind]) =
-		(struct report_rcpt){.row = *row, .status = status, .text = text};
+	for (unsigned i = 0; i < ARRAY_LEN(r->v); i++)
+		if (r->v[i].n > 0)
+			return true;
+	return false;
+}
+
+static void report(struct reports *out, enum report_kind kind, const struct rcpt_row *row,
+		   const struct result *res)
+{
+	*(struct report_rcpt *)vec_push(&out->v[kind]) = (struct report_rcpt){
+		.row = *row, .status = res->status, .text = res->text, .server = str_c(res->server)};
 }
 
 /* ---- for the log ---- */
@@ -69,6 +78,7 @@ static void add_event(struct settled *out, enum spool_event_kind kind, const str
 {
 	struct spool_event *e = vec_push(&out->events);
 	event_fill(e, m, row, res->status, res->text);
+	keep(e->server, sizeof e->server, str_c(res->server));
 	e->kind = kind;
 }
 
@@ -93,16 +103,17 @@ static uint64_t retry_delay_s(const struct spool *sp, unsigned attempts)
 	return MIN(s, (uint64_t)sp->c.retry_max_s);
 }
 
-static void add_change(struct settled *out, enum change_kind kind, const struct rcpt_row *row)
+static void add_change(struct settled *out, enum change_kind kind, const struct rcpt_row *row,
+		       enum spool_state from)
 {
 	*(struct change *)vec_push(&out->changes) = (struct change){
-		.kind = kind, .key = row->key, .state = row->state, .due = row->due};
+		.kind = kind, .key = row->key, .from = from, .state = row->state, .due = row->due};
 }
 
 static int finish_rcpt(struct spool *sp, const struct rcpt_row *row, struct settled *out,
 		       struct fail *why)
 {
-	add_change(out, CHANGE_REMOVE, row);
+	add_change(out, CHANGE_REMOVE, row, row->state);
 	return rows_delete_rcpt(sp, row->key, why);
 }
 
@@ -112,9 +123,11 @@ static int delivered(struct spool *sp, const struct result *res, const struct rc
 	int r = finish_rcpt(sp, row, out, why);
 
 	out->delivered++;
-	if (row->notify & SPOOL_NOTIFY_SUCCESS)
-		report(reports, REPORT_DELIVERED, row, res->status, res->text);
-	if (r < 0 || row->to.account.v == 0)
+	/* RFC 3461 5.2.3: relayed, to a server that does not report itself. */
+	if ((row->notify & SPOOL_NOTIFY_SUCCESS) && !res->dsn_passed)
+		report(reports, row->to.account.v && !row->nexthop.n ? REPORT_DELIVERED : REPORT_RELAYED, row,
+		       res);
+	if (r < 0 || row->to.account.v == 0 || row->nexthop.n)
 		return r;
 	*(struct spool_receipt *)vec_push(&out->receipts) =
 		(struct spool_receipt){row->key, row->to.account};
@@ -130,49 +143,76 @@ static int failed(struct spool *sp, const struct result *res, const struct rcpt_
 {
 	out->failed++;
 	add_event(out, SPOOL_EVENT_FAILED, m, row, res);
-	if (failure_is_told(row->notify))
-		report(reports, REPORT_FAILED, row, res->status, res->text);
+	if (failure_is_told(row->notify) || m->kind == KIND_REPORT)
+		report(reports, REPORT_FAILED, row, res);
 	return finish_rcpt(sp, row, out, why);
 }
 
-static int deferred(struct spool *sp, const struct result *res, struct rcpt_row *row,
-		    const struct message_row *m, struct reports *reports, struct settled *out,
-		    struct fail *why)
+/* When the next failure is final: the lifetime is over, or the time that the sender gave. */
+static struct wall_us end_of(const struct spool *sp, const struct message_row *m)
 {
-	struct wall_us now = clock_wall();
-	struct wall_us end = later(m->arrival, sp->c.lifetime_s);
+	bool bounce = m->sender.n == 0;
+	struct wall_us from = {MAX(m->arrival.v, m->wish.hold_until.v)};
+	struct wall_us end = later(from, bounce ? sp->c.bounce_lifetime_s : sp->c.lifetime_s);
+
+	if (m->wish.deliver_by.v && (m->wish.by & 3u) == SPOOL_BY_RETURN)
+		end.v = MIN(end.v, m->wish.deliver_by.v);
+	return end;
+}
+
+/* Once: after delay_warning_s, or when the time is over that the sender gave (RFC 2852 4.1.4). */
+static bool delay_is_told(const struct spool *sp, const struct message_row *m,
+			  const struct rcpt_row *row, struct wall_us now)
+{
+	bool by = m->wish.deliver_by.v && (m->wish.by & 3u) == SPOOL_BY_NOTIFY &&
+		  now.v >= m->wish.deliver_by.v;
+	bool wants = (row->notify & SPOOL_NOTIFY_DELAY) ||
+		     (by && !(row->notify & SPOOL_NOTIFY_NEVER));
+	struct wall_us from = {MAX(m->arrival.v, m->wish.hold_until.v)};
+
+	return wants && !row->warned && (by || now.v >= later(from, sp->c.delay_warning_s).v);
+}
+
+static int deferred(struct spool *sp, const struct result *res, struct rcpt_row *row,
+		    const struct message_row *m, struct wall_us now, struct reports *reports,
+		    struct settled *out, struct fail *why)
+{
+	struct wall_us end = end_of(sp, m);
+	enum spool_state from = row->state;
 
 	if (now.v >= end.v)
 		return failed(sp, res, row, m, reports, out, why);
-	row->attempts++;
-	row->due = later(now, retry_delay_s(sp, row->attempts));
+	row->attempts += !res->untried;
+	if (!res->untried)
+		row->tried = now;
+	row->due = later(now, retry_delay_s(sp, MAX(row->attempts, 1u)));
 	row->due.v = MIN(row->due.v, end.v); /* the last try ends the lifetime */
 	if (row->state != SPOOL_HELD && row->state != SPOOL_ROUTING)
 		row->state = SPOOL_DEFER;
 	row->crashes = 0;
 	row->status = str_c(res->status);
 	row->text = res->text;
-	if ((row->notify & SPOOL_NOTIFY_DELAY) && !row->warned &&
-	    now.v >= later(m->arrival, sp->c.delay_warning_s).v) {
+	row->server = str_c(res->server);
+	if (delay_is_told(sp, m, row, now)) {
 		row->warned = true;
-		report(reports, REPORT_DELAYED, row, res->status, res->text);
+		report(reports, REPORT_DELAYED, row, res);
 	}
 	out->deferred++;
 	add_event(out, SPOOL_EVENT_DEFERRED, m, row, res);
-	add_change(out, CHANGE_DEFER, row);
+	add_change(out, CHANGE_DEFER, row, from);
 	return rows_defer(sp, row, why);
 }
 
 static int settle_rcpt(struct spool *sp, const struct result *res, const struct message_row *m,
-		       struct arena *a, struct reports *reports, struct settled *out,
-		       struct fail *why)
+		       struct wall_us now, struct arena *a, struct reports *reports,
+		       struct settled *out, struct fail *why)
 {
 	struct rcpt_row row;
 	int r = rows_rcpt(sp, res->key, a, &row, why);
 
 	if (r == 0) {
 		row = (struct rcpt_row){.key = res->key};
-		add_change(out, CHANGE_REMOVE, &row);
+		add_change(out, CHANGE_GONE, &row, SPOOL_QUEUED);
 	}
 	if (r <= 0)
 		return r;
@@ -180,7 +220,7 @@ static int settle_rcpt(struct spool *sp, const struct result *res, const struct 
 	case SPOOL_DELIVERED:
 		return delivered(sp, res, &row, reports, out, why);
 	case SPOOL_DEFERRED:
-		return deferred(sp, res, &row, m, reports, out, why);
+		return deferred(sp, res, &row, m, now, reports, out, why);
 	case SPOOL_FAILED:
 		break;
 	}
@@ -194,8 +234,11 @@ static int send_reports(struct spool *sp, uint64_t number, struct arena *a,
 	struct message_row m;
 	int r = rows_message(sp, number, true, a, &m, why);
 
-	if (r <= 0 || m.sender.n == 0)
-		return MIN(r, 0); /* nobody to tell: RFC 5321 4.5.5 */
+	if (r <= 0)
+		return r;
+	if (m.sender.n == 0) /* RFC 5321 4.5.5: nobody to tell, but our own postmaster */
+		return notice_insert(sp, &m, reports->v[REPORT_FAILED].p,
+				     reports->v[REPORT_FAILED].n, out, why);
 	for (unsigned k = 0; k < ARRAY_LEN(reports->v); k++) {
 		if (reports->v[k].n == 0)
 			continue;
@@ -213,18 +256,18 @@ static int settle(struct spool *sp, struct result *const *results, size_t n, str
 	uint64_t number = results[0]->key.number;
 	struct message_row m;
 	struct spool_body_id body = {0};
+	/* The same for all, so that they are due, and handed out, together. */
+	struct wall_us now = clock_wall();
 	int r = rows_message(sp, number, false, a, &m, why);
 
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < n; i++) {
-		r = settle_rcpt(sp, results[i], &m, a, reports, out, why);
+		r = settle_rcpt(sp, results[i], &m, now, a, reports, out, why);
 		if (r < 0)
 			return r;
 	}
-	if (reports->v[REPORT_FAILED].n + reports->v[REPORT_DELAYED].n +
-		    reports->v[REPORT_DELIVERED].n >
-	    0) {
+	if (any(reports)) {
 		r = send_reports(sp, number, a, reports, out, why);
 		if (r < 0)
 			return r;

@@ -24,6 +24,12 @@ struct spool_config spool_config_default(void)
 		.crash_max = 3,
 		.dsn_return_max = KIB(48),
 		.lanes = 1,
+		.bounce_lifetime_s = 5 * 86400,
+		.hop_first = 5,
+		.hop_max = 20,
+		.hop_rcpts = 50,
+		.window = 100000,
+		.lane_window = 5000,
 	};
 }
 
@@ -130,6 +136,7 @@ int spool_open(const struct spool_config *c, struct spool **ret, struct fail *wh
 	sp->blob_folder = xstrdup(c->blob_folder);
 	sp->hostname = xstrdup(c->hostname ? c->hostname : "localhost");
 	sp->postmaster_domain = xstrdup(c->postmaster_domain ? c->postmaster_domain : sp->hostname);
+	sp->double_bounce_to = xstrdup(c->double_bounce_to ? c->double_bounce_to : "");
 	sp->fs = c->fs ? c->fs : fs_real();
 	turn_init(&sp->turn);
 	(void)pthread_mutex_init(&sp->bodies.lock, NULL);
@@ -137,7 +144,7 @@ int spool_open(const struct spool_config *c, struct spool **ret, struct fail *wh
 	jobs_init(&sp->jobs);
 	int r = open_database(sp, why);
 	if (r == 0)
-		r = schedule_load(sp, why);
+		r = window_open(sp, why);
 	if (r == 0)
 		r = start(sp, why);
 	if (r < 0) {
@@ -155,7 +162,11 @@ void spool_configure(struct spool *sp, const struct spool_times *times, const ch
 	sp->c.retry_first_s = times->retry_first_s;
 	sp->c.retry_max_s = times->retry_max_s;
 	sp->c.lifetime_s = times->lifetime_s;
+	sp->c.bounce_lifetime_s = times->bounce_lifetime_s;
 	sp->c.delay_warning_s = times->delay_warning_s;
+	sp->c.hop_max = MAX(times->hop_max, 1u);
+	free(sp->double_bounce_to);
+	sp->double_bounce_to = xstrdup(times->double_bounce_to ? times->double_bounce_to : "");
 	sp->c.language = times->language;
 	free(sp->hostname);
 	free(sp->postmaster_domain);
@@ -201,5 +212,6 @@ void spool_close(struct spool *sp)
 	free(sp->blob_folder);
 	free(sp->hostname);
 	free(sp->postmaster_domain);
+	free(sp->double_bounce_to);
 	free(sp);
 }

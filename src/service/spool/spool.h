@@ -80,6 +80,7 @@ struct spool_event {
 	char original[324];  /* what RCPT said */
 	char status[12];     /* RFC 3463 */
 	char text[320];
+	char server[256]; /* that said so; empty: we do */
 };
 
 struct spool_config {
@@ -100,6 +101,13 @@ struct spool_config {
 	unsigned crash_max;	  /* times a delivery may kill its shard before it is held */
 	size_t dsn_return_max;	  /* bytes of a failed message that a DSN quotes at most */
 	unsigned lanes; /* local destinations are spread over this many lanes; 0 counts as 1 */
+	unsigned bounce_lifetime_s; /* lifetime_s of messages with the null sender */
+	const char *double_bounce_to; /* who is told of reports that fail; NULL: nobody */
+	unsigned hop_first;	      /* transactions with a next hop at a time, at first ... */
+	unsigned hop_max;	      /* ... and at most */
+	unsigned hop_rcpts;	      /* recipients of a transaction */
+	unsigned window;	      /* rows that are due and in memory, about; the rest waits */
+	unsigned lane_window;	      /* of them of one next hop */
 	bool manual;	/* no clerk: the caller runs spool_tick (tests) */
 
 	void *ctx; /* first argument of the following; all may be NULL, except route for DSNs */
@@ -114,7 +122,7 @@ struct spool_config {
 	 * stays empty.
 	 */
 	int (*map)(void *ctx, struct str body, struct arena *a, struct str *ret, struct fail *why);
-	/* Something became due in this lane: spool_take will find it. */
+	/* Something became due in this lane: spool_take will find it. lanes: spool_take_remote. */
 	void (*ready)(void *ctx, unsigned lane);
 	/* These are finished on disk; drop their receipts, then call spool_receipts_dropped. */
 	void (*delivered)(void *ctx, const struct spool_receipt *r, size_t n);
@@ -146,7 +154,10 @@ DEFINE_AUTO_PTR(spool, struct spool, spool_close);
  * given. Waits for the transaction under way.
  */
 struct spool_times {
-	unsigned retry_first_s, retry_max_s, lifetime_s, delay_warning_s; /* as in spool_config */
+	/* As in spool_config. */
+	unsigned retry_first_s, retry_max_s, lifetime_s, bounce_lifetime_s, delay_warning_s;
+	unsigned hop_max;
+	const char *double_bounce_to;
 	const char *postmaster_domain;
 	const struct text_language *language;
 };
@@ -271,12 +282,15 @@ struct spool_due {
 	uint32_t rcpt;
 	struct destination to;
 	struct str original;
+	struct str orcpt;
+	unsigned notify; /* enum spool_notify */
 	unsigned attempts; /* before this one */
 };
 
-/* One message with those of its recipients that are due in one lane. */
+/* One message with those of its recipients that are due in one lane, or go to one next hop. */
 struct spool_delivery {
 	uint64_t number;
+	struct str nexthop; /* normal form (codec/smtp/nexthop.h); empty: to mailboxes of ours */
 	struct trace_id trace;
 	struct str sender;
 	bool smtputf8;
@@ -315,6 +329,24 @@ DEFINE_AUTO(spool_batch, struct spool_batch, spool_batch_clear);
  */
 MUST_CHECK int spool_take(struct spool *sp, unsigned lane, size_t max_rcpts, struct spool_batch *b,
 			  struct fail *why);
+/*
+ * The same for other servers and filters: up to max transactions, one spool_delivery each, that may
+ * begin now: none goes to a next hop that has as many as it bears, hops take turns, and so do
+ * senders and messages within one. Its recipients are in flight as above; the transaction itself
+ * until spool_over names its hop.
+ */
+MUST_CHECK int spool_take_remote(struct spool *sp, size_t max, struct spool_batch *b,
+				 struct fail *why);
+enum spool_contact { /* what a transaction says about its next hop */
+		     SPOOL_CONTACT_UNKNOWN,
+		     SPOOL_CONTACT_MADE,
+		     SPOOL_CONTACT_FAILED, /* it was not there, or let nobody in */
+};
+/* A transaction is over. status and text: of a failed contact, for the mail that is put off. */
+void spool_over(struct spool *sp, struct str nexthop, enum spool_contact contact,
+		const char *status, struct str text);
+/* Who hands out to other servers died: as spool_lane_died; suspects go one at a time. */
+void spool_remote_died(struct spool *sp);
 /* Nobody was given these after all: they are due again, at once. */
 void spool_return(struct spool *sp, const struct spool_batch *b);
 
@@ -323,6 +355,9 @@ struct spool_result {
 	enum spool_outcome outcome;
 	const char *status; /* RFC 3463: "4.3.0"; NULL: of the outcome */
 	struct str text;    /* why, for the DSN and the operator */
+	struct str server;  /* the host that said so, with its SMTP reply as text; empty: we do */
+	bool dsn_passed;    /* DELIVERED to a server that reports itself, if anybody asked */
+	bool untried;	    /* DEFERRED without an attempt */
 };
 /*
  * The outcome of one delivery in flight. Copied and written with the next transaction; a result
@@ -365,38 +400,75 @@ struct spool_row {
 	struct str sender;
 	struct str rcpt; /* destination address with detail */
 	struct str original;
+	struct str nexthop; /* empty: a mailbox of ours, or not yet routed */
 	struct account_id account;
+	struct account_id auth_account;
 	uint64_t size; /* prefix and body */
 	struct trace_id trace;
 	struct wall_us arrival;
 	struct wall_us next_attempt;
+	struct wall_us tried; /* last; 0 = never */
 	unsigned attempts;
+	int priority;
 	struct str status;
-	struct str text; /* last answer */
+	struct str text;   /* last answer, or why it is held */
+	struct str server; /* whose; empty: ours */
 };
 
+/* Which recipients; what is zero does not matter. Patterns: ASCII case is ignored, * and ? are
+ * wild. */
 struct spool_query {
-	uint64_t number;    /* 0 = all */
-	uint64_t after;	    /* only messages with larger numbers */
-	struct str address; /* sender or recipient, empty = all */
-	unsigned max;	    /* rows; 0 = 1000 */
+	uint64_t number;
+	struct str address;   /* pattern: of the sender, or a recipient */
+	struct str sender;    /* pattern; "<>": the null sender */
+	struct str rcpt;      /* pattern: where it goes, or what RCPT said */
+	struct str domain;    /* pattern: of the recipient */
+	struct str nexthop;   /* pattern; "local": mailboxes of ours */
+	struct str text;      /* pattern anywhere in status, last answer and server */
+	unsigned states;      /* 1 << enum spool_state, ored */
+	struct wall_us until; /* arrived before */
+	struct wall_us since; /* arrived then or later */
+	uint64_t size_min, size_max;
+	struct account_id account; /* to it, or submitted by it */
+
+	struct spool_key after; /* spool_list: only rows behind this one */
+	unsigned max;		/* spool_list: rows; 0 = 1000 */
 };
 /* Rows by number and recipient, into the arena. */
 MUST_CHECK int spool_list(struct spool *sp, const struct spool_query *q, struct arena *a,
 			  struct spool_row **ret, size_t *ret_n, struct fail *why);
+/* Every row that the query names, one after the other; what fn is given is valid until it returns.
+ * fn: 0 = go on, else that ends it and is returned. */
+MUST_CHECK int spool_each(struct spool *sp, const struct spool_query *q,
+			  int (*fn)(void *ctx, const struct spool_row *row), void *ctx,
+			  struct fail *why);
 /* The start of a message (prefix and body), at most max bytes. */
 MUST_CHECK int spool_show(struct spool *sp, uint64_t number, size_t max, struct arena *a,
 			  struct str *ret, struct fail *why);
-/* number 0 = all messages. Return how many recipients changed; FAIL_NOTFOUND for an unknown number.
- * delete leaves what is in flight; no DSN is sent. flush makes deferred ones due. */
-MUST_CHECK int spool_delete(struct spool *sp, uint64_t number, struct fail *why);
-MUST_CHECK int spool_flush(struct spool *sp, uint64_t number, struct fail *why);
-MUST_CHECK int spool_hold(struct spool *sp, uint64_t number, struct fail *why);
-MUST_CHECK int spool_release(struct spool *sp, uint64_t number, struct fail *why);
+/* When the oldest message arrived. 1, or 0: there is none. */
+MUST_CHECK int spool_oldest(struct spool *sp, struct wall_us *ret, struct fail *why);
+
+enum spool_order {
+	SPOOL_HOLD,    /* what is queued or deferred waits for the operator */
+	SPOOL_RELEASE, /* what is held goes its way */
+	SPOOL_FLUSH,   /* what is deferred is due; a next hop that was given up counts as alive */
+	SPOOL_REQUEUE, /* its way is asked for again */
+	SPOOL_DELETE,  /* without a report */
+};
+/*
+ * Carry it out for all recipients of the query, but for those in flight. Returns how many changed
+ * (dry_run: would have); FAIL_NOTFOUND: there is no message query.number.
+ */
+MUST_CHECK int spool_carry_out(struct spool *sp, enum spool_order order,
+			       const struct spool_query *q, bool dry_run, struct fail *why);
 
 struct spool_counts {
 	uint64_t by_state[SPOOL_STATES]; /* recipients now */
 	uint64_t in_flight;
+	uint64_t in_memory;    /* due or in flight */
+	uint64_t transactions; /* under way with other servers */
+	uint64_t hops;	       /* next hops in memory */
+	uint64_t hops_dead;    /* of them given up for a while */
 	uint64_t submitted; /* messages since opening */
 	uint64_t delivered; /* recipients since opening, and so on */
 	uint64_t deferred;

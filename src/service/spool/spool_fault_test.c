@@ -123,7 +123,7 @@ static void work(struct bench *b, struct told *t)
 		t->dropped = first.key;
 		spool_receipts_dropped(b->sp, &first, 1);
 	}
-	(void)!spool_delete(b->sp, t->number[3] ? t->number[3] : 1, &why);
+	(void)!bench_order(b, SPOOL_DELETE, t->number[3] ? t->number[3] : 1, &why);
 	bench_close(b);
 	note_receipts(b, t);
 }

@@ -57,42 +57,90 @@ static inline bool body_id_is_set(struct spool_body_id id)
 	return memcmp(id.b, none.b, SPOOL_BODY_LEN) != 0;
 }
 
-/* ---- the schedule: every unfinished recipient, in memory (schedule.c) ---- */
-
+/*
+ * ---- the schedule: what is due or in flight, in memory (schedule.c, hop.c, window.c) ----
+ *
+ *   lane         of a user process, of one next hop, or of what is to be routed
+ *   flow         in a lane: all of one source (and priority); they take turns
+ *   job          in a flow: one message; they take turns, too, a transaction each
+ *   entry        one recipient
+ */
 struct entry {
 	struct spool_key key;
 	struct account_id account;
-	unsigned lane;
+	struct lane *lane;
+	struct list link; /* in its job, or a list of its lane, or alone */
+	struct job *job;  /* while it is due and innocent */
+	uint64_t source;
+	struct wall_us due;
 	enum spool_state state;
+	uint8_t crashes;
+	int8_t priority;
 	bool in_flight;
 	bool settling; /* in flight, and its result waits for the committer */
-	unsigned crashes;
-	struct wall_us due;
-	size_t heap_at;	  /* SIZE_MAX: not in the heap */
-	struct list link; /* a list of its lane, or alone */
-	uint64_t source;
-	struct flow *flow; /* while it is due and innocent */
+	bool alone;    /* in flight as the one suspect of its kind */
+};
+struct job {
+	struct list link; /* in its flow */
+	struct flow *flow;
+	uint64_t number;
+	struct list entries; /* never empty */
 };
 /* What is due in a lane of one source: sources take turns, whatever one of them has sent. */
 struct flow {
 	struct list link; /* in its lane */
-	uint64_t source;
-	struct list entries; /* never empty */
+	uint64_t key;	  /* of source and priority */
+	int priority;
+	struct list jobs; /* never empty */
 };
 struct lane {
-	struct list flows;    /* whose turn it is comes first */
-	struct map by_source; /* source -> struct flow */
+	struct list flows;    /* higher priorities first; among equals whose turn it is */
+	struct map by_source; /* key of a flow -> struct flow */
 	struct list suspects; /* due, were in flight when the lane died */
 	struct list flying;
 	size_t n_flying;
-	bool woken; /* something became ready since the last announcement */
+	size_t n;	    /* entries in all */
+	struct list parked; /* in schedule.parked: has due rows that are not in memory */
+	struct hop *hop;    /* NULL: not of a next hop */
+	bool woken;	    /* something became ready since the last announcement */
+};
+/*
+ * One next hop: as many transactions at a time as it seems to bear. `window` goes up by one with
+ * each that succeeds and down with each that does not reach it; at the end of as many failures as
+ * there were places it is dead for a while, and its mail is put off without a try.
+ */
+struct hop {
+	struct lane lane;
+	char *name;
+	struct list ready; /* in schedule.ready: something may be begun */
+	struct list waits; /* in schedule.idle: for the clerk, which settles what needs no server */
+	enum hop_kind { HOP_SERVER, HOP_ERROR, HOP_DISCARD, HOP_HOLD, HOP_BAD } kind;
+	unsigned window;
+	unsigned busy; /* transactions under way */
+	double cohorts;
+	struct mono_ns dead_until; /* 0: alive */
+	char status[12];	   /* why it is dead; of an error: its status */
+	char text[400];
+};
+/* Where a state's rows were read up to: all before that are in memory, or of a parked lane. */
+struct cursor {
+	struct wall_us due;
+	struct spool_key key;
+	struct wall_us next; /* when a row behind it falls due; INT64_MAX: never */
 };
 struct schedule {
 	pthread_mutex_t lock;
 	struct map by_key;
-	VEC(struct entry *) heap; /* by due */
-	struct lane *lanes;	  /* local ones, then remote, then routing */
+	struct lane *lanes; /* of the user processes, then of what is to be routed */
 	unsigned n_lanes;
+	struct strmap hops;
+	struct list ready; /* hops, whose turn it is first */
+	struct list idle;  /* hops with work for the clerk */
+	struct list parked;
+	size_t n_alone; /* suspects in flight to other servers: one at a time */
+	bool remote_woken;
+	bool clerk_woken;
+	struct cursor cursors[SPOOL_STATES];
 	struct spool_counts counts;
 };
 
@@ -102,7 +150,10 @@ struct result {
 	struct list link;
 	struct spool_key key;
 	enum spool_outcome outcome;
+	bool dsn_passed;
+	bool untried;
 	char status[12];
+	char server[256];
 	struct str text; /* owned */
 };
 struct jobs {
@@ -134,6 +185,7 @@ struct spool {
 	atomic_bool folder_kept[256]; /* its name in the blob tree is on disk */
 	char *hostname;
 	char *postmaster_domain;
+	char *double_bounce_to; /* "": nobody */
 	struct fs *fs;
 	uint8_t epoch[SPOOL_EPOCH_LEN];
 	struct turn turn;
@@ -153,8 +205,7 @@ struct spool {
 	unsigned threads;	  /* 1 committer, 2 porter, 4 clerk: which run */
 };
 
-#define LANE_REMOTE(sp)	 ((sp)->c.lanes)
-#define LANE_ROUTING(sp) ((sp)->c.lanes + 1)
+#define LANE_ROUTING(sp) (&(sp)->schedule.lanes[(sp)->c.lanes])
 
 /* Take the database until the scope ends. */
 static inline void auto_turn_(struct turn **t)
@@ -264,44 +315,79 @@ MUST_CHECK int body_sweep(struct spool *sp, struct fail *why);
 /* schedule.c: with schedule.lock held, except where said. */
 void schedule_init(struct spool *sp);
 void schedule_clear(struct spool *sp);
-unsigned schedule_lane(const struct spool *sp, struct account_id account, enum spool_state state);
+void lane_init(struct lane *l);
+void lane_clear(struct lane *l);
 struct new_entry {
 	struct account_id account;
+	struct str nexthop; /* empty: none */
 	enum spool_state state;
 	struct wall_us due;
 	unsigned crashes;
 	uint64_t source; /* schedule_source, or 0: the spool's own reports */
+	int priority;
 };
-struct entry *schedule_add(struct spool *sp, struct spool_key key, const struct new_entry *n);
+/*
+ * What is due gets an entry, if there is none yet. False: its lane is full, and its rows are found
+ * later. `fresh`: just accepted; there is more room for those.
+ */
+bool schedule_add(struct spool *sp, struct spool_key key, const struct new_entry *n, bool fresh);
 /* Who sent it: the account that submitted it, else the domain of the envelope sender. Never 0. */
 uint64_t schedule_source(struct account_id auth_account, struct str sender);
 /* Nothing is due in the lane. */
 bool schedule_lane_is_quiet(const struct lane *l);
 /*
  * What comes next in a lane, in flight from now on; up to `max` are appended. Suspects are left
- * alone. With the lock held.
+ * alone.
  */
 struct key_vec {
 	VEC_FIELDS(struct spool_key);
 };
 void schedule_next(struct spool *sp, struct lane *l, size_t max, struct key_vec *out);
+/* The same of one message, and another message is next. */
+void schedule_next_job(struct spool *sp, struct lane *l, size_t max, struct key_vec *out);
 struct entry *schedule_find(struct spool *sp, struct spool_key key);
 void schedule_remove(struct spool *sp, struct entry *e);
-/* Put it where its state and due time say; ends its flight. */
-void schedule_place(struct spool *sp, struct entry *e, enum spool_state state, struct wall_us due);
+/* It is due again, no longer in flight. */
+void schedule_again(struct spool *sp, struct entry *e);
 void schedule_fly(struct spool *sp, struct entry *e);
-void schedule_advance(struct spool *sp, struct wall_us now);
+/* Rows changed their states. */
+void schedule_count(struct spool *sp, enum spool_state from, enum spool_state to);
+void schedule_count_new(struct spool *sp, enum spool_state state, size_t n);
+void schedule_count_gone(struct spool *sp, enum spool_state state, size_t n);
 /* Without the lock: tell the role about lanes that woke. */
 void schedule_announce(struct spool *sp);
-/* Fill it from the database. With the turn held. */
-MUST_CHECK int schedule_load(struct spool *sp, struct fail *why);
+
+/* hop.c: with schedule.lock held. */
+struct hop *hop_get(struct spool *sp, struct str name);
+/* May it begin something now, or has the clerk something to do there? Puts it into the lists. */
+void hop_update(struct spool *sp, struct hop *h);
+/* The next transaction that may begin: its hop, with the keys appended. NULL: none. */
+struct hop *hop_next(struct spool *sp, struct key_vec *out);
+void hop_over(struct spool *sp, struct hop *h, enum spool_contact contact, const char *status,
+	      struct str text);
+/* Without the lock: the clerk's. True when there may be more to do at once. */
+bool hop_settle_idle(struct spool *sp);
+void hop_revive(struct spool *sp, struct mono_ns now);
+void hop_free(struct hop *h);
+/* No suspect is in flight any more. */
+void hop_wake_suspects(struct spool *sp);
+
+/* window.c: which rows are in memory. */
+MUST_CHECK int window_open(struct spool *sp, struct fail *why);
+/* Read what has fallen due meanwhile. Takes the turn, if there is anything. */
+void window_load(struct spool *sp);
+/* With schedule.lock held: a row that is not in memory is due then. */
+void window_note(struct spool *sp, enum spool_state state, struct wall_us due,
+		 struct spool_key key);
+/* When something that is not in memory falls due. With schedule.lock held. */
+struct wall_us window_next(const struct spool *sp);
 
 /* settle.c: what results do to the rows, within the committer's transaction. */
-enum change_kind { CHANGE_REMOVE, CHANGE_DEFER, CHANGE_ADD };
+enum change_kind { CHANGE_REMOVE, CHANGE_GONE /* before */, CHANGE_DEFER, CHANGE_ADD };
 struct change {
 	enum change_kind kind;
 	struct spool_key key;
-	struct account_id account; /* ADD */
+	enum spool_state from; /* not of ADD */
 	enum spool_state state;
 	struct wall_us due;
 };
@@ -326,12 +412,20 @@ struct report_rcpt {
 	struct rcpt_row row;
 	const char *status;
 	struct str text;
+	struct str server;
 };
-enum report_kind { REPORT_FAILED, REPORT_DELAYED, REPORT_DELIVERED };
+enum report_kind { REPORT_FAILED, REPORT_DELAYED, REPORT_DELIVERED, REPORT_RELAYED, REPORTS };
 /* Compose a DSN to the sender of m and insert it; its key goes to *out. m has its content. */
 MUST_CHECK int report_insert(struct spool *sp, const struct message_row *m, enum report_kind kind,
 			     const struct report_rcpt *rcpts, size_t n, struct settled *out,
 			     struct fail *why);
+/* A report of ours failed: tell double_bounce_to, once. */
+MUST_CHECK int notice_insert(struct spool *sp, const struct message_row *m,
+			     const struct report_rcpt *rcpts, size_t n, struct settled *out,
+			     struct fail *why);
+
+/* take.c: these are in flight and wait for the operator from now on. Takes the turn. */
+void hold_flying(struct spool *sp, const struct spool_key *keys, size_t n, struct str reason);
 
 /* commit.c, porter.c, clerk.c */
 void *committer_main(void *sp);

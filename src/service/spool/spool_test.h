@@ -195,6 +195,13 @@ static inline size_t bench_answer(struct bench *b, enum spool_outcome outcome, c
 	return n;
 }
 
+/* Of a message, or with 0 of all. */
+static inline int bench_order(struct bench *b, enum spool_order order, uint64_t number,
+			      struct fail *why)
+{
+	return spool_carry_out(b->sp, order, &(struct spool_query){.number = number}, false, why);
+}
+
 static inline struct spool_counts bench_counts(struct bench *b)
 {
 	struct spool_counts n;
