@@ -181,6 +181,7 @@ def case_delayed_and_bounced(t):
     """Mail that waits says when it is tried again; when it is given up, who is told; both under the one id, also after
     a restart."""
     with t.own_server(users=2) as server:
+        server.cli("domain", "add", "far.example", "--backupmx", "on", "--transport", "relay:[127.0.0.1]:1")
         submit(server, "user1", ["someone@far.example"], BODY % b"slow-1")
         t.until(lambda: "put off" in trace(server, "someone@far.example"), what="a deferral")
         text = trace(server, "someone@far.example")

@@ -614,9 +614,12 @@ class Play:
         m = re.fullmatch(r"(\d+) bytes used by (\w+)", rest)
         if m:
             return self.await_used(int(m[1]), m[2])
+        m = re.fullmatch(r"(queued|deferred|held) mail for (\S+)", rest)
+        if m:
+            return self.await_queue(m[1], m[2])
         m = re.fullmatch(r"(\d+) messages? in (\S+)(?: of (\w+))?", rest)
         if not m:
-            raise Wrong("!await N messages in MAILBOX [of ACCOUNT], or: !await N bytes used by ACCOUNT")
+            raise Wrong("!await N messages in MAILBOX [of ACCOUNT], or: !await N bytes used by ACCOUNT, or: !await STATE mail for ADDRESS")
         deadline = self.deadline("15s")
         have = None
         while time.monotonic() < deadline:
@@ -628,6 +631,16 @@ class Play:
                 return
             time.sleep(0.03)
         raise Wrong(f"{m[2]} has {have} messages, not {m[1]}")
+
+    def await_queue(self, state, address):
+        """What waits for another server gets there, and is put off, in its own time."""
+        deadline, states = self.deadline("15s"), []
+        while time.monotonic() < deadline:
+            states = [row["state"] for row in json.loads(self.server.cli("queue", "list", address, "--json")).get("rows", ())]
+            if state in states:
+                return
+            time.sleep(0.03)
+        raise Wrong(f"mail for {address} is {states}, none is {state}")
 
     def await_used(self, least, account):
         """What is used reaches the directory, which judges RCPT, a moment after the delivery."""

@@ -228,8 +228,8 @@ static void submit(struct ipc_packet *p)
  * -------------------------------------------------------------------------------------------- */
 
 /* A DSN's recipient. Runs on the spool's clerk. */
-static int route(void *ctx, struct str address, struct arena *a, struct spool_route *ret,
-		 struct fail *why)
+int queue_route(void *ctx, struct str address, struct arena *a, struct spool_route *ret,
+		struct fail *why)
 {
 	struct role *role = ctx;
 	struct msg_route m = {.address = address};
@@ -339,10 +339,13 @@ COUNTER(deferred, "queue.recipients.deferred", "recipients that wait for another
 COUNTER(held, "queue.recipients.held", "recipients that wait for the operator");
 COUNTER(routing, "queue.recipients.routing", "reports whose way is not known yet");
 COUNTER(in_flight, "queue.in-flight", "recipients under way");
-COUNTER(in_memory, "queue.in-memory", "recipients that are due or under way, as far as they are in memory");
-COUNTER(remote_now, "queue.transactions-open", "transactions with other servers that are under way");
+COUNTER(in_memory, "queue.in-memory",
+	"recipients that are due or under way, as far as they are in memory");
+COUNTER(remote_now, "queue.transactions-open",
+	"transactions with other servers that are under way");
 COUNTER(hops, "queue.destinations", "destinations elsewhere with mail that is due or under way");
-COUNTER(hops_dead, "queue.destinations-dead", "those that were found unreachable: their mail waits");
+COUNTER(hops_dead, "queue.destinations-dead",
+	"those that were found unreachable: their mail waits");
 COUNTER(total_submitted, "queue.submitted", "messages taken in");
 COUNTER(total_delivered, "queue.outcome.delivered", "recipients delivered");
 COUNTER(total_deferred, "queue.outcome.deferred", "tries that were put off");
@@ -400,17 +403,16 @@ static void stats(struct role *role)
 
 static struct spool_times times_of(const struct conf *c)
 {
-	return (struct spool_times){.retry_first_s = (unsigned)(c->retry_min_ms / 1000),
-				    .retry_max_s = (unsigned)(c->retry_max_ms / 1000),
-				    .lifetime_s = (unsigned)(c->lifetime_ms / 1000),
-				    .bounce_lifetime_s = (unsigned)(c->bounce_lifetime_ms / 1000),
-				    .hop_max = (unsigned)c->destination_connections,
-				    .double_bounce_to =
-					    c->double_bounce_to[0] ? c->double_bounce_to : NULL,
-				    .delay_warning_s = (unsigned)(c->delay_warning_ms / 1000),
-				    .postmaster_domain =
-					    c->postmaster_domain[0] ? c->postmaster_domain : NULL,
-				    .language = text_find_language(c->language)};
+	return (struct spool_times){
+		.retry_first_s = (unsigned)(c->retry_min_ms / 1000),
+		.retry_max_s = (unsigned)(c->retry_max_ms / 1000),
+		.lifetime_s = (unsigned)(c->lifetime_ms / 1000),
+		.bounce_lifetime_s = (unsigned)(c->bounce_lifetime_ms / 1000),
+		.hop_max = (unsigned)c->destination_connections,
+		.double_bounce_to = c->double_bounce_to[0] ? c->double_bounce_to : NULL,
+		.delay_warning_s = (unsigned)(c->delay_warning_ms / 1000),
+		.postmaster_domain = c->postmaster_domain[0] ? c->postmaster_domain : NULL,
+		.language = text_find_language(c->language)};
 }
 
 static void reconfigure(struct role *role, const struct conf *before)
@@ -447,7 +449,7 @@ static int open_queue(struct role *role, struct fail *why)
 	s.lanes = queue.lanes;
 	s.ctx = role;
 	s.lane_of = lane_of;
-	s.route = route;
+	s.route = queue_route;
 	s.map = map_report;
 	s.ready = lane_is_ready;
 	s.delivered = receipts_finished;

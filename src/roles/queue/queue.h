@@ -15,10 +15,10 @@ struct queue {
 	struct role *role;
 	struct spool *spool;
 	struct pool *pool;
-	struct pool *takers; /* read what is due */
+	struct pool *takers;  /* read what is due */
 	struct pool *senders; /* the same of other servers */
-	unsigned lanes;	     /* one per user process */
-	bool stopping;	     /* loop: leave the spool alone */
+	unsigned lanes;	      /* one per user process */
+	bool stopping;	      /* loop: leave the spool alone */
 };
 extern struct queue queue;
 
@@ -48,6 +48,21 @@ void receipts_keep(bool on);
 /* queue_tool.c: backup, on a connection of its own */
 void tool_ask(struct role_tool *t, struct ipc_packet *p); /* owns p */
 void tool_end(struct role_tool *t);
+
+/* queue_query.c: which recipients an order is about. Borrows from the words. */
+#define QUEUE_LIST_MAX 15000 /* rows of one answer */
+struct queue_words {
+	struct spool_query q;
+	bool narrowed; /* some of the queue */
+	bool all;      /* said so */
+	bool dry_run;
+};
+MUST_CHECK int queue_words(const struct msg_text *words, size_t n, struct queue_words *ret,
+			   struct fail *why);
+
+/* queue.c: where dir says that an address leads. Blocking. */
+MUST_CHECK int queue_route(void *role, struct str address, struct arena *a, struct spool_route *ret,
+			   struct fail *why);
 
 /* queue_admin.c: `barid queue ...`, on a worker thread */
 void queue_admin(struct role *role, struct ipc_packet *p);

@@ -5,6 +5,7 @@
  * all, at most relay.connections.
  */
 #include "base/check.h"
+#include "codec/smtp/nexthop.h"
 #include "roles/queue/queue.h"
 #include "roles/role/relay_protocol.h"
 #include "sys/clock.h"
@@ -59,10 +60,11 @@ static void log_relayed(const struct transaction *t, const struct msg_relayed *m
 	if (r->outcome != SPOOL_DELIVERED)
 		return; /* told when it is on disk */
 	log_context(t->trace, (struct session_id){0});
-	log_event(LOG_INFO, "queue.relayed", log_u64("number", t->number), log_address("to", str_c(to)),
-		  log_c("nexthop", t->nexthop), log_str("server", m->server),
-		  log_str("ip", m->server_ip), log_str("tls", m->tls_text),
-		  log_str("status", r->status), log_str("text", r->text));
+	log_event(LOG_INFO, "queue.relayed", log_u64("number", t->number),
+		  log_address("to", str_c(to)), log_c("nexthop", t->nexthop),
+		  log_str("server", m->server), log_str("ip", m->server_ip),
+		  log_str("tls", m->tls_text), log_str("status", r->status),
+		  log_str("text", r->text));
 	log_context((struct trace_id){0}, (struct session_id){0});
 }
 
@@ -115,7 +117,8 @@ static void settle(const struct transaction *t, const struct msg_relayed *m)
 /* No answer, but the relay lives: it does not keep its word. The outcome is not known. */
 static void give_up(const struct transaction *t, const struct fail *why)
 {
-	struct spool_result r = {.outcome = SPOOL_DEFERRED, .status = "4.4.7", .text = str_c(why->public)};
+	struct spool_result r = {
+		.outcome = SPOOL_DEFERRED, .status = "4.4.7", .text = str_c(why->public)};
 
 	log_context(t->trace, (struct session_id){0});
 	log_event(LOG_WARN, "queue.not-relayed", log_u64("number", t->number),
@@ -183,7 +186,7 @@ static struct transaction *note(const struct spool_delivery *m)
 	return t;
 }
 
-static struct msg_relay request(const struct spool_delivery *m, const struct msg_relay_rcpt *rcpts)
+static struct msg_relay request(const struct spool_delivery *m, struct msg_relay_rcpt *rcpts)
 {
 	const struct spool_wishes *w = &m->wish;
 

@@ -141,14 +141,13 @@ static void reschedule(struct spool *sp, const struct rcpt_row *row, const struc
 		const struct rcpt_row *one = &to->rows.p[i];
 		(void)schedule_add(
 			sp, one->key,
-			&(struct new_entry){.account = one->to.account,
-					    .nexthop = hop_name(&one->to, to->filter, hop),
-					    .state = SPOOL_QUEUED,
-					    .source = m->sender.n
-							      ? schedule_source(m->auth_account,
-										m->sender)
-							      : 0,
-					    .priority = m->wish.priority},
+			&(struct new_entry){
+				.account = one->to.account,
+				.nexthop = hop_name(&one->to, to->filter, hop),
+				.state = SPOOL_QUEUED,
+				.source = m->sender.n ? schedule_source(m->auth_account, m->sender)
+						      : 0,
+				.priority = m->wish.priority},
 			true);
 	}
 }

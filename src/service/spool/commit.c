@@ -274,15 +274,15 @@ static void schedule_submission(struct spool *sp, const struct submission *s)
 	for (size_t i = 0; i < m->n_rcpts; i++) {
 		char hop[HOP_NAME_MAX];
 		const struct spool_rcpt *to = &m->rcpts[i];
-		(void)schedule_add(sp, (struct spool_key){s->number, (uint32_t)i},
-				   &(struct new_entry){.account = to->to.account,
-						       .nexthop = hop_name(&to->to,
-									   m->wish.filter, hop),
-						       .state = state,
-						       .due = message_due(m),
-						       .source = source,
-						       .priority = m->wish.priority},
-				   true);
+		(void)schedule_add(
+			sp, (struct spool_key){s->number, (uint32_t)i},
+			&(struct new_entry){.account = to->to.account,
+					    .nexthop = hop_name(&to->to, m->wish.filter, hop),
+					    .state = state,
+					    .due = message_due(m),
+					    .source = source,
+					    .priority = m->wish.priority},
+			true);
 	}
 }
 

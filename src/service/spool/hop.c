@@ -45,7 +45,7 @@ struct hop *hop_get(struct spool *sp, struct str name)
 	h->name = xcalloc(1, name.n + 1);
 	memcpy(h->name, name.p, name.n);
 	h->window = MIN(sp->c.hop_first, sp->c.hop_max);
-	lane_init(&h->lane);
+	schedule_lane_init(&h->lane);
 	h->lane.hop = h;
 	list_init(&h->ready);
 	list_init(&h->waits);
@@ -56,7 +56,7 @@ struct hop *hop_get(struct spool *sp, struct str name)
 
 void hop_free(struct hop *h)
 {
-	lane_clear(&h->lane);
+	schedule_lane_clear(&h->lane);
 	free(h->name);
 	free(h);
 }
@@ -245,9 +245,16 @@ static struct spool_result idle_result(const struct hop *h, char *text, size_t s
 	return r;
 }
 
-/* Recipients that are due in a hop without a server, in flight. */
-static bool pick_idle(struct spool *sp, struct key_vec *out, char status[12], char *text,
-		      size_t size, struct spool_result *ret, bool *ret_hold)
+/* Recipients that are due in a hop without a server, in flight, and what becomes of them. */
+struct idle {
+	struct key_vec keys;
+	struct spool_result result;
+	bool hold;
+	char status[12];
+	char text[500];
+};
+
+static bool pick_idle(struct spool *sp, struct idle *out)
 {
 	struct schedule *s = &sp->schedule;
 
@@ -256,15 +263,15 @@ static bool pick_idle(struct spool *sp, struct key_vec *out, char status[12], ch
 	if (!n)
 		return false;
 	struct hop *h = CONTAINER_OF(n, struct hop, waits);
-	*ret = idle_result(h, text, size);
-	(void)snprintf(status, 12, "%s", ret->status);
-	ret->status = status;
-	*ret_hold = h->kind == HOP_HOLD;
+	out->result = idle_result(h, out->text, sizeof out->text);
+	(void)snprintf(out->status, sizeof out->status, "%s", out->result.status);
+	out->result.status = out->status;
+	out->hold = h->kind == HOP_HOLD;
 	h->busy++; /* so that it stays meanwhile */
-	schedule_next(sp, &h->lane, IDLE_BATCH, out);
-	while (out->n < IDLE_BATCH && !list_empty(&h->lane.suspects)) {
+	schedule_next(sp, &h->lane, IDLE_BATCH, &out->keys);
+	while (out->keys.n < IDLE_BATCH && !list_empty(&h->lane.suspects)) {
 		struct entry *e = CONTAINER_OF(h->lane.suspects.next, struct entry, link);
-		*(struct spool_key *)vec_push(out) = e->key;
+		*(struct spool_key *)vec_push(&out->keys) = e->key;
 		schedule_fly(sp, e);
 	}
 	h->busy--;
@@ -274,23 +281,19 @@ static bool pick_idle(struct spool *sp, struct key_vec *out, char status[12], ch
 
 bool hop_settle_idle(struct spool *sp)
 {
-	struct key_vec k = {0};
-	struct spool_result r = {0};
-	char status[12];
-	char text[500];
-	bool hold = false;
+	struct idle one = {0};
 
-	if (!pick_idle(sp, &k, status, text, sizeof text, &r, &hold))
+	if (!pick_idle(sp, &one))
 		return false;
-	if (hold) {
-		hold_flying(sp, k.p, k.n, str_c(text));
+	if (one.hold) {
+		hold_flying(sp, one.keys.p, one.keys.n, str_c(one.text));
 	} else {
-		struct spool_result *all = xcalloc(MAX(k.n, (size_t)1), sizeof *all);
-		for (size_t i = 0; i < k.n; i++)
-			all[i] = r;
-		spool_done_many(sp, k.p, all, k.n);
+		struct spool_result *all = xcalloc(MAX(one.keys.n, (size_t)1), sizeof *all);
+		for (size_t i = 0; i < one.keys.n; i++)
+			all[i] = one.result;
+		spool_done_many(sp, one.keys.p, all, one.keys.n);
 		free(all);
 	}
-	vec_clear(&k);
+	vec_clear(&one.keys);
 	return true;
 }

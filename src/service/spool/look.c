@@ -54,7 +54,8 @@ static int read_patterns(const struct spool_query *q, struct patterns *p, struct
 
 #define LOOK                                                                                       \
 	"SELECT r.number, r.rcpt, r.state, m.sender, r.account, r.address, r.detail, r.original,"  \
-	" length(m.prefix) + m.body_size, m.trace, m.arrival, r.due, r.attempts, r.status, r.text," \
+	" length(m.prefix) + m.body_size, m.trace, m.arrival, r.due, r.attempts, r.status, "       \
+	"r.text,"                                                                                  \
 	" coalesce(r.nexthop, ''), m.auth_account, r.tried, m.priority, r.server"                  \
 	" FROM rcpt r JOIN message m ON m.number = r.number"                                       \
 	" WHERE (r.number, r.rcpt) > (?1, ?2) AND r.number <= ?3"                                  \
@@ -152,58 +153,62 @@ static int next_range(struct spool *sp, struct spool_key after, uint64_t *ret, s
 	return MIN(r, 0);
 }
 
-/* As fn_each; where the range ended goes to *after. 0 also at the end, then *ret_more is false. */
-static int each_in_range(struct spool *sp, const struct spool_query *q, const struct patterns *p,
-			 int64_t limit, struct spool_key *after, bool *ret_more,
-			 int (*fn)(void *ctx, const struct spool_row *row), void *ctx,
-			 struct fail *why)
+struct walk {
+	const struct spool_query *q;
+	struct patterns patterns;
+	struct spool_key after; /* what has been seen */
+	int64_t limit;
+	bool more;
+	int (*fn)(void *ctx, const struct spool_row *row);
+	void *ctx;
+};
+
+static int walk_range(struct spool *sp, struct walk *w, struct fail *why)
 {
 	struct db_stmt *st = NULL;
 	uint64_t last = 0;
 
 	SPOOL_DB(sp);
-	int r = next_range(sp, *after, &last, why);
-	*ret_more = last > 0 && (q->number == 0 || last - RANGE <= q->number);
-	if (r < 0 || !*ret_more)
+	int r = next_range(sp, w->after, &last, why);
+	w->more = last > 0 && (w->q->number == 0 || last - RANGE <= w->q->number);
+	if (r < 0 || !w->more)
 		return r;
 	r = db_stmt(sp->db, LOOK, &st, why);
 	if (r < 0)
 		return r;
-	bind(st, q, p, *after, last, limit);
+	bind(st, w->q, &w->patterns, w->after, last, w->limit);
 	while ((r = db_step(st, why)) == 1) {
 		AUTO(arena) struct arena a = ARENA_INIT(KIB(256));
 		struct spool_row row;
 		r = read_row(sp, st, &a, &row, why);
 		if (r == 0)
-			r = fn(ctx, &row);
+			r = w->fn(w->ctx, &row);
 		if (r != 0) {
 			db_reset(st);
 			return r;
 		}
 	}
-	*after = (struct spool_key){last, UINT32_MAX};
+	w->after = (struct spool_key){last, UINT32_MAX};
 	return r;
 }
 
-static int each(struct spool *sp, const struct spool_query *q, int64_t limit,
-		int (*fn)(void *ctx, const struct spool_row *row), void *ctx, struct fail *why)
+static int walk(struct spool *sp, struct walk *w, struct fail *why)
 {
-	struct patterns p;
-	struct spool_key after = q->after;
-	bool more = true;
-	int r = read_patterns(q, &p, why);
+	int r = read_patterns(w->q, &w->patterns, why);
 
-	if (q->number > after.number) /* straight to it */
-		after = (struct spool_key){q->number - 1, UINT32_MAX};
-	while (r == 0 && more)
-		r = each_in_range(sp, q, &p, limit, &after, &more, fn, ctx, why);
+	w->after = w->q->after;
+	w->more = true;
+	if (w->q->number > w->after.number) /* straight to it */
+		w->after = (struct spool_key){w->q->number - 1, UINT32_MAX};
+	while (r == 0 && w->more)
+		r = walk_range(sp, w, why);
 	return r;
 }
 
 int spool_each(struct spool *sp, const struct spool_query *q,
 	       int (*fn)(void *ctx, const struct spool_row *row), void *ctx, struct fail *why)
 {
-	return each(sp, q, INT64_MAX, fn, ctx, why);
+	return walk(sp, &(struct walk){.q = q, .limit = INT64_MAX, .fn = fn, .ctx = ctx}, why);
 }
 
 struct listing {
@@ -237,7 +242,8 @@ int spool_list(struct spool *sp, const struct spool_query *q, struct arena *a,
 	l.rows = arena_array(a, struct spool_row, l.max);
 	if (!l.rows)
 		return fail_set(why, FAIL_LIMIT, NULL, "arena full at the queue's list");
-	int r = each(sp, q, (int64_t)l.max, keep_row, &l, why);
+	struct walk w = {.q = q, .limit = (int64_t)l.max, .fn = keep_row, .ctx = &l};
+	int r = walk(sp, &w, why);
 	if (r < 0)
 		return r;
 	*ret = l.rows;

@@ -141,8 +141,7 @@ static int change_some(struct spool *sp, enum spool_order order, struct target *
 	return r < 0 ? r : done;
 }
 
-static int change_all(struct spool *sp, enum spool_order order, struct targets *t,
-		      struct fail *why)
+static int change_all(struct spool *sp, enum spool_order order, struct targets *t, struct fail *why)
 {
 	int done = 0;
 

@@ -44,14 +44,13 @@ static void answer(struct bench *b, const struct spool_batch *batch, enum spool_
 {
 	for (size_t i = 0; i < batch->n; i++) {
 		const struct spool_delivery *d = &batch->v[i];
-		struct spool_result r = {.outcome = outcome,
-					 .status = outcome == SPOOL_DELIVERED  ? "2.0.0"
-						   : outcome == SPOOL_DEFERRED ? "4.4.1"
-									       : "5.1.1",
-					 .text = str_c(text),
-					 .server = contact == SPOOL_CONTACT_MADE
-							   ? STR("mx.far.test")
-							   : STR("")};
+		struct spool_result r = {
+			.outcome = outcome,
+			.status = outcome == SPOOL_DELIVERED  ? "2.0.0"
+				  : outcome == SPOOL_DEFERRED ? "4.4.1"
+							      : "5.1.1",
+			.text = str_c(text),
+			.server = contact == SPOOL_CONTACT_MADE ? STR("mx.far.test") : STR("")};
 		for (size_t k = 0; k < d->n_due; k++)
 			spool_done(b->sp, (struct spool_key){d->number, d->due[k].rcpt}, &r);
 		spool_over(b->sp, d->nexthop, contact, "4.4.1", str_c(text));
@@ -483,7 +482,8 @@ static void orders_by_any_filter(void **state)
 	b.c.route = routed_local;
 	bench_open(&b);
 	for (int i = 0; i < 5; i++)
-		(void)submit_to(&b, i == 4 ? "" : "News@shop.test", i % 2 ? "far.test" : "near.test", 2);
+		(void)submit_to(&b, i == 4 ? "" : "News@shop.test",
+				i % 2 ? "far.test" : "near.test", 2);
 	static const struct {
 		struct spool_query q;
 		int n;

@@ -44,8 +44,8 @@ static size_t header_length(struct str s)
 	return at == s.n ? s.n : at + 4;
 }
 
-static void fill_rcpts(const struct spool *sp, const struct message_row *m, enum report_kind kind,
-		       const struct report_rcpt *rcpts, size_t n, struct dsn_rcpt *out)
+static void fill_rcpts(const struct spool *sp, const struct message_row *m,
+		       const struct report_set *set, struct dsn_rcpt *out)
 {
 	static const enum dsn_action actions[] = {
 		[REPORT_FAILED] = DSN_FAILED,
@@ -54,20 +54,20 @@ static void fill_rcpts(const struct spool *sp, const struct message_row *m, enum
 		[REPORT_RELAYED] = DSN_RELAYED,
 	};
 
-	for (size_t i = 0; i < n; i++) {
-		const struct rcpt_row *row = &rcpts[i].row;
+	for (size_t i = 0; i < set->n; i++) {
+		const struct rcpt_row *row = &set->rcpts[i].row;
 		out[i] = (struct dsn_rcpt){
 			/* What the sender wrote; where an alias led is not the sender's business.
 			 */
 			.address = row->original.n ? row->original : row->to.address,
 			.orcpt = row->orcpt,
-			.action = actions[kind],
-			.status = str_c(rcpts[i].status),
-			.diagnostic = rcpts[i].text,
-			.remote_mta = rcpts[i].server,
+			.action = actions[set->kind],
+			.status = str_c(set->rcpts[i].status),
+			.diagnostic = set->rcpts[i].text,
+			.remote_mta = set->rcpts[i].server,
 			.last_attempt = clock_wall(),
 		};
-		if (kind == REPORT_DELAYED)
+		if (set->kind == REPORT_DELAYED)
 			out[i].will_retry_until.v =
 				m->arrival.v + (int64_t)sp->c.lifetime_s * SEC_US;
 	}
@@ -135,8 +135,8 @@ static int insert(struct spool *sp, const struct message_row *m, const char *abo
 	e->kind = SPOOL_EVENT_REPORT;
 	e->about = about;
 	e->report = number;
-	*(struct change *)vec_push(&out->changes) = (struct change){
-		.kind = CHANGE_ADD, .key = {number, 0}, .state = SPOOL_ROUTING};
+	*(struct change *)vec_push(&out->changes) =
+		(struct change){.kind = CHANGE_ADD, .key = {number, 0}, .state = SPOOL_ROUTING};
 	return 0;
 }
 
@@ -152,20 +152,19 @@ static const struct text_language *language_of(const struct spool *sp, const str
 	return own || strncasecmp(name, "en", 2) == 0 ? own : sp->c.language;
 }
 
-static int compose_for(struct spool *sp, const struct message_row *m, enum report_kind kind,
-		       const struct report_rcpt *rcpts, size_t n, struct str to, struct buf *text,
-		       struct fail *why)
+static int compose_for(struct spool *sp, const struct message_row *m, const struct report_set *set,
+		       struct str to, struct buf *text, struct fail *why)
 {
 	AUTO(buf) struct buf prefix = BUF_INIT(HEADER_MAX);
 	AUTO(buf) struct buf body = BUF_INIT(MAX(sp->c.dsn_return_max, (size_t)HEADER_MAX));
-	AUTO_MEM struct dsn_rcpt *list = xcalloc(n, sizeof *list);
+	AUTO_MEM struct dsn_rcpt *list = xcalloc(set->n, sizeof *list);
 	char queue_id[24];
 	char unique[24];
 
 	(void)snprintf(queue_id, sizeof queue_id, "%llu", (unsigned long long)m->number);
 	(void)snprintf(unique, sizeof unique, "%016llx", (unsigned long long)rand_u64());
 	read_original(sp, m, &prefix, &body);
-	fill_rcpts(sp, m, kind, rcpts, n, list);
+	fill_rcpts(sp, m, set, list);
 	struct dsn d = {
 		.reporting_mta = str_c(sp->hostname),
 		.postmaster_domain = str_c(sp->postmaster_domain),
@@ -180,9 +179,10 @@ static int compose_for(struct spool *sp, const struct message_row *m, enum repor
 		.utf8 = m->smtputf8,
 		/* RFC 3461 4.3: RET concerns failures; other reports return the header. */
 		/* RFC 8689 5: nor does what was to be read under TLS alone. */
-		.full = kind == REPORT_FAILED && m->ret == SPOOL_RET_FULL && !m->wish.requiretls,
+		.full = set->kind == REPORT_FAILED && m->ret == SPOOL_RET_FULL &&
+			!m->wish.requiretls,
 		.rcpts = list,
-		.rcpt_count = n,
+		.rcpt_count = set->n,
 	};
 	/* So many recipients that no report holds them: tell of as many as fit. */
 	int r = compose(sp, &d, buf_str(&prefix), buf_str(&body), text);
@@ -196,28 +196,26 @@ static int compose_for(struct spool *sp, const struct message_row *m, enum repor
 	return 0;
 }
 
-int report_insert(struct spool *sp, const struct message_row *m, enum report_kind kind,
-		  const struct report_rcpt *rcpts, size_t n, struct settled *out, struct fail *why)
+int report_insert(struct spool *sp, const struct message_row *m, const struct report_set *set,
+		  struct settled *out, struct fail *why)
 {
 	static const char *const kinds[] = {[REPORT_FAILED] = "failed",
 					    [REPORT_DELAYED] = "delayed",
 					    [REPORT_DELIVERED] = "delivered",
 					    [REPORT_RELAYED] = "relayed"};
 	AUTO(buf) struct buf text = BUF_INIT(sp->c.inline_max);
-	int r = compose_for(sp, m, kind, rcpts, n, m->sender, &text, why);
+	int r = compose_for(sp, m, set, m->sender, &text, why);
 
-	return r < 0 ? r : insert(sp, m, kinds[kind], KIND_REPORT, buf_str(&text), out, why);
+	return r < 0 ? r : insert(sp, m, kinds[set->kind], KIND_REPORT, buf_str(&text), out, why);
 }
 
-int notice_insert(struct spool *sp, const struct message_row *m, const struct report_rcpt *rcpts,
-		  size_t n, struct settled *out, struct fail *why)
+int notice_insert(struct spool *sp, const struct message_row *m, const struct report_set *set,
+		  struct settled *out, struct fail *why)
 {
 	AUTO(buf) struct buf text = BUF_INIT(sp->c.inline_max);
 
-	if (m->kind != KIND_REPORT || n == 0 || !*sp->double_bounce_to)
+	if (m->kind != KIND_REPORT || set->n == 0 || !*sp->double_bounce_to)
 		return 0;
-	int r = compose_for(sp, m, REPORT_FAILED, rcpts, n, str_c(sp->double_bounce_to), &text,
-			    why);
-	return r < 0 ? r
-		     : insert(sp, m, "double bounce", KIND_NOTICE, buf_str(&text), out, why);
+	int r = compose_for(sp, m, set, str_c(sp->double_bounce_to), &text, why);
+	return r < 0 ? r : insert(sp, m, "double bounce", KIND_NOTICE, buf_str(&text), out, why);
 }

@@ -15,7 +15,7 @@ static uint64_t map_key(struct spool_key k)
 	return k.number * SPOOL_RCPTS_MAX + k.rcpt;
 }
 
-void lane_init(struct lane *l)
+void schedule_lane_init(struct lane *l)
 {
 	list_init(&l->flows);
 	list_init(&l->suspects);
@@ -23,7 +23,7 @@ void lane_init(struct lane *l)
 	list_init(&l->parked);
 }
 
-void lane_clear(struct lane *l)
+void schedule_lane_clear(struct lane *l)
 {
 	LIST_EACH (&l->flows, n) {
 		struct flow *f = CONTAINER_OF(n, struct flow, link);
@@ -45,7 +45,7 @@ void schedule_init(struct spool *sp)
 	s->n_lanes = sp->c.lanes + 1;
 	s->lanes = xcalloc(s->n_lanes, sizeof *s->lanes);
 	for (unsigned i = 0; i < s->n_lanes; i++)
-		lane_init(&s->lanes[i]);
+		schedule_lane_init(&s->lanes[i]);
 	for (unsigned i = 0; i < SPOOL_STATES; i++)
 		s->cursors[i] = (struct cursor){.due = {INT64_MIN}, .next = {INT64_MAX}};
 }
@@ -61,7 +61,7 @@ void schedule_clear(struct spool *sp)
 		hop_free(s->hops.slots[i].value);
 	strmap_clear(&s->hops);
 	for (unsigned i = 0; i < s->n_lanes; i++)
-		lane_clear(&s->lanes[i]);
+		schedule_lane_clear(&s->lanes[i]);
 	free(s->lanes);
 	(void)pthread_mutex_destroy(&s->lock);
 }

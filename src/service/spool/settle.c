@@ -34,6 +34,14 @@ static void reports_clear(struct reports *r)
 		vec_clear(&r->v[i]);
 }
 
+/* What the outcomes of one message have in common. */
+struct common {
+	const struct message_row *m;
+	struct wall_us now; /* the same for all, so that they are due, and handed out, together */
+	struct reports *reports;
+	struct settled *out;
+};
+
 static bool any(const struct reports *r)
 {
 	for (unsigned i = 0; i < ARRAY_LEN(r->v); i++)
@@ -45,8 +53,11 @@ static bool any(const struct reports *r)
 static void report(struct reports *out, enum report_kind kind, const struct rcpt_row *row,
 		   const struct result *res)
 {
-	*(struct report_rcpt *)vec_push(&out->v[kind]) = (struct report_rcpt){
-		.row = *row, .status = res->status, .text = res->text, .server = str_c(res->server)};
+	*(struct report_rcpt *)vec_push(&out->v[kind]) =
+		(struct report_rcpt){.row = *row,
+				     .status = res->status,
+				     .text = res->text,
+				     .server = str_c(res->server)};
 }
 
 /* ---- for the log ---- */
@@ -118,15 +129,17 @@ static int finish_rcpt(struct spool *sp, const struct rcpt_row *row, struct sett
 }
 
 static int delivered(struct spool *sp, const struct result *res, const struct rcpt_row *row,
-		     struct reports *reports, struct settled *out, struct fail *why)
+		     const struct common *c, struct fail *why)
 {
+	struct settled *out = c->out;
 	int r = finish_rcpt(sp, row, out, why);
 
 	out->delivered++;
 	/* RFC 3461 5.2.3: relayed, to a server that does not report itself. */
 	if ((row->notify & SPOOL_NOTIFY_SUCCESS) && !res->dsn_passed)
-		report(reports, row->to.account.v && !row->nexthop.n ? REPORT_DELIVERED : REPORT_RELAYED, row,
-		       res);
+		report(c->reports,
+		       row->to.account.v && !row->nexthop.n ? REPORT_DELIVERED : REPORT_RELAYED,
+		       row, res);
 	if (r < 0 || row->to.account.v == 0 || row->nexthop.n)
 		return r;
 	*(struct spool_receipt *)vec_push(&out->receipts) =
@@ -138,14 +151,13 @@ static int delivered(struct spool *sp, const struct result *res, const struct rc
 }
 
 static int failed(struct spool *sp, const struct result *res, const struct rcpt_row *row,
-		  const struct message_row *m, struct reports *reports, struct settled *out,
-		  struct fail *why)
+		  const struct common *c, struct fail *why)
 {
-	out->failed++;
-	add_event(out, SPOOL_EVENT_FAILED, m, row, res);
-	if (failure_is_told(row->notify) || m->kind == KIND_REPORT)
-		report(reports, REPORT_FAILED, row, res);
-	return finish_rcpt(sp, row, out, why);
+	c->out->failed++;
+	add_event(c->out, SPOOL_EVENT_FAILED, c->m, row, res);
+	if (failure_is_told(row->notify) || c->m->kind == KIND_REPORT)
+		report(c->reports, REPORT_FAILED, row, res);
+	return finish_rcpt(sp, row, c->out, why);
 }
 
 /* When the next failure is final: the lifetime is over, or the time that the sender gave. */
@@ -166,22 +178,23 @@ static bool delay_is_told(const struct spool *sp, const struct message_row *m,
 {
 	bool by = m->wish.deliver_by.v && (m->wish.by & 3u) == SPOOL_BY_NOTIFY &&
 		  now.v >= m->wish.deliver_by.v;
-	bool wants = (row->notify & SPOOL_NOTIFY_DELAY) ||
-		     (by && !(row->notify & SPOOL_NOTIFY_NEVER));
+	bool wants =
+		(row->notify & SPOOL_NOTIFY_DELAY) || (by && !(row->notify & SPOOL_NOTIFY_NEVER));
 	struct wall_us from = {MAX(m->arrival.v, m->wish.hold_until.v)};
 
 	return wants && !row->warned && (by || now.v >= later(from, sp->c.delay_warning_s).v);
 }
 
 static int deferred(struct spool *sp, const struct result *res, struct rcpt_row *row,
-		    const struct message_row *m, struct wall_us now, struct reports *reports,
-		    struct settled *out, struct fail *why)
+		    const struct common *c, struct fail *why)
 {
+	const struct message_row *m = c->m;
+	struct wall_us now = c->now;
 	struct wall_us end = end_of(sp, m);
 	enum spool_state from = row->state;
 
 	if (now.v >= end.v)
-		return failed(sp, res, row, m, reports, out, why);
+		return failed(sp, res, row, c, why);
 	row->attempts += !res->untried;
 	if (!res->untried)
 		row->tried = now;
@@ -195,36 +208,35 @@ static int deferred(struct spool *sp, const struct result *res, struct rcpt_row 
 	row->server = str_c(res->server);
 	if (delay_is_told(sp, m, row, now)) {
 		row->warned = true;
-		report(reports, REPORT_DELAYED, row, res);
+		report(c->reports, REPORT_DELAYED, row, res);
 	}
-	out->deferred++;
-	add_event(out, SPOOL_EVENT_DEFERRED, m, row, res);
-	add_change(out, CHANGE_DEFER, row, from);
+	c->out->deferred++;
+	add_event(c->out, SPOOL_EVENT_DEFERRED, m, row, res);
+	add_change(c->out, CHANGE_DEFER, row, from);
 	return rows_defer(sp, row, why);
 }
 
-static int settle_rcpt(struct spool *sp, const struct result *res, const struct message_row *m,
-		       struct wall_us now, struct arena *a, struct reports *reports,
-		       struct settled *out, struct fail *why)
+static int settle_rcpt(struct spool *sp, const struct result *res, const struct common *c,
+		       struct arena *a, struct fail *why)
 {
 	struct rcpt_row row;
 	int r = rows_rcpt(sp, res->key, a, &row, why);
 
 	if (r == 0) {
 		row = (struct rcpt_row){.key = res->key};
-		add_change(out, CHANGE_GONE, &row, SPOOL_QUEUED);
+		add_change(c->out, CHANGE_GONE, &row, SPOOL_QUEUED);
 	}
 	if (r <= 0)
 		return r;
 	switch (res->outcome) {
 	case SPOOL_DELIVERED:
-		return delivered(sp, res, &row, reports, out, why);
+		return delivered(sp, res, &row, c, why);
 	case SPOOL_DEFERRED:
-		return deferred(sp, res, &row, m, now, reports, out, why);
+		return deferred(sp, res, &row, c, why);
 	case SPOOL_FAILED:
 		break;
 	}
-	return failed(sp, res, &row, m, reports, out, why);
+	return failed(sp, res, &row, c, why);
 }
 
 /* Reports need the message's header; most results need none and do not read it. */
@@ -236,14 +248,14 @@ static int send_reports(struct spool *sp, uint64_t number, struct arena *a,
 
 	if (r <= 0)
 		return r;
-	if (m.sender.n == 0) /* RFC 5321 4.5.5: nobody to tell, but our own postmaster */
-		return notice_insert(sp, &m, reports->v[REPORT_FAILED].p,
-				     reports->v[REPORT_FAILED].n, out, why);
 	for (unsigned k = 0; k < ARRAY_LEN(reports->v); k++) {
-		if (reports->v[k].n == 0)
+		struct report_set set = {(enum report_kind)k, reports->v[k].p, reports->v[k].n};
+		if (set.n == 0)
 			continue;
-		r = report_insert(sp, &m, (enum report_kind)k, reports->v[k].p, reports->v[k].n,
-				  out, why);
+		if (m.sender.n > 0)
+			r = report_insert(sp, &m, &set, out, why);
+		else /* RFC 5321 4.5.5: nobody to tell, but our own postmaster */
+			r = k == REPORT_FAILED ? notice_insert(sp, &m, &set, out, why) : 0;
 		if (r < 0)
 			return r;
 	}
@@ -256,14 +268,13 @@ static int settle(struct spool *sp, struct result *const *results, size_t n, str
 	uint64_t number = results[0]->key.number;
 	struct message_row m;
 	struct spool_body_id body = {0};
-	/* The same for all, so that they are due, and handed out, together. */
-	struct wall_us now = clock_wall();
+	struct common c = {.m = &m, .now = clock_wall(), .reports = reports, .out = out};
 	int r = rows_message(sp, number, false, a, &m, why);
 
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < n; i++) {
-		r = settle_rcpt(sp, results[i], &m, now, a, reports, out, why);
+		r = settle_rcpt(sp, results[i], &c, a, why);
 		if (r < 0)
 			return r;
 	}

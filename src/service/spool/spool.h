@@ -101,14 +101,14 @@ struct spool_config {
 	unsigned crash_max;	  /* times a delivery may kill its shard before it is held */
 	size_t dsn_return_max;	  /* bytes of a failed message that a DSN quotes at most */
 	unsigned lanes; /* local destinations are spread over this many lanes; 0 counts as 1 */
-	unsigned bounce_lifetime_s; /* lifetime_s of messages with the null sender */
+	unsigned bounce_lifetime_s;   /* lifetime_s of messages with the null sender */
 	const char *double_bounce_to; /* who is told of reports that fail; NULL: nobody */
 	unsigned hop_first;	      /* transactions with a next hop at a time, at first ... */
 	unsigned hop_max;	      /* ... and at most */
 	unsigned hop_rcpts;	      /* recipients of a transaction */
 	unsigned window;	      /* rows that are due and in memory, about; the rest waits */
 	unsigned lane_window;	      /* of them of one next hop */
-	bool manual;	/* no clerk: the caller runs spool_tick (tests) */
+	bool manual;		      /* no clerk: the caller runs spool_tick (tests) */
 
 	void *ctx; /* first argument of the following; all may be NULL, except route for DSNs */
 	/* Lane of a local account, < lanes. NULL: account mod lanes. Pure: called under locks. */
@@ -283,7 +283,7 @@ struct spool_due {
 	struct destination to;
 	struct str original;
 	struct str orcpt;
-	unsigned notify; /* enum spool_notify */
+	unsigned notify;   /* enum spool_notify */
 	unsigned attempts; /* before this one */
 };
 
@@ -469,8 +469,8 @@ struct spool_counts {
 	uint64_t transactions; /* under way with other servers */
 	uint64_t hops;	       /* next hops in memory */
 	uint64_t hops_dead;    /* of them given up for a while */
-	uint64_t submitted; /* messages since opening */
-	uint64_t delivered; /* recipients since opening, and so on */
+	uint64_t submitted;    /* messages since opening */
+	uint64_t delivered;    /* recipients since opening, and so on */
 	uint64_t deferred;
 	uint64_t failed;
 	uint64_t dsns;

@@ -315,8 +315,8 @@ MUST_CHECK int body_sweep(struct spool *sp, struct fail *why);
 /* schedule.c: with schedule.lock held, except where said. */
 void schedule_init(struct spool *sp);
 void schedule_clear(struct spool *sp);
-void lane_init(struct lane *l);
-void lane_clear(struct lane *l);
+void schedule_lane_init(struct lane *l);
+void schedule_lane_clear(struct lane *l);
 struct new_entry {
 	struct account_id account;
 	struct str nexthop; /* empty: none */
@@ -415,14 +415,17 @@ struct report_rcpt {
 	struct str server;
 };
 enum report_kind { REPORT_FAILED, REPORT_DELAYED, REPORT_DELIVERED, REPORT_RELAYED, REPORTS };
+struct report_set {
+	enum report_kind kind;
+	const struct report_rcpt *rcpts;
+	size_t n;
+};
 /* Compose a DSN to the sender of m and insert it; its key goes to *out. m has its content. */
-MUST_CHECK int report_insert(struct spool *sp, const struct message_row *m, enum report_kind kind,
-			     const struct report_rcpt *rcpts, size_t n, struct settled *out,
-			     struct fail *why);
+MUST_CHECK int report_insert(struct spool *sp, const struct message_row *m,
+			     const struct report_set *set, struct settled *out, struct fail *why);
 /* A report of ours failed: tell double_bounce_to, once. */
 MUST_CHECK int notice_insert(struct spool *sp, const struct message_row *m,
-			     const struct report_rcpt *rcpts, size_t n, struct settled *out,
-			     struct fail *why);
+			     const struct report_set *set, struct settled *out, struct fail *why);
 
 /* take.c: these are in flight and wait for the operator from now on. Takes the turn. */
 void hold_flying(struct spool *sp, const struct spool_key *keys, size_t n, struct str reason);

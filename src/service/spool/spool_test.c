@@ -566,7 +566,8 @@ static void operator_sees_and_acts(void **state)
 			     &n, &why),
 		  &why);
 	assert_int_equal(n, 1);
-	assert_ok(spool_list(b.sp, &(struct spool_query){.after = {first, UINT32_MAX}}, &a, &rows, &n, &why),
+	assert_ok(spool_list(b.sp, &(struct spool_query){.after = {first, UINT32_MAX}}, &a, &rows,
+			     &n, &why),
 		  &why);
 	assert_int_equal(n, 1);
 	assert_ok(spool_show(b.sp, first, 1000, &a, &text, &why), &why);
@@ -586,7 +587,8 @@ static void operator_sees_and_acts(void **state)
 	bench_free(&b);
 }
 
-/* With its own clerk: what needs no server is settled and reports are routed without anybody calling. */
+/* With its own clerk: what needs no server is settled and reports are routed without anybody
+ * calling. */
 static void clerk_works_alone(void **state)
 {
 	struct bench b;

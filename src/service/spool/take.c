@@ -433,8 +433,7 @@ static int write_deaths(struct spool *sp, const struct deaths *v, struct fail *w
 			    : rows_run(sp,
 				       "UPDATE rcpt SET crashes = ?3 WHERE number = ?1 AND"
 				       " rcpt = ?2",
-				       (int64_t[]){(int64_t)d->key.number, d->key.rcpt,
-						   d->crashes},
+				       (int64_t[]){(int64_t)d->key.number, d->key.rcpt, d->crashes},
 				       3, why);
 	}
 	if (r == 0)

@@ -195,8 +195,10 @@ static struct lane *next_parked(struct spool *sp, struct arena *a, struct str *r
 			return l;
 		}
 		/* No index tells the rows of a user process: look at all that are due. */
-		window_note(sp, SPOOL_QUEUED, (struct wall_us){INT64_MIN + 2}, (struct spool_key){0});
-		window_note(sp, SPOOL_DEFER, (struct wall_us){INT64_MIN + 2}, (struct spool_key){0});
+		window_note(sp, SPOOL_QUEUED, (struct wall_us){INT64_MIN + 2},
+			    (struct spool_key){0});
+		window_note(sp, SPOOL_DEFER, (struct wall_us){INT64_MIN + 2},
+			    (struct spool_key){0});
 		return l;
 	}
 	return NULL;

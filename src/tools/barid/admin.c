@@ -43,10 +43,6 @@ static bool fits(const struct cli *c)
 	for (size_t i = 0; i < ARRAY_LEN(bare); i++)
 		if (strcmp(c->args[0], bare[i]) == 0)
 			return c->n == 1;
-	bool queue = strcmp(c->args[0], "queue") == 0;
-	for (size_t i = 1; queue && i < c->n; i++)
-		if (c->args[i][0] == '-')
-			return false;
 	return true;
 }
 

@@ -117,16 +117,22 @@ static void ports_known(void *context, const struct order_answer *answer)
 		doctor_say(d, DOCTOR_OK, "ports", "%zu sockets listen", rows_of(&answer->table));
 }
 
+static size_t number_of(struct str cell)
+{
+	uint64_t v = 0;
+	return num_parse_u64(cell, &v) ? (size_t)v : 0;
+}
+
 static void queue_known(void *context, const struct order_answer *answer)
 {
 	struct doctor *d = context;
-	size_t deferred = 0, held = 0;
+	size_t deferred = 0, held = 0, all = 0;
 	if (answer->r < 0)
 		return;
 	for (size_t i = 0; i < rows_of(&answer->table); i++) {
-		struct str state = cell_of(&answer->table, i, "state");
-		deferred += str_eq(state, STR("deferred"));
-		held += str_eq(state, STR("held"));
+		deferred += number_of(cell_of(&answer->table, i, "deferred"));
+		held += number_of(cell_of(&answer->table, i, "held"));
+		all += number_of(cell_of(&answer->table, i, "recipients"));
 	}
 	if (held) {
 		doctor_say(d, DOCTOR_WARN, "queue", "%zu deliveries are held", held);
@@ -138,7 +144,7 @@ static void queue_known(void *context, const struct order_answer *answer)
 		doctor_mend(d, "barid queue list says why; barid queue flush tries again");
 	}
 	if (!held && deferred <= 50)
-		doctor_say(d, DOCTOR_OK, "queue", "%zu deliveries wait", rows_of(&answer->table));
+		doctor_say(d, DOCTOR_OK, "queue", "%zu deliveries wait", all);
 }
 
 /* --- accounts --- */
@@ -229,7 +235,7 @@ void doctor_server(struct doctor *d)
 	if (orders_running(d->cli)) {
 		ORDER(d, roles_known, d, "status");
 		ORDER(d, ports_known, d, "ports");
-		ORDER(d, queue_known, d, "queue", "list");
+		ORDER(d, queue_known, d, "queue", "summary");
 	}
 	check_accounts(d);
 }
