@@ -140,7 +140,7 @@ def case_haproxy_ends_tls(t):
 def swaks(t, server, port, source, *options):
     """swaks as a front end from `source`; its whole output."""
     done = t.run([t.program("swaks"), "--server", "127.0.0.1", "--local-interface", source,
-                  "--port", str(server.ports[port]), *options], check=False)
+                  "--port", str(server.ports[port]), "--ehlo", "front.example", *options], check=False)
     return done.returncode, (done.stdout + done.stderr).decode("utf-8", "replace")
 
 

@@ -50,6 +50,7 @@ static void over(struct dns_query *q, const struct resolver_result *result)
 	loop_timer_clear(dns.role->loop, &q->deadline);
 	dns.under_way--;
 	count(q, result);
+	CRASH_POINT("dns.before-reply");
 	q->answer(q, result);
 }
 
@@ -140,7 +141,6 @@ static void reply(struct dns_query *q, const struct resolver_result *result)
 		m.secure = false;
 		m.why = STR("too many records");
 	}
-	CRASH_POINT("dns.before-reply");
 	(void)ipc_reply(r->packet, IPC_RESOLVED, &m);
 	free(records);
 	ipc_packet_free(r->packet);

@@ -4,6 +4,7 @@
 #include "runtime/tls/tls_internal.h"
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
+#include <stdio.h>
 #include <unistd.h>
 
 struct tls_clients {
@@ -91,8 +92,11 @@ struct tls_stream *tls_stream_connect(struct tls_clients *c, int fd, const struc
 		expect_tlsa(ssl, e);
 	if (e->check != TLS_CHECK_NOTHING)
 		expect_names(ssl, e);
-	if (e->server_name && e->server_name[0])
-		(void)SSL_set_tlsext_host_name(ssl, e->server_name);
+	if (e->server_name && e->server_name[0]) {
+		char name[TLSEXT_MAXLEN_host_name + 1]; /* OpenSSL's macro takes no const */
+		(void)snprintf(name, sizeof name, "%s", e->server_name);
+		(void)SSL_set_tlsext_host_name(ssl, name);
+	}
 	static const enum tls_check checks[] = {TLS_CHECK_NOTHING, TLS_CHECK_AUTHORITY,
 						TLS_CHECK_TLSA};
 	CHECK(SSL_set_ex_data(ssl, checks_index(), (void *)(uintptr_t)&checks[e->check]) == 1);
