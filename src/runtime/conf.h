@@ -73,6 +73,15 @@ struct conf {
 	struct conf_list normalise_clients;
 
 	struct conf_list known_networks;
+	char *client_names;	/* "on" or "off" */
+	uint64_t greet_wait_ms; /* 0 = off */
+	uint64_t greet_pass_ms;
+	char *greet_action;
+	char *dns_lists;
+	uint64_t dns_lists_threshold;
+	uint64_t dns_lists_allow;
+	char *dns_lists_action;
+	uint64_t dns_wait_ms;
 	struct conf_list client_access;
 	struct conf_list helo_access;
 	struct conf_list sender_access;

@@ -4,6 +4,7 @@
  */
 #include "base/text.h"
 #include "base/vec.h"
+#include "codec/smtp/dnsbl.h"
 #include "runtime/conf_int.h"
 #include "sys/sock.h"
 #include <string.h>
@@ -170,6 +171,22 @@ static void check_auth(const struct check *ck)
 	}
 }
 
+static void check_lists(const struct check *ck)
+{
+	struct str rest = str_c(ck->conf->dns_lists), one;
+	struct dnsbl_site site;
+	size_t n = 0;
+	while (rest.n && str_cut(&rest, ',', &one)) {
+		const char *problem = dnsbl_parse(str_trim(one), &site);
+		if (!problem && ++n > DNSBL_SITES_MAX)
+			problem = T("more lists than can be asked");
+		if (problem)
+			complain(ck, place_of(ck, "frontdoor", "dns_lists"),
+				 "[frontdoor] dns_lists: \"%.*s\": %s", STR_ARG(str_trim(one)),
+				 text_of(problem));
+	}
+}
+
 void conf_check(const struct conf *c, const struct conf_place *said, struct buf *errors)
 {
 	struct check ck = {.conf = c, .said = said, .errors = errors};
@@ -191,4 +208,5 @@ void conf_check(const struct conf *c, const struct conf_place *said, struct buf 
 	check_addresses(&ck);
 	check_auth(&ck);
 	check_dns(&ck);
+	check_lists(&ck);
 }

@@ -129,6 +129,36 @@ const struct conf_setting conf_settings[] = {
 	 "127.0.0.0/8, ::1", 0, 0, NULL,
 	 "Clients whose HELO and sender's domain are not looked at, as those of smtp.relay_from "
 	 "and whoever has logged in."},
+	{"frontdoor", "client_names", CONF_CHOICE, CONF_LIVE, AT(client_names), "on", 0, 0,
+	 "on off",
+	 "Look up the names of clients: one that the address has and that has the address stands "
+	 "in Received and in the log."},
+	{"frontdoor", "greet_wait", CONF_DURATION, CONF_LIVE, AT(greet_wait_ms), "6 s", 0, MINUTE,
+	 NULL,
+	 "So long a client that is not known is kept waiting with half of a greeting. Mail servers "
+	 "wait, many spam programs do not. 0 = not at all."},
+	{"frontdoor", "greet_pass", CONF_DURATION, CONF_LIVE, AT(greet_pass_ms), "1 d", MINUTE,
+	 30 * DAY, NULL, "So long a client that has waited is known, and not kept waiting again."},
+	{"frontdoor", "greet_action", CONF_CHOICE, CONF_LIVE, AT(greet_action), "drop", 0, 0,
+	 "ignore enforce drop",
+	 "Who speaks before the greeting: counted and logged alone, refused at each recipient "
+	 "(550), or sent away (521)."},
+	{"frontdoor", "dns_lists", CONF_TEXT, CONF_LIVE, AT(dns_lists),
+	 "zen.spamhaus.org=127.0.0.[2..11]*3, b.barracudacentral.org=127.0.0.2*2", 0, 4000, NULL,
+	 "DNS lists that are asked about each client, with the answers that count and their "
+	 "weight (docs/ops/frontdoor.md). A negative weight is a list of good clients. Empty = "
+	 "none."},
+	{"frontdoor", "dns_lists_threshold", CONF_NUMBER, CONF_LIVE, AT(dns_lists_threshold), "2",
+	 1, 1000, NULL, "A client whose lists weigh so much together is listed."},
+	{"frontdoor", "dns_lists_allow", CONF_NUMBER, CONF_LIVE, AT(dns_lists_allow), "2", 1, 1000,
+	 NULL, "A client whose lists weigh minus so much or less is not kept waiting."},
+	{"frontdoor", "dns_lists_action", CONF_CHOICE, CONF_LIVE, AT(dns_lists_action), "drop", 0,
+	 0, "ignore enforce drop",
+	 "Who is listed: counted and logged alone, refused at each recipient (550), or sent away "
+	 "(521)."},
+	{"frontdoor", "dns_wait", CONF_DURATION, CONF_LIVE, AT(dns_wait_ms), "5 s", 0, MINUTE, NULL,
+	 "How long a client is kept waiting at a recipient for answers of the DNS that have not "
+	 "come yet. What is not known then refuses nobody."},
 	{"frontdoor", "client_access", CONF_TABLES, CONF_LIVE, AT(client_access), "", 0, 0, NULL,
 	 "Tables of clients, by address and by verified name (docs/formats/access.md): who is "
 	 "refused, "

@@ -59,6 +59,7 @@ int smtp_message_scan(struct smtp_incoming *in, struct fail *why)
 
 static int write_received(struct smtp_incoming *in)
 {
+	smtp_learn_client(in->s);
 	const struct smtp_session *s = in->s;
 	AUTO(buf) struct buf id = BUF_INIT(64);
 	struct str tls = buf_str(&s->tls), only = STR_NULL;
@@ -215,8 +216,8 @@ static void say_accepted(struct smtp_turn *t, const struct smtp_incoming *in)
 		  log_address("from", s->t.from), log_address("to", buf_str(&to)),
 		  log_u64("rcpts", s->t.accepted), log_u64("size", in->scan.size),
 		  log_str("message-id", buf_str(&in->sent_id)), log_str("ip", buf_str(&s->ip)),
-		  log_str("helo", buf_str(&s->helo)), log_str("tls", buf_str(&s->tls)),
-		  log_address("login", buf_str(&s->login)));
+		  log_str("name", buf_str(&s->rdns)), log_str("helo", buf_str(&s->helo)),
+		  log_str("tls", buf_str(&s->tls)), log_address("login", buf_str(&s->login)));
 	s->errors = 0;
 	s->junk = 0;
 	if (!smtp_is_lmtp(s))

@@ -3,6 +3,8 @@
 #include "proto/smtp/smtp_check.h"
 #include "sys/counter.h"
 
+COUNTER(refused_client, "smtp.refused.client",
+	"clients that DNS lists warn of, or that were impatient");
 COUNTER(refused_helo, "smtp.refused.helo", "HELO names that are incomplete, unknown or listed");
 COUNTER(refused_sender, "smtp.refused.sender",
 	"senders that do not exist, or whose domains do not");
@@ -62,6 +64,29 @@ static enum check_says permit_relaying(struct check *c)
 	return s->account.v || s->may_relay || filter ? CHECK_PERMIT : CHECK_DUNNO;
 }
 
+/* --- the client --- */
+
+void smtp_learn_client(struct smtp_session *s)
+{
+	const struct smtp_backend *b = s->backend;
+	if (s->client_known || !b->client || s->service != SMTP_SERVICE_MX)
+		return;
+	s->client_known = true;
+	b->client(b->ctx, &s->client);
+	if (!s->rdns.n)
+		smtp_keep(&s->rdns, str_c(s->client.name));
+}
+
+/* Impatient, or in DNS lists: roles/mta/door.c has found out. */
+static enum check_says refuse_client(struct check *c)
+{
+	const struct smtp_client *known = &c->s->client;
+	if (!known->code)
+		return CHECK_DUNNO;
+	c->refusal = (struct smtp_status){known->code, known->status, known->text};
+	return CHECK_REFUSE;
+}
+
 /* --- relay and recipient --- */
 
 static enum check_says refuse_unknown(struct check *c)
@@ -101,7 +126,7 @@ struct class
 	check_fn *const *checks; /* NULL-ended */
 };
 
-static check_fn *const client_checks[] = {check_client_access, NULL};
+static check_fn *const client_checks[] = {check_client_access, permit_known, refuse_client, NULL};
 static check_fn *const helo_checks[] = {permit_known, check_helo_access, check_helo_full,
 					check_helo_known, NULL};
 static check_fn *const sender_checks[] = {check_sender_full,   check_sender_listed, permit_known,
@@ -109,7 +134,7 @@ static check_fn *const sender_checks[] = {check_sender_full,   check_sender_list
 static check_fn *const relay_checks[] = {permit_relaying, refuse_relaying, NULL};
 static check_fn *const rcpt_checks[] = {refuse_part_rcpt, refuse_unlisted, check_rcpt_access, NULL};
 
-static const struct class before_route[] = {{"connection", NULL, client_checks},
+static const struct class before_route[] = {{"connection", &refused_client, client_checks},
 					    {"HELO", &refused_helo, helo_checks},
 					    {"MAIL", &refused_sender, sender_checks}};
 static const struct class behind_route[] = {{"RCPT", NULL, relay_checks},
@@ -177,6 +202,7 @@ bool smtp_check_sender(struct smtp_turn *t, const struct smtp_addr *rcpt)
 		t->rule = x->refused_rule;
 		return told(&c, CHECK_REFUSE);
 	}
+	smtp_learn_client(t->s);
 	enum check_says says = run_classes(&c, before_route, ARRAY_LEN(before_route));
 	x->passed = says == CHECK_DUNNO;
 	if (says == CHECK_REFUSE) {

@@ -21,6 +21,14 @@ enum smtp_name {
 	SMTP_NAME_UNSURE,  /* the DNS could not be asked: nobody is refused for that */
 };
 
+/* What was found out about a client beside its session. */
+struct smtp_client {
+	char name[256];	    /* verified; empty: none */
+	unsigned code;	    /* of the reply to its recipients; 0: they may be looked at */
+	const char *status; /* constant */
+	char text[300];
+};
+
 struct smtp_door {
 	struct netcidrs known_networks; /* clients whose names are not looked at */
 	struct access_list client_access, helo_access, sender_access, recipient_access;

@@ -79,7 +79,7 @@ static inline void move(struct run *r)
 static inline void note_next(struct run *r, const struct smtp_result *res)
 {
 	static const char *const names[] = {NULL,   "data",    "bdat", "starttls",
-					    "auth", "xclient", "close"};
+					    "auth", "xclient", "wait", "close"};
 	if (res->next != SMTP_CONTINUE) {
 		buf_addf(&r->text, "[%s", names[res->next]);
 		if (res->next == SMTP_DATA || res->next == SMTP_BDAT)

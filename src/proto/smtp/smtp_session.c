@@ -185,8 +185,9 @@ static void log_refusal(struct smtp_turn *t, struct smtp_status status, const ch
 		  log_c("status", status.enhanced ? status.enhanced : ""),
 		  log_c("text", status.text), t->rule.n ? log_str("rule", t->rule) : none,
 		  log_address("from", s->t.from), log_str("ip", buf_str(&s->ip)),
-		  log_str("helo", buf_str(&s->helo)), log_str("tls", buf_str(&s->tls)),
-		  log_address("login", buf_str(&s->login)), why ? log_fail(why) : none);
+		  log_str("name", buf_str(&s->rdns)), log_str("helo", buf_str(&s->helo)),
+		  log_str("tls", buf_str(&s->tls)), log_address("login", buf_str(&s->login)),
+		  why ? log_fail(why) : none);
 	t->rule = STR_NULL;
 }
 

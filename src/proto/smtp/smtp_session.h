@@ -144,6 +144,8 @@ struct smtp_backend {
 			      struct fail *why);
 	/* Is there such a name in the DNS? NULL: there is nobody to ask. */
 	enum smtp_name (*name_exists)(void *ctx, struct str name);
+	/* What is known about the client by now. Not for internal services. NULL: nothing. */
+	void (*client)(void *ctx, struct smtp_client *ret);
 	/* Seal a stored body, index it. ret->map is empty and has a maximum. */
 	int (*scan)(void *ctx, const struct smtp_body *body,
 		    const struct smtp_scan_defaults *defaults, struct smtp_scan *ret,
@@ -171,6 +173,7 @@ enum smtp_next {
 	SMTP_STARTTLS,
 	SMTP_AUTH,
 	SMTP_XCLIENT,
+	SMTP_WAIT, /* mta's own: say what the client says within `octets` ms */
 	SMTP_CLOSE
 };
 

@@ -112,6 +112,8 @@ struct smtp_session {
 	struct milters *milters; /* NULL: none, or not needed yet. Not exported */
 	struct str milter_rcpt;	 /* whom the event is about, for macros */
 	bool milter_rcpt_local;
+	bool client_known;	 /* `client` was asked for. Not exported, as the next */
+	struct smtp_client client;
 	struct smtp_transaction t;
 };
 
@@ -202,6 +204,10 @@ void smtp_wish_take(struct smtp_turn *t, const struct smtp_mail *m);
 MUST_CHECK int smtp_lmtp_judge(struct smtp_turn *t, uint64_t size, struct fail *why);
 /* A reply for each recipient; the others' copies are in the queue under this number. */
 void smtp_lmtp_answer(struct smtp_turn *t, uint64_t number);
+
+/* --- smtp_check.c --- */
+/* Ask once who the client is: for its name in Received and in the log. */
+void smtp_learn_client(struct smtp_session *s);
 
 /* --- check_access.c --- */
 /* Before the message is submitted: the recipients that tables name. */

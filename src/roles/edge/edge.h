@@ -123,6 +123,7 @@ struct smtp_edge {
 	bool has_initial;
 	struct buf last;     /* the command under way, to be said again to a fresh mta */
 	bool body_under_way; /* a message is with mta: its fate would be unknown */
+	bool waiting;	     /* the client has half of a greeting, and shall be silent */
 	bool busy;	     /* mta has not answered */
 	struct ipc_ask ask;
 };

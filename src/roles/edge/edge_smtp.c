@@ -104,6 +104,11 @@ static int send_now(struct session *s, enum ipc_type type, struct str content)
 					      .mechanisms = buf_str(&names)};
 		return session_send(s, type, &msg);
 	}
+	if (type == IPC_SESSION_WAITED) {
+		struct msg_session_waited msg = {
+			.session = s->id.v, .seq = ++s->seq, .said = content};
+		return session_send(s, type, &msg);
+	}
 	CHECK(type == IPC_SESSION_AUTH);
 	struct msg_session_auth msg = {
 		.session = s->id.v, .seq = ++s->seq, .outcome = (uint8_t)content.p[0]};
@@ -281,6 +286,35 @@ static void take_sasl(struct session *s, struct str *in)
 	sasl_step(s, login_sasl_line(s->smtp.sasl, line, &reply), &reply);
 }
 
+/* --- before the greeting
+ * ------------------------------------------------------------------------------------ */
+
+#define SAID_MAX 256
+
+static void was_patient(struct session *s)
+{
+	s->smtp.waiting = false;
+	say(s, IPC_SESSION_WAITED, STR(""));
+}
+
+/* What it said stays in the input: perhaps mta lets it go on. */
+static void spoke_early(struct session *s, struct str said)
+{
+	s->smtp.waiting = false;
+	loop_timer_clear(s->edge->role->loop, &s->hold);
+	say(s, IPC_SESSION_WAITED, str_sub(said, 0, SAID_MAX));
+}
+
+static void watch(struct session *s, uint64_t ms)
+{
+	s->smtp.waiting = true;
+	conn_flush(s->conn);
+	if (!s->conn)
+		return;
+	conn_resume(s->conn);
+	session_hold(s, (uint32_t)ms, was_patient);
+}
+
 /* --- input and answers
  * ---------------------------------------------------------------------------------------------- */
 
@@ -294,6 +328,10 @@ static bool may_take(const struct session *s)
 static void input(struct session *s, struct str *in)
 {
 	struct smtp_edge *m = &s->smtp;
+	if (m->waiting) {
+		spoke_early(s, *in);
+		return;
+	}
 	/* A line has its time, and a byte now and then does not prolong it. */
 	if (in_content(s))
 		arm_timeout(s);
@@ -438,6 +476,10 @@ static void done(struct session *s, struct ipc_packet *p, const struct msg_sessi
 		conn_flush(s->conn);
 		if (s->conn)
 			begin_auth(s, d->text);
+		return;
+	}
+	if (d->next == NEXT_WAIT) {
+		watch(s, d->arg);
 		return;
 	}
 	if (d->next == NEXT_XCLIENT) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/check.h"
+#include "roles/mta/door.h"
 #include "roles/mta/mta.h"
 #include "sys/clock.h"
 #include "sys/crash.h"
@@ -273,6 +274,8 @@ struct smtp_backend mta_backend(struct mta_session *s)
 {
 	return (struct smtp_backend){.ctx = s,
 				     .route = route,
+				     .name_exists = door_name_exists,
+				     .client = door_client,
 				     .sender_allowed = sender_allowed,
 				     .scan = scan,
 				     .submit = submit,

@@ -2,6 +2,7 @@
 #include "roles/mta/mta.h"
 #include "base/check.h"
 #include "base/vec.h"
+#include "roles/mta/door.h"
 #include "runtime/services.h"
 #include "sys/clock.h"
 #include "sys/counter.h"
@@ -46,6 +47,8 @@ static uint8_t next_of(const struct smtp_result *r)
 		return NEXT_AUTH;
 	case SMTP_XCLIENT:
 		return NEXT_XCLIENT;
+	case SMTP_WAIT:
+		return NEXT_WAIT;
 	case SMTP_CLOSE:
 		return NEXT_CLOSE;
 	case SMTP_CONTINUE:
@@ -175,6 +178,16 @@ static void on_tls(struct mta_session *s, struct ipc_packet *p, struct buf *out)
 	answer(s, m.seq, out, &r);
 }
 
+static void on_waited(struct mta_session *s, struct ipc_packet *p, struct buf *out)
+{
+	struct msg_session_waited m;
+	struct smtp_result r = {0};
+	if (msg_session_waited_read(p, &m) < 0)
+		return;
+	door_waited(s, m.said, out, &r);
+	answer(s, m.seq, out, &r);
+}
+
 /* What begins now works with the running configuration; what runs keeps the one before. */
 static void renew_conf(struct mta_session *s)
 {
@@ -216,7 +229,7 @@ static void run(struct job *job)
 		log_event(LOG_DEBUG, "smtp.refused-session");
 	} else if (step->greet) {
 		struct smtp_result r = {0};
-		smtp_session_greet(s->smtp, &out);
+		door_greet(s, &out, &r);
 		answer(s, 0, &out, &r);
 	} else if (ipc_packet_type(step->p) == IPC_SESSION_COMMAND) {
 		on_lines(s, step->p, &out);
@@ -226,6 +239,8 @@ static void run(struct job *job)
 		on_auth(s, step->p, &out);
 	} else if (ipc_packet_type(step->p) == IPC_SESSION_TLS) {
 		on_tls(s, step->p, &out);
+	} else if (ipc_packet_type(step->p) == IPC_SESSION_WAITED) {
+		on_waited(s, step->p, &out);
 	}
 	histogram_add(step_time, (uint64_t)(clock_mono().v - begun.v) / 1000);
 	log_context((struct trace_id){0}, (struct session_id){0});
@@ -365,6 +380,8 @@ static void open_session(struct ipc_channel *from, struct ipc_packet *p)
 		return;
 	}
 	(void)map_put(&mta.sessions, s->id.v, s);
+	door_open(s, m.peer.ip, service != SMTP_SERVICE_MX || m.peer.may_relay,
+		  m.peer.source == PEER_XCLIENT);
 	if (m.state.n) {
 		struct account_id account = smtp_session_account(s->smtp);
 		counter_add(&mta_resumed, 1);
@@ -396,6 +413,7 @@ static uint64_t session_of(struct ipc_packet *p)
 	struct msg_session_body body;
 	struct msg_session_auth auth;
 	struct msg_session_tls tls;
+	struct msg_session_waited waited;
 	struct msg_session_close close;
 	switch ((int)ipc_packet_type(p)) {
 	case IPC_SESSION_COMMAND:
@@ -406,6 +424,8 @@ static uint64_t session_of(struct ipc_packet *p)
 		return msg_session_auth_read(p, &auth) == 0 ? auth.session : 0;
 	case IPC_SESSION_TLS:
 		return msg_session_tls_read(p, &tls) == 0 ? tls.session : 0;
+	case IPC_SESSION_WAITED:
+		return msg_session_waited_read(p, &waited) == 0 ? waited.session : 0;
 	case IPC_SESSION_CLOSE:
 		return msg_session_close_read(p, &close) == 0 ? close.session : 0;
 	default:
@@ -607,73 +627,11 @@ static void peer_down(struct role *role, struct ipc_channel *peer)
 	vec_clear(&gone);
 }
 
-static void free_config(void *extra)
-{
-	struct smtp_config *smtp = extra;
-	free(smtp->door.known_networks.p);
-	access_list_clear(&smtp->door.client_access);
-	access_list_clear(&smtp->door.helo_access);
-	access_list_clear(&smtp->door.sender_access);
-	access_list_clear(&smtp->door.recipient_access);
-	mta_filters_clear(smtp);
-	free(smtp);
-}
-
-static bool on(const char *choice)
-{
-	return strcmp(choice, "on") == 0;
-}
-
-/* Master has looked at the tables: mistakes in them are no matter of chance. */
-static int prepare_tables(struct smtp_door *door, const struct conf *c, struct fail *why)
-{
-	AUTO(buf) struct buf errors = BUF_INIT(KIB(64));
-	int r = access_list_parse(&c->client_access, &door->client_access, &errors);
-	r = MIN(r, access_list_parse(&c->helo_access, &door->helo_access, &errors));
-	r = MIN(r, access_list_parse(&c->sender_access, &door->sender_access, &errors));
-	r = MIN(r, access_list_parse(&c->recipient_access, &door->recipient_access, &errors));
-	return r < 0 ? fail_set(why, FAIL_SYNTAX, NULL, "%.200s", buf_c(&errors)) : 0;
-}
-
-static void prepare_door(struct smtp_door *door, const struct conf *c)
-{
-	*door = (struct smtp_door){.helo_required = on(c->helo_required),
-				   .full_helo = on(c->full_helo),
-				   .known_helo = on(c->known_helo),
-				   .full_sender = on(c->full_sender),
-				   .listed_sender = on(c->listed_sender),
-				   .known_sender = on(c->known_sender),
-				   .full_rcpt = on(c->full_recipient),
-				   .pipelining = on(c->pipelining)};
-	conf_networks(&c->known_networks, &door->known_networks);
-}
-
-/* The numbers of the protocol, made once for each configuration. Their texts are the snapshot's. */
-static int prepare(struct role *role, const struct conf *c, struct fail *why)
-{
-	struct smtp_config *smtp = xcalloc(1, sizeof *smtp);
-	(void)role;
-	*smtp = smtp_config_default();
-	smtp->hostname = c->hostname;
-	smtp->postmaster_domain = c->postmaster_domain[0] ? c->postmaster_domain : c->hostname;
-	smtp->starttls = true;
-	smtp->size_max = c->message_size_max;
-	smtp->rcpts_max = (uint32_t)c->recipients_max;
-	smtp->future_release_s = c->future_release_max_ms / 1000;
-	smtp->hide_client = strcmp(c->hide_client, "on") == 0;
-	smtp->priority_max = (uint32_t)c->priority_max;
-	smtp->errors_soft = (uint32_t)c->errors_soft;
-	smtp->errors_hard = (uint32_t)c->errors_hard;
-	prepare_door(&smtp->door, c);
-	mta_filters_make(smtp, c);
-	conf_attach(c, smtp, free_config);
-	return prepare_tables(&smtp->door, c, why);
-}
-
 static int mta_open(struct role *role, struct fail *why)
 {
 	(void)why;
 	mta.role = role;
+	facts_begin(role);
 	mta.pool = pool_new("smtp", THREADS_MAX + mta_filters_threads(role->conf), 0);
 	pool_tenant_max(mta.pool, (const unsigned[LANE_TENANTS]){THREADS_MAX / 4, 0});
 	return 0;
@@ -701,7 +659,7 @@ static const struct role_ops ops = {.name = "mta",
 				    .formats = formats,
 				    .sandbox_flags = SANDBOX_THREADS,
 				    .peers = peers,
-				    .prepare = prepare,
+				    .prepare = door_prepare,
 				    .open = mta_open,
 				    .reconfigure = reconfigure,
 				    .message = message,

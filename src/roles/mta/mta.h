@@ -32,8 +32,15 @@ struct mta_session {
 	char granted_address[320];
 	char granted_language[24];
 	uint64_t granted_credential;
-	struct right right; /* loop */
-	bool refused;	    /* lane: opened again, and dir says no */
+	/* door.c */
+	struct netaddr client;
+	bool proxied;  /* XCLIENT has said who it is */
+	bool spared;   /* nothing is asked about it */
+	bool untested; /* a table lets it in: no patience, no lists */
+	bool listed_noted;
+	struct smtp_client refusal; /* code 0: none. Lane */
+	struct right right;	    /* loop */
+	bool refused;		    /* lane: opened again, and dir says no */
 	struct loop_task reap;
 };
 

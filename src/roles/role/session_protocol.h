@@ -34,6 +34,7 @@ enum session_next {
 	NEXT_BDAT, /* SMTP: collect arg octets */
 	NEXT_STARTTLS,
 	NEXT_XCLIENT, /* SMTP: begin afresh, with the peer that text describes */
+	NEXT_WAIT,    /* SMTP: watch the client for arg ms, then session_waited */
 	NEXT_AUTH,    /* SMTP: text is "mechanism" or "mechanism initial-response" */
 };
 /* session_done.flags */

@@ -138,6 +138,8 @@ static void write_conf(const struct demo *d, struct buf *text)
 	/* Of its own accord a demonstration asks nobody beyond this machine. */
 	if (!more || !strstr(more, "[dns]"))
 		(void)buf_addf(text, "[dns]\nmode = forward\nforward = 127.0.0.1:%u\n", o + 53);
+	if (!more || (!strstr(more, "[dns]") && !strstr(more, "[frontdoor]")))
+		(void)buf_add_c(text, "[frontdoor]\ndns_wait = 100 ms\n"); /* nobody answers */
 	(void)buf_addf(text, "%s", more ? more : "");
 }
 
