@@ -112,7 +112,7 @@ struct smtp_session {
 	struct milters *milters; /* NULL: none, or not needed yet. Not exported */
 	struct str milter_rcpt;	 /* whom the event is about, for macros */
 	bool milter_rcpt_local;
-	bool client_known;	 /* `client` was asked for. Not exported, as the next */
+	bool client_known; /* `client` was asked for. Not exported, as the next */
 	struct smtp_client client;
 	struct smtp_transaction t;
 };
