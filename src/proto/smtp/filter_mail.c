@@ -45,7 +45,6 @@ static void draft_clear(struct draft *d)
 	buf_clear(&d->bytes);
 	d->size = 0;
 }
-DEFINE_AUTO(draft, struct draft, draft_clear);
 
 static int write_all(int fd, struct str s, struct fail *why)
 {
