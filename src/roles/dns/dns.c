@@ -45,13 +45,18 @@ static void count(const struct dns_query *q, const struct resolver_result *resul
 	histogram_add(took, (uint64_t)(clock_mono().v - q->begun.v) / 1000);
 }
 
+static void say(struct dns_query *q, const struct resolver_result *result)
+{
+	CRASH_POINT("dns.before-reply");
+	q->answer(q, result);
+}
+
 static void over(struct dns_query *q, const struct resolver_result *result)
 {
 	loop_timer_clear(dns.role->loop, &q->deadline);
 	dns.under_way--;
 	count(q, result);
-	CRASH_POINT("dns.before-reply");
-	q->answer(q, result);
+	say(q, result);
 }
 
 static void answered(struct resolver_question *question, const struct resolver_result *result)
@@ -67,7 +72,7 @@ static void give_no_answer(struct dns_query *q, enum dns_outcome outcome, const 
 	if (outcome == DNS_TIMEOUT)
 		over(q, &result);
 	else
-		q->answer(q, &result);
+		say(q, &result);
 }
 
 static void too_late(struct loop_timer *t)
