@@ -8,7 +8,7 @@
  * XFORWARD. Straight-line and blocking, over a wire of the caller (a socket, TLS, a test):
  *
  *     smtp_client_greeting, smtp_client_hello,
- *     [smtp_client_starttls, smtp_client_secured, smtp_client_hello,]
+ *     [smtp_client_starttls, smtp_client_secured, smtp_client_hello,] [smtp_client_auth,]
  *     smtp_client_send as often as wanted, smtp_client_quit
  *
  * Every call returns 0, or
@@ -114,6 +114,11 @@ MUST_CHECK int smtp_client_hello(struct smtp_client *c, struct str name);
 MUST_CHECK int smtp_client_starttls(struct smtp_client *c);
 /* What was said in the clear is forgotten (RFC 3207 4.2). */
 void smtp_client_secured(struct smtp_client *c);
+/*
+ * Log in (SASL PLAIN or LOGIN). The password is shown to the server: use TLS. -FAIL_UNSUPPORTED: it
+ * takes neither. No copy of the password stays in *c.
+ */
+MUST_CHECK int smtp_client_auth(struct smtp_client *c, struct str user, struct str password);
 /* Is the connection still of use? False when the server has said something unasked for. */
 bool smtp_client_is_quiet(const struct smtp_client *c);
 /* Before another transaction after one that did not end. */

@@ -420,6 +420,41 @@ static void tls_is_not_fooled(void **state)
 	done(&t);
 }
 
+static void logging_in(void **state)
+{
+	(void)state;
+	struct talk t;
+	begin(&t, GREET "250-h\r\n250 AUTH LOGIN plain\r\n235 2.7.0 welcome\r\n", false);
+	hello(&t);
+	assert_int_equal(smtp_client_auth(&t.c, STR("joe"), STR("secret")), 0);
+	assert_client(&t, "AUTH PLAIN AGpvZQBzZWNyZXQ=\r\n");
+	done(&t);
+	begin(&t,
+	      GREET "250-h\r\n250 AUTH LOGIN\r\n334 VXNlcm5hbWU6\r\n334 UGFzc3dvcmQ6\r\n"
+		    "535 5.7.8 no\r\n",
+	      false);
+	hello(&t);
+	assert_int_equal(smtp_client_auth(&t.c, STR("joe"), STR("secret")), -FAIL_PERM);
+	assert_client(&t, "AUTH LOGIN\r\nam9l\r\nc2VjcmV0\r\n");
+	assert_false(t.c.broken);
+	done(&t);
+	/* It stops where the server does. */
+	begin(&t, GREET "250-h\r\n250 AUTH LOGIN\r\n334 x\r\n454 4.7.0 later\r\n", false);
+	hello(&t);
+	assert_int_equal(smtp_client_auth(&t.c, STR("joe"), STR("secret")), -FAIL_TEMP);
+	assert_client(&t, "AUTH LOGIN\r\nam9l\r\n");
+	done(&t);
+	begin(&t, GREET "250-h\r\n250 AUTH PLAIN\r\n250 so what\r\n", false);
+	hello(&t);
+	assert_int_equal(smtp_client_auth(&t.c, STR("joe"), STR("secret")), -FAIL_PEER);
+	done(&t);
+	begin(&t, GREET "250-h\r\n250 AUTH GSSAPI PLAINER\r\n", false);
+	hello(&t);
+	assert_int_equal(smtp_client_auth(&t.c, STR("joe"), STR("secret")), -FAIL_UNSUPPORTED);
+	assert_int_equal(t.fake.client.n, 0);
+	done(&t);
+}
+
 static void strange_greetings(void **state)
 {
 	(void)state;
@@ -474,6 +509,7 @@ int main(void)
 		cmocka_unit_test(what_it_lacks),
 		cmocka_unit_test(whom_it_forwards_for),
 		cmocka_unit_test(tls_is_not_fooled),
+		cmocka_unit_test(logging_in),
 		cmocka_unit_test(strange_greetings),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
