@@ -143,6 +143,10 @@ struct conf {
 	uint64_t relay_connections;
 	uint64_t relay_port;
 	char *relay_prefer;
+	char *relay_tls;
+	char *relay_login_tls;
+	struct conf_list relay_source;
+	char *tls_authorities;
 	uint64_t relay_connect_timeout_ms;
 	uint64_t relay_greeting_timeout_ms;
 	uint64_t relay_command_timeout_ms;

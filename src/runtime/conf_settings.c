@@ -91,6 +91,10 @@ const struct conf_setting conf_settings[] = {
 	{"tls", "key", CONF_PATHS, CONF_NEW, AT(tls_key), "/etc/barid/tls/key.pem", 1, 100, NULL,
 	 "PEM files with the private keys, without password, in the order of the certificates."},
 
+	{"tls", "authorities", CONF_TEXT, CONF_RESTART, AT(tls_authorities),
+	 "/etc/ssl/certs/ca-certificates.crt", 0, 4000, NULL,
+	 "PEM file with the certificates of authorities that other servers' certificates are "
+	 "judged by. Empty = none are trusted."},
 	{"tls", "handshake_timeout", CONF_DURATION, CONF_LIVE, AT(handshake_timeout_ms), "1 min",
 	 SECOND, HOUR, NULL, "How long a client may take for the TLS handshake."},
 
@@ -339,6 +343,19 @@ const struct conf_setting conf_settings[] = {
 	 "any ipv6 ipv4 ipv6-only ipv4-only",
 	 "Which addresses of another server are tried first; the others follow by turns. any: left "
 	 "to chance, message by message."},
+	{"relay", "source", CONF_NETWORKS, CONF_RESTART, AT(relay_source), "", 0, 0, NULL,
+	 "Addresses of this machine that connections come from: one of IPv4, one of IPv6, or both. "
+	 "Empty = as the system chooses."},
+	{"relay", "tls", CONF_CHOICE, CONF_LIVE, AT(relay_tls), "may", 0, 0, "may must off",
+	 "TLS towards other servers. may: where it is offered, and in the clear where it fails "
+	 "(unless the destination's policy or the message asks for more). must: nothing leaves in "
+	 "the clear, whatever the certificate. off: not where nothing asks for it."},
+	{"relay", "login_tls", CONF_CHOICE, CONF_LIVE, AT(relay_login_tls), "verified", 0, 0,
+	 "verified any",
+	 "Before a password is shown to a relay host the connection is encrypted. verified: and "
+	 "its "
+	 "certificate is of an authority, for its name. Only a relay host on this machine may do "
+	 "without."},
 	{"relay", "connect_timeout", CONF_DURATION, CONF_LIVE, AT(relay_connect_timeout_ms), "30 s",
 	 SECOND, HOUR, NULL, "How long another server may take to accept a connection."},
 	{"relay", "greeting_timeout", CONF_DURATION, CONF_LIVE, AT(relay_greeting_timeout_ms),

@@ -36,6 +36,7 @@
 #define LL_SCOPE_ALL	  (3ULL) /* ABI 6: abstract UNIX sockets and signals stay inside */
 
 #define LL_RULE_PATH_BENEATH 1
+#define LL_RULE_NET_PORT     2
 #define LL_CREATE_VERSION    (1U << 0)
 
 /* Every file right of an ABI: bits 0..12, then REFER, TRUNCATE, and from ABI 5 IOCTL_DEV. */
@@ -58,6 +59,10 @@ struct ll_ruleset_attr {
 	uint64_t handled_access_fs;
 	uint64_t handled_access_net; /* from ABI 4 */
 	uint64_t scoped;	     /* from ABI 6 */
+};
+struct ll_net_port_attr {
+	uint64_t allowed_access;
+	uint64_t port;
 };
 struct ll_path_beneath_attr {
 	uint64_t allowed_access;
@@ -111,6 +116,15 @@ static int landlock_allow(int ruleset, const struct sandbox_path *path, int abi,
 	return 0;
 }
 
+/* A socket that will connect may choose its own address, and no port. */
+static int landlock_allow_source(int ruleset, struct fail *why)
+{
+	struct ll_net_port_attr rule = {.allowed_access = LL_NET_BIND_TCP, .port = 0};
+	if (syscall(SYS_landlock_add_rule, ruleset, LL_RULE_NET_PORT, &rule, 0U) < 0)
+		return fail_errno(why, FAIL_BUG, "landlock_add_rule, port 0");
+	return 0;
+}
+
 /* *ret_ruleset stays -1 where there is no Landlock. */
 static int landlock_prepare(const struct sandbox_profile *p, int abi, int *ret_ruleset,
 			    struct fail *why)
@@ -121,6 +135,8 @@ static int landlock_prepare(const struct sandbox_profile *p, int abi, int *ret_r
 	int r = landlock_ruleset(p, abi, &ruleset, why);
 	for (size_t i = 0; r == 0 && i < p->n_paths; i++)
 		r = landlock_allow(ruleset, &p->paths[i], abi, why);
+	if (r == 0 && abi >= 4 && p->flags & SANDBOX_TCP_CONNECT)
+		r = landlock_allow_source(ruleset, why);
 	if (r == 0)
 		*ret_ruleset = TAKE_FD(ruleset);
 	return r;
@@ -167,6 +183,7 @@ static const char *const file_calls[] = {
 };
 static const char *const accept_calls[] = {"accept", "accept4"};
 static const char *const connect_calls[] = {"connect"};
+static const char *const source_calls[] = {"bind"};
 
 /* Nobody who asks for these is working for us. */
 static const char *const deadly_calls[] = {
@@ -292,6 +309,8 @@ static int allow_by_flags(scmp_filter_ctx ctx, unsigned flags, struct fail *why)
 		r = ADD_CALLS(ctx, SCMP_ACT_ALLOW, accept_calls, why);
 	if (r == 0 && flags & CONNECTS)
 		r = ADD_CALLS(ctx, SCMP_ACT_ALLOW, connect_calls, why);
+	if (r == 0 && flags & SANDBOX_TCP_CONNECT)
+		r = ADD_CALLS(ctx, SCMP_ACT_ALLOW, source_calls, why);
 	if (r == 0 && flags & SANDBOX_TCP_CONNECT)
 		r = allow_tcp(ctx, why);
 	if (r == 0 && flags & SANDBOX_INET_CONNECT)

@@ -35,7 +35,7 @@ struct sandbox_path {
 #define SANDBOX_ACCEPT	     (1u << 1) /* accept connections on listeners that are open */
 #define SANDBOX_INET_CONNECT (1u << 2) /* make TCP and UDP connections */
 #define SANDBOX_THREADS	     (1u << 3)
-#define SANDBOX_TCP_CONNECT  (1u << 4) /* make TCP connections */
+#define SANDBOX_TCP_CONNECT  (1u << 4) /* make TCP connections, from a chosen address */
 
 struct sandbox_profile {
 	const char *role;

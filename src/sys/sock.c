@@ -323,13 +323,35 @@ int sock_accept(int listener, int *ret_fd, struct netaddr *ret_peer, struct fail
 	return 1;
 }
 
+static int bind_to(int fd, const struct netaddr *from, struct fail *why)
+{
+	char text[NETADDR_TEXT_MAX];
+	struct sockaddr_storage ss;
+	socklen_t len = to_sockaddr(from, &ss);
+	struct str name = netaddr_text(from, false, text);
+	int on = 1;
+	/* The port is chosen when it is known where to: so more connections than ports are fine. */
+	(void)setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
+	if (bind(fd, (struct sockaddr *)&ss, len) < 0)
+		return fail_errno(why, code_of(errno), "connecting from %.*s", STR_ARG(name));
+	return 0;
+}
+
 int sock_connect(const struct netaddr *a, int *ret_fd, struct fail *why)
+{
+	return sock_connect_from(a, NULL, ret_fd, why);
+}
+
+int sock_connect_from(const struct netaddr *a, const struct netaddr *from, int *ret_fd,
+		      struct fail *why)
 {
 	char text[NETADDR_TEXT_MAX];
 	struct sockaddr_storage ss;
 	socklen_t len = to_sockaddr(a, &ss);
 	AUTO_FD int fd = -1;
 	int r = new_socket(a, &fd, why);
+	if (r == 0 && from)
+		r = bind_to(fd, from, why);
 	if (r < 0)
 		return r;
 	int done = connect(fd, (struct sockaddr *)&ss, len) == 0;

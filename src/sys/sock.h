@@ -68,6 +68,9 @@ MUST_CHECK int sock_accept(int listener, int *ret_fd, struct netaddr *ret_peer, 
 MUST_CHECK int sock_connect(const struct netaddr *a, int *ret_fd, struct fail *why);
 /* The same for a UNIX socket with a path of at most 107 octets. FAIL_BUSY: too many knock there. */
 MUST_CHECK int sock_connect_unix(struct str path, int *ret_fd, struct fail *why);
+/* The same from an address of this machine, whatever its port. NULL: as the system chooses. */
+MUST_CHECK int sock_connect_from(const struct netaddr *a, const struct netaddr *from, int *ret_fd,
+				 struct fail *why);
 int sock_error(int fd); /* SO_ERROR: 0 or an errno */
 /* The peer has reset the connection, unread bytes or not. One that only sends no more is there. */
 bool sock_is_reset(int fd);

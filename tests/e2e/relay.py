@@ -14,10 +14,10 @@ FULL = ["PIPELINING", "SIZE 10240000", "8BITMIME", "DSN", "SMTPUTF8", "ENHANCEDS
 class Rig:
     """A server whose queue is this test."""
 
-    def __init__(self, t, **conf):
+    def __init__(self, t, net=None, **conf):
         self.t = t
-        lines = "".join(f"{key} = {value}\n" for key, value in conf.items())
-        self.server = Intruded(["queue 0"], build=t.build, users=1, env={"BARID_DEMO_CONF": "[relay]\n" + lines})
+        lines = "[relay]\n" + "".join(f"{key} = {value}\n" for key, value in conf.items())
+        self.server = Intruded(["queue 0"], build=t.build, users=1, env={"BARID_DEMO_CONF": net.conf(lines) if net else lines})
 
     def __enter__(self):
         self.server.start()

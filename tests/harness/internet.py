@@ -311,7 +311,9 @@ class Internet:
     def conf(self, more=""):
         """Settings of a server that lives in this Internet, for BARID_DEMO_CONF. `more` is added."""
         self.publish()
-        return (f"[dns]\nmode = forward\nforward = 127.0.0.1:{self.dns_port}\ntrust_anchor = {self.anchor}\n" + more)
+        self.authority.begin()
+        return (f"[dns]\nmode = forward\nforward = 127.0.0.1:{self.dns_port}\ntrust_anchor = {self.anchor}\n"
+                f"[relay]\nport = {self.port}\n[tls]\nauthorities = {self.authority.ca}\n" + more)
 
     def transactions(self):
         """What all mail hosts took, in the order of its beginning."""

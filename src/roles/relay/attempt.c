@@ -7,7 +7,7 @@
  * leads to what: docs/formats/relay.md.
  */
 #include "base/check.h"
-#include "roles/relay/relay.h"
+#include "roles/relay/tls_demand.h"
 #include "roles/role/relay_protocol.h"
 #include "service/spool/spool.h"
 #include "sys/clock.h"
@@ -49,6 +49,10 @@ struct attempt {
 	bool last_said;
 	bool all_for_good; /* no host will ever take anything */
 	struct msg_relayed reply;
+	struct {
+		bool known; /* dir was asked */
+		char user[RELAY_USER_MAX], password[513];
+	} login;
 	char server[RELAY_HOST_MAX], ip[NETADDR_TEXT_MAX], tls_text[200];
 	struct arena arena;
 };
@@ -214,16 +218,17 @@ static bool session(struct attempt *a, struct link *l)
  */
 static bool is_for_good(const struct smtp_answer *answer, enum link_stage stage)
 {
-	return answer->code == 521 || (stage == LINK_HELLO && smtp_answer_class(answer) == 5);
+	return answer->code == 521 || stage == LINK_LOOP ||
+	       (stage == LINK_HELLO && smtp_answer_class(answer) == 5);
 }
 
-static struct link *get_link(struct attempt *a, const struct target *t)
+static void note_no_contact(struct attempt *a, const struct target *t, enum link_stage stage)
 {
-	struct link *l = NULL;
-	enum link_stage stage = LINK_CONNECT;
-	struct link_wish w = {.hop = &a->hop, .target = t, .conf = a->conf, .key = a->key};
-	if (link_open(&w, &l, &a->last, &stage) == 0)
-		return l;
+	static const char *const stages[] = {
+		[LINK_CONNECT] = "connect", [LINK_GREETING] = "greeting",
+		[LINK_LOOP] = "loop",	    [LINK_HELLO] = "hello",
+		[LINK_TLS] = "tls",	    [LINK_POLICY] = "tls-policy",
+		[LINK_LOGIN] = "login"};
 	char ip[NETADDR_TEXT_MAX];
 	struct str at = netaddr_text(&t->address, false, ip);
 	a->last_said = a->last.code != 0;
@@ -232,10 +237,93 @@ static struct link *get_link(struct attempt *a, const struct target *t)
 		a->reply.contact = RELAY_CONTACT_FAILED;
 	(void)snprintf(a->server, sizeof a->server, "%s", a->last_said ? t->host : "");
 	(void)snprintf(a->ip, sizeof a->ip, "%.*s", STR_ARG(at));
-	log_event(LOG_INFO, "relay.no-contact", log_u64("number", a->m->number),
-		  log_c("server", t->host), log_str("ip", at), log_u64("port", t->address.port),
+	log_event(stage == LINK_LOGIN ? LOG_WARN : LOG_INFO, "relay.no-contact",
+		  log_u64("number", a->m->number), log_c("server", t->host), log_str("ip", at),
+		  log_u64("port", t->address.port), log_c("stage", stages[stage]),
 		  log_c("why", a->last.text));
+}
+
+/* Where TLS fails and nothing demands it, a new connection goes on without. */
+static struct link *get_link(struct attempt *a, const struct target *t)
+{
+	struct link *l = NULL;
+	enum link_stage stage = LINK_POLICY;
+	struct tls_demand demand;
+	struct tls_question q = {.conf = a->conf,
+				 .trace = a->trace,
+				 .hop = &a->hop,
+				 .target = t,
+				 .domain_secure = a->targets.secure,
+				 .requiretls = a->m->requiretls,
+				 .tls_optional = a->m->tls_optional,
+				 .login = a->login.user[0] != '\0'};
+	struct link_wish w = {.hop = &a->hop,
+			      .target = t,
+			      .conf = a->conf,
+			      .key = a->key,
+			      .demand = &demand,
+			      .user = str_c(a->login.user),
+			      .password = str_c(a->login.password)};
+	int r = tls_demand_find(&q, &a->arena, &demand, &a->last);
+	if (r == 0)
+		r = link_open(&w, &l, &a->last, &stage);
+	if (r < 0 && stage == LINK_TLS && demand.level == TLS_MAY) {
+		log_event(LOG_INFO, "relay.tls-failed", log_u64("number", a->m->number),
+			  log_c("server", t->host), log_c("why", a->last.text));
+		demand.level = TLS_NEVER;
+		r = link_open(&w, &l, &a->last, &stage);
+	}
+	if (r == 0)
+		return l;
+	note_no_contact(a, t, stage);
 	return NULL;
+}
+
+/* ---- logins ---- */
+
+/* Asks dir once. False: it cannot be asked, and a->last says so. */
+static bool know_login(struct attempt *a)
+{
+	struct msg_relay_login ask = {.sender = a->m->sender, .nexthop = a->m->nexthop};
+	struct ipc_question q = {.type = IPC_RELAY_LOGIN,
+				 .msg = &ask,
+				 .want = IPC_RELAY_LOGIN_REPLY,
+				 .trace = a->trace};
+	struct msg_relay_login_reply m;
+	struct ipc_packet *p = NULL;
+	struct fail why = FAIL_INIT;
+	if (a->login.known || a->m->nexthop.n == 0)
+		return true;
+	int r = ipc_call(role_peer(relay.role, "dir", 0), &q, &p, &why);
+	if (r == 0)
+		r = msg_relay_login_reply_read(p, &m);
+	if (r == 0 && m.known && m.username.n < sizeof a->login.user &&
+	    m.password.n < sizeof a->login.password) {
+		memcpy(a->login.user, m.username.p, m.username.n);
+		memcpy(a->login.password, m.password.p, m.password.n);
+	}
+	ipc_packet_free(p);
+	if (r < 0) {
+		log_event(LOG_WARN, "relay.no-login", log_u64("number", a->m->number),
+			  log_fail(&why));
+		smtp_answer_own(&a->last, "4.3.0",
+				STR("The login for the relay host is not known now."));
+		return false;
+	}
+	a->login.known = true;
+	return true;
+}
+
+/* A connection that is there, or NULL. *ret_ok false: nothing can be done now. */
+static struct link *waiting_link(struct attempt *a, bool *ret_ok)
+{
+	bool wants = false;
+	struct link *l = idle_take(a->key, a->login.known ? a->login.user : NULL, a->conf, &wants);
+	*ret_ok = true;
+	if (l || !wants || a->login.known)
+		return l;
+	*ret_ok = know_login(a);
+	return *ret_ok ? idle_take(a->key, a->login.user, a->conf, &wants) : NULL;
 }
 
 /* Each host in its turn; `asked`: one that needs not be asked again. */
@@ -259,11 +347,21 @@ static void try_hosts(struct attempt *a, const char *asked)
 	}
 }
 
+/* What no host was asked about. */
+static void settle_rest(struct attempt *a, bool for_good)
+{
+	for (size_t i = 0; i < a->m->rcpts_n; i++)
+		if (a->results[i].status.n == 0)
+			set_result(a, i, for_good ? SPOOL_FAILED : SPOOL_DEFERRED, &a->last,
+				   a->last_said);
+}
+
 static void try_all(struct attempt *a)
 {
 	char asked[NETADDR_TEXT_MAX] = "";
+	bool ok = true;
 	struct link *l;
-	while (!asked[0] && (l = idle_take(a->key, a->conf))) {
+	while (!asked[0] && (l = waiting_link(a, &ok))) {
 		if (session(a, l))
 			(void)snprintf(asked, sizeof asked, "%s", l->ip);
 		idle_put(l, a->conf);
@@ -271,14 +369,12 @@ static void try_all(struct attempt *a)
 	if (!any_open(a))
 		return;
 	a->all_for_good = !asked[0];
-	int r = targets_find(&a->hop, a->conf, a->trace, &a->targets, &a->last);
+	int r = ok && know_login(a)
+			? targets_find(&a->hop, a->conf, a->trace, &a->targets, &a->last)
+			: -FAIL_TEMP;
 	if (r == 0)
 		try_hosts(a, asked);
-	bool for_good = r == -FAIL_PERM || (r == 0 && a->all_for_good && a->targets.n > 0);
-	for (size_t i = 0; i < a->m->rcpts_n; i++)
-		if (a->results[i].status.n == 0) /* no host was asked */
-			set_result(a, i, for_good ? SPOOL_FAILED : SPOOL_DEFERRED, &a->last,
-				   a->last_said);
+	settle_rest(a, r == -FAIL_PERM || (r == 0 && a->all_for_good && a->targets.n > 0));
 }
 
 /* ---- the request ---- */
@@ -321,7 +417,7 @@ static void begin(struct attempt *a)
 	a->open = xcalloc(n, sizeof *a->open);
 	for (size_t i = 0; i < n; i++)
 		a->open[i] = true;
-	a->arena = ARENA_INIT(n * (SMTP_ANSWER_TEXT_MAX + 64));
+	a->arena = ARENA_INIT(n * 4 * (SMTP_ANSWER_TEXT_MAX + 64) + KIB(64));
 }
 
 static void end(struct attempt *a)
@@ -331,6 +427,7 @@ static void end(struct attempt *a)
 	free(a->results);
 	free(a->status);
 	free(a->open);
+	explicit_bzero(&a->login, sizeof a->login);
 	arena_clear(&a->arena);
 	conf_drop(a->conf);
 }
@@ -341,7 +438,7 @@ static void run(struct attempt *a)
 	int r = find_hop(a);
 	if (r == 0)
 		r = nexthop_write(&a->hop, &key);
-	buf_addf(&key, " %.*s", STR_ARG(a->m->login));
+	buf_addf(&key, " %s", a->m->requiretls ? "!" : a->m->tls_optional ? "?" : "");
 	if (r == 0 && !key.failed) {
 		(void)snprintf(a->key, sizeof a->key, "%s", buf_c(&key));
 		try_all(a);

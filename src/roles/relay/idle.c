@@ -4,6 +4,7 @@
  * used again, so that those that are too many grow old.
  */
 #include "roles/relay/relay.h"
+#include "runtime/tls/tls.h"
 #include "sys/clock.h"
 #include <poll.h>
 
@@ -22,22 +23,42 @@ static bool is_over(const struct link *l, const struct conf *conf)
 	       now - l->born.v > (int64_t)conf->relay_connection_age_ms * MS_NS;
 }
 
-/* Has the server said something, or gone? */
+/* Has the server said something, or gone? What TLS says among itself (tickets) is nothing. */
 static bool is_stirring(const struct link *l)
 {
 	struct pollfd p = {.fd = l->fd, .events = POLLIN};
+	char byte;
+	size_t n;
+	if (l->tls)
+		return tls_stream_read(l->tls, &byte, 1, &n, NULL) != TLS_WANT_IN;
 	return poll(&p, 1, 0) != 0;
 }
 
-struct link *idle_take(const char *key, const struct conf *conf)
+static bool takes_logins(const struct link *l)
 {
+	return l->user[0] || (l->client.offers & SMTP_OFFERS_AUTH);
+}
+
+static bool fits(const struct link *l, const char *key, const char *user, bool *ret_wants)
+{
+	if (strcmp(l->key, key) != 0)
+		return false;
+	if (!takes_logins(l))
+		return true;
+	*ret_wants = true;
+	return user && strcmp(l->user, user) == 0;
+}
+
+struct link *idle_take(const char *key, const char *user, const struct conf *conf, bool *ret_wants)
+{
+	*ret_wants = false;
 	struct link *found = NULL;
 	do {
 		found = NULL;
 		pthread_mutex_lock(&relay.lock);
 		LIST_EACH (&relay.idle, it) {
 			struct link *l = CONTAINER_OF(it, struct link, idle);
-			if (!found && strcmp(l->key, key) == 0) {
+			if (!found && fits(l, key, user, ret_wants)) {
 				unlink_idle(l);
 				found = l;
 			}

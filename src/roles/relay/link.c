@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A connection to another server: TCP, then greeting and hello.
+ * A connection to another server: TCP, greeting, hello, TLS as it is demanded, login.
  */
 #include "base/check.h"
-#include "roles/relay/relay.h"
+#include "roles/relay/tls_demand.h"
+#include "roles/relay/wire.h"
+#include "runtime/tls/tls.h"
 #include "sys/clock.h"
 #include "sys/counter.h"
-#include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,65 +15,7 @@
 COUNTER(connected, "relay.connected", "connections made to other servers");
 COUNTER(unreachable, "relay.unreachable",
 	"hosts that could not be connected to, or had no greeting");
-
-#define LOOK_MS 1000 /* a clock that tests bend is looked at so often */
-
-/* ---- bytes ---- */
-
-/* 1 = ready, 0 = the time is over, else a code. */
-static int wait_for(int fd, short events, struct mono_ns deadline, struct fail *why)
-{
-	for (;;) {
-		int64_t left = (deadline.v - clock_mono().v) / MS_NS;
-		struct pollfd p = {.fd = fd, .events = events};
-		if (left < 0 || atomic_load(&relay.stopping))
-			left = 0;
-		int n = poll(&p, 1, (int)MIN(left, LOOK_MS));
-		if (n > 0)
-			return 1;
-		if (n < 0 && errno != EINTR)
-			return fail_errno(why, FAIL_PEER, "poll");
-		if (n == 0 && left <= LOOK_MS && clock_mono().v >= deadline.v)
-			return 0;
-	}
-}
-
-static int too_late(struct fail *why)
-{
-	return fail_set(why, FAIL_DEADLINE, NULL, "nothing came in time");
-}
-
-static int wire_read(void *ctx, char *to, size_t size, struct mono_ns deadline, size_t *ret_n,
-		     struct fail *why)
-{
-	struct link *l = ctx;
-	int r = wait_for(l->fd, POLLIN, deadline, why);
-	if (r <= 0)
-		return r < 0 ? r : too_late(why);
-	ssize_t n = recv(l->fd, to, size, 0);
-	if (n < 0)
-		return fail_errno(why, FAIL_PEER, "recv");
-	*ret_n = (size_t)n;
-	return 0;
-}
-
-static int wire_write(void *ctx, struct str bytes, struct mono_ns deadline, struct fail *why)
-{
-	struct link *l = ctx;
-	while (bytes.n > 0) {
-		ssize_t n = send(l->fd, bytes.p, bytes.n, MSG_NOSIGNAL);
-		if (n > 0) {
-			bytes = str_skip(bytes, (size_t)n);
-			continue;
-		}
-		if (errno != EAGAIN && errno != EINTR)
-			return fail_errno(why, FAIL_PEER, "send");
-		int r = wait_for(l->fd, POLLOUT, deadline, why);
-		if (r <= 0)
-			return r < 0 ? r : too_late(why);
-	}
-	return 0;
-}
+COUNTER(encrypted, "relay.encrypted", "connections to other servers that are encrypted");
 
 /* ---- the life of a link ---- */
 
@@ -81,8 +24,8 @@ static void free_link(struct link *l)
 	pthread_mutex_lock(&relay.lock);
 	list_remove(&l->all);
 	pthread_mutex_unlock(&relay.lock);
-	if (l->fd >= 0)
-		(void)close(l->fd);
+	tls_stream_free(l->tls);
+	(void)close(l->fd);
 	smtp_client_clear(&l->client);
 	free(l);
 }
@@ -92,6 +35,8 @@ void link_close(struct link *l)
 	if (!l)
 		return;
 	smtp_client_quit(&l->client);
+	if (l->tls)
+		tls_stream_close_notify(l->tls);
 	free_link(l);
 }
 
@@ -116,7 +61,7 @@ static struct link *new_link(const struct link_wish *w, int fd)
 					  .data_block = c->relay_data_timeout_ms,
 					  .data_done = c->relay_data_done_timeout_ms};
 	l->fd = fd;
-	l->wire = (struct smtp_wire){.ctx = l, .read = wire_read, .write = wire_write};
+	l->wire = wire_of(l);
 	smtp_client_init(&l->client, &l->wire, w->hop->protocol == NEXTHOP_LMTP, &times);
 	(void)snprintf(l->key, sizeof l->key, "%s", w->key);
 	(void)snprintf(l->host, sizeof l->host, "%s", w->target->host);
@@ -146,14 +91,16 @@ static int tcp_connect(const struct link_wish *w, int *ret_fd, struct smtp_answe
 	struct fail why = FAIL_INIT;
 	AUTO_FD int fd = -1;
 	char text[128];
-	int r = sock_connect(&w->target->address, &fd, &why);
+	const struct netaddr *from =
+		w->target->address.family == AF_INET6 ? &relay.from6 : &relay.from4;
+	int r = sock_connect_from(&w->target->address, from->family ? from : NULL, &fd, &why);
 	if (r < 0)
 		return not_connected(w->target, strerror_r(why.saved_errno, text, sizeof text),
 				     answer);
 	if (r == 0) {
 		struct mono_ns deadline =
 			mono_add_ms(clock_mono(), w->conf->relay_connect_timeout_ms);
-		r = wait_for(fd, POLLOUT, deadline, &why);
+		r = wire_wait(fd, POLLOUT, deadline, &why);
 		if (r == 0)
 			return not_connected(w->target, "no answer in time", answer);
 		int error = r < 0 ? why.saved_errno : sock_error(fd);
@@ -166,6 +113,102 @@ static int tcp_connect(const struct link_wish *w, int *ret_fd, struct smtp_answe
 	return 0;
 }
 
+/* ---- TLS ---- */
+
+/* TLS does not come about, or is not good enough. */
+static int no_tls(struct link *l, const char *status, const char *what, const char *detail)
+{
+	char text[400];
+	(void)snprintf(text, sizeof text, "TLS with %s: %s%s%s", l->host, what,
+		       detail[0] ? ": " : "", detail);
+	smtp_answer_own(&l->client.answer, status, str_c(text));
+	return -FAIL_PEER;
+}
+
+static int start_tls(struct link *l, const struct link_wish *w, enum link_stage *ret_stage)
+{
+	const struct tls_demand *d = w->demand;
+	struct fail why = FAIL_INIT;
+	const char *reason = "";
+	*ret_stage = LINK_TLS;
+	l->tls = tls_stream_connect(relay.tls, l->fd, &d->expect);
+	int r = wire_handshake(l, mono_add_ms(clock_mono(), w->conf->relay_command_timeout_ms),
+			       &why);
+	if (r < 0) {
+		l->client.broken = true;
+		return no_tls(l, "4.7.5", "the handshake failed", why.detail);
+	}
+	enum tls_verdict verdict = tls_stream_verdict(l->tls, &reason);
+	struct str text = tls_stream_text(l->tls);
+	(void)snprintf(l->tls_text, sizeof l->tls_text, "%.*s%s", STR_ARG(text),
+		       verdict == TLS_GOOD ? ", verified" : "");
+	if (d->level == TLS_MUST && d->expect.check != TLS_CHECK_NOTHING && verdict != TLS_GOOD) {
+		*ret_stage = LINK_POLICY;
+		return no_tls(l, "4.7.5", "its certificate is not good enough", reason);
+	}
+	counter_add(&encrypted, 1);
+	smtp_client_secured(&l->client);
+	return 0;
+}
+
+/* After the first hello: to TLS, and hello again; or on in the clear. */
+static int upgrade(struct link *l, const struct link_wish *w, enum link_stage *ret_stage)
+{
+	struct smtp_client *c = &l->client;
+	if (l->tls || w->demand->level == TLS_NEVER)
+		return 0;
+	bool must = w->demand->level == TLS_MUST;
+	*ret_stage = LINK_POLICY;
+	if (!(c->offers & SMTP_OFFERS_STARTTLS))
+		return must ? no_tls(l, "4.7.4", "it is not offered", "") : 0;
+	int r = smtp_client_starttls(c);
+	if ((r == -FAIL_TEMP || r == -FAIL_PERM) && !c->broken)
+		return must ? no_tls(l, "4.7.4", "it is refused", c->answer.text) : 0;
+	*ret_stage = LINK_TLS;
+	if (r == 0)
+		r = start_tls(l, w, ret_stage);
+	if (r < 0)
+		return r;
+	*ret_stage = LINK_HELLO;
+	return smtp_client_hello(c, str_c(w->conf->hostname));
+}
+
+/* ---- all of it ---- */
+
+/* A mail exchanger that has our name is ourselves: the message would come back. */
+static bool is_loop(const struct link *l, const struct link_wish *w)
+{
+	return w->hop->kind == NEXTHOP_DOMAIN &&
+	       str_eqi(str_c(l->client.name), str_c(w->conf->hostname));
+}
+
+static int greet(struct link *l, const struct link_wish *w, enum link_stage *ret_stage)
+{
+	int r = w->demand->from_start ? start_tls(l, w, ret_stage) : 0;
+	if (r < 0)
+		return r;
+	*ret_stage = LINK_GREETING;
+	r = smtp_client_greeting(&l->client);
+	if (r == 0 && is_loop(l, w)) {
+		*ret_stage = LINK_LOOP;
+		smtp_answer_own(&l->client.answer, "5.4.6",
+				STR("The host greets with this server's own name: the message "
+				    "would come back for ever."));
+		return -FAIL_PERM;
+	}
+	if (r < 0)
+		return r;
+	*ret_stage = LINK_HELLO;
+	r = smtp_client_hello(&l->client, str_c(w->conf->hostname));
+	if (r == 0)
+		r = upgrade(l, w, ret_stage);
+	if (r == 0 && w->user.n > 0) {
+		*ret_stage = LINK_LOGIN;
+		r = smtp_client_auth(&l->client, w->user, w->password);
+	}
+	return r;
+}
+
 int link_open(const struct link_wish *w, struct link **ret, struct smtp_answer *answer,
 	      enum link_stage *ret_stage)
 {
@@ -176,18 +219,14 @@ int link_open(const struct link_wish *w, struct link **ret, struct smtp_answer *
 		return r;
 	struct link *l = new_link(w, fd);
 	counter_add(&connected, 1);
-	*ret_stage = LINK_GREETING;
-	r = smtp_client_greeting(&l->client);
-	if (r == 0) {
-		*ret_stage = LINK_HELLO;
-		r = smtp_client_hello(&l->client, str_c(w->conf->hostname));
-	}
+	r = greet(l, w, ret_stage);
 	if (r < 0) {
 		*answer = l->client.answer;
 		counter_add(&unreachable, 1);
 		link_close(l);
 		return r;
 	}
+	(void)snprintf(l->user, sizeof l->user, "%.*s", STR_ARG(w->user));
 	*ret = l;
 	return 0;
 }

@@ -8,6 +8,7 @@
 #include "roles/relay/relay.h"
 #include "roles/role/relay_protocol.h"
 #include "roles/role/task.h"
+#include "runtime/tls/tls_client.h"
 #include "sys/clock.h"
 #include "sys/counter.h"
 #include <time.h>
@@ -23,6 +24,25 @@ static void sweep(struct loop_timer *t)
 {
 	idle_sweep(relay.role->conf);
 	loop_timer_in(relay.role->loop, t, SWEEP_MS);
+}
+
+/* What the kernel's files have to give is read before the sandbox. */
+static int prepare(struct role *role, const struct conf *fresh, struct fail *why)
+{
+	(void)role;
+	if (relay.tls)
+		return 0;
+	tls_init();
+	for (size_t i = 0; i < fresh->relay_source.n; i++) {
+		struct netcidr one;
+		if (!netcidr_parse(str_c(fresh->relay_source.p[i]), &one) ||
+		    one.bits != (one.addr.family == AF_INET6 ? 128 : 32))
+			return fail_set(why, FAIL_SYNTAX, NULL,
+					"relay.source: %s is not one address",
+					fresh->relay_source.p[i]);
+		*(one.addr.family == AF_INET6 ? &relay.from6 : &relay.from4) = one.addr;
+	}
+	return tls_clients_new(fresh->tls_authorities, &relay.tls, why);
 }
 
 static int relay_open(struct role *role, struct fail *why)
@@ -91,6 +111,7 @@ static const char *const peers[] = {"queue", "dns", "dir", NULL};
 static const struct role_ops ops = {.name = "relay",
 				    .sandbox_flags = SANDBOX_TCP_CONNECT | SANDBOX_THREADS,
 				    .peers = peers,
+				    .prepare = prepare,
 				    .open = relay_open,
 				    .message = message,
 				    .stats = stats,

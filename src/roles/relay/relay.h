@@ -20,11 +20,18 @@
 #include <stdatomic.h>
 
 #define RELAY_HOST_MAX 256
-#define RELAY_KEY_MAX  800
+#define RELAY_KEY_MAX  400
+#define RELAY_USER_MAX 321
+
+struct tls_clients;
+struct tls_stream;
+struct tls_demand;
 
 struct relay {
 	struct role *role;
 	struct pool *pool;
+	struct tls_clients *tls;
+	struct netaddr from4, from6; /* family 0: any */
 	struct loop_timer sweep;
 	pthread_mutex_t lock;
 	struct list open; /* every link */
@@ -62,7 +69,9 @@ struct link {
 	int fd;
 	struct smtp_wire wire;
 	struct smtp_client client;
-	char key[RELAY_KEY_MAX]; /* for whom it may be used again */
+	struct tls_stream *tls;
+	char key[RELAY_KEY_MAX];   /* for what it may be used again */
+	char user[RELAY_USER_MAX]; /* who has logged in; empty: nobody */
 	char host[RELAY_HOST_MAX];
 	char ip[NETADDR_TEXT_MAX];
 	char tls_text[200]; /* empty: in the clear */
@@ -70,12 +79,23 @@ struct link {
 	unsigned messages;
 };
 
-enum link_stage { LINK_CONNECT, LINK_GREETING, LINK_HELLO };
+/* How far it went. LINK_TLS: it would go on in the clear. LINK_LOOP: that is ourselves. */
+enum link_stage {
+	LINK_CONNECT,
+	LINK_GREETING,
+	LINK_LOOP,
+	LINK_HELLO,
+	LINK_TLS,
+	LINK_POLICY,
+	LINK_LOGIN
+};
 struct link_wish {
 	const struct nexthop *hop;
 	const struct target *target;
 	const struct conf *conf;
 	const char *key;
+	const struct tls_demand *demand;
+	struct str user, password; /* empty user: do not log in */
 };
 /*
  * Connect, and say hello: ready for a message. Else a code of smtp_client.h, with *answer, and
@@ -87,8 +107,12 @@ void link_close(struct link *l); /* with QUIT where that makes sense; NULL is fi
 /* Abort all of them: whoever reads or writes there fails. */
 void links_abort(void);
 
-/* One that is there already for this key, or NULL. */
-struct link *idle_take(const char *key, const struct conf *conf);
+/*
+ * One that is there already for this key, or NULL. Where servers take logins, only who has the same
+ * one may use it: `user`, empty = none; NULL = not known yet, then such links are passed over, and
+ * *ret_wants says that there are some.
+ */
+struct link *idle_take(const char *key, const char *user, const struct conf *conf, bool *ret_wants);
 /* Keep it for the next message to its key, or close it. */
 void idle_put(struct link *l, const struct conf *conf);
 void idle_sweep(const struct conf *conf); /* close those whose time is over */

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The relay role in a small Internet (tests/harness/internet.py): who is asked, in which order, with which TLS and login,
+and what comes of it. The test is queue and asks relay itself, as in relay.py."""
+from e2e.relay import CONTACT, DEFERRED, DELIVERED, FAILED, NO_CONTACT, NOT_TRIED, Rig, outcomes
+from harness.internet import Internet
+from harness.nextserver import NextServer
+
+
+def status(reply):
+    return outcomes(reply)[0][:2]
+
+
+def case_mail_exchangers_in_their_order(t):
+    """The best one takes it; when it is away the next one; equal ones share; a host that puts off leads to the next one."""
+    with Internet() as net:
+        best = net.host("mx1.far.test", cert=None)
+        second = net.host("mx2.far.test", cert=None)
+        net.domain("far.test", mx=[(20, "mx2"), (10, "mx1")])
+        twins = [net.host(f"mx{i}.twin.test", cert=None) for i in (1, 2)]
+        net.domain("twin.test", mx=[(10, "mx1"), (10, "mx2")])
+        net.domain("plain.test", a=[best.address])
+        with Rig(t, net, idle="0 s") as rig:
+            for _ in range(3):
+                assert status(rig.send("far.test")) == (DELIVERED, "2.0.0")
+            assert len(net.mail()) == 3 and not second.transactions
+            best.close()
+            reply = rig.send("far.test")
+            assert status(reply) == (DELIVERED, "2.0.0") and reply["server"] == b"mx2.far.test", reply
+            best.open()
+            best.replies["RCPT"] = "450 4.2.1 later"
+            reply = rig.send("far.test")
+            assert status(reply) == (DELIVERED, "2.0.0") and len(second.transactions) == 2, reply
+            best.replies["RCPT"] = "550 5.1.1 nobody"
+            assert status(rig.send("far.test")) == (FAILED, "5.1.1") and len(second.transactions) == 2
+            del best.replies["RCPT"]
+            # A message whose end was not answered may be there: nobody else is asked.
+            best.drop = "END"
+            assert status(rig.send("far.test")) == (DEFERRED, "4.4.2") and len(second.transactions) == 2
+            best.drop = None
+            for _ in range(20):
+                assert status(rig.send("twin.test")) == (DELIVERED, "2.0.0")
+            assert all(len(h.transactions) > 0 for h in twins), [len(h.transactions) for h in twins]
+            # No MX: the name's own address. The next hop may be empty: the recipient's domain.
+            assert status(rig.send("plain.test")) == (DELIVERED, "2.0.0")
+            assert status(rig.send("", to=("x@plain.test",))) == (DELIVERED, "2.0.0")
+            assert status(rig.send("[mx2.far.test]")) == (DELIVERED, "2.0.0")
+            assert second.transactions[-1].accepted
+
+
+def case_where_no_mail_goes(t):
+    """No such domain, null MX, MX without addresses, ourselves: refused for good; what is not known now is put off."""
+    with Internet() as net:
+        net.domain("none.test", mx=[(0, ".")])
+        net.domain("empty.test", mx=[(10, "mx.empty.test")])
+        net.domain("nothing.test", txt=["x"])
+        net.domain("self.test", mx=[(10, "mail.example.test"), (20, "mx.empty.test")])
+        net.domain("bogus.test", mx=[(10, "mx.far.test")], signed="bogus")
+        net.domain("dead.test", signed="dead")
+        mirror = net.host("mx.mirror.test", cert=None, replies={"BANNER": "220 mail.example.test ESMTP"})
+        net.domain("mirror.test", mx=[(10, "mx")])
+        net.host("mx.away.test", refuse=True)
+        net.domain("away.test", mx=[(10, "mx")])
+        with Rig(t, net) as rig:
+            for hop, wanted, contact in (("no.such.test", (FAILED, "5.1.2"), NOT_TRIED), ("none.test", (FAILED, "5.1.10"), NOT_TRIED),
+                                         ("empty.test", (FAILED, "5.4.4"), NOT_TRIED), ("nothing.test", (FAILED, "5.4.4"), NOT_TRIED),
+                                         ("[nothing.test]", (FAILED, "5.4.4"), NOT_TRIED),
+                                         ("self.test", (FAILED, "5.4.6"), NOT_TRIED), ("mirror.test", (FAILED, "5.4.6"), NO_CONTACT),
+                                         ("bogus.test", (DEFERRED, "4.4.3"), NOT_TRIED), ("dead.test", (DEFERRED, "4.4.3"), NOT_TRIED),
+                                         ("away.test", (DEFERRED, "4.4.1"), NO_CONTACT)):
+                reply = rig.send(hop, timeout=60)
+                assert (status(reply), reply["contact"]) == (wanted, contact), (hop, reply)
+            assert not mirror.transactions
+
+
+def case_tls_where_it_is_offered(t):
+    """Encrypted where that is possible, with any certificate; where TLS fails, in the clear, by a new connection."""
+    with Internet() as net:
+        for name, options in (("good", {}), ("expired", {"cert": "expired"}), ("own", {"cert": "self-signed"}),
+                              ("broken", {"tls_fail": True}), ("refusing", {"replies": {"STARTTLS": "454 4.7.0 not now"}}),
+                              ("old", {"tls_max": "1.2"}), ("none", {"cert": None})):
+            net.host(f"mx.{name}.test", **options)
+            net.domain(f"{name}.test", mx=[(10, "mx")])
+        with Rig(t, net) as rig:
+            for name, tls in (("good", b"TLSv1.3"), ("expired", b"TLSv1.3"), ("own", b"TLSv1.3"), ("broken", b""),
+                              ("refusing", b""), ("old", b"TLSv1.2"), ("none", b"")):
+                for _ in range(2):  # the second time by the connection that is there
+                    reply = rig.send(f"{name}.test")
+                    assert status(reply) == (DELIVERED, "2.0.0") and reply["tls_text"].startswith(tls), (name, reply)
+                    assert bool(reply["tls_text"]) == bool(tls), (name, reply)
+            for name in ("good", "none"):
+                host = net.hosts[f"mx.{name}.test"]
+                assert len(host.sessions) == 1, name
+            assert net.hosts["mx.good.test"].sessions[0].sni == "mx.good.test"
+            assert len(net.hosts["mx.broken.test"].sessions) == 2
+            t.until(lambda: "event=relay.tls-failed" in rig.server.log_text(), what="the log")
+        # Where nothing may leave in the clear, nothing does.
+        with Rig(t, net, tls="must") as rig:
+            for name, wanted in (("good", (DELIVERED, "2.0.0")), ("own", (DELIVERED, "2.0.0")), ("broken", (DEFERRED, "4.7.5")),
+                                 ("refusing", (DEFERRED, "4.7.4")), ("none", (DEFERRED, "4.7.4"))):
+                before = len(net.hosts[f"mx.{name}.test"].transactions)
+                reply = rig.send(f"{name}.test")
+                assert status(reply) == wanted, (name, reply)
+                assert len(net.hosts[f"mx.{name}.test"].transactions) - before == (wanted[0] == DELIVERED)
+        with Rig(t, net, tls="off") as rig:
+            assert rig.send("good.test")["tls_text"] == b""
+
+
+def case_both_families(t):
+    """IPv6 and IPv4 addresses of one host: the preferred one first, the other one when it is away."""
+    with Internet() as net:
+        four = net.host("mx.far.test", cert=None)
+        net.record("mx.far.test", "AAAA", "::1")
+        net.domain("far.test", mx=[(10, "mx")])
+        with NextServer(address="::1", port=net.port) as six:
+            for prefer, families in (("ipv6", {6}), ("ipv4", {4}), ("any", {4, 6}), ("ipv6-only", {6}), ("ipv4-only", {4})):
+                with Rig(t, net, prefer=prefer, idle="0 s") as rig:
+                    seen = set()
+                    for _ in range(16 if prefer == "any" else 2):
+                        reply = rig.send("far.test")
+                        assert status(reply) == (DELIVERED, "2.0.0"), reply
+                        seen.add(6 if b":" in reply["server_ip"] else 4)
+                    assert seen == families, (prefer, seen)
+        with Rig(t, net, prefer="ipv6", idle="0 s") as rig:
+            assert status(rig.send("far.test")) == (DELIVERED, "2.0.0")
+        with Rig(t, net, prefer="ipv6-only", idle="0 s") as rig:
+            assert status(rig.send("far.test")) == (DEFERRED, "4.4.1")
+        assert four.transactions
+
+
+def case_from_a_chosen_address(t):
+    """relay.source is where connections come from."""
+    with Internet() as net:
+        host = net.host("mx.far.test", cert=None)
+        net.domain("far.test", mx=[(10, "mx")])
+        with Rig(t, net, source="127.77.0.1") as rig:
+            assert status(rig.send("far.test")) == (DELIVERED, "2.0.0")
+            assert host.sessions[0].peer[0] == "127.77.0.1", host.sessions[0].peer
+
+
+def case_logins(t):
+    """At a relay host with a login of its own: only by TLS with a good certificate, only for whom it is, never in the log."""
+    with Internet() as net:
+        good = net.host("smart.far.test", users={"joe": "s3cret-word"}, auth_needed=True)
+        fake = net.host("fake.far.test", cert="self-signed", users={"joe": "s3cret-word"}, auth_needed=True)
+        net.domain("far.test")
+        with Rig(t, net, host="[smart.far.test]", login_tls="verified") as rig:
+            server = rig.server
+            server.cli("relayhost", "set", "alice@example.org", "[smart.far.test]", "--username", "joe", "--password", "s3cret-word") \
+                if False else None
+            assert good and fake and server
