@@ -27,6 +27,8 @@ PASSES |= {f"socket-{kind}": dict.fromkeys(CONNECTS, "none") for kind in ("tcp",
 PASSES["socket-udp"] = {"dns": "none"}
 # The sockets to other roles are connected, and no other UNIX socket can be made: none goes elsewhere.
 ELSEWHERE = {"connect-path", "connect-abstract", "connect-tcp"}
+# relay chooses the source of its connections. A name for a socket that is open is worth nothing without `listen`.
+SOURCES = {"bind-path": {"EACCES", "EINVAL", "ENOENT", "EPERM"}, "bind-abstract": {"none", "EINVAL", "EPERM"}}
 SIGSYS = 31
 DEADLY = """ptrace process_vm_readv process_vm_writev bpf io_uring_setup io_uring_enter io_uring_register execve execveat
     mount umount2 move_mount open_tree fsopen fsmount pivot_root chroot unshare setns init_module finit_module kexec_load
@@ -64,6 +66,8 @@ def allowed(role, attempt, errors):
         return errors == {wanted}
     if role in CONNECTS and attempt in ELSEWHERE:
         return errors <= {"EACCES", "ECONNREFUSED", "EINVAL", "EISCONN", "EPERM"}
+    if role == "relay" and attempt in SOURCES:
+        return errors <= SOURCES[attempt]
     return errors <= {"EPERM", "ENOSYS"}
 
 

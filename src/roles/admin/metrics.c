@@ -96,6 +96,7 @@ static const struct metric {
 	{"relay.failed", "barid_relay_recipients", "outcome=\"failed\"", COUNTER_TYPE, ""},
 	{"relay.unsure", "barid_relay_unsure", "", COUNTER_TYPE, "Messages that another server perhaps has: their end was sent and never answered."},
 	{"relay.connected", "barid_relay_connections_made", "", COUNTER_TYPE, "Connections to other servers."},
+	{"relay.encrypted", "barid_relay_connections_encrypted", "", COUNTER_TYPE, "Those of them that are encrypted."},
 	{"relay.unreachable", "barid_relay_hosts_failed", "", COUNTER_TYPE, "Hosts that could not be connected to, or did not let a dialogue begin."},
 	{"relay.connections", "barid_relay_connections", "", GAUGE, "Connections to other servers that are open now."},
 	{"relay.idle", "barid_relay_connections_idle", "", GAUGE, "Those of them that wait for another message."},

@@ -219,6 +219,7 @@ static bool session(struct attempt *a, struct link *l)
 static bool is_for_good(const struct smtp_answer *answer, enum link_stage stage)
 {
 	return answer->code == 521 || stage == LINK_LOOP ||
+	       (stage == LINK_POLICY && answer->enhanced[0] == '5') ||
 	       (stage == LINK_HELLO && smtp_answer_class(answer) == 5);
 }
 

@@ -122,7 +122,14 @@ static int no_tls(struct link *l, const char *status, const char *what, const ch
 	(void)snprintf(text, sizeof text, "TLS with %s: %s%s%s", l->host, what,
 		       detail[0] ? ": " : "", detail);
 	smtp_answer_own(&l->client.answer, status, str_c(text));
-	return -FAIL_PEER;
+	return status[0] == '5' ? -FAIL_PERM : -FAIL_PEER;
+}
+
+static int missing(struct link *l, const struct tls_demand *d, const char *what, const char *detail)
+{
+	if (d->level != TLS_MUST)
+		return 0;
+	return no_tls(l, d->missing_status ? d->missing_status : "4.7.4", what, detail);
 }
 
 static int start_tls(struct link *l, const struct link_wish *w, enum link_stage *ret_stage)
@@ -157,13 +164,12 @@ static int upgrade(struct link *l, const struct link_wish *w, enum link_stage *r
 	struct smtp_client *c = &l->client;
 	if (l->tls || w->demand->level == TLS_NEVER)
 		return 0;
-	bool must = w->demand->level == TLS_MUST;
 	*ret_stage = LINK_POLICY;
 	if (!(c->offers & SMTP_OFFERS_STARTTLS))
-		return must ? no_tls(l, "4.7.4", "it is not offered", "") : 0;
+		return missing(l, w->demand, "it is not offered", "");
 	int r = smtp_client_starttls(c);
 	if ((r == -FAIL_TEMP || r == -FAIL_PERM) && !c->broken)
-		return must ? no_tls(l, "4.7.4", "it is refused", c->answer.text) : 0;
+		return missing(l, w->demand, "it is refused", c->answer.text);
 	*ret_stage = LINK_TLS;
 	if (r == 0)
 		r = start_tls(l, w, ret_stage);

@@ -27,7 +27,7 @@ int tls_demand_find(const struct tls_question *q, struct arena *a, struct tls_de
 		    struct smtp_answer *answer)
 {
 	const char *setting = q->conf->relay_tls;
-	bool local = netaddr_is_loopback(&q->target->address);
+	bool local = q->hop->kind == NEXTHOP_ADDRESS && netaddr_is_loopback(&q->target->address);
 	struct tls_demand d = {.level = strcmp(setting, "off") == 0 ? TLS_NEVER : TLS_MAY,
 			       .policy = "opportunistic"};
 	(void)answer;
@@ -42,8 +42,10 @@ int tls_demand_find(const struct tls_question *q, struct arena *a, struct tls_de
 		d.level = TLS_MUST;
 		d.policy = "nexthop";
 	}
-	if (q->requiretls)
+	if (q->requiretls) {
 		demand(q, a, &d, "requiretls", true);
+		d.missing_status = "5.7.30";
+	}
 	*ret = d;
 	return 0;
 }

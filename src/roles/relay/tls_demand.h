@@ -21,6 +21,8 @@ struct tls_demand {
 	enum tls_level level;
 	bool from_start;    /* TLS from the first byte (RFC 8314) */
 	const char *policy; /* whose demand it is, for the log: "opportunistic", "setting" */
+	/* A host that offers none, with TLS_MUST: NULL = perhaps later ("4.7.4"). */
+	const char *missing_status;
 	struct tls_expect expect;
 };
 
