@@ -164,7 +164,7 @@ static int route_one(struct expansion *e, struct expansion *bcc, const struct di
 
 	if (r < 0)
 		return r;
-	expansion_add(e, x->full);
+	expansion_add(e, x->full, false);
 	r = expansion_run(e, why);
 	if (r == 0)
 		r = judge(e->d, e, rcpt->size, out, why);

@@ -40,7 +40,7 @@ static int add_row(struct expansion *e, const char *table, const char *sql, stru
 	if (to.n == 0)
 		return 0;
 	route_tell(e, key, table, "copy to %.*s", STR_ARG(to));
-	expansion_add(e, to);
+	expansion_add(e, to, true);
 	return 1;
 }
 

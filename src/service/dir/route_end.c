@@ -176,7 +176,7 @@ static int settle_own(struct expansion *e, const struct addr *x, struct fail *wh
 		return r;
 	if (r == 1) {
 		route_tell(e, x->full, "-", "a name of this machine: %.*s", STR_ARG(to));
-		expansion_add(e, to);
+		expansion_add(e, to, false);
 		return 0;
 	}
 	route_tell(e, x->full, "-", "this machine has no such user");
@@ -200,7 +200,7 @@ static int settle_nobody(struct expansion *e, const struct addr *x, const char *
 		return r;
 	if (r == 1) {
 		route_tell(e, x->full, "-", "postmaster has no mailbox here: %.*s", STR_ARG(to));
-		expansion_add(e, to);
+		expansion_add(e, to, false);
 		return 0;
 	}
 	dead_end(e, what, x->full);
@@ -292,6 +292,13 @@ static int settle_mailbox(struct expansion *e, const struct addr *x, const struc
 		if (r != 0)
 			return MIN(r, 0);
 		route_tell(e, x->full, "mailbox", "no such user");
+		struct str gateway = plain_transport(dom->transport);
+		if (e->listed && gateway.n > 0 && e->mapping != DIR_MAILBOX) {
+			/* Who sends is not asked to guess; what rows name, the gateway may know. */
+			route_tell(e, x->domain, "domain", "transport %.*s", STR_ARG(gateway));
+			add_remote(e, x->full, gateway);
+			return 0;
+		}
 		return settle_nobody(e, x, "no such user:", why);
 	}
 	if (r < 0)
@@ -315,7 +322,7 @@ int route_settle(struct expansion *e, const struct addr *x, const struct domain_
 		if (!there.p)
 			return route_full(why);
 		route_tell(e, x->domain, "alias_domain", "%.*s", STR_ARG(there));
-		expansion_add(e, there);
+		expansion_add(e, there, e->listed);
 		return 0;
 	}
 	case DOMAIN_RELAY:

@@ -10,12 +10,12 @@
 
 #include "base/buf.h"
 
-void expansion_add(struct expansion *e, struct str address)
+void expansion_add(struct expansion *e, struct str address, bool listed)
 {
 	for (size_t i = 0; i < e->addresses.n; i++)
-		if (str_eqi(e->addresses.p[i], address))
+		if (str_eqi(e->addresses.p[i].address, address))
 			return;
-	*(struct str *)vec_push(&e->addresses) = address;
+	*(struct named *)vec_push(&e->addresses) = (struct named){address, listed};
 }
 
 void expansion_clear(struct expansion *e)
@@ -207,7 +207,7 @@ static struct str target_of(struct expansion *e, const struct addr *x, struct st
 	return forwarding;
 }
 
-static int expand_one(struct expansion *e, struct str address, struct fail *why)
+static int expand_one(struct expansion *e, struct str address, bool listed, struct fail *why)
 {
 	struct forwardings found = {0};
 	struct domain_info dom;
@@ -227,6 +227,7 @@ static int expand_one(struct expansion *e, struct str address, struct fail *why)
 		e->story->hidden = dom.kind != DOMAIN_FOREIGN && dom.kind != DOMAIN_OWN &&
 				   !dir_scope_has(e->story->scope, x.domain) &&
 				   !dir_scope_has(e->story->scope, dom.target);
+	e->listed = listed || e->mapping != DIR_EXPAND;
 	if (!ours || e->mapping != DIR_EXPAND)
 		return route_settle(e, &x, &dom, why);
 	r = find_forwardings(e, &x, &dom, &found, why);
@@ -237,8 +238,9 @@ static int expand_one(struct expansion *e, struct str address, struct fail *why)
 		else if (str_eqi(to, x.full))
 			itself = true;
 		else
-			expansion_add(e, to);
+			expansion_add(e, to, true);
 	}
+	e->listed |= itself;
 	if (r == 0 && (itself || found.v.n == 0))
 		r = route_settle(e, &x, &dom, why);
 	vec_clear(&found.v);
@@ -250,7 +252,8 @@ int expansion_run(struct expansion *e, struct fail *why)
 	while (e->next < e->addresses.n) {
 		if (e->addresses.n > e->d->c.expand_max)
 			return 0;
-		int r = expand_one(e, e->addresses.p[e->next++], why);
+		struct named now = e->addresses.p[e->next++];
+		int r = expand_one(e, now.address, now.listed, why);
 		if (r < 0)
 			return r;
 	}

@@ -25,20 +25,27 @@ struct route_story {
 	VEC(struct dir_route_step) steps;
 };
 
+/* An address to be resolved; `listed`: a row names it, its own or another's. */
+struct named {
+	struct str address;
+	bool listed;
+};
+
 /* What was asked for already, and what is still to be resolved, in one list. */
 struct expansion {
 	struct dir *d;
 	struct arena *a;
 	struct str sender; /* as the envelope has it; empty: the null sender */
 	enum dir_mapping mapping;
-	struct route_story *story; /* NULL: nobody listens */
-	VEC(struct str) addresses; /* all seen; [next, n) are waiting */
+	struct route_story *story;   /* NULL: nobody listens */
+	VEC(struct named) addresses; /* all seen; [next, n) are waiting */
 	size_t next;
 	VEC(struct destination) dests;
 	size_t unknown; /* ends that are no mailbox */
 	struct str note;
 	bool relay_known;
 	struct str relay; /* relay host of the sender; empty: none */
+	bool listed;	  /* so is the address at hand */
 };
 
 struct forwardings {
@@ -56,7 +63,7 @@ void route_tell(struct expansion *e, struct str key, const char *table, const ch
 
 /* route_expand.c */
 /* Put an address on the list, unless it is there. */
-void expansion_add(struct expansion *e, struct str address);
+void expansion_add(struct expansion *e, struct str address, bool listed);
 /* Resolve all that is on the list; gives up silently when it is longer than the limit. */
 MUST_CHECK int expansion_run(struct expansion *e, struct fail *why);
 void expansion_clear(struct expansion *e);

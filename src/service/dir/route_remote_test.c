@@ -72,13 +72,15 @@ static void fill(struct home *h)
 		"alias add both@d.test alice@d.test x@gone.test",
 		"alias add out@d.test alice@d.test far@away.example",
 		"alias add comma@d.test",
+		"alias add guests@d.test nobody@gate.test",
 	};
 	for (size_t i = 0; i < ARRAY_LEN(orders); i++)
 		ORDER(h, orders[i]);
 	edit(h, "UPDATE domain SET transport = replace(transport, '\\_', ' ');"
 		"INSERT INTO forwardings (address, forwarding, domain, is_list) VALUES"
 		" ('comma@d.test', 'alice@d.test, bob@d.test', 'd.test', 1),"
-		" ('short@d.test', 'root', 'd.test', 0);"
+		" ('short@d.test', 'root', 'd.test', 0),"
+		" ('listed@gate.test', 'listed@gate.test', 'gate.test', 0);"
 		"INSERT INTO domain (domain, transport) VALUES ('old.test', 'dovecot:'),"
 		" ('virt.test', 'virtual:'), ('unix.test', 'lmtp:unix:private/dovecot-lmtp');"
 		"INSERT INTO mailbox (username, domain) VALUES ('u@old.test', 'old.test'),"
@@ -100,7 +102,10 @@ static void transports(void **state)
 		/* ":" changes nothing, ":host" the next hop alone. */
 		{"", "noop@gate.test", "ok remote:noop@gate.test(smtp:[192.0.2.9]:25)"},
 		{"", "hop@gate.test", "ok remote:hop@gate.test([192.0.2.8])"},
+		/* A gateway may know whom we do not, when a row names them; nobody shall guess. */
 		{"", "nobody@gate.test", "unknown"},
+		{"", "guests@d.test", "ok remote:nobody@gate.test(smtp:[192.0.2.9]:25)"},
+		{"", "listed@gate.test", "ok remote:listed@gate.test(smtp:[192.0.2.9]:25)"},
 		/* What the reference writes means here. */
 		{"", "u@old.test", "ok u@old.test"},
 		{"", "u@virt.test", "ok u@virt.test"},
