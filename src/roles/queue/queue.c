@@ -227,12 +227,31 @@ static void submit(struct ipc_packet *p)
 /* --- what the spool asks
  * -------------------------------------------------------------------------------------------- */
 
-/* A DSN's recipient. Runs on the spool's clerk. */
-int queue_route(void *ctx, struct str address, struct arena *a, struct spool_route *ret,
-		struct fail *why)
+static int copy_dests(const struct msg_route_reply *m, struct arena *a, struct spool_route *ret,
+		      struct fail *why)
 {
-	struct role *role = ctx;
-	struct msg_route m = {.address = address};
+	struct destination *dests = arena_array(a, struct destination, m->dests_n);
+	if (!dests)
+		return fail_set(why, FAIL_LIMIT, NULL, "too many destinations");
+	for (size_t i = 0; i < m->dests_n; i++)
+		dests[i] = (struct destination){.account = {m->dests[i].account},
+						.address = arena_str(a, m->dests[i].address),
+						.detail = arena_str(a, m->dests[i].detail),
+						.transport = arena_str(a, m->dests[i].transport)};
+	bool ok =
+		m->verdict == DIR_OK || m->verdict == DIR_NOT_OURS || m->verdict == DIR_OVER_QUOTA;
+	*ret = (struct spool_route){.kind = ok ? SPOOL_ROUTE_OK : SPOOL_ROUTE_REFUSED,
+				    .dests = dests,
+				    .n = m->dests_n,
+				    .note = arena_str(a, m->refusal.n ? m->refusal : m->note)};
+	return 0;
+}
+
+static int ask_dir(struct role *role, const struct spool_question *what, enum dir_mapping mapping,
+		   struct arena *a, struct spool_route *ret, struct fail *why)
+{
+	struct msg_route m = {
+		.address = what->address, .sender = what->sender, .mapping = (uint8_t)mapping};
 	struct ipc_question q = {.type = IPC_ROUTE, .msg = &m, .want = IPC_ROUTE_REPLY};
 	struct msg_route_reply reply;
 	struct ipc_packet *p = NULL;
@@ -241,25 +260,25 @@ int queue_route(void *ctx, struct str address, struct arena *a, struct spool_rou
 		r = fail_set(why, FAIL_PEER, NULL, "bad answer of dir");
 	if (r == 0 && reply.verdict == DIR_LOOPS)
 		r = fail_set(why, FAIL_TEMP, NULL, "the address expands to too many");
-	if (r == 0) {
-		struct destination *dests = arena_array(a, struct destination, reply.dests_n);
-		if (!dests)
-			r = fail_set(why, FAIL_LIMIT, NULL, "too many destinations");
-		for (size_t i = 0; r == 0 && i < reply.dests_n; i++)
-			dests[i] = (struct destination){
-				.account = {reply.dests[i].account},
-				.address = arena_str(a, reply.dests[i].address),
-				.detail = arena_str(a, reply.dests[i].detail),
-				.transport = arena_str(a, reply.dests[i].transport)};
-		bool ok = reply.verdict == DIR_OK || reply.verdict == DIR_NOT_OURS ||
-			  reply.verdict == DIR_OVER_QUOTA;
-		*ret = (struct spool_route){.kind = ok ? SPOOL_ROUTE_OK : SPOOL_ROUTE_REFUSED,
-					    .dests = dests,
-					    .n = reply.dests_n,
-					    .note = arena_str(a, reply.note)};
-	}
+	if (r == 0)
+		r = copy_dests(&reply, a, ret, why);
 	ipc_packet_free(p);
 	return r;
+}
+
+/*
+ * A report's recipient, or one that is to be routed again: who still has the mailbox gets it there
+ * and nowhere else; who has none any more may have become an alias. Runs on the spool's clerk.
+ */
+int queue_route(void *ctx, const struct spool_question *what, struct arena *a,
+		struct spool_route *ret, struct fail *why)
+{
+	if (what->again) {
+		int r = ask_dir(ctx, what, DIR_AS_IT_IS, a, ret, why);
+		if (r < 0 || ret->kind == SPOOL_ROUTE_OK)
+			return r;
+	}
+	return ask_dir(ctx, what, DIR_EXPAND, a, ret, why);
 }
 
 /* A report that the spool wrote is analysed like any other message. Runs on the spool's clerk. */

@@ -61,8 +61,8 @@ MUST_CHECK int queue_words(const struct msg_text *words, size_t n, struct queue_
 			   struct fail *why);
 
 /* queue.c: where dir says that an address leads. Blocking. */
-MUST_CHECK int queue_route(void *role, struct str address, struct arena *a, struct spool_route *ret,
-			   struct fail *why);
+MUST_CHECK int queue_route(void *role, const struct spool_question *what, struct arena *a,
+			   struct spool_route *ret, struct fail *why);
 
 /* queue_admin.c: `barid queue ...`, on a worker thread */
 void queue_admin(struct role *role, struct ipc_packet *p);

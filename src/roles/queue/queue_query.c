@@ -102,7 +102,7 @@ static int parse_account(struct str s, struct account_id *ret, struct fail *why)
 {
 	AUTO(arena) struct arena a = ARENA_INIT(KIB(256));
 	struct spool_route route = {0};
-	int r = queue_route(queue.role, s, &a, &route, why);
+	int r = queue_route(queue.role, &(struct spool_question){.address = s}, &a, &route, why);
 
 	if (r < 0)
 		return r;

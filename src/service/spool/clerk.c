@@ -190,8 +190,8 @@ static void forget(struct spool *sp, struct spool_key key)
 }
 
 /* The address with its detail, as it would have come. 1, or a failure. */
-static int ask_route(struct spool *sp, const struct rcpt_row *row, struct arena *a,
-		     struct spool_route *ret, struct fail *why)
+static int ask_route(struct spool *sp, const struct rcpt_row *row, const struct message_row *m,
+		     struct arena *a, struct spool_route *ret, struct fail *why)
 {
 	struct str address = row->to.address;
 	size_t at = str_rfind(address, '@');
@@ -199,7 +199,9 @@ static int ask_route(struct spool *sp, const struct rcpt_row *row, struct arena 
 	if (row->to.detail.n)
 		address = arena_printf(a, "%.*s+%.*s%.*s", STR_ARG(str_sub(address, 0, at)),
 				       STR_ARG(row->to.detail), STR_ARG(str_skip(address, at)));
-	int r = sp->c.route(sp->c.ctx, address, a, ret, why);
+	struct spool_question q = {
+		.address = address, .sender = m->sender, .again = m->kind == KIND_MAIL};
+	int r = sp->c.route(sp->c.ctx, &q, a, ret, why);
 	return r < 0 ? r : 1;
 }
 
@@ -218,7 +220,7 @@ static int route_one(struct spool *sp, struct spool_key key, struct fail *why)
 	if (r == 0)
 		forget(sp, key);
 	if (r == 1)
-		r = ask_route(sp, &row, &a, &route, why);
+		r = ask_route(sp, &row, &m, &a, &route, why);
 	if (r <= 0)
 		return r;
 	if (route.kind == SPOOL_ROUTE_REFUSED && m.kind == KIND_MAIL) {

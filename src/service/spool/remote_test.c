@@ -458,13 +458,14 @@ static void times_that_senders_give(void **state)
 	advance_s(0);
 }
 
-static int routed_local(void *ctx, struct str address, struct arena *a, struct spool_route *ret,
-			struct fail *why)
+static int routed_local(void *ctx, const struct spool_question *q, struct arena *a,
+			struct spool_route *ret, struct fail *why)
 {
 	struct destination *to = arena_array(a, struct destination, 2);
 	(void)ctx;
 	(void)why;
-	to[0] = (struct destination){.account = {9}, .address = arena_str(a, address)};
+	assert_true(q->again && (q->sender.n == 0 || str_eqi(q->sender, STR("News@shop.test"))));
+	to[0] = (struct destination){.account = {9}, .address = arena_str(a, q->address)};
 	to[1] = (struct destination){.address = STR("copy@near.test")};
 	*ret = (struct spool_route){.kind = SPOOL_ROUTE_OK, .dests = to, .n = 2};
 	return 0;

@@ -54,6 +54,11 @@ enum spool_route_kind {
 	SPOOL_ROUTE_OK,	     /* dests has where to */
 	SPOOL_ROUTE_REFUSED, /* no such recipient, full ...: for good */
 };
+struct spool_question {
+	struct str address;
+	struct str sender; /* of the envelope: relay hosts depend on it */
+	bool again; /* it was routed before: what it was forwarded to has its own recipients */
+};
 struct spool_route {
 	enum spool_route_kind kind;
 	const struct destination *dests; /* in the arena given to the callback */
@@ -114,8 +119,8 @@ struct spool_config {
 	/* Lane of a local account, < lanes. NULL: account mod lanes. Pure: called under locks. */
 	unsigned (*lane_of)(void *ctx, struct account_id account);
 	/* Where does this address lead? Blocking; FAIL_* means: ask again later. */
-	int (*route)(void *ctx, struct str address, struct arena *a, struct spool_route *ret,
-		     struct fail *why);
+	int (*route)(void *ctx, const struct spool_question *q, struct arena *a,
+		     struct spool_route *ret, struct fail *why);
 	/*
 	 * The message map (scan's answer) of a report that the spool composed, into the arena.
 	 * Called when the report is routed. Blocking; FAIL_* means: ask again later. NULL: the map

@@ -72,14 +72,15 @@ static inline void bench_ready(void *ctx, unsigned lane)
 	(void)pthread_mutex_unlock(&b->lock);
 }
 
-static inline int bench_route(void *ctx, struct str address, struct arena *a,
+static inline int bench_route(void *ctx, const struct spool_question *q, struct arena *a,
 			      struct spool_route *ret, struct fail *why)
 {
 	struct bench *b = ctx;
 	struct destination *to = arena_new(a, struct destination);
 	if (b->route_result < 0)
 		return fail_set(why, FAIL_TEMP, NULL, "no directory now");
-	*to = (struct destination){.account = b->route_account, .address = arena_str(a, address)};
+	*to = (struct destination){.account = b->route_account,
+				   .address = arena_str(a, q->address)};
 	*ret = (struct spool_route){
 		.kind = b->route_kind, .dests = to, .n = 1, .note = STR("no such user")};
 	return 0;
