@@ -19,8 +19,8 @@ _barid() {
 	done
 	local offer='' options='-c --dir --as --json'
 	case ${words[0]-}/${#words[@]} in
-	/0) offer='serve demo init dns check status ports domain user alias forward bcc send-as relayhost route admin master queue backup restore undelete import export doctor quota tls-report tls-policies counters trace log reload upgrade stop debug help version' ;;
-	help/1) offer='serve demo init dns check status ports domain user alias forward bcc send-as relayhost route admin master queue backup restore undelete import export doctor quota tls-report tls-policies counters trace log reload upgrade stop debug help version' ;;
+	/0) offer='serve demo init dns check status ports domain user alias forward bcc send-as relayhost route admin master queue clients backup restore undelete import export doctor quota tls-report tls-policies counters trace log reload upgrade stop debug help version' ;;
+	help/1) offer='serve demo init dns check status ports domain user alias forward bcc send-as relayhost route admin master queue clients backup restore undelete import export doctor quota tls-report tls-policies counters trace log reload upgrade stop debug help version' ;;
 	admin/1) offer='grant revoke list show' ;;
 	master/1) offer='add passwd del list' ;;
 	quota/1) offer='list recount' ;;
@@ -32,6 +32,7 @@ _barid() {
 	relayhost/1) offer='set login logout del list' ;;
 	relayhost/2) [[ ${words[1]} != log* ]] || offer=default ;;
 	queue/1) offer='list show delete flush hold release' ;;
+	clients/1) offer='refused logins-failed connections messages recipients tls' ;;
 	log/1) offer='level rotate debug' ;;
 	log/2) [[ ${words[1]} != level ]] || offer='all master edge mta queue user scan dir admin error warn info debug' ;;
 	log/3) [[ ${words[1]} != level ]] || offer='error warn info debug' ;;

@@ -82,6 +82,13 @@ struct conf {
 	uint64_t dns_lists_allow;
 	char *dns_lists_action;
 	uint64_t dns_wait_ms;
+	uint64_t rate_unit_ms;
+	uint64_t connection_rate; /* in rate_unit_ms; 0 = any number, as the following */
+	uint64_t message_rate;
+	uint64_t recipient_rate;
+	uint64_t tls_rate;
+	uint64_t login_failure_rate;
+	uint64_t tarpit_ms;
 	struct conf_list client_access;
 	struct conf_list helo_access;
 	struct conf_list sender_access;

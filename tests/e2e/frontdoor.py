@@ -3,6 +3,7 @@
 
 Clients come from loopback addresses of their own, and the server is told that it knows none of them.
 """
+import json
 import os
 import time
 
@@ -206,3 +207,45 @@ def case_tables_change(t):
         assert f"{table}:1: " in text, text
         assert f"{table}:1: " in server.cli("check", "-c", conf, check=False)[1]
         assert said(server, GOOD) == "554 5.7.9 <x@good.test>: Sender address rejected: not x@"
+
+
+def case_rates(t):
+    """Messages, recipients, connections, TLS and failed logins in a unit of time; and who did how much."""
+    limits = ("rate_unit = 1 h\nmessage_rate = 3\nrecipient_rate = 5\ntls_rate = 1\nlogin_failure_rate = 2\n"
+              "connection_rate = 6\nreject_unknown_helo = off\nreject_unknown_sender = off\nclient_names = off\n")
+    with t.own_server(users=2, env={"BARID_DEMO_CONF": door(limits)}) as server:
+        smtp = wire.Smtp(server, source=GOOD)
+        for i in range(3):
+            smtp.command(b"MAIL FROM:<x@good.test>")
+            smtp.command(b"RCPT TO:<user1@example.test>")
+            if i == 2:
+                smtp.command(b"RCPT TO:<user2@example.test>")
+                smtp.command(b"RCPT TO:<nobody@example.test>", code=b"550 5.1.1")
+                smtp.command(b"RCPT TO:<user1@example.test>",
+                             code=b"450 4.7.1 Error: too many recipients from " + GOOD.encode())
+            smtp.command(b"RSET")
+        smtp.command(b"MAIL FROM:<x@good.test>", code=b"450 4.7.1 Error: too much mail from " + GOOD.encode())
+        smtp.close()
+        for _ in range(2):
+            smtp = wire.Smtp(server, source=OTHER)
+            last = smtp.command(b"STARTTLS", code=b"")
+            smtp.close()
+        assert last == b"454 4.7.0 Error: too many new TLS sessions from " + OTHER.encode(), last
+        smtp = wire.Smtp(server, "submission", source=LITTLE)
+        smtp.start_tls()
+        for _ in range(2):
+            smtp.command(b"AUTH PLAIN AHVzZXIxQGV4YW1wbGUudGVzdAB3cm9uZw==", code=b"535 5.7.8")
+        smtp.command(b"AUTH PLAIN AHVzZXIxQGV4YW1wbGUudGVzdAB3cm9uZw==",
+                     code=b"450 4.7.1 Error: too many AUTH commands from " + LITTLE.encode())
+        smtp.close()
+        wires = []
+        for _ in range(7):
+            wires.append(wire.Wire(server.host, server.ports["smtp"], source=NAMELESS))
+            last = wires[-1].line().decode().strip()
+        assert last.startswith("421 4.7.0 ") and last.endswith(f" Error: too many connections from {NAMELESS}"), last
+        for w in wires:
+            w.close()
+        rows = json.loads(server.cli("clients", "--json"))["rows"]
+        assert rows[0]["client"] == GOOD and rows[0]["messages"] == "4" and rows[0]["recipients"] == "6", rows
+        rows = json.loads(server.cli("clients", "logins-failed", "1", "--json"))["rows"]
+        assert [(r["client"], r["logins-failed"]) for r in rows] == [(LITTLE, "2")], rows

@@ -65,7 +65,7 @@ void smtp_cmd_starttls(struct smtp_turn *t)
 		smtp_say(t, (struct smtp_status){503, "5.5.1", "TLS is active already"});
 	} else if (!starttls_offered(s)) {
 		smtp_say(t, (struct smtp_status){502, "5.5.1", "STARTTLS is not offered"});
-	} else {
+	} else if (!smtp_too_often(t, SMTP_EVENT_TLS, "STARTTLS", STR_NULL)) {
 		smtp_say(t, (struct smtp_status){220, "2.0.0", "Ready to start TLS"});
 		s->mode = SMTP_MODE_TLS;
 		t->ret->next = SMTP_STARTTLS;
@@ -121,7 +121,7 @@ void smtp_cmd_auth(struct smtp_turn *t, const struct smtp_cmd *cmd)
 	} else if (!mechanism_offered(t->s, cmd->auth.mechanism)) {
 		refuse_auth(t, cmd,
 			    (struct smtp_status){504, "5.5.4", "Unrecognized authentication type"});
-	} else {
+	} else if (!smtp_too_often(t, SMTP_EVENT_LOGIN_FAILED, "AUTH", STR_NULL)) {
 		smtp_keep(&t->s->auth_type, cmd->auth.mechanism);
 		t->s->mode = SMTP_MODE_AUTH;
 		t->ret->next = SMTP_AUTH;

@@ -77,6 +77,8 @@ void smtp_cmd_mail(struct smtp_turn *t, const struct smtp_cmd *cmd)
 		smtp_refuse(t, refusal, "MAIL", from, NULL);
 		return;
 	}
+	if (smtp_too_often(t, SMTP_EVENT_MESSAGE, "MAIL", from))
+		return;
 	int r = check_sender(t, from, &refusal, &why);
 	if (r < 0) {
 		smtp_refuse_fail(t, r, "MAIL", from, &why);

@@ -226,7 +226,8 @@ void smtp_cmd_rcpt(struct smtp_turn *t, const struct smtp_cmd *cmd)
 		smtp_refuse(t, refusal, "RCPT", to, NULL);
 		return;
 	}
-	if (r == 0 && smtp_check_sender(t, &address))
+	if (r == 0 &&
+	    (smtp_too_often(t, SMTP_EVENT_RECIPIENT, "RCPT", to) || smtp_check_sender(t, &address)))
 		return;
 	if (r == 0)
 		r = smtp_route(s, to, s->t.size, &a, &route, &why);

@@ -2,7 +2,9 @@
 /* The order in which a client, its mail and each recipient are looked at. */
 #include "proto/smtp/smtp_check.h"
 #include "sys/counter.h"
+#include <stdio.h>
 
+COUNTER(refused_rate, "smtp.refused.rate", "clients that did too much in a unit of time");
 COUNTER(refused_client, "smtp.refused.client",
 	"clients that DNS lists warn of, or that were impatient");
 COUNTER(refused_helo, "smtp.refused.helo", "HELO names that are incomplete, unknown or listed");
@@ -62,6 +64,31 @@ static enum check_says permit_relaying(struct check *c)
 	const struct smtp_session *s = c->s;
 	bool filter = smtp_is_internal(s) && !smtp_is_lmtp(s);
 	return s->account.v || s->may_relay || filter ? CHECK_PERMIT : CHECK_DUNNO;
+}
+
+/* --- how often --- */
+
+bool smtp_too_often(struct smtp_turn *t, enum smtp_event event, const char *at, struct str about)
+{
+	static const struct {
+		unsigned code;
+		const char *status, *text;
+	} replies[SMTP_EVENTS] = {
+		[SMTP_EVENT_MESSAGE] = {450, "4.7.1", "Error: too much mail from"},
+		[SMTP_EVENT_RECIPIENT] = {450, "4.7.1", "Error: too many recipients from"},
+		[SMTP_EVENT_TLS] = {454, "4.7.0", "Error: too many new TLS sessions from"},
+		[SMTP_EVENT_LOGIN_FAILED] = {450, "4.7.1", "Error: too many AUTH commands from"}};
+	const struct smtp_backend *b = t->s->backend;
+	char text[200];
+	if (!b->too_often || !replies[event].code ||
+	    !b->too_often(b->ctx, event, event == SMTP_EVENT_LOGIN_FAILED))
+		return false;
+	(void)snprintf(text, sizeof text, "%s %.*s", replies[event].text,
+		       STR_ARG(str_sub(buf_str(&t->s->ip), 0, 60)));
+	t->counter = &refused_rate;
+	smtp_refuse(t, (struct smtp_status){replies[event].code, replies[event].status, text}, at,
+		    about, NULL);
+	return true;
 }
 
 /* --- the client --- */

@@ -29,6 +29,17 @@ struct smtp_client {
 	char text[300];
 };
 
+/* What a client may do only so often in a unit of time, and what is counted of it besides. */
+enum smtp_event {
+	SMTP_EVENT_CONNECTION,
+	SMTP_EVENT_MESSAGE, /* MAIL */
+	SMTP_EVENT_RECIPIENT,
+	SMTP_EVENT_TLS,
+	SMTP_EVENT_LOGIN_FAILED,
+	SMTP_EVENT_REFUSED, /* a reply of 4xx or 5xx */
+	SMTP_EVENTS
+};
+
 struct smtp_door {
 	struct netcidrs known_networks; /* clients whose names are not looked at */
 	struct access_list client_access, helo_access, sender_access, recipient_access;

@@ -175,6 +175,8 @@ static void log_refusal(struct smtp_turn *t, struct smtp_status status, const ch
 	const struct log_field none = {.kind = LOG_KIND_NONE};
 	count_refusal(t, status);
 	t->told = true;
+	if (s->backend->too_often)
+		(void)s->backend->too_often(s->backend->ctx, SMTP_EVENT_REFUSED, false);
 	/* What a person asks about is a refused message now and then, not a dictionary. */
 	if (!why && !s->login.n && !log_gate_passes(&refusal_lines, str_hash(buf_str(&s->ip)))) {
 		t->rule = STR_NULL;
@@ -389,6 +391,8 @@ void smtp_session_auth_done(struct smtp_session *s, const struct smtp_auth_resul
 		s->account = a->account;
 		smtp_keep(&s->login, a->login);
 	}
+	if (a->outcome == SMTP_AUTH_REFUSED && s->backend->too_often)
+		(void)s->backend->too_often(s->backend->ctx, SMTP_EVENT_LOGIN_FAILED, false);
 	t.told = true; /* dir logs every login, refused ones too */
 	if (!a->replied)
 		smtp_say(&t, replies[a->outcome]);

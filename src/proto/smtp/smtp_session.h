@@ -146,6 +146,9 @@ struct smtp_backend {
 	enum smtp_name (*name_exists)(void *ctx, struct str name);
 	/* What is known about the client by now. Not for internal services. NULL: nothing. */
 	void (*client)(void *ctx, struct smtp_client *ret);
+	/* It does this once more. True: too often (SMTP_EVENT_LOGIN_FAILED counts nothing when
+	 * `ask`). NULL: nobody counts. */
+	bool (*too_often)(void *ctx, enum smtp_event event, bool ask);
 	/* Seal a stored body, index it. ret->map is empty and has a maximum. */
 	int (*scan)(void *ctx, const struct smtp_body *body,
 		    const struct smtp_scan_defaults *defaults, struct smtp_scan *ret,

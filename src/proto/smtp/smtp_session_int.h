@@ -206,6 +206,8 @@ MUST_CHECK int smtp_lmtp_judge(struct smtp_turn *t, uint64_t size, struct fail *
 void smtp_lmtp_answer(struct smtp_turn *t, uint64_t number);
 
 /* --- smtp_check.c --- */
+/* One more of these. True: too often, and the client was told so. */
+bool smtp_too_often(struct smtp_turn *t, enum smtp_event event, const char *at, struct str about);
 /* Ask once who the client is: for its name in Received and in the log. */
 void smtp_learn_client(struct smtp_session *s);
 

@@ -276,6 +276,8 @@ static struct child *owner_of(struct master *m, struct str verb)
 		"bcc",	  "send-as", "relayhost", "route", "tls-report", "tls-policies"};
 	if (str_eq(verb, STR("queue")))
 		return master_child(m, "queue", 0);
+	if (str_eq(verb, STR("clients")))
+		return master_child(m, "mta", 0);
 	if (str_eq(verb, STR("dns")))
 		return master_child(m, "dns", 0);
 	for (size_t i = 0; i < ARRAY_LEN(dir_verbs); i++)

@@ -276,6 +276,7 @@ struct smtp_backend mta_backend(struct mta_session *s)
 				     .route = route,
 				     .name_exists = door_name_exists,
 				     .client = door_client,
+				     .too_often = door_too_often,
 				     .sender_allowed = sender_allowed,
 				     .scan = scan,
 				     .submit = submit,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "roles/mta/door.h"
 #include "base/check.h"
+#include "service/dir/scope.h"
 #include "sys/counter.h"
 #include "sys/log.h"
 #include "sys/offence.h"
@@ -71,14 +72,21 @@ static void prepare_checks(struct smtp_door *door, const struct conf *c)
 static void prepare_tests(struct door_config *d, const struct conf *c)
 {
 	struct str rest = str_c(c->dns_lists), one;
-	*d = (struct door_config){.names = on(c->client_names),
-				  .greet_wait_ms = c->greet_wait_ms,
-				  .greet_action = action_of(c->greet_action),
-				  .lists_action = action_of(c->dns_lists_action),
-				  .threshold = (int)c->dns_lists_threshold,
-				  .allow = -(int)c->dns_lists_allow,
-				  .dns_wait_ms = c->dns_wait_ms,
-				  .pass_ms = c->greet_pass_ms};
+	*d = (struct door_config){
+		.names = on(c->client_names),
+		.greet_wait_ms = c->greet_wait_ms,
+		.greet_action = action_of(c->greet_action),
+		.lists_action = action_of(c->dns_lists_action),
+		.threshold = (int)c->dns_lists_threshold,
+		.allow = -(int)c->dns_lists_allow,
+		.dns_wait_ms = c->dns_wait_ms,
+		.pass_ms = c->greet_pass_ms,
+		.limits = {.unit_ms = c->rate_unit_ms,
+			   .most = {[SMTP_EVENT_CONNECTION] = c->connection_rate,
+				    [SMTP_EVENT_MESSAGE] = c->message_rate,
+				    [SMTP_EVENT_RECIPIENT] = c->recipient_rate,
+				    [SMTP_EVENT_TLS] = c->tls_rate,
+				    [SMTP_EVENT_LOGIN_FAILED] = c->login_failure_rate}}};
 	while (rest.n && d->sites_n < DNSBL_SITES_MAX && str_cut(&rest, ',', &one))
 		if (!dnsbl_parse(str_trim(one), &d->sites[d->sites_n]))
 			d->sites_n++;
@@ -99,6 +107,7 @@ int door_prepare(struct role *role, const struct conf *c, struct fail *why)
 	smtp->hide_client = on(c->hide_client);
 	smtp->priority_max = (uint32_t)c->priority_max;
 	smtp->errors_soft = (uint32_t)c->errors_soft;
+	smtp->error_delay_ms = (uint32_t)c->tarpit_ms;
 	smtp->errors_hard = (uint32_t)c->errors_hard;
 	prepare_checks(&smtp->door, c);
 	prepare_tests(&m->door, c);
@@ -139,8 +148,10 @@ void door_open(struct mta_session *s, struct str ip, bool spared, bool at_a_prox
 	const struct mta_config *m = config_of(s);
 	struct fact_lists lists = lists_of(s);
 	s->proxied = at_a_proxy;
-	s->spared = spared || !netaddr_parse(ip, &s->client) ||
-		    netcidrs_have(&m->smtp.door.known_networks, &s->client);
+	if (!netaddr_parse(ip, &s->client))
+		s->client = (struct netaddr){0};
+	s->known = !s->client.family || netcidrs_have(&m->smtp.door.known_networks, &s->client);
+	s->spared = spared || s->known;
 	if (s->spared)
 		return;
 	s->untested = let_in(s);
@@ -235,6 +246,14 @@ void door_greet(struct mta_session *s, struct buf *out, struct smtp_result *ret)
 {
 	const struct mta_config *m = config_of(s);
 	*ret = (struct smtp_result){.next = SMTP_CONTINUE};
+	if (door_too_often(s, SMTP_EVENT_CONNECTION, false)) {
+		char ip[NETADDR_TEXT_MAX];
+		AUTO(buf) struct buf text = BUF_INIT(KIB(1));
+		(void)buf_addf(&text, "421 4.7.0 %s Error: too many connections from %.*s",
+			       m->smtp.hostname, STR_ARG(netaddr_text(&s->client, false, ip)));
+		close_with(buf_c(&text), out, ret);
+		return;
+	}
 	if (s->spared) {
 		greet(s, out);
 		return;
@@ -294,12 +313,39 @@ void door_client(void *ctx, struct smtp_client *ret)
 		write_listed(s, &score);
 	}
 	*ret = s->refusal;
-	if (d->names)
-		(void)facts_client(&s->client, d->dns_wait_ms, ret->name, &sure);
+	if (d->names && facts_client(&s->client, d->dns_wait_ms, ret->name, &sure))
+		sources_name(&s->client, ret->name);
 }
 
 enum smtp_name door_name_exists(void *ctx, struct str name)
 {
 	const struct mta_session *s = ctx;
 	return facts_name(name, config_of(s)->door.dns_wait_ms);
+}
+
+bool door_too_often(void *ctx, enum smtp_event event, bool ask)
+{
+	const struct mta_session *s = ctx;
+	const struct source_limits *limits = &config_of(s)->door.limits;
+	if (ask)
+		return !s->known && sources_full(&s->client, event, limits);
+	return sources_count(&s->client, event, limits) && !s->known;
+}
+
+void door_admin(struct role *role, struct ipc_packet *p)
+{
+	struct msg_admin m;
+	struct fail why = FAIL_INIT;
+	int r;
+	(void)role;
+	if (msg_admin_read(p, &m) < 0)
+		r = fail_set(&why, FAIL_SYNTAX, NULL, "clients order");
+	else if (m.scope != DIR_SCOPE_GLOBAL)
+		r = fail_set(&why, FAIL_PERM, "Only a global administrator may do this.",
+			     "clients order by somebody else");
+	else
+		r = sources_reply(p, &m, &why);
+	if (r < 0)
+		(void)ipc_reply_fail(p, &why);
+	ipc_packet_free(p);
 }

@@ -13,6 +13,7 @@
 
 #include "roles/mta/facts.h"
 #include "roles/mta/mta.h"
+#include "roles/mta/sources.h"
 
 enum door_action { DOOR_IGNORE, DOOR_ENFORCE, DOOR_DROP };
 
@@ -26,6 +27,7 @@ struct door_config {
 	int allow;     /* this score or less: good */
 	uint64_t dns_wait_ms;
 	uint64_t pass_ms;
+	struct source_limits limits;
 };
 
 /* What a configuration means here; conf_extra of mta's snapshots. `smtp` comes first. */
@@ -45,5 +47,8 @@ void door_waited(struct mta_session *s, struct str said, struct buf *out, struct
 /* smtp_backend.client, smtp_backend.name_exists */
 void door_client(void *ctx, struct smtp_client *ret);
 enum smtp_name door_name_exists(void *ctx, struct str name);
+bool door_too_often(void *ctx, enum smtp_event event, bool ask);
+/* role_ops.admin: `barid clients` */
+void door_admin(struct role *role, struct ipc_packet *p);
 
 #endif

@@ -35,6 +35,7 @@ struct mta_session {
 	/* door.c */
 	struct netaddr client;
 	bool proxied;  /* XCLIENT has said who it is */
+	bool known;    /* in known_networks: no limits either */
 	bool spared;   /* nothing is asked about it */
 	bool untested; /* a table lets it in: no patience, no lists */
 	bool listed_noted;
