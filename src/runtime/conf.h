@@ -130,6 +130,10 @@ struct conf {
 	struct conf_list reinject_proxy_from;
 	struct conf_list reinject_lists_listen;
 	struct conf_list reinject_lists_proxy_from;
+	struct conf_list sendmail_listen; /* paths; not absolute: below state_dir */
+	struct conf_list sendmail_proxy_from;
+	char *sendmail_origin;
+	char *sendmail_users;
 	uint64_t imap_idle_timeout_ms;
 	uint64_t login_timeout_ms;
 	uint64_t handshake_timeout_ms;

@@ -317,6 +317,18 @@ const struct conf_setting conf_settings[] = {
 	 "Addresses of LMTP (RFC 2033), by which another mail server delivers into the mailboxes. "
 	 "For trusted_clients only. Empty = off."},
 
+	{"sendmail", "listen", CONF_PATHS, CONF_LIVE, AT(sendmail_listen), "sendmail.sock", 0, 4,
+	 NULL,
+	 "Sockets by which programs of this machine hand over mail (barid-sendmail, the command "
+	 "sendmail). A name without a slash at its front is below state_dir. Empty = off."},
+	{"sendmail", "origin", CONF_TEXT, CONF_LIVE, AT(sendmail_origin), "", 0, 255, NULL,
+	 "What is put behind the @ of names that programs of this machine use without a domain, "
+	 "such "
+	 "as root. Empty = the hostname."},
+	{"sendmail", "users", CONF_TEXT, CONF_LIVE, AT(sendmail_users), "", 0, 1000, NULL,
+	 "Numbers of the users (`id -u NAME`) who may send mail by the command sendmail, separated "
+	 "by blanks. Root may always. Empty = everybody on this machine."},
+
 	{"reinject", "listen", CONF_ADDRESSES, CONF_LIVE, AT(reinject_listen),
 	 "127.0.0.1:10025, [::1]:10025", 0, 0, NULL,
 	 "Addresses where a content filter gives mail back that it has looked at: it is not "

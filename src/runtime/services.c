@@ -4,24 +4,27 @@
 #define AT(field) offsetof(struct conf, field)
 
 const struct service_def service_defs[SERVICES] = {
-	[SERVICE_SMTP] = {"smtp", 25, false, false, AT(smtp_listen), AT(smtp_proxy_from),
+	[SERVICE_SMTP] = {"smtp", 25, false, false, false, AT(smtp_listen), AT(smtp_proxy_from),
 			  "mail from other servers"},
-	[SERVICE_SUBMISSION] = {"submission", 587, false, false, AT(submission_listen),
+	[SERVICE_SUBMISSION] = {"submission", 587, false, false, false, AT(submission_listen),
 				AT(submission_proxy_from), "mail from users, STARTTLS"},
-	[SERVICE_SUBMISSIONS] = {"submissions", 465, true, false, AT(submissions_listen),
+	[SERVICE_SUBMISSIONS] = {"submissions", 465, true, false, false, AT(submissions_listen),
 				 AT(submissions_proxy_from), "mail from users, TLS"},
-	[SERVICE_IMAP] = {"imap", 143, false, false, AT(imap_listen), AT(imap_proxy_from),
+	[SERVICE_IMAP] = {"imap", 143, false, false, false, AT(imap_listen), AT(imap_proxy_from),
 			  "mailboxes, STARTTLS"},
-	[SERVICE_IMAPS] = {"imaps", 993, true, false, AT(imaps_listen), AT(imaps_proxy_from),
+	[SERVICE_IMAPS] = {"imaps", 993, true, false, false, AT(imaps_listen), AT(imaps_proxy_from),
 			   "mailboxes, TLS"},
-	[SERVICE_METRICS] = {"metrics", 9153, false, true, AT(metrics_listen),
+	[SERVICE_METRICS] = {"metrics", 9153, false, true, false, AT(metrics_listen),
 			     AT(metrics_proxy_from), "figures for monitoring, HTTP"},
-	[SERVICE_LMTP] = {"lmtp", 24, false, true, AT(lmtp_listen), AT(lmtp_proxy_from),
+	[SERVICE_LMTP] = {"lmtp", 24, false, true, false, AT(lmtp_listen), AT(lmtp_proxy_from),
 			  "delivery into mailboxes for other mail servers, LMTP"},
-	[SERVICE_REINJECT] = {"reinject", 10025, false, true, AT(reinject_listen),
+	[SERVICE_REINJECT] = {"reinject", 10025, false, true, false, AT(reinject_listen),
 			      AT(reinject_proxy_from), "mail that a content filter gives back"},
-	[SERVICE_REINJECT_LISTS] = {"reinject_lists", 10028, false, true, AT(reinject_lists_listen),
-				    AT(reinject_lists_proxy_from), "the same, of the list manager"},
+	[SERVICE_REINJECT_LISTS] = {"reinject_lists", 10028, false, true, false,
+				    AT(reinject_lists_listen), AT(reinject_lists_proxy_from),
+				    "the same, of the list manager"},
+	[SERVICE_SENDMAIL] = {"sendmail", 0, false, false, true, AT(sendmail_listen),
+			      AT(sendmail_proxy_from), "mail that programs of this machine send"},
 };
 
 const struct service_def *service_find(struct str name)

@@ -24,6 +24,7 @@ enum service_kind {
 	SERVICE_LMTP,
 	SERVICE_REINJECT,
 	SERVICE_REINJECT_LISTS,
+	SERVICE_SENDMAIL,
 	SERVICES
 };
 
@@ -32,6 +33,7 @@ struct service_def {
 	uint16_t port;	   /* the usual one */
 	bool tls_at_once;  /* TLS from the first byte */
 	bool internal;	   /* for trusted_clients only */
+	bool local;	   /* by UNIX socket, for users of this machine */
 	size_t listen;	   /* in struct conf: its addresses */
 	size_t proxy_from; /* likewise: who sends the PROXY protocol */
 	const char *what;  /* for people */

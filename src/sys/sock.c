@@ -10,7 +10,9 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 /* ---- addresses ---- */
 
@@ -301,6 +303,51 @@ int sock_listen(const struct netaddr *a, int backlog, int *ret_fd, struct fail *
 		return fail_errno(why, code_of(errno), "listening on %.*s", STR_ARG(name));
 	*ret_fd = TAKE_FD(fd);
 	return 0;
+}
+
+/* A path in a folder by way of /proc: it need not be reachable by name, nor be short itself. */
+static int unix_name(int dir, const char *path, struct sockaddr_un *ret, struct fail *why)
+{
+	*ret = (struct sockaddr_un){.sun_family = AF_UNIX};
+	int n = path[0] == '/' ? snprintf(ret->sun_path, sizeof ret->sun_path, "%s", path)
+			       : snprintf(ret->sun_path, sizeof ret->sun_path,
+					  "/proc/self/fd/%d/%s", dir, path);
+	if (n < 0 || (size_t)n >= sizeof ret->sun_path)
+		return fail_set(why, FAIL_TOOBIG, NULL, "the name of a socket is too long: %.200s",
+				path);
+	return 0;
+}
+
+int sock_listen_unix(int dir, const char *path, int backlog, int *ret_fd, struct fail *why)
+{
+	struct sockaddr_un name;
+	struct stat st;
+	int r = unix_name(dir, path, &name, why);
+	if (r < 0)
+		return r;
+	AUTO_FD int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return fail_errno(why, code_of(errno), "socket");
+	if (fstatat(dir, path, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISSOCK(st.st_mode))
+		(void)unlinkat(dir, path, 0);
+	if (bind(fd, (struct sockaddr *)&name, sizeof name) < 0 ||
+	    fchmodat(dir, path, 0666, 0) < 0 || listen(fd, backlog) < 0)
+		return fail_errno(why, code_of(errno), "listening on %s", path);
+	*ret_fd = TAKE_FD(fd);
+	return 0;
+}
+
+bool sock_peer_uid(int fd, uint32_t *ret)
+{
+	struct ucred who = {0};
+	socklen_t n = sizeof who;
+	int domain = 0;
+	socklen_t m = sizeof domain;
+	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &m) < 0 || domain != AF_UNIX ||
+	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &n) < 0)
+		return false;
+	*ret = who.uid;
+	return true;
 }
 
 int sock_accept(int listener, int *ret_fd, struct netaddr *ret_peer, struct fail *why)

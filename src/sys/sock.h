@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sock.h - internet addresses and TCP sockets.                                 [sys]
+ * sock.h - internet addresses and TCP sockets, and UNIX ones.                                [sys]
  *
  * Every socket made here is non-blocking and close-on-exec. No name lookups: addresses only.
  */
@@ -59,6 +59,15 @@ bool netcidrs_have(const struct netcidrs *l, const struct netaddr *a);
  * interface; FAIL_UNSUPPORTED: no such address family; FAIL_PERM.
  */
 MUST_CHECK int sock_listen(const struct netaddr *a, int backlog, int *ret_fd, struct fail *why);
+/*
+ * A listening UNIX socket that every user of this machine may connect to; `path` is relative to the
+ * folder `dir` unless it is absolute. What stood there before is removed when it is a socket.
+ * FAIL_EXISTS: something else stands there; FAIL_TOOBIG: the path is too long; FAIL_PERM.
+ */
+MUST_CHECK int sock_listen_unix(int dir, const char *path, int backlog, int *ret_fd,
+				struct fail *why);
+/* Whose process connected by a UNIX socket: the kernel's word. False: it is none. */
+bool sock_peer_uid(int fd, uint32_t *ret);
 /* 1 = a connection; 0 = none waits, or it went away already; FAIL_LIMIT = out of descriptors. */
 MUST_CHECK int sock_accept(int listener, int *ret_fd, struct netaddr *ret_peer, struct fail *why);
 /*

@@ -53,6 +53,10 @@ void smtp_cmd_hello(struct smtp_turn *t, const struct smtp_cmd *cmd)
 			buf_addf(&text, "\n%s",
 				 login_offered(s) ? XCLIENT_KEYWORD_LOGIN : XCLIENT_KEYWORD);
 		smtp_wish_keywords(s, &text);
+		if (s->service == SMTP_SERVICE_LOCAL)
+			buf_addf(&text, "\nXORIGIN %s",
+				 s->config->local_origin ? s->config->local_origin
+							 : s->config->hostname);
 		buf_add(&text, STR("\nENHANCEDSTATUSCODES\n8BITMIME\nDSN\nSMTPUTF8\nCHUNKING"));
 	}
 	smtp_reply(t->out, 250, NULL, buf_str(&text));

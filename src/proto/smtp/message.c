@@ -42,7 +42,7 @@ DEFINE_AUTO(incoming, struct smtp_incoming, incoming_clear);
 static void make_defaults(struct smtp_incoming *in)
 {
 	const struct smtp_session *s = in->s;
-	if (s->service != SMTP_SERVICE_SUBMISSION)
+	if (s->service != SMTP_SERVICE_SUBMISSION && s->service != SMTP_SERVICE_LOCAL)
 		return;
 	rfc5322_date_write(&in->date, in->now);
 	buf_addf(&in->message_id, "<%llx.", (unsigned long long)in->now.v);
@@ -80,6 +80,7 @@ static int write_received(struct smtp_incoming *in)
 		.rcpt = only,
 		.tls_version = str_sub(tls, 0, blank),
 		.tls_cipher = str_skip(tls, blank + 1),
+		.user = buf_str(&s->user),
 		.hidden = s->account.v && s->config->hide_client,
 		.esmtp = s->esmtp,
 		.lmtp = smtp_is_lmtp(s),
@@ -217,7 +218,8 @@ static void say_accepted(struct smtp_turn *t, const struct smtp_incoming *in)
 		  log_u64("rcpts", s->t.accepted), log_u64("size", in->scan.size),
 		  log_str("message-id", buf_str(&in->sent_id)), log_str("ip", buf_str(&s->ip)),
 		  log_str("name", buf_str(&s->rdns)), log_str("helo", buf_str(&s->helo)),
-		  log_str("tls", buf_str(&s->tls)), log_address("login", buf_str(&s->login)));
+		  log_str("tls", buf_str(&s->tls)), log_address("login", buf_str(&s->login)),
+		  log_str("user", buf_str(&s->user)));
 	s->errors = 0;
 	s->junk = 0;
 	if (!smtp_is_lmtp(s))

@@ -31,7 +31,7 @@ struct smtp_session *smtp_session_alloc(const struct smtp_config *c, const struc
 	struct smtp_session *s = xcalloc(1, sizeof *s);
 	s->config = c;
 	s->backend = b;
-	s->ip = s->rdns = s->tls = s->helo = s->login = s->mechanisms = s->auth_type =
+	s->ip = s->rdns = s->tls = s->helo = s->login = s->mechanisms = s->auth_type = s->user =
 		BUF_INIT(SMTP_TEXT_MAX);
 	s->t.arena = ARENA_INIT(SMTP_TRANSACTION_MAX);
 	return s;
@@ -52,6 +52,7 @@ struct smtp_session *smtp_session_new(const struct smtp_config *c, const struct 
 	smtp_keep(&s->ip, peer->ip);
 	s->port = peer->port;
 	smtp_keep(&s->rdns, peer->rdns);
+	smtp_keep(&s->user, peer->user);
 	smtp_keep(&s->tls, peer->tls_text);
 	smtp_session_offer(s, peer->mechanisms);
 	return s;
@@ -72,6 +73,7 @@ void smtp_session_free(struct smtp_session *s)
 	arena_clear(&s->t.arena);
 	buf_clear(&s->ip);
 	buf_clear(&s->rdns);
+	buf_clear(&s->user);
 	buf_clear(&s->tls);
 	buf_clear(&s->mechanisms);
 	buf_clear(&s->helo);
@@ -234,10 +236,25 @@ void smtp_refuse_fail(struct smtp_turn *t, int r, const char *what, struct str a
 	smtp_refuse(t, status, what, about, why);
 }
 
+/* Root, and whom the configuration names; everybody where it names nobody. */
+static bool user_may_send(const struct smtp_session *s)
+{
+	struct str names = str_c(s->config->local_users ? s->config->local_users : ""), name;
+	struct str user = buf_str(&s->user);
+	if (str_trim(names).n == 0 || str_eq(user, STR("0")))
+		return true;
+	while (str_cut(&names, ' ', &name))
+		if (name.n && str_eq(name, user))
+			return true;
+	return false;
+}
+
 bool smtp_gate(const struct smtp_session *s, struct smtp_status *ret)
 {
 	if (s->service == SMTP_SERVICE_SUBMISSION && s->tls.n == 0 && !s->trusted)
 		*ret = (struct smtp_status){530, "5.7.0", "Must issue a STARTTLS command first"};
+	else if (s->service == SMTP_SERVICE_LOCAL && !user_may_send(s))
+		*ret = (struct smtp_status){550, "5.7.1", "This user may not send mail here"};
 	else if (s->service == SMTP_SERVICE_SUBMISSION && s->account.v == 0)
 		*ret = (struct smtp_status){530, "5.7.0", "Authentication required"};
 	else
@@ -251,7 +268,8 @@ struct str smtp_service_name(const struct smtp_session *s)
 					   [SMTP_SERVICE_SUBMISSION] = STR("submission"),
 					   [SMTP_SERVICE_LMTP] = STR("lmtp"),
 					   [SMTP_SERVICE_REINJECT] = STR("reinject"),
-					   [SMTP_SERVICE_REINJECT_LISTS] = STR("reinject_lists")};
+					   [SMTP_SERVICE_REINJECT_LISTS] = STR("reinject_lists"),
+					   [SMTP_SERVICE_LOCAL] = STR("sendmail")};
 	return names[s->service];
 }
 

@@ -47,6 +47,7 @@ enum smtp_service {
 	SMTP_SERVICE_LMTP = 3,		 /* 24: into mailboxes, each recipient has its reply */
 	SMTP_SERVICE_REINJECT = 4,	 /* 10025: from a content filter, recipients as they are */
 	SMTP_SERVICE_REINJECT_LISTS = 5, /* 10028: the same, but aliases count */
+	SMTP_SERVICE_LOCAL = 6, /* a UNIX socket: the command sendmail, whose user is known */
 	SMTP_SERVICES
 };
 
@@ -67,6 +68,8 @@ struct smtp_config {
 	uint32_t hops_max;	   /* Received fields; RFC 5321 6.3 */
 	uint64_t future_release_s; /* most that a message may be held (RFC 4865); 0 = not offered */
 	uint32_t priority_max;	   /* RFC 6710: what is asked beyond is lowered to it */
+	const char *local_origin;  /* what follows the @ of local names; NULL: hostname */
+	const char *local_users;   /* numbers of those who may send; NULL or empty: all */
 	bool hide_client;	   /* Received of who has logged in does not say from where */
 	uint32_t errors_soft;	   /* from here on each error delays the reply */
 	uint32_t errors_hard;	   /* here the connection ends */
@@ -91,6 +94,7 @@ struct smtp_peer {
 	struct str mechanisms; /* as smtp_session_offer; empty: " PLAIN LOGIN" */
 	struct str helo;       /* said for it by XCLIENT; empty: nothing yet */
 	bool esmtp;	       /* likewise: it said EHLO */
+	struct str user;       /* SMTP_SERVICE_LOCAL: number of the user */
 	bool xclient;	       /* may say by XCLIENT for whom it speaks, */
 	bool xclient_login;    /* and who has logged in there */
 };

@@ -106,6 +106,7 @@ struct smtp_session {
 	uint32_t junk;	   /* likewise */
 	uint32_t messages; /* accepted or refused after DATA */
 	struct buf ip, rdns, tls, helo, login;
+	struct buf user;	 /* of this machine, whose program it is; empty: a network client */
 	struct buf mechanisms;	 /* of AUTH, each behind a blank */
 	uint16_t port;		 /* the client's; 0: not known */
 	struct buf auth_type;	 /* the mechanism of the login */

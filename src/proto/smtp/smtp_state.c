@@ -10,8 +10,8 @@
 
 #define STATE_MAGIC 0x534d5442u /* "BTMS" in the bytes */
 /* 2: mechanisms; 3: credential; 4: xclient, xclient_login; 5: may_relay; 6: said; 7: wishes; 8:
- * orders; 9: port, auth_type */
-#define STATE_VERSION 9
+ * orders; 9: port, auth_type; 10: user */
+#define STATE_VERSION 10
 
 static void put_text(struct buf *out, struct str s)
 {
@@ -115,6 +115,7 @@ int smtp_session_export(const struct smtp_session *s, struct buf *out)
 	put_orders(out, &s->t.orders); /* 8 */
 	buf_put_u16(out, s->port);     /* 9 */
 	put_text(out, buf_str(&s->auth_type));
+	put_text(out, buf_str(&s->user)); /* 10 */
 	return out->failed ? -FAIL_LIMIT : 0;
 }
 
@@ -218,7 +219,7 @@ static void get_orders(struct cursor *c, struct smtp_transaction *t)
 
 static void get_session(struct cursor *c, uint16_t version, struct smtp_session *s)
 {
-	s->service = (enum smtp_service)get_enum(c, SMTP_SERVICE_MX, SMTP_SERVICE_REINJECT_LISTS);
+	s->service = (enum smtp_service)get_enum(c, SMTP_SERVICE_MX, SMTP_SERVICE_LOCAL);
 	s->mode = (enum smtp_mode)get_enum(c, SMTP_MODE_LINES, SMTP_MODE_CLOSED);
 	s->trace.v = cursor_u64(c);
 	s->trusted = get_bool(c);
@@ -255,6 +256,8 @@ static void get_session(struct cursor *c, uint16_t version, struct smtp_session 
 		s->port = cursor_u16(c);
 		get_session_text(c, &s->auth_type);
 	}
+	if (version >= 10)
+		get_session_text(c, &s->user);
 	c->bad = c->bad || s->t.said.n != (smtp_is_lmtp(s) ? s->t.accepted : 0);
 	c->bad = c->bad || cursor_left(c) > 0 ||
 		 ((s->mode == SMTP_MODE_DATA || s->mode == SMTP_MODE_BDAT) && !s->t.accepted);

@@ -28,6 +28,7 @@ static const struct metric {
 	{"edge.open.metrics", "barid_connections_open", "service=\"metrics\"", GAUGE, ""},
 	{"edge.open.lmtp", "barid_connections_open", "service=\"lmtp\"", GAUGE, ""},
 	{"edge.open.reinject", "barid_connections_open", "service=\"reinject\"", GAUGE, ""},
+	{"edge.open.sendmail", "barid_connections_open", "service=\"sendmail\"", GAUGE, ""},
 	{"edge.open.reinject_lists", "barid_connections_open", "service=\"reinject_lists\"", GAUGE,
 	 ""},
 	{"conn.read-bytes", "barid_client_read_bytes", "", COUNTER_TYPE, "Bytes from clients, after decryption."},

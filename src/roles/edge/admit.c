@@ -47,9 +47,10 @@ uint64_t edge_who(const struct netaddr *peer)
 	return str_hash((struct str){(const char *)peer->bytes, n});
 }
 
-static uint64_t address_key(const struct service *service, const struct netaddr *peer)
+static uint64_t address_key(const struct service *service, const struct peer *p)
 {
-	return (edge_who(peer) * SERVICES + (uint64_t)(service - edge_services)) | 1; /* never 0 */
+	uint64_t who = p->local_user ? p->uid : edge_who(&p->addr);
+	return (who * SERVICES + (uint64_t)(service - edge_services)) | 1; /* never 0 */
 }
 
 static uint64_t open_from(const struct edge *e, uint64_t key)
@@ -105,8 +106,8 @@ static bool may_be_counted(const struct edge *e, const struct service *service,
 {
 	if (!service_admits(service->def, &e->trusted_clients, &p->addr))
 		return refused(service, p, &refused_internal, "trusted_clients");
-	if (counts(service, p) && open_from(e, address_key(service, &p->addr)) >=
-					  e->role->conf->connections_per_address_max)
+	if (counts(service, p) &&
+	    open_from(e, address_key(service, p)) >= e->role->conf->connections_per_address_max)
 		return refused(service, p, &refused_address, "connections_per_address_max");
 	return true;
 }
@@ -185,7 +186,7 @@ static bool admit(struct edge *e, const struct service *service, const struct pe
 
 static void count(struct session *s)
 {
-	s->counted = counts(s->service, &s->peer) ? address_key(s->service, &s->peer.addr) : 0;
+	s->counted = counts(s->service, &s->peer) ? address_key(s->service, &s->peer) : 0;
 	if (s->counted)
 		count_address(s->edge, s->counted, 1);
 }

@@ -30,6 +30,7 @@ const struct service edge_services[SERVICES] = {
 	[SERVICE_LMTP] = {&service_defs[SERVICE_LMTP], &edge_smtp_ops, NULL},
 	[SERVICE_REINJECT] = {&service_defs[SERVICE_REINJECT], &edge_smtp_ops, NULL},
 	[SERVICE_REINJECT_LISTS] = {&service_defs[SERVICE_REINJECT_LISTS], &edge_smtp_ops, NULL},
+	[SERVICE_SENDMAIL] = {&service_defs[SERVICE_SENDMAIL], &edge_smtp_ops, NULL},
 };
 
 struct accepting {
@@ -429,6 +430,7 @@ COUNTER(open_metrics, "edge.open.metrics", "open connections, metrics");
 COUNTER(open_lmtp, "edge.open.lmtp", "open connections, lmtp");
 COUNTER(open_reinject, "edge.open.reinject", "open connections, reinject");
 COUNTER(open_reinject_lists, "edge.open.reinject_lists", "open connections, reinject_lists");
+COUNTER(open_sendmail, "edge.open.sendmail", "open connections, sendmail");
 
 static void count_open(struct role *role)
 {
@@ -441,7 +443,8 @@ static void count_open(struct role *role)
 							 [SERVICE_LMTP] = &open_lmtp,
 							 [SERVICE_REINJECT] = &open_reinject,
 							 [SERVICE_REINJECT_LISTS] =
-								 &open_reinject_lists};
+								 &open_reinject_lists,
+							 [SERVICE_SENDMAIL] = &open_sendmail};
 	uint64_t n[SERVICES] = {0};
 	(void)role;
 	LIST_EACH (&edge.all, link)

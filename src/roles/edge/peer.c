@@ -65,6 +65,8 @@ void peer_from_socket(struct peer *p, const struct edge *e, int fd, const struct
 {
 	*p = (struct peer){.addr = *addr, .source = PEER_SOCKET};
 	(void)!sock_local(fd, &p->local, NULL);
+	if (addr->family == 0)
+		p->local_user = sock_peer_uid(fd, &p->uid);
 	judge_client(p, e);
 	judge_front_end(p, e);
 }
@@ -157,7 +159,11 @@ struct msg_peer peer_message(const struct peer *p, const struct peer_tls *tls,
 	static const struct peer_claims none;
 	const struct peer_claims *c = p->claims ? p->claims : &none;
 	bool here = tls->text.n > 0;
-	return (struct msg_peer){.ip = text_of(&p->addr, texts->ip),
+	texts->user[0] = '\0';
+	if (p->local_user)
+		(void)snprintf(texts->user, sizeof texts->user, "%u", p->uid);
+	return (struct msg_peer){.user = str_c(texts->user),
+				 .ip = text_of(&p->addr, texts->ip),
 				 .port = p->addr.port,
 				 .local_ip = text_of(&p->local, texts->local),
 				 .local_port = p->local.port,

@@ -38,6 +38,8 @@ struct peer {
 	struct netaddr local; /* where it connected to */
 	struct netaddr proxy; /* who connected to us in its stead; family 0: nobody */
 	enum peer_source source;
+	bool local_user; /* a program of this machine, by UNIX socket; its user is uid */
+	uint32_t uid;
 	bool trusted;	     /* in trusted_networks: may send a password in the clear */
 	bool trusted_client; /* in trusted_clients: may use internal services */
 	bool may_relay;	     /* in relay_from: may send mail to any domain */
@@ -72,6 +74,7 @@ struct peer_tls { /* of the connection itself; text empty: none */
 	bool ems;
 };
 struct peer_texts {
+	char user[12];
 	char ip[NETADDR_TEXT_MAX], local[NETADDR_TEXT_MAX], proxy[NETADDR_TEXT_MAX];
 };
 struct msg_peer peer_message(const struct peer *p, const struct peer_tls *tls,

@@ -142,11 +142,27 @@ static int refuse_unused(const struct inherited *all, size_t n, struct fail *why
 /* --- opening
  * ------------------------------------------------------------------------------------------- */
 
+/* A socket file of before is of a server that has ended: there is one per state folder. */
+static int listen_locally(struct master *m, struct listener *l, struct fail *why)
+{
+	int r = sock_listen_unix(m->state_fd, l->address, BACKLOG, &l->fd, why);
+	if (r < 0) {
+		struct fail cause = *why;
+		return fail_set(why, cause.code, NULL,
+				"cannot listen on %s for %s: %.200s. Correct listen in [%s]",
+				l->address, l->service, cause.detail, l->service);
+	}
+	return 0;
+}
+
 int listener_bind(struct master *m, struct listener *l, struct fail *why)
 {
-	struct netaddr a;
+	struct netaddr a = {0};
+	int r;
+	if (service_find(str_c(l->service))->local)
+		return listen_locally(m, l, why);
 	CHECK(netaddr_parse(str_c(l->address), &a));
-	int r = sock_listen(&a, BACKLOG, &l->fd, why);
+	r = sock_listen(&a, BACKLOG, &l->fd, why);
 	if (r == -FAIL_UNSUPPORTED && a.family == AF_INET6) {
 		log_event(LOG_WARN, "master.no-ipv6", log_c("address", l->address));
 		return 1;
@@ -176,8 +192,9 @@ static int open_service(struct master *m, const struct service_def *d, struct in
 	const struct conf_list *l = service_listen(d, m->conf);
 	for (size_t i = 0; i < l->n; i++) {
 		struct netaddr a;
-		CHECK(netaddr_parse(str_c(l->p[i]), &a));
-		struct inherited *in = find_inherited(all, n, &a);
+		struct inherited *in = NULL;
+		if (netaddr_parse(str_c(l->p[i]), &a))
+			in = find_inherited(all, n, &a);
 		if (!in) {
 			int r = open_one(m, d, l->p[i], why);
 			if (r < 0)

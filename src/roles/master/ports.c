@@ -64,6 +64,24 @@ static void write_state(struct table *t, const struct child *edge, int fd)
 		table_cell(t, "serving");
 }
 
+/* A UNIX socket has no port, and the number of who waits is not told. */
+static void write_local_row(struct master *m, const struct service_def *d, const struct listener *l,
+			    struct table *t)
+{
+	bool ready = master_edge(m)->state == CHILD_READY;
+	table_cell(t, "-");
+	table_cell(t, "%s", l->service);
+	if (l->address[0] == '/')
+		table_cell(t, "%s", l->address);
+	else
+		table_cell(t, "%s/%s", m->conf->state_dir, l->address);
+	table_cell(t, "this machine");
+	table_cell(t, "%s", d->what);
+	table_cell(t, "listen in [%s]%s", l->service,
+		   is_default(d, m->conf) ? ", the default" : "");
+	table_cell(t, "%s", ready ? "serving" : "waits for its process");
+}
+
 static void write_row(struct master *m, const struct listener *l, struct table *t)
 {
 	const struct service_def *d = service_find(str_c(l->service));
@@ -71,6 +89,10 @@ static void write_row(struct master *m, const struct listener *l, struct table *
 	char text[NETADDR_TEXT_MAX];
 	if (!d || sock_local(l->fd, &a, NULL) < 0)
 		return;
+	if (d->local) {
+		write_local_row(m, d, l, t);
+		return;
+	}
 	const char *reach = reach_of(&a);
 	bool exposed = d->internal && !netaddr_is_loopback(&a);
 	table_cell(t, "%u", a.port);

@@ -18,7 +18,8 @@ static bool blocked(const struct relisten *r, const struct netaddr *a)
 {
 	for (size_t i = 0; i < r->removed.n; i++) {
 		struct netaddr old;
-		CHECK(netaddr_parse(str_c(r->removed.p[i].address), &old));
+		if (!netaddr_parse(str_c(r->removed.p[i].address), &old)) /* a UNIX socket */
+			continue;
 		if (old.family == a->family && old.port == a->port &&
 		    (netaddr_same_host(&old, a) || netaddr_is_any(&old) || netaddr_is_any(a)))
 			return true;
@@ -56,9 +57,9 @@ static void find_removed(struct master *m, const struct conf *fresh, struct reli
 static int add(struct master *m, struct relisten *r, struct listener l, struct fail *why)
 {
 	struct netaddr a;
-	CHECK(netaddr_parse(str_c(l.address), &a));
+	bool network = netaddr_parse(str_c(l.address), &a);
 	l.address = xstrdup(l.address);
-	if (blocked(r, &a)) {
+	if (network && blocked(r, &a)) {
 		*vec_push(&r->deferred) = l;
 		return 0;
 	}

@@ -104,6 +104,8 @@ int door_prepare(struct role *role, const struct conf *c, struct fail *why)
 	smtp->size_max = c->message_size_max;
 	smtp->rcpts_max = (uint32_t)c->recipients_max;
 	smtp->future_release_s = c->future_release_max_ms / 1000;
+	smtp->local_origin = c->sendmail_origin[0] ? c->sendmail_origin : NULL;
+	smtp->local_users = c->sendmail_users;
 	smtp->hide_client = on(c->hide_client);
 	smtp->priority_max = (uint32_t)c->priority_max;
 	smtp->errors_soft = (uint32_t)c->errors_soft;

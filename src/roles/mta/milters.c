@@ -106,6 +106,10 @@ void mta_filters_make(struct smtp_config *smtp, const struct conf *c)
 	struct smtp_filters *submission = &smtp->filters[SMTP_SERVICE_SUBMISSION];
 	make_list(mx, &c->smtp_milters, c);
 	make_list(submission, &c->submission_milters, c);
+	/* What programs of this machine send goes the way of what users send. */
+	struct smtp_filters *local = &smtp->filters[SMTP_SERVICE_LOCAL];
+	make_list(local, &c->submission_milters, c);
+	local->next = c->submission_content_filter;
 	mx->next = c->smtp_content_filter;
 	submission->next = c->submission_content_filter;
 	smtp->milter_times =

@@ -329,13 +329,16 @@ static bool service_of(const struct msg_session_open *m, enum smtp_service *ret)
 			{SERVICE_SUBMISSIONS, SMTP_SERVICE_SUBMISSION},
 			{SERVICE_LMTP, SMTP_SERVICE_LMTP},
 			{SERVICE_REINJECT, SMTP_SERVICE_REINJECT},
-			{SERVICE_REINJECT_LISTS, SMTP_SERVICE_REINJECT_LISTS}};
+			{SERVICE_REINJECT_LISTS, SMTP_SERVICE_REINJECT_LISTS},
+			{SERVICE_SENDMAIL, SMTP_SERVICE_LOCAL}};
 	for (size_t i = 0; i < ARRAY_LEN(services); i++) {
 		const struct service_def *d = &service_defs[services[i].kind];
 		*ret = services[i].smtp;
-		if (str_eq(m->service, str_c(d->name)))
-			return !d->internal ||
-			       (m->peer.trusted_client && service_listen(d, mta.role->conf)->n > 0);
+		if (!str_eq(m->service, str_c(d->name)))
+			continue;
+		bool known = d->local ? m->peer.user.n > 0 : m->peer.trusted_client;
+		return (!d->internal && !d->local) ||
+		       (known && service_listen(d, mta.role->conf)->n > 0);
 	}
 	return false;
 }
@@ -397,6 +400,7 @@ static void open_session(struct ipc_channel *from, struct ipc_packet *p)
 				 .esmtp = m.peer.esmtp,
 				 .trusted = m.peer.trusted,
 				 .mechanisms = m.mechanisms,
+				 .user = m.peer.user,
 				 .may_relay = m.peer.may_relay,
 				 .port = m.peer.port,
 				 .xclient = m.peer.may_xclient,

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Programs of this machine send by the command sendmail; other mail servers deliver by LMTP."""
+import os
+import re
+import subprocess
+import threading
+import time
+
+from harness import wire
+
+USAGE, NOUSER, TEMPFAIL = 64, 67, 75
+
+
+def sendmail(t, *args, stdin=b"", name="sendmail", check=0, home=None, server=None):
+    """The command under the name that programs call it by; returns what it said."""
+    server = server or t.server()
+    folder = t.scratch()
+    path = os.path.join(folder, name)
+    os.symlink(os.path.join(server.build, "libexec", "barid-sendmail"), path)
+    env = {"BARID_SENDMAIL_SOCKET": os.path.join(server.dir, "sendmail.sock"), "HOME": home or folder}
+    done = subprocess.run([path, *args], input=stdin, capture_output=True, timeout=120, check=False,
+                          env=dict(os.environ, **env))
+    assert done.returncode == check, f"exit {done.returncode}, not {check}: {done.stdout!r} {done.stderr!r}"
+    return done.stdout + done.stderr
+
+
+def inbox(t, user, server=None):
+    imap = wire.Imap(server or t.server(), f"{user}@example.test")
+    try:
+        return [body for _, body in imap.bodies("INBOX")]
+    finally:
+        imap.close()
+
+
+def arrived(t, user, text, server=None):
+    def find():
+        return [b for b in inbox(t, user, server) if text in b]
+    found = t.until(find, what=f"delivery of {text!r}")
+    assert len(found) == 1, f"{len(found)} copies of {text!r}"
+    return found[0]
+
+
+def case_as_programs_call_it(t):
+    """cron, PHP and scripts: their options, what is completed, and the exit codes of sysexits.h."""
+    sendmail(t, "-i", "-FCronDaemon", "-B8BITMIME", "-oem", "user1@example.test",
+             stdin=b"From: root (Cron Daemon)\nTo: user1\nSubject: Cron <root@h> job\n\n10%\r50%\r100%\n.\nafter the dot\n")
+    body = arrived(t, "user1", b"Cron <root@h>")
+    assert b"\r\n10%\r\n50%\r\n100%\r\n.\r\nafter the dot\r\n" in body, body
+    assert re.search(rb"^Date: .*\r\n", body, re.M) and re.search(rb"^Message-ID: <.*>\r\n", body, re.M), body
+    assert f"(barid, from userid {os.getuid()})".encode() in body, body
+
+    sendmail(t, "-t", "-i", "-f", "web@example.test",
+             stdin=b"To: User <user2@example.test>\r\nBcc: user3@example.test\r\nSubject: from a web page\r\n\r\nhi\r\n")
+    for user in ("user2", "user3"):
+        body = arrived(t, user, b"from a web page")
+        assert b"Bcc" not in body and b"Return-Path: <web@example.test>" in body, body
+        assert b"From: web@example.test\r\n" in body, body
+
+    sendmail(t, "user1@example.test", stdin=b"Subject: ended by it\n\nbefore\n.\nafter\n")
+    assert b"after" not in arrived(t, "user1", b"ended by it")
+    sendmail(t, "-bs", stdin=b"EHLO me\r\nMAIL FROM:<me@example.test>\r\nRCPT TO:<user1@example.test>\r\nDATA\r\n")
+    home = t.scratch()
+    out = sendmail(t, "nobody@example.test", stdin=b"Subject: kept\n\n", check=NOUSER, home=home)
+    assert b"User unknown" in out and b"dead.letter" in out, out
+    with open(os.path.join(home, "dead.letter"), "rb") as f:
+        assert b"Subject: kept" in f.read()
+    sendmail(t, "-t", stdin=b"Subject: nobody\n\n", check=USAGE)
+    sendmail(t, name="newaliases")
+    out = sendmail(t, "-bv", "user1@example.test", "nobody@example.test", check=NOUSER)
+    assert b"user1@example.test... deliverable" in out and b"nobody@example.test... 550" in out, out
+
+
+def case_smtp_on_standard_input(t):
+    """sendmail -bs: a whole dialogue, as mail programs hold it with a server of their own."""
+    out = sendmail(t, "-bs", stdin=b"EHLO me\r\nMAIL FROM:<me@example.test>\r\nRCPT TO:<user4@example.test>\r\n"
+                   b"RSET\r\nQUIT\r\n")
+    assert out.startswith(b"220 ") and b"250 2.1.5" in out and b"221 2.0.0" in out, out
+
+
+def case_mail_programs(t):
+    """mailx and neomutt with their own idea of sendmail."""
+    server, folder = t.server(), t.scratch()
+    path = os.path.join(server.build, "libexec", "barid-sendmail")
+    env = {"BARID_SENDMAIL_SOCKET": os.path.join(server.dir, "sendmail.sock"), "HOME": folder, "LC_ALL": "C.UTF-8"}
+    with open(os.path.join(folder, ".mailrc"), "w", encoding="utf-8") as f:
+        f.write(f"set sendmail={path}\n")
+    t.run([t.program("bsd-mailx"), "-s", "from mailx", "-c", "user6@example.test", "user5@example.test"],
+          stdin=b"hello\n", env=env)
+    for user in ("user5", "user6"):
+        arrived(t, user, b"Subject: from mailx")
+    with open(os.path.join(folder, "rc"), "w", encoding="utf-8") as f:
+        f.write(f'set sendmail="{path} -oem -oi"\nset from="user7@example.test"\nset use_envelope_from=yes\n'
+                'set realname="User Seven"\nset copy=no\nset charset="utf-8"\n')
+    t.run([t.program("neomutt"), "-n", "-F", os.path.join(folder, "rc"), "-s", "by neomutt", "-b", "user6@example.test",
+           "--", "user5@example.test"], stdin="Grüße\n.\nEnde\n".encode(), env=env)
+    for user in ("user5", "user6"):
+        body = arrived(t, user, b"Subject: by neomutt")
+        assert b"Return-Path: <user7@example.test>" in body and b"Bcc" not in body, body
+
+
+def case_many_recipients(t):
+    """More recipients than one transaction may have: each has the message once."""
+    to = [f"user{1 + i % 7}+{i}@example.test" for i in range(1200)]
+    sendmail(t, "-i", *to, "user8@example.test", stdin=b"Subject: to very many\n\n")
+    arrived(t, "user8", b"to very many")
+
+
+def case_who_may(t):
+    """sendmail.users names those who may; the kernel says who it is."""
+    with t.own_server(users=1, env={"BARID_DEMO_CONF": "[sendmail]\nusers = 4711 65534\n"}) as server:
+        only_some_may(t, server)
+
+
+def only_some_may(t, server):
+    sendmail(t, "user1@example.test", stdin=b"Subject: root may\n\n", server=server)
+    arrived(t, "user1", b"root may", server)
+    if os.getuid() != 0:
+        return
+    path = os.path.join(server.build, "libexec", "barid-sendmail")
+    for uid, code in ((65534, 0), (65533, 77)):
+        done = subprocess.run([path, "user1@example.test"], input=b"Subject: of %d\n\n" % uid, check=False, user=uid,
+                              env={"BARID_SENDMAIL_SOCKET": os.path.join(server.dir, "sendmail.sock"), "HOME": "/none"},
+                              capture_output=True, timeout=60)
+        assert done.returncode == code, (uid, done)
+    assert b"from userid 65534" in arrived(t, "user1", b"of 65534", server)
+
+
+def case_the_server_is_away(t):
+    """Without a server the answer is "later", and the message is kept; one that comes back in time gets it."""
+    with t.own_server(users=1) as server:
+        away_and_back(t, server)
+
+
+def away_and_back(t, server):
+    server.stop()
+    home = t.scratch()
+    out = sendmail(t, "user1@example.test", stdin=b"Subject: too early\n\n", check=TEMPFAIL, server=server, home=home)
+    assert b"does not run" in out, out
+    assert os.path.exists(os.path.join(home, "dead.letter"))
+    failed = []
+
+    def send():
+        for _ in range(20):  # a slow machine may need longer for a start than the command waits
+            try:
+                sendmail(t, "user1@example.test", stdin=b"Subject: waited for\n\n", server=server)
+                return
+            except AssertionError as e:
+                failed.append(e)
+        raise failed[-1]
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    time.sleep(0.5)
+    server.start()
+    thread.join()
+    arrived(t, "user1", b"waited for", server)
+
+
+def case_swaks_delivers_by_lmtp(t):
+    """swaks as an LMTP client: a verdict for each recipient."""
+    server = t.server()
+    done = t.run([t.program("swaks"), "--protocol", "LMTP", "--server", "127.0.0.1", "--port", str(server.ports["lmtp"]),
+                  "--from", "x@client.example", "--to", "user9@example.test,nobody@example.test,user8@example.test",
+                  "--header", "Subject: by swaks and LMTP"], check=False)
+    assert b"550 5.1.1" in done.stdout, done.stdout
+    for user in ("user8", "user9"):
+        assert b"with LMTP id" in arrived(t, user, b"by swaks and LMTP")
