@@ -71,6 +71,7 @@ class Session:
         self.lines, self.received, self.input = [], b"", b""
         self.tls = self.sni = None  # ("TLSv1.3", cipher)
         self.helo = self.login = None
+        self.forwarded = {}  # by XFORWARD, for the message that comes
         self.taken = 0
         self.now = None
         self.open = True
@@ -180,6 +181,13 @@ class Session:
     def on_helo(self, line):
         self.helo = line.partition(" ")[2]
         self.reply("HELO", self.usual("HELO"), line)
+
+    def on_xforward(self, line):
+        if any(e.startswith("XFORWARD ") for e in self.host.extensions):
+            self.forwarded.update(word.split("=", 1) for word in line.split()[1:])
+            self.send("250 2.0.0 noted")
+        else:
+            self.send("500 5.5.2 what?")
 
     def on_rset(self, line):
         self.now = None

@@ -131,6 +131,12 @@ static struct smtp_client_message message_of(struct attempt *a, struct smtp_forw
 		*forward =
 			(struct smtp_forward){.name = m->client.rdns,
 					      .ip = m->client.ip,
+					      .port = m->client.port
+							      ? arena_printf(&a->arena, "%u",
+									     m->client.port)
+							      : STR(""),
+					      .ident = arena_printf(&a->arena, "%llx",
+								    (unsigned long long)a->trace.v),
 					      .helo = m->client.helo,
 					      .proto = m->client.esmtp ? STR("ESMTP") : STR("SMTP"),
 					      .remote = !m->client.trusted_client};
