@@ -2,6 +2,7 @@
 /*
  * What can be wrong with a configuration although each of its values is fine.
  */
+#include "base/num.h"
 #include "base/text.h"
 #include "base/vec.h"
 #include "codec/smtp/dnsbl.h"
@@ -187,6 +188,62 @@ static void check_lists(const struct check *ck)
 	}
 }
 
+/* --- content filters
+ * ------------------------------------------------------------------------------------- */
+
+/* "smtp:[127.0.0.1]:10024", "[filter.example.org]:10024", "lmtp:[...]:..."; *ret_at has an address
+ * only when there is one. */
+static bool filter_parse(struct str s, struct netaddr *ret_at)
+{
+	uint32_t port = 0;
+	struct netaddr a = {0};
+	if (str_starts(s, STR("smtp:")) || str_starts(s, STR("lmtp:")))
+		s = str_skip(s, 5);
+	size_t close = str_find(s, 0, ']');
+	if (s.n == 0 || s.p[0] != '[' || close + 2 >= s.n || s.p[close + 1] != ':' ||
+	    !num_parse_u32(str_skip(s, close + 2), &port) || port == 0 || port > UINT16_MAX)
+		return false;
+	struct str host = str_sub(s, 1, close);
+	char name[256];
+	(void)snprintf(name, sizeof name, "%.*s", STR_ARG(host));
+	bool is_address = netaddr_parse(host, &a);
+	a.port = (uint16_t)port;
+	*ret_at = a;
+	return is_address || (host.n < sizeof name && host_ok(name));
+}
+
+/* Does somebody who connects there reach this list? */
+static bool listens_at(const struct conf_list *listen, const struct netaddr *at)
+{
+	for (size_t i = 0; i < listen->n; i++) {
+		struct netaddr a;
+		if (netaddr_parse(str_c(listen->p[i]), &a) && a.port == at->port &&
+		    a.family == at->family && (netaddr_is_any(&a) || netaddr_same_host(&a, at)))
+			return true;
+	}
+	return false;
+}
+
+static void check_filter(const struct check *ck, const char *section, const char *text)
+{
+	const struct conf *c = ck->conf;
+	const struct conf_place *place = place_of(ck, section, "content_filter");
+	struct netaddr at = {0};
+	if (!text[0])
+		return;
+	if (!filter_parse(str_c(text), &at))
+		complain(ck, place,
+			 "[%s] content_filter = %s: not understood; allowed: "
+			 "smtp:[127.0.0.1]:10024",
+			 section, text);
+	else if (at.family &&
+		 (listens_at(&c->smtp_listen, &at) || listens_at(&c->submission_listen, &at)))
+		complain(ck, place,
+			 "[%s] content_filter = %s: this server itself listens there, and mail "
+			 "would go round",
+			 section, text);
+}
+
 void conf_check(const struct conf *c, const struct conf_place *said, struct buf *errors)
 {
 	struct check ck = {.conf = c, .said = said, .errors = errors};
@@ -209,4 +266,6 @@ void conf_check(const struct conf *c, const struct conf_place *said, struct buf 
 	check_auth(&ck);
 	check_dns(&ck);
 	check_lists(&ck);
+	check_filter(&ck, "smtp", c->smtp_content_filter);
+	check_filter(&ck, "submission", c->submission_content_filter);
 }

@@ -4,9 +4,7 @@
  * (mta can make none), and places for the threads that wait for an answer. One milter that hangs
  * takes its own places, never the threads that others need.
  */
-#include "codec/smtp/nexthop.h"
 #include "roles/mta/mta.h"
-#include "sys/sock.h"
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -130,48 +128,4 @@ unsigned mta_filters_threads(const struct conf *c)
 {
 	size_t n = MAX(c->smtp_milters.n, c->submission_milters.n);
 	return (unsigned)MIN(n, (size_t)4) * PLACES;
-}
-
-/* --- content filters --- */
-
-static bool is_ours(const struct endpoint *e, uint16_t port, const struct conf_list *listen)
-{
-	for (size_t i = 0; i < listen->n; i++) {
-		struct netaddr a;
-		if (!netaddr_parse(str_c(listen->p[i]), &a) || a.port != port)
-			continue;
-		bool same_family = (a.family == AF_INET) == (e->family == ENDPOINT_V4);
-		if (same_family && (netaddr_is_any(&a) ||
-				    memcmp(a.bytes, e->bytes, a.family == AF_INET ? 4 : 16) == 0))
-			return true;
-	}
-	return false;
-}
-
-/* A next hop, and none of the ports whose mail would be filtered again. */
-static int check_next(const struct conf *c, const char *section, const char *text, struct fail *why)
-{
-	struct nexthop hop;
-	if (!text[0])
-		return 0;
-	if (nexthop_parse(str_c(text), &hop) < 0 || hop.kind < NEXTHOP_DOMAIN ||
-	    hop.kind > NEXTHOP_ADDRESS)
-		return fail_set(why, FAIL_SYNTAX, NULL,
-				"[%s] content_filter = %s: not a next hop; allowed: "
-				"smtp:[127.0.0.1]:10024",
-				section, text);
-	uint16_t port = nexthop_port(&hop, 25);
-	if (hop.kind == NEXTHOP_ADDRESS && (is_ours(&hop.address, port, &c->smtp_listen) ||
-					    is_ours(&hop.address, port, &c->submission_listen)))
-		return fail_set(why, FAIL_CONFLICT, NULL,
-				"[%s] content_filter = %s: this server itself listens there, "
-				"mail would go round for ever",
-				section, text);
-	return 0;
-}
-
-int mta_filters_check(const struct conf *c, struct fail *why)
-{
-	int r = check_next(c, "smtp", c->smtp_content_filter, why);
-	return r < 0 ? r : check_next(c, "submission", c->submission_content_filter, why);
 }

@@ -63,8 +63,6 @@ bool mta_milter_enter(void *ctx, struct str text);
 void mta_milter_leave(void *ctx, struct str text);
 /* Milters and content filters of a configuration, in place of what smtp_config_default says. */
 void mta_filters_make(struct smtp_config *smtp, const struct conf *c);
-/* Are the content filters usable, and not this server itself? */
-MUST_CHECK int mta_filters_check(const struct conf *c, struct fail *why);
 void mta_filters_clear(struct smtp_config *smtp);
 unsigned mta_filters_threads(const struct conf *c);
 

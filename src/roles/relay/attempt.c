@@ -128,18 +128,15 @@ static struct smtp_client_message message_of(struct attempt *a, struct smtp_forw
 					.size = m->size,
 					.rcpts = a->rcpts};
 	if (m->client.ip.n) {
-		*forward =
-			(struct smtp_forward){.name = m->client.rdns,
-					      .ip = m->client.ip,
-					      .port = m->client.port
-							      ? arena_printf(&a->arena, "%u",
-									     m->client.port)
-							      : STR(""),
-					      .ident = arena_printf(&a->arena, "%llx",
-								    (unsigned long long)a->trace.v),
-					      .helo = m->client.helo,
-					      .proto = m->client.esmtp ? STR("ESMTP") : STR("SMTP"),
-					      .remote = !m->client.trusted_client};
+		*forward = (struct smtp_forward){
+			.name = m->client.rdns,
+			.ip = m->client.ip,
+			.port = m->client.port ? arena_printf(&a->arena, "%u", m->client.port)
+					       : STR(""),
+			.ident = arena_printf(&a->arena, "%llx", (unsigned long long)a->trace.v),
+			.helo = m->client.helo,
+			.proto = m->client.esmtp ? STR("ESMTP") : STR("SMTP"),
+			.remote = !m->client.trusted_client};
 		c.forward = forward;
 	}
 	for (size_t i = 0; i < m->rcpts_n; i++) {
