@@ -114,6 +114,7 @@ struct conf {
 	struct conf_list submission_proxy_from;
 	uint64_t future_release_max_ms;
 	uint64_t priority_max; /* RFC 6710 */
+	char *null_sender;     /* of submissions: "refuse" or "accept" */
 	char *hide_client;     /* "on", "off" */
 	struct conf_list submissions_listen;
 	struct conf_list submissions_proxy_from;

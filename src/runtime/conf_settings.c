@@ -242,6 +242,10 @@ const struct conf_setting conf_settings[] = {
 	 "is "
 	 "asked beyond is lowered to it."},
 
+	{"submission", "null_sender", CONF_CHOICE, CONF_LIVE, AT(null_sender), "refuse", 0, 0,
+	 "refuse accept",
+	 "Whether users may send without a sender address (MAIL FROM:<>). Mail programs do so for "
+	 "read receipts, and spammers with a stolen password to hide whose it is."},
 	{"submission", "hide_client", CONF_CHOICE, CONF_LIVE, AT(hide_client), "off", 0, 0,
 	 "off on",
 	 "Leave out of the Received field of a user's message from which address and host it came. "

@@ -182,7 +182,7 @@ def case_xclient_login(t):
         # A sender of somebody else is refused as after AUTH.
         code, text = swaks(t, server, "submission", "127.0.0.7", "--xclient-login", "user1@example.test",
                            "--from", "user2@example.test", "--to", "user3@example.test", "-tls")
-        assert code != 0 and "553 5.7.1" in text, text
+        assert code != 0 and "554 5.7.1" in text, text
 
 
 def case_id_tells_the_client(t):

@@ -50,8 +50,9 @@ static int check_owner(struct smtp_turn *t, struct str from, struct smtp_status 
 	const struct smtp_backend *b = t->s->backend;
 	int r = b->sender_allowed(b->ctx, t->s->account, from, why);
 	if (r == 0)
-		*ret = (struct smtp_status){553, "5.7.1",
-					    "Sender address rejected: not owned by your login"};
+		*ret = (struct smtp_status){554, "5.7.1",
+					    "Sender address rejected: Sender is not same as SMTP "
+					    "authenticate username"};
 	return MIN(r, 0);
 }
 
@@ -60,8 +61,15 @@ static int check_sender(struct smtp_turn *t, struct str from, struct smtp_status
 			struct fail *why)
 {
 	/* Port 25 looks when there is a recipient: smtp_check.c. */
-	if (from.n == 0 || t->s->service != SMTP_SERVICE_SUBMISSION)
+	if (t->s->service != SMTP_SERVICE_SUBMISSION)
 		return 0;
+	if (from.n == 0) {
+		if (!t->s->config->null_sender)
+			*ret = (struct smtp_status){
+				554, "5.7.1",
+				"Sender address rejected: Policy rejection due to null sender"};
+		return 0;
+	}
 	return check_owner(t, from, ret, why);
 }
 

@@ -132,10 +132,11 @@ static const struct dialogue dialogues[] = {
 	 "555 5.5.4 This parameter is not offered to you\n555 5.5.4 This parameter is not offered to you\n"
 	 "530 5.7.10 REQUIRETLS needs TLS here\n220 2.0.0 Ready to start TLS\n[starttls]\n"
 	 EHLO_TLS "250 2.1.0 Ok\n"},
-	{"submission", SUB, LOGIN "MAIL FROM:<bob@example.test>\nMAIL FROM:<down@example.test>\n"
+	{"submission", SUB, LOGIN "MAIL FROM:<>\nMAIL FROM:<bob@example.test>\nMAIL FROM:<down@example.test>\n"
 	 "MAIL FROM:<alice@example.test>\nRCPT TO:<x@remote.example>\nRCPT TO:<nobody@example.test>\n"
 	 "DATA\n!body A: b\n",
-	 LOGIN_OK "553 5.7.1 Sender address rejected: not owned by your login\n"
+	 LOGIN_OK "554 5.7.1 Sender address rejected: Policy rejection due to null sender\n"
+	 "554 5.7.1 Sender address rejected: Sender is not same as SMTP authenticate username\n"
 	 "451 4.3.2 The server is busy, please try again in a moment.\n250 2.1.0 Ok\n250 2.1.5 Ok\n"
 	 "550 5.1.1 <nobody@example.test>: Recipient address rejected: User unknown\n" GO "250 2.0.0 Ok: queued as 1\n"},
 };

@@ -67,6 +67,7 @@ struct smtp_config {
 	uint32_t destinations_max; /* what they expand to */
 	uint32_t hops_max;	   /* Received fields; RFC 5321 6.3 */
 	uint64_t future_release_s; /* most that a message may be held (RFC 4865); 0 = not offered */
+	bool null_sender;	   /* submissions may have none */
 	uint32_t priority_max;	   /* RFC 6710: what is asked beyond is lowered to it */
 	const char *local_origin;  /* what follows the @ of local names; NULL: hostname */
 	const char *local_users;   /* numbers of those who may send; NULL or empty: all */

@@ -52,6 +52,7 @@ static void test_submission_prefix(void **state)
 	for (unsigned variant = 0; variant < RUN_VARIANTS; variant++) {
 		struct run r;
 		run_begin(&r, SUB, variant, false);
+		r.config.null_sender = true;
 		run_dialogue(&r,
 			     LOGIN "MAIL FROM:<alice@example.test>\nRCPT TO:<x@remote.example>\n"
 				   "DATA\n!body Subject: x");

@@ -108,6 +108,7 @@ int door_prepare(struct role *role, const struct conf *c, struct fail *why)
 	smtp->local_users = c->sendmail_users;
 	smtp->hide_client = on(c->hide_client);
 	smtp->priority_max = (uint32_t)c->priority_max;
+	smtp->null_sender = strcmp(c->null_sender, "accept") == 0;
 	smtp->errors_soft = (uint32_t)c->errors_soft;
 	smtp->error_delay_ms = (uint32_t)c->tarpit_ms;
 	smtp->errors_hard = (uint32_t)c->errors_hard;
