@@ -31,7 +31,7 @@ _barid() {
 	bcc/1) offer='set del list' ;;
 	relayhost/1) offer='set login logout del list' ;;
 	relayhost/2) [[ ${words[1]} != log* ]] || offer=default ;;
-	queue/1) offer='list show delete flush hold release' ;;
+	queue/1) offer='list summary show delete flush hold release requeue' ;;
 	clients/1) offer='refused logins-failed connections messages recipients tls' ;;
 	log/1) offer='level rotate debug' ;;
 	log/2) [[ ${words[1]} != level ]] || offer='all master edge mta queue user scan dir admin error warn info debug' ;;
@@ -81,11 +81,12 @@ _barid() {
 		esac
 		;;
 	route/*) options+=' --sender' ;;
+	queue/*) options+=' --from --to --domain --nexthop --state --older --newer --larger --smaller --text --account --id --dry-run --max --after' ;;
 	bcc/*) options+=' --sent --received' ;;
 	relayhost/*) options+=' --user' ;;
 	queue/2)
 		case ${words[1]} in
-		delete | flush | hold | release) offer=all ;;
+		delete | flush | hold | release | requeue) offer=all ;;
 		esac
 		;;
 	esac

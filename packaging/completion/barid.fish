@@ -85,7 +85,7 @@ complete -c barid -n '__fish_seen_subcommand_from relayhost' -a 'set login logou
 complete -c barid -n '__fish_seen_subcommand_from relayhost' -l user -x -d 'Name to log in with there'
 complete -c barid -n '__fish_seen_subcommand_from route' -l sender -x -d 'Who sends'
 complete -c barid -n '__fish_seen_subcommand_from admin' -a 'grant revoke list show'
-complete -c barid -n '__fish_seen_subcommand_from queue' -a 'list show delete flush hold release'
+complete -c barid -n '__fish_seen_subcommand_from queue' -a 'list summary show delete flush hold release requeue'
 complete -c barid -n '__fish_seen_subcommand_from log' -a 'level rotate debug error warn info all'
 for key in since until limit
 	complete -c barid -n '__fish_seen_subcommand_from trace' -l $key -x
@@ -135,3 +135,7 @@ complete -c barid -n '__fish_seen_subcommand_from undelete' -l mailbox -x -d 'Of
 complete -c barid -n '__fish_seen_subcommand_from undelete' -l all -d 'Everything'
 complete -c barid -n '__fish_seen_subcommand_from undelete' -l hours -x -d 'Deleted within'
 complete -c barid -n '__fish_seen_subcommand_from undelete' -l into -x -d 'Target'
+for o in from to domain nexthop state older newer larger smaller text account id max after
+	complete -c barid -n '__fish_seen_subcommand_from queue' -l $o -r
+end
+complete -c barid -n '__fish_seen_subcommand_from queue' -l dry-run -d 'Say how many, change nothing'

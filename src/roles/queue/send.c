@@ -54,20 +54,6 @@ struct transaction {
 
 /* --- outcomes --- */
 
-static void log_relayed(const struct transaction *t, const struct msg_relayed *m,
-			const struct msg_relay_result *r, const char *to)
-{
-	if (r->outcome != SPOOL_DELIVERED)
-		return; /* told when it is on disk */
-	log_context(t->trace, (struct session_id){0});
-	log_event(LOG_INFO, "queue.relayed", log_u64("number", t->number),
-		  log_address("to", str_c(to)), log_c("nexthop", t->nexthop),
-		  log_str("server", m->server), log_str("ip", m->server_ip),
-		  log_str("tls", m->tls_text), log_str("status", r->status),
-		  log_str("text", r->text));
-	log_context((struct trace_id){0}, (struct session_id){0});
-}
-
 static const struct msg_relay_result *result_of(const struct msg_relayed *m, uint32_t rcpt)
 {
 	for (size_t i = 0; i < m->results_n; i++)
@@ -91,7 +77,6 @@ static void settle(const struct transaction *t, const struct msg_relayed *m)
 						   .text = STR("the relay said nothing of it")};
 		if (!r || r->outcome > SPOOL_FAILED)
 			continue;
-		log_relayed(t, m, r, t->rcpts[i].address);
 		if (r->outcome == SPOOL_DEFERRED)
 			worst = r;
 		(void)snprintf(status[i], sizeof status[i], "%.*s", STR_ARG(r->status));

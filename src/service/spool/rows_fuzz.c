@@ -27,6 +27,10 @@ static const char *const columns[] = {
 	"rcpt SET orcpt",	    "rcpt SET notify",	    "rcpt SET attempts",
 	"rcpt SET crashes",	    "rcpt SET warned",	    "rcpt SET due",
 	"rcpt SET status",	    "rcpt SET text",	    "spool SET epoch",
+	"rcpt SET nexthop",	    "rcpt SET tried",	    "rcpt SET server",
+	"message SET kind",	    "message SET given",    "message SET hold_until",
+	"message SET deliver_by",   "message SET by_mode",  "message SET priority",
+	"message SET login",	    "message SET filter",   "message SET client_port",
 };
 
 static void end(void)
@@ -129,6 +133,20 @@ static void answer(struct bench *b, enum spool_outcome outcome)
 				   &r);
 }
 
+static void answer_remote(struct bench *b, enum spool_outcome outcome)
+{
+	AUTO(spool_batch) struct spool_batch batch = SPOOL_BATCH_INIT;
+	struct spool_result r = {.outcome = outcome, .text = STR("because")};
+	if (spool_take_remote(b->sp, 10, &batch, NULL) < 0)
+		return;
+	for (size_t i = 0; i < batch.n; i++) {
+		const struct spool_delivery *d = &batch.v[i];
+		for (size_t k = 0; k < d->n_due; k++)
+			spool_done(b->sp, (struct spool_key){d->number, d->due[k].rcpt}, &r);
+		spool_over(b->sp, d->nexthop, SPOOL_CONTACT_FAILED, "4.4.1", STR("gone"));
+	}
+}
+
 /* Closing writes what can be written. spool_drain would wait for what a damaged row refuses. */
 static bool again(struct bench *b)
 {
@@ -154,10 +172,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	look(b);
 	(void)!bench_order(b, SPOOL_RELEASE, 0, NULL);
 	answer(b, SPOOL_DEFERRED);
+	answer_remote(b, SPOOL_DEFERRED);
 	if (!again(b))
 		return 0;
 	(void)!bench_order(b, SPOOL_FLUSH, 0, NULL);
 	answer(b, SPOOL_FAILED);
+	answer_remote(b, SPOOL_FAILED);
 	if (!again(b))
 		return 0;
 	spool_tick(b->sp);

@@ -73,7 +73,10 @@ static const struct {
 	 "barid clients [refused|logins-failed|connections|messages|recipients|tls] [NUMBER]",
 	 TX("who brings mail or tries to log in by SMTP, the worst first")},
 	{"queue", cli_admin,
-	 "barid queue list [ADDRESS] | show N | delete N|all | flush [N] | hold N | release N|all",
+	 "barid queue list|summary [WHICH] [--max N] [--after N] | show N | flush [WHICH]\n"
+	 "       barid queue hold|release|requeue|delete WHICH|all [--dry-run]\n"
+	 "WHICH: N, ADDRESS, --from P, --to P, --domain D, --nexthop P, --state S, --older T,\n"
+	 "       --newer T, --larger SIZE, --smaller SIZE, --text P, --account A",
 	 TX("see and change what waits for delivery")},
 	{"trace", cli_trace,
 	 "barid trace ADDRESS|MESSAGE-ID|NUMBER|IP|TRACE [--since T] [--until T] [--limit N]\n"

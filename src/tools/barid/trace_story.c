@@ -217,6 +217,11 @@ static void judge_fate(const struct trace_line *x, struct trace_story *s, struct
 			decide(s, TRACE_END_DELIVERED, &x->l,
 			       "Delivered to {to}: UID {uid}[ in the folder {detail} if it has "
 			       "one, else in INBOX]");
+	} else if (is(x, "relay.delivered")) {
+		n->delivered++;
+		if (s->end != TRACE_END_FAILED && s->end != TRACE_END_REFUSED)
+			decide(s, TRACE_END_DELIVERED, &x->l,
+			       "Delivered to {to}: {server} has taken it over: {reply}");
 	} else if (is(x, "queue.deferred") && s->end != TRACE_END_FAILED) {
 		decide(s, TRACE_END_WAITING, &x->l,
 		       "Waiting: delivery to {to} was put off: {status} {text}. Tried {attempts} "
