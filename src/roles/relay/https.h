@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * https.h - one GET by HTTPS, as the policies of MTA-STS are fetched (RFC 8461 3.3). [roles, private]
+ *
+ * HTTP/1.1 over TLS with a certificate of the authorities for the host's name. No redirect is
+ * followed, nothing is cached, no cookie or compression is known. docs/adr/0031 says why it is not
+ * a library.
+ */
+#ifndef BARID_ROLES_RELAY_HTTPS_H
+#define BARID_ROLES_RELAY_HTTPS_H
+
+#include "base/buf.h"
+#include "roles/relay/relay.h"
+
+enum https_result {
+	HTTPS_DONE,	       /* status 200, the body is there */
+	HTTPS_FAILED,	       /* no connection, no answer, another status, another media type */
+	HTTPS_BAD_CERTIFICATE, /* RFC 8460: sts-webpki-invalid */
+};
+struct https_question {
+	const struct conf *conf;
+	struct trace_id trace;
+	const char *host;
+	uint16_t port;
+	const char *path;
+	const char *type; /* media type that the body must have */
+	unsigned time_ms; /* for all of it */
+};
+/* `body` has a maximum; *why says what was wrong. Blocking; any thread. */
+enum https_result https_get(const struct https_question *q, struct buf *body, struct fail *why);
+
+#endif
