@@ -156,6 +156,9 @@ struct conf {
 	uint64_t relay_port;
 	char *relay_prefer;
 	char *relay_tls;
+	char *relay_dane;
+	char *relay_mta_sts;
+	uint64_t relay_sts_port;
 	char *relay_login_tls;
 	struct conf_list relay_source;
 	char *tls_authorities;

@@ -384,6 +384,15 @@ const struct conf_setting conf_settings[] = {
 	 "TLS towards other servers. may: where it is offered, and in the clear where it fails "
 	 "(unless the destination's policy or the message asks for more). must: nothing leaves in "
 	 "the clear, whatever the certificate. off: not where nothing asks for it."},
+	{"relay", "dane", CONF_CHOICE, CONF_LIVE, AT(relay_dane), "on", 0, 0, "on off",
+	 "Where DNSSEC proves TLSA records of a mail host (RFC 7672), its certificate has to fit "
+	 "one "
+	 "of them, or nothing is sent there."},
+	{"relay", "mta_sts", CONF_CHOICE, CONF_LIVE, AT(relay_mta_sts), "on", 0, 0, "on off",
+	 "Policies of MTA-STS (RFC 8461) of the domains that mail goes to are fetched by HTTPS, "
+	 "remembered and obeyed."},
+	{"relay", "sts_port", CONF_NUMBER, CONF_LIVE, AT(relay_sts_port), "443", 1, 65535, NULL,
+	 "Port of the servers of these policies. It is 443 for all the world."},
 	{"relay", "login_tls", CONF_CHOICE, CONF_LIVE, AT(relay_login_tls), "verified", 0, 0,
 	 "verified any",
 	 "Before a password is shown to a relay host the connection is encrypted. verified: and "

@@ -146,6 +146,8 @@ class Intruded(Server):
                 return
             text, fds, _, _ = socket.recv_fds(test, 100, 1)
             m = re.fullmatch(r"(\w+ \d+) (\d+)\n", text.decode())
+            if not m:
+                continue  # it was killed before it said who it is
             impostor = Impostor(self, m.group(1), int(m.group(2)), test, socket.socket(fileno=fds[0]), self.on_start)
             with self.cond:
                 self.impostors[m.group(1)] = impostor
@@ -170,5 +172,9 @@ class Intruded(Server):
         return [pid for pid, _ in role_processes(self.proc.pid)]
 
     def close(self, keep=False):
+        try:
+            self.listener.shutdown(socket.SHUT_RDWR)  # or the thread in accept() would stay there
+        except OSError:
+            pass
         self.listener.close()
         super().close(keep)

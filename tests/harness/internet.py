@@ -10,7 +10,7 @@
             letter = net.await_mail(to="x@far.test")
             assert letter.tls and letter.content.startswith(b"Received:")
 
-The zone of the root is signed; each domain is a zone of its own, delegated from the root: with its keys (signed=True),
+The zone of the root is signed; each domain is a zone of its own, delegated from the next one above, mostly the root: with its keys (signed=True),
 without any (signed=False, insecure), with keys that are not those of the root (signed="bogus"), or not there at all
 (signed="dead": SERVFAIL). What is said after the start counts with the next `publish()`; `conf()` publishes. Records have
 TTL 0, so nobody remembers them. All mail hosts listen on one port, net.port, each on its own 127.x.y.z: the server's
@@ -224,8 +224,12 @@ class Internet:
             zone.key = self.run("ldns-keygen", "-a", "ECDSAP256SHA256", "-k", zone.name + ".")
         return zone.key
 
+    def delegations(self, parent):
+        """What a zone says about those right below it."""
+        return "".join(self.delegate(z) for z in self.zones.values() if self.zone_of(z.name.partition(".")[2]) is parent)
+
     def delegate(self, zone):
-        """What the root says about a zone."""
+        """What its parent says about a zone."""
         lines = f"{zone.name}. {self.ttl} IN NS ns.invalid.\n"
         if zone.signed == "bogus":  # the keys of another
             key = self.run("ldns-keygen", "-a", "ECDSAP256SHA256", "-k", zone.name + ".")
@@ -236,12 +240,12 @@ class Internet:
         with open(os.path.join(self.dir, key + ".ds"), encoding="ascii") as f:
             return lines + f.read()
 
-    def write(self, zone, more=""):
+    def write(self, zone):
         path = os.path.join(self.dir, f"zone-{zone.name or 'root'}")
         if zone.signed == "dead":
             return path  # nsd knows it, and has nothing to say: SERVFAIL
         with open(path + ".plain", "w", encoding="utf-8") as f:
-            f.write(zone.text(self.ttl, self.serial) + more)
+            f.write(zone.text(self.ttl, self.serial) + self.delegations(zone))
         if zone.signed is False:
             os.replace(path + ".plain", path)
         else:
@@ -252,7 +256,7 @@ class Internet:
         """Write and sign all zones, and have nsd serve them."""
         self.serial += 1
         config = NSD.format(port=self.dns_port, dir=self.dir)
-        config += f"zone:\n  name: .\n  zonefile: {self.write(self.root, ''.join(map(self.delegate, self.zones.values())))}\n"
+        config += f"zone:\n  name: .\n  zonefile: {self.write(self.root)}\n"
         for zone in self.zones.values():
             config += f"zone:\n  name: {zone.name}.\n  zonefile: {self.write(zone)}\n"
         with open(os.path.join(self.dir, "nsd.conf"), "w", encoding="utf-8") as f:
@@ -313,7 +317,7 @@ class Internet:
         self.publish()
         self.authority.begin()
         return (f"[dns]\nmode = forward\nforward = 127.0.0.1:{self.dns_port}\ntrust_anchor = {self.anchor}\n"
-                f"[relay]\nport = {self.port}\n[tls]\nauthorities = {self.authority.ca}\n" + more)
+                f"[relay]\nport = {self.port}\nsts_port = {self.https_port}\n[tls]\nauthorities = {self.authority.ca}\n" + more)
 
     def transactions(self):
         """What all mail hosts took, in the order of its beginning."""

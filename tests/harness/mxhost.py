@@ -344,7 +344,10 @@ class MailHost:
             try:
                 sock, peer = listener.accept()
             except OSError:
-                return
+                if self.listener is not listener:
+                    return
+                time.sleep(0.01)  # out of descriptors for a moment
+                continue
             session = Session(self, sock, peer)
             self.sessions.append(session)
             threading.Thread(target=self.serve, args=(session,), daemon=True).start()
@@ -364,14 +367,13 @@ class MailHost:
     def close(self):
         """Refuse connections from now on, and end those that are open."""
         self.stopped.set()
-        if self.listener:
-            self.listener.close()
-            # accept() of another thread keeps the socket listening: a connection of ours wakes it.
+        listener, self.listener = self.listener, None
+        if listener:
             try:
-                socket.create_connection((self.address, self.port), timeout=1).close()
+                listener.shutdown(socket.SHUT_RDWR)  # or the thread in accept() would keep it listening
             except OSError:
                 pass
-            self.listener = None
+            listener.close()
         for session in self.sessions:
             if session.open:
                 try:

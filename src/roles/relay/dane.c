@@ -22,8 +22,8 @@ static void take(const struct dns_answer *answer, struct arena *a, struct dane *
 	for (size_t i = 0; ret->records && i < room; i++) {
 		struct dns_tlsa t;
 		if (dns_read_tlsa(answer->records[i], &t) && is_usable(&t))
-			ret->records[ret->n++] = (struct tls_expected_tlsa){
-				t.usage, t.selector, t.matching, t.data};
+			ret->records[ret->n++] =
+				(struct tls_expected_tlsa){t.usage, t.selector, t.matching, t.data};
 	}
 	ret->state = !ret->records ? DANE_UNKNOWN : ret->n ? DANE_RECORDS : DANE_UNUSABLE;
 }

@@ -88,7 +88,8 @@ static enum https_result judge(const struct https_question *q, const struct http
 
 static enum https_result converse(struct fetch *f, struct buf *body, struct fail *why)
 {
-	AUTO(buf) struct buf out = BUF_INIT(KIB(2)), in = BUF_INIT(body->max + HTTP_HEAD_MAX + 8192);
+	AUTO(buf)
+	struct buf out = BUF_INIT(KIB(2)), in = BUF_INIT(body->max + HTTP_HEAD_MAX + 8192);
 	struct http_reply reply;
 	bool ended = false;
 	(void)buf_addf(&out, "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", f->q->path,

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * https.h - one GET by HTTPS, as the policies of MTA-STS are fetched (RFC 8461 3.3). [roles, private]
+ * https.h - one GET by HTTPS, as the policies of MTA-STS are fetched (RFC 8461 3.3). [roles,
+ * private]
  *
  * HTTP/1.1 over TLS with a certificate of the authorities for the host's name. No redirect is
- * followed, nothing is cached, no cookie or compression is known. docs/adr/0031 says why it is not
- * a library.
+ * followed, nothing is cached, no cookie or compression is known.
+ * docs/adr/0033-tls-of-destinations.md says why it is not a library.
  */
 #ifndef BARID_ROLES_RELAY_HTTPS_H
 #define BARID_ROLES_RELAY_HTTPS_H

@@ -125,8 +125,10 @@ static int no_tls(struct link *l, const char *status, const char *what, const ch
 	return status[0] == '5' ? -FAIL_PERM : -FAIL_PEER;
 }
 
-static int missing(struct link *l, const struct tls_demand *d, const char *what, const char *detail)
+static int missing(struct link *l, const struct link_wish *w, const char *what, const char *detail)
 {
+	const struct tls_demand *d = w->demand;
+	tls_demand_report(d, w->target, "starttls-not-supported", what);
 	if (d->level != TLS_MUST)
 		return 0;
 	return no_tls(l, d->missing_status ? d->missing_status : "4.7.4", what, detail);
@@ -143,15 +145,18 @@ static int start_tls(struct link *l, const struct link_wish *w, enum link_stage 
 			       &why);
 	if (r < 0) {
 		l->client.broken = true;
+		tls_demand_report(d, w->target, "validation-failure", why.detail);
 		return no_tls(l, "4.7.5", "the handshake failed", why.detail);
 	}
 	enum tls_verdict verdict = tls_stream_verdict(l->tls, &reason);
+	tls_demand_report(d, w->target, tls_demand_result(verdict), reason);
 	struct str text = tls_stream_text(l->tls);
 	(void)snprintf(l->tls_text, sizeof l->tls_text, "%.*s%s", STR_ARG(text),
 		       verdict == TLS_GOOD ? ", verified" : "");
 	if (d->level == TLS_MUST && d->expect.check != TLS_CHECK_NOTHING && verdict != TLS_GOOD) {
 		*ret_stage = LINK_POLICY;
-		return no_tls(l, "4.7.5", "its certificate is not good enough", reason);
+		return no_tls(l, d->missing_status ? d->missing_status : "4.7.5",
+			      "its certificate is not good enough", reason);
 	}
 	counter_add(&encrypted, 1);
 	smtp_client_secured(&l->client);
@@ -166,10 +171,10 @@ static int upgrade(struct link *l, const struct link_wish *w, enum link_stage *r
 		return 0;
 	*ret_stage = LINK_POLICY;
 	if (!(c->offers & SMTP_OFFERS_STARTTLS))
-		return missing(l, w->demand, "it is not offered", "");
+		return missing(l, w, "it is not offered", "");
 	int r = smtp_client_starttls(c);
 	if ((r == -FAIL_TEMP || r == -FAIL_PERM) && !c->broken)
-		return missing(l, w->demand, "it is refused", c->answer.text);
+		return missing(l, w, "it is refused", c->answer.text);
 	*ret_stage = LINK_TLS;
 	if (r == 0)
 		r = start_tls(l, w, ret_stage);

@@ -15,10 +15,10 @@
 COUNTER(fetched, "relay.sts-fetched", "MTA-STS policies that were fetched");
 COUNTER(not_fetched, "relay.sts-failed", "MTA-STS policies that could not be fetched");
 
-#define DAY_US	      (INT64_C(86400) * 1000000)
-#define FETCH_MS      60000u /* RFC 8461 3.3 */
-#define PATIENCE_NS   (300 * SEC_NS)
-#define FAILURES_MAX  10000u
+#define DAY_US	     (INT64_C(86400) * 1000000)
+#define FETCH_MS     60000u /* RFC 8461 3.3 */
+#define PATIENCE_NS  (300 * SEC_NS)
+#define FAILURES_MAX 10000u
 
 /* What dir keeps, and what is in DNS. */
 struct state {
@@ -158,8 +158,7 @@ static void ask_dns(struct state *s)
 	struct str name = arena_printf(s->a, "_mta-sts.%s", s->domain);
 	size_t n = 0;
 	s->announced = false;
-	if (!name.p ||
-	    role_resolve(relay.role, name, DNS_TXT, s->trace, s->a, &answer, &why) < 0)
+	if (!name.p || role_resolve(relay.role, name, DNS_TXT, s->trace, s->a, &answer, &why) < 0)
 		return;
 	for (size_t i = 0; i < answer.n; i++) {
 		AUTO(buf) struct buf text = BUF_INIT(KIB(4));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sts.h - the MTA-STS policy of a domain, found, fetched and remembered (RFC 8461). [roles, private]
+ * sts.h - the MTA-STS policy of a domain, found, fetched and remembered (RFC 8461). [roles,
+ * private]
  *
  * A policy counts until it expires, also when it can no longer be found or fetched (5.1): dir keeps
  * it on disk. It is fetched anew when its id in DNS changes, and once a day. A domain whose policy

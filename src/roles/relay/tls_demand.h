@@ -21,9 +21,12 @@ struct tls_demand {
 	enum tls_level level;
 	bool from_start;    /* TLS from the first byte (RFC 8314) */
 	const char *policy; /* whose demand it is, for the log: "opportunistic", "setting" */
-	/* A host that offers none, with TLS_MUST: NULL = perhaps later ("4.7.4"). */
+	/* A host without TLS, or with a bad certificate, where it is a must: NULL = perhaps later
+	 * ("4.7.4", "4.7.5"). */
 	const char *missing_status;
 	struct tls_expect expect;
+	const char *report_domain; /* how it goes is counted for this one; NULL: not at all */
+	const char *report_policy; /* RFC 8460 4.4: "tlsa", "sts", "no-policy-found" */
 };
 
 struct tls_question {
@@ -38,10 +41,24 @@ struct tls_question {
 };
 
 /*
+ * Whose demand counts, in this order (RFC 8461 2): TLSA records that DNSSEC proves, the MTA-STS
+ * policy of the domain, the settings. What asks for more than these (requiretls, a login) adds to
+ * it. Of a message that says "TLS-Required: No" they are looked at and reported, and stop nothing
+ * (RFC 8689 4.2.2).
+ */
+/*
  * What to do at this host. All that *ret points to is in `a` or in *q. Negative: the host is not to
  * be tried now, and *answer says why. Blocking (name service).
  */
 MUST_CHECK int tls_demand_find(const struct tls_question *q, struct arena *a,
 			       struct tls_demand *ret, struct smtp_answer *answer);
+
+/*
+ * How a connection went, for reports (RFC 8460): `result` is "ok" or a result type of its section
+ * 4.3. dir keeps the figures. Never blocks.
+ */
+void tls_demand_report(const struct tls_demand *d, const struct target *t, const char *result,
+		       const char *reason);
+const char *tls_demand_result(enum tls_verdict verdict);
 
 #endif

@@ -36,6 +36,8 @@ static const struct {
 	{"smtp.in", TX("Client:[ {line}][ something that is no command, {unknown-octets} octets]")},
 	{"smtp.out", TX("Server: {reply}")},
 	{"scan.failed", TX("The message could not be analysed: {why}.")},
+	{"relay.sts-fetched", TX("The MTA-STS policy of {domain} was fetched (id {id}).")},
+	{"relay.sts-failed", TX("The MTA-STS policy of {domain} could not be fetched: {why} ({result}).")},
 	{"queue.accepted", TX("Number {number} is on disk: from {from:sender}, {rcpts} destinations, {size} bytes.")},
 	{"queue.not-accepted", TX("The message could not be stored: {why}.")},
 	/* deliveries */

@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a destination demands of TLS, and that it gets it: DANE (RFC 7672), MTA-STS (RFC 8461), REQUIRETLS (RFC 8689), and
+the figures about it (RFC 8460). The test is queue and asks relay, in a small signed Internet."""
+import json
+
+from e2e.relay import DEFERRED, DELIVERED, FAILED, Rig, outcomes
+from harness.internet import Internet
+
+
+def status(reply):
+    return outcomes(reply)[0][:2]
+
+
+def report(rig, *words):
+    """{(domain, policy, result): count}"""
+    rows = json.loads(rig.server.cli("tls-report", *words, "--json"))["rows"]
+    found = {}
+    for row in rows:
+        key = (row["domain"], row["policy"], row["result"])
+        found[key] = found.get(key, 0) + int(row["count"])
+    return found
+
+
+def expect_rows(rig, rows):
+    """rows: (domain, outcome and status, tls or b"", what is in the text)."""
+    wrong = []
+    for domain, wanted, tls, words in rows:
+        reply = rig.send(domain, timeout=90)
+        text = outcomes(reply)[0][2]
+        got = status(reply)
+        if (got[0], got[1][:len(wanted[1])]) != wanted or not reply["tls_text"].startswith(tls) or words not in text:
+            wrong.append(f"{domain}: {outcomes(reply)[0]} {reply['tls_text']}")
+        if wanted[0] == DELIVERED and bool(tls) != bool(reply["tls_text"]):
+            wrong.append(f"{domain}: TLS {reply['tls_text']}")
+    assert not wrong, "\n".join(wrong)
+
+
+def dane_world(net):
+    for name, options in (("good", {"tlsa": "good", "cert": "self-signed"}), ("authority", {"tlsa": "ca"}),
+                          ("othername", {"tlsa": "ca", "cert_name": "somebody.else.test"}),
+                          ("expired", {"tlsa": "good", "cert": "expired"}), ("mismatch", {"tlsa": "wrong"}),
+                          ("stripped", {"tlsa": ["3 1 1 " + "11" * 32], "cert": None}),
+                          ("unusable", {"tlsa": ["1 1 1 " + "11" * 32], "cert": "self-signed"}),
+                          ("unusableclear", {"tlsa": ["1 1 1 " + "11" * 32], "cert": None}),
+                          ("none", {"cert": "self-signed"}), ("insecure", {"tlsa": "wrong"}), ("broken", {"tlsa": "good", "tls_fail": True})):
+        net.host(f"mx.{name}.test", **options)
+        net.domain(f"{name}.test", mx=[(10, "mx")], signed=name != "insecure")
+    # The MX is not proved, though the host's records are: RFC 7672 2.2.1.
+    net.domain("outside.test", mx=[(10, "mx.mismatch.test")], signed=False)
+    # What DNS says about the certificate is bogus: a zone below that host.
+    net.domain(f"_{net.port}._tcp.mx.lied.test", signed="bogus")
+    net.host("mx.lied.test")
+    net.domain("lied.test", mx=[(10, "mx")])
+    net.record(f"_{net.port}._tcp.mx.lied.test", "TLSA", "3 1 1 " + "22" * 32)
+    # A host that is an alias: the records of the name behind it.
+    net.domain("alias.test", mx=[(10, "also")])
+    net.record("also.alias.test", "CNAME", "mx.good.test.")
+
+
+DANE = [("good.test", (DELIVERED, "2.0.0"), b"TLSv1.3", ""), ("authority.test", (DELIVERED, "2.0.0"), b"TLSv1.3", ""),
+        ("expired.test", (DELIVERED, "2.0.0"), b"TLSv1.3", ""),  # RFC 7672 3.1.1: dates do not count
+        ("alias.test", (DELIVERED, "2.0.0"), b"TLSv1.3", ""),
+        ("othername.test", (DEFERRED, "4.7.5"), b"", "certificate"), ("mismatch.test", (DEFERRED, "4.7.5"), b"", "certificate"),
+        ("stripped.test", (DEFERRED, "4.7.4"), b"", "not offered"), ("unusable.test", (DELIVERED, "2.0.0"), b"TLSv1.3", ""),
+        ("unusableclear.test", (DEFERRED, "4.7.4"), b"", "not offered"), ("broken.test", (DEFERRED, "4"), b"", "TLS"),
+        ("none.test", (DELIVERED, "2.0.0"), b"TLSv1.3", ""), ("insecure.test", (DELIVERED, "2.0.0"), b"TLSv1.3", ""),
+        ("outside.test", (DELIVERED, "2.0.0"), b"TLSv1.3", ""), ("lied.test", (DEFERRED, "4.7.5"), b"", "TLSA")]
+
+
+def case_dane(t):
+    """TLSA records that DNSSEC proves are obeyed: good and bad certificates, no STARTTLS, aliases; bogus puts off; what is
+    not proved counts for nothing."""
+    with Internet() as net:
+        dane_world(net)
+        with Rig(t, net, idle="0 s") as rig:
+            expect_rows(rig, DANE)
+            for name in ("mx.stripped.test", "mx.unusableclear.test", "mx.broken.test", "mx.othername.test"):
+                assert not net.hosts[name].transactions, name
+            assert len(net.hosts["mx.mismatch.test"].transactions) == 1, "outside.test's alone"
+            log = rig.server.log_text()
+            assert "verified" in log
+            # RFC 8689: a message may say that it would rather arrive.
+            for domain in ("mismatch.test", "stripped.test", "broken.test", "lied.test"):
+                assert status(rig.send(domain, tls_optional=True)) == (DELIVERED, "2.0.0"), domain
+            found = report(rig)
+            assert found[("good.test", "tlsa", "ok")] == 1, found
+            assert found[("othername.test", "tlsa", "certificate-host-mismatch")] == 1, found
+            assert found[("mismatch.test", "tlsa", "validation-failure")] == 2, found
+            assert found[("stripped.test", "tlsa", "starttls-not-supported")] == 2, found
+            assert found[("lied.test", "tlsa", "dnssec-invalid")] == 2, found
+            assert found[("none.test", "no-policy-found", "ok")] == 1, found
+        with Rig(t, net, dane="off") as rig:
+            assert status(rig.send("mismatch.test")) == (DELIVERED, "2.0.0")
+
+
+def sts_world(net):
+    for name, options, policy in (
+            ("good", {}, {"mx": ["mx.good.test"]}), ("wild", {}, {"mx": ["*.wild.test"]}),
+            ("own", {"cert": "self-signed"}, {"mx": ["mx.own.test"]}), ("expired", {"cert": "expired"}, {"mx": ["mx.expired.test"]}),
+            ("wrongname", {"cert_name": "mx.good.test"}, {"mx": ["mx.wrongname.test"]}),
+            ("stripped", {"cert": None}, {"mx": ["mx.stripped.test"]}), ("other", {}, {"mx": ["mx.good.test"]}),
+            ("testing", {"cert": "self-signed"}, {"mx": ["mx.testing.test"], "mode": "testing"}),
+            ("testingclear", {"cert": None}, {"mx": ["mx.testingclear.test"], "mode": "testing"}),
+            ("none", {"cert": None}, {"mode": "none"}),
+            # Policies that cannot be had: nothing is demanded.
+            ("badcert", {"cert": None}, {"mx": ["mx.badcert.test"], "cert": "self-signed"}),
+            ("badname", {"cert": None}, {"mx": ["mx.badname.test"], "cert_name": "mta-sts.good.test"}),
+            ("redirect", {"cert": None}, {"mx": ["mx.redirect.test"], "status": 302, "location": "https://mta-sts.good.test/"}),
+            ("html", {"cert": None}, {"mx": ["mx.html.test"], "content_type": "text/html"}),
+            ("huge", {"cert": None}, {"mx": ["mx.huge.test"], "size": 200000}),
+            ("nonsense", {"cert": None}, {"policy": "hello\r\n"}), ("away", {"cert": None}, {"refuse": True})):
+        net.host(f"mx.{name}.test", **options)
+        net.domain(f"{name}.test", mx=[(10, "mx")], signed=False)
+        net.sts(f"{name}.test", **policy)
+
+
+STS = [("good.test", (DELIVERED, "2.0.0"), b"TLSv1.3", ""), ("wild.test", (DELIVERED, "2.0.0"), b"TLSv1.3", ""),
+       ("own.test", (DEFERRED, "4.7.5"), b"", "certificate"), ("expired.test", (DEFERRED, "4.7.5"), b"", "certificate"),
+       ("wrongname.test", (DEFERRED, "4.7.5"), b"", "certificate"), ("stripped.test", (DEFERRED, "4.7.4"), b"", "not offered"),
+       ("other.test", (DEFERRED, "4.7.5"), b"", "MTA-STS"), ("testing.test", (DELIVERED, "2.0.0"), b"TLSv1.3", ""),
+       ("testingclear.test", (DELIVERED, "2.0.0"), b"", ""), ("none.test", (DELIVERED, "2.0.0"), b"", "")]
+STS += [(f"{name}.test", (DELIVERED, "2.0.0"), b"", "") for name in ("badcert", "badname", "redirect", "html", "huge", "nonsense", "away")]
+
+
+def case_mta_sts(t):
+    """enforce, testing and none; certificates that are not good enough; policies that cannot be had demand nothing."""
+    with Internet() as net:
+        sts_world(net)
+        with Rig(t, net, idle="0 s") as rig:
+            expect_rows(rig, STS)
+            for name in ("own", "expired", "wrongname", "stripped", "other"):
+                assert not net.hosts[f"mx.{name}.test"].transactions, name
+            assert net.policies["mta-sts.redirect.test"].requests == ["GET /.well-known/mta-sts.txt HTTP/1.1"]
+            assert not any(" / " in line for line in net.policies["mta-sts.good.test"].requests), "a redirect was followed"
+            # Who failed is not asked again at once, who was asked is remembered.
+            before = {name: len(host.requests) for name, host in net.policies.items()}
+            expect_rows(rig, STS)
+            assert {name: len(host.requests) for name, host in net.policies.items()} == before
+            assert status(rig.send("own.test", tls_optional=True)) == (DELIVERED, "2.0.0")
+            found = report(rig)
+            for key, n in ((("good.test", "sts", "ok"), 2), (("own.test", "sts", "certificate-not-trusted"), 3),
+                           (("wrongname.test", "sts", "certificate-host-mismatch"), 2), (("expired.test", "sts", "certificate-expired"), 2),
+                           (("stripped.test", "sts", "starttls-not-supported"), 2), (("other.test", "sts", "validation-failure"), 2),
+                           (("testing.test", "sts", "certificate-not-trusted"), 2), (("badcert.test", "sts", "sts-webpki-invalid"), 2),
+                           (("nonsense.test", "sts", "sts-policy-invalid"), 2), (("away.test", "sts", "sts-policy-fetch-error"), 2)):
+                assert found.get(key) == n, (key, n, found)
+            assert set(d for d, _, _ in report(rig, "good.test")) == {"good.test"}
+
+
+def case_policies_are_remembered(t):
+    """A policy counts until it expires, though its servers and its record are gone, after restarts of roles and server; a
+    new id brings the new one; what has expired is forgotten."""
+    with Internet() as net:
+        net.host("mx.far.test")
+        net.domain("far.test", mx=[(10, "mx")], signed=False)
+        policy = net.sts("far.test", mx=["mx.far.test"], max_age=10 * 86400)
+        with Rig(t, net, idle="0 s") as rig:
+            assert status(rig.send("far.test")) == (DELIVERED, "2.0.0")
+            listed = json.loads(rig.server.cli("tls-policies", "--json"))["rows"]
+            assert [row["domain"] for row in listed] == ["far.test"] and "mode: enforce" in listed[0]["policy"], listed
+            # A downgrade: no record, no policy server, no STARTTLS.
+            policy.close()
+            net.forget("_mta-sts.far.test")
+            net.publish()
+            net.hosts["mx.far.test"].files = None
+            assert status(rig.send("far.test")) == (DEFERRED, "4.7.4")
+            for role in ("dir", "dns"):
+                rig.server.kill(role)
+                rig.server.await_role(role)
+                assert status(rig.send("far.test")) == (DEFERRED, "4.7.4"), role
+            # Another id: the new policy, which asks for nothing.
+            net.sts("far.test", mode="none")
+            net.publish()
+            assert status(rig.send("far.test")) == (DELIVERED, "2.0.0")
+            net.sts("far.test", mx=["mx.far.test"], max_age=86400)
+            net.publish()
+            assert status(rig.send("far.test")) == (DEFERRED, "4.7.4")
+            policy.close()
+            net.forget("_mta-sts.far.test")
+            net.publish()
+            rig.server.advance_clock(2 * 86400)
+            assert status(rig.send("far.test")) == (DELIVERED, "2.0.0")
+
+
+def case_requiretls(t):
+    """Only where the host's name is proved, its certificate is good, and it says REQUIRETLS; else back to the sender."""
+    from harness.mxhost import EXTENSIONS
+    offers = EXTENSIONS + ["REQUIRETLS"]
+    with Internet() as net:
+        for name, options, signed in (("good", {"extensions": offers, "tlsa": "good"}, True), ("plain", {"extensions": offers}, True),
+                                      ("without", {"tlsa": "good"}, True), ("stripped", {"cert": None}, True),
+                                      ("own", {"extensions": offers, "cert": "self-signed"}, True),
+                                      ("unproved", {"extensions": offers}, False), ("policy", {"extensions": offers}, False)):
+            net.host(f"mx.{name}.test", **options)
+            net.domain(f"{name}.test", mx=[(10, "mx")], signed=signed)
+        net.sts("policy.test", mx=["mx.policy.test"], mode="testing")
+        with Rig(t, net) as rig:
+            for name, wanted in (("good", (DELIVERED, "2.0.0")), ("plain", (DELIVERED, "2.0.0")), ("policy", (DELIVERED, "2.0.0")),
+                                 ("without", (FAILED, "5.7.30")), ("stripped", (FAILED, "5.7.10")), ("unproved", (FAILED, "5.7.10")),
+                                 ("own", (FAILED, "5.7.10"))):
+                reply = rig.send(f"{name}.test", requiretls=True)
+                assert status(reply) == wanted, (name, reply)
+                took = [x for x in net.hosts[f"mx.{name}.test"].transactions if x.accepted]
+                assert bool(took) == (wanted[0] == DELIVERED), name
+                assert all(" REQUIRETLS" in x.mail for x in took), name
