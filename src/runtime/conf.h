@@ -89,6 +89,8 @@ struct conf {
 	uint64_t tls_rate;
 	uint64_t login_failure_rate;
 	uint64_t tarpit_ms;
+	struct conf_list xforward_from;
+	struct conf_list etrn_from;
 	struct conf_list client_access;
 	struct conf_list helo_access;
 	struct conf_list sender_access;

@@ -174,6 +174,13 @@ const struct conf_setting conf_settings[] = {
 	 "Tables of senders."},
 	{"frontdoor", "recipient_access", CONF_TABLES, CONF_LIVE, AT(recipient_access), "", 0, 0,
 	 NULL, "Tables of recipients."},
+	{"frontdoor", "xforward_from", CONF_NETWORKS, CONF_LIVE, AT(xforward_from), "", 0, 0, NULL,
+	 "Machines that may say by XFORWARD on port 25 whose mail they pass on, for the log. On "
+	 "the "
+	 "ports of filters everybody may."},
+	{"frontdoor", "etrn_from", CONF_NETWORKS, CONF_LIVE, AT(etrn_from), "", 0, 0, NULL,
+	 "Machines that may ask by ETRN for the mail that waits for a backup-MX or relay domain, "
+	 "beside those of smtp.relay_from."},
 	{"frontdoor", "rate_unit", CONF_DURATION, CONF_LIVE, AT(rate_unit_ms), "60 s", SECOND, DAY,
 	 NULL,
 	 "The unit of time of the following. They count by address (IPv6: by /64), on 25 and on "

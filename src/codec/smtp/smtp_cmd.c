@@ -28,6 +28,8 @@ static const struct {
 	{STR("STARTTLS"), SMTP_VERB_STARTTLS, ARG_NONE, "Syntax: STARTTLS"},
 	{STR("AUTH"), SMTP_VERB_AUTH, ARG_REQUIRED, "Syntax: AUTH mechanism"},
 	{STR("XCLIENT"), SMTP_VERB_XCLIENT, ARG_REQUIRED, "Syntax: XCLIENT attribute=value ..."},
+	{STR("XFORWARD"), SMTP_VERB_XFORWARD, ARG_REQUIRED, "Syntax: XFORWARD attribute=value ..."},
+	{STR("ETRN"), SMTP_VERB_ETRN, ARG_REQUIRED, "Syntax: ETRN domain"},
 };
 
 static int refuse(struct smtp_status *ret, unsigned code, const char *enhanced, const char *text)
@@ -171,6 +173,8 @@ static int parse_arg(struct smtp_cmd *cmd, struct smtp_status *ret)
 	case SMTP_VERB_QUIT:
 	case SMTP_VERB_STARTTLS:
 	case SMTP_VERB_XCLIENT:
+	case SMTP_VERB_XFORWARD:
+	case SMTP_VERB_ETRN:
 		break;
 	}
 	return 0;

@@ -32,7 +32,9 @@ enum smtp_verb {
 	SMTP_VERB_QUIT,
 	SMTP_VERB_STARTTLS,
 	SMTP_VERB_AUTH,
-	SMTP_VERB_XCLIENT, /* Postfix's; arguments: codec/smtp/xclient.h */
+	SMTP_VERB_XCLIENT,  /* Postfix's; arguments: codec/smtp/xclient.h */
+	SMTP_VERB_XFORWARD, /* likewise */
+	SMTP_VERB_ETRN,	    /* RFC 1985 */
 };
 
 enum smtp_body_type { SMTP_BODY_UNSPECIFIED, SMTP_BODY_7BIT, SMTP_BODY_8BITMIME };

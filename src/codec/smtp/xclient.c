@@ -106,3 +106,42 @@ const char *xclient_parse(struct str args, struct xclient *ret)
 	}
 	return ret->given ? NULL : "XCLIENT takes attribute=value pairs";
 }
+
+const char *xforward_take(struct xclient *x, struct str pair)
+{
+	AUTO(buf) struct buf text = BUF_INIT(KIB(1));
+	size_t eq = str_find(pair, 0, '=');
+	struct str name = str_sub(pair, 0, eq), value = str_skip(pair, eq + 1);
+	unsigned which = attribute(name);
+	bool dropped = str_eqi(name, STR("IDENT")) || str_eqi(name, STR("SOURCE"));
+	if (eq == pair.n || value.n == 0)
+		return "XFORWARD takes attribute=value pairs";
+	if (!dropped &&
+	    !(which & (XCLIENT_NAME | XCLIENT_ADDR | XCLIENT_PORT | XCLIENT_PROTO | XCLIENT_HELO)))
+		return "XFORWARD has no such attribute";
+	if (str_eqi(value, STR("[UNAVAILABLE]")) || str_eqi(value, STR("[TEMPUNAVAIL]")))
+		value = STR("");
+	if (xtext_decode(&text, value) < 0)
+		return "XFORWARD attribute has a bad value";
+	/* What mail came by without a network has no protocol that we know. */
+	if (dropped || (which == XCLIENT_PROTO && text.n == 0))
+		return NULL;
+	if (!set(x, which, buf_str(&text)))
+		return "XFORWARD attribute has a bad value";
+	x->given |= which;
+	return NULL;
+}
+
+const char *xforward_parse(struct str args, struct xclient *ret)
+{
+	struct str pair;
+	bool any = false;
+	*ret = (struct xclient){0};
+	while (args.p && str_cut(&args, ' ', &pair)) {
+		const char *problem = pair.n ? xforward_take(ret, pair) : NULL;
+		any |= pair.n > 0;
+		if (problem)
+			return problem;
+	}
+	return any ? NULL : "XFORWARD takes attribute=value pairs";
+}

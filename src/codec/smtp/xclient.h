@@ -43,4 +43,13 @@ struct xclient {
 /* NULL when the arguments are good; else what is wrong, as text for a 501 reply. */
 MUST_CHECK const char *xclient_parse(struct str args, struct xclient *ret);
 
+/*
+ * XFORWARD (Postfix's XFORWARD_README): the same for the log and for filters alone, with NAME ADDR
+ * PORT PROTO HELO; IDENT and SOURCE are looked at and dropped. xforward_take: one pair, which may
+ * have been given before.
+ */
+#define XFORWARD_KEYWORD "XFORWARD NAME ADDR PORT PROTO HELO IDENT SOURCE"
+MUST_CHECK const char *xforward_parse(struct str args, struct xclient *ret);
+MUST_CHECK const char *xforward_take(struct xclient *x, struct str pair);
+
 #endif

@@ -16,6 +16,11 @@ static void printable(const char *text, size_t max)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct xclient x;
+	if (!xforward_parse((struct str){(const char *)data, size}, &x)) {
+		printable(x.name, XCLIENT_TEXT_MAX);
+		printable(x.helo, XCLIENT_TEXT_MAX);
+		CHECK(!(x.given & XCLIENT_LOGIN));
+	}
 	if (xclient_parse((struct str){(const char *)data, size}, &x))
 		return 0;
 	CHECK(x.given);

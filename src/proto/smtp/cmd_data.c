@@ -185,6 +185,7 @@ void smtp_session_body(struct smtp_session *s, const struct smtp_body *body, str
 		s->t.arrived = true;
 		smtp_message(&t, body);
 		smtp_transaction_reset(s);
+		buf_reset(&s->forward);
 	} else {
 		smtp_sayf(&t, 250, "2.0.0", "%llu octets received", (unsigned long long)s->t.chunk);
 	}

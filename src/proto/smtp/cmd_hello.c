@@ -36,6 +36,7 @@ void smtp_cmd_hello(struct smtp_turn *t, const struct smtp_cmd *cmd)
 		return;
 	}
 	smtp_transaction_reset(s);
+	buf_reset(&s->forward);
 	smtp_keep(&s->helo, cmd->arg);
 	s->esmtp = cmd->verb != SMTP_VERB_HELO;
 	if (smtp_filter_helo(t)) {
@@ -52,6 +53,10 @@ void smtp_cmd_hello(struct smtp_turn *t, const struct smtp_cmd *cmd)
 		if (s->xclient)
 			buf_addf(&text, "\n%s",
 				 login_offered(s) ? XCLIENT_KEYWORD_LOGIN : XCLIENT_KEYWORD);
+		if (smtp_xforward_offered(s))
+			buf_addf(&text, "\n%s", XFORWARD_KEYWORD);
+		if (smtp_etrn_offered(s))
+			buf_add(&text, STR("\nETRN"));
 		smtp_wish_keywords(s, &text);
 		if (s->service == SMTP_SERVICE_LOCAL)
 			buf_addf(&text, "\nXORIGIN %s",

@@ -22,6 +22,7 @@ void smtp_cmd_other(struct smtp_turn *t, const struct smtp_cmd *cmd)
 	switch (cmd->verb) {
 	case SMTP_VERB_RSET:
 		smtp_transaction_reset(t->s);
+		buf_reset(&t->s->forward);
 		smtp_say(t, (struct smtp_status){250, "2.0.0", "Ok"});
 		count_junk(t);
 		break;
@@ -59,6 +60,8 @@ void smtp_cmd_other(struct smtp_turn *t, const struct smtp_cmd *cmd)
 	case SMTP_VERB_STARTTLS:
 	case SMTP_VERB_AUTH:
 	case SMTP_VERB_XCLIENT:
+	case SMTP_VERB_XFORWARD:
+	case SMTP_VERB_ETRN:
 		break; /* handled elsewhere */
 	}
 }

@@ -3,6 +3,7 @@
 #include "base/utf8.h"
 #include "codec/mime/map.h"
 #include "codec/smtp/received.h"
+#include "codec/smtp/xclient.h"
 #include "proto/smtp/smtp_message.h"
 #include "sys/counter.h"
 #include "sys/log.h"
@@ -206,6 +207,21 @@ static void write_recipients(struct buf *out, const struct smtp_transaction *x)
 	}
 }
 
+/* Behind a filter the log tells whose mail it was. */
+static void log_forwarded(const struct smtp_session *s, uint64_t number)
+{
+	struct xclient x;
+	struct netaddr a = {0};
+	char ip[NETADDR_TEXT_MAX];
+	if (!smtp_forwarded(s, &x))
+		return;
+	a.family = x.addr.family == ENDPOINT_V4 ? AF_INET : x.addr.family ? AF_INET6 : 0;
+	memcpy(a.bytes, x.addr.bytes, a.family == AF_INET ? 4 : 16);
+	log_event(LOG_INFO, "smtp.forwarded", log_u64("number", number),
+		  log_address("from", s->t.from), log_str("ip", netaddr_text(&a, false, ip)),
+		  log_c("name", x.name), log_c("helo", x.helo));
+}
+
 static void say_accepted(struct smtp_turn *t, const struct smtp_incoming *in)
 {
 	struct smtp_session *s = t->s;
@@ -220,6 +236,7 @@ static void say_accepted(struct smtp_turn *t, const struct smtp_incoming *in)
 		  log_str("name", buf_str(&s->rdns)), log_str("helo", buf_str(&s->helo)),
 		  log_str("tls", buf_str(&s->tls)), log_address("login", buf_str(&s->login)),
 		  log_str("user", buf_str(&s->user)));
+	log_forwarded(s, in->number);
 	s->errors = 0;
 	s->junk = 0;
 	if (!smtp_is_lmtp(s))

@@ -43,6 +43,7 @@ enum smtp_event {
 struct smtp_door {
 	struct netcidrs known_networks; /* clients whose names are not looked at */
 	struct access_list client_access, helo_access, sender_access, recipient_access;
+	struct netcidrs xforward_from, etrn_from; /* who may say these */
 	bool helo_required;
 	bool full_helo;	 /* HELO must be a full name, or an address literal */
 	bool known_helo; /* and exist in the DNS */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The checks of the front door: each reply, who is spared, what each switch does. */
+#include "codec/smtp/xclient.h"
 #include "proto/smtp/smtp_run.h"
 #include "proto/smtp/smtp_session_int.h"
 #include "sys/log.h"
@@ -245,12 +246,86 @@ static void test_orders(void **state)
 		}
 }
 
+static int fake_flush(void *ctx, struct str domain, uint64_t *ret_n, struct fail *why)
+{
+	(void)ctx;
+	if (str_eq(domain, STR("down.example")))
+		return fail_set(why, FAIL_BUSY, NULL, "the fake queue is busy");
+	*ret_n = str_eq(domain, STR("full.example")) ? 3 : 0;
+	return 0;
+}
+
+/* Names below .example are backup-MX domains, others are not ours. */
+static int backup_route(void *ctx, const struct dir_rcpt *rcpt, struct arena *a,
+			struct dir_route *ret, struct fail *why)
+{
+	int r = fake_route(ctx, rcpt, a, ret, why);
+	if (r == 0 && str_endsi(rcpt->address, STR(".example")))
+		ret->verdict = DIR_OK;
+	return r;
+}
+
+static void test_etrn(void **state)
+{
+	(void)state;
+	struct run r;
+	begin(&r, 0);
+	run_dialogue(&r, "ETRN full.example\n");
+	assert_text(&r, "nobody flushes", "459 4.7.1 ETRN is not offered to you\n");
+	r.backend.flush = fake_flush;
+	r.backend.route = backup_route;
+	run_dialogue(&r, "ETRN full.example\n");
+	assert_text(&r, "not this client", "459 4.7.1 ETRN is not offered to you\n");
+	r.config.door.etrn_from = (struct netcidrs){&home, 1};
+	run_dialogue(&r,
+		     "ETRN full.example\nETRN @Empty.example\nETRN down.example\nETRN other.test\n"
+		     "ETRN x\nETRN\nETRN a b\nETRN *.example\n");
+	assert_text(&r, "etrn",
+		    "253 2.0.0 OK, 3 pending messages for node full.example started\n"
+		    "251 2.0.0 OK, no messages waiting for node empty.example\n"
+		    "458 4.3.0 Unable to queue messages for node down.example\n"
+		    "459 4.7.1 <other.test>: this server keeps no mail for it\n"
+		    "501 5.5.4 Syntax: ETRN domain\n501 5.5.4 Syntax: ETRN domain\n"
+		    "501 5.5.4 Syntax: ETRN domain\n501 5.5.4 Syntax: ETRN domain\n");
+	run_end(&r);
+}
+
+static void test_xforward(void **state)
+{
+	(void)state;
+	for (unsigned variant = 0; variant < RUN_VARIANTS; variant++) {
+		struct run r;
+		struct xclient x;
+		begin(&r, variant);
+		run_dialogue(&r, "XFORWARD ADDR=198.51.100.7\n");
+		assert_text(&r, "not offered", "550 5.7.0 XFORWARD is not offered to you\n");
+		r.config.door.xforward_from = (struct netcidrs){&home, 1};
+		run_dialogue(&r, "XFORWARD ADDR=198.51.100.7 NAME=c.example PORT=4711\n"
+				 "XFORWARD HELO=c.example PROTO=ESMTP IDENT=4bQ SOURCE=REMOTE\n"
+				 "XFORWARD\nXFORWARD FOO=1\nXFORWARD LOGIN=x\nXFORWARD ADDR=x\n");
+		assert_text(&r, "xforward",
+			    "250 2.0.0 Ok\n250 2.0.0 Ok\n"
+			    "501 5.5.4 Syntax: XFORWARD attribute=value ...\n"
+			    "501 5.5.4 XFORWARD has no such attribute\n"
+			    "501 5.5.4 XFORWARD has no such attribute\n"
+			    "501 5.5.4 XFORWARD attribute has a bad value\n");
+		assert_true(smtp_forwarded(r.s, &x));
+		assert_string_equal(x.name, "c.example");
+		assert_int_equal(x.port, 4711);
+		assert_true(x.esmtp);
+		run_dialogue(&r, "RSET\n");
+		assert_false(smtp_forwarded(r.s, &x));
+		run_end(&r);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_sayings), cmocka_unit_test(test_networks),
+		cmocka_unit_test(test_sayings),	 cmocka_unit_test(test_networks),
 		cmocka_unit_test(test_switches), cmocka_unit_test(test_tables),
-		cmocka_unit_test(test_orders)};
+		cmocka_unit_test(test_orders),	 cmocka_unit_test(test_etrn),
+		cmocka_unit_test(test_xforward)};
 	log_set_level(LOG_ERROR);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -208,8 +208,9 @@ static inline void assert_text(struct run *r, const char *name, const char *want
 
 #define EHLO_TAIL "250-ENHANCEDSTATUSCODES\n250-8BITMIME\n250-DSN\n250-SMTPUTF8\n250 CHUNKING\n"
 #define EHLO_MX	  "250-mx.example.test\n250-PIPELINING\n250-SIZE 1000\n250-STARTTLS\n" EHLO_TAIL
+#define EHLO_XFORWARD "250-XFORWARD NAME ADDR PORT PROTO HELO IDENT SOURCE\n"
 #define EHLO_HEAD "250-mx.example.test\n250-PIPELINING\n250-SIZE 1000\n"
-#define EHLO_IN	  EHLO_HEAD EHLO_TAIL /* the ports of the machine itself */
+#define EHLO_IN	  EHLO_HEAD EHLO_XFORWARD EHLO_TAIL /* the ports of the machine itself */
 #define EHLO_TLS  EHLO_HEAD "250-REQUIRETLS\n" EHLO_TAIL
 #define WISHES                                                                                     \
 	"250-FUTURERELEASE 2592000 2025-12-21T10:00:00Z\n250-DELIVERBY\n250-MT-PRIORITY MIXER\n"

@@ -31,7 +31,7 @@ struct smtp_session *smtp_session_alloc(const struct smtp_config *c, const struc
 	struct smtp_session *s = xcalloc(1, sizeof *s);
 	s->config = c;
 	s->backend = b;
-	s->ip = s->rdns = s->tls = s->helo = s->login = s->mechanisms = s->auth_type = s->user =
+	s->ip = s->rdns = s->tls = s->helo = s->login = s->mechanisms = s->auth_type = s->user = s->forward =
 		BUF_INIT(SMTP_TEXT_MAX);
 	s->t.arena = ARENA_INIT(SMTP_TRANSACTION_MAX);
 	return s;
@@ -79,6 +79,7 @@ void smtp_session_free(struct smtp_session *s)
 	buf_clear(&s->helo);
 	buf_clear(&s->login);
 	buf_clear(&s->auth_type);
+	buf_clear(&s->forward);
 	milters_free(s->milters);
 	free(s);
 }
@@ -316,6 +317,12 @@ static void handle_command(struct smtp_turn *t, const struct smtp_cmd *cmd)
 	case SMTP_VERB_XCLIENT:
 		smtp_cmd_xclient(t, cmd);
 		break;
+	case SMTP_VERB_XFORWARD:
+		smtp_cmd_xforward(t, cmd);
+		break;
+	case SMTP_VERB_ETRN:
+		smtp_cmd_etrn(t, cmd);
+		break;
 	case SMTP_VERB_RSET:
 	case SMTP_VERB_NOOP:
 	case SMTP_VERB_VRFY:
@@ -457,6 +464,7 @@ void smtp_session_tls_done(struct smtp_session *s, struct str tls_text, struct s
 	buf_reset(&s->helo);
 	buf_reset(&s->login);
 	buf_reset(&s->auth_type);
+	buf_reset(&s->forward);
 	if (s->milters)
 		milters_forget_helo(s->milters);
 	smtp_transaction_reset(s);

@@ -149,6 +149,8 @@ struct smtp_backend {
 			      struct fail *why);
 	/* Is there such a name in the DNS? NULL: there is nobody to ask. */
 	enum smtp_name (*name_exists)(void *ctx, struct str name);
+	/* Try what waits for this domain now; how many recipients that is. NULL: nobody can. */
+	int (*flush)(void *ctx, struct str domain, uint64_t *ret_n, struct fail *why);
 	/* What is known about the client by now. Not for internal services. NULL: nothing. */
 	void (*client)(void *ctx, struct smtp_client *ret);
 	/* It does this once more. True: too often (SMTP_EVENT_LOGIN_FAILED counts nothing when

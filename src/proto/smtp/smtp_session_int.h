@@ -12,6 +12,7 @@
  * filter.c         milters: the events of a session
  * filter_mail.c    milters: a message, and what they make of it
  * lmtp.c           LMTP's replies to a message
+ * cmd_extra.c      XFORWARD ETRN
  * cmd_other.c      NOOP VRFY EXPN HELP QUIT, and what is no command
  * wishes.c         FUTURERELEASE, DELIVERBY, MT-PRIORITY, REQUIRETLS
  * smtp_state.c     export and import
@@ -113,7 +114,8 @@ struct smtp_session {
 	struct milters *milters; /* NULL: none, or not needed yet. Not exported */
 	struct str milter_rcpt;	 /* whom the event is about, for macros */
 	bool milter_rcpt_local;
-	bool client_known; /* `client` was asked for. Not exported, as the next */
+	struct buf forward; /* XFORWARD attributes, until the transaction ends */
+	bool client_known;  /* `client` was asked for. Not exported, as the next */
 	struct smtp_client client;
 	struct smtp_transaction t;
 };
@@ -171,6 +173,8 @@ struct smtp_session *smtp_session_alloc(const struct smtp_config *c, const struc
 void smtp_cmd_hello(struct smtp_turn *t, const struct smtp_cmd *cmd);
 void smtp_cmd_starttls(struct smtp_turn *t);
 void smtp_cmd_xclient(struct smtp_turn *t, const struct smtp_cmd *cmd);
+void smtp_cmd_xforward(struct smtp_turn *t, const struct smtp_cmd *cmd);
+void smtp_cmd_etrn(struct smtp_turn *t, const struct smtp_cmd *cmd);
 void smtp_cmd_auth(struct smtp_turn *t, const struct smtp_cmd *cmd);
 void smtp_cmd_mail(struct smtp_turn *t, const struct smtp_cmd *cmd);
 void smtp_cmd_rcpt(struct smtp_turn *t, const struct smtp_cmd *cmd);
@@ -205,6 +209,13 @@ void smtp_wish_take(struct smtp_turn *t, const struct smtp_mail *m);
 MUST_CHECK int smtp_lmtp_judge(struct smtp_turn *t, uint64_t size, struct fail *why);
 /* A reply for each recipient; the others' copies are in the queue under this number. */
 void smtp_lmtp_answer(struct smtp_turn *t, uint64_t number);
+
+/* --- cmd_extra.c --- */
+bool smtp_xforward_offered(const struct smtp_session *s);
+bool smtp_etrn_offered(const struct smtp_session *s);
+/* Somebody has said by XFORWARD whose mail this is. */
+struct xclient;
+bool smtp_forwarded(const struct smtp_session *s, struct xclient *ret);
 
 /* --- smtp_check.c --- */
 /* One more of these. True: too often, and the client was told so. */

@@ -237,6 +237,7 @@ static void test_every_field(void **state)
 	smtp_keep(&s->tls, STR("tls"));
 	smtp_keep(&s->helo, STR("helo"));
 	smtp_keep(&s->login, STR("login"));
+	smtp_keep(&s->forward, STR("NAME=x"));
 	s->t.open = s->t.bdat = s->t.bdat_last = s->t.smtputf8 = true;
 	s->t.body = SMTP_BODY_8BITMIME;
 	s->t.ret = SMTP_RET_HDRS;
@@ -266,6 +267,7 @@ static void test_every_field(void **state)
 	assert_str(buf_str(&c->tls), "tls");
 	assert_str(buf_str(&c->helo), "helo");
 	assert_str(buf_str(&c->login), "login");
+	assert_str(buf_str(&c->forward), "NAME=x");
 	assert_true(c->t.open && c->t.bdat && c->t.bdat_last && c->t.smtputf8);
 	assert_int_equal(c->t.body, SMTP_BODY_8BITMIME);
 	assert_int_equal(c->t.ret, SMTP_RET_HDRS);

@@ -10,8 +10,8 @@
 
 #define STATE_MAGIC 0x534d5442u /* "BTMS" in the bytes */
 /* 2: mechanisms; 3: credential; 4: xclient, xclient_login; 5: may_relay; 6: said; 7: wishes; 8:
- * orders; 9: port, auth_type; 10: user */
-#define STATE_VERSION 10
+ * orders; 9: port, auth_type; 10: user; 11: forward */
+#define STATE_VERSION 11
 
 static void put_text(struct buf *out, struct str s)
 {
@@ -116,6 +116,7 @@ int smtp_session_export(const struct smtp_session *s, struct buf *out)
 	buf_put_u16(out, s->port);     /* 9 */
 	put_text(out, buf_str(&s->auth_type));
 	put_text(out, buf_str(&s->user)); /* 10 */
+	put_text(out, buf_str(&s->forward)); /* 11 */
 	return out->failed ? -FAIL_LIMIT : 0;
 }
 
@@ -258,6 +259,8 @@ static void get_session(struct cursor *c, uint16_t version, struct smtp_session 
 	}
 	if (version >= 10)
 		get_session_text(c, &s->user);
+	if (version >= 11)
+		get_session_text(c, &s->forward);
 	c->bad = c->bad || s->t.said.n != (smtp_is_lmtp(s) ? s->t.accepted : 0);
 	c->bad = c->bad || cursor_left(c) > 0 ||
 		 ((s->mode == SMTP_MODE_DATA || s->mode == SMTP_MODE_BDAT) && !s->t.accepted);

@@ -257,6 +257,23 @@ static int body_create(void *ctx, struct spool_body_id *ret_id, int *ret_fd, str
 	return r;
 }
 
+static int flush(void *ctx, struct str domain, uint64_t *ret_n, struct fail *why)
+{
+	struct mta_session *s = ctx;
+	struct msg_flush_domain m = {.domain = domain};
+	struct ipc_question q = {
+		.type = IPC_FLUSH_DOMAIN, .msg = &m, .want = IPC_FLUSHED, .trace = s->trace};
+	struct msg_flushed done;
+	struct ipc_packet *p = NULL;
+	int r = ask_again(queue_peer, &q, &p, why);
+	if (r == 0 && msg_flushed_read(p, &done) < 0)
+		r = fail_set(why, FAIL_PEER, NULL, "bad answer of queue");
+	if (r == 0)
+		*ret_n = done.recipients;
+	ipc_packet_free(p);
+	return r;
+}
+
 static void body_drop(void *ctx, struct spool_body_id id)
 {
 	struct mta_session *s = ctx;
@@ -275,6 +292,7 @@ struct smtp_backend mta_backend(struct mta_session *s)
 	return (struct smtp_backend){.ctx = s,
 				     .route = route,
 				     .name_exists = door_name_exists,
+				     .flush = flush,
 				     .client = door_client,
 				     .too_often = door_too_often,
 				     .sender_allowed = sender_allowed,

@@ -37,6 +37,8 @@ static void free_config(void *extra)
 	struct mta_config *m = extra;
 	struct smtp_door *door = &m->smtp.door;
 	free(door->known_networks.p);
+	free(door->xforward_from.p);
+	free(door->etrn_from.p);
 	access_list_clear(&door->client_access);
 	access_list_clear(&door->helo_access);
 	access_list_clear(&door->sender_access);
@@ -67,6 +69,8 @@ static void prepare_checks(struct smtp_door *door, const struct conf *c)
 				   .full_rcpt = on(c->full_recipient),
 				   .pipelining = on(c->pipelining)};
 	conf_networks(&c->known_networks, &door->known_networks);
+	conf_networks(&c->xforward_from, &door->xforward_from);
+	conf_networks(&c->etrn_from, &door->etrn_from);
 }
 
 static void prepare_tests(struct door_config *d, const struct conf *c)

@@ -116,6 +116,26 @@ static void body_seal(struct role *role, struct ipc_packet *p)
 	(void)close(sealed.fd);
 }
 
+/* ETRN: mta has looked at who asks, and for what. */
+static void flush_domain(struct role *role, struct ipc_packet *p)
+{
+	struct msg_flush_domain m;
+	struct fail why = FAIL_INIT;
+	(void)role;
+	(void)fail_set(&why, FAIL_PEER, NULL, "bad flush request");
+	bool good = msg_flush_domain_read(p, &m) == 0 && m.domain.n > 0 &&
+		    str_find(m.domain, 0, '*') == m.domain.n &&
+		    str_find(m.domain, 0, '?') == m.domain.n;
+	struct spool_query q = {.domain = m.domain};
+	int r = good ? spool_carry_out(queue.spool, SPOOL_FLUSH, &q, false, &why) : -FAIL_PEER;
+	if (r < 0) {
+		(void)ipc_reply_fail(p, &why);
+		return;
+	}
+	struct msg_flushed reply = {.recipients = (uint64_t)r};
+	(void)ipc_reply(p, IPC_FLUSHED, &reply);
+}
+
 static void body_drop(struct ipc_packet *p)
 {
 	struct msg_body_drop m;
@@ -491,6 +511,8 @@ static void message(struct role *role, struct ipc_channel *from, struct ipc_pack
 		role_task(role, queue.pool, p, body_open);
 	} else if (mta && type == IPC_BODY_SEAL) {
 		role_task(role, queue.pool, p, body_seal);
+	} else if (mta && type == IPC_FLUSH_DOMAIN) {
+		role_task(role, queue.pool, p, flush_domain);
 	} else if (mta && type == IPC_BODY_DROP) {
 		body_drop(p);
 		ipc_packet_free(p);
