@@ -31,8 +31,8 @@ struct smtp_session *smtp_session_alloc(const struct smtp_config *c, const struc
 	struct smtp_session *s = xcalloc(1, sizeof *s);
 	s->config = c;
 	s->backend = b;
-	s->ip = s->rdns = s->tls = s->helo = s->login = s->mechanisms = s->auth_type = s->user = s->forward =
-		BUF_INIT(SMTP_TEXT_MAX);
+	s->ip = s->rdns = s->tls = s->helo = s->login = s->mechanisms = s->auth_type = s->user =
+		s->forward = BUF_INIT(SMTP_TEXT_MAX);
 	s->t.arena = ARENA_INIT(SMTP_TRANSACTION_MAX);
 	return s;
 }

@@ -115,7 +115,7 @@ int smtp_session_export(const struct smtp_session *s, struct buf *out)
 	put_orders(out, &s->t.orders); /* 8 */
 	buf_put_u16(out, s->port);     /* 9 */
 	put_text(out, buf_str(&s->auth_type));
-	put_text(out, buf_str(&s->user)); /* 10 */
+	put_text(out, buf_str(&s->user));    /* 10 */
 	put_text(out, buf_str(&s->forward)); /* 11 */
 	return out->failed ? -FAIL_LIMIT : 0;
 }
