@@ -90,8 +90,8 @@ static void print_answer(void *context, const struct order_answer *answer)
 
 static bool is_account_order(const char *command)
 {
-	static const char *const nouns[] = {"domain",  "user", "alias",	  "admin",     "master",
-					    "forward", "bcc",  "send-as", "relayhost", "route"};
+	static const char *const nouns[] = {"domain",  "user", "alias",	  "admin",    "master",
+					    "forward", "bcc",  "send-as", "relayhost"};
 	for (size_t i = 0; i < ARRAY_LEN(nouns); i++)
 		if (strcmp(command, nouns[i]) == 0)
 			return true;
@@ -114,15 +114,6 @@ static bool logs_in(const struct cli *c)
 		if (strcmp(c->args[i], "--user") == 0 || strncmp(c->args[i], "--user=", 7) == 0)
 			return true;
 	return false;
-}
-
-/* barid route ADDRESS ...: the order has a verb, the command needs none. */
-static void add_verb(struct cli *c)
-{
-	static char verb[] = "explain";
-	memmove(&c->args[2], &c->args[1], (c->n - 1) * sizeof c->args[0]);
-	c->args[1] = verb;
-	c->n++;
 }
 
 int cli_admin(const struct cli *given)
@@ -148,11 +139,6 @@ int cli_admin(const struct cli *given)
 		}
 		(void)snprintf(secret, sizeof secret, "--password=%s", password);
 		c.args[c.n++] = secret;
-	}
-	if (strcmp(c.args[0], "route") == 0) {
-		if (c.n < 2)
-			return cli_usage(c.args[0]);
-		add_verb(&c);
 	}
 	if (!fits(&c))
 		return cli_usage(c.args[0]);

@@ -57,7 +57,7 @@ static const struct {
 	 "barid relayhost set A|@D HOST [--user NAME] | login A|@D|default --user NAME\n"
 	 "       barid relayhost logout A|@D|default | del A|@D | list",
 	 TX("manage servers that take the mail of some senders, and the logins there")},
-	{"route", cli_admin, "barid route A [--sender A]",
+	{"route", cli_route, "barid route A [--sender A]",
 	 TX("where mail to an address goes, step by step")},
 	{"admin", cli_admin,
 	 "barid admin grant A DOMAIN ...|ALL | revoke A DOMAIN ...|ALL | list [D] | show A",
@@ -136,7 +136,7 @@ int cli_usage(const char *command)
 static bool knows_administrators(int (*run)(const struct cli *c))
 {
 	return run == cli_admin || run == cli_status || run == cli_ports || run == cli_quota ||
-	       run == cli_upgrade;
+	       run == cli_upgrade || run == cli_route;
 }
 
 int cli_run(const struct cli *c)

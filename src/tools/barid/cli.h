@@ -74,6 +74,7 @@ int cli_undelete(const struct cli *c);
 int cli_check(const struct cli *c);
 int cli_upgrade(const struct cli *c);
 int cli_init(const struct cli *c);
+int cli_route(const struct cli *c);
 int cli_dns(const struct cli *c);
 int cli_serve(const struct cli *c,
 	      struct conf **ret); /* loads the configuration; EXIT_DONE to go on */
