@@ -350,11 +350,6 @@ const struct conf_setting conf_settings[] = {
 	 "127.0.0.1:10028, [::1]:10028", 0, 0, NULL,
 	 "The same for what a list manager has sent: here aliases and copies count. Empty = off."},
 
-	{"relay", "relay_host", CONF_TEXT, CONF_LIVE, AT(relay_host), "", 0, 300, NULL,
-	 "Server that takes all mail for other domains (a smarthost): [mail.example.net]:587, or a "
-	 "domain whose mail exchangers are asked. A login for it is set with `barid relayhost "
-	 "login default`. Empty = mail goes to the mail exchangers of each domain itself."},
-
 	{"queue", "retry_min", CONF_DURATION, CONF_LIVE, AT(retry_min_ms), "300 s", SECOND, DAY,
 	 NULL, "Wait before the first retry; it doubles from try to try."},
 	{"queue", "retry_max", CONF_DURATION, CONF_LIVE, AT(retry_max_ms), "4000 s", SECOND,
@@ -376,6 +371,10 @@ const struct conf_setting conf_settings[] = {
 	{"queue", "delay_warning", CONF_DURATION, CONF_LIVE, AT(delay_warning_ms), "4 h", MINUTE,
 	 30 * DAY, NULL, "When a sender who asked for it hears that the message is late."},
 
+	{"relay", "relay_host", CONF_TEXT, CONF_LIVE, AT(relay_host), "", 0, 300, NULL,
+	 "Server that takes all mail for other domains (a smarthost): [mail.example.net]:587, or a "
+	 "domain whose mail exchangers are asked. A login for it is set with `barid relayhost "
+	 "login default`. Empty = mail goes to the mail exchangers of each domain itself."},
 	{"relay", "connections", CONF_NUMBER, CONF_RESTART, AT(relay_connections), "200", 1, 2000,
 	 NULL, "Connections to other servers that may be in use at a time, for all mail together."},
 	{"relay", "port", CONF_NUMBER, CONF_LIVE, AT(relay_port), "25", 1, 65535, NULL,
