@@ -101,8 +101,27 @@ def all_rows():
     for measure, peer in (("rspamd", "Postfix + rspamd + Dovecot"), ("amavis", "Postfix + Amavisd + Dovecot")):
         yield Row(f"end to end, 4 KB, 20 connections, beside {peer}", *pair(measure, "e2e", "rate", peer), "msg/s", None, "")
         yield Row(f"beside {peer}: CPU of all processes", *pair(measure, "e2e", "cpu_s_per_1000", peer), "s per 1000", None, "")
+    yield from outgoing()
     for title, growth in grown():
         yield Row(title, growth, None, "x", under(1.5), "< 1.5x")
+
+
+def outgoing():
+    r = Results("burst")
+    n = r.text("burst", BARID, "delivered") if r.rows else ""
+    yield Row(f"burst to 1,000 domains, a third of them away, until {n or 'the others'} are delivered", *pair("burst", "burst", "seconds"), "s",
+              share(1 / 3), "1/3", less=True)
+    yield Row("the same: peak memory of the queue's process", *pair("burst", "burst", "queue_mib"), "MiB", under(100), "< 100 MiB")
+    r = Results("million")
+    n = f"{r.text('deferred', 'barid, full', 'messages'):,}" if r.rows else "1,000,000"
+    full, empty = (r.median("deferred", f"barid, {which}", "rate") for which in ("full", "empty"))
+    yield Row(f"accepting beside an empty queue, over beside {n} deferred messages", empty / full if full and empty else None, None, "x",
+              under(1.25), "< 1.25x")
+    yield Row(f"{n} deferred messages: start", r.median("deferred", "barid, full", "start_s"), None, "s", under(2), "< 2 s")
+    yield Row(f"{n} deferred messages: first page of the list", r.median("deferred", "barid, full", "page_ms"), None, "ms", under(100),
+              "< 100 ms")
+    yield Row(f"{n} deferred messages: memory of the queue's process", r.median("deferred", "barid, full", "queue_mib"), None, "MiB",
+              under(100), "< 100 MiB")
 
 
 def grown():

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The measures, in the order in which they run. Each is a function of a record and a size of the run."""
-from . import classic_filters, durability, end_to_end, growth, latency, limits, memory, slow_disk, starting, tls
+from . import classic_filters, durability, end_to_end, growth, latency, limits, memory, outgoing, slow_disk, starting, tls
 
 ALL = {
     "limits": limits.measure,
@@ -18,4 +18,6 @@ ALL = {
     "idle-all": memory.everything,
     "start": starting.measure,
     "growing": growth.measure,
+    "burst": outgoing.burst,
+    "million": outgoing.million,
 }
