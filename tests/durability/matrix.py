@@ -10,7 +10,6 @@ BARID_MATRIX=full; else a sample by BARID_MATRIX_SEED.
 """
 import base64
 import concurrent.futures
-import json
 import os
 import random
 import signal
