@@ -5,6 +5,7 @@ Clients come from loopback addresses of their own, and the server is told that i
 """
 import json
 import os
+import re
 import time
 
 from harness import wire
@@ -19,6 +20,7 @@ PRAISED = "127.30.0.6"  # in both, and in white.list
 ODD = "127.30.0.7"      # in bad.list with an answer that does not count
 OTHER = "127.30.0.8"
 LISTS = "bad.list=127.0.0.[2..11]*3, little.list*1, white.list*-6"
+FILTER = os.path.join(os.path.dirname(__file__), "..", "..", "packaging", "fail2ban", "filter.d", "barid-door.conf")
 SUBJECT = b"Subject: through the door\r\n\r\nhello\r\n"
 
 
@@ -152,7 +154,11 @@ def case_patience(t):
         lines, took, w = greeted(server, GOOD, b"EHLO spam.good.test\r\n")
         assert len(lines) == 2 and lines[0].startswith("220-") and lines[1] == "521 5.5.1 Protocol error", lines
         w.close()
-        assert "pregreet" in server.log_text() and "EHLO spam.good.test" in server.log_text()
+        with open(FILTER, encoding="utf-8") as f:
+            rule = re.search(r"^failregex = (.*)$", f.read(), re.M)[1]
+        rule = re.compile(rule.replace("<ADDR>", r"(?P<addr>[0-9a-f.:]+)"))
+        hit = [m["addr"] for m in map(rule.search, server.log_text().splitlines()) if m]
+        assert hit == [GOOD] and "EHLO spam.good.test" in server.log_text(), hit
         lines, took, w = greeted(server, GOOD)
         assert [x[:4] for x in lines] == ["220-", "220 "] and took > 1.5, (lines, took)
         w.close()
@@ -249,3 +255,25 @@ def case_rates(t):
         assert rows[0]["client"] == GOOD and rows[0]["messages"] == "4" and rows[0]["recipients"] == "6", rows
         rows = json.loads(server.cli("clients", "logins-failed", "1", "--json"))["rows"]
         assert [(r["client"], r["logins-failed"]) for r in rows] == [(LITTLE, "2")], rows
+
+
+def case_etrn(t):
+    """Mail for a domain that we are a backup of waits; when its server is back and asks, it goes at once."""
+    with world() as net:
+        net.domain("backup.test", mx=[(10, "mx.backup.test")])
+        net.record("mx.backup.test", "A", "127.20.9.9")  # nobody is there
+        with opened(t, net, f"etrn_from = {GOOD}\n") as server:
+            server.cli("domain", "add", "backup.test", "--backupmx", "yes")
+            smtp = wire.Smtp(server, source=OTHER, hello=b"mail.good.test")
+            smtp.message("x@good.test", ["who@backup.test"], SUBJECT)
+            assert smtp.command(b"ETRN backup.test", code=b"").startswith(b"459 4.7.1 ETRN is not offered"), "not in etrn_from"
+            smtp.close()
+            t.until(lambda: "deferred" in server.cli("queue", "list"), what="the first try")
+            smtp = wire.Smtp(server, source=GOOD, hello=b"mail.good.test")
+            assert b"ETRN" in smtp.features
+            smtp.command(b"ETRN example.test", code=b"459 4.7.1 <example.test>: this server keeps no mail for it")
+            smtp.command(b"ETRN nobody.test", code=b"459 4.7.1 <nobody.test>")
+            net.host("mx.backup.test", address="127.20.9.9")
+            smtp.command(b"ETRN backup.test", code=b"253 2.0.0 OK, 1 pending messages for node backup.test started")
+            smtp.close()
+            net.await_mail(to="who@backup.test")

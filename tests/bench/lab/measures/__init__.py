@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The measures, in the order in which they run. Each is a function of a record and a size of the run."""
-from . import classic_filters, durability, end_to_end, growth, latency, limits, memory, outgoing, slow_disk, starting, tls
+from . import classic_filters, durability, end_to_end, frontdoor, growth, latency, limits, memory, outgoing, slow_disk, starting, tls
 
 ALL = {
     "limits": limits.measure,
@@ -14,6 +14,7 @@ ALL = {
     "tls": tls.measure,
     "rspamd": classic_filters.rspamd,
     "amavis": classic_filters.amavis,
+    "frontdoor": frontdoor.measure,
     "idle-client": memory.client,
     "idle-all": memory.everything,
     "start": starting.measure,
