@@ -265,6 +265,33 @@ const struct conf_setting conf_settings[] = {
 	 "The same as content_filter of the section smtp, for mail of users (submission and "
 	 "submissions): smtp:[127.0.0.1]:10026."},
 
+	{"submission", "rate_messages_hour", CONF_NUMBER, CONF_LIVE, AT(rate_hour_messages), "0", 0,
+	 1000000, NULL, "Messages that a user may send within an hour. 0 = no limit."},
+	{"submission", "rate_recipients_hour", CONF_NUMBER, CONF_LIVE, AT(rate_hour_recipients),
+	 "0", 0, 1000000, NULL,
+	 "Recipients that a user's messages may have within an hour, all counted. 0 = no limit."},
+	{"submission", "rate_messages_day", CONF_NUMBER, CONF_LIVE, AT(rate_day_messages), "0", 0,
+	 1000000, NULL, "Messages that a user may send within 24 hours. 0 = no limit."},
+	{"submission", "rate_recipients_day", CONF_NUMBER, CONF_LIVE, AT(rate_day_recipients), "0",
+	 0, 1000000, NULL, "Recipients within 24 hours. 0 = no limit."},
+
+	{"guard", "action", CONF_CHOICE, CONF_LIVE, AT(guard_action), "hold", 0, 0,
+	 "hold defer off",
+	 "What happens when a login suddenly writes to many new people, as a stolen password does. "
+	 "hold: its mail waits in the queue until you say `barid guard release` or `reject`. "
+	 "defer: "
+	 "it is asked to try again later until then. off: nobody is watched."},
+	{"guard", "new_recipients", CONF_NUMBER, CONF_LIVE, AT(guard_new_max), "100", 0, 1000000,
+	 NULL,
+	 "Recipients on other servers, never written to before by this account, that it may write "
+	 "to within `window`. 0 = no such limit."},
+	{"guard", "refused_recipients", CONF_NUMBER, CONF_LIVE, AT(guard_failed_max), "50", 0,
+	 1000000, NULL, "Recipients of an account that may be refused within `window`. 0 = any."},
+	{"guard", "window", CONF_DURATION, CONF_LIVE, AT(guard_window_ms), "1 h", MINUTE, DAY, NULL,
+	 "The time in which the two are counted."},
+	{"guard", "memory", CONF_DURATION, CONF_LIVE, AT(guard_memory_ms), "180 d", DAY, 3650 * DAY,
+	 NULL, "Whom an account has not written to for so long is new again."},
+
 	{"submissions", "listen", CONF_ADDRESSES, CONF_LIVE, AT(submissions_listen),
 	 "0.0.0.0:465, [::]:465", 0, 0, NULL,
 	 "Addresses of the service for users who send mail, with TLS from the first byte (RFC "

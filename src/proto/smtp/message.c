@@ -276,6 +276,10 @@ void smtp_message(struct smtp_turn *t, const struct smtp_body *body)
 			r = smtp_lmtp_judge(t, in.scan.size, &why);
 		if (r >= 0)
 			r = smtp_orders_apply(s, &why);
+		if (r >= 0)
+			r = smtp_guard(t, &in.held, &why);
+		if (r > 0)
+			return;
 		if (r >= 0 && s->t.rcpts.n)
 			r = submit(&in, &why);
 		if (r >= 0) {

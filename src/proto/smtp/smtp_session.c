@@ -220,6 +220,8 @@ void smtp_sayf(struct smtp_turn *t, unsigned code, const char *enhanced, const c
 void smtp_refuse(struct smtp_turn *t, struct smtp_status status, const char *what, struct str about,
 		 const struct fail *why)
 {
+	if (t->s->account.v && status.code >= 500 && strcmp(what, "RCPT") == 0)
+		t->s->failed_rcpts++;
 	log_refusal(t, status, what, about, why);
 	smtp_say(t, status);
 }

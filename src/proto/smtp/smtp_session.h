@@ -71,6 +71,8 @@ struct smtp_config {
 	uint32_t priority_max;	   /* RFC 6710: what is asked beyond is lowered to it */
 	const char *local_origin;  /* what follows the @ of local names; NULL: hostname */
 	const char *local_users;   /* numbers of those who may send; NULL or empty: all */
+	bool guard_defers;	   /* who is held by the guard is asked to try later */
+	bool user_rates;	   /* users may not send as much as they like */
 	bool hide_client;	   /* Received of who has logged in does not say from where */
 	uint32_t errors_soft;	   /* from here on each error delays the reply */
 	uint32_t errors_hard;	   /* here the connection ends */
@@ -139,6 +141,22 @@ struct smtp_scan_defaults {
  * What the session asks of others. All may block, and return 0 or a negative fail code (the client
  * is then asked to try later).
  */
+/* What the take-over guard is asked; as service/guard has it. */
+struct smtp_guard_case {
+	struct account_id account;
+	struct str login;
+	const struct str *rcpts; /* on other servers */
+	size_t n;
+	uint32_t all;	 /* recipients in all */
+	uint32_t failed; /* RCPTs refused since the last message */
+};
+enum smtp_guard_verdict { SMTP_GUARD_PASS, SMTP_GUARD_HELD, SMTP_GUARD_RATE };
+struct smtp_guarded {
+	enum smtp_guard_verdict verdict;
+	bool fresh;	   /* held from now on */
+	struct str reason; /* in the arena */
+};
+
 struct smtp_backend {
 	void *ctx;
 	/* dir_route. */
@@ -160,6 +178,9 @@ struct smtp_backend {
 	int (*scan)(void *ctx, const struct smtp_body *body,
 		    const struct smtp_scan_defaults *defaults, struct smtp_scan *ret,
 		    struct fail *why);
+	/* May this user's message go? NULL: always. */
+	int (*guard)(void *ctx, const struct smtp_guard_case *c, struct arena *a,
+		     struct smtp_guarded *ret, struct fail *why);
 	/* On disk when it returns 0. Takes a stored body over, whatever the outcome. `login`: the
 	 * account's address on submission. done, ctx and link_ of m are not used. */
 	int (*submit)(void *ctx, const struct spool_message *m, struct str login,

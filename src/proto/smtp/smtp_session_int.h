@@ -11,6 +11,7 @@
  * message.c        the arrived message: scan, trace header, queue (smtp_message.h)
  * filter.c         milters: the events of a session
  * filter_mail.c    milters: a message, and what they make of it
+ * guard.c          a user's message, seen by the take-over guard
  * lmtp.c           LMTP's replies to a message
  * cmd_extra.c      XFORWARD ETRN
  * cmd_other.c      NOOP VRFY EXPN HELP QUIT, and what is no command
@@ -103,9 +104,10 @@ struct smtp_session {
 	bool esmtp;		   /* EHLO, not HELO */
 	struct account_id account; /* after AUTH */
 	uint64_t credential;
-	uint32_t errors;   /* since the last accepted message */
-	uint32_t junk;	   /* likewise */
-	uint32_t messages; /* accepted or refused after DATA */
+	uint32_t errors;       /* since the last accepted message */
+	uint32_t junk;	       /* likewise */
+	uint32_t messages;     /* accepted or refused after DATA */
+	uint32_t failed_rcpts; /* of a user, refused since the last message; not exported */
 	struct buf ip, rdns, tls, helo, login;
 	struct buf user;	 /* of this machine, whose program it is; empty: a network client */
 	struct buf mechanisms;	 /* of AUTH, each behind a blank */
@@ -191,6 +193,13 @@ void smtp_trace_write(struct buf *out, const struct smtp_session *s);
 /* The whole message is here: accept or refuse it, with the reply. The body is then taken care of.
  */
 void smtp_message(struct smtp_turn *t, const struct smtp_body *body);
+
+/* --- guard.c --- */
+/*
+ * Before a message is submitted: why it is to be held goes into `held`, if it is. Returns 1 when it
+ * was refused with a reply, 0, or a negative fail code.
+ */
+MUST_CHECK int smtp_guard(struct smtp_turn *t, struct buf *held, struct fail *why);
 
 /* --- wishes.c --- */
 /* What EHLO names of them. */

@@ -62,6 +62,9 @@ static const struct metric {
 	{"dir.login", "barid_login_duration_seconds", "", HISTOGRAM_TYPE, "How long a login takes, waiting for failed ones not included."},
 	{"dir.routes", "barid_addresses_resolved", "", COUNTER_TYPE, "Addresses that were looked up in the directory."},
 
+	{"guard.held", "barid_guard_held", "", COUNTER_TYPE, "Accounts that the take-over guard has held."},
+	{"guard.messages", "barid_guard_messages", "", COUNTER_TYPE, "Messages of accounts that it holds."},
+	{"guard.rates", "barid_guard_rates", "", COUNTER_TYPE, "Messages refused because a user sends too much."},
 	{"smtp.accepted", "barid_messages_accepted", "", COUNTER_TYPE, "Messages answered with 250."},
 	{"smtp.accepted-bytes", "barid_messages_accepted_bytes", "", COUNTER_TYPE, "Size of these messages."},
 	{"door.greet-waits", "barid_door_greet_waits", "", COUNTER_TYPE, "Clients that were watched before the greeting."},

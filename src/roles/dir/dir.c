@@ -155,6 +155,8 @@ static int open_dir(struct role *role, struct fail *why)
 	if (r < 0)
 		return r;
 	r = tlsbook_open("dir/tls.db", NULL, &dir_role.tlsbook, why);
+	if (r == 0)
+		r = guard_open("dir/guard.db", NULL, &dir_role.guard, why);
 	if (r < 0)
 		return r;
 	dir_configure(dir_role.dir, role->conf->hostname, role->conf->relay_host);
@@ -216,6 +218,7 @@ static const struct {
 	{IPC_ROUTE, "mta", lookup_route, true},
 	{IPC_ROUTE, "queue", lookup_route},
 	{IPC_RELAY_LOGIN, "relay", lookup_relay_login},
+	{IPC_GUARD, "mta", guard_question},
 	{IPC_STS_FIND, "relay", tls_find},
 	{IPC_STS_KEEP, "relay", tls_keep},
 	{IPC_TLS_SESSION, "relay", tls_session},
@@ -337,6 +340,7 @@ static void finish(struct role *role)
 	pool_free(dir_role.suspects);
 	dir_close(dir_role.dir);
 	tlsbook_close(dir_role.tlsbook);
+	guard_close(dir_role.guard);
 }
 
 static void stop(struct role *role)

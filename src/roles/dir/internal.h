@@ -14,6 +14,7 @@
 #include "roles/role/role.h"
 #include "runtime/worker.h"
 #include "service/dir/dir.h"
+#include "service/guard/guard.h"
 #include "service/tlsbook/tlsbook.h"
 #include <stdatomic.h>
 
@@ -22,6 +23,7 @@
 struct dir_role {
 	struct dir *dir;
 	struct tlsbook *tlsbook;
+	struct guard *guard;
 	struct pool *lookups;
 	struct pool *known, *fresh, *suspects; /* logins that need a hash, by enum dir_turn */
 	_Atomic unsigned suspects_wait;
@@ -81,6 +83,11 @@ void tls_session(struct role *role, struct ipc_packet *p); /* a notice */
 /* Orders of its own: barid tls-report, tls-policies. tls_order runs as a task. */
 bool tls_is_order(const struct msg_admin *m);
 void tls_order(struct role *role, struct ipc_packet *p);
+
+/* guard.c: may this message go now? and orders: barid guard. guard_order runs as a task. */
+void guard_question(struct role *role, struct ipc_packet *p);
+bool guard_is_order(const struct msg_admin *m);
+void guard_order(struct role *role, struct ipc_packet *p);
 
 /* order.c: what an administrator or the operator orders (struct role_ops); owns p */
 void order(struct role *role, struct ipc_packet *p);

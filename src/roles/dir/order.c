@@ -74,6 +74,10 @@ static void admin_now(struct role *role, struct ipc_packet *p)
 void order(struct role *role, struct ipc_packet *p)
 {
 	struct msg_admin m;
+	if (msg_admin_read(p, &m) == 0 && guard_is_order(&m)) {
+		role_task(role, dir_role.lookups, p, guard_order);
+		return;
+	}
 	if (msg_admin_read(p, &m) == 0 && tls_is_order(&m)) {
 		role_task(role, dir_role.lookups, p, tls_order);
 		return;

@@ -272,8 +272,8 @@ static void ask_scope(struct master *m, struct ipc_packet *p, const struct msg_a
 static struct child *owner_of(struct master *m, struct str verb)
 {
 	static const char *const dir_verbs[] = {
-		"domain", "user",    "alias",	  "admin", "master",	 "forward",
-		"bcc",	  "send-as", "relayhost", "route", "tls-report", "tls-policies"};
+		"domain",  "user",	"alias", "admin",      "master",       "forward", "bcc",
+		"send-as", "relayhost", "route", "tls-report", "tls-policies", "guard"};
 	if (str_eq(verb, STR("queue")))
 		return master_child(m, "queue", 0);
 	if (str_eq(verb, STR("clients")))

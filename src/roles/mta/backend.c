@@ -91,6 +91,36 @@ static int sender_allowed(void *ctx, struct account_id account, struct str addre
 	return r == 0 ? 1 : r == -FAIL_PERM ? 0 : r;
 }
 
+static int guard(void *ctx, const struct smtp_guard_case *c, struct arena *a,
+		 struct smtp_guarded *ret, struct fail *why)
+{
+	struct mta_session *s = ctx;
+	struct msg_text *rcpts = arena_array(a, struct msg_text, c->n);
+	struct msg_guarded reply;
+	struct ipc_packet *p = NULL;
+	if (!rcpts)
+		return fail_set(why, FAIL_LIMIT, NULL, "too many recipients");
+	for (size_t i = 0; i < c->n; i++)
+		rcpts[i].s = c->rcpts[i];
+	struct msg_guard m = {.account = c->account.v,
+			      .login = c->login,
+			      .all = c->all,
+			      .failed = c->failed,
+			      .rcpts = rcpts,
+			      .rcpts_n = c->n};
+	struct ipc_question q = {
+		.type = IPC_GUARD, .msg = &m, .want = IPC_GUARDED, .trace = s->trace};
+	int r = ask_again(dir_peer, &q, &p, why);
+	if (r == 0 && (msg_guarded_read(p, &reply) < 0 || reply.verdict > SMTP_GUARD_RATE))
+		r = fail_set(why, FAIL_PEER, NULL, "bad answer of dir");
+	if (r == 0)
+		*ret = (struct smtp_guarded){.verdict = (enum smtp_guard_verdict)reply.verdict,
+					     .fresh = reply.fresh,
+					     .reason = arena_str(a, reply.reason)};
+	ipc_packet_free(p);
+	return r;
+}
+
 /* --- the message
  * ------------------------------------------------------------------------------------------------
  */
@@ -296,6 +326,7 @@ struct smtp_backend mta_backend(struct mta_session *s)
 				     .client = door_client,
 				     .too_often = door_too_often,
 				     .sender_allowed = sender_allowed,
+				     .guard = guard,
 				     .scan = scan,
 				     .submit = submit,
 				     .body_create = body_create,

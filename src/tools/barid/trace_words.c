@@ -55,6 +55,8 @@ static const struct {
 	{"queue.report", TX("Report {report} (about number {number}: {about}) was made for {to}.")},
 	{"queue.report-dropped", TX("Report {number} to {to} cannot be delivered and was dropped: {text}.")},
 	{"queue.alert", TX("Attention: {text}.")},
+	{"guard.held", TX("The account {login} is held: {why}.")},
+	{"guard.rate", TX("{login} sends too much: more than {why}.")},
 	{"queue.take", TX("The queue cannot be read: {why}.")},
 	/* mailboxes */
 	{"imap.append", TX("{user} stored {messages} messages in {mailbox}, from UID {uid} on.")},
