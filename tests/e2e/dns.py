@@ -3,6 +3,7 @@
 import concurrent.futures
 import json
 
+from e2e.relay import DELIVERED, Rig, outcomes
 from harness.internet import Internet
 
 EXPECTED = [
@@ -110,3 +111,17 @@ def case_it_dies_and_is_back(t):
 def counter(server, name):
     rows = json.loads(server.cli("counters", "--json"))["rows"]
     return sum(int(r["value"]) for r in rows if r["counter"] == name)
+
+
+def case_who_asks_does_not_notice(t):
+    """dns dies with the answer in its hands: the question is asked again, and the message goes out."""
+    with world() as net:
+        net.host("mx1.far.test")
+        with Rig(t, net, idle="0 s") as rig:
+            for _ in range(3):
+                rig.server.cli("debug", "crash-point", "dns", "dns.before-reply")
+                restarts = rig.server.restarts()[("dns", 0)]
+                reply = rig.send("far.test")
+                assert outcomes(reply)[0][:2] == (DELIVERED, "2.0.0"), reply
+                assert rig.server.restarts()[("dns", 0)] == restarts + 1
+                rig.server.await_role("dns")

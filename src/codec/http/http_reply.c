@@ -4,7 +4,8 @@
 #include "base/num.h"
 #include "codec/http/http_head.h"
 
-#define NO_LENGTH UINT64_MAX
+#define NO_LENGTH      UINT64_MAX
+#define CHUNK_LINE_MAX 256
 
 struct framing {
 	uint64_t length;
@@ -50,10 +51,12 @@ static bool take_head(struct str head, struct http_reply *ret, struct framing *f
 	unsigned fields = 0;
 	struct str line;
 	while (str_cut(&head, '\n', &line)) {
+		if (line.n == 0 && head.n == 0)
+			break; /* behind the last line's end */
 		if (line.n == 0 || line.p[line.n - 1] != '\r')
-			return line.n == 0 && head.n == 0;
+			return false;
 		line.n--;
-		if (line.n == 0)
+		if (line.n == 0 && !first)
 			continue;
 		if (!(first ? take_status(line, ret) : take_field(line, ret, f)) ||
 		    ++fields > HTTP_FIELDS_MAX)
@@ -68,8 +71,10 @@ static int take_chunks(struct str s, struct buf *body)
 {
 	for (;;) {
 		size_t end = str_find_str(s, 0, STR("\r\n"));
+		if (end > CHUNK_LINE_MAX && s.n > CHUNK_LINE_MAX + 1)
+			return -FAIL_SYNTAX;
 		if (end == s.n)
-			return s.n > 64 ? -FAIL_SYNTAX : 0;
+			return 0;
 		struct str line = str_sub(s, 0, end);
 		uint64_t n = 0;
 		if (!num_parse_hex_u64(str_trim(str_sub(line, 0, str_find(line, 0, ';'))), &n))

@@ -59,6 +59,7 @@ static void what_is_wrong(void **state)
 		 -FAIL_LIMIT},
 		{HEAD "Content-Length: 11\r\n\r\nhello hello", -FAIL_LIMIT},
 		{HEAD "\r\nhello hello", -FAIL_LIMIT},
+		{"\r\n\r\nhello", -FAIL_SYNTAX},
 		{HEAD " folded: line\r\n\r\n", -FAIL_SYNTAX},
 		{HEAD "no colon\r\n\r\n", -FAIL_SYNTAX},
 	};
