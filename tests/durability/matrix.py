@@ -27,6 +27,13 @@ LARGE = 200_000
 
 # Points of reload and upgrade, and where they are used.
 ELSEWHERE = {
+    "relay.before-send": "tests/durability/relay.py",
+    "relay.sent": "tests/durability/relay.py",
+    "relay.before-reply": "tests/durability/relay.py",
+    "relay.after-reply": "tests/durability/relay.py",
+    "queue.before-relay": "tests/durability/relay.py",
+    "queue.after-relay": "tests/durability/relay.py",
+    "queue.relayed": "tests/durability/relay.py",
     "role.prepare": "tests/e2e/reload.py",
     "role.commit": "tests/e2e/reload.py",
     "master.reload.prepared": "tests/e2e/reload.py",

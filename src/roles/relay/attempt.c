@@ -7,6 +7,7 @@
  * leads to what: docs/formats/relay.md.
  */
 #include "base/check.h"
+#include "roles/relay/sent.h"
 #include "roles/relay/tls_demand.h"
 #include "roles/role/relay_protocol.h"
 #include "service/spool/spool.h"
@@ -44,6 +45,7 @@ struct attempt {
 	size_t *which;			/* their places in results */
 	struct msg_relay_result *results;
 	char (*status)[12];
+	bool *taken;		 /* another server has it, perhaps from before */
 	bool *open;		 /* by recipient: to be tried with the next host */
 	struct smtp_answer last; /* of those that no host was asked about */
 	bool last_said;
@@ -91,10 +93,12 @@ static void log_result(const struct attempt *a, size_t i)
 					     [SPOOL_DEFERRED] = "relay.deferred",
 					     [SPOOL_FAILED] = "relay.failed"};
 	const struct msg_relay_result *r = &a->results[i];
-	log_event(LOG_INFO, events[r->outcome], log_u64("number", a->m->number),
-		  log_address("to", a->m->rcpts[i].address), log_str("status", r->status),
-		  log_str("reply", r->text), log_c("server", a->server), log_c("ip", a->ip),
-		  log_c("tls", a->tls_text), log_str("nexthop", a->m->nexthop));
+	/* Queue tells what became of it; how it came about is said here. */
+	log_event(r->outcome == SPOOL_DELIVERED ? LOG_DEBUG : LOG_INFO, events[r->outcome],
+		  log_u64("number", a->m->number), log_address("to", a->m->rcpts[i].address),
+		  log_str("status", r->status), log_str("reply", r->text),
+		  log_c("server", a->server), log_c("ip", a->ip), log_c("tls", a->tls_text),
+		  log_str("nexthop", a->m->nexthop));
 	counter_add(r->outcome == SPOOL_DELIVERED  ? &delivered
 		    : r->outcome == SPOOL_DEFERRED ? &deferred
 						   : &failed,
@@ -365,6 +369,8 @@ static void try_all(struct attempt *a)
 	char asked[NETADDR_TEXT_MAX] = "";
 	bool ok = true;
 	struct link *l;
+	if (!any_open(a))
+		return;
 	while (!asked[0] && (l = waiting_link(a, &ok))) {
 		if (session(a, l))
 			(void)snprintf(asked, sizeof asked, "%s", l->ip);
@@ -419,8 +425,7 @@ static void begin(struct attempt *a)
 	a->results = xcalloc(n, sizeof *a->results);
 	a->status = xcalloc(n, sizeof *a->status);
 	a->open = xcalloc(n, sizeof *a->open);
-	for (size_t i = 0; i < n; i++)
-		a->open[i] = true;
+	a->taken = xcalloc(n, sizeof *a->taken);
 	a->arena = ARENA_INIT(n * 4 * (SMTP_ANSWER_TEXT_MAX + 64) + KIB(64));
 }
 
@@ -431,9 +436,30 @@ static void end(struct attempt *a)
 	free(a->results);
 	free(a->status);
 	free(a->open);
+	free(a->taken);
 	explicit_bzero(&a->login, sizeof a->login);
 	arena_clear(&a->arena);
 	conf_drop(a->conf);
+}
+
+/* What another server has taken over before, queue has not heard of. */
+static void begin_recipients(struct attempt *a)
+{
+	struct smtp_answer before;
+	sent_begin(a->m, a->taken);
+	smtp_answer_own(&before, "2.0.0", STR("The next server has had it before."));
+	for (size_t i = 0; i < a->m->rcpts_n; i++) {
+		a->open[i] = !a->taken[i];
+		if (a->taken[i])
+			set_result(a, i, SPOOL_DELIVERED, &before, false);
+	}
+}
+
+static void end_recipients(struct attempt *a)
+{
+	for (size_t i = 0; i < a->m->rcpts_n; i++)
+		a->taken[i] = a->results[i].outcome == SPOOL_DELIVERED;
+	sent_end(a->m, a->taken);
 }
 
 static void run(struct attempt *a)
@@ -449,7 +475,8 @@ static void run(struct attempt *a)
 	} else {
 		smtp_answer_own(&a->last, "5.1.2", STR("The address leads to no place."));
 		for (size_t i = 0; i < a->m->rcpts_n; i++)
-			set_result(a, i, SPOOL_FAILED, &a->last, false);
+			if (a->open[i])
+				set_result(a, i, SPOOL_FAILED, &a->last, false);
 	}
 	for (size_t i = 0; i < a->m->rcpts_n; i++)
 		log_result(a, i);
@@ -468,7 +495,9 @@ void attempt_run(struct role *role, struct ipc_packet *p)
 	ipc_packet_accept(p);
 	struct attempt a = {.conf = role_conf_hold(role), .m = &m, .trace = ipc_packet_trace(p)};
 	begin(&a);
+	begin_recipients(&a);
 	run(&a);
+	end_recipients(&a);
 	a.reply.results = a.results;
 	a.reply.results_n = m.rcpts_n;
 	a.reply.server = str_c(a.server);
