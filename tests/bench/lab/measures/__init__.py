@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The measures, in the order in which they run. Each is a function of a record and a size of the run."""
-from . import classic_filters, durability, end_to_end, frontdoor, growth, latency, limits, memory, outgoing, slow_disk, starting, tls
+from . import (classic_filters, durability, end_to_end, frontdoor, growth, latency, limits, memory, outgoing, relaying,
+               slow_disk, starting, tls)
 
 ALL = {
     "limits": limits.measure,
@@ -10,6 +11,7 @@ ALL = {
     "e2e-50k": end_to_end.medium,
     "e2e-1m": end_to_end.large,
     "slow-disk": slow_disk.measure,
+    "relay": relaying.measure,
     "latency": latency.measure,
     "tls": tls.measure,
     "rspamd": classic_filters.rspamd,
