@@ -7,6 +7,7 @@
  * leads to what: docs/formats/relay.md.
  */
 #include "base/check.h"
+#include "roles/relay/login.h"
 #include "roles/relay/sent.h"
 #include "roles/relay/tls_demand.h"
 #include "roles/role/relay_protocol.h"
@@ -51,10 +52,7 @@ struct attempt {
 	bool last_said;
 	bool all_for_good; /* no host will ever take anything */
 	struct msg_relayed reply;
-	struct {
-		bool known; /* dir was asked */
-		char user[RELAY_USER_MAX], password[513];
-	} login;
+	struct relay_login login;
 	char server[RELAY_HOST_MAX], ip[NETADDR_TEXT_MAX], tls_text[200];
 	struct arena arena;
 };
@@ -287,50 +285,18 @@ static struct link *get_link(struct attempt *a, const struct target *t)
 	return NULL;
 }
 
-/* ---- logins ---- */
-
-/* Asks dir once. False: it cannot be asked, and a->last says so. */
-static bool know_login(struct attempt *a)
-{
-	struct msg_relay_login ask = {.sender = a->m->sender, .nexthop = a->m->nexthop};
-	struct ipc_question q = {.type = IPC_RELAY_LOGIN,
-				 .msg = &ask,
-				 .want = IPC_RELAY_LOGIN_REPLY,
-				 .trace = a->trace};
-	struct msg_relay_login_reply m;
-	struct ipc_packet *p = NULL;
-	struct fail why = FAIL_INIT;
-	if (a->login.known || a->m->nexthop.n == 0)
-		return true;
-	int r = ipc_call(role_peer(relay.role, "dir", 0), &q, &p, &why);
-	if (r == 0)
-		r = msg_relay_login_reply_read(p, &m);
-	if (r == 0 && m.known && m.username.n < sizeof a->login.user &&
-	    m.password.n < sizeof a->login.password) {
-		memcpy(a->login.user, m.username.p, m.username.n);
-		memcpy(a->login.password, m.password.p, m.password.n);
-	}
-	ipc_packet_free(p);
-	if (r < 0) {
-		log_event(LOG_WARN, "relay.no-login", log_u64("number", a->m->number),
-			  log_fail(&why));
-		smtp_answer_own(&a->last, "4.3.0",
-				STR("The login for the relay host is not known now."));
-		return false;
-	}
-	a->login.known = true;
-	return true;
-}
-
 /* A connection that is there, or NULL. *ret_ok false: nothing can be done now. */
 static struct link *waiting_link(struct attempt *a, bool *ret_ok)
 {
 	bool wants = false;
-	struct link *l = idle_take(a->key, a->login.known ? a->login.user : NULL, a->conf, &wants);
+	char user[RELAY_USER_MAX];
+	bool noted = !a->login.known && login_noted(a->m->sender, a->m->nexthop, user);
+	const char *mine = a->login.known ? a->login.user : noted ? user : NULL;
+	struct link *l = idle_take(a->key, mine, a->conf, &wants);
 	*ret_ok = true;
 	if (l || !wants || a->login.known)
 		return l;
-	*ret_ok = know_login(a);
+	*ret_ok = login_find(a->m, a->trace, &a->login, &a->last) == 0;
 	return *ret_ok ? idle_take(a->key, a->login.user, a->conf, &wants) : NULL;
 }
 
@@ -379,7 +345,7 @@ static void try_all(struct attempt *a)
 	if (!any_open(a))
 		return;
 	a->all_for_good = !asked[0];
-	int r = ok && know_login(a)
+	int r = ok && login_find(a->m, a->trace, &a->login, &a->last) == 0
 			? targets_find(&a->hop, a->conf, a->trace, &a->targets, &a->last)
 			: -FAIL_TEMP;
 	if (r == 0)
@@ -492,7 +458,6 @@ void attempt_run(struct role *role, struct ipc_packet *p)
 		(void)ipc_reply_fail(p, &why);
 		return;
 	}
-	ipc_packet_accept(p);
 	struct attempt a = {.conf = role_conf_hold(role), .m = &m, .trace = ipc_packet_trace(p)};
 	begin(&a);
 	begin_recipients(&a);

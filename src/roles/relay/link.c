@@ -238,6 +238,8 @@ int link_open(const struct link_wish *w, struct link **ret, struct smtp_answer *
 		return r;
 	}
 	(void)snprintf(l->user, sizeof l->user, "%.*s", STR_ARG(w->user));
+	if (!l->tls)
+		wire_block(l);
 	*ret = l;
 	return 0;
 }

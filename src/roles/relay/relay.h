@@ -70,6 +70,7 @@ struct link {
 	struct smtp_wire wire;
 	struct smtp_client client;
 	struct tls_stream *tls;
+	bool blocking;		   /* reads and writes wait by themselves, a moment at a time */
 	char key[RELAY_KEY_MAX];   /* for what it may be used again */
 	char user[RELAY_USER_MAX]; /* who has logged in; empty: nobody */
 	char host[RELAY_HOST_MAX];

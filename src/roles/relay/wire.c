@@ -7,6 +7,8 @@
 #include "sys/clock.h"
 #include <errno.h>
 #include <poll.h>
+#include <sys/ioctl.h>
+#include <sys/time.h>
 
 #define LOOK_MS 1000 /* a clock that tests bend is looked at so often */
 
@@ -59,14 +61,20 @@ static int wire_read(void *ctx, char *to, size_t size, struct mono_ns deadline, 
 	struct link *l = ctx;
 	if (l->tls)
 		return read_tls(l, to, size, deadline, ret_n, why);
-	int r = await(l->fd, POLLIN, deadline, why);
-	if (r < 0)
-		return r;
-	ssize_t n = recv(l->fd, to, size, 0);
-	if (n < 0)
-		return fail_errno(why, FAIL_PEER, "recv");
-	*ret_n = (size_t)n;
-	return 0;
+	for (;;) {
+		int r = l->blocking ? 0 : await(l->fd, POLLIN, deadline, why);
+		if (r < 0)
+			return r;
+		ssize_t n = recv(l->fd, to, size, 0);
+		if (n >= 0) {
+			*ret_n = (size_t)n;
+			return 0;
+		}
+		if (errno != EAGAIN && errno != EINTR)
+			return fail_errno(why, FAIL_PEER, "recv");
+		if (l->blocking && !mono_before(clock_mono(), deadline))
+			return fail_set(why, FAIL_DEADLINE, NULL, "nothing came in time");
+	}
 }
 
 static int write_tls(struct link *l, struct str bytes, struct mono_ns deadline, struct fail *why)
@@ -104,6 +112,15 @@ static int wire_write(void *ctx, struct str bytes, struct mono_ns deadline, stru
 			return r;
 	}
 	return 0;
+}
+
+void wire_block(struct link *l)
+{
+	static const struct timeval moment = {.tv_sec = LOOK_MS / 1000};
+	int off = 0;
+	l->blocking = setsockopt(l->fd, SOL_SOCKET, SO_RCVTIMEO, &moment, sizeof moment) == 0 &&
+		      setsockopt(l->fd, SOL_SOCKET, SO_SNDTIMEO, &moment, sizeof moment) == 0 &&
+		      ioctl(l->fd, FIONBIO, &off) == 0;
 }
 
 struct smtp_wire wire_of(struct link *l)
