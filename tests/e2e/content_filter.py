@@ -49,6 +49,9 @@ class Filter(MailHost):
             return "451 4.5.0 not now"
         try:
             with smtplib.SMTP("127.0.0.1", self.back, local_hostname="filter.test", timeout=30) as smtp:
+                smtp.ehlo()
+                if smtp.has_extn("xforward") and session.forwarded:
+                    smtp.docmd("XFORWARD", " ".join(f"{k}={v}" for k, v in session.forwarded.items()))
                 smtp.sendmail(t.sender, t.recipients, b"X-Filtered: yes\r\n" + t.content)
             self.given_back += 1
         except (smtplib.SMTPException, OSError) as e:
@@ -101,6 +104,10 @@ def case_out_and_back(t):
             assert int(told["PORT"]) > 1024 and told["SOURCE"] in ("LOCAL", "REMOTE"), told
             first = re.findall(rb"Received: [\s\S]*? id (\S+)", got)[-1].rstrip(b";")
             assert told["IDENT"].encode() == first, (told, got)
+            # One trace id from the first client to the mailbox.
+            traces = {re.search(r"trace=(\w+)", line).group(1) for line in server.log_text().splitlines() if "event=deliver " in line}
+            assert traces == {told["IDENT"]}, (traces, told)
+            assert f"ident={told['IDENT']}" in server.log_text()
             smtp = wire.Smtp(server, "submission")
             smtp.start_tls()
             smtp.command(b"AUTH PLAIN " + base64.b64encode(b"\0user1@example.test\0secret"), b"235")
@@ -225,6 +232,10 @@ def case_amavisd(t):
             assert {re.search(rb"Subject: test (\d)", b).group(1) for b in bodies} == {b"1", b"2", b"3"}
             assert "gr\u00fc\u00dfe".encode() in b"".join(bodies)
             received(server, "user2", 1)
+            taken = {x for line in server.log_text().splitlines() if "event=smtp.accepted" in line and "helo=client" in line
+                     for x in re.findall(r" trace=(\w+)", line)}
+            delivered = {re.search(r"trace=(\w+)", line).group(1) for line in server.log_text().splitlines() if "event=deliver " in line}
+            assert delivered == taken, (delivered, taken)
             with open(os.path.join(folder, "log", "amavis.log"), encoding="utf-8", errors="replace") as f:
                 assert "[127.0.0.1]" in f.read()
             t.until(lambda: is_empty(server), what="an empty queue")

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "codec/smtp/xclient.h"
+#include "base/num.h"
 #include "base/utf8.h"
 #include "codec/smtp/xtext.h"
 
@@ -123,6 +124,11 @@ const char *xforward_take(struct xclient *x, struct str pair)
 		value = STR("");
 	if (xtext_decode(&text, value) < 0)
 		return "XFORWARD attribute has a bad value";
+	if (str_eqi(name, STR("IDENT"))) {
+		x->ident = 0;
+		(void)num_parse_hex_u64(
+			str_sub(buf_str(&text), 0, str_find(buf_str(&text), 0, '-')), &x->ident);
+	}
 	/* What mail came by without a network has no protocol that we know. */
 	if (dropped || (which == XCLIENT_PROTO && text.n == 0))
 		return NULL;

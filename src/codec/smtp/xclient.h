@@ -38,6 +38,7 @@ struct xclient {
 	char name[XCLIENT_TEXT_MAX + 1];
 	char helo[XCLIENT_TEXT_MAX + 1];
 	char login[XCLIENT_LOGIN_MAX + 1];
+	uint64_t ident; /* XFORWARD IDENT that is a trace id of ours; 0: none, or another */
 };
 
 /* NULL when the arguments are good; else what is wrong, as text for a 501 reply. */
@@ -45,7 +46,8 @@ MUST_CHECK const char *xclient_parse(struct str args, struct xclient *ret);
 
 /*
  * XFORWARD (Postfix's XFORWARD_README): the same for the log and for filters alone, with NAME ADDR
- * PORT PROTO HELO; IDENT and SOURCE are looked at and dropped. xforward_take: one pair, which may
+ * PORT PROTO HELO; IDENT when it looks like a trace id; SOURCE
+ * is looked at and dropped. xforward_take: one pair, which may
  * have been given before.
  */
 #define XFORWARD_KEYWORD "XFORWARD NAME ADDR PORT PROTO HELO IDENT SOURCE"

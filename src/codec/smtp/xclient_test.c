@@ -31,6 +31,18 @@ static void attributes(void **state)
 	assert_false(x.esmtp);
 }
 
+static void what_filters_pass_on(void **state)
+{
+	(void)state;
+	struct xclient x;
+	assert_null(xforward_parse(STR("ADDR=192.0.2.1 IDENT=1f-2 SOURCE=REMOTE"), &x));
+	assert_int_equal(x.ident, 0x1f);
+	assert_null(xforward_parse(STR("ADDR=192.0.2.1 IDENT=4XyZ"), &x));
+	assert_int_equal(x.ident, 0);
+	assert_null(xforward_parse(STR("ADDR=192.0.2.1 IDENT=[UNAVAILABLE]"), &x));
+	assert_int_equal(x.ident, 0);
+}
+
 static void what_is_wrong(void **state)
 {
 	(void)state;
@@ -76,6 +88,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(attributes),
+		cmocka_unit_test(what_filters_pass_on),
 		cmocka_unit_test(what_is_wrong),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

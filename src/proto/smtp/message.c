@@ -128,12 +128,20 @@ static int read_map(struct smtp_incoming *in, struct fail *why)
 	return in->prefix.failed ? -FAIL_LIMIT : r;
 }
 
+/* What a filter of ours gives back keeps the trace id of what it was given. */
+static struct trace_id message_trace(const struct smtp_session *s)
+{
+	struct xclient x;
+	bool known = smtp_is_internal(s) && smtp_forwarded(s, &x) && x.ident;
+	return known ? (struct trace_id){x.ident} : s->trace;
+}
+
 static int submit(struct smtp_incoming *in, struct fail *why)
 {
 	struct smtp_session *s = in->s;
 	const struct smtp_transaction *x = &s->t;
 	struct spool_message m = {
-		.trace = s->trace,
+		.trace = message_trace(s),
 		.sender = x->from,
 		.envid = x->envid,
 		.ret = (enum spool_ret)x->ret,
@@ -213,13 +221,16 @@ static void log_forwarded(const struct smtp_session *s, uint64_t number)
 	struct xclient x;
 	struct netaddr a = {0};
 	char ip[NETADDR_TEXT_MAX];
+	AUTO(buf) struct buf ident = BUF_INIT(32);
 	if (!smtp_forwarded(s, &x))
 		return;
+	if (x.ident)
+		(void)buf_addf(&ident, "%llx", (unsigned long long)x.ident);
 	a.family = x.addr.family == ENDPOINT_V4 ? AF_INET : x.addr.family ? AF_INET6 : 0;
 	memcpy(a.bytes, x.addr.bytes, a.family == AF_INET ? 4 : 16);
 	log_event(LOG_INFO, "smtp.forwarded", log_u64("number", number),
 		  log_address("from", s->t.from), log_str("ip", netaddr_text(&a, false, ip)),
-		  log_c("name", x.name), log_c("helo", x.helo));
+		  log_c("name", x.name), log_c("helo", x.helo), log_str("ident", buf_str(&ident)));
 }
 
 static void say_accepted(struct smtp_turn *t, const struct smtp_incoming *in)

@@ -252,7 +252,7 @@ static int submit(void *ctx, const struct spool_message *m, struct str login, ui
 				 .map = m->map,
 				 .arrival_us = m->arrival.v};
 	struct ipc_question q = {
-		.type = IPC_SUBMIT, .msg = &msg, .want = IPC_SUBMITTED, .trace = s->trace};
+		.type = IPC_SUBMIT, .msg = &msg, .want = IPC_SUBMITTED, .trace = m->trace};
 	CRASH_POINT("mta.before-submit");
 	int r = ipc_call(queue_peer(), &q, &p, why);
 	CRASH_POINT("mta.submitted");

@@ -28,6 +28,7 @@ static const struct {
 	{"smtp.expanded", TX("{rcpt} leads to {destinations} destinations: {to}.")},
 	{"smtp.accepted", TX("Accepted as number {number} from {from:sender} to {to} ({rcpts} recipients, {size} bytes)[, "
 			  "Message-ID {message-id}][, sent by the login {login}][, {tls}].")},
+	{"smtp.forwarded", TX("Number {number} came back from a filter; it is of {ip}[ ({name})][, trace {ident}].")},
 	{"smtp.discarded", TX("Accepted from {from:sender} and thrown away.[ Milter: {milter}.]")},
 	{"milter.failed", TX("The milter {milter} does not work: {why}. What is done without it: {action}.")},
 	{"milter.ignored", TX("A milter named {what}: {address}.")},
