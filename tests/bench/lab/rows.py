@@ -103,13 +103,10 @@ def all_rows():
     yield from rate_and_cpu("e2e-1m", "1 MB, 20", "end to end, 1 MB, 20 connections", 3, 0)
     yield Row("accepted only, 20 connections, new TLS connection each", *pair("tls", "accepted, TLS each", "rate"), "msg/s", times(3),
               "3x", null("TLS each"), "null server, TLS each")
-<<<<<<< HEAD
     for what, title in (("accepted", "accepted only, 20 connections, every check of the front door on, beside off"),
                         ("accepted, a connection each", "the same, a connection for each message")):
         yield Row(title, *pair("frontdoor", what, "rate", "barid, checks off"), "msg/s", times(0.85), "> 0.85x")
-=======
     yield from relaying()
->>>>>>> b68cf6e (Bench: accepted durably and delivered onward, 20 in and 20 out, beside Postfix)
     yield from memory()
     yield Row("start until all ports answer", *pair("start", "start", "seconds"), "s", under(0.5), "< 0.5 s")
     for measure, peer in (("rspamd", "Postfix + rspamd + Dovecot"), ("amavis", "Postfix + Amavisd + Dovecot")):
