@@ -24,30 +24,23 @@ void expansion_clear(struct expansion *e)
 	vec_clear(&e->dests);
 }
 
-/* ---- the four tables ---- */
+/*
+ * ---- the four tables ----
+ *
+ * That an alias domain is on, and its target too, dir_domain has seen: a join over both lets a
+ * planner without statistics begin at the wrong end, with all rows of the domain.
+ */
 
 #define LIVE_DOMAIN " AND d.active = 1 AND d.backupmx = 0"
 
-/* 1: rows of the address itself. */
+/* 1 and 2: rows of the address itself; of an alias domain, those of the same user in its target. */
 static const char own_sql[] =
 	"SELECT f.forwarding FROM forwardings f JOIN domain d ON d.domain = f.domain"
 	" WHERE f.address = ?1 AND f.active = 1" LIVE_DOMAIN " ORDER BY f.id";
-/* 2: rows of the same user in an alias domain's target. ?1 = user@target. */
-static const char alias_domain_sql[] =
-	"SELECT f.forwarding FROM forwardings f JOIN domain d ON d.domain = f.domain"
-	" JOIN alias_domain a ON a.target_domain = d.domain"
-	" WHERE f.address = ?1 AND f.active = 1 AND a.alias_domain = ?2 AND a.active = "
-	"1" LIVE_DOMAIN " ORDER BY f.id";
-/* 3: the catch-all of the domain. */
+/* 3 and 4: the catch-all of the domain, or of the target. */
 static const char catch_all_sql[] =
 	"SELECT f.forwarding FROM forwardings f JOIN domain d ON d.domain = f.address"
 	" WHERE f.address = ?1 AND f.active = 1" LIVE_DOMAIN " ORDER BY f.id";
-/* 4: the catch-all of an alias domain's target. ?1 = target, ?2 = alias domain. */
-static const char alias_catch_all_sql[] =
-	"SELECT f.forwarding FROM forwardings f JOIN domain d ON d.domain = f.address"
-	" JOIN alias_domain a ON a.target_domain = d.domain"
-	" WHERE f.address = ?1 AND f.active = 1 AND a.alias_domain = ?2 AND a.active = "
-	"1" LIVE_DOMAIN " ORDER BY f.id";
 
 /* A row may hold several addresses, divided by commas, as older panels wrote them. */
 static int add_values(struct expansion *e, struct str value, struct forwardings *out,
@@ -80,11 +73,11 @@ static void tell_forwardings(struct expansion *e, struct str key, const char *ta
 	route_tell(e, key, table, "%s", f->v.n ? buf_c(&all) : "-");
 }
 
-static int collect(struct expansion *e, const char *table, const char *sql, struct str p1,
-		   struct str p2, struct forwardings *out, struct fail *why)
+static int collect(struct expansion *e, const char *table, const char *sql, struct str key,
+		   struct forwardings *out, struct fail *why)
 {
 	struct db_stmt *st = NULL;
-	int r = dir_query(e->d, sql, p1, p2, &st, why);
+	int r = dir_query(e->d, sql, key, STR_NULL, &st, why);
 
 	for (; r == 1; r = db_step(st, why)) {
 		int added = add_values(e, db_col_text(st, 0), out, why);
@@ -94,7 +87,7 @@ static int collect(struct expansion *e, const char *table, const char *sql, stru
 		}
 	}
 	if (r == 0)
-		tell_forwardings(e, p1, table, out);
+		tell_forwardings(e, key, table, out);
 	return r;
 }
 
@@ -129,10 +122,10 @@ static int collect_catch_all(struct expansion *e, const struct domain_info *dom,
 		route_tell(e, same, "mailbox", "exists: no catch-all takes its mail");
 	if (r != 0)
 		return MIN(r, 0);
-	r = collect(e, "forwardings (catch-all)", catch_all_sql, domain, STR_NULL, out, why);
+	r = collect(e, "forwardings (catch-all)", catch_all_sql, domain, out, why);
 	if (r == 0 && out->v.n == 0 && alias)
-		r = collect(e, "forwardings (catch-all of the target)", alias_catch_all_sql,
-			    dom->target, domain, out, why);
+		r = collect(e, "forwardings (catch-all of the target)", catch_all_sql, dom->target,
+			    out, why);
 	return r;
 }
 
@@ -143,15 +136,14 @@ static int find_by_key(struct expansion *e, const struct domain_info *dom, struc
 	size_t at = str_rfind(key, '@');
 	struct str user = str_sub(key, 0, at);
 	struct str domain = str_skip(key, at + 1);
-	int r = collect(e, "forwardings", own_sql, key, STR_NULL, out, why);
+	int r = collect(e, "forwardings", own_sql, key, out, why);
 
 	if (r < 0 || out->v.n > 0 || user.n == 0)
 		return r;
 	if (dom->kind == DOMAIN_ALIAS) {
 		struct str there =
 			arena_printf(e->a, "%.*s@%.*s", STR_ARG(user), STR_ARG(dom->target));
-		r = there.p ? collect(e, "forwardings (alias domain)", alias_domain_sql, there,
-				      domain, out, why)
+		r = there.p ? collect(e, "forwardings (alias domain)", own_sql, there, out, why)
 			    : route_full(why);
 		if (r < 0 || out->v.n > 0)
 			return r;
