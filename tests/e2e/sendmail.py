@@ -2,11 +2,13 @@
 """Programs of this machine send by the command sendmail; other mail servers deliver by LMTP."""
 import os
 import re
+import smtplib
 import subprocess
 import threading
 import time
 
 from harness import wire
+from harness.peermta import Postfix
 
 USAGE, NOUSER, TEMPFAIL = 64, 67, 75
 
@@ -165,3 +167,30 @@ def case_swaks_delivers_by_lmtp(t):
     assert b"550 5.1.1" in done.stdout, done.stdout
     for user in ("user8", "user9"):
         assert b"with LMTP id" in arrived(t, user, b"by swaks and LMTP")
+
+
+class PostfixByLmtp(Postfix):
+    """A Postfix whose mailboxes are barid's: lmtp:inet:127.0.0.1:24, as iRedMail offers it."""
+    SERVICES = Postfix.SERVICES + "lmtp unix - - n - - lmtp\n"
+
+    def write(self, name, text):
+        if name == "etc/main.cf":
+            text = text.replace(f"relayhost = [127.0.0.1]:{self.to}\n",
+                                "virtual_mailbox_domains = example.test\nvirtual_mailbox_maps = static:all\n"
+                                f"virtual_transport = lmtp:inet:127.0.0.1:{self.to}\n")
+        return super().write(name, text)
+
+
+def case_postfix_delivers_by_lmtp(t):
+    """Postfix's lmtp: one message for several mailboxes in one transaction, one of them unknown, which bounces alone."""
+    server = t.server()
+    with PostfixByLmtp(t, server.ports["lmtp"]) as peer:
+        s = smtplib.SMTP("127.0.0.1", peer.port, timeout=60)
+        s.sendmail("user9@example.test", ["user6@example.test", "user7+box@example.test", "nobody@example.test"],
+                   "Subject: by Postfix and LMTP\r\n\r\n" + "x" * 70 + "\r\n.\r\n")
+        s.quit()
+        for user in ("user6", "user7"):
+            assert b"with LMTP id" in arrived(t, user, b"by Postfix and LMTP")
+        bounce = arrived(t, "user9", b"Diagnostic-Code:")
+        assert b"550 5.1.1" in bounce and b"nobody@example.test" in bounce, bounce
+        assert b"status=sent" in peer.log().encode(), peer.log()

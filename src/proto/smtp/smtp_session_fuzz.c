@@ -89,7 +89,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	w.backend = fake_backend(&w.fake);
 	w.config.errors_hard = 1000;
 	w.s = smtp_session_new(&w.config, &w.backend,
-			       data[0] & 2 ? SMTP_SERVICE_MX : SMTP_SERVICE_SUBMISSION, &peer);
+			       (enum smtp_service)(SMTP_SERVICE_MX + (data[0] >> 1) %
+								     (SMTP_SERVICES - 1)),
+			       &peer);
 	while (rest.n && str_cut(&rest, '\n', &line)) {
 		if (line.n && (unsigned char)line.p[0] < 0x10) {
 			act(&w, line);
