@@ -88,10 +88,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	w.fake.last = BUF_INIT(MIB(1));
 	w.backend = fake_backend(&w.fake);
 	w.config.errors_hard = 1000;
-	w.s = smtp_session_new(&w.config, &w.backend,
-			       (enum smtp_service)(SMTP_SERVICE_MX + (data[0] >> 1) %
-								     (SMTP_SERVICES - 1)),
-			       &peer);
+	w.s = smtp_session_new(
+		&w.config, &w.backend,
+		(enum smtp_service)(SMTP_SERVICE_MX + (data[0] >> 1) % (SMTP_SERVICES - 1)), &peer);
 	while (rest.n && str_cut(&rest, '\n', &line)) {
 		if (line.n && (unsigned char)line.p[0] < 0x10) {
 			act(&w, line);

@@ -49,12 +49,11 @@ static void say_body(struct smtp_session *s, struct str bytes)
 static void make_state(struct world *w, unsigned how, struct buf *state)
 {
 	struct smtp_peer peer = {.trace = {1}, .ip = STR("192.0.2.1"), .trusted = how & 0x80};
-	struct smtp_session *s =
-		smtp_session_new(&w->config, &w->backend,
-				 how & 0x40 ? SMTP_SERVICE_SUBMISSION
-				 : how & 0x20 ? SMTP_SERVICE_LMTP
-					      : SMTP_SERVICE_MX,
-				 &peer);
+	struct smtp_session *s = smtp_session_new(&w->config, &w->backend,
+						  how & 0x40   ? SMTP_SERVICE_SUBMISSION
+						  : how & 0x20 ? SMTP_SERVICE_LMTP
+							       : SMTP_SERVICE_MX,
+						  &peer);
 	for (size_t i = 0; i < how % (ARRAY_LEN(dialogue) + 1); i++)
 		say(s, str_c(dialogue[i]));
 	CHECK(smtp_session_export(s, state) == 0);
