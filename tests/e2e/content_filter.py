@@ -31,7 +31,7 @@ def serve(t, smtp=None, submission=None, extra=""):
             filtered = f"content_filter = smtp:[127.0.0.1]:{port}\n" if port else ""
             return f"[{name}]\nlisten = 127.0.0.1:{server.ports[name]}\n{filtered}"
         return (section("smtp", smtp) + section("submission", submission) + section("reinject", None) +
-                f"[imaps]\nlisten = 127.0.0.1:{server.ports['imaps']}\n" + extra)
+                f"[imaps]\nlisten = 127.0.0.1:{server.ports['imaps']}\n[imap]\nlisten =\n[submissions]\nlisten =\n" + extra)
     return Serve(build=t.build, users=3, conf=conf)
 
 

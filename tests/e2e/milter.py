@@ -22,7 +22,7 @@ def serve(t, smtp=(), submission=(), extra=""):
             listed = f"milters = {', '.join(milters)}\n" if milters else ""
             return f"[{name}]\nlisten = 127.0.0.1:{server.ports[name]}\n{listed}"
         return (section("smtp", smtp) + section("submission", submission)
-                + f"[imaps]\nlisten = 127.0.0.1:{server.ports['imaps']}\n" + extra)
+                + f"[imaps]\nlisten = 127.0.0.1:{server.ports['imaps']}\n[imap]\nlisten =\n[submissions]\nlisten =\n" + extra)
     return Serve(build=t.build, users=4, conf=conf)
 
 
@@ -168,11 +168,16 @@ def case_changes(t):
             send(server, ("user3",), body=BODY)
             got = received(server, "user3", n + 1)[n]
             assert got.split(b"\r\n\r\n", 1)[1] == fresh, got[:400]
+        # Line ends that others could misread do not get out: in pieces, too.
+        orders[:] = [b"ba\nb\r", b"b\nc\rd\r\r", b"be\n.\nMAIL FROM:<x>\r"]
+        send(server, ("user3",), body=BODY)
+        got = received(server, "user3", 3)[2]
+        assert got.split(b"\r\n\r\n", 1)[1] == b"a\r\nb\r\nc\r\nd\r\n\r\ne\r\n.\r\nMAIL FROM:<x>\r\n", got[-80:]
         orders[:] = [m.delete_rcpt("<user1@example.test>"), m.add_rcpt("<user4@example.test>"), m.change_from("<other@client.example>"),
                      m.add_rcpt("<nobody@example.test>"), m.add_rcpt("user3@example.test", "NOTIFY=NEVER")]
         send(server)
         assert b"Return-Path: <other@client.example>" in received(server, "user4")[0]
-        received(server, "user3", 3)
+        received(server, "user3", 4)
         received(server, "user1", 2)
         orders[:] = [m.delete_rcpt("<user1@example.test>")]
         send(server)

@@ -31,7 +31,8 @@ def serve(t, smtp=(), submission=()):
         def section(name, milters):
             listed = f"milters = {', '.join(milters)}\n" if milters else ""
             return f"[{name}]\nlisten = 127.0.0.1:{server.ports[name]}\n{listed}"
-        return section("smtp", smtp) + section("submission", submission) + f"[imaps]\nlisten = 127.0.0.1:{server.ports['imaps']}\n"
+        return (section("smtp", smtp) + section("submission", submission)
+                + f"[imaps]\nlisten = 127.0.0.1:{server.ports['imaps']}\n[imap]\nlisten =\n[submissions]\nlisten =\n")
     return Serve(build=t.build, users=3, conf=conf)
 
 

@@ -4,7 +4,9 @@ and parameters, line ends in what is made of them (replies, IMAP answers, report
 import re
 import time
 
-from harness import fleet, wire
+from harness import fleet, milter, wire
+from harness.mxhost import EXTENSIONS, MailHost
+from harness.server import Serve
 
 ENDS = [b"\n.\n", b"\n.\r\n", b"\r\n.\n", b"\r.\r", b"\r.\r\n", b"\r\n.\r", b"\r\r\n.\r\r\n", b"\n\r.\r\n", b"\r\n.\r\r\n", b"\r\n\0.\r\n",
         b"\r\n.\0\r\n", b"\r\n. \r\n", b"\r\n.\r\0\n", b"\n\n.\r\n", b"\r\n\x0b.\r\n", b"\r\n.\x85\r\n"]
@@ -246,3 +248,50 @@ def case_other_protocols(t):
     assert wire.Imap(server, "user2@example.test").messages("INBOX") == 0
     counted = fleet.counters(server)
     assert counted["offence.not_smtp"] >= 6 and counted["offence.not_tls"] >= 4, counted
+
+
+OUTWARD = [b".", b"..", b".\r\n", b"a\r\n.", b"a\r\n.\r\nb", b"a\r\n..\r\nb\r\n", b".\r\nMAIL FROM:<evil@client.example>\r\n", b"", b"\r\n.\r\n.\r\n.\r\n",
+           b"no line end", b"x" * 70000 + b"\r\n.\r\ny\r\n", b"a.\r\n.b\r\n..c\r\n"]
+REPLACED = [b"a\n.\nMAIL FROM:<evil@client.example>\nb", b"a\r.\rb", b"a\r\n.\n\r\n", b"\n.\r\n", b"a\r\r\n.\r\r\nb\n", b"x" * 65534 + b"\r" + b"\n.\r\n"]
+
+
+def case_nothing_smuggled_goes_out(t):
+    """What is handed to the next server, byte by byte as a sink sees it, by DATA and by BDAT: one message each, CRLF alone, every dot at the
+    beginning of a line doubled; also where a milter has replaced body and header by what nobody should send."""
+    orders = []
+    filter_ = milter.Milter({"eom": lambda said: orders + [milter.CONTINUE]})
+    for extensions in ([e for e in EXTENSIONS if e != "CHUNKING"], EXTENSIONS):
+        sink = MailHost("sink.test", "127.0.0.1", 0, None, extensions=extensions)
+        port = sink.listener.getsockname()[1]
+        def conf(server):
+            return (f"[smtp]\nlisten = 127.0.0.1:{server.ports['smtp']}\nmilters = {filter_.address}\n"
+                    f"content_filter = smtp:[127.0.0.1]:{port}\n"
+                    + "".join(f"[{name}]\nlisten =\n" for name in ("submission", "submissions", "imap", "imaps")))  # pylint: disable=cell-var-from-loop
+        with Serve(build=t.build, users=2, conf=conf) as server:
+            smtp = wire.Smtp(server)
+            sent = []
+            for n, text in enumerate(OUTWARD + REPLACED):
+                given = b"Subject: %d\r\n\r\n" % n + (text if n < len(OUTWARD) else b"x\r\n")
+                orders[:] = [] if n < len(OUTWARD) else milter.replace_body(text) + [
+                    milter.add_header("X-Evil", "a\n.\nb\r\n\r\nDATA\r.\rc"), milter.change_header(1, "Subject", f"{n}\r\n.\r\n")]
+                smtp.message("s@client.example", ["user1@example.test"], given)
+                sent.append(given)
+            smtp.close()
+            count = len(OUTWARD) + len(REPLACED)
+            t.until(lambda: len([x for x in sink.transactions if x.accepted]) >= count, 30, what="all of it")
+            assert len(sink.transactions) == count, "a message more than was sent"
+            for x in sink.transactions:
+                assert not re.search(rb"(?<!\r)\n|\r(?!\n)", x.raw), x.raw[-300:]
+                n = int(re.search(rb"Subject: ?(\d+)", x.content).group(1))
+                if not x.chunked:
+                    assert not re.search(rb"\r\n\.(?!\.)", x.raw[:-3]), x.raw[-300:]
+                head = x.content.split(b"\r\n\r\n", 1)[0]
+                assert all(re.match(rb"[\x21-\x39\x3b-\x7e]+:|[ \t]", line) for line in head.split(b"\r\n")), head
+                if n < len(OUTWARD):
+                    want = OUTWARD[n] if OUTWARD[n].endswith(b"\r\n") or not OUTWARD[n] else OUTWARD[n] + b"\r\n"
+                    assert x.content.endswith(b"\r\n\r\n" + want), (n, x.content[-200:], want[-200:])
+            for session in sink.sessions:
+                said = [line for side, line in session.lines if side == "C"]
+                assert not any("evil" in line for line in said), said
+        sink.close()
+    filter_.close()

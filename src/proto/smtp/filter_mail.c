@@ -27,6 +27,7 @@ struct draft {
 	struct spool_body_id id; /* of the file; zero: there is none */
 	int fd;
 	uint64_t size;
+	bool cr; /* of a replaced body: a CR came last, and what it means is not known yet */
 };
 
 static bool draft_is_file(const struct draft *d)
@@ -78,18 +79,39 @@ static int draft_add(struct draft *d, struct str s, struct fail *why)
 
 static void body_begin(void *ctx)
 {
-	draft_clear(ctx);
+	struct draft *d = ctx;
+	draft_clear(d);
+	d->cr = false;
 }
 
+/*
+ * Lines end in CRLF and nothing else, whatever a milter sends: what we pass on must not be read by
+ * others as more than one message.
+ */
 static int body_add(void *ctx, struct str bytes, struct fail *why)
 {
-	return draft_add(ctx, bytes, why);
+	struct draft *d = ctx;
+	AUTO(buf) struct buf clean = BUF_INIT(2 * bytes.n + 2);
+	for (size_t i = 0; i < bytes.n; i++) {
+		char c = bytes.p[i];
+		if (d->cr && c != '\n')
+			(void)buf_add(&clean, STR("\r\n"));
+		if (c == '\n')
+			(void)buf_addc(&clean, '\r');
+		if (c != '\r')
+			(void)buf_addc(&clean, c);
+		d->cr = c == '\r';
+	}
+	return draft_add(d, buf_str(&clean), why);
 }
 
 static int body_end(void *ctx, struct milter_body *ret, struct fail *why)
 {
-	const struct draft *d = ctx;
-	(void)why;
+	struct draft *d = ctx;
+	int r = d->cr ? draft_add(d, STR("\r\n"), why) : 0;
+	d->cr = false;
+	if (r < 0)
+		return r;
 	*ret = (struct milter_body){.bytes = buf_str(&d->bytes), .fd = d->fd, .size = d->size};
 	return 0;
 }
