@@ -189,11 +189,19 @@ static bool nobody_heard(const struct smtp_client_message *m, const struct smtp_
 	return c->broken && c->answer.code == 0 && !unsure;
 }
 
+/* A report is not lost because nobody can protect it as its message was (RFC 8689 5). */
+static bool demands_requiretls(const struct msg_relay *m)
+{
+	return m->requiretls && m->sender.n > 0;
+}
+
 /* False: the connection was lost before the server said anything. */
 static bool session(struct attempt *a, struct link *l)
 {
 	struct smtp_forward forward;
 	struct smtp_client_message m = message_of(a, &forward);
+	if (!demands_requiretls(a->m))
+		m.requiretls = m.requiretls && l->tls && l->client.offers & SMTP_OFFERS_REQUIRETLS;
 	bool unsure = false;
 	struct mono_ns begun = clock_mono();
 	CRASH_POINT("relay.before-send");
@@ -260,7 +268,7 @@ static struct link *get_link(struct attempt *a, const struct target *t)
 				 .hop = &a->hop,
 				 .target = t,
 				 .domain_secure = a->targets.secure,
-				 .requiretls = a->m->requiretls,
+				 .requiretls = demands_requiretls(a->m),
 				 .tls_optional = a->m->tls_optional,
 				 .login = a->login.user[0] != '\0'};
 	struct link_wish w = {.hop = &a->hop,
@@ -434,7 +442,7 @@ static void run(struct attempt *a)
 	int r = find_hop(a);
 	if (r == 0)
 		r = nexthop_write(&a->hop, &key);
-	buf_addf(&key, " %s", a->m->requiretls ? "!" : a->m->tls_optional ? "?" : "");
+	buf_addf(&key, " %s", demands_requiretls(a->m) ? "!" : a->m->tls_optional ? "?" : "");
 	if (r == 0 && !key.failed) {
 		(void)snprintf(a->key, sizeof a->key, "%s", buf_c(&key));
 		try_all(a);
