@@ -91,12 +91,10 @@ static void log_result(const struct attempt *a, size_t i)
 					     [SPOOL_DEFERRED] = "relay.deferred",
 					     [SPOOL_FAILED] = "relay.failed"};
 	const struct msg_relay_result *r = &a->results[i];
-	/* Queue tells what became of it; how it came about is said here. */
-	log_event(r->outcome == SPOOL_DELIVERED ? LOG_DEBUG : LOG_INFO, events[r->outcome],
-		  log_u64("number", a->m->number), log_address("to", a->m->rcpts[i].address),
-		  log_str("status", r->status), log_str("reply", r->text),
-		  log_c("server", a->server), log_c("ip", a->ip), log_c("tls", a->tls_text),
-		  log_str("nexthop", a->m->nexthop));
+	log_event(LOG_INFO, events[r->outcome], log_u64("number", a->m->number),
+		  log_address("to", a->m->rcpts[i].address), log_str("status", r->status),
+		  log_str("reply", r->text), log_c("server", a->server), log_c("ip", a->ip),
+		  log_c("tls", a->tls_text), log_str("nexthop", a->m->nexthop));
 	counter_add(r->outcome == SPOOL_DELIVERED  ? &delivered
 		    : r->outcome == SPOOL_DEFERRED ? &deferred
 						   : &failed,
