@@ -291,8 +291,14 @@ static void take_sasl(struct session *s, struct str *in)
 
 #define SAID_MAX 256
 
+#define HELD_AGAIN_MS 100
+
 static void was_patient(struct session *s)
 {
+	if (!session_may_begin(s)) { /* mta is being replaced */
+		session_hold(s, HELD_AGAIN_MS, was_patient);
+		return;
+	}
 	s->smtp.waiting = false;
 	say(s, IPC_SESSION_WAITED, STR(""));
 }
@@ -300,6 +306,10 @@ static void was_patient(struct session *s)
 /* What it said stays in the input: perhaps mta lets it go on. */
 static void spoke_early(struct session *s, struct str said)
 {
+	if (!session_may_begin(s)) {
+		conn_pause(s->conn);
+		return;
+	}
 	s->smtp.waiting = false;
 	loop_timer_clear(s->edge->role->loop, &s->hold);
 	say(s, IPC_SESSION_WAITED, str_sub(said, 0, SAID_MAX));
@@ -541,8 +551,8 @@ static bool settled(const struct session *s, unsigned how)
 	if (how == HOLD_BODIES)
 		return m->body_fd < 0;
 	return s->stateless || !s->backend ||
-	       (!m->busy && !m->body_under_way && m->body_fd < 0 && !s->mid_answer && s->state.n &&
-		s->phase != SESSION_WAITING);
+	       ((!m->busy || m->waiting) && !m->body_under_way && m->body_fd < 0 &&
+		!s->mid_answer && s->state.n && s->phase != SESSION_WAITING);
 }
 
 static bool quiet(const struct session *s)

@@ -118,7 +118,8 @@ static inline void w_close(void)
 	vec_clear(&edge.listeners);
 	tls_ctx_unref(edge.tls);
 	struct netcidrs *const nets[] = {&edge.trusted, &edge.trusted_clients, &edge.normalise,
-					 &edge.xclient, &edge.xclient_login,   &edge.id_from};
+					 &edge.xclient, &edge.xclient_login,   &edge.id_from,
+					 &edge.relay};
 	for (size_t i = 0; i < ARRAY_LEN(nets); i++)
 		free(nets[i]->p);
 	for (size_t i = 0; i < SERVICES; i++)

@@ -117,42 +117,81 @@ const char *trace_end_name(enum trace_end e)
 
 /* What people can do about a reply, by its enhanced status and where it was given. */
 static const struct advice {
-	const char *status, *text;
+	const char *status;
+	const char *words; /* in the reply; NULL: any */
+	const char *text;
 } advices[] = {
-	{"5.1.1",
+	{"5.7.1", "blocked using",
+	 TX("DNS lists warn of this client: its owner has to get off them. To let it in anyway, "
+	    "put its address with OK into a table of frontdoor.client_access.")},
+	{"5.7.1", "Client host rejected",
+	 TX("A table of this server refuses the client: see frontdoor.client_access.")},
+	{"5.7.1", "Helo command rejected",
+	 TX("A table of this server refuses the name that the client says in HELO: see "
+	    "frontdoor.helo_access. Its owner should have it say its own full name.")},
+	{"5.7.1", "Sender address rejected",
+	 TX("The sender is refused: by a table (frontdoor.sender_access), or because the address "
+	    "does not belong to the login.")},
+	{"5.7.1", "Recipient address rejected",
+	 TX("A table of this server refuses the recipient: see frontdoor.recipient_access.")},
+	{"4.7.1", "Helo command rejected",
+	 TX("The name that the client says in HELO is not in the DNS. Its owner has to mend that; "
+	    "until then: frontdoor.helo_access, or frontdoor.reject_unknown_helo = off.")},
+	{"4.1.8", NULL,
+	 TX("The sender's domain has neither an MX nor an address in the DNS: nobody could "
+	    "answer. See: barid dns lookup DOMAIN MX")},
+	{"5.7.27", NULL,
+	 TX("The sender's domain says in the DNS that it takes no mail (null MX).")},
+	{"5.5.2", "fully-qualified",
+	 TX("The client, or the address, has no full name with a domain; its owner has to mend "
+	    "it.")},
+	{"5.1.1", NULL,
 	 TX("No account, alias or catch-all of this server has this address. See what there "
 	    "is: barid user list; barid alias list")},
-	{"5.1.0", TX("The sender's domain is one of this server's, and it has no such address: "
-		     "probably forged, or the account was removed. See: barid user list")},
-	{"5.2.2", TX("The mailbox is over its quota. See: barid user show {about}   Give it more: "
-		     "barid user set {about} --quota MEGABYTES")},
-	{"5.7.1",
+	{"5.1.0", NULL,
+	 TX("The sender's domain is one of this server's, and it has no such address: "
+	    "probably forged, or the account was removed. See: barid user list")},
+	{"5.2.2", NULL,
+	 TX("The mailbox is over its quota. See: barid user show {about}   Give it more: "
+	    "barid user set {about} --quota MEGABYTES")},
+	{"5.7.1", NULL,
 	 TX("On port 25 this server takes mail for its own domains only. Which are these: "
 	    "barid domain list   Users who send mail elsewhere log in on port 587 or 465, and "
 	    "send as an address that is theirs.")},
-	{"5.7.0", TX("The client has to use TLS and log in before it may send here. Check the "
-		     "client's settings: port 587 with STARTTLS, user name and password.")},
-	{"5.7.8",
+	{"5.7.0", NULL,
+	 TX("The client has to use TLS and log in before it may send here. Check the "
+	    "client's settings: port 587 with STARTTLS, user name and password.")},
+	{"5.7.8", NULL,
 	 TX("User name or password are wrong. Set a new password: barid user passwd ADDRESS")},
-	{"5.3.4", TX("The message is larger than the setting message_size_max allows.")},
-	{"5.4.6",
+	{"5.3.4", NULL, TX("The message is larger than the setting message_size_max allows.")},
+	{"5.4.6", NULL,
 	 TX("The message has passed too many servers: probably two of them send it back and "
 	    "forth. Look at its Received lines.")},
-	{"4.5.3", TX("More recipients in one message than the setting recipients_max allows. Good "
-		     "clients send the rest in another message.")},
-	{"4.7.0", TX("The client made too many errors, or too many connections at a time.")},
-	{"4.3.1", TX("The disk is full, or nearly. See: df -h")},
-	{"5.5.2",
+	{"4.5.3", NULL,
+	 TX("More recipients in one message than the setting recipients_max allows. Good "
+	    "clients send the rest in another message.")},
+	{"4.7.0", NULL, TX("The client made too many errors, or too many connections at a time.")},
+	{"4.3.1", NULL, TX("The disk is full, or nearly. See: df -h")},
+	{"5.5.2", NULL,
 	 TX("The client says something that is not correct SMTP; its owner has to mend it.")},
-	{"5.6.7", TX("The address has letters beyond ASCII and the client did not say SMTPUTF8.")},
+	{"5.6.7", NULL,
+	 TX("The address has letters beyond ASCII and the client did not say SMTPUTF8.")},
 };
+
+static bool has(struct str text, const char *words)
+{
+	return str_find_str(text, 0, str_c(words)) < text.n;
+}
 
 static void advise(const struct logfmt *l, struct buf *hint)
 {
 	AUTO(buf) struct buf status = BUF_INIT(64);
+	AUTO(buf) struct buf said = BUF_INIT(KIB(2));
 	trace_value(l, "status", &status);
+	trace_value(l, "text", &said);
 	for (size_t i = 0; i < ARRAY_LEN(advices); i++)
-		if (str_eq(buf_str(&status), str_c(advices[i].status))) {
+		if (str_eq(buf_str(&status), str_c(advices[i].status)) &&
+		    (!advices[i].words || has(buf_str(&said), advices[i].words))) {
 			trace_fill(text_of(advices[i].text), l, hint);
 			return;
 		}
