@@ -121,20 +121,20 @@ static const struct advice {
 	const char *words; /* in the reply; NULL: any */
 	const char *text;
 } advices[] = {
-	{"5.7.1", "blocked using",
+	{"5.7.1", "blocked",
 	 TX("DNS lists warn of this client: its owner has to get off them. To let it in anyway, "
 	    "put its address with OK into a table of frontdoor.client_access.")},
-	{"5.7.1", "Client host rejected",
+	{"5.7.1", "Client",
 	 TX("A table of this server refuses the client: see frontdoor.client_access.")},
-	{"5.7.1", "Helo command rejected",
+	{"5.7.1", "Helo",
 	 TX("A table of this server refuses the name that the client says in HELO: see "
 	    "frontdoor.helo_access. Its owner should have it say its own full name.")},
-	{"5.7.1", "Sender address rejected",
+	{"5.7.1", "Sender",
 	 TX("The sender is refused: by a table (frontdoor.sender_access), or because the address "
 	    "does not belong to the login.")},
-	{"5.7.1", "Recipient address rejected",
+	{"5.7.1", "Recipient",
 	 TX("A table of this server refuses the recipient: see frontdoor.recipient_access.")},
-	{"4.7.1", "Helo command rejected",
+	{"4.7.1", "Helo",
 	 TX("The name that the client says in HELO is not in the DNS. Its owner has to mend that; "
 	    "until then: frontdoor.helo_access, or frontdoor.reject_unknown_helo = off.")},
 	{"4.1.8", NULL,
