@@ -11,7 +11,7 @@ from harness import wire
 from harness.impostor import Intruded
 from harness.ipc import SCHEMA, SPILLED, memfd
 
-NEXT_CONTINUE, NEXT_CLOSE, NEXT_AUTH = 0, 1, 8
+NEXT_CONTINUE, NEXT_CLOSE, NEXT_AUTH = 0, 1, 9
 PEER = {"ip": "192.0.2.66", "port": 4711, "local_ip": "192.0.2.1", "local_port": 993, "tls": True,
         "tls_text": "TLSv1.3", "ems": True}
 MINE, OTHERS = 1 << 56, 0 << 56
@@ -162,6 +162,17 @@ def case_no_session_without_a_login(t):
             refused(t, server, edge, what, lambda: edge.open("mta 0", session, "submission", blob),
                     r"event=(mta.resume-failed|ipc.refused)")
         witness.check("made up sessions")
+
+
+def case_no_service_that_is_off(t):
+    """What asks no login is there only while it listens, and for whom it is meant: edge cannot claim it else."""
+    with Rig(t, env={"BARID_DEMO_CONF": "[sendmail]\nlisten =\n"}) as (server, edge, witness):
+        bad = r"event=mta.no-such-service"
+        for what, service, peer in (("the command sendmail, switched off", "sendmail", {"user": "0"}),
+                                    ("a filter that is no trusted client", "reinject", {"trusted_client": False}),
+                                    ("a service that there never was", "anything", {"trusted_client": True})):
+            refused(t, server, edge, what, lambda: edge.open("mta 0", edge.session(), service, **peer), bad)
+        witness.check("services that are off")
 
 
 def case_no_account_but_the_ones_that_logged_in(t):

@@ -7,7 +7,7 @@ from harness.ipc import SCHEMA
 RENEWING = {"login_over", "login_again", "login_renew"}
 SESSION = {"session_out", "session_done"}
 MAY = {
-    "mta": {"dir": RENEWING | {"route", "sender_allowed"}, "scan": {"scan"},
+    "mta": {"dir": RENEWING | {"route", "sender_allowed", "guard"}, "scan": {"scan"},
             "queue": {"submit", "body_open", "body_seal", "body_drop"}, "dns": {"resolve"}, "edge": SESSION},
     "queue": {"user": {"deliver", "receipt_drop"}, "dir": {"route"}, "scan": {"scan"}, "dns": {"resolve"}, "mta": set(),
               "relay": {"relay"}},
