@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Orders of administrators, and look-ups of addresses. Each line of the input is an order, its
- * words divided by blanks; "?ADDRESS" asks where mail for the address goes; '!' before an order
- * makes it one of the administrator of d.test, after which e.test and its user are as they were.
+ * words divided by blanks; "?ADDRESS [SENDER]" asks where mail for the address goes; '!' before an
+ * order makes it one of the administrator of d.test, after which e.test and its user are as they
+ * were.
  */
 #include "service/dir/dir_test.h"
 #include "sys/log.h"
@@ -28,8 +29,19 @@ static void begin(void)
 /* What the input before has made is gone. */
 static void refill(struct home *h)
 {
-	static const char *const tables[] = {"domain",	     "mailbox",	    "alias",
-					     "alias_domain", "forwardings", "domain_admins"};
+	static const char *const tables[] = {"domain",
+					     "mailbox",
+					     "alias",
+					     "alias_domain",
+					     "forwardings",
+					     "domain_admins",
+					     "sender_bcc_user",
+					     "sender_bcc_domain",
+					     "recipient_bcc_user",
+					     "recipient_bcc_domain",
+					     "sender_relayhost",
+					     "barid_send_as",
+					     "barid_relay_login"};
 	AUTO(db) struct db *db = NULL;
 	struct db_options o = {.path = h->path};
 	arena_reset(&h->a);
@@ -63,6 +75,10 @@ static void look_at_other(struct home *h, struct buf *out)
 	add_table(h, "user list e.test", out);
 	add_table(h, "alias list e.test", out);
 	add_table(h, "user show b@e.test", out);
+	add_table(h, "forward list e.test", out);
+	add_table(h, "bcc list e.test", out);
+	add_table(h, "send-as list e.test", out);
+	add_table(h, "relayhost list", out);
 }
 
 static void order_small(struct home *h, const char *text)
@@ -77,15 +93,23 @@ static void order_small(struct home *h, const char *text)
 	assert_true(str_eq(buf_str(&before), buf_str(&after)));
 }
 
-static void look_up(struct home *h, struct str address)
+static void look_up(struct home *h, struct str rest)
 {
-	struct dir_rcpt rcpt = {.address = address, .size = 10};
+	struct str address = rest, sender = STR("");
+	(void)str_cut(&rest, ' ', &address);
+	sender = rest.p ? rest : sender;
+	struct dir_rcpt rcpt = {.address = address, .sender = sender, .size = 10};
 	struct dir_route route = {0};
 	h->why = FAIL_INIT;
 	int r = dir_route(h->d, &rcpt, &h->a, &route, &h->why);
 	assert_true(r == 0 || h->why.code);
 	for (size_t i = 0; r == 0 && i < route.n; i++)
 		assert_true(route.dests[i].address.n > 0);
+	for (size_t i = 0; r == 0 && i < route.n_copies; i++)
+		assert_true(route.copies[i].address.n > 0);
+	if (r == 0 && route.verdict == DIR_REFUSED)
+		for (size_t i = 0; i < route.refusal.n; i++)
+			assert_true(route.refusal.p[i] >= ' ' && route.refusal.p[i] <= '~');
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

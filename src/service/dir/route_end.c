@@ -130,8 +130,9 @@ bool route_is_local_name(struct str local)
 }
 
 /*
- * The postmaster of the domain in barid_setting `domain`, else of the first one made. When that is
- * the one that does not work: the first administrator of everything who has a mailbox. 1: found.
+ * The postmaster of the domain in barid_setting `domain`, else of the first one made that has any.
+ * When that is the one that does not work: the first administrator of everything who has a mailbox.
+ * 1: found.
  */
 static int find_postmaster(struct expansion *e, const struct addr *not_this, struct str *ret,
 			   struct fail *why)
@@ -142,11 +143,12 @@ static int find_postmaster(struct expansion *e, const struct addr *not_this, str
 		"SELECT to_whom FROM ("
 		"SELECT 'postmaster@' || value AS to_whom, 0 AS turn, '' AS at FROM barid_setting"
 		" WHERE name = 'domain'"
-		" UNION ALL SELECT 'postmaster@' || domain, 0, '' FROM domain"
-		" WHERE domain = (SELECT domain FROM domain WHERE active = 1 AND backupmx = 0"
-		"  ORDER BY created, domain LIMIT 1)"
-		" AND NOT EXISTS (SELECT 1 FROM barid_setting WHERE name = 'domain')"
-		" UNION ALL SELECT m.username, 1, m.created FROM domain_admins a"
+		" UNION ALL SELECT 'postmaster@' || d.domain, 1, d.created FROM domain d"
+		" WHERE d.active = 1 AND d.backupmx = 0 AND (EXISTS (SELECT 1 FROM mailbox m"
+		"  WHERE m.username = 'postmaster@' || d.domain AND m.active = 1)"
+		" OR EXISTS (SELECT 1 FROM forwardings f WHERE f.active = 1"
+		"  AND f.address IN ('postmaster@' || d.domain, d.domain)))"
+		" UNION ALL SELECT m.username, 2, m.created FROM domain_admins a"
 		" JOIN mailbox m ON m.username = a.username JOIN domain d ON d.domain = m.domain"
 		" WHERE a.domain = 'ALL' AND a.active = 1 AND m.active = 1 AND m.enabledeliver = 1"
 		" AND d.active = 1 AND d.backupmx = 0"
