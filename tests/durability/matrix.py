@@ -361,7 +361,8 @@ def case_every_point_is_in_a_row(_):
     for point, path in ELSEWHERE.items():
         with open(os.path.join(ROOT, path), encoding="utf-8") as f:
             assert point in f.read(), f"{path} does not use {point}"
-    assert {role for role, _, _ in TABLE} == set(ROLES) | {"master"}
+    elsewhere = {point.partition(".")[0] for point in ELSEWHERE}  # relay's rows are in relay.py
+    assert {role for role, _, _ in TABLE} | elsewhere & set(ROLES) == set(ROLES) | {"master"}
 
 
 def case_orders_meet_a_role_that_starts(t):

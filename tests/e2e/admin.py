@@ -88,7 +88,7 @@ def case_ports_and_packet_filter(t):
     """barid ports shows the sockets as the kernel has them; its packet filter is one that nft takes."""
     s = t.server()
     rows = json.loads(s.cli("--json", "ports"))["ports"]
-    assert {r["port"] for r in rows} == set(s.ports.values()), (rows, s.ports)
+    assert {r["port"] for r in rows if r["service"] != "sendmail"} == set(s.ports.values()), (rows, s.ports)
     assert all(r["reach"] == "this machine" and r["state"].startswith("serving") for r in rows), rows
     rules = s.cli("ports", "--nftables")
     assert "policy accept" in rules, rules

@@ -260,11 +260,11 @@ def case_app_passwords_are_bound(t):
         smtp = submission(server, USER, sending)
         assert smtp.docmd("MAIL FROM:<sales@example.test>")[0] == 250
         smtp.rset()
-        assert smtp.docmd("MAIL FROM:<user1@example.test>")[0] == 553
+        assert smtp.docmd("MAIL FROM:<user1@example.test>")[0] == 554
         # Its bound survives the process that was told of it.
         server.kill("mta")
         server.await_role("mta")
-        assert smtp.docmd("MAIL FROM:<user1@example.test>")[0] == 553
+        assert smtp.docmd("MAIL FROM:<user1@example.test>")[0] == 554
         assert smtp.docmd("MAIL FROM:<sales@example.test>")[0] == 250
         smtp.close()
         rows = {r["key"]: r["value"] for r in json.loads(server.cli("user", "totp", "enable", USER, "--json"))["rows"]}
