@@ -356,6 +356,7 @@ static const struct sandbox_path paths[] = {{"dir", SANDBOX_WRITE}};
 static const struct role_format formats[] = {
 	{"format", "vmail", dir_format},
 	{"format", "tlsbook", tlsbook_format},
+	{"format", "guard", guard_format},
 	{0},
 };
 static const struct role_ops ops = {.name = "dir",
