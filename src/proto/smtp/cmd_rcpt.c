@@ -187,19 +187,27 @@ void smtp_transaction_forget(struct smtp_transaction *t, struct str original)
 	t->rcpts.n = kept;
 }
 
-/* An alias, a forwarding: where the recipient's mail goes instead. */
+static void write_addresses(struct buf *out, const struct destination *d, size_t n)
+{
+	for (size_t i = 0; i < MIN(n, (size_t)EXPANSION_SHOWN); i++)
+		if (buf_addf(out, "%s%.*s", i ? "," : "", STR_ARG(d[i].address)) < 0)
+			return;
+}
+
+/* An alias, a forwarding, copies: where the recipient's mail goes instead, or as well. */
 static void log_expansion(struct str to, const struct dir_route *route)
 {
-	AUTO(buf) struct buf all = BUF_INIT(KIB(1));
-	size_t shown = 0;
-	if (route->n == 1 && str_eqi(route->dests[0].address, to))
-		return;
-	while (shown < route->n && shown < EXPANSION_SHOWN &&
-	       buf_addf(&all, "%s%.*s", shown ? "," : "", STR_ARG(route->dests[shown].address)) ==
-		       0)
-		shown++;
-	log_event(LOG_INFO, "smtp.expanded", log_address("rcpt", to),
-		  log_address("to", buf_str(&all)), log_u64("destinations", route->n));
+	AUTO(buf) struct buf all = BUF_INIT(KIB(1)), copies = BUF_INIT(KIB(1));
+	if (route->n != 1 || !str_eqi(route->dests[0].address, to)) {
+		write_addresses(&all, route->dests, route->n);
+		log_event(LOG_INFO, "smtp.expanded", log_address("rcpt", to),
+			  log_address("to", buf_str(&all)), log_u64("destinations", route->n));
+	}
+	if (route->n_copies > 0) {
+		write_addresses(&copies, route->copies, route->n_copies);
+		log_event(LOG_INFO, "smtp.copied", log_address("rcpt", to),
+			  log_address("to", buf_str(&copies)));
+	}
 }
 
 /* <postmaster> alone is the one of this server (RFC 5321 4.5.1). */

@@ -26,6 +26,8 @@ static const struct {
 	/* messages in */
 	{"smtp.refused", TX("Refused {at}[ for {about}]: {code}[ {status}] {text}.[ Directory: {rule}.][ Cause: {why}.]")},
 	{"smtp.expanded", TX("{rcpt} leads to {destinations} destinations: {to}.")},
+	{"smtp.copied", TX("A copy for {to}, ordered for {rcpt} or the sender.")},
+	{"dir.dead-end", TX("One of the ways from {rcpt} leads nowhere: {why}.")},
 	{"smtp.accepted", TX("Accepted as number {number} from {from:sender} to {to} ({rcpts} recipients, {size} bytes)[, "
 			  "Message-ID {message-id}][, sent by the login {login}][, {tls}].")},
 	{"smtp.forwarded", TX("Number {number} came back from a filter; it is of {ip}[ ({name})][, trace {ident}].")},
