@@ -37,8 +37,9 @@ static void understand(struct hop *h, struct str name)
 struct hop *hop_get(struct spool *sp, struct str name)
 {
 	struct schedule *s = &sp->schedule;
-	struct hop *h = strmap_get(&s->hops, name);
 
+	name = str_sub(name, 0, str_find(name, 0, '\0')); /* of a damaged row */
+	struct hop *h = strmap_get(&s->hops, name);
 	if (h)
 		return h;
 	h = xcalloc(1, sizeof *h);

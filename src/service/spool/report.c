@@ -68,8 +68,8 @@ static void fill_rcpts(const struct spool *sp, const struct message_row *m,
 			.last_attempt = clock_wall(),
 		};
 		if (set->kind == REPORT_DELAYED)
-			out[i].will_retry_until.v =
-				m->arrival.v + (int64_t)sp->c.lifetime_s * SEC_US;
+			out[i].will_retry_until.v = MIN(m->arrival.v, INT64_MAX / 2) +
+						    (int64_t)sp->c.lifetime_s * SEC_US;
 	}
 }
 

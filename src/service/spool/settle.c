@@ -102,7 +102,12 @@ static bool failure_is_told(unsigned notify)
 
 static struct wall_us later(struct wall_us t, uint64_t seconds)
 {
-	return (struct wall_us){t.v + (int64_t)seconds * SEC_US};
+	int64_t v = 0;
+
+	/* A damaged row says any time. */
+	return __builtin_add_overflow(t.v, (int64_t)seconds * SEC_US, &v)
+		       ? (struct wall_us){INT64_MAX}
+		       : (struct wall_us){v};
 }
 
 static uint64_t retry_delay_s(const struct spool *sp, unsigned attempts)

@@ -68,7 +68,9 @@ void window_note(struct spool *sp, enum spool_state state, struct wall_us due, s
 	struct cursor *c = &sp->schedule.cursors[state];
 
 	if (compare(due, key, c) <= 0)
-		*c = (struct cursor){.due = {due.v - 1}, .key = {INT64_MAX, 0}, .next = c->next};
+		*c = (struct cursor){.due = {MAX(due.v, INT64_MIN + 1) - 1},
+				     .key = {INT64_MAX, 0},
+				     .next = c->next};
 	c->next.v = MIN(c->next.v, due.v);
 }
 
@@ -96,6 +98,9 @@ static int first_behind(struct spool *sp, enum spool_state state, struct wall_us
 	db_bind_i64(st, 2, due.v);
 	r = db_step(st, why);
 	ret->v = r == 1 ? db_col_i64(st, 0) : INT64_MAX;
+	/* A damaged time that is no number sorts behind all numbers: look again in a while. */
+	if (ret->v <= due.v)
+		ret->v = due.v + SEC_US;
 	db_reset(st);
 	return MIN(r, 0);
 }
