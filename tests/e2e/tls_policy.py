@@ -4,6 +4,7 @@ the figures about it (RFC 8460). The test is queue and asks relay, in a small si
 import json
 
 from e2e.relay import DEFERRED, DELIVERED, FAILED, Rig, outcomes
+from harness import wire
 from harness.internet import Internet
 
 
@@ -206,3 +207,26 @@ def case_requiretls(t):
             for name, said in (("good", True), ("without", False), ("stripped", False)):
                 assert status(rig.send(f"{name}.test", requiretls=True, sender="")) == (DELIVERED, "2.0.0"), name
                 assert (" REQUIRETLS" in net.hosts[f"mx.{name}.test"].transactions[-1].mail) == said, name
+
+
+def case_all_the_way(t):
+    """From SMTP through the queue: what is good enough goes out, the rest waits with its reason, goes out when it is mended,
+    and the figures are there after a restart."""
+    with Internet() as net:
+        for name, tlsa in (("good", "good"), ("bad", "wrong")):
+            net.host(f"mx.{name}.test", tlsa=tlsa)
+            net.domain(f"{name}.test", mx=[(10, "mx")])
+        with t.own_server(env={"BARID_DEMO_CONF": net.conf("[smtp]\nrelay_from = 127.0.0.0/8\n")}) as server:
+            smtp = wire.Smtp(server)
+            smtp.message("a@example.org", ["x@good.test", "x@bad.test"], b"Subject: x\r\n\r\nHi.\r\n")
+            smtp.close()
+            assert net.await_mail("x@good.test").tls
+            t.until(lambda: "certificate is not good enough" in server.cli("queue", "list"), what="the reason in the queue", timeout=30)
+            assert not net.mail("x@bad.test")
+            server.restart()
+            rows = json.loads(server.cli("tls-report", "--json"))["rows"]
+            assert {(r["domain"], r["result"]) for r in rows} == {("good.test", "ok"), ("bad.test", "validation-failure")}, rows
+            net.tlsa("mx.bad.test", "good")
+            net.publish()
+            server.cli("queue", "flush")
+            assert net.await_mail("x@bad.test").tls
