@@ -226,3 +226,21 @@ def case_a_queue_that_forgot(t):
             go.set()
             assert [outcomes(f.result())[0][0] for f in two] == [DELIVERED, DELIVERED]
         assert len(other.mails) == 4
+
+
+def case_a_server_of_seven_bits(t):
+    """Without 8BITMIME the message goes in quoted-printable; without SMTPUTF8 it goes when nothing in it needs that."""
+    body = "Subject: hello\r\n\r\nf\u00fcr dich\r\n".encode()
+    with Rig(t) as rig, NextServer(["PIPELINING"]) as other:
+        for fields in ({"body": body}, {"body": b"", "file": memfd(body), "size": len(body)}):
+            reply = rig.send(other.nexthop, eightbit=1, smtputf8=1, **fields)
+            assert outcomes(reply)[0][0] == DELIVERED, reply
+            assert b"quoted-printable" in other.mails[-1].data and b"f=C3=BCr dich" in other.mails[-1].data, other.mails[-1].data
+        assert not any("BODY=" in line or "SMTPUTF8" in line for line in other.lines()[0])
+        for fields in ({"to": ("j\u00fcrgen@example.net",)}, {"body": "Subject: f\u00fcr\r\n\r\nx\r\n".encode()}):
+            reply = rig.send(other.nexthop, smtputf8=1, **fields)
+            assert outcomes(reply)[0][:2] == (FAILED, "5.6.7"), reply
+        assert len(other.mails) == 2
+    with Rig(t) as rig, NextServer(FULL) as other:
+        assert outcomes(rig.send(other.nexthop, eightbit=1, body=body))[0][0] == DELIVERED
+        assert other.mails[0].data.endswith(body)

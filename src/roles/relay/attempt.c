@@ -7,6 +7,7 @@
  * leads to what: docs/formats/relay.md.
  */
 #include "base/check.h"
+#include "codec/mime/sevenbit.h"
 #include "roles/relay/login.h"
 #include "roles/relay/sent.h"
 #include "roles/relay/tls_demand.h"
@@ -17,6 +18,7 @@
 #include "sys/crash.h"
 #include "sys/log.h"
 #include <stdio.h>
+#include <unistd.h>
 
 COUNTER(delivered, "relay.delivered", "recipients that another server has taken over");
 COUNTER(deferred, "relay.deferred", "recipients that could not be delivered to now");
@@ -150,6 +152,67 @@ static struct smtp_client_message message_of(struct attempt *a, struct smtp_forw
 	return c;
 }
 
+/* ---- servers that take less ---- */
+
+/* The message as one piece of memory; its length is bound by what mta accepts. */
+static int load(const struct smtp_client_message *m, struct buf *out)
+{
+	buf_add(out, m->prefix);
+	if (m->file < 0)
+		return buf_add(out, m->body);
+	for (uint64_t at = 0; at < m->size;) {
+		size_t want = (size_t)MIN(m->size - at, (uint64_t)KIB(64));
+		char *to = buf_room(out, want);
+		ssize_t n = to ? pread(m->file, to, want, (off_t)at) : -1;
+		if (n <= 0)
+			return -FAIL_IO;
+		buf_added(out, (size_t)n);
+		at += (uint64_t)n;
+	}
+	return 0;
+}
+
+/* Addresses and header fields of plain ASCII need no SMTPUTF8, whatever was asked for. */
+static bool needs_utf8(const struct smtp_client_message *m, struct str message)
+{
+	bool plain = sevenbit_is(m->sender) &&
+		     sevenbit_is(str_sub(message, 0, str_find_str(message, 0, STR("\r\n\r\n"))));
+	for (size_t i = 0; i < m->n; i++)
+		plain = plain && sevenbit_is(m->rcpts[i].address);
+	return !plain;
+}
+
+/*
+ * Make of *m what this server takes (RFC 6152 3, RFC 6531 3.4); what it does not take after all,
+ * smtp_client_send refuses. `room` holds the new text.
+ */
+static int adapt(const struct smtp_client *c, struct smtp_client_message *m, struct buf *room)
+{
+	bool eight = m->eightbit && !(c->offers & SMTP_OFFERS_8BITMIME);
+	bool utf8 = m->smtputf8 && !(c->offers & SMTP_OFFERS_SMTPUTF8);
+	size_t size = m->prefix.n + (size_t)m->size;
+	AUTO(buf) struct buf whole = BUF_INIT(size + 1);
+	if (!eight && !utf8)
+		return 0;
+	int r = load(m, &whole);
+	if (r < 0)
+		return r;
+	if (utf8)
+		m->smtputf8 = needs_utf8(m, buf_str(&whole));
+	if (!eight)
+		return 0;
+	room->max = 4 * size + KIB(4);
+	r = sevenbit_convert(buf_str(&whole), room);
+	if (r == 0) {
+		m->prefix = STR("");
+		m->body = buf_str(room);
+		m->file = -1;
+		m->size = room->n;
+		m->eightbit = false;
+	}
+	return r;
+}
+
 /* What a transaction's end means for a recipient that has no answer of its own. */
 static enum spool_outcome outcome_of(int r)
 {
@@ -202,8 +265,18 @@ static bool session(struct attempt *a, struct link *l)
 		m.requiretls = m.requiretls && l->tls && l->client.offers & SMTP_OFFERS_REQUIRETLS;
 	bool unsure = false;
 	struct mono_ns begun = clock_mono();
+	AUTO(buf) struct buf room = BUF_INIT(0);
 	CRASH_POINT("relay.before-send");
-	int r = smtp_client_send(&l->client, &m, &unsure);
+	int r = adapt(&l->client, &m, &room);
+	if (r < 0) {
+		smtp_answer_own(
+			&l->client.answer, r == -FAIL_LIMIT ? "5.6.3" : "4.3.0",
+			STR("The next server takes seven bits alone, and the message cannot "
+			    "be put so."));
+		r = r == -FAIL_LIMIT ? -FAIL_UNSUPPORTED : r;
+	} else {
+		r = smtp_client_send(&l->client, &m, &unsure);
+	}
 	CRASH_POINT("relay.sent");
 	histogram_add(times, (uint64_t)(clock_mono().v - begun.v) / 1000);
 	remember_host(a, l);
