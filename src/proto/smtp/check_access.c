@@ -91,8 +91,6 @@ static enum check_says obey(struct check *c, const struct looked_up *l,
 	case ACCESS_WARN:
 		break;
 	case ACCESS_DUNNO:
-	case ACCESS_IGNORE: /* of header tables */
-	case ACCESS_REPLACE:
 		return CHECK_DUNNO;
 	}
 	log_hit(c, hit, l->about);

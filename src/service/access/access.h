@@ -27,8 +27,6 @@ enum access_act {
 	ACCESS_REDIRECT,
 	ACCESS_BCC,
 	ACCESS_FILTER,
-	ACCESS_IGNORE,	/* header and body tables: the line goes */
-	ACCESS_REPLACE, /* likewise: `text` in its place */
 };
 
 struct access_rule_place {

@@ -24,8 +24,7 @@ static const char *look(const struct access_table *t, const struct access_key *k
 		[ACCESS_REFUSE] = "REFUSE",   [ACCESS_DISCARD] = "DISCARD",
 		[ACCESS_HOLD] = "HOLD",	      [ACCESS_WARN] = "WARN",
 		[ACCESS_PREPEND] = "PREPEND", [ACCESS_REDIRECT] = "REDIRECT",
-		[ACCESS_BCC] = "BCC",	      [ACCESS_FILTER] = "FILTER",
-		[ACCESS_IGNORE] = "IGNORE",   [ACCESS_REPLACE] = "REPLACE"};
+		[ACCESS_BCC] = "BCC",	      [ACCESS_FILTER] = "FILTER"};
 	static char text[600];
 	AUTO(arena) struct arena a = ARENA_INIT(KIB(64));
 	struct access_hit hit;

@@ -85,8 +85,7 @@ const char *action_parse(struct str s, struct action *ret)
 		     {STR("DISCARD"), ACCESS_DISCARD}, {STR("HOLD"), ACCESS_HOLD},
 		     {STR("WARN"), ACCESS_WARN},       {STR("INFO"), ACCESS_WARN},
 		     {STR("PREPEND"), ACCESS_PREPEND}, {STR("REDIRECT"), ACCESS_REDIRECT},
-		     {STR("BCC"), ACCESS_BCC},	       {STR("FILTER"), ACCESS_FILTER},
-		     {STR("IGNORE"), ACCESS_IGNORE},   {STR("REPLACE"), ACCESS_REPLACE}};
+		     {STR("BCC"), ACCESS_BCC},	       {STR("FILTER"), ACCESS_FILTER}};
 	struct str rest = str_trim(s), word = first_word(&rest);
 	uint64_t code = 0;
 	*ret = (struct action){0};
@@ -108,6 +107,5 @@ const char *action_parse(struct str s, struct action *ret)
 		if (str_eqi(word, plain[i].word))
 			return with_argument(plain[i].act, rest, ret);
 	return T("no such action; allowed: OK, REJECT, DEFER, a reply code from 400 to 599, DUNNO, "
-		 "DISCARD, HOLD, WARN, INFO, PREPEND, REDIRECT, BCC, FILTER; in header and body "
-		 "tables also IGNORE and REPLACE");
+		 "DISCARD, HOLD, WARN, INFO, PREPEND, REDIRECT, BCC, FILTER");
 }

@@ -35,7 +35,6 @@ static const struct {
 	{"milter.failed", TX("The milter {milter} does not work: {why}. What is done without it: {action}.")},
 	{"milter.ignored", TX("A milter named {what}: {address}.")},
 	{"smtp.table", TX("Line {line} of the table {table} speaks of {about}[: {text}].")},
-	{"smtp.forwarded", TX("Number {number} came through a filter: from {from:sender}, brought by {ip}[ ({name})].")},
 	{"smtp.etrn", TX("Mail that waits for {domain} was asked for[: {messages} recipients][: {why}].")},
 	{"smtp.unfinished", TX("The client left in the middle of a message ({why}).")},
 	{"smtp.closed", TX("Connection closed: {why}.[ The client said: {line}]")},
