@@ -98,7 +98,7 @@ def case_client_names(t):
     table = os.path.join(t.scratch(), "clients")
     with open(table, "w", encoding="ascii") as f:
         f.write("unknown 450 4.7.25 no name\n.good.test WARN an old friend\n")
-    with world() as net, opened(t, net, f"client_access = {table}\n") as server:
+    with world() as net, opened(t, net, f"client_access = {table}\ndns_wait = 1 s\n") as server:
         assert said(server, GOOD) == "250 2.1.5 Ok"
         assert said(server, FORGED) == f"450 4.7.25 <unknown[{FORGED}]>: Client host rejected: no name"
         assert said(server, NAMELESS) == f"450 4.7.25 <unknown[{NAMELESS}]>: Client host rejected: no name"
@@ -109,6 +109,9 @@ def case_client_names(t):
         line = next(x for x in server.log_text().splitlines() if "event=smtp.accepted" in x)
         assert "name=mail.good.test" in line, line
         assert "an old friend" in server.log_text()
+        net.freeze()
+        assert said(server, OTHER, sender="") == "250 2.1.5 Ok", "not known is not nameless"
+        net.freeze(False)
 
 
 def case_lists(t):

@@ -120,12 +120,14 @@ enum check_says check_client_access(struct check *c)
 	if (!tables->n)
 		return CHECK_DUNNO;
 	struct str name = buf_str(&c->s->rdns);
-	struct looked_up l = {
-		.tables = tables,
-		.key = {.addr = c->client,
-			.texts = {name.n ? name : STR("unknown"), buf_str(&c->s->ip)}},
-		.about = check_client_text(c),
-		.rejected = "Client host rejected"};
+	struct looked_up l = {.tables = tables,
+			      .key = {.addr = c->client,
+				      .texts = {name.n			? name
+						: c->s->client.nameless ? STR("unknown")
+									: STR_NULL,
+						buf_str(&c->s->ip)}},
+			      .about = check_client_text(c),
+			      .rejected = "Client host rejected"};
 	return look(c, &l);
 }
 

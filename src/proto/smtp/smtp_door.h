@@ -23,7 +23,8 @@ enum smtp_name {
 
 /* What was found out about a client beside its session. */
 struct smtp_client {
-	char name[256];	    /* verified; empty: none */
+	char name[256];	    /* verified; empty: none, or it is not known */
+	bool nameless;	    /* the DNS says that it has none */
 	unsigned code;	    /* of the reply to its recipients; 0: they may be looked at */
 	const char *status; /* constant */
 	char text[300];

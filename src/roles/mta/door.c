@@ -313,7 +313,7 @@ void door_client(void *ctx, struct smtp_client *ret)
 	struct mta_session *s = ctx;
 	const struct door_config *d = &config_of(s)->door;
 	struct fact_score score;
-	bool sure;
+	bool sure = false;
 	*ret = (struct smtp_client){0};
 	if (s->spared)
 		return;
@@ -325,6 +325,7 @@ void door_client(void *ctx, struct smtp_client *ret)
 	*ret = s->refusal;
 	if (d->names && facts_client(&s->client, d->dns_wait_ms, ret->name, &sure))
 		sources_name(&s->client, ret->name);
+	ret->nameless = d->names && sure && !ret->name[0];
 }
 
 enum smtp_name door_name_exists(void *ctx, struct str name)
