@@ -8,6 +8,15 @@
  */
 #include "proto/smtp/smtp_session_int.h"
 
+/* The operator's own words live with the answer of the directory; the reply comes later. */
+static void keep_words(struct smtp_session *s, struct smtp_status *verdict)
+{
+	const char *enhanced = arena_c(&s->t.arena, str_c(verdict->enhanced));
+	const char *text = arena_c(&s->t.arena, str_c(verdict->text));
+	verdict->enhanced = enhanced ? enhanced : verdict->code < 500 ? "4.3.0" : "5.3.0";
+	verdict->text = text ? text : "Recipient address rejected";
+}
+
 int smtp_lmtp_judge(struct smtp_turn *t, uint64_t size, struct fail *why)
 {
 	struct smtp_session *s = t->s;
@@ -19,8 +28,10 @@ int smtp_lmtp_judge(struct smtp_turn *t, uint64_t size, struct fail *why)
 		if (r < 0)
 			return r;
 		said->verdict = smtp_verdict_reply(s, &route);
-		if (said->verdict.code)
+		if (said->verdict.code) {
+			keep_words(s, &said->verdict);
 			smtp_transaction_forget(&s->t, said->address);
+		}
 	}
 	return 0;
 }

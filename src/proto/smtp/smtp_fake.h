@@ -3,8 +3,8 @@
  * smtp_fake.h - a small world for the SMTP dialogue: directory, scan, queue.   [tests only]
  *
  * Addresses at example.test: alice (account 1), bob (2), postmaster (alice), list (alice, bob, a
- * remote one; an alias: only where aliases count), small (bob's, with room for 40 octets), full,
- * loop, nowhere, down (the directory cannot answer). All other domains are
+ * remote one; an alias: only where aliases count), small (bob's, with room for 40 octets), moved
+ * (refuses more), full, loop, nowhere, down (the directory cannot answer). All other domains are
  * foreign. Account 1 may send as alice.
  */
 #ifndef BARID_PROTO_SMTP_SMTP_FAKE_H
@@ -57,6 +57,11 @@ static inline int fake_route(void *ctx, const struct dir_rcpt *rcpt, struct aren
 	} else if (str_eqi(local, STR("small"))) {
 		fake_dest(a, ret, 2, "small@example.test", detail);
 		ret->verdict = rcpt->size > 40 ? DIR_OVER_QUOTA : DIR_OK;
+	} else if (str_eqi(local, STR("moved"))) {
+		fake_dest(a, ret, 2, "moved@example.test", detail);
+		ret->verdict = rcpt->size > 40 ? DIR_REFUSED : DIR_OK;
+		ret->status = arena_str(a, STR("5.1.6"));
+		ret->refusal = arena_str(a, STR("moved away"));
 	} else if (str_eqi(local, STR("list")) && rcpt->mapping == DIR_EXPAND) {
 		fake_dest(a, ret, 1, "alice@example.test", STR_NULL);
 		fake_dest(a, ret, 2, "bob@example.test", STR_NULL);

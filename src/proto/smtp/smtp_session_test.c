@@ -607,6 +607,10 @@ static void test_lmtp(void **state)
 			    "250 2.1.0 Ok\n250 2.1.5 Ok\n250 2.1.5 Ok\n[bdat 60 last]\n"
 			    "552 5.2.2 Mailbox is full\n552 5.2.2 Mailbox is full\n");
 		assert_int_equal(r.fake.submitted, 1);
+		run_dialogue(&r, "MAIL FROM:<>\nRCPT TO:<moved@example.test>\nBDAT 60 LAST\n"
+				 "!body A: b                       more than small has room for");
+		assert_text(&r, "the operator's words",
+			    "250 2.1.0 Ok\n250 2.1.5 Ok\n[bdat 60 last]\n550 5.1.6 moved away\n");
 		r.fake.submit_result = -FAIL_IO;
 		run_dialogue(&r, "MAIL FROM:<>\nRCPT TO:<bob@example.test>\n"
 				 "RCPT TO:<alice@example.test>\nDATA\n!body A: b");
