@@ -16,7 +16,8 @@
  *
  * Threads: every call may come from any thread. The spool runs three of its own: the porter (syncs
  * and links body files), the committer (all writes, as many as wait in one transaction) and the
- * clerk (what falls due: routing of DSNs, "no relay yet"). Callbacks of spool_config run on these.
+ * clerk (what falls due: routing, next hops that need no server). Callbacks of spool_config run on
+ * these.
  */
 #ifndef BARID_SERVICE_SPOOL_SPOOL_H
 #define BARID_SERVICE_SPOOL_SPOOL_H
