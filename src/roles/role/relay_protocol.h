@@ -2,9 +2,11 @@
 /*
  * relay_protocol.h - what queue and relay mean by the numbers in their messages.           [roles]
  *
- * One `relay` is one transaction with one destination. The answer comes after relay.time_max at the
- * latest (a deadline of queue has to be longer), and says of each recipient what became of it. Who
- * gets none, because relay died, does not know: the next server may have the message.
+ * One `relay` is one transaction with one destination; its answer says of each recipient what
+ * became of it. It may take as long as a server needs that answers each command at the last moment
+ * (the times of [relay] for each of up to 1,000 recipients): a deadline of queue has to be in
+ * hours. Who gets no answer, because relay died, does not know: the next server may have the
+ * message.
  */
 #ifndef BARID_ROLES_ROLE_RELAY_PROTOCOL_H
 #define BARID_ROLES_ROLE_RELAY_PROTOCOL_H
