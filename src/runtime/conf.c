@@ -326,6 +326,15 @@ static int include(struct parse *ps, const struct conf_place *at, struct str pat
 	return r;
 }
 
+/* A value with a NUL or a CR inside would not be read as it was written. */
+static bool has_control(struct str line)
+{
+	for (size_t i = 0; i < line.n; i++)
+		if (((unsigned char)line.p[i] < ' ' && line.p[i] != '\t') || line.p[i] == 0x7f)
+			return true;
+	return false;
+}
+
 static int parse_text(struct parse *ps, const char *name, struct str text)
 {
 	struct conf_place at = {.file = name};
@@ -336,6 +345,10 @@ static int parse_text(struct parse *ps, const char *name, struct str text)
 		line = str_trim(line);
 		if (!line.n || line.p[0] == '#')
 			continue;
+		if (has_control(line)) {
+			complain(ps, &at, "a control character, which no setting may hold");
+			continue;
+		}
 		if (line.p[0] == '[' && line.p[line.n - 1] == ']') {
 			section = str_trim(str_sub(line, 1, line.n - 1));
 			if (is_section(section) || ps->lenient)

@@ -93,6 +93,8 @@ static void errors_name_line_and_what_is_allowed(void **state)
 		{"trusted_networks = 10.0.0.0/33", "is not a network"},
 		{"hostname = a\nhostname = b", "t.conf:2: hostname is set twice"},
 		{"hostname =", "must be 1 to 255 characters"},
+		{"hostname = a\rb", "t.conf:1: a control character"},
+		{"language = \r\x7f", "t.conf:1: a control character"},
 		{"include x.conf", "include is not possible here"},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
