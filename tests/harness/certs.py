@@ -63,7 +63,7 @@ class Authority:
         return self.files.sha256
 
     def certificate(self, kind, *names):
-        """kind: good, expired, self-signed. The chain has the authority behind the certificate."""
+        """kind: good, expired, self-signed, self-signed-rsa. The chain has the authority behind the certificate."""
         self.begin()
         at = (kind, names)
         if at not in self.made:
@@ -74,8 +74,9 @@ class Authority:
         base = os.path.join(self.dir, f"{len(self.made)}-{names[0].replace('*', 'any')}")
         cert, key = base + ".pem", base + ".key"
         subject = ["-subj", f"/CN={names[0]}", "-addext", "subjectAltName=" + ",".join(f"DNS:{n}" for n in names)]
-        new = ["openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", key] + subject
-        if kind == "self-signed":
+        form = ["rsa:2048"] if kind == "self-signed-rsa" else ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+        new = ["openssl", "req", "-newkey", *form, "-nodes", "-keyout", key] + subject
+        if kind.startswith("self-signed"):
             run(*new, "-x509", "-days", "30", "-out", cert)
             return Files(cert, key)
         run(*new, "-out", base + ".csr")

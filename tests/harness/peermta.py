@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Mail servers of others that send to barid: Postfix, Exim and OpenSMTPD of Debian, each with a small configuration in a folder of its
-own, on a high port of loopback, relaying all they get to one host.
+"""Mail servers of others, beside barid: Postfix, Exim and OpenSMTPD of Debian, each with a small configuration in a folder of its
+own, on a high port of loopback, relaying all they get to one host. They refuse REFUSED; with a certificate they offer STARTTLS.
 
     with Postfix(t, server.ports["smtp"], tls="encrypt") as peer:
         wire.Smtp(peer).message(...)          # what it takes here it sends there
@@ -23,6 +23,7 @@ from .case import Skip
 from .server import ROOT
 from .verdict import patience
 
+REFUSED = "nobody@peer.example"
 UNPACKED = os.path.join(ROOT, "build", "peers")
 
 
@@ -60,7 +61,7 @@ class Peer:
     host = "127.0.0.1"
     slow = 1
 
-    def __init__(self, t, to, tls="none"):
+    def __init__(self, t, to, tls="none", cert=None):
         if os.geteuid() != 0:
             raise Skip("other mail servers run as root only")
         self.t, self.to, self.tls = t, to, tls
@@ -69,6 +70,14 @@ class Peer:
         self.folder = tempfile.mkdtemp(prefix="barid-peer-", dir="/tmp")
         os.chmod(self.folder, 0o755)
         self.proc = None
+        self.cert = self.key = None
+        if cert:
+            self.cert, self.key = (shutil.copy(path, self.folder) for path in (cert.cert, cert.key))
+            os.chmod(self.key, 0o600)
+
+    @property
+    def nexthop(self):
+        return f"[127.0.0.1]:{self.port}"
 
     def write(self, name, text):
         path = os.path.join(self.folder, name)
@@ -181,7 +190,11 @@ default_destination_recipient_limit = 1000
 smtpd_recipient_limit = 1000
 message_size_limit = 0
 mailbox_size_limit = 0
-""")
+smtpd_recipient_restrictions = check_recipient_access inline:{{{{{REFUSED} = 550 5.1.1 no such user}}}}, permit_mynetworks, reject
+""" + (f"""smtpd_tls_security_level = may
+smtpd_tls_cert_file = {self.cert}
+smtpd_tls_key_file = {self.key}
+""" if self.cert else ""))
         self.write("etc/master.cf", f"127.0.0.1:{self.port} inet n - n - - smtpd\n" + self.SERVICES)
         done = self.order("start")
         if done.returncode:
@@ -217,6 +230,9 @@ class Exim(Apart):
         self.folders("spool", "log", owner="nobody")
         tls = {"none": "hosts_avoid_tls = *", "may": "hosts_try_dane =\n  tls_try_verify_hosts =\n  tls_verify_cert_hostnames =\n  tls_verify_certificates =",
                "encrypt": "hosts_require_tls = *\n  hosts_try_dane =\n  tls_try_verify_hosts =\n  tls_verify_cert_hostnames =\n  tls_verify_certificates ="}[self.tls]
+        if self.key:
+            shutil.chown(self.key, "nobody")
+        offered = f"*\ntls_certificate = {self.cert}\ntls_privatekey = {self.key}" if self.cert else ""
         conf = self.write("exim.conf", f"""primary_hostname = exim.client.example
 exim_path = {program}
 spool_directory = {self.folder}/spool
@@ -229,7 +245,8 @@ daemon_smtp_ports = {self.port}
 smtp_accept_max = 100
 smtp_accept_queue_per_connection = 0
 remote_max_parallel = 4
-acl_smtp_rcpt = acl_all
+tls_advertise_hosts = {offered}
+acl_smtp_rcpt = acl_rcpt
 acl_smtp_data = acl_all
 acl_smtp_predata = acl_all
 dsn_advertise_hosts = *
@@ -239,6 +256,11 @@ message_size_limit = 0
 host_lookup =
 rfc1413_query_timeout = 0s
 begin acl
+acl_rcpt:
+  deny
+    recipients = {REFUSED}
+    message = 550 5.1.1 no such user
+  accept
 acl_all:
   accept
 begin routers
@@ -266,9 +288,11 @@ class OpenSmtpd(Apart):
         self.folders("etc")
         scheme = {"none": "smtp+notls", "may": "smtp", "encrypt": "smtp+tls"}[self.tls]
         check = " tls no-verify" if self.tls == "encrypt" else ""
-        self.write("etc/smtpd.conf", f"""smtp max-message-size 100M
-listen on 127.0.0.1 port {self.port} hostname opensmtpd.client.example
+        pki = f'pki "peer" cert "{self.cert}"\npki "peer" key "{self.key}"\n' if self.cert else ""
+        self.write("etc/smtpd.conf", f"""{pki}smtp max-message-size 100M
+listen on 127.0.0.1 port {self.port} {'tls pki "peer" ' if self.cert else ""}hostname opensmtpd.client.example
 action "out" relay host "{scheme}://127.0.0.1:{self.to}"{check} helo opensmtpd.client.example
+match from any for rcpt-to "{REFUSED}" reject
 match from any for any action "out"
 """)
         program_folder = os.path.dirname(os.path.dirname(os.path.dirname(program)))
