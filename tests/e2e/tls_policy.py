@@ -147,6 +147,21 @@ def case_mta_sts(t):
             assert set(d for d, _, _ in report(rig, "good.test")) == {"good.test"}
 
 
+def case_many_hosts_and_a_long_policy(t):
+    """However long the policy is and however many hosts come first, it counts for each of them (who can forge MX records can
+    name twenty)."""
+    text = "version: STSv1\r\nmode: enforce\r\nmax_age: 86400\r\nmx: mx.many.test\r\n" + f"x-more: {'m' * 100}\r\n" * 270
+    names = [f"h{i}" for i in range(8)]
+    with Internet() as net:
+        for name in names:
+            net.host(f"{name}.many.test", cert=None)
+        net.domain("many.test", mx=[(i, name) for i, name in enumerate(names)], signed=False)
+        net.sts("many.test", policy=text)
+        with Rig(t, net, idle="0 s") as rig:
+            assert status(rig.send("many.test")) == (DEFERRED, "4.7.5")
+            assert not any(net.hosts[f"{name}.many.test"].transactions for name in names), "a policy was passed over"
+
+
 def case_policies_are_remembered(t):
     """A policy counts until it expires, though its servers and its record are gone, after restarts of roles and server; a
     new id brings the new one; what has expired is forgotten."""

@@ -328,10 +328,17 @@ static void note_no_contact(struct attempt *a, const struct target *t, enum link
 		  log_c("why", a->last.text));
 }
 
-/* Where TLS fails and nothing demands it, a new connection goes on without. */
+/* What a host's names may fill with answers and a policy. */
+#define DEMAND_MAX MIB(1)
+
+/*
+ * Where TLS fails and nothing demands it, a new connection goes on without. What is demanded has
+ * memory of its own for each host: what came with the hosts before shall not use it up.
+ */
 static struct link *get_link(struct attempt *a, const struct target *t)
 {
 	struct link *l = NULL;
+	AUTO(arena) struct arena room = ARENA_INIT(DEMAND_MAX);
 	enum link_stage stage = LINK_POLICY;
 	struct tls_demand demand;
 	struct tls_question q = {.conf = a->conf,
@@ -349,7 +356,7 @@ static struct link *get_link(struct attempt *a, const struct target *t)
 			      .demand = &demand,
 			      .user = str_c(a->login.user),
 			      .password = str_c(a->login.password)};
-	int r = tls_demand_find(&q, &a->arena, &demand, &a->last);
+	int r = tls_demand_find(&q, &room, &demand, &a->last);
 	if (r == 0)
 		r = link_open(&w, &l, &a->last, &stage);
 	if (r < 0 && stage == LINK_TLS && demand.level == TLS_MAY) {

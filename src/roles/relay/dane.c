@@ -64,6 +64,11 @@ void dane_find(const struct target *t, struct trace_id trace, struct arena *a, s
 		unknown(ret, STR("the name service cannot be asked"));
 		return;
 	}
+	/* Forgotten meanwhile, and not known now: nor is under which name the records stand. */
+	if (!dns_is_known(answer.outcome)) {
+		unknown(ret, answer.why);
+		return;
+	}
 	if (answer.outcome == DNS_FOUND && answer.secure && answer.canonical.n > 0 &&
 	    !str_eqi(answer.canonical, host))
 		look(answer.canonical, t->address.port, trace, a, ret);

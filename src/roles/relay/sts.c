@@ -19,6 +19,7 @@ COUNTER(not_fetched, "relay.sts-failed", "MTA-STS policies that could not be fet
 #define FETCH_MS     60000u /* RFC 8461 3.3 */
 #define PATIENCE_NS  (300 * SEC_NS)
 #define FAILURES_MAX 10000u
+#define TURNS_MAX    3u /* others fetch it, and it cannot be kept: then it is not known */
 
 /* What dir keeps, and what is in DNS. */
 struct state {
@@ -27,6 +28,7 @@ struct state {
 	struct trace_id trace;
 	struct arena *a;
 	bool stored;
+	bool unsure; /* what dir keeps is not known, or there is no room for it */
 	char stored_id[STS_ID_MAX];
 	int64_t fetched_us;
 	struct str text;
@@ -144,6 +146,7 @@ static void ask_dir(struct state *s)
 		s->fetched_us = found.fetched_us;
 		s->text = arena_str(s->a, found.policy);
 	}
+	s->unsure = r < 0 || (s->stored && !s->text.p);
 	if (r < 0)
 		log_event(LOG_WARN, "relay.sts-unknown", log_c("domain", s->domain),
 			  log_fail(&why));
@@ -250,6 +253,7 @@ static bool refresh(struct state *s, struct sts *ret)
 	log_event(LOG_INFO, "relay.sts-fetched", log_c("domain", s->domain), log_c("id", s->id));
 	s->stored = true;
 	s->text = arena_str(s->a, buf_str(&text));
+	s->unsure = !s->text.p;
 	return true;
 }
 
@@ -260,7 +264,11 @@ void sts_find(const char *domain, const struct conf *conf, struct trace_id trace
 	*ret = (struct sts){0};
 	ask_dir(&s);
 	ask_dns(&s);
-	if (wants_fetch(&s) && !refresh(&s, ret))
+	unsigned turns = 0;
+	while (wants_fetch(&s) && turns++ < TURNS_MAX && !refresh(&s, ret)) {
 		ask_dir(&s); /* what the other one has found */
+		s.unsure = s.unsure || (turns == TURNS_MAX && !s.stored);
+	}
+	ret->unsure = s.unsure;
 	ret->known = s.stored && s.text.p && sts_policy_parse(s.text, &ret->policy);
 }

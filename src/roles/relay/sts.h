@@ -18,6 +18,7 @@ struct sts {
 	struct sts_policy policy; /* its texts are in the arena */
 	const char *failure; /* RFC 8460's name of what went wrong on the way, or NULL; static */
 	struct str why;
+	bool unsure; /* what is kept cannot be read now: whether a policy counts is not known */
 };
 /* Blocks on name service, dir and the policy's server. */
 void sts_find(const char *domain, const struct conf *conf, struct trace_id trace, struct arena *a,

@@ -17,14 +17,17 @@ struct making {
 	struct tls_demand d;
 	bool name_proved; /* by DNSSEC or MTA-STS: the host does belong to the domain */
 	struct smtp_answer *answer;
+	bool no_room; /* for what has to be checked: then nothing may be sent */
 };
 
 /* A certificate of an authority for the name that we connect to. */
 static void expect_name(struct making *m)
 {
 	const char **names = arena_array(m->a, const char *, 1);
-	if (!names)
+	if (!names) {
+		m->no_room = true;
 		return;
+	}
 	names[0] = m->q->target->host;
 	m->d.expect.check = TLS_CHECK_AUTHORITY;
 	m->d.expect.names = names;
@@ -58,8 +61,10 @@ static int leave_out(struct making *m, const char *status, const char *what, str
 static void expect_tlsa(struct making *m, const struct dane *dane)
 {
 	const char **names = arena_array(m->a, const char *, 3);
-	if (!names)
+	if (!names) {
+		m->no_room = true;
 		return;
+	}
 	m->d.expect = (struct tls_expect){.check = TLS_CHECK_TLSA,
 					  .server_name = dane->base,
 					  .names = names,
@@ -134,16 +139,22 @@ static int enforce(struct making *m, const struct sts *sts)
 
 static int ask_sts(struct making *m)
 {
-	struct sts *sts = arena_alloc(m->a, sizeof *sts);
-	if (!sts || m->q->hop->kind != NEXTHOP_DOMAIN ||
-	    strcmp(m->q->conf->relay_mta_sts, "on") != 0)
+	if (m->q->hop->kind != NEXTHOP_DOMAIN || strcmp(m->q->conf->relay_mta_sts, "on") != 0)
 		return 0;
+	struct sts *sts = arena_alloc(m->a, sizeof *sts);
+	if (!sts) {
+		m->no_room = true;
+		return 0;
+	}
 	sts_find(m->q->hop->name, m->q->conf, m->q->trace, m->a, sts);
 	if (sts->failure) {
 		struct tls_demand said = m->d;
 		said.report_policy = "sts";
 		tls_demand_report(&said, m->q->target, sts->failure, arena_c(m->a, sts->why));
 	}
+	if (sts->unsure && !m->q->tls_optional)
+		return leave_out(m, "4.7.5", "the domain's MTA-STS policy cannot be read now",
+				 STR_NULL);
 	return sts->known && sts->policy.mode != STS_NONE ? enforce(m, sts) : 0;
 }
 
@@ -200,6 +211,8 @@ int tls_demand_find(const struct tls_question *q, struct arena *a, struct tls_de
 		m.d.policy = "nexthop";
 	}
 	r = q->requiretls ? ask_requiretls(&m) : 0;
+	if (r == 0 && m.no_room && !q->tls_optional)
+		r = leave_out(&m, "4.7.5", "there is no room for what has to be checked", STR_NULL);
 	*ret = m.d;
 	return r;
 }
