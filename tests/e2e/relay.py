@@ -133,6 +133,14 @@ def case_connections_are_used_again(t):
         t.until(lambda: len(other.sessions) == 3 and all(lines[-1] == "QUIT" for lines in other.lines()), what="three times QUIT")
 
 
+def case_one_connection_in_all(t):
+    """Where relay may have one connection, the one that waits gives way to the next."""
+    with Rig(t, idle="5 min", connections=1) as rig, NextServer(FULL) as one, NextServer(FULL) as two:
+        for other in (one, one, two, two, one):
+            assert outcomes(rig.send(other.nexthop))[0][0] == DELIVERED
+        assert [len(other.sessions) for other in (one, two)] == [2, 1]
+
+
 def case_a_connection_that_dies_under_the_message(t):
     """An idle connection that the server drops at the next MAIL is replaced at once, without loss or double."""
     with Rig(t, idle="5 min") as rig, NextServer(FULL) as other:

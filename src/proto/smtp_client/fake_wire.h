@@ -10,6 +10,7 @@
 
 #include "base/num.h"
 #include "proto/smtp_client/smtp_client.h"
+#include <time.h>
 
 struct fake_wire {
 	struct smtp_wire wire;
@@ -17,6 +18,7 @@ struct fake_wire {
 	struct buf client;
 	size_t piece;
 	bool silent;	   /* at the end */
+	unsigned slow_ms;  /* each piece takes so long */
 	size_t write_most; /* octets that are taken, then the connection is lost; 0 = all */
 };
 
@@ -25,7 +27,10 @@ static int fake_read(void *ctx, char *to, size_t size, struct mono_ns deadline, 
 {
 	struct fake_wire *f = ctx;
 	size_t n = MIN(MIN(size, f->server.n), f->piece);
+	struct timespec pause = {.tv_nsec = f->slow_ms * 1000000L};
 	(void)deadline;
+	if (f->slow_ms)
+		(void)nanosleep(&pause, NULL);
 	if (n == 0 && f->silent)
 		return fail_set(why, FAIL_DEADLINE, NULL, "silence");
 	if (n)

@@ -69,8 +69,11 @@ static int fill(struct smtp_client *c, struct mono_ns deadline)
 		c->in_n -= c->in_from;
 		c->in_from = 0;
 	}
-	int r = c->wire->read(c->wire->ctx, c->in + c->in_n, sizeof c->in - c->in_n, deadline, &n,
-			      &why);
+	int r = -FAIL_DEADLINE;
+	/* Also when there is always another byte to be read. */
+	if (mono_before(clock_mono(), deadline))
+		r = c->wire->read(c->wire->ctx, c->in + c->in_n, sizeof c->in - c->in_n, deadline,
+				  &n, &why);
 	if (r == -FAIL_DEADLINE)
 		return client_lost(c, FAIL_DEADLINE, "the server did not answer in time");
 	if (r < 0 || n == 0)

@@ -495,6 +495,20 @@ static void strange_greetings(void **state)
 	done(&t);
 }
 
+/* A reply has its time, even if something of it is always there to be read. */
+static void byte_by_byte(void **state)
+{
+	struct talk t;
+	(void)state;
+	begin(&t, GREET FULL, false);
+	t.fake.piece = 1;
+	t.fake.slow_ms = 2;
+	t.c.times.greeting = 10;
+	assert_int_equal(smtp_client_greeting(&t.c), -FAIL_DEADLINE);
+	assert_true(t.c.broken);
+	done(&t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -511,6 +525,7 @@ int main(void)
 		cmocka_unit_test(tls_is_not_fooled),
 		cmocka_unit_test(logging_in),
 		cmocka_unit_test(strange_greetings),
+		cmocka_unit_test(byte_by_byte),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -393,8 +393,13 @@ static void try_hosts(struct attempt *a, const char *asked)
 	for (size_t i = 0; i < a->targets.n && any_open(a) && sessions < SESSIONS_MAX; i++) {
 		char ip[NETADDR_TEXT_MAX];
 		struct str at = netaddr_text(&a->targets.v[i].address, false, ip);
-		if (atomic_load(&relay.stopping))
+		if (atomic_load(&relay.stopping)) {
+			/* Who was not asked has refused nothing. */
+			a->all_for_good = false;
+			smtp_answer_own(&a->last, "4.3.2", STR("This server is being stopped."));
+			a->last_said = false;
 			break;
+		}
 		if (str_eq(at, str_c(asked)))
 			continue;
 		struct link *l = get_link(a, &a->targets.v[i]);

@@ -36,7 +36,9 @@ static bool is_stirring(const struct link *l)
 
 static bool takes_logins(const struct link *l)
 {
-	return l->user[0] || (l->client.offers & SMTP_OFFERS_AUTH);
+	/* In the clear, where TLS failed, it does not say whether it does. */
+	return l->user[0] || (l->client.offers & SMTP_OFFERS_AUTH) ||
+	       (!l->tls && (l->client.offers & SMTP_OFFERS_STARTTLS));
 }
 
 static bool fits(const struct link *l, const char *key, const char *user, bool *ret_wants)
@@ -85,7 +87,7 @@ void idle_put(struct link *l, const struct conf *conf)
 	buf_clear(&l->client.out);
 	pthread_mutex_lock(&relay.lock);
 	struct link *oldest = NULL;
-	if (relay.idle_n >= conf->relay_connections / 2) {
+	if (relay.idle_n >= MAX(conf->relay_connections / 2, UINT64_C(1))) {
 		oldest = CONTAINER_OF(relay.idle.prev, struct link, idle);
 		unlink_idle(oldest);
 	}

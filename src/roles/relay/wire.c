@@ -103,6 +103,9 @@ static int wire_write(void *ctx, struct str bytes, struct mono_ns deadline, stru
 		ssize_t n = send(l->fd, bytes.p, bytes.n, MSG_NOSIGNAL);
 		if (n > 0) {
 			bytes = str_skip(bytes, (size_t)n);
+			if (bytes.n > 0 && !mono_before(clock_mono(), deadline))
+				return fail_set(why, FAIL_DEADLINE, NULL,
+						"it was taken too slowly");
 			continue;
 		}
 		if (errno != EAGAIN && errno != EINTR)
