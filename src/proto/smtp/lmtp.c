@@ -31,6 +31,11 @@ int smtp_lmtp_judge(struct smtp_turn *t, uint64_t size, struct fail *why)
 		if (said->verdict.code) {
 			keep_words(s, &said->verdict);
 			smtp_transaction_forget(&s->t, said->address);
+		} else { /* a copy that it shared with one who was refused is its own now */
+			const struct smtp_rcpt none = {0};
+			r = smtp_transaction_add_rcpt(&s->t, &none, said->address, &route);
+			if (r < 0)
+				return r;
 		}
 	}
 	return 0;

@@ -607,6 +607,15 @@ static void test_lmtp(void **state)
 			    "250 2.1.0 Ok\n250 2.1.5 Ok\n250 2.1.5 Ok\n[bdat 60 last]\n"
 			    "552 5.2.2 Mailbox is full\n552 5.2.2 Mailbox is full\n");
 		assert_int_equal(r.fake.submitted, 1);
+		/* Both are one mailbox: what is refused to one of them is not lost to the other. */
+		run_dialogue(&r, "MAIL FROM:<>\nRCPT TO:<small@example.test>\n"
+				 "RCPT TO:<bob@example.test>\nBDAT 60 LAST\n"
+				 "!body A: b                       more than small has room for");
+		assert_text(&r, "one mailbox, two verdicts",
+			    "250 2.1.0 Ok\n250 2.1.5 Ok\n250 2.1.5 Ok\n[bdat 60 last]\n"
+			    "552 5.2.2 Mailbox is full\n"
+			    "250 2.0.0 <bob@example.test> Ok: queued as 2\n");
+		assert_int_equal(r.fake.submitted, 2);
 		run_dialogue(&r, "MAIL FROM:<>\nRCPT TO:<moved@example.test>\nBDAT 60 LAST\n"
 				 "!body A: b                       more than small has room for");
 		assert_text(&r, "the operator's words",
