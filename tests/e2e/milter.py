@@ -221,6 +221,27 @@ def case_quarantine(t):
         assert "1" in server.cli("queue", "list"), server.cli("queue", "list")
 
 
+def case_quarantine_with_a_long_reason(t):
+    """However long the reason is, and whatever is in it: the message waits."""
+    with m.Milter({"eom": [m.quarantine("odd\r\n" + "very long " * 60), m.CONTINUE]}) as milter, serve(t, [milter.address]) as server:
+        send(server)
+        milter.answers["eom"] = m.CONTINUE
+        send(server, ("user2",))
+        received(server, "user2")
+        assert wire.Imap(server, "user1@example.test").messages("INBOX") == 0
+        assert "very long" in server.cli("queue", "list", "--json") + server.cli("queue", "show", "1"), server.cli("queue", "show", "1")
+
+
+def case_second_body_that_breaks_off(t):
+    """A milter that fails within a new body leaves that of the one before it."""
+    for one in (b"made by one\r\n", b"made by one\r\n" * 20000):
+        broken = m.Milter({"eom": [b"bhalf of a body", m.DIE]})
+        with broken, m.Milter({"eom": [*m.replace_body(one), m.CONTINUE]}) as first, \
+                serve(t, [first.address, f"{broken.address} accept"]) as server:
+            send(server)
+            assert received(server, "user1")[0].endswith(b"\r\n\r\n" + one)
+
+
 DEFAULTS = {"accept": None, "tempfail": b"451 4.3.0 ", "reject": b"550 5.3.0 "}
 
 

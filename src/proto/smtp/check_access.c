@@ -18,9 +18,13 @@ static struct str kept(struct check *c, struct str s)
 	return copy.p ? copy : STR("");
 }
 
+/* The tables are looked at again after a failure, and by the mta that takes over. */
 static void prepend(struct check *c, struct str field)
 {
-	struct str before = c->s->t.orders.prepend;
+	struct str before = c->s->t.orders.prepend, rest = before, line;
+	while (rest.n && str_cut(&rest, '\n', &line))
+		if (str_eq(str_trim(line), str_trim(field)))
+			return;
 	AUTO(buf) struct buf all = BUF_INIT(PREPEND_MAX);
 	if (buf_add(&all, before) == 0 && buf_addf(&all, "%.*s\r\n", STR_ARG(field)) == 0)
 		c->s->t.orders.prepend = kept(c, buf_str(&all));

@@ -17,10 +17,13 @@ static bool client_in(const struct smtp_session *s, const struct netcidrs *netwo
  * --------------------------------------------------------------------------------------------------
  */
 
-/* Whoever gives mail back to us on the ports of filters is one of ours. */
+/*
+ * Whoever gives mail back to us on the ports of filters is one of ours. A program that calls
+ * sendmail is anybody's: it does not say under which id mail is traced.
+ */
 bool smtp_xforward_offered(const struct smtp_session *s)
 {
-	return smtp_is_internal(s) || client_in(s, &s->config->door.xforward_from);
+	return smtp_is_filter(s) || client_in(s, &s->config->door.xforward_from);
 }
 
 void smtp_cmd_xforward(struct smtp_turn *t, const struct smtp_cmd *cmd)

@@ -30,6 +30,11 @@ struct draft {
 	bool cr; /* of a replaced body: a CR came last, and what it means is not known yet */
 };
 
+static struct draft draft_of(const struct smtp_backend *b)
+{
+	return (struct draft){.b = b, .bytes = BUF_INIT(INLINE_MAX), .fd = -1};
+}
+
 static bool draft_is_file(const struct draft *d)
 {
 	return d->fd >= 0;
@@ -75,11 +80,19 @@ static int draft_add(struct draft *d, struct str s, struct fail *why)
 	return r < 0 ? r : write_all(d->fd, s, why);
 }
 
-/* --- a replaced body (without header) --- */
+/*
+ * --- a replaced body (without header) ---
+ *
+ * The one of an earlier milter is the message until the next one has said all of its own: it may
+ * fail in the middle.
+ */
+struct bodies {
+	struct draft taken, fresh;
+};
 
 static void body_begin(void *ctx)
 {
-	struct draft *d = ctx;
+	struct draft *d = &((struct bodies *)ctx)->fresh;
 	draft_clear(d);
 	d->cr = false;
 }
@@ -90,7 +103,7 @@ static void body_begin(void *ctx)
  */
 static int body_add(void *ctx, struct str bytes, struct fail *why)
 {
-	struct draft *d = ctx;
+	struct draft *d = &((struct bodies *)ctx)->fresh;
 	AUTO(buf) struct buf clean = BUF_INIT(2 * bytes.n + 2);
 	for (size_t i = 0; i < bytes.n; i++) {
 		char c = bytes.p[i];
@@ -107,11 +120,16 @@ static int body_add(void *ctx, struct str bytes, struct fail *why)
 
 static int body_end(void *ctx, struct milter_body *ret, struct fail *why)
 {
-	struct draft *d = ctx;
+	struct bodies *both = ctx;
+	struct draft *d = &both->fresh;
 	int r = d->cr ? draft_add(d, STR("\r\n"), why) : 0;
 	d->cr = false;
 	if (r < 0)
 		return r;
+	draft_clear(&both->taken);
+	both->taken = *d;
+	*d = draft_of(d->b);
+	d = &both->taken;
 	*ret = (struct milter_body){.bytes = buf_str(&d->bytes), .fd = d->fd, .size = d->size};
 	return 0;
 }
@@ -121,7 +139,7 @@ static int body_end(void *ctx, struct milter_body *ret, struct fail *why)
 struct edit {
 	struct smtp_incoming *in;
 	struct milter_mail mail;
-	struct draft body; /* a replaced one */
+	struct bodies body; /* replaced ones */
 	struct draft whole;
 	struct buf header; /* of the message, when the body is a file */
 	struct str lead;   /* lines before its first field */
@@ -133,7 +151,8 @@ struct edit {
 static void edit_clear(struct edit *e)
 {
 	milter_mail_clear(&e->mail);
-	draft_clear(&e->body);
+	draft_clear(&e->body.taken);
+	draft_clear(&e->body.fresh);
 	draft_clear(&e->whole);
 	buf_clear(&e->header);
 }
@@ -453,9 +472,8 @@ static int make_changes(struct edit *e, struct fail *why)
 	bool any = header || mail->body_changed || mail->from_changed || mail->rcpts.n;
 	if (mail->hold) {
 		counter_add(&held, 1);
-		(void)buf_addf(&e->in->held, "%.*s",
-			       STR_ARG(mail->hold_reason.n ? mail->hold_reason
-							   : STR("a milter asked for it")));
+		smtp_message_hold(&e->in->held, mail->hold_reason.n ? mail->hold_reason
+								    : STR("a milter asked for it"));
 	}
 	if (!any)
 		return 0;
@@ -484,8 +502,8 @@ int smtp_filter_message(struct smtp_turn *t, struct smtp_incoming *in, struct fa
 				  .body_begin = body_begin,
 				  .body_add = body_add,
 				  .body_end = body_end},
-			 .body = {.b = s->backend, .bytes = BUF_INIT(INLINE_MAX), .fd = -1},
-			 .whole = {.b = s->backend, .bytes = BUF_INIT(INLINE_MAX), .fd = -1},
+			 .body = {.taken = draft_of(s->backend), .fresh = draft_of(s->backend)},
+			 .whole = draft_of(s->backend),
 			 .header = BUF_INIT(HEADER_MAX + 2)};
 	e.mail.ctx = &e.body;
 	int r = edit_begin(&e, why);

@@ -129,6 +129,6 @@ int smtp_guard(struct smtp_turn *t, struct buf *held, struct fail *why)
 		return 1;
 	}
 	if (g.verdict == SMTP_GUARD_HELD && held->n == 0)
-		buf_add(held, g.reason);
+		smtp_message_hold(held, g.reason);
 	return 0;
 }

@@ -39,6 +39,18 @@ static void incoming_clear(struct smtp_incoming *in)
 }
 DEFINE_AUTO(incoming, struct smtp_incoming, incoming_clear);
 
+/* However long a reason is: without one the message would not wait. */
+void smtp_message_hold(struct buf *held, struct str reason)
+{
+	buf_reset(held);
+	for (size_t i = 0; i < reason.n && held->n + 1 < HELD_SHOWN; i++) {
+		unsigned char c = (unsigned char)reason.p[i];
+		(void)buf_addc(held, c < ' ' || c == 0x7f ? ' ' : (char)c);
+	}
+	if (!held->n)
+		(void)buf_addc(held, '?');
+}
+
 /* RFC 6409 8: a submission without Date or Message-ID gets them; mail that passes does not. */
 static void make_defaults(struct smtp_incoming *in)
 {
@@ -132,7 +144,7 @@ static int read_map(struct smtp_incoming *in, struct fail *why)
 static struct trace_id message_trace(const struct smtp_session *s)
 {
 	struct xclient x;
-	bool known = smtp_is_internal(s) && smtp_forwarded(s, &x) && x.ident;
+	bool known = smtp_is_filter(s) && smtp_forwarded(s, &x) && x.ident;
 	return known ? (struct trace_id){x.ident} : s->trace;
 }
 

@@ -319,13 +319,28 @@ static void test_xforward(void **state)
 	}
 }
 
+/* Who calls sendmail is anybody of this machine: no filter, and no teller of trace ids. */
+static void test_xforward_of_programs(void **state)
+{
+	(void)state;
+	struct run r;
+	run_begin(&r, SMTP_SERVICE_LOCAL, 0, false);
+	run_dialogue(&r, "XFORWARD IDENT=4b SOURCE=LOCAL\n");
+	assert_text(&r, "a program's", "550 5.7.0 XFORWARD is not offered to you\n");
+	run_end(&r);
+	run_begin(&r, SMTP_SERVICE_REINJECT, 0, false);
+	run_dialogue(&r, "XFORWARD IDENT=4b SOURCE=LOCAL\n");
+	assert_text(&r, "a filter's", "250 2.0.0 Ok\n");
+	run_end(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sayings),	 cmocka_unit_test(test_networks),
 		cmocka_unit_test(test_switches), cmocka_unit_test(test_tables),
 		cmocka_unit_test(test_orders),	 cmocka_unit_test(test_etrn),
-		cmocka_unit_test(test_xforward)};
+		cmocka_unit_test(test_xforward), cmocka_unit_test(test_xforward_of_programs)};
 	log_set_level(LOG_ERROR);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

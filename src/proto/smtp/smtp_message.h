@@ -27,6 +27,9 @@ struct smtp_incoming {
 	struct buf held;	    /* not empty: it waits for the operator, and why */
 };
 
+/* The message waits for the operator, for this reason, which may be any text: it is made to fit. */
+void smtp_message_hold(struct buf *held, struct str reason);
+
 /* Index the body that in->body is. */
 MUST_CHECK int smtp_message_scan(struct smtp_incoming *in, struct fail *why);
 

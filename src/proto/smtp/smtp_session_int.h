@@ -163,6 +163,11 @@ static inline bool smtp_is_internal(const struct smtp_session *s)
 {
 	return s->service >= SMTP_SERVICE_LMTP;
 }
+/* Not of programs that call sendmail: those are anybody's. */
+static inline bool smtp_is_filter(const struct smtp_session *s)
+{
+	return smtp_is_internal(s) && s->service != SMTP_SERVICE_LOCAL;
+}
 static inline bool smtp_is_lmtp(const struct smtp_session *s)
 {
 	return s->service == SMTP_SERVICE_LMTP;
