@@ -115,7 +115,8 @@ static enum https_result over_tls(struct fetch *f, struct buf *body, struct fail
 	struct tls_expect e = {.check = TLS_CHECK_AUTHORITY,
 			       .server_name = f->q->host,
 			       .names = &f->q->host,
-			       .names_n = 1};
+			       .names_n = 1,
+			       .whole_end = true}; /* a policy that was cut off is none */
 	f->tls = tls_stream_connect(relay.tls, f->fd, &e);
 	enum https_result result = HTTPS_FAILED;
 	if (shake(f, why) == 0) {

@@ -88,6 +88,8 @@ struct tls_stream *tls_stream_connect(struct tls_clients *c, int fd, const struc
 {
 	SSL *ssl = SSL_new(c->ctx);
 	CHECK(ssl);
+	if (e->whole_end)
+		(void)SSL_clear_options(ssl, SSL_OP_IGNORE_UNEXPECTED_EOF);
 	if (e->check == TLS_CHECK_TLSA)
 		expect_tlsa(ssl, e);
 	if (e->check != TLS_CHECK_NOTHING)

@@ -42,6 +42,9 @@ struct tls_expect {
 	size_t names_n;
 	const struct tls_expected_tlsa *tlsa; /* those of usage 2 and 3 */
 	size_t tlsa_n;
+	/* What is read ends with the connection: one that is cut off, without TLS's own end, fails
+	 * instead of TLS_EOF. */
+	bool whole_end;
 };
 
 /* What became of the check: the kinds that RFC 8460 4.3 tells apart. */

@@ -202,9 +202,54 @@ static void by_tlsa(void **state)
 	}
 }
 
+/* What a client reads when the server's end is gone: with TLS's own end, or cut off. */
+static int end_of(const struct pems *server, bool whole_end, bool notify)
+{
+	struct fail why = FAIL_INIT;
+	struct tls_ctx *ctx = NULL;
+	struct tls_clients *clients = NULL;
+	struct tls_identity id = identity(server);
+	struct pair p = make_pair();
+	const struct tls_expect e = {.check = TLS_CHECK_NOTHING, .whole_end = whole_end};
+	assert_ok(tls_ctx_new(&id, 1, &ctx, &why), &why);
+	assert_ok(tls_clients_new("", &clients, &why), &why);
+	struct tls_stream *there = tls_stream_new(ctx, p.fd[0]);
+	struct tls_stream *here = tls_stream_connect(clients, p.fd[1], &e);
+	int a = TLS_WANT_IN, b = TLS_WANT_IN;
+	for (int i = 0; i < 20 && (a > 0 || b > 0); i++) {
+		b = b > 0 ? tls_stream_handshake(here, &why) : b;
+		a = a > 0 ? tls_stream_handshake(there, &why) : a;
+	}
+	assert_int_equal(a, TLS_OK);
+	assert_int_equal(b, TLS_OK);
+	if (notify)
+		tls_stream_close_notify(there);
+	(void)close(p.fd[0]);
+	char byte;
+	size_t n = 0;
+	int r = tls_stream_read(here, &byte, 1, &n, &why);
+	tls_stream_free(here);
+	tls_stream_free(there);
+	tls_clients_free(clients);
+	tls_ctx_unref(ctx);
+	(void)close(p.fd[1]);
+	return r;
+}
+
+static void ends(void **state)
+{
+	(void)state;
+	AUTO(pems) struct pems server = make_pems("DNS:mx.example");
+	assert_int_equal(end_of(&server, false, true), TLS_EOF);
+	assert_int_equal(end_of(&server, false, false), TLS_EOF);
+	assert_int_equal(end_of(&server, true, true), TLS_EOF);
+	assert_int_equal(end_of(&server, true, false), -FAIL_PEER);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(ends),
 		cmocka_unit_test(by_authorities),
 		cmocka_unit_test(by_tlsa),
 	};
