@@ -40,7 +40,13 @@ enum check_says check_refuse(struct check *c, unsigned code, const char *enhance
 	AUTO(buf) struct buf b = BUF_INIT(KIB(4));
 	(void)buf_addf(&b, "<%.*s>: %s", STR_ARG(presentable(c->arena, c->s, about)), text);
 	const char *kept = arena_c(c->arena, buf_str(&b));
-	c->refusal = (struct smtp_status){code, enhanced, kept ? kept : text};
+	/* A reload may take the table away that says so before the next recipient is told. */
+	const char *status = arena_c(c->arena, str_c(enhanced));
+	c->refusal = (struct smtp_status){code,
+					  status       ? status
+					  : code < 500 ? "4.7.1"
+						       : "5.7.1",
+					  kept ? kept : text};
 	return CHECK_REFUSE;
 }
 

@@ -188,6 +188,24 @@ static void test_tables(void **state)
 		}
 }
 
+/* A refusal of the first recipient is said to the second when its table has gone by a reload. */
+static void test_table_goes(void **state)
+{
+	(void)state;
+	struct run r;
+	struct access_list l = made("192.0.2.0/24 550 5.7.42 not you");
+	begin(&r, 0);
+	r.config.door.client_access = l;
+	run_dialogue(&r, "EHLO c.example\nMAIL FROM:<>\nRCPT TO:<bob@example.test>\n");
+	assert_non_null(strstr(buf_c(&r.text), "550 5.7.42 "));
+	buf_reset(&r.text);
+	access_list_clear(&l);
+	r.config.door.client_access = (struct access_list){0};
+	run_dialogue(&r, "RCPT TO:<alice@example.test>\n");
+	assert_non_null(strstr(buf_c(&r.text), "550 5.7.42 "));
+	run_end(&r);
+}
+
 static const struct {
 	const char *action, *reply;
 	const char *submitted; /* stands in what the queue got; NULL: it got nothing */
@@ -336,11 +354,15 @@ static void test_xforward_of_programs(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_sayings),	 cmocka_unit_test(test_networks),
-		cmocka_unit_test(test_switches), cmocka_unit_test(test_tables),
-		cmocka_unit_test(test_orders),	 cmocka_unit_test(test_etrn),
-		cmocka_unit_test(test_xforward), cmocka_unit_test(test_xforward_of_programs)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_sayings),
+					   cmocka_unit_test(test_networks),
+					   cmocka_unit_test(test_switches),
+					   cmocka_unit_test(test_tables),
+					   cmocka_unit_test(test_table_goes),
+					   cmocka_unit_test(test_orders),
+					   cmocka_unit_test(test_etrn),
+					   cmocka_unit_test(test_xforward),
+					   cmocka_unit_test(test_xforward_of_programs)};
 	log_set_level(LOG_ERROR);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
