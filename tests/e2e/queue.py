@@ -87,6 +87,17 @@ def case_success_is_reported(t):
         assert "Action: relayed" in report and "b@old.example" in report and "a@new.example" not in report, report
 
 
+def case_a_time_that_senders_give(t):
+    """DELIVERBY: a server that does not promise the time: with R its mail comes back, with N it goes on and the sender hears that."""
+    with NextServer(["DSN"]) as other, Rig(t, far=other.nexthop) as rig:
+        rig.send(["a@far.example"], options=b" BY=600;R")
+        report = rig.report()
+        assert "Action: failed" in report and "Status: 5.3.3" in report and not other.mails, report
+        rig.send(["b@far.example"], options=b" BY=600;N")
+        report = rig.report(2)
+        assert "Action: relayed" in report and "b@far.example" in report and len(other.mails) == 1, report
+
+
 def case_put_off_and_tried_again(t):
     """A server that is away: its mail waits with the reason, other mail does not; flush tries at once; later by itself."""
     busy = {"on": True}

@@ -2,7 +2,9 @@
 """The relay role: what it says to other servers, and what their answers come to. The test is queue
 (tests/harness/impostor.py) and asks relay itself; the other servers are tests/harness/nextserver.py."""
 import concurrent.futures
+import re
 import threading
+import time
 
 from harness.impostor import Intruded
 from harness.ipc import memfd
@@ -176,6 +178,43 @@ def case_dsn_parameters(t):
             assert [r["dsn_passed"] for r in reply["results"]] == [0, 0], reply
             assert other.lines()[0][1:4] == ["MAIL FROM:<alice@example.org>", "RCPT TO:<bob@example.net>",
                                              "RCPT TO:<eve@example.net>"], other.lines()
+
+
+def case_deliver_by(t):
+    """RFC 2852: the seconds that are left; what a server without it, or with too little time, gets, and whether the sender hears."""
+    RETURN, NOTIFY, TRACE = 1, 2, 4
+
+    def ask(rig, other, mode, seconds, **fields):
+        def mails():
+            return [line for lines in other.lines() for line in lines if line.startswith("MAIL")]
+        before = len(mails())
+        reply = rig.send(other.nexthop, deliver_by_us=int((time.time() + seconds) * 1e6), deliver_by_mode=mode, **fields)
+        told = [r["relaying_told"] for r in reply["results"]]
+        return outcomes(reply)[0][:2], told[0], (mails()[before:] or [None])[0]
+
+    with Rig(t, idle="0 s") as rig, NextServer(["DELIVERBY 240"]) as knows, NextServer(["PIPELINING"]) as old:
+        for mode, letters in ((RETURN, "R"), (NOTIFY, "N"), (RETURN | TRACE, "RT"), (NOTIFY | TRACE, "NT")):
+            got, told, said = ask(rig, knows, mode, 1000)
+            assert got == (DELIVERED, "2.0.0") and told == ("T" in letters), (letters, got, told)
+            found = re.fullmatch(rf"MAIL FROM:<alice@example.org> BY=(\d+);{letters}", said)
+            assert found and 600 < int(found.group(1)) < 1000, said
+        # The time of N may be short, or over; R is given back.
+        assert re.search(r" BY=-\d+;N$", ask(rig, knows, NOTIFY, -100)[2])
+        assert re.search(r" BY=(-)?\d+;N$", ask(rig, knows, NOTIFY, 30)[2])
+        taken = len(knows.mails)
+        assert ask(rig, knows, RETURN, 100)[0] == (FAILED, "5.4.7")
+        assert ask(rig, knows, RETURN, -100)[::2] == ((FAILED, "5.4.7"), None)
+        assert len(knows.mails) == taken
+        # A server that promises nothing.
+        assert ask(rig, old, RETURN, 1000)[0] == (FAILED, "5.3.3") and not old.mails
+        got, told, said = ask(rig, old, NOTIFY, 1000)
+        assert (got, told, said) == ((DELIVERED, "2.0.0"), 1, "MAIL FROM:<alice@example.org>"), (got, told, said)
+        got, told, said = ask(rig, old, 0, 1000)
+        assert got == (DELIVERED, "2.0.0") and not told
+        # Neither a mailbox by LMTP nor a filter is a relay.
+        with NextServer(["PIPELINING"], lmtp=True) as store:
+            assert ask(rig, store, RETURN, 1000)[:2] == ((DELIVERED, "2.0.0"), 0)
+        assert ask(rig, old, RETURN, 1000, client={"ip": b"192.0.2.1"})[:2] == ((DELIVERED, "2.0.0"), 0)
 
 
 def case_large_messages_from_a_file(t):

@@ -84,7 +84,8 @@ static void settle(const struct transaction *t, const struct msg_relayed *m)
 						   .status = r->status.n ? status[i] : NULL,
 						   .text = r->text,
 						   .server = r->said ? m->server : STR(""),
-						   .dsn_passed = r->dsn_passed};
+						   .dsn_passed = r->dsn_passed,
+						   .relaying_told = r->relaying_told};
 	}
 	spool_done_many(queue.spool, keys, results, t->n);
 	char why[12] = "";

@@ -8,6 +8,7 @@
  */
 #include "base/check.h"
 #include "codec/mime/sevenbit.h"
+#include "roles/relay/deliver_by.h"
 #include "roles/relay/login.h"
 #include "roles/relay/sent.h"
 #include "roles/relay/tls_demand.h"
@@ -129,6 +130,7 @@ static struct smtp_client_message message_of(struct attempt *a, struct smtp_forw
 					.file = m->file,
 					.size = m->size,
 					.rcpts = a->rcpts};
+	deliver_by_fill(m, clock_wall(), &c);
 	if (m->client.ip.n) {
 		*forward = (struct smtp_forward){
 			.name = m->client.rdns,
@@ -236,6 +238,8 @@ static void take_results(struct attempt *a, const struct smtp_client *c,
 		} else {
 			set_result(a, i, outcomes[rcpt->sent], &rcpt->answer, rcpt->said);
 			a->results[i].dsn_passed = rcpt->dsn_passed;
+			a->results[i].relaying_told =
+				rcpt->sent == SMTP_SENT && deliver_by_is_told(c, a->m);
 		}
 	}
 }
@@ -275,7 +279,9 @@ static bool session(struct attempt *a, struct link *l)
 			    "be put so."));
 		r = r == -FAIL_LIMIT ? -FAIL_UNSUPPORTED : r;
 	} else {
-		r = smtp_client_send(&l->client, &m, &unsure);
+		r = deliver_by_check(&l->client, a->m, &m, &l->client.answer);
+		if (r == 0)
+			r = smtp_client_send(&l->client, &m, &unsure);
 	}
 	CRASH_POINT("relay.sent");
 	histogram_add(times, (uint64_t)(clock_mono().v - begun.v) / 1000);

@@ -452,6 +452,7 @@ static struct result *accept(struct spool *sp, struct spool_key key, const struc
 	copy->key = key;
 	copy->outcome = r->outcome;
 	copy->dsn_passed = r->dsn_passed;
+	copy->relaying_told = r->relaying_told;
 	copy->untried = r->untried;
 	(void)snprintf(copy->server, sizeof copy->server, "%.*s", STR_ARG(r->server));
 	copy->text = str_make(text, n);

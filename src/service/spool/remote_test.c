@@ -396,6 +396,22 @@ static void reports_name_the_server(void **state)
 		spool_drain(b.sp);
 		assert_int_equal(bench_counts(&b).dsns, before);
 	}
+	for (unsigned never = 0; never < 2; never++) { /* RFC 2852: one that promises no time. */
+		AUTO(spool_batch) struct spool_batch batch = SPOOL_BATCH_INIT;
+		struct letter l = letter("s@x.test", "x", 1);
+		l.rcpts[0].to = (struct destination){.address = STR("u@far.test")};
+		l.rcpts[0].notify = never ? SPOOL_NOTIFY_NEVER : 0;
+		uint64_t number = bench_submit(&b, &l);
+		uint64_t before = bench_counts(&b).dsns;
+		assert_int_equal(take(&b, 10, &batch), 1);
+		spool_done(b.sp, (struct spool_key){number, 0},
+			   &(struct spool_result){.outcome = SPOOL_DELIVERED,
+						  .dsn_passed = true,
+						  .relaying_told = true});
+		spool_over(b.sp, STR("far.test"), SPOOL_CONTACT_MADE, NULL, STR(""));
+		spool_drain(b.sp);
+		assert_int_equal(bench_counts(&b).dsns, before + !never);
+	}
 	bench_free(&b);
 }
 

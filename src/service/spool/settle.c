@@ -141,7 +141,8 @@ static int delivered(struct spool *sp, const struct result *res, const struct rc
 
 	out->delivered++;
 	/* RFC 3461 5.2.3: relayed, to a server that does not report itself. */
-	if ((row->notify & SPOOL_NOTIFY_SUCCESS) && !res->dsn_passed)
+	if (((row->notify & SPOOL_NOTIFY_SUCCESS) && !res->dsn_passed) ||
+	    (res->relaying_told && !(row->notify & SPOOL_NOTIFY_NEVER)))
 		report(c->reports,
 		       row->to.account.v && !row->nexthop.n ? REPORT_DELIVERED : REPORT_RELAYED,
 		       row, res);

@@ -363,6 +363,8 @@ struct spool_result {
 	struct str text;    /* why, for the DSN and the operator */
 	struct str server;  /* the host that said so, with its SMTP reply as text; empty: we do */
 	bool dsn_passed;    /* DELIVERED to a server that reports itself, if anybody asked */
+	bool relaying_told; /* DELIVERED, and its sender hears that unless NOTIFY=NEVER (RFC 2852)
+			     */
 	bool untried;	    /* DEFERRED without an attempt */
 };
 /*

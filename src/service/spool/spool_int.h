@@ -151,6 +151,7 @@ struct result {
 	struct spool_key key;
 	enum spool_outcome outcome;
 	bool dsn_passed;
+	bool relaying_told;
 	bool untried;
 	char status[12];
 	char server[256];
