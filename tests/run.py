@@ -151,7 +151,8 @@ def run_units(report, kind, prefix, names=None):
             detail = "the program says so" if word == "skip" else ""
             if word == "FAIL":
                 detail = f"{t['result']}\n" + "\n".join(output.splitlines()[-40:])
-            if t["result"] == "TIMEOUT" and verdict.BESIDE in os.environ:
+            late = t["result"] == "TIMEOUT" or word == "FAIL" and not verdict.REPORT.search(output)
+            if late and verdict.BESIDE in os.environ:
                 report.later(f"{prefix}unit/{name}", detail,
                              lambda name=name: run_units(report, kind, prefix, [name]))
                 continue

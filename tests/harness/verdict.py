@@ -6,8 +6,13 @@ alone, and what it does then counts (tests/run.py) - but for Evidence: what was 
 forgiven.
 """
 import os
+import re
 
 BESIDE = "BARID_TESTS_BESIDE"  # set while tests run side by side
+
+
+# What a sanitizer says; a leak is no more than that a test ended before it had cleaned up.
+REPORT = re.compile(r"ERROR: (Address|Memory)Sanitizer: \w|WARNING: ThreadSanitizer|runtime error:|CHECK failed|panic:")
 
 
 class Evidence(AssertionError):

@@ -158,6 +158,9 @@ static int load_due(struct spool *sp, const struct spool_key *keys, size_t n, st
 			forget(sp, keys[i]);
 			continue;
 		}
+		/* The operator's order was written between our choice and this look. */
+		if (row.state == SPOOL_HELD || row.state == SPOOL_ROUTING)
+			continue;
 		d->due[d->n_due++] = (struct spool_due){
 			.rcpt = keys[i].rcpt,
 			.to = row.to,
@@ -202,7 +205,7 @@ static int load(struct spool *sp, const struct spool_key *keys, size_t n, struct
 	if (!d.due)
 		return fail_set(why, FAIL_LIMIT, NULL, "arena full at a delivery");
 	r = load_due(sp, keys, n, a, &d, why);
-	if (r == 0)
+	if (r == 0 && d.n_due > 0)
 		r = open_body(sp, &m, &fd, why);
 	if (r < 0)
 		return r;
