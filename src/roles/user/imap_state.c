@@ -90,9 +90,12 @@ static bool take_grant(struct user_session *s)
 {
 	pthread_mutex_lock(&user.lock);
 	struct grant *g = map_remove(&user.grants, s->id.v);
+	if (g)
+		tenants_count(g->account);
 	pthread_mutex_unlock(&user.lock);
 	if (!g)
 		return false;
+	s->counted = true;
 	s->grant = *g;
 	free(g);
 	atomic_store(&s->granted, true);
@@ -132,8 +135,13 @@ void imap_begin_session(struct user_session *s, struct ipc_packet *p)
 		return;
 	}
 	CRASH_POINT("user.session-opened");
-	tenants_enter(&s->grant, &s->lane);
-	s->counted = true;
+	if (!s->counted) { /* it was opened from its state */
+		pthread_mutex_lock(&user.lock);
+		tenants_count(s->grant.account);
+		pthread_mutex_unlock(&user.lock);
+		s->counted = true;
+	}
+	tenants_share(&s->grant, &s->lane);
 	enum imap_next next = IMAP_DONE;
 	if (imap_session_is_parked(s->imap))
 		next = imap_session_wake(s->imap, &s->out);

@@ -35,7 +35,7 @@ struct user_session {
 	_Atomic unsigned steps; /* waiting or running */
 	uint64_t told;		/* lane: hash of the state that edge has */
 	bool stateless;		/* lane: the last state was too large to be told; logged once */
-	bool counted;		/* lane: tenants_enter was called */
+	bool counted;		/* lane: tenants_count was called */
 	_Atomic bool granted;	/* grant is filled in, and stays */
 	bool closing;		/* loop */
 	_Atomic bool over;	/* dir has taken the right away */

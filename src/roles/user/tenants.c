@@ -33,20 +33,25 @@ static void set_count(uint64_t account, uintptr_t n)
 bool tenants_have_room(uint64_t account)
 {
 	pthread_mutex_lock(&user.lock);
-	bool room = count_of(account) < atomic_load(&sessions_max);
+	uint64_t n = count_of(account);
+	/* Those that are about to be opened: edge's word and dir's come by different ways. */
+	MAP_EACH (&user.grants, i)
+		n += ((const struct grant *)user.grants.slots[i].value)->account == account;
 	pthread_mutex_unlock(&user.lock);
-	return room;
+	return n < atomic_load(&sessions_max);
 }
 
-void tenants_enter(const struct grant *g, struct lane *lane)
+void tenants_count(uint64_t account)
+{
+	set_count(account, count_of(account) + 1);
+}
+
+void tenants_share(const struct grant *g, struct lane *lane)
 {
 	struct str address = str_c(g->address);
 	struct str domain = str_skip(address, str_rfind(address, '@') + 1);
 	const uint64_t tenants[LANE_TENANTS] = {g->account, str_hashi(domain) | 1};
 	lane_tenants(lane, tenants);
-	pthread_mutex_lock(&user.lock);
-	set_count(g->account, count_of(g->account) + 1);
-	pthread_mutex_unlock(&user.lock);
 }
 
 void tenants_leave(const struct grant *g)

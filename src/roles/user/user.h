@@ -64,10 +64,12 @@ void tool_end(struct role_tool *t);
 
 /* tenants.c: what one account or domain may take of what all share */
 void tenants_configure(const struct conf *c);
-/* Count a session of the account, and let its lane wait for its turn among its tenants' lanes. */
-void tenants_enter(const struct grant *g, struct lane *lane);
+/* Count a session of the account, until tenants_leave. user.lock is held. */
+void tenants_count(uint64_t account);
+/* Its lane waits for its turn among its tenants' lanes. */
+void tenants_share(const struct grant *g, struct lane *lane);
 void tenants_leave(const struct grant *g);
-/* May the account have one more session? */
+/* May the account have one more session? What was granted and is not open yet counts. */
 bool tenants_have_room(uint64_t account);
 
 /* user.c */
