@@ -10,6 +10,7 @@ import time
 from harness import milter as m
 from harness import wire
 from harness.server import Serve
+from harness.wire import refusal
 
 BODY = b"Subject: test\r\nX-Old: 1\r\nX-Old: 2\r\nFrom: <s@client.example>\r\n\r\nbody\r\n.dot\r\n"
 SENDER = "s@client.example"
@@ -45,15 +46,6 @@ def send(server, to=("user1",), body=BODY, sender=SENDER, port="smtp"):
         return smtp.message(sender, [f"{r}@example.test" for r in to], body)
     finally:
         smtp.close()
-
-
-def refusal(act):
-    """What the server refused it with."""
-    try:
-        act()
-    except wire.Refused as e:
-        return e.args[0]
-    raise AssertionError("it was not refused")
 
 
 def case_every_event_is_told(t):

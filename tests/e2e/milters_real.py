@@ -12,6 +12,7 @@ import time
 from harness import wire
 from harness.case import Skip
 from harness.server import Serve
+from harness.wire import refusal
 
 SENDER = "s@client.example"
 BODY = b"Subject: test\r\nFrom: <s@client.example>\r\nTo: <user1@example.test>\r\nDate: Sun, 22 Nov 2026 10:00:00 +0000\r\n%s\r\nhello\r\n"
@@ -92,14 +93,6 @@ def send(server, body, to=("user1",), sender=SENDER):
         return smtp.message(sender, [f"{r}@example.test" for r in to], body)
     finally:
         smtp.close()
-
-
-def refusal(act):
-    try:
-        act()
-    except wire.Refused as e:
-        return e.args[0]
-    raise AssertionError("it was not refused")
 
 
 def submit(server, body):

@@ -297,6 +297,15 @@ class Smtp:
         self.wire.close()
 
 
+def refusal(act):
+    """What the server refused the act with."""
+    try:
+        act()
+    except Refused as e:
+        return e.args[0]
+    raise AssertionError("it was not refused")
+
+
 def dot_stuffed(data):
     if not data.endswith(b"\r\n"):
         data += b"\r\n"
