@@ -113,6 +113,7 @@ struct conf {
 	uint64_t milter_connect_timeout_ms;
 	uint64_t milter_command_timeout_ms;
 	uint64_t milter_content_timeout_ms;
+	uint64_t milter_total_timeout_ms;
 	struct conf_list submission_proxy_from;
 	uint64_t future_release_max_ms;
 	uint64_t priority_max; /* RFC 6710 */

@@ -344,6 +344,10 @@ const struct conf_setting conf_settings[] = {
 	 "300 s", 100, HOUR, NULL,
 	 "How long a milter may take to answer to a piece of a message, or to its end. When it "
 	 "says that it is at work, the time begins again."},
+	{"milter", "total_timeout", CONF_DURATION, CONF_LIVE, AT(milter_total_timeout_ms), "10 min",
+	 SECOND, DAY, NULL,
+	 "How long a milter may take for one message in all, however often it says that it is at "
+	 "work."},
 
 	{"metrics", "listen", CONF_ADDRESSES, CONF_LIVE, AT(metrics_listen),
 	 "127.0.0.1:9153, [::1]:9153", 0, 0, NULL,

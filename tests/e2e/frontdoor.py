@@ -178,6 +178,11 @@ def case_patience(t):
         w.send(b"MAIL FROM:<x@good.test>\r\nRCPT TO:<user1@example.test>\r\n")
         assert w.line().startswith(b"250 2.1.0")
         assert w.line().decode().strip() == "550 5.5.1 Protocol error"
+        # Nor does the death of who had noticed.
+        server.kill("mta")
+        server.await_role("mta")
+        w.send(b"RCPT TO:<user1@example.test>\r\n")
+        assert w.line().decode().strip() == "550 5.5.1 Protocol error"
         w.close()
 
 

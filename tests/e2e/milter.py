@@ -50,7 +50,7 @@ def send(server, to=("user1",), body=BODY, sender=SENDER, port="smtp"):
 
 def case_every_event_is_told(t):
     """Connection, HELO, MAIL with parameters, RCPT, an unknown command, DATA, header, body, end; with the macros that filters use."""
-    with m.Milter(macros={3: "i {rcpt_addr} {rcpt_mailer} {client_addr}"}) as milter, serve(t, [milter.address]) as server:
+    with m.Milter(macros={3: "i {rcpt_addr} {rcpt_mailer} {client_addr} {daemon_port}"}) as milter, serve(t, [milter.address]) as server:
         smtp = wire.Smtp(server)
         smtp.start_tls()
         refusal(lambda: smtp.command(b"XYZZY 1"))
@@ -69,6 +69,8 @@ def case_every_event_is_told(t):
         for name, value in ((b"j", b"mail.example.test"), (b"{client_addr}", b"127.0.0.1"), (b"{mail_addr}", b"s@client.example"),
                             (b"{tls_version}", b"TLSv1.3"), (b"{cipher_bits}", b"256"), (b"_", b"unknown [127.0.0.1]")):
             assert eom.macros[name] == value, (name, eom.macros)
+        assert (connect.macros[b"{daemon_addr}"], connect.macros[b"{client_ptr}"]) == (b"127.0.0.1", b"unknown"), connect.macros
+        assert eom.macros[b"{daemon_port}"] == b"%d" % server.ports["smtp"]
         assert eom.macros[b"v"].startswith(b"barid ") and int(eom.macros[b"{client_port}"]) > 1000
         stored = received(server, "user1")[0]
         assert re.search(rb"Received: [^\0]* id %s" % eom.macros[b"i"], stored), "the queue id is not that of Received"

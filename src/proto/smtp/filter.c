@@ -49,8 +49,14 @@ static bool session_macro(struct smtp_session *s, struct str name, struct buf *o
 		return buf_addf(out, "%.*s [%.*s]", STR_ARG(client), STR_ARG(ip)) == 0;
 	if (str_eq(name, STR("{client_addr}")))
 		return add(out, ip);
-	if (str_eq(name, STR("{client_name}")) || str_eq(name, STR("{client_ptr}")))
+	if (str_eq(name, STR("{client_name}")))
 		return add(out, client);
+	if (str_eq(name, STR("{client_ptr}")))
+		return add(out, s->client.ptr[0] ? str_c(s->client.ptr) : client);
+	if (str_eq(name, STR("{daemon_addr}")))
+		return add(out, buf_str(&s->local_ip));
+	if (str_eq(name, STR("{daemon_port}")))
+		return s->local_port && buf_add_u64(out, s->local_port) == 0;
 	if (str_eq(name, STR("{client_port}")))
 		return s->port && buf_add_u64(out, s->port) == 0;
 	if (str_eq(name, STR("{tls_version}")))

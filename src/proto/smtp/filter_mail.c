@@ -499,6 +499,7 @@ int smtp_filter_message(struct smtp_turn *t, struct smtp_incoming *in, struct fa
 	AUTO(edit)
 	struct edit e = {.in = in,
 			 .mail = {.arena = ARENA_INIT(MILTER_MAIL_MAX),
+				  .body_max = 2 * s->config->size_max,
 				  .body_begin = body_begin,
 				  .body_add = body_add,
 				  .body_end = body_end},

@@ -102,10 +102,16 @@ bool smtp_too_often(struct smtp_turn *t, enum smtp_event event, const char *at, 
 void smtp_learn_client(struct smtp_session *s)
 {
 	const struct smtp_backend *b = s->backend;
-	if (s->client_known || !b->client || s->service != SMTP_SERVICE_MX)
+	if (s->client_known || s->service != SMTP_SERVICE_MX)
 		return;
 	s->client_known = true;
-	b->client(b->ctx, &s->client);
+	if (b->client)
+		b->client(b->ctx, &s->client);
+	if (s->early) {
+		s->client.code = 550;
+		s->client.status = "5.5.1";
+		(void)snprintf(s->client.text, sizeof s->client.text, "Protocol error");
+	}
 	if (!s->rdns.n)
 		smtp_keep(&s->rdns, str_c(s->client.name));
 }

@@ -24,6 +24,7 @@ enum smtp_name {
 /* What was found out about a client beside its session. */
 struct smtp_client {
 	char name[256];	    /* verified; empty: none, or it is not known */
+	char ptr[256];	    /* what its address says that it is called, verified or not */
 	bool nameless;	    /* the DNS says that it has none */
 	unsigned code;	    /* of the reply to its recipients; 0: they may be looked at */
 	const char *status; /* constant */

@@ -337,6 +337,23 @@ static void test_xforward(void **state)
 	}
 }
 
+/* Who could not wait is refused, also by the process that goes on with the session. */
+static void test_early_talker(void **state)
+{
+	(void)state;
+	for (unsigned variant = 0; variant < RUN_VARIANTS; variant++) {
+		struct run r;
+		begin(&r, variant);
+		smtp_session_early_talker(r.s);
+		run_dialogue(&r, TO_BOB("mail.client.example", "x@client.example"));
+		assert_text(&r, "an early talker", TOLD("550 5.5.1 Protocol error"));
+		r.config.door.known_networks = (struct netcidrs){&home, 1};
+		run_dialogue(&r, TO_BOB("mail.client.example", "x@client.example"));
+		assert_text(&r, "of a known network", TOLD("250 2.1.5 Ok"));
+		run_end(&r);
+	}
+}
+
 /* Who calls sendmail is anybody of this machine: no filter, and no teller of trace ids. */
 static void test_xforward_of_programs(void **state)
 {
@@ -354,15 +371,12 @@ static void test_xforward_of_programs(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_sayings),
-					   cmocka_unit_test(test_networks),
-					   cmocka_unit_test(test_switches),
-					   cmocka_unit_test(test_tables),
-					   cmocka_unit_test(test_table_goes),
-					   cmocka_unit_test(test_orders),
-					   cmocka_unit_test(test_etrn),
-					   cmocka_unit_test(test_xforward),
-					   cmocka_unit_test(test_xforward_of_programs)};
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_sayings),	     cmocka_unit_test(test_networks),
+		cmocka_unit_test(test_switches),     cmocka_unit_test(test_tables),
+		cmocka_unit_test(test_table_goes),   cmocka_unit_test(test_orders),
+		cmocka_unit_test(test_early_talker), cmocka_unit_test(test_etrn),
+		cmocka_unit_test(test_xforward),     cmocka_unit_test(test_xforward_of_programs)};
 	log_set_level(LOG_ERROR);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -22,7 +22,7 @@ struct smtp_config smtp_config_default(void)
 		.junk_max = 100,
 		.error_delay_ms = 1000,
 		.door = smtp_door_default(),
-		.milter_times = {30000, 30000, 300000},
+		.milter_times = {30000, 30000, 300000, 600000},
 	};
 }
 
@@ -32,7 +32,7 @@ struct smtp_session *smtp_session_alloc(const struct smtp_config *c, const struc
 	s->config = c;
 	s->backend = b;
 	s->ip = s->rdns = s->tls = s->helo = s->login = s->mechanisms = s->auth_type = s->user =
-		s->forward = BUF_INIT(SMTP_TEXT_MAX);
+		s->forward = s->local_ip = BUF_INIT(SMTP_TEXT_MAX);
 	s->t.arena = ARENA_INIT(SMTP_TRANSACTION_MAX);
 	return s;
 }
@@ -51,6 +51,8 @@ struct smtp_session *smtp_session_new(const struct smtp_config *c, const struct 
 	smtp_keep(&s->helo, peer->helo);
 	smtp_keep(&s->ip, peer->ip);
 	s->port = peer->port;
+	smtp_keep(&s->local_ip, peer->local_ip);
+	s->local_port = peer->local_port;
 	smtp_keep(&s->rdns, peer->rdns);
 	smtp_keep(&s->user, peer->user);
 	smtp_keep(&s->tls, peer->tls_text);
@@ -80,6 +82,7 @@ void smtp_session_free(struct smtp_session *s)
 	buf_clear(&s->login);
 	buf_clear(&s->auth_type);
 	buf_clear(&s->forward);
+	buf_clear(&s->local_ip);
 	milters_free(s->milters);
 	free(s);
 }
@@ -88,6 +91,11 @@ void smtp_keep(struct buf *b, struct str text)
 {
 	buf_reset(b);
 	buf_add(b, str_sub(text, 0, SMTP_TEXT_MAX - 1));
+}
+
+void smtp_session_early_talker(struct smtp_session *s)
+{
+	s->early = true;
 }
 
 size_t smtp_session_recipients(const struct smtp_session *s)
@@ -337,10 +345,23 @@ static void handle_command(struct smtp_turn *t, const struct smtp_cmd *cmd)
 	}
 }
 
+/*
+ * The ports of filters get what a mail server writes: an address without its brackets there is a
+ * mistake of theirs (Postfix: strict_rfc821_envelopes).
+ */
+static bool is_loose(const struct smtp_session *s, const struct smtp_cmd *cmd)
+{
+	bool strict =
+		s->service == SMTP_SERVICE_REINJECT || s->service == SMTP_SERVICE_REINJECT_LISTS;
+	bool path = cmd->verb == SMTP_VERB_MAIL || cmd->verb == SMTP_VERB_RCPT;
+	struct str said = str_trim(str_skip(cmd->arg, str_find(cmd->arg, 0, ':') + 1));
+	return strict && path && !str_starts(said, STR("<"));
+}
+
 static void handle_line(struct smtp_turn *t, enum smtp_line_kind kind, struct str line)
 {
 	struct smtp_cmd cmd;
-	struct smtp_status refusal;
+	struct smtp_status refusal = {0};
 
 	if (kind == SMTP_LINE_TOO_LONG)
 		smtp_say(t, (struct smtp_status){500, "5.5.2", "Line too long"});
@@ -348,7 +369,13 @@ static void handle_line(struct smtp_turn *t, enum smtp_line_kind kind, struct st
 		smtp_say(t, (struct smtp_status){500, "5.5.2",
 						 "Lines must end in CR LF, and hold "
 						 "neither of them nor NUL"});
-	else if (smtp_cmd_parse(line, &cmd, &refusal) == 0)
+	else if (smtp_cmd_parse(line, &cmd, &refusal) == 0 && is_loose(t->s, &cmd))
+		smtp_refuse(t,
+			    (struct smtp_status){501,
+						 cmd.verb == SMTP_VERB_MAIL ? "5.1.7" : "5.1.3",
+						 "Bad address syntax: brackets are missing"},
+			    cmd.verb == SMTP_VERB_MAIL ? "MAIL" : "RCPT", cmd.arg, NULL);
+	else if (refusal.code == 0)
 		handle_command(t, &cmd);
 	else if (cmd.verb == SMTP_VERB_BDAT)
 		smtp_cmd_bdat_broken(t, refusal);

@@ -98,8 +98,10 @@ struct smtp_peer {
 	struct str helo;       /* said for it by XCLIENT; empty: nothing yet */
 	bool esmtp;	       /* likewise: it said EHLO */
 	struct str user;       /* SMTP_SERVICE_LOCAL: number of the user */
-	bool xclient;	       /* may say by XCLIENT for whom it speaks, */
-	bool xclient_login;    /* and who has logged in there */
+	struct str local_ip;   /* what it has connected to; empty: not known */
+	uint16_t local_port;
+	bool xclient;	    /* may say by XCLIENT for whom it speaks, */
+	bool xclient_login; /* and who has logged in there */
 };
 
 /* A received message as edge holds it. */
@@ -230,6 +232,9 @@ void smtp_session_free(struct smtp_session *s);
 /* Other values from the next command on; *c is borrowed in place of the one before. */
 void smtp_session_configure(struct smtp_session *s, const struct smtp_config *c);
 DEFINE_AUTO_PTR(smtp_session, struct smtp_session, smtp_session_free);
+
+/* It spoke before its turn: its recipients are refused, whoever goes on with the session. */
+void smtp_session_early_talker(struct smtp_session *s);
 
 /* 220. */
 void smtp_session_greet(const struct smtp_session *s, struct buf *out);

@@ -102,6 +102,7 @@ struct smtp_session {
 	bool xclient;		   /* the peer is one of xclient_from */
 	bool xclient_login;	   /* and of xclient_login_from */
 	bool esmtp;		   /* EHLO, not HELO */
+	bool early;		   /* it spoke before the greeting */
 	struct account_id account; /* after AUTH */
 	uint64_t credential;
 	uint32_t errors;       /* since the last accepted message */
@@ -109,9 +110,11 @@ struct smtp_session {
 	uint32_t messages;     /* accepted or refused after DATA */
 	uint32_t failed_rcpts; /* of a user, refused since the last message; not exported */
 	struct buf ip, rdns, tls, helo, login;
-	struct buf user;	 /* of this machine, whose program it is; empty: a network client */
-	struct buf mechanisms;	 /* of AUTH, each behind a blank */
-	uint16_t port;		 /* the client's; 0: not known */
+	struct buf user;       /* of this machine, whose program it is; empty: a network client */
+	struct buf mechanisms; /* of AUTH, each behind a blank */
+	uint16_t port;	       /* the client's; 0: not known */
+	struct buf local_ip;   /* what it has connected to; empty: not known */
+	uint16_t local_port;
 	struct buf auth_type;	 /* the mechanism of the login */
 	struct milters *milters; /* NULL: none, or not needed yet. Not exported */
 	struct str milter_rcpt;	 /* whom the event is about, for macros */

@@ -238,6 +238,9 @@ static void test_every_field(void **state)
 	smtp_keep(&s->helo, STR("helo"));
 	smtp_keep(&s->login, STR("login"));
 	smtp_keep(&s->forward, STR("NAME=x"));
+	smtp_keep(&s->local_ip, STR("192.0.2.9"));
+	s->local_port = 25;
+	s->early = true;
 	s->t.open = s->t.bdat = s->t.bdat_last = s->t.smtputf8 = true;
 	s->t.body = SMTP_BODY_8BITMIME;
 	s->t.ret = SMTP_RET_HDRS;
@@ -268,6 +271,9 @@ static void test_every_field(void **state)
 	assert_str(buf_str(&c->helo), "helo");
 	assert_str(buf_str(&c->login), "login");
 	assert_str(buf_str(&c->forward), "NAME=x");
+	assert_str(buf_str(&c->local_ip), "192.0.2.9");
+	assert_int_equal(c->local_port, 25);
+	assert_true(c->early);
 	assert_true(c->t.open && c->t.bdat && c->t.bdat_last && c->t.smtputf8);
 	assert_int_equal(c->t.body, SMTP_BODY_8BITMIME);
 	assert_int_equal(c->t.ret, SMTP_RET_HDRS);
@@ -650,6 +656,12 @@ static void test_reinject(void **state)
 	run_begin(&r, SMTP_SERVICE_REINJECT_LISTS, RUN_EXPORT, false);
 	run_dialogue(&r, "EHLO c\nMAIL FROM:<nobody@example.test>\nRCPT TO:<list@example.test>\n");
 	assert_text(&r, "expanded", EHLO_IN "250 2.1.0 Ok\n250 2.1.5 Ok\n");
+	run_dialogue(&r, "RSET\nMAIL FROM:x@remote.example\nMAIL FROM: <x@remote.example>\n"
+			 "RCPT TO:bob@example.test\nRCPT TO:<bob@example.test>\n");
+	assert_text(&r, "strict",
+		    "250 2.0.0 Ok\n501 5.1.7 Bad address syntax: brackets are missing\n"
+		    "250 2.1.0 Ok\n501 5.1.3 Bad address syntax: brackets are missing\n"
+		    "250 2.1.5 Ok\n");
 	run_end(&r);
 }
 

@@ -10,8 +10,8 @@
 
 #define STATE_MAGIC 0x534d5442u /* "BTMS" in the bytes */
 /* 2: mechanisms; 3: credential; 4: xclient, xclient_login; 5: may_relay; 6: said; 7: wishes; 8:
- * orders; 9: port, auth_type; 10: user; 11: forward */
-#define STATE_VERSION 11
+ * orders; 9: port, auth_type; 10: user; 11: forward; 12: early, local_ip, local_port */
+#define STATE_VERSION 12
 
 static void put_text(struct buf *out, struct str s)
 {
@@ -117,6 +117,9 @@ int smtp_session_export(const struct smtp_session *s, struct buf *out)
 	put_text(out, buf_str(&s->auth_type));
 	put_text(out, buf_str(&s->user));    /* 10 */
 	put_text(out, buf_str(&s->forward)); /* 11 */
+	put_bool(out, s->early);	     /* 12 */
+	put_text(out, buf_str(&s->local_ip));
+	buf_put_u16(out, s->local_port);
 	return out->failed ? -FAIL_LIMIT : 0;
 }
 
@@ -261,6 +264,11 @@ static void get_session(struct cursor *c, uint16_t version, struct smtp_session 
 		get_session_text(c, &s->user);
 	if (version >= 11)
 		get_session_text(c, &s->forward);
+	if (version >= 12) {
+		s->early = get_bool(c);
+		get_session_text(c, &s->local_ip);
+		s->local_port = cursor_u16(c);
+	}
 	c->bad = c->bad || s->t.said.n != (smtp_is_lmtp(s) ? s->t.accepted : 0);
 	c->bad = c->bad || cursor_left(c) > 0 ||
 		 ((s->mode == SMTP_MODE_DATA || s->mode == SMTP_MODE_BDAT) && !s->t.accepted);

@@ -74,6 +74,7 @@ static const struct metric {
 	{"door.facts-asked", "barid_door_facts", "found=\"dns\"", COUNTER_TYPE, ""},
 	{"door.too-fast", "barid_door_too_fast", "", COUNTER_TYPE, "What was refused because a client did too much in a unit of time."},
 	{"door.facts-late", "barid_door_facts_late", "", COUNTER_TYPE, "Answers of the DNS that were not waited for any longer."},
+	{"door.facts-crowded", "barid_door_facts_crowded", "", COUNTER_TYPE, "Answers of the DNS that were not waited for because too many sessions wait already."},
 	{"smtp.discarded", "barid_smtp_discarded", "", COUNTER_TYPE, "Messages that were thrown away because a table of the operator says so."},
 	{"smtp.refused.unknown-user", "barid_smtp_refusals", "reason=\"unknown_user\"", COUNTER_TYPE, "Commands and messages that were refused (4xx or 5xx), by reason."},
 	{"smtp.refused.relay", "barid_smtp_refusals", "reason=\"relay_denied\"", COUNTER_TYPE, ""},

@@ -295,8 +295,7 @@ void door_waited(struct mta_session *s, struct str said, struct buf *out, struct
 			return;
 		}
 		if (d->greet_action == DOOR_ENFORCE)
-			s->refusal = (struct smtp_client){
-				.code = 550, .status = "5.5.1", .text = "Protocol error"};
+			smtp_session_early_talker(s->smtp);
 	} else {
 		counter_add(&door_passes, 1);
 		facts_pass(&s->client, d->pass_ms);
@@ -323,7 +322,7 @@ void door_client(void *ctx, struct smtp_client *ret)
 		write_listed(s, &score);
 	}
 	*ret = s->refusal;
-	if (d->names && facts_client(&s->client, d->dns_wait_ms, ret->name, &sure))
+	if (d->names && facts_client(&s->client, d->dns_wait_ms, ret, &sure))
 		sources_name(&s->client, ret->name);
 	ret->nameless = d->names && sure && !ret->name[0];
 }

@@ -8,6 +8,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "codec/dns/dns.h"
+#include "roles/mta/mta.h"
 #include "sys/clock.h"
 #include "sys/counter.h"
 #include <pthread.h>
@@ -17,6 +18,8 @@
 
 COUNTER(known, "door.facts-known", "questions about clients and names whose answer was there");
 COUNTER(wanted, "door.facts-asked", "questions about clients and names that went to the DNS");
+COUNTER(crowded, "door.facts-crowded",
+	"answers of the DNS that were not waited for: too many wait");
 COUNTER(late, "door.facts-late", "answers of the DNS that were not waited for any longer");
 
 #define FACTS_MAX     100000u
@@ -26,6 +29,7 @@ COUNTER(late, "door.facts-late", "answers of the DNS that were not waited for an
 #define NAMES_MAX     4 /* PTR records that are looked at */
 #define SILENT_AFTER  2 /* waits in vain with no answer between: the DNS is silent */
 #define SICK_AFTER    3 /* failures of a list in a row: then nobody waits for it */
+#define WAITING_MAX   (MTA_THREADS / 2)
 
 enum kind { FACT_NAME = 'n', FACT_CLIENT = 'c', FACT_LISTS = 'l', FACT_PASSED = 'p' };
 
@@ -76,6 +80,7 @@ static struct {
 	struct list order;
 	size_t n;
 	unsigned in_vain;		      /* waits, since an answer came */
+	unsigned waiting;		      /* threads */
 	struct health lists[DNSBL_SITES_MAX]; /* loop */
 } facts = {.lock = PTHREAD_MUTEX_INITIALIZER, .order = LIST_INIT(facts.order)};
 
@@ -388,6 +393,10 @@ static void await(struct fact *f, uint64_t ms)
 	struct timespec t;
 	if (facts.in_vain >= SILENT_AFTER)
 		ms = 0;
+	if (!f->ready && ms && facts.waiting >= WAITING_MAX) {
+		counter_add(&crowded, 1);
+		return;
+	}
 	if (f->ready || ms == 0)
 		return;
 	(void)clock_gettime(CLOCK_MONOTONIC, &t);
@@ -395,9 +404,11 @@ static void await(struct fact *f, uint64_t ms)
 	t.tv_sec += (time_t)(ms / 1000 + ns / 1000000000);
 	t.tv_nsec = (long)(ns % 1000000000);
 	f->users++;
+	facts.waiting++;
 	while (!f->ready && pthread_cond_timedwait(&facts.news, &facts.lock, &t) == 0)
 		;
 	f->users--;
+	facts.waiting--;
 	if (f->ready)
 		return;
 	facts.in_vain++;
@@ -432,15 +443,17 @@ enum smtp_name facts_name(struct str name, uint64_t ms)
 	return exists;
 }
 
-bool facts_client(const struct netaddr *client, uint64_t ms, char ret[256], bool *ret_sure)
+bool facts_client(const struct netaddr *client, uint64_t ms, struct smtp_client *ret,
+		  bool *ret_sure)
 {
 	(void)pthread_mutex_lock(&facts.lock);
 	struct fact *f = want(FACT_CLIENT, octets(client), client, NULL);
 	await(f, ms);
 	*ret_sure = f->ready && f->sure;
-	(void)snprintf(ret, 256, "%s", f->ready ? f->name : "");
+	(void)snprintf(ret->name, sizeof ret->name, "%s", f->ready ? f->name : "");
+	(void)snprintf(ret->ptr, sizeof ret->ptr, "%s", f->ready && f->names_n ? f->names[0] : "");
 	(void)pthread_mutex_unlock(&facts.lock);
-	return ret[0];
+	return ret->name[0];
 }
 
 void facts_score(const struct netaddr *client, const struct fact_lists *lists, uint64_t ms,

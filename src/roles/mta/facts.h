@@ -28,13 +28,18 @@ struct fact_lists { /* which lists; of a configuration */
 };
 void facts_want_lists(const struct netaddr *client, const struct fact_lists *lists);
 
-/* Worker threads: ask and wait, at most ms. */
+/*
+ * Worker threads: ask and wait, at most ms. When half of the threads wait already (a stranger's
+ * name servers may be as slow as they like), nobody else does: what is not there yet is not known.
+ */
 enum smtp_name facts_name(struct str name, uint64_t ms);
 /*
- * The verified name of a client: one that its address has and that has this address. False: it has
- * none, or nobody knows by now; *ret_sure tells which.
+ * The verified name of a client, one that its address has and that has this address, and the first
+ * that the address has (ret->name, ret->ptr). False: it has no verified one, or nobody knows by
+ * now; *ret_sure tells which.
  */
-bool facts_client(const struct netaddr *client, uint64_t ms, char ret[256], bool *ret_sure);
+bool facts_client(const struct netaddr *client, uint64_t ms, struct smtp_client *ret,
+		  bool *ret_sure);
 struct fact_score {
 	int score;
 	char zone[200]; /* the list that weighs most; empty: none lists it */

@@ -114,7 +114,8 @@ void mta_filters_make(struct smtp_config *smtp, const struct conf *c)
 	smtp->milter_times =
 		(struct milter_times){.connect_ms = (unsigned)c->milter_connect_timeout_ms,
 				      .command_ms = (unsigned)c->milter_command_timeout_ms,
-				      .content_ms = (unsigned)c->milter_content_timeout_ms};
+				      .content_ms = (unsigned)c->milter_content_timeout_ms,
+				      .total_ms = (unsigned)c->milter_total_timeout_ms};
 }
 
 void mta_filters_clear(struct smtp_config *smtp)

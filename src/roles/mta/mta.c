@@ -15,9 +15,8 @@ COUNTER(mta_sessions, "mta.sessions", "SMTP sessions begun");
 HISTOGRAM(step_time, "mta.step", "batches of commands, and messages");
 COUNTER(mta_resumed, "mta.resumed", "SMTP sessions taken over from an mta that ended");
 
-#define THREADS_MAX 64
-#define OUT_MAX	    KIB(512)
-#define STATE_MAX   KIB(500)
+#define OUT_MAX	  KIB(512)
+#define STATE_MAX KIB(500)
 
 struct mta mta;
 
@@ -403,6 +402,8 @@ static void open_session(struct ipc_channel *from, struct ipc_packet *p)
 				 .user = m.peer.user,
 				 .may_relay = m.peer.may_relay,
 				 .port = m.peer.port,
+				 .local_ip = m.peer.local_ip,
+				 .local_port = m.peer.local_port,
 				 .xclient = m.peer.may_xclient,
 				 .xclient_login = m.peer.may_xclient_login,
 				 .tls_text = m.peer.tls_text};
@@ -636,15 +637,15 @@ static int mta_open(struct role *role, struct fail *why)
 	(void)why;
 	mta.role = role;
 	facts_begin(role);
-	mta.pool = pool_new("smtp", THREADS_MAX + mta_filters_threads(role->conf), 0);
-	pool_tenant_max(mta.pool, (const unsigned[LANE_TENANTS]){THREADS_MAX / 4, 0});
+	mta.pool = pool_new("smtp", MTA_THREADS + mta_filters_threads(role->conf), 0);
+	pool_tenant_max(mta.pool, (const unsigned[LANE_TENANTS]){MTA_THREADS / 4, 0});
 	return 0;
 }
 
 static void reconfigure(struct role *role, const struct conf *before)
 {
 	(void)before;
-	pool_resize(mta.pool, THREADS_MAX + mta_filters_threads(role->conf));
+	pool_resize(mta.pool, MTA_THREADS + mta_filters_threads(role->conf));
 }
 
 static void stop(struct role *role)

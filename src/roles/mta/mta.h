@@ -17,6 +17,8 @@
 #include "roles/role/session_protocol.h"
 #include "runtime/worker.h"
 
+#define MTA_THREADS 64 /* that work on sessions, beside those that wait for milters */
+
 struct mta_session {
 	struct session_id id;
 	struct trace_id trace;

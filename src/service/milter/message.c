@@ -20,6 +20,7 @@ struct visit {
 	bool over; /* its verdict is in, or it wants no more */
 	unsigned orders;
 	bool body_begun;
+	uint64_t body_octets;
 	bool lost;		   /* we cannot store its new body: not the milter's fault */
 	struct milter_mail staged; /* fields, rcpts, from, hold: as they will be */
 };
@@ -179,6 +180,10 @@ static int new_body(struct visit *v, struct str bytes, struct fail *why)
 	if (!v->body_begun)
 		v->mail->body_begin(v->mail->ctx);
 	v->body_begun = true;
+	v->body_octets += bytes.n;
+	if (v->body_octets > v->mail->body_max)
+		return fail_set(why, FAIL_SYNTAX, NULL,
+				"orders a body larger than a message may be");
 	int r = v->mail->body_add(v->mail->ctx, bytes, why);
 	v->lost = r < 0;
 	return r;
@@ -285,6 +290,7 @@ static int visit_once(struct visit *v, struct fail *why)
 	*v->ret = (struct milter_outcome){.verdict = MILTER_GO};
 	v->over = v->skip_body = v->body_begun = false;
 	v->orders = 0;
+	v->body_octets = 0;
 	int r = peer_bring_up(p, v->ret, why);
 	if (r < 0 || v->ret->verdict != MILTER_GO || peer_silent(p))
 		return r;
@@ -304,7 +310,7 @@ static void visit(struct visit *v)
 	int r;
 	if (peer_silent(p))
 		return;
-	p->fresh = false;
+	peer_begin(p);
 	do {
 		r = p->state == PEER_FAILED ? -FAIL_TEMP
 		    : peer_enter(p, &why)   ? visit_once(v, &why)

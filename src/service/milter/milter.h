@@ -32,6 +32,8 @@ struct milter_times {
 	unsigned connect_ms; /* to be connected and to have said what it wants */
 	unsigned command_ms; /* for an answer to a command */
 	unsigned content_ms; /* and to a piece of a message, or its end */
+	unsigned total_ms;   /* for a command, or a message, in all: however often it says that
+				it is at work. 0: any time */
 };
 
 struct milter_spec {
@@ -137,6 +139,7 @@ struct milter_mail {
 	struct str from, from_params;
 	bool body_changed;
 	struct milter_body body;
+	uint64_t body_max; /* octets that a new one may have */
 	bool hold;
 	struct str hold_reason;
 	struct arena arena;

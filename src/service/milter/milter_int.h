@@ -46,6 +46,7 @@ struct peer {
 	bool entered;
 	struct mono_ns retry_at; /* FAILED: not before */
 	bool fresh;		 /* connected within this call: a death now is no restart */
+	struct mono_ns give_up;	 /* of this call, whatever it says; 0: never */
 };
 
 struct milters {
@@ -78,6 +79,8 @@ struct step {
 extern const struct step step_connect, step_helo, step_mail, step_rcpt, step_data, step_unknown,
 	step_header, step_eoh, step_body, step_eom;
 
+/* A call begins: its time runs. */
+void peer_begin(struct peer *p);
 /* Connect, negotiate. */
 MUST_CHECK int peer_open(struct peer *p, struct fail *why);
 void peer_close(struct peer *p, bool politely);

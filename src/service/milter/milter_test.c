@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #define FAKES 2
@@ -22,6 +23,7 @@ struct fake {
 	char dies_at, hangs_at;
 	unsigned deaths; /* how often it dies there */
 	bool refuses;	 /* to be connected */
+	bool at_work;	 /* at the end of a message, and says so for ever */
 	struct buf heard;
 	pthread_t threads[8];
 	int fds[8];
@@ -36,6 +38,7 @@ struct world {
 	unsigned busy;
 };
 static struct world w;
+static unsigned total_ms; /* of the next session */
 
 static void put_be32(struct buf *b, uint32_t v)
 {
@@ -104,6 +107,12 @@ static bool serve_packet(struct fake *f, int fd, struct str packet)
 	}
 	if (c == f->hangs_at || c == 'Q')
 		return c != 'Q';
+	while (c == 'E' && f->at_work) {
+		struct timespec moment = {.tv_nsec = 20000000};
+		if (send(fd, "\0\0\0\1p", 5, MSG_NOSIGNAL) < 0)
+			return false;
+		(void)nanosleep(&moment, NULL);
+	}
 	if (c == 'O') {
 		say_options(f, fd);
 	} else if (!is_silent(f, c)) {
@@ -186,7 +195,7 @@ static void fake_failed(void *ctx, struct str name, enum milter_default otherwis
 /* `n` milters, called a and b. */
 static void begin(size_t n, enum milter_default otherwise)
 {
-	const struct milter_times times = {2000, 300, 300};
+	const struct milter_times times = {2000, 300, 300, total_ms};
 	const struct milter_ops ops = {.connect = fake_connect,
 				       .enter = fake_enter,
 				       .leave = fake_leave,
@@ -277,6 +286,7 @@ static struct milter_mail make_mail(struct str body)
 {
 	struct milter_mail m = {.arena = ARENA_INIT(MILTER_MAIL_MAX),
 				.body = {.bytes = body, .fd = -1, .size = body.n},
+				.body_max = MIB(1),
 				.body_begin = sink_begin,
 				.body_add = sink_add,
 				.body_end = sink_end};
@@ -625,6 +635,46 @@ static void half_of_its_orders_change_nothing(void **state)
 	end();
 }
 
+static void at_work_for_ever_has_an_end(void **state)
+{
+	(void)state;
+	total_ms = 700;
+	begin(1, MILTER_DEFAULT_TEMPFAIL);
+	w.fake[0].at_work = true;
+	struct milter_outcome o = envelope();
+	assert_string_equal(outcome_text(&o), "go");
+	AUTO(milter_mail) struct milter_mail m = make_mail(STR("body\r\n"));
+	milters_message(w.m, &m, &o);
+	assert_string_equal(outcome_text(&o),
+			    "451 4.3.0 A filter does not work, please try again later");
+	assert_string_equal(buf_c(&w.failures), "a 2 DEADLINE\n");
+	end();
+	total_ms = 0;
+}
+
+static void a_new_body_has_a_bound(void **state)
+{
+	(void)state;
+	begin(1, MILTER_DEFAULT_ACCEPT);
+	w.fake[0].on['E'] = STR("bnew body|c");
+	struct milter_outcome o = envelope();
+	AUTO(milter_mail) struct milter_mail m = make_mail(STR("body\r\n"));
+	m.body_max = 7;
+	milters_message(w.m, &m, &o);
+	assert_string_equal(outcome_text(&o), "go");
+	assert_false(m.body_changed);
+	assert_string_equal(buf_c(&w.failures), "a 1 SYNTAX\n");
+	end();
+	begin(1, MILTER_DEFAULT_ACCEPT);
+	w.fake[0].on['E'] = STR("bnew body|c");
+	o = envelope();
+	AUTO(milter_mail) struct milter_mail fits = make_mail(STR("body\r\n"));
+	fits.body_max = 8;
+	milters_message(w.m, &fits, &o);
+	assert_true(fits.body_changed);
+	end();
+}
+
 static void a_session_is_continued_elsewhere(void **state)
 {
 	(void)state;
@@ -658,6 +708,8 @@ int main(void)
 		cmocka_unit_test(defaults),
 		cmocka_unit_test(a_restart_between_commands_is_not_noticed),
 		cmocka_unit_test(half_of_its_orders_change_nothing),
+		cmocka_unit_test(at_work_for_ever_has_an_end),
+		cmocka_unit_test(a_new_body_has_a_bound),
 		cmocka_unit_test(a_session_is_continued_elsewhere),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -293,7 +293,7 @@ static void ask(struct peer *p, const struct step *s, struct str text, struct mi
 		peer_default(p, ret);
 		return;
 	}
-	p->fresh = false;
+	peer_begin(p);
 	do {
 		r = peer_enter(p, &why) ? peer_bring_up(p, ret, &why) : -FAIL_BUSY;
 		if (r == 0 && s && ret->verdict == MILTER_GO && !peer_silent(p))
@@ -416,6 +416,7 @@ void milters_rcpt_refused(struct milters *m, const struct str *args, size_t n)
 		if (p->state != PEER_OPEN || !(p->steps & MILTER_RCPT_REJECTED) || !p->mail_told ||
 		    p->accepted || p->refused_session || !peer_enter(p, &why))
 			continue;
+		peer_begin(p);
 		int r = tell(p, &step_rcpt, args, n, &o, &why);
 		peer_leave(p);
 		if (r < 0 && !peer_again(p, r)) /* nothing depends on it: it is asked afresh */

@@ -53,14 +53,22 @@ static int wait_for(struct peer *p, short events, struct mono_ns deadline, struc
 	}
 }
 
-static struct mono_ns deadline_in(unsigned ms)
+static struct mono_ns deadline_in(const struct peer *p, unsigned ms)
 {
-	return (struct mono_ns){clock_mono().v + (int64_t)ms * MS_NS};
+	int64_t at = clock_mono().v + (int64_t)ms * MS_NS;
+	return (struct mono_ns){p->give_up.v ? MIN(at, p->give_up.v) : at};
+}
+
+void peer_begin(struct peer *p)
+{
+	unsigned ms = p->all->times.total_ms;
+	p->fresh = false;
+	p->give_up = (struct mono_ns){ms ? clock_mono().v + (int64_t)ms * MS_NS : 0};
 }
 
 int peer_flush(struct peer *p, unsigned timeout_ms, struct fail *why)
 {
-	struct mono_ns deadline = deadline_in(timeout_ms);
+	struct mono_ns deadline = deadline_in(p, timeout_ms);
 	size_t at = 0;
 	if (p->out.failed)
 		return fail_set(why, FAIL_LIMIT, NULL, "too much to be said at once");
@@ -123,7 +131,7 @@ int peer_answer(struct peer *p, unsigned timeout_ms, struct milter_reply *ret, s
 	while (r == 0) {
 		buf_drop(&p->in, p->taken);
 		p->taken = 0;
-		r = next_packet(p, &p->taken, deadline_in(timeout_ms), &packet, why);
+		r = next_packet(p, &p->taken, deadline_in(p, timeout_ms), &packet, why);
 		if (r == 0)
 			r = milter_reply_parse(packet, ret, why);
 		if (r == 0 && ret->says != MILTER_SAYS_PROGRESS)

@@ -27,6 +27,8 @@ static json_t *value_of(struct str column, struct str cell)
 	uint64_t v;
 	if (is_numeric(column) && num_parse_u64(cell, &v) && v <= INT64_MAX)
 		return json_integer((json_int_t)v);
+	if (is_numeric(column) && str_eq(cell, STR("-"))) /* there is none */
+		return json_null();
 	return utf8_valid(cell) ? json_stringn(cell.n ? cell.p : "", cell.n)
 				: json_string("(not UTF-8)");
 }
