@@ -50,6 +50,27 @@ void sha256_of(struct str s, unsigned char ret[SHA256_LEN])
 	sha256_end(h, ret);
 }
 
+static void padded(struct str key, char pad, struct str text, unsigned char ret[SHA256_LEN])
+{
+	char block[64] = {0};
+	memcpy(block, key.p, key.n);
+	for (size_t i = 0; i < sizeof block; i++)
+		block[i] = (char)(block[i] ^ pad);
+	struct sha256 *h = sha256_begin();
+	sha256_add(h, str_make(block, sizeof block));
+	sha256_add(h, text);
+	sha256_end(h, ret);
+	explicit_bzero(block, sizeof block);
+}
+
+void hmac_sha256(struct str key, struct str text, unsigned char ret[SHA256_LEN])
+{
+	unsigned char inner[SHA256_LEN];
+	CHECK(key.n <= 64);
+	padded(key, 0x36, text, inner);
+	padded(key, 0x5c, str_make((const char *)inner, sizeof inner), ret);
+}
+
 int sha256_of_file(struct fs_file *f, unsigned char ret[SHA256_LEN], uint64_t *ret_size,
 		   struct fail *why)
 {

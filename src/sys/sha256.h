@@ -15,6 +15,9 @@ struct sha256;
 
 void sha256_of(struct str s, unsigned char ret[SHA256_LEN]);
 
+/* RFC 2104; a key of at most 64 bytes. */
+void hmac_sha256(struct str key, struct str text, unsigned char ret[SHA256_LEN]);
+
 /* In pieces: begin, add..., end (which frees). */
 struct sha256 *sha256_begin(void);
 void sha256_add(struct sha256 *h, struct str s);

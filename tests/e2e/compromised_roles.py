@@ -7,11 +7,13 @@ from harness.ipc import SCHEMA
 RENEWING = {"login_over", "login_again", "login_renew"}
 SESSION = {"session_out", "session_done"}
 MAY = {
-    "mta": {"dir": RENEWING | {"route", "sender_allowed", "guard"}, "scan": {"scan"},
-            "queue": {"submit", "body_open", "body_seal", "body_drop"}, "dns": {"resolve"}, "edge": SESSION},
+    "mta": {"dir": RENEWING | {"route", "sender_allowed", "guard", "url_ask"}, "scan": {"scan"},
+            "queue": {"submit", "body_open", "body_seal", "body_drop"}, "dns": {"resolve"}, "user": {"url_read"},
+            "edge": SESSION | {"session_feed"}},
     "queue": {"user": {"deliver", "receipt_drop"}, "dir": {"route"}, "scan": {"scan"}, "dns": {"resolve"}, "mta": set(),
               "relay": {"relay"}},
-    "user": {"dir": RENEWING | {"usage", "account"}, "scan": {"scan"}, "edge": SESSION, "queue": set()},
+    "user": {"dir": RENEWING | {"usage", "account", "url_ask"}, "scan": {"scan"}, "edge": SESSION, "queue": set(),
+             "mta": {"url_read"}},
     "scan": {"mta": set(), "queue": set(), "user": set()},
     "admin": {"edge": set()},
     "dns": {"mta": set(), "queue": set(), "relay": set()},

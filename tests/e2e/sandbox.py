@@ -220,10 +220,10 @@ def case_open_files(t):
 # The roles that each talks to, by name; the socket to master comes on top.
 PEERS = {
     "edge": ("mta", "dir", "user", "admin"),
-    "mta": ("edge", "dir", "scan", "queue", "dns"),
+    "mta": ("edge", "dir", "scan", "queue", "dns", "user"),
     "scan": ("mta", "queue", "user"),
     "queue": ("mta", "user", "dir", "scan", "dns", "relay"),
-    "user": ("edge", "queue", "scan", "dir"),
+    "user": ("edge", "queue", "scan", "dir", "mta"),
     "dir": ("edge", "mta", "queue", "user", "relay"),
     "admin": ("edge",),
     "dns": ("mta", "queue", "relay"),

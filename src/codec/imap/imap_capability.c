@@ -49,6 +49,7 @@ static const struct {
 	{.name = "QUOTA=RES-STORAGE", .shown = AFTER},
 	{.name = "QUOTA=RES-MESSAGE", .shown = AFTER},
 	{.name = "QUOTA=RES-MAILBOX", .shown = AFTER},
+	{.name = "URLAUTH", .shown = AFTER},
 };
 
 int imap_capability_write(struct buf *out, uint32_t when, uint64_t append_limit)

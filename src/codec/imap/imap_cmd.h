@@ -5,7 +5,8 @@
  * RFC 3501 and RFC 9051, with IDLE (2177), NAMESPACE (2342), ID (2971), CHILDREN (3348), UNSELECT
  * (3691), UIDPLUS (4315), MULTIAPPEND (3502), ESEARCH (4731), SASL-IR (4959), WITHIN (5032), ENABLE
  * (5161), SEARCHRES (5182), LIST-EXTENDED (5258), LIST-STATUS (5819), SPECIAL-USE (6154), MOVE
- * (6851), CONDSTORE (7162), LITERAL+ (7888), QUOTA (9208, GETQUOTA and GETQUOTAROOT).
+ * (6851), CONDSTORE (7162), LITERAL+ (7888), QUOTA (9208, GETQUOTA and GETQUOTAROOT), URLAUTH
+ * (4467).
  *
  * Strings borrow from the input or live in the arena, so a command lives as long as both.
  * Mailbox names are UTF-8, decoded; a first level INBOX in any case is
@@ -51,6 +52,9 @@ enum imap_cmd_kind {
 	IMAP_CMD_GETQUOTA,
 	IMAP_CMD_GETQUOTAROOT,
 	IMAP_CMD_SETQUOTA,
+	IMAP_CMD_GENURLAUTH, /* RFC 4467, as the next two */
+	IMAP_CMD_RESETKEY,
+	IMAP_CMD_URLFETCH,
 	/* with a mailbox selected */
 	IMAP_CMD_CHECK,
 	IMAP_CMD_CLOSE,
@@ -161,6 +165,21 @@ struct imap_setquota { /* RFC 9208 4.1.3 */
 	struct str root;
 	const struct imap_quota_limit *limit;
 	size_t limit_count; /* 0: no limits */
+};
+
+struct imap_url_ask { /* GENURLAUTH; URLFETCH without mechanism */
+	struct str url;
+	struct str mechanism;
+};
+struct imap_urls {
+	const struct imap_url_ask *ask;
+	size_t n; /* at least 1 */
+};
+struct imap_resetkey {
+	bool named; /* else: of all mailboxes */
+	struct str mailbox;
+	const struct str *mechanism;
+	size_t mechanism_count;
 };
 
 /* What stands between "[" and "]". */
@@ -307,6 +326,8 @@ struct imap_cmd {
 		struct str mailbox;    /* DELETE, SUBSCRIBE, UNSUBSCRIBE, GETQUOTAROOT */
 		struct str quota_root; /* GETQUOTA */
 		struct imap_setquota setquota;
+		struct imap_urls urls; /* GENURLAUTH, URLFETCH */
+		struct imap_resetkey resetkey;
 		struct imap_list list; /* and LSUB */
 		struct imap_status status;
 		struct imap_append append;

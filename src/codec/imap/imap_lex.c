@@ -18,6 +18,7 @@ const struct imap_limits imap_limits_default = {
 	.list_patterns = 64,
 	.id_pairs = 30,
 	.append_messages = 64,
+	.urls = 32,
 };
 
 int imap_lex_expected(struct imap_lex *lex, const char *what)

@@ -17,6 +17,8 @@ imap_parse_fn imap_parse_select, imap_parse_create, imap_parse_rename, imap_pars
 	imap_parse_append;
 /* imap_parse_message.c */
 imap_parse_fn imap_parse_fetch, imap_parse_store, imap_parse_copy, imap_parse_expunge;
+/* imap_parse_url.c */
+imap_parse_fn imap_parse_genurlauth, imap_parse_urlfetch, imap_parse_resetkey;
 /* imap_parse_search.c */
 imap_parse_fn imap_parse_search;
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "codec/imap/imap_parse.h"
+#include "codec/imap/imap_url.h"
 
 /* ---- flags ---- */
 
@@ -178,6 +179,26 @@ static int parse_section(struct imap_lex *lex, struct imap_section *s)
 	if (r == 0 && text_follows && (imap_lex_peek(lex) != ']' || s->part_count > 0))
 		r = section_text(lex, s);
 	return r < 0 ? r : imap_lex_char(lex, ']', "\"]\"");
+}
+
+int imap_section_parse(struct str text, struct arena *arena, struct imap_section *ret,
+		       struct fail *why)
+{
+	AUTO(buf) struct buf whole = BUF_INIT(KIB(8));
+	struct imap_section s = {0};
+	buf_add(&whole, text);
+	buf_addc(&whole, ']');
+	struct str copy = arena_str(arena, buf_str(&whole));
+	if (whole.failed || !copy.p)
+		return fail_set(why, FAIL_LIMIT, NULL, "section of %zu octets", text.n);
+	struct imap_lex lex = {
+		.in = {.text = copy}, .arena = arena, .lim = &imap_limits_default, .why = why};
+	int r = parse_section(&lex, &s);
+	if (r == 0)
+		r = imap_lex_end(&lex);
+	if (r == 0)
+		*ret = s;
+	return r;
 }
 
 /* "<" number64 "." nz-number64 ">" (RFC 9051; RFC 3501 has 32 bits) */

@@ -383,6 +383,20 @@ static void write_arguments(struct buf *out, const struct imap_cmd *cmd)
 	case IMAP_CMD_SETQUOTA:
 		write_setquota(out, &cmd->setquota);
 		break;
+	case IMAP_CMD_GENURLAUTH:
+	case IMAP_CMD_URLFETCH:
+		for (size_t i = 0; i < cmd->urls.n; i++) {
+			sp_astring(out, cmd->urls.ask[i].url);
+			if (cmd->kind == IMAP_CMD_GENURLAUTH)
+				(void)buf_addf(out, " %.*s", STR_ARG(cmd->urls.ask[i].mechanism));
+		}
+		break;
+	case IMAP_CMD_RESETKEY:
+		if (cmd->resetkey.named)
+			sp_mailbox(out, cmd->resetkey.mailbox);
+		for (size_t i = 0; i < cmd->resetkey.mechanism_count; i++)
+			(void)buf_addf(out, " %.*s", STR_ARG(cmd->resetkey.mechanism[i]));
+		break;
 	case IMAP_CMD_LIST:
 	case IMAP_CMD_LSUB:
 		write_list(out, &cmd->list);

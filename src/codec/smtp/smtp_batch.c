@@ -15,8 +15,9 @@ bool smtp_batch_ends(enum smtp_line_kind kind, struct str line)
 	if (kind != SMTP_LINE_OK)
 		return false;
 	enum smtp_verb verb = smtp_cmd_verb(line);
-	return verb == SMTP_VERB_DATA || verb == SMTP_VERB_BDAT || verb == SMTP_VERB_STARTTLS ||
-	       verb == SMTP_VERB_AUTH || verb == SMTP_VERB_QUIT || verb == SMTP_VERB_XCLIENT;
+	return verb == SMTP_VERB_DATA || verb == SMTP_VERB_BDAT || verb == SMTP_VERB_BURL ||
+	       verb == SMTP_VERB_STARTTLS || verb == SMTP_VERB_AUTH || verb == SMTP_VERB_QUIT ||
+	       verb == SMTP_VERB_XCLIENT;
 }
 
 bool smtp_batch_next(struct str *batch, enum smtp_line_kind *ret_kind, struct str *ret_line)

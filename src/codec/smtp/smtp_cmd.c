@@ -29,6 +29,7 @@ static const struct {
 	{STR("AUTH"), SMTP_VERB_AUTH, ARG_REQUIRED, "Syntax: AUTH mechanism"},
 	{STR("XCLIENT"), SMTP_VERB_XCLIENT, ARG_REQUIRED, "Syntax: XCLIENT attribute=value ..."},
 	{STR("XFORWARD"), SMTP_VERB_XFORWARD, ARG_REQUIRED, "Syntax: XFORWARD attribute=value ..."},
+	{STR("BURL"), SMTP_VERB_BURL, ARG_REQUIRED, "Syntax: BURL url [LAST]"},
 	{STR("ETRN"), SMTP_VERB_ETRN, ARG_REQUIRED, "Syntax: ETRN domain"},
 };
 
@@ -116,6 +117,16 @@ static int parse_bdat(struct str arg, struct smtp_cmd *cmd, struct smtp_status *
 	return 0;
 }
 
+static int parse_burl(struct str arg, struct smtp_cmd *cmd, struct smtp_status *ret)
+{
+	struct str word;
+	cmd->burl.url = split(arg, &word);
+	cmd->burl.last = str_eqi(word, STR("LAST"));
+	if (word.n && !cmd->burl.last)
+		return refuse(ret, 501, "5.5.4", "Syntax: BURL url [LAST]");
+	return 0;
+}
+
 static int parse_auth(struct str arg, struct smtp_cmd *cmd, struct smtp_status *ret)
 {
 	struct str initial;
@@ -161,6 +172,8 @@ static int parse_arg(struct smtp_cmd *cmd, struct smtp_status *ret)
 		return parse_rcpt(cmd->arg, &cmd->rcpt, ret);
 	case SMTP_VERB_BDAT:
 		return parse_bdat(cmd->arg, cmd, ret);
+	case SMTP_VERB_BURL:
+		return parse_burl(cmd->arg, cmd, ret);
 	case SMTP_VERB_AUTH:
 		return parse_auth(cmd->arg, cmd, ret);
 	case SMTP_VERB_UNKNOWN:

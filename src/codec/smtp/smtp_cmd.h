@@ -35,6 +35,7 @@ enum smtp_verb {
 	SMTP_VERB_XCLIENT,  /* Postfix's; arguments: codec/smtp/xclient.h */
 	SMTP_VERB_XFORWARD, /* likewise */
 	SMTP_VERB_ETRN,	    /* RFC 1985 */
+	SMTP_VERB_BURL,	    /* RFC 4468 */
 };
 
 enum smtp_body_type { SMTP_BODY_UNSPECIFIED, SMTP_BODY_7BIT, SMTP_BODY_8BITMIME };
@@ -92,6 +93,10 @@ struct smtp_cmd {
 			uint64_t size;
 			bool last;
 		} bdat;
+		struct {
+			struct str url;
+			bool last;
+		} burl;
 		struct {
 			struct str mechanism;
 			struct str initial; /* base64, or "=" for an empty one; NULL p: none */

@@ -64,6 +64,8 @@ struct imap_hooks {
 	 * a thread of the store, must not block nor call the session. May come when the session is
 	 * no longer parked (wake is harmless then), never after imap_session_free. */
 	void (*wake)(void *arg);
+	/* What a signed URL, of whomever's mailbox, gives to this session. NULL: nothing ever. */
+	int (*url)(void *arg, struct str url, struct imap_out *ret, struct fail *why);
 };
 
 enum imap_right {
@@ -119,6 +121,22 @@ enum imap_next imap_session_wake(struct imap_session *s, struct imap_out *out);
 /* The tagged line "TAG NO [CODE] text" (BAD for -FAIL_SYNTAX; untagged when `tag` is empty) for a
  * command that was refused outside of the session: r and why as a failed call left them. */
 void imap_write_refusal(struct buf *out, struct str tag, int r, const struct fail *why);
+
+/* Who wants what a URL names (RFC 4467). */
+struct imap_url_asker {
+	struct str login; /* address; empty: nobody has logged in */
+	bool submission;  /* by BURL, not by URLFETCH */
+};
+/*
+ * The bytes that a signed URL names, when it is right, not expired, and for this asker: appended to
+ * *ret. `owner`: store, config and account of the URL's user. At most `max` octets: -FAIL_TOOBIG.
+ * -FAIL_PERM: the token is not of the mailbox's key, or for somebody else, or its time is over.
+ * -FAIL_NOTFOUND: there is no such mailbox, message or section. Reads only. Thread: any.
+ */
+struct imap_url;
+MUST_CHECK int imap_url_read(const struct imap_session_args *owner, const struct imap_url *u,
+			     const struct imap_url_asker *who, uint64_t max, struct imap_out *ret,
+			     struct fail *why);
 
 bool imap_session_is_parked(const struct imap_session *s);
 /* Quiet between commands: drop what can be read again. Costs nothing but time later. */

@@ -5,8 +5,7 @@
 OFFENCE(early_data, "early_data", "clients that did not wait for the answer to DATA");
 OFFENCE(smuggling, "smuggling", "messages with a bare CR or LF");
 
-/* True when no message may come now; *ret is the reply. */
-static bool data_refusal(const struct smtp_session *s, struct smtp_status *ret)
+bool smtp_data_refusal(const struct smtp_session *s, struct smtp_status *ret)
 {
 	if (smtp_gate(s, ret))
 		return true;
@@ -36,7 +35,7 @@ void smtp_cmd_data(struct smtp_turn *t)
 					     "command pipelining"},
 			"DATA", s->t.from, NULL);
 		smtp_close(t);
-	} else if (data_refusal(s, &refusal)) {
+	} else if (smtp_data_refusal(s, &refusal)) {
 		smtp_refuse(t, refusal, "DATA", s->t.from, NULL);
 	} else if (s->t.bdat) {
 		smtp_say(t, (struct smtp_status){503, "5.5.1", "DATA after BDAT"});
@@ -73,6 +72,20 @@ static void refuse_chunk(struct smtp_turn *t, const struct smtp_cmd *cmd,
 	skip_chunk(t, cmd);
 }
 
+void smtp_chunk_begin(struct smtp_turn *t, uint64_t size, bool last)
+{
+	struct smtp_transaction *x = &t->s->t;
+	t->ret->first = !x->bdat;
+	x->bdat = true;
+	x->bdat_last = last;
+	x->bdat_size += size;
+	x->chunk = size;
+	t->s->mode = SMTP_MODE_BDAT;
+	t->ret->next = SMTP_BDAT;
+	t->ret->octets = size;
+	t->ret->last = last;
+}
+
 void smtp_cmd_bdat(struct smtp_turn *t, const struct smtp_cmd *cmd)
 {
 	struct smtp_session *s = t->s;
@@ -80,7 +93,7 @@ void smtp_cmd_bdat(struct smtp_turn *t, const struct smtp_cmd *cmd)
 	struct smtp_status refusal;
 	uint64_t size = 0;
 
-	if (data_refusal(s, &refusal)) {
+	if (smtp_data_refusal(s, &refusal)) {
 		refuse_chunk(t, cmd, refusal);
 		return;
 	}
@@ -94,15 +107,7 @@ void smtp_cmd_bdat(struct smtp_turn *t, const struct smtp_cmd *cmd)
 		skip_chunk(t, cmd);
 		return;
 	}
-	t->ret->first = !x->bdat;
-	x->bdat = true;
-	x->bdat_last = cmd->bdat.last;
-	x->bdat_size = size;
-	x->chunk = cmd->bdat.size;
-	s->mode = SMTP_MODE_BDAT;
-	t->ret->next = SMTP_BDAT;
-	t->ret->octets = cmd->bdat.size;
-	t->ret->last = cmd->bdat.last;
+	smtp_chunk_begin(t, cmd->bdat.size, cmd->bdat.last);
 }
 
 void smtp_cmd_bdat_broken(struct smtp_turn *t, struct smtp_status refusal)

@@ -57,6 +57,8 @@ void smtp_cmd_hello(struct smtp_turn *t, const struct smtp_cmd *cmd)
 			buf_addf(&text, "\n%s", XFORWARD_KEYWORD);
 		if (smtp_etrn_offered(s))
 			buf_add(&text, STR("\nETRN"));
+		if (smtp_burl_offered(s))
+			buf_addf(&text, "\nBURL imap imap://%s", s->config->hostname);
 		smtp_wish_keywords(s, &text);
 		if (s->service == SMTP_SERVICE_LOCAL)
 			buf_addf(&text, "\nXORIGIN %s",

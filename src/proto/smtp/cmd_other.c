@@ -57,6 +57,7 @@ void smtp_cmd_other(struct smtp_turn *t, const struct smtp_cmd *cmd)
 	case SMTP_VERB_RCPT:
 	case SMTP_VERB_DATA:
 	case SMTP_VERB_BDAT:
+	case SMTP_VERB_BURL:
 	case SMTP_VERB_STARTTLS:
 	case SMTP_VERB_AUTH:
 	case SMTP_VERB_XCLIENT:

@@ -318,6 +318,9 @@ static void handle_command(struct smtp_turn *t, const struct smtp_cmd *cmd)
 	case SMTP_VERB_BDAT:
 		smtp_cmd_bdat(t, cmd);
 		break;
+	case SMTP_VERB_BURL:
+		smtp_cmd_burl(t, cmd);
+		break;
 	case SMTP_VERB_STARTTLS:
 		smtp_cmd_starttls(t);
 		break;

@@ -159,6 +159,13 @@ struct smtp_guarded {
 	struct str reason; /* in the arena */
 };
 
+/* BURL (RFC 4468). */
+struct smtp_burl {
+	struct str url;
+	struct str owner; /* whose mailbox it is of */
+	uint64_t max;	  /* octets */
+};
+
 struct smtp_backend {
 	void *ctx;
 	/* dir_route. */
@@ -189,6 +196,11 @@ struct smtp_backend {
 		      uint64_t *ret_number, struct fail *why);
 	/* A new body file, empty, for writing and reading; the id is to be submitted or dropped. */
 	int (*body_create)(void *ctx, struct spool_body_id *ret_id, int *ret_fd, struct fail *why);
+	/* What the URL names, for who has logged in, as sealed memory. -FAIL_AUTH: it is of
+	 * another server; -FAIL_TOOBIG; -FAIL_PERM, -FAIL_NOTFOUND: nothing for this user. NULL:
+	 * not offered. */
+	int (*burl)(void *ctx, const struct smtp_burl *b, int *ret_fd, uint64_t *ret_size,
+		    struct fail *why);
 	/* Milters: as milter_ops' of the same names. Not used where none are configured. */
 	int (*milter_connect)(void *ctx, struct str text, unsigned timeout_ms, int *ret_fd,
 			      struct fail *why);
@@ -217,6 +229,8 @@ struct smtp_result {
 	bool first;	   /* SMTP_BDAT: a new message begins; what edge has of another is void */
 	bool last;	   /* SMTP_BDAT */
 	bool discard;	   /* SMTP_BDAT */
+	bool fed;	   /* SMTP_BDAT: the octets come from `feed`, not from the client */
+	int feed;	   /* sealed memory, the caller's to close */
 	struct str mechanism; /* SMTP_AUTH: borrowed from the batch */
 	struct str xclient;   /* SMTP_XCLIENT: its arguments, good ones; borrowed likewise */
 	struct str initial;   /* SMTP_AUTH: NULL p when there is none, or edge kept it back */

@@ -159,6 +159,10 @@ struct smtp_turn smtp_turn_begin(struct smtp_session *s, struct buf *out, struct
 bool smtp_wrong_mode(struct smtp_turn *t, bool fits);
 /* Keep `text` as the session's. */
 void smtp_keep(struct buf *b, struct str text);
+/* True when no message may come now; *ret is the reply. */
+bool smtp_data_refusal(const struct smtp_session *s, struct smtp_status *ret);
+/* The next `size` octets of the message are taken, by BDAT or BURL. */
+void smtp_chunk_begin(struct smtp_turn *t, uint64_t size, bool last);
 /* True when the service lets nobody do this yet; *ret says why. */
 bool smtp_gate(const struct smtp_session *s, struct smtp_status *ret);
 /* LMTP, and where filters give mail back: the client is a program of ours. */
@@ -190,6 +194,8 @@ void smtp_cmd_mail(struct smtp_turn *t, const struct smtp_cmd *cmd);
 void smtp_cmd_rcpt(struct smtp_turn *t, const struct smtp_cmd *cmd);
 void smtp_cmd_data(struct smtp_turn *t);
 void smtp_cmd_bdat(struct smtp_turn *t, const struct smtp_cmd *cmd);
+void smtp_cmd_burl(struct smtp_turn *t, const struct smtp_cmd *cmd);
+bool smtp_burl_offered(const struct smtp_session *s);
 void smtp_cmd_other(struct smtp_turn *t, const struct smtp_cmd *cmd);
 /* A BDAT that cannot be understood: what follows it cannot either. */
 void smtp_cmd_bdat_broken(struct smtp_turn *t, struct smtp_status refusal);

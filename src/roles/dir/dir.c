@@ -223,6 +223,8 @@ static const struct {
 	{IPC_STS_KEEP, "relay", tls_keep},
 	{IPC_TLS_SESSION, "relay", tls_session},
 	{IPC_SENDER_ALLOWED, "mta", lookup_sender_allowed, true},
+	{IPC_URL_ASK, "mta", session_url},
+	{IPC_URL_ASK, "user", session_url},
 	{IPC_USAGE, "user", lookup_usage},
 	{IPC_ACCOUNT, "user", lookup_account},
 };

@@ -76,6 +76,9 @@ void session_end(void *ctx, uint64_t session, struct account_id account, enum di
 bool session_is_of(const void *ctx, struct account_id account, enum dir_service service);
 bool peer_is_edge(const struct ipc_channel *ch);
 
+/* Whom a URL is about, and who asks for it. */
+void session_url(struct role *role, struct ipc_packet *p);
+
 /* tls.c: what relay has learned of other servers */
 void tls_find(struct role *role, struct ipc_packet *p);
 void tls_keep(struct role *role, struct ipc_packet *p);

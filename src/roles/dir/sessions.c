@@ -90,3 +90,33 @@ void login_renew(struct role *role, struct ipc_packet *p)
 	}
 	(void)ipc_reply(p, IPC_OK, &ok);
 }
+
+/* RFC 4467: whose mailbox a URL is of, and who has logged in where it was said. */
+void session_url(struct role *role, struct ipc_packet *p)
+{
+	struct msg_url_ask m;
+	struct fail why = FAIL_INIT;
+	struct account_id asker = {0};
+	enum dir_service service = DIR_IMAP;
+	struct dir_account login, owner;
+	AUTO(arena) struct arena a = ARENA_INIT(DIR_ARENA_BYTES);
+	(void)role;
+	int r = msg_url_ask_read(p, &m);
+	if (r == 0)
+		r = dir_session_who(dir_role.dir, m.session, &asker, &service, &why);
+	if (r == 0)
+		r = dir_account_by_id(dir_role.dir, asker, &a, &login, &why);
+	if (r == 0)
+		r = dir_account_by_address(dir_role.dir, m.owner, &a, &owner, &why);
+	if (r == 0 && !owner.active)
+		r = fail_set(&why, FAIL_NOTFOUND, NULL, "the account is off");
+	if (r < 0) {
+		(void)ipc_reply_fail(p, &why);
+		return;
+	}
+	struct msg_url_who who = {.account = owner.id.v,
+				  .owner = owner.address,
+				  .login = login.address,
+				  .submission = service == DIR_SMTP};
+	(void)ipc_reply(p, IPC_URL_WHO, &who);
+}

@@ -269,6 +269,16 @@ static void take_output(struct ipc_channel *from, struct ipc_packet *p)
 		conn_flush(s->conn);
 }
 
+static void take_feed(struct ipc_channel *from, struct ipc_packet *p)
+{
+	struct msg_session_feed m;
+	if (msg_session_feed_read(p, &m) < 0 || m.source < 0)
+		return;
+	struct session *s = session_of(from, m.session);
+	if (s && s->service->ops == &edge_smtp_ops)
+		smtp_feed_take(s, m.source);
+}
+
 static void take_done(struct ipc_channel *from, struct ipc_packet *p)
 {
 	struct msg_session_done m;
@@ -338,6 +348,9 @@ static void message(struct role *role, struct ipc_channel *from, struct ipc_pack
 	(void)role;
 	if (ipc_packet_type(p) == IPC_SESSION_OUT)
 		take_output(from, p);
+	else if (ipc_packet_type(p) == IPC_SESSION_FEED &&
+		 strcmp(ipc_channel_name(from), "mta") == 0)
+		take_feed(from, p);
 	else if (ipc_packet_type(p) == IPC_SESSION_DONE)
 		take_done(from, p);
 	else if (ipc_packet_type(p) == IPC_LOGIN_OFFER)

@@ -33,6 +33,7 @@
 #include "runtime/conn/conn.h"
 #include "runtime/services.h"
 #include "runtime/tls/tls.h"
+#include "sys/fdpass.h"
 #include "sys/login_log.h"
 #include "sys/offence.h"
 #include "sys/sock.h"
@@ -115,6 +116,9 @@ struct smtp_edge {
 	struct mono_ns content_since; /* the message, or its first chunk, was asked for */
 	uint64_t content_octets;      /* that came since, on the wire */
 	struct buf body;	      /* while small */
+	bool feeding;		      /* the chunk comes from `feed`, not from the client */
+	struct memmap feed;
+	size_t fed; /* of it */
 	unsigned char body_id[16];
 	int body_fd;		 /* -1: not a file (yet) */
 	uint64_t body_at;	 /* what is in the file */
@@ -307,6 +311,10 @@ void smtp_body_begin(struct session *s, const struct msg_session_done *d);
 /* Take of *in what belongs to it; its end goes to mta, and the input is lines again. */
 void smtp_body_take(struct session *s, struct str *in);
 /* What has come of the message is not wanted any more. */
+/* mta has the next chunk: it comes with the answer that says so. */
+void smtp_feed_take(struct session *s, int fd);
+/* Collect it, as far as that is possible now. */
+void smtp_feed(struct session *s);
 void smtp_body_forget(struct smtp_edge *m);
 
 extern const struct session_ops edge_imap_ops;

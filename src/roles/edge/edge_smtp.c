@@ -383,6 +383,10 @@ static void revoked(struct session *s)
 
 static void take_on(struct session *s)
 {
+	if (s->smtp.feeding && s->smtp.input == SMTP_INPUT_BDAT) {
+		smtp_feed(s);
+		return;
+	}
 	/* A chunk of size 0 is complete without any input. */
 	if (s->smtp.input == SMTP_INPUT_BDAT && s->smtp.bdat.left == 0 && may_take(s)) {
 		struct str none = STR("");

@@ -5,9 +5,12 @@
  */
 #include "roles/edge/edge.h"
 #include "sys/crash.h"
+#include "sys/fdpass.h"
 #include "sys/fs.h"
 #include "sys/log.h"
 #include <unistd.h>
+
+#define FEED_BYTES KIB(16)
 
 static void end_body(struct session *s)
 {
@@ -72,7 +75,10 @@ static void body_file(struct ipc_ask *a, int r, struct ipc_packet *p, const stru
 	}
 	ipc_packet_free(p);
 	buf_clear(&m->body);
-	conn_resume(s->conn);
+	if (m->feeding)
+		smtp_feed(s);
+	else
+		conn_resume(s->conn);
 }
 
 static void ask_for_file(struct session *s)
@@ -135,11 +141,49 @@ void smtp_body_take(struct session *s, struct str *in)
 	}
 }
 
+static void end_feed(struct smtp_edge *m)
+{
+	if (m->feeding)
+		memmap_clear(&m->feed);
+	m->feeding = false;
+	m->fed = 0;
+}
+
+void smtp_feed_take(struct session *s, int fd)
+{
+	struct smtp_edge *m = &s->smtp;
+	struct fail why = FAIL_INIT;
+	end_feed(m);
+	if (memmap_sealed(fd, SIZE_MAX / 2, &m->feed, &why) < 0) {
+		log_event(LOG_ERROR, "edge.feed", log_fail(&why));
+		conn_close(s->conn);
+		return;
+	}
+	m->feeding = true;
+}
+
+/* In pieces as they come from a client: what is kept in memory has its limit. */
+void smtp_feed(struct session *s)
+{
+	struct smtp_edge *m = &s->smtp;
+	struct str piece;
+	do {
+		piece = str_sub(m->feed.bytes, m->fed, m->fed + FEED_BYTES);
+		m->fed += piece.n;
+		smtp_body_take(s, &piece);
+		m->fed -= piece.n;
+	} while (m->input == SMTP_INPUT_BDAT && s->phase == SESSION_RUNNING &&
+		 m->fed < m->feed.bytes.n);
+	if (m->input != SMTP_INPUT_BDAT || s->phase == SESSION_RUNNING)
+		end_feed(m);
+}
+
 void smtp_body_forget(struct smtp_edge *m)
 {
 	if (m->body_fd >= 0)
 		(void)close(m->body_fd);
 	m->body_fd = -1;
+	end_feed(m);
 	m->size = 0;
 	m->bdat = (struct frame_bdat){0};
 	buf_clear(&m->body);
@@ -150,7 +194,10 @@ void smtp_body_begin(struct session *s, const struct msg_session_done *d)
 	struct smtp_edge *m = &s->smtp;
 	m->octets_max = d->next == NEXT_DATA ? d->arg : s->edge->role->conf->message_size_max;
 	if (d->next == NEXT_DATA || (d->flags & DONE_FIRST)) {
+		bool feeding = m->feeding; /* the new message's */
+		m->feeding = false;
 		smtp_body_forget(m);
+		m->feeding = feeding;
 		m->body_flags = 0;
 		session_tell(s);
 	}

@@ -304,6 +304,50 @@ static int flush(void *ctx, struct str domain, uint64_t *ret_n, struct fail *why
 	return r;
 }
 
+/* dir says whose mailbox it is; that account's process judges the URL. */
+static int url_owner(struct mta_session *s, struct str owner, uint64_t *ret, struct fail *why)
+{
+	struct msg_url_ask m = {.session = s->id.v, .owner = owner};
+	struct ipc_question q = {
+		.type = IPC_URL_ASK, .msg = &m, .want = IPC_URL_WHO, .trace = s->trace};
+	struct msg_url_who who;
+	struct ipc_packet *p = NULL;
+	if (owner.n > 320)
+		return fail_set(why, FAIL_NOTFOUND, NULL, "no such user");
+	int r = ask_again(dir_peer, &q, &p, why);
+	if (r == 0 && msg_url_who_read(p, &who) < 0)
+		r = fail_set(why, FAIL_PEER, NULL, "bad answer of dir");
+	if (r == 0)
+		*ret = who.account;
+	ipc_packet_free(p);
+	return r;
+}
+
+static int burl(void *ctx, const struct smtp_burl *b, int *ret_fd, uint64_t *ret_size,
+		struct fail *why)
+{
+	struct mta_session *s = ctx;
+	struct msg_url_read m = {.session = s->id.v, .url = b->url, .max = b->max};
+	struct ipc_question q = {
+		.type = IPC_URL_READ, .msg = &m, .want = IPC_URL_DATA, .trace = s->trace};
+	struct msg_url_data data;
+	struct ipc_packet *p = NULL;
+	int r = url_owner(s, b->owner, &m.account, why);
+	if (r == -FAIL_NOTFOUND) /* a mailbox of another server */
+		return -FAIL_AUTH;
+	if (r < 0)
+		return r;
+	r = ipc_call(role_user_of(mta.role, (struct account_id){m.account}), &q, &p, why);
+	if (r == 0 && (msg_url_data_read(p, &data) < 0 || data.file < 0))
+		r = fail_set(why, FAIL_PEER, NULL, "bad answer of user");
+	if (r == 0) {
+		*ret_fd = ipc_packet_take_fd(p, data.file);
+		*ret_size = data.size;
+	}
+	ipc_packet_free(p);
+	return r;
+}
+
 static void body_drop(void *ctx, struct spool_body_id id)
 {
 	struct mta_session *s = ctx;
@@ -330,6 +374,7 @@ struct smtp_backend mta_backend(struct mta_session *s)
 				     .scan = scan,
 				     .submit = submit,
 				     .body_create = body_create,
+				     .burl = burl,
 				     .body_drop = body_drop,
 				     .milter_connect = mta_milter_connect,
 				     .milter_enter = mta_milter_enter,

@@ -10,6 +10,7 @@
 #include "sys/log.h"
 #include "sys/sock.h"
 #include <stdlib.h>
+#include <unistd.h>
 
 COUNTER(mta_sessions, "mta.sessions", "SMTP sessions begun");
 HISTOGRAM(step_time, "mta.step", "batches of commands, and messages");
@@ -82,6 +83,11 @@ static void answer(struct mta_session *s, uint32_t seq, struct buf *out,
 	} else {
 		struct msg_session_out m = {.session = s->id.v, .text = buf_str(out), .source = -1};
 		(void)ipc_send_wait(s->edge, s->trace, IPC_SESSION_OUT, &m);
+	}
+	if (r->fed) { /* what the client would have sent behind BDAT */
+		struct msg_session_feed feed = {.session = s->id.v, .source = r->feed};
+		(void)ipc_send_wait(s->edge, s->trace, IPC_SESSION_FEED, &feed);
+		(void)close(r->feed);
 	}
 	CRASH_POINT("mta.before-answer");
 	(void)ipc_send_wait(s->edge, s->trace, IPC_SESSION_DONE, &done);
@@ -531,6 +537,48 @@ static void body_open(struct ipc_channel *from, struct ipc_packet *p)
 	ipc_ask(role_peer(mta.role, "queue", 0), &q, &b->ask);
 }
 
+/* --- URLs: between two processes of user -------------------------------------------------------
+ */
+
+struct url_request {
+	struct ipc_ask ask;
+	struct ipc_packet *request;
+};
+
+static void url_data(struct ipc_ask *a, int r, struct ipc_packet *p, const struct fail *why)
+{
+	struct url_request *u = CONTAINER_OF(a, struct url_request, ask);
+	struct msg_url_data m;
+	if (r == 0 && msg_url_data_read(p, &m) == 0)
+		(void)ipc_reply(u->request, IPC_URL_DATA, &m);
+	else
+		(void)ipc_reply_fail(u->request, why);
+	ipc_packet_free(p);
+	ipc_packet_free(u->request);
+	free(u);
+}
+
+/* Who gets it judges it: nothing is gained by asking us. */
+static void url_pass(struct ipc_packet *p)
+{
+	struct msg_url_read m;
+	struct fail why = FAIL_INIT;
+	if (msg_url_read_read(p, &m) < 0) {
+		(void)fail_set(&why, FAIL_PEER, NULL, "bad question");
+		(void)ipc_reply_fail(p, &why);
+		ipc_packet_free(p);
+		return;
+	}
+	struct url_request *u = xcalloc(1, sizeof *u);
+	u->ask.done = url_data;
+	u->request = p;
+	struct ipc_question q = {.type = IPC_URL_READ,
+				 .msg = &m,
+				 .want = IPC_URL_DATA,
+				 .trace = ipc_packet_trace(p)};
+	ipc_ask(role_user_of(mta.role, (struct account_id){m.account}), &q, &u->ask);
+}
+
 /* --- dir's grants
  * --------------------------------------------------------------------------------------------------------
  */
@@ -586,6 +634,10 @@ static void message(struct role *role, struct ipc_channel *from, struct ipc_pack
 	}
 	if (edge && type != IPC_SESSION_OPEN) {
 		from_edge(from, p);
+		return;
+	}
+	if (strcmp(ipc_channel_name(from), "user") == 0 && type == IPC_URL_READ) {
+		url_pass(p);
 		return;
 	}
 	if (edge)
@@ -655,7 +707,7 @@ static void stop(struct role *role)
 	role_end(role);
 }
 
-static const char *const peers[] = {"edge", "dir", "scan", "queue", "dns", NULL};
+static const char *const peers[] = {"edge", "dir", "scan", "queue", "dns", "user", NULL};
 static const struct role_format formats[] = {
 	{"state", "mta", smtp_session_version},
 	{0},

@@ -42,16 +42,25 @@ static int quota(void *arg, struct store_quota *ret, struct fail *why)
 	return 0;
 }
 
+static int fetch_url(void *arg, struct str url, struct imap_out *ret, struct fail *why)
+{
+	const struct user_session *s = arg;
+	return url_fetch(s->id.v, url, ret, why);
+}
+
 /* `c` is the snapshot that the configuration's numbers are copied from. */
 static struct imap_session_args args_of(struct user_session *s, const struct conf *c)
 {
-	return (struct imap_session_args){
-		.config = conf_extra(c),
-		.store = user.store,
-		.account = {s->grant.account},
-		.address = str_c(s->grant.address),
-		.rights = IMAP_RIGHT_WRITE,
-		.hooks = {.arg = s, .scan = user_scan, .quota = quota, .wake = imap_wake}};
+	return (struct imap_session_args){.config = conf_extra(c),
+					  .store = user.store,
+					  .account = {s->grant.account},
+					  .address = str_c(s->grant.address),
+					  .rights = IMAP_RIGHT_WRITE,
+					  .hooks = {.arg = s,
+						    .scan = user_scan,
+						    .quota = quota,
+						    .url = fetch_url,
+						    .wake = imap_wake}};
 }
 
 /* The state says whose session it was; dir says whether it still may be. */

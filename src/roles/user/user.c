@@ -313,6 +313,8 @@ static void message(struct role *role, struct ipc_channel *from, struct ipc_pack
 		deliver(p);
 	else if (strcmp(peer, "queue") == 0 && type == IPC_RECEIPT_DROP)
 		role_task(role, user.upkeep, p, receipts_drop);
+	else if (strcmp(peer, "mta") == 0 && type == IPC_URL_READ)
+		role_task(role, user.upkeep, p, url_read);
 	else if (strcmp(peer, "dir") == 0 && type == IPC_GRANT)
 		role_task(role, user.upkeep, p, grant);
 	else if (strcmp(peer, "dir") == 0 && type == IPC_SESSION_OVER)
@@ -346,7 +348,7 @@ static void stop(struct role *role)
 	role_end(role);
 }
 
-static const char *const peers[] = {"edge", "queue", "dir", "scan", NULL};
+static const char *const peers[] = {"edge", "queue", "dir", "scan", "mta", NULL};
 static const struct sandbox_path paths[] = {{"store", SANDBOX_WRITE}, {"blob", SANDBOX_WRITE}};
 static const struct role_format formats[] = {
 	{"format", "store", store_format},

@@ -58,6 +58,12 @@ void imap_edge_down(const struct ipc_channel *edge);
 void deliver(struct ipc_packet *p); /* owns p */
 void receipts_drop(struct role *role, struct ipc_packet *p);
 
+/* url.c: URLs that carry their right */
+/* mta asks for a session. */
+void url_read(struct role *role, struct ipc_packet *p);
+/* A session of ours asks, for whomever's. Blocking. */
+MUST_CHECK int url_fetch(uint64_t session, struct str url, struct imap_out *ret, struct fail *why);
+
 /* tool.c: commands on connections of their own */
 void tool_ask(struct role_tool *t, struct ipc_packet *p); /* owns p */
 void tool_end(struct role_tool *t);

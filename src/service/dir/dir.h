@@ -338,6 +338,9 @@ typedef bool (*dir_session_holder)(const void *ctx, struct account_id account,
 				   enum dir_service service);
 void dir_session_closed(struct dir *d, uint64_t session, dir_session_holder holder,
 			const void *ctx);
+/* Who acts by this session, and where. -FAIL_NOTFOUND: nobody does. */
+MUST_CHECK int dir_session_who(struct dir *d, uint64_t session, struct account_id *ret_account,
+			       enum dir_service *ret_service, struct fail *why);
 /* The process that held these has ended; they may be opened again within two hours. */
 void dir_sessions_let_go(struct dir *d, dir_session_holder holder, const void *ctx);
 /* The edge with this index is gone, and its sessions with it, but for those that are held: their

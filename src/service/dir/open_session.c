@@ -75,6 +75,19 @@ void dir_session_closed(struct dir *d, uint64_t session, dir_session_holder hold
 		free(map_remove(&d->sessions, session));
 }
 
+int dir_session_who(struct dir *d, uint64_t session, struct account_id *ret_account,
+		    enum dir_service *ret_service, struct fail *why)
+{
+	DIR_LOCKED(d);
+	const struct open_session *s = map_get(&d->sessions, session);
+
+	if (!s)
+		return fail_set(why, FAIL_NOTFOUND, NULL, "no such session");
+	*ret_account = s->account;
+	*ret_service = s->service;
+	return 0;
+}
+
 void dir_sessions_let_go(struct dir *d, dir_session_holder holder, const void *ctx)
 {
 	DIR_LOCKED(d);

@@ -259,6 +259,8 @@ static int mem_mailbox_set(struct engine *e, struct account_id a, const struct r
 	if (!r)
 		return fail_set(why, FAIL_CORRUPT, NULL, "no mailbox to set");
 	mem_put(e, MAILBOX, r->key, ROW(*row), row->deleted_modseq ? STR_NULL : mailbox_name(r));
+	if (row->deleted_modseq && mem_find(e, URL_KEY, KEY(a.v, row->id.v)))
+		mem_drop(e, URL_KEY, KEY(a.v, row->id.v));
 	return 0;
 }
 
@@ -381,6 +383,34 @@ static int mem_subscription_set(struct engine *e, struct account_id a, struct st
 	return on;
 }
 
+static int mem_url_key_get(struct engine *e, struct account_id a, struct mailbox_id m,
+			   unsigned char ret[STORE_URL_KEY_LEN], struct fail *why)
+{
+	const struct record *r = mem_find(e, URL_KEY, KEY(a.v, m.v));
+	(void)why;
+	if (r)
+		memcpy(ret, r->p, STORE_URL_KEY_LEN);
+	return r != NULL;
+}
+
+static int mem_url_key_set(struct engine *e, struct account_id a, struct mailbox_id m,
+			   const unsigned char *key, struct fail *why)
+{
+	(void)why;
+	if (key) {
+		mem_put(e, URL_KEY, KEY(a.v, m.v), str_make((const char *)key, STORE_URL_KEY_LEN),
+			STR_NULL);
+		return 0;
+	}
+	struct key first = KEY(a.v, m.v);
+	size_t i;
+	while ((i = mem_lower(e, URL_KEY, &first)) < e->t[URL_KEY].n &&
+	       e->t[URL_KEY].p[i].key.v[0] == a.v &&
+	       (m.v == 0 || e->t[URL_KEY].p[i].key.v[1] == m.v))
+		mem_drop(e, URL_KEY, e->t[URL_KEY].p[i].key);
+	return 0;
+}
+
 const struct engine_ops engine_memory = {
 	.open = mem_open,
 	.close = mem_close,
@@ -408,6 +438,8 @@ const struct engine_ops engine_memory = {
 	.keyword_add = mem_keyword_add,
 	.subscription_each = mem_subscription_each,
 	.subscription_set = mem_subscription_set,
+	.url_key_get = mem_url_key_get,
+	.url_key_set = mem_url_key_set,
 	.entry_add = mem_entry_put,
 	.entry_set = mem_entry_put,
 	.entry_remove = mem_entry_remove,

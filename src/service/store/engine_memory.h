@@ -21,6 +21,7 @@ enum table {
 	BODY,
 	THREAD,
 	RECEIPT,
+	URL_KEY,
 	TABLES
 };
 

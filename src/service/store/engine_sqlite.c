@@ -68,6 +68,8 @@ static const struct db_migration steps[] = {
 	 "UPDATE mailbox SET deleted_size = (SELECT coalesce(sum(e.size), 0) FROM entry e"
 	 " WHERE e.account = mailbox.account AND e.mailbox = mailbox.id AND e.expunged = 0"
 	 " AND (e.flags & 4) != 0) WHERE deleted > 0;"},
+	{"keys of URLs", "CREATE TABLE url_key(account INTEGER NOT NULL, mailbox INTEGER NOT NULL,"
+			 " key BLOB NOT NULL, PRIMARY KEY(account, mailbox)) WITHOUT ROWID;"},
 };
 
 /* ---- helpers ------------------------------------------------------------------------------- */
@@ -237,6 +239,7 @@ static int sqlite_account_wipe(struct engine *e, struct account_id a, struct fai
 		"DELETE FROM entry WHERE account = ?1",
 		"DELETE FROM overlay WHERE account = ?1",
 		"DELETE FROM keyword WHERE account = ?1",
+		"DELETE FROM url_key WHERE account = ?1",
 		"DELETE FROM mailbox WHERE account = ?1",
 		"DELETE FROM subscription WHERE account = ?1",
 		"DELETE FROM receipt WHERE account = ?1",
@@ -361,6 +364,10 @@ static int sqlite_mailbox_set(struct engine *e, struct account_id a, const struc
 		    I64(row->floor_modseq), row->first_recent, row->unseen_hint, row->use,
 		    row->uidvalidity, I64(row->deleted_size));
 	if (r < 0 || row->deleted_modseq == 0)
+		return r;
+	r = RUN(e, "DELETE FROM url_key WHERE account = ?1 AND mailbox = ?2", why, I64(a.v),
+		I64(row->id.v));
+	if (r < 0)
 		return r;
 	return RUN(e,
 		   "UPDATE mailbox SET name = NULL, deleted_modseq = ?3, deleted_at = ?4"
@@ -502,6 +509,43 @@ static int sqlite_subscription_set(struct engine *e, struct account_id a, struct
 	return r < 0 ? r : db_changes(e->db) > 0;
 }
 
+/* ---- keys of URLs -------------------------------------------------------------------------- */
+
+static int sqlite_url_key_get(struct engine *e, struct account_id a, struct mailbox_id m,
+			      unsigned char ret[STORE_URL_KEY_LEN], struct fail *why)
+{
+	struct db_stmt *st;
+	int r = db_stmt(e->db, "SELECT key FROM url_key WHERE account = ?1 AND mailbox = ?2", &st,
+			why);
+	if (r < 0)
+		return r;
+	BIND(st, I64(a.v), I64(m.v));
+	r = db_step(st, why);
+	if (r <= 0)
+		return r;
+	struct str key = db_col_blob(st, 0);
+	bool whole = key.n == STORE_URL_KEY_LEN;
+	if (whole)
+		memcpy(ret, key.p, key.n);
+	db_reset(st);
+	return whole ? 1 : fail_set(why, FAIL_CORRUPT, NULL, "a key of %zu bytes", key.n);
+}
+
+static int sqlite_url_key_set(struct engine *e, struct account_id a, struct mailbox_id m,
+			      const unsigned char *key, struct fail *why)
+{
+	struct db_stmt *st;
+	if (!key)
+		return RUN(e, "DELETE FROM url_key WHERE account = ?1 AND (?2 = 0 OR mailbox = ?2)",
+			   why, I64(a.v), I64(m.v));
+	int r = db_stmt(e->db, "INSERT OR REPLACE INTO url_key VALUES(?1, ?2, ?3)", &st, why);
+	if (r < 0)
+		return r;
+	BIND(st, I64(a.v), I64(m.v));
+	db_bind_blob(st, 3, str_make((const char *)key, STORE_URL_KEY_LEN));
+	return db_run(st, why);
+}
+
 const struct engine_ops engine_sqlite = {
 	.on_disk = true,
 	.application_id = APPLICATION_ID,
@@ -533,6 +577,8 @@ const struct engine_ops engine_sqlite = {
 	.keyword_add = sqlite_keyword_add,
 	.subscription_each = sqlite_subscription_each,
 	.subscription_set = sqlite_subscription_set,
+	.url_key_get = sqlite_url_key_get,
+	.url_key_set = sqlite_url_key_set,
 	.entry_add = sqlite_entry_add,
 	.entry_set = sqlite_entry_set,
 	.entry_remove = sqlite_entry_remove,

@@ -238,6 +238,21 @@ MUST_CHECK int store_mailbox_rename(struct store *s, struct account_id account, 
 MUST_CHECK int store_subscribe(struct store *s, struct account_id account, struct str name, bool on,
 			       struct fail *why);
 
+/* ---- keys of URLs (RFC 4467) --------------------------------------------------------------- */
+
+#define STORE_URL_KEY_LEN 32
+
+/*
+ * The secret that tokens of URLs to this mailbox's messages are made with. With `make` it is made,
+ * of random bytes, when there is none; else -FAIL_NOTFOUND, as for a mailbox that is not there.
+ * Deleting the mailbox ends it.
+ */
+MUST_CHECK int store_url_key(struct store *s, struct account_id account, struct str mailbox,
+			     bool make, unsigned char ret[STORE_URL_KEY_LEN], struct fail *why);
+/* Forget the key: what was made with it is void. An empty name: of all mailboxes of the account. */
+MUST_CHECK int store_url_key_reset(struct store *s, struct account_id account, struct str mailbox,
+				   struct fail *why);
+
 /* ---- bodies ------------------------------------------------------------------------------ */
 /*
  * What a client sees as a message is prefix + body. A body up to STORE_INLINE_MAX bytes travels

@@ -172,6 +172,13 @@ struct engine_ops {
 	int (*subscription_set)(struct engine *e, struct account_id a, struct str name, bool on,
 				struct fail *why);
 
+	/* The key of a mailbox's URLs; it goes with the mailbox when deleted_modseq is set. */
+	int (*url_key_get)(struct engine *e, struct account_id a, struct mailbox_id m,
+			   unsigned char ret[STORE_URL_KEY_LEN], struct fail *why);
+	/* NULL: forget it; of all mailboxes of the account for {0}. */
+	int (*url_key_set)(struct engine *e, struct account_id a, struct mailbox_id m,
+			   const unsigned char *key, struct fail *why);
+
 	int (*entry_add)(struct engine *e, struct account_id a, struct mailbox_id m,
 			 const struct row_entry *row, struct fail *why);
 	/* flags, modseq, expunged, expunged_at */

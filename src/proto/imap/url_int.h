@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * url_int.h - tokens of URLs (RFC 4467).                                       [proto, imap]
+ */
+#ifndef BARID_PROTO_IMAP_URL_INT_H
+#define BARID_PROTO_IMAP_URL_INT_H
+
+#include "codec/imap/imap_url.h"
+#include "proto/imap/imap_int.h"
+
+#define URL_MECHANISM "INTERNAL"
+
+/* The token of a URL that begins with `rump`, by the key of its mailbox. */
+void url_token_write(struct buf *out, const unsigned char key[STORE_URL_KEY_LEN], struct str rump);
+
+#endif
