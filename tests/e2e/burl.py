@@ -94,12 +94,14 @@ def case_burl_and_bdat_mix(t):
     body, place = draft(mailbox, 3)
     text = sign(mailbox, place, "submit+user1%40example.test", section="/;SECTION=TEXT")
     part = sign(mailbox, place, "authuser", section="/;SECTION=TEXT/;PARTIAL=1.6")
+    nothing = sign(mailbox, place, "authuser", section="/;PARTIAL=4000000.6")
     head = b"From: user1@example.test\r\nSubject: mixed\r\nDate: Sun, 22 Nov 2026 10:00:00 +0000\r\nMessage-ID: <m@x>\r\n\r\n"
     envelope(sender)
     sender.send(b"BDAT %d\r\n" % len(head) + head)
     assert sender.getreply()[0] == 250
     assert sender.docmd(f"BURL {text}")[0] == 250
     assert sender.docmd(f"BURL {part}")[0] == 250
+    assert sender.docmd(f"BURL {nothing}")[0] == 250
     sender.send(b"BDAT 8 LAST\r\n the end")
     assert sender.getreply()[0] == 250
     got = arrived(t, "user2", b"Subject: mixed")

@@ -330,8 +330,17 @@ static bool line_fits(struct str pattern, struct str line)
 	return false;
 }
 
+/* Every SELECT says it; only a row that asks for it looks at it. */
+static void skip_urlmech(struct player *p, struct str pattern)
+{
+	struct str said = STR("* OK [URLMECH "), got = buf_str(&p->got);
+	if (str_starts(got, said) && !str_starts(pattern, said))
+		buf_drop(&p->got, MIN(str_find_str(got, 0, STR("\r\n")) + 2, got.n));
+}
+
 static void expect_line(struct world *w, struct player *p, struct str pattern)
 {
+	skip_urlmech(p, pattern);
 	struct str got = buf_str(&p->got);
 	size_t end = str_find_str(got, 0, STR("\r\n"));
 	struct str line = str_sub(got, 0, end);

@@ -57,8 +57,11 @@ void smtp_cmd_hello(struct smtp_turn *t, const struct smtp_cmd *cmd)
 			buf_addf(&text, "\n%s", XFORWARD_KEYWORD);
 		if (smtp_etrn_offered(s))
 			buf_add(&text, STR("\nETRN"));
+		/* RFC 4468 3.1: without arguments it is for later, after the login. */
 		if (smtp_burl_offered(s))
 			buf_addf(&text, "\nBURL imap imap://%s", s->config->hostname);
+		else if (auth_offered(s) && s->backend->burl)
+			buf_add(&text, STR("\nBURL"));
 		smtp_wish_keywords(s, &text);
 		if (s->service == SMTP_SERVICE_LOCAL)
 			buf_addf(&text, "\nXORIGIN %s",

@@ -337,7 +337,10 @@ static int burl(void *ctx, const struct smtp_burl *b, int *ret_fd, uint64_t *ret
 		return -FAIL_AUTH;
 	if (r < 0)
 		return r;
-	r = ipc_call(role_user_of(mta.role, (struct account_id){m.account}), &q, &p, why);
+	struct account_id owner = {m.account};
+	r = ipc_call(role_user_of(mta.role, owner), &q, &p, why);
+	if (r == -FAIL_PEER) /* it died under the question, which changes nothing */
+		r = ipc_call(role_user_of(mta.role, owner), &q, &p, why);
 	if (r == 0 && (msg_url_data_read(p, &data) < 0 || data.file < 0))
 		r = fail_set(why, FAIL_PEER, NULL, "bad answer of user");
 	if (r == 0) {

@@ -5,6 +5,7 @@
  */
 #include "codec/imap/imap_url.h"
 #include "roles/user/user.h"
+#include "sys/crash.h"
 #include "sys/fdpass.h"
 #include "sys/fs.h"
 #include "sys/log.h"
@@ -160,6 +161,7 @@ void url_read(struct role *role, struct ipc_packet *p)
 		r = read_here(&u, &who, m.max, &out, &why);
 	if (r == 0)
 		r = to_memory(&out, &fd, &reply.size, &why);
+	CRASH_POINT("user.url-read");
 	if (r < 0) {
 		log_event(LOG_INFO, "url.refused", log_address("login", who.login), log_fail(&why));
 		(void)ipc_reply_fail(p, &why);

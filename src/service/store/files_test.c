@@ -40,12 +40,16 @@ static void test_reopen(void **state)
 	put_to(w, "INBOX", "one", 0);
 	struct waiting x = {0};
 	OK(deliver_one(w->s, 1, &x));
+	unsigned char key[STORE_URL_KEY_LEN], again[STORE_URL_KEY_LEN];
+	OK(store_url_key(w->s, ALICE, STR("INBOX"), true, key, &w->why));
 	struct store_counters before = status(w, "INBOX");
 	w->o.partitions = 9; /* ignored: chosen at creation */
 	reopen(w);
 	assert_int_equal(store_partitions(w->s), 2);
 	struct store_counters after = status(w, "INBOX");
 	assert_memory_equal(&before, &after, sizeof before);
+	OK(store_url_key(w->s, ALICE, STR("INBOX"), false, again, &w->why));
+	assert_memory_equal(key, again, sizeof key);
 	x = (struct waiting){0};
 	OK(deliver_one(w->s, 1, &x));
 	assert_true(x.d.repeated);

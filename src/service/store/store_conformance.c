@@ -340,6 +340,7 @@ static void test_body_file(void **state)
 	FAILS(store_append(w->s, &a, &res, &w->why), FAIL_BUG);
 }
 
+#include "service/store/store_conformance_extra.c"
 #include "service/store/store_conformance_ids.c"
 #include "service/store/store_conformance_views.c"
 
@@ -359,4 +360,5 @@ static void test_body_file(void **state)
 		CONFORMANCE(test_deliver), CONFORMANCE(test_deliver_batch),                        \
 		CONFORMANCE(test_body_lives_as_long_as_needed), CONFORMANCE(test_random_clients),  \
 		CONFORMANCE(test_threads), CONFORMANCE(test_thread_ends),                          \
-		CONFORMANCE(test_saved_and_zone), CONFORMANCE(test_deleted_size)
+		CONFORMANCE(test_saved_and_zone), CONFORMANCE(test_deleted_size),                  \
+		CONFORMANCE(test_url_keys), CONFORMANCE(test_url_keys_end)
