@@ -2,9 +2,13 @@
 """The relay role in a small Internet (tests/harness/internet.py): who is asked, in which order, with which TLS and login,
 and what comes of it. The test is queue and asks relay itself, as in relay.py."""
 import subprocess
+import threading
+import time
 
 from e2e.relay import CONTACT, DEFERRED, DELIVERED, FAILED, NO_CONTACT, NOT_TRIED, Rig, outcomes
+from harness.case import alone
 from harness.internet import Internet
+from harness.mxhost import EXTENSIONS
 from harness.nextserver import NextServer
 
 
@@ -63,13 +67,17 @@ def case_where_no_mail_goes(t):
         net.host("mx.away.test", refuse=True)
         net.domain("away.test", mx=[(10, "mx")])
         with Rig(t, net) as rig:
+            # What the operator wrote, not the sender: that is mended, and the mail waits for it.
+            for hop, wanted in (("[nothing.test]", (DEFERRED, "4.4.4")), ("[no.such.test]", (DEFERRED, "4.4.4")),
+                                ("no.such.test", (DEFERRED, "4.1.2")), ("none.test", (DEFERRED, "4.1.10"))):
+                reply = rig.send(hop, timeout=60)
+                assert (status(reply), reply["contact"]) == (wanted, NOT_TRIED), (hop, reply)
             for hop, wanted, contact in (("no.such.test", (FAILED, "5.1.2"), NOT_TRIED), ("none.test", (FAILED, "5.1.10"), NOT_TRIED),
                                          ("empty.test", (FAILED, "5.4.4"), NOT_TRIED), ("nothing.test", (FAILED, "5.4.4"), NOT_TRIED),
-                                         ("[nothing.test]", (FAILED, "5.4.4"), NOT_TRIED),
                                          ("self.test", (FAILED, "5.4.6"), NOT_TRIED), ("mirror.test", (FAILED, "5.4.6"), NO_CONTACT),
                                          ("bogus.test", (DEFERRED, "4.4.3"), NOT_TRIED), ("dead.test", (DEFERRED, "4.4.3"), NOT_TRIED),
                                          ("away.test", (DEFERRED, "4.4.1"), NO_CONTACT)):
-                reply = rig.send(hop, timeout=60)
+                reply = rig.send(hop, to=(f"bob@{hop}",), timeout=60)
                 assert (status(reply), reply["contact"]) == (wanted, contact), (hop, reply)
             assert not mirror.transactions
 
@@ -177,3 +185,94 @@ def case_logins(t):
                 assert open_.transactions[-1].login == login
             assert len(open_.sessions) == 2
             assert word not in rig.server.log_text() and "am9l" not in rig.server.log_text()
+
+
+def case_more_exchangers_than_are_tried(t):
+    """Of many MX records the best ones count, wherever they stand in the answer."""
+    with Internet() as net:
+        best = net.host("mx.best.test", cert=None)
+        net.host("mx.other.test", refuse=True)
+        net.domain("many.test", mx=[(20 + i, f"mx{i}.other.test") for i in range(60)] + [(10, "mx.best.test")], signed=False)
+        for i in range(60):
+            net.record(f"mx{i}.other.test", "A", net.hosts["mx.other.test"].address)
+        with Rig(t, net, idle="0 s") as rig:
+            for _ in range(4):
+                reply = rig.send("many.test", to=("x@many.test",), timeout=60)
+                assert status(reply) == (DELIVERED, "2.0.0") and reply["server"] == b"mx.best.test", reply
+            assert len(best.transactions) == 4
+
+
+def case_silent_name_servers(t):
+    """Name service may take so long in all, however many names of a domain lead to servers that say nothing."""
+    with Internet() as net:
+        deaf = net.deafen("mute")
+        net.domain("slow.test", mx=[(i, f"mute{i}.slow.test") for i in range(10)], signed=False)
+        with Rig(t, net) as rig:
+            over = threading.Event()
+
+            def hurry():
+                seen = 0
+                while not over.is_set():
+                    if len(deaf.asked) > seen:
+                        seen = len(deaf.asked)
+                        time.sleep(0.3)  # so that the question waits
+                    rig.server.advance_clock(5)
+
+            bender = threading.Thread(target=hurry)
+            bender.start()
+            try:
+                reply = rig.send("slow.test", to=("x@slow.test",), timeout=110)
+            finally:
+                over.set()
+                bender.join()
+            assert status(reply) == (DEFERRED, "4.4.3"), reply
+            assert len(deaf.asked) <= 6, deaf.asked  # ten names, two questions each, 20 s for each question
+
+
+@alone
+def case_a_stop_waits_for_nobody(t):
+    """Name servers, policy servers and hosts that say nothing do not hold a stop up."""
+    with Internet() as net:
+        deaf = net.deafen("mute")
+        net.domain("slow.test", mx=[(10, "mute.slow.test")], signed=False)
+        net.host("mx.sts.test")
+        net.domain("sts.test", mx=[(10, "mx")], signed=False)
+        policy = net.sts("sts.test", mx=["mx.sts.test"], delay=40)
+        host = net.host("mx.quiet.test", hang="BANNER")
+        net.domain("quiet.test", mx=[(10, "mx")], signed=False)
+        rig = Rig(t, net)
+        with rig:
+            for name in ("slow", "sts", "quiet"):
+                rig.number += 1
+                threading.Thread(target=ask_and_forget, args=(rig, f"{name}.test", rig.number), daemon=True).start()
+            t.until(lambda: deaf.asked and policy.requests and host.sessions, what="all three to wait", timeout=60)
+            rig.server.stop()
+            killed = [line for line in rig.server.log_text().splitlines() if "event=role.kill" in line and "role=relay" in line]
+            assert not killed, killed  # by master, which waits for 1.2 s
+
+
+def ask_and_forget(rig, hop, number):
+    try:
+        rig.relay.ask("relay", timeout=60, number=number, nexthop=hop, sender="a@example.org", prefix=b"", body=b"x\r\n", file=-1, size=3,
+                      priority=9, rcpts=[{"rcpt": 0, "address": f"x@{hop}"}])
+    except (OSError, EOFError, AssertionError):
+        pass  # the server went
+
+
+def case_an_address_with_a_certificate(t):
+    """A relay host by its address: its certificate has to name the address."""
+    with Internet() as net:
+        for name, names in (("good", None), ("other", "127.99.0.1")):
+            address = net.address()
+            net.host(f"mx.{name}.test", address=address, cert_name=names or address, users={"joe": "w0rd"}, auth_needed=True)
+        with Rig(t, net, idle="0 s") as rig:
+            for i, (name, wanted) in enumerate((("good", (DELIVERED, "2.0.0")), ("other", (DEFERRED, "4.7.5")))):
+                # On loopback nobody asks for TLS at a login: REQUIRETLS does.
+                hop = f"[{net.hosts[f'mx.{name}.test'].address}]"
+                net.hosts[f"mx.{name}.test"].extensions = EXTENSIONS + ["REQUIRETLS"]
+                subprocess.run([f"{rig.server.build}/barid", "relayhost", "set", f"user{i}@example.test", hop, "--user", "joe", "--dir",
+                                rig.server.dir], input="w0rd\n", text=True, check=True, env=rig.server.env, timeout=30, capture_output=True)
+                reply = rig.send(hop, sender=f"user{i}@example.test", requiretls=True)
+                assert (status(reply)[0], status(reply)[1]) == wanted or (wanted[0], status(reply)) == (DEFERRED, (FAILED, "5.7.10")), reply
+                if wanted[0] == DELIVERED:
+                    assert b"verified" in reply["tls_text"], reply

@@ -73,7 +73,7 @@ class Authority:
     def make(self, kind, names):
         base = os.path.join(self.dir, f"{len(self.made)}-{names[0].replace('*', 'any')}")
         cert, key = base + ".pem", base + ".key"
-        subject = ["-subj", f"/CN={names[0]}", "-addext", "subjectAltName=" + ",".join(f"DNS:{n}" for n in names)]
+        subject = ["-subj", f"/CN={names[0]}", "-addext", "subjectAltName=" + ",".join(f"IP:{n}" if n[0].isdigit() else f"DNS:{n}" for n in names)]
         form = ["rsa:2048"] if kind == "self-signed-rsa" else ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
         new = ["openssl", "req", "-newkey", *form, "-nodes", "-keyout", key] + subject
         if kind.startswith("self-signed"):

@@ -19,8 +19,10 @@ setting for that port is in `conf()`. `mxhost.py` has the mail hosts and their f
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
+import threading
 import time
 
 from .case import Skip
@@ -65,6 +67,41 @@ class Zone:
         return "\n".join(lines + [f"{name}. {ttl} IN {kind} {text}" for name, kind, text in self.records]) + "\n"
 
 
+class Deaf:
+    """In front of nsd: whoever asks for a name with this in it hears nothing. asked: those names, each once."""
+
+    def __init__(self, port, word):
+        self.word, self.asked, self.port = word.encode(), [], port
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 0))
+        threading.Thread(target=self.run, daemon=True).start()
+
+    def run(self):
+        while True:
+            try:
+                question, peer = self.socket.recvfrom(4096)
+            except OSError:
+                return
+            name = question[12:question.index(b"\0", 12)].lower()
+            if self.word in name:
+                if name not in self.asked:
+                    self.asked.append(name)
+                continue
+            threading.Thread(target=self.pass_on, args=(question, peer), daemon=True).start()
+
+    def pass_on(self, question, peer):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+            s.settimeout(5)
+            s.sendto(question, ("127.0.0.1", self.port))
+            try:
+                self.socket.sendto(s.recv(65535), peer)
+            except OSError:
+                pass
+
+    def close(self):
+        self.socket.close()
+
+
 class Internet:
     def __init__(self, ttl=0):
         for program in PROGRAMS:
@@ -83,6 +120,7 @@ class Internet:
         self.next_address = 1
         self.serial = 0
         self.nsd = None
+        self.deaf = None
         self.authority = Authority(os.path.join(self.dir, "ca"))
 
     def __enter__(self):
@@ -91,6 +129,8 @@ class Internet:
     def __exit__(self, *_):
         for one in list(self.hosts.values()) + list(self.policies.values()):
             one.close()
+        if self.deaf:
+            self.deaf.close()
         if self.nsd:
             self.nsd.terminate()
             try:
@@ -280,7 +320,6 @@ class Internet:
 
     def answers(self):
         """The root's SOA has the serial of now."""
-        import socket
         import struct
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
             s.settimeout(0.2)
@@ -296,6 +335,11 @@ class Internet:
         """The name servers say nothing at all (until freeze(False))."""
         for pid in self.nsd_pids():
             os.kill(pid, signal.SIGSTOP if frozen else signal.SIGCONT)
+
+    def deafen(self, word):
+        """Questions for names with this word in them get no answer; before conf()."""
+        self.deaf = Deaf(self.dns_port, word)
+        return self.deaf
 
     def nsd_pids(self):
         found, new = {self.nsd.pid}, {self.nsd.pid}
@@ -316,7 +360,8 @@ class Internet:
         """Settings of a server that lives in this Internet, for BARID_DEMO_CONF. `more` is added."""
         self.publish()
         self.authority.begin()
-        return (f"[dns]\nmode = forward\nforward = 127.0.0.1:{self.dns_port}\ntrust_anchor = {self.anchor}\n"
+        port = self.deaf.socket.getsockname()[1] if self.deaf else self.dns_port
+        return (f"[dns]\nmode = forward\nforward = 127.0.0.1:{port}\ntrust_anchor = {self.anchor}\n"
                 f"[relay]\nport = {self.port}\nsts_port = {self.https_port}\n[tls]\nauthorities = {self.authority.ca}\n" + more)
 
     def transactions(self):

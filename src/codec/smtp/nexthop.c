@@ -77,6 +77,11 @@ static int parse_place(struct str s, struct nexthop *h)
 	h->kind = s.n ? NEXTHOP_DOMAIN : NEXTHOP_RECIPIENT;
 	if (s.n == 0)
 		return 0;
+	if (h->protocol == NEXTHOP_LMTP) {
+		h->kind = endpoint_parse(s, &h->address) ? NEXTHOP_ADDRESS : NEXTHOP_HOST;
+		if (h->kind == NEXTHOP_ADDRESS)
+			return 0;
+	}
 	return looks_like_address(s) ? -FAIL_SYNTAX : set_name(s, h);
 }
 
@@ -151,11 +156,14 @@ int nexthop_parse(struct str s, struct nexthop *ret)
 	return 0;
 }
 
+static uint16_t own_port(enum nexthop_protocol protocol, uint16_t smtp)
+{
+	return protocol == NEXTHOP_LMTP ? 24 : protocol == NEXTHOP_SMTPS ? 465 : smtp;
+}
+
 uint16_t nexthop_port(const struct nexthop *h, uint16_t smtp)
 {
-	if (h->port)
-		return h->port;
-	return h->protocol == NEXTHOP_LMTP ? 24 : h->protocol == NEXTHOP_SMTPS ? 465 : smtp;
+	return h->port ? h->port : own_port(h->protocol, smtp);
 }
 
 static void write_address(const struct endpoint *e, struct buf *out)
@@ -185,14 +193,15 @@ int nexthop_write(const struct nexthop *h, struct buf *out)
 	default:
 		break;
 	}
-	buf_add_c(out, h->kind == NEXTHOP_RECIPIENT && h->protocol == NEXTHOP_SMTP && h->port
+	bool port = h->port && h->port != own_port(h->protocol, 25);
+	buf_add_c(out, h->kind == NEXTHOP_RECIPIENT && h->protocol == NEXTHOP_SMTP && port
 			       ? "smtp:"
 			       : protocols[h->protocol]);
 	if (h->kind == NEXTHOP_ADDRESS)
 		write_address(&h->address, out);
 	else
 		buf_addf(out, h->kind == NEXTHOP_HOST ? "[%s]" : "%s", h->name);
-	if (h->port)
+	if (port)
 		buf_addf(out, ":%u", (unsigned)h->port);
 	return out->failed ? -FAIL_LIMIT : 0;
 }

@@ -8,14 +8,16 @@
  *     [192.0.2.1]:25           [2001:db8::1], [IPv6:2001:db8::1]:25
  *     smtp:example.net         "smtp:" and "relay:" say what is meant anyway
  *     smtps:[mail.example.net] TLS from the first byte, port 465 (RFC 8314)
- *     lmtp:[127.0.0.1]:24      LMTP (RFC 2033), port 24; "lmtp:inet:" is the same
+ *     lmtp:[127.0.0.1]:24      LMTP (RFC 2033), port 24; "lmtp:inet:" is the same. It knows no MX:
+ *                              host.example and 127.0.0.1 may stand without brackets
  *     (empty), smtp:           the mail exchangers of the recipient's domain
  *     smtp::2525               the same, on another port
  *     error:5.1.2 text         refused, with this status (5.0.0) and text
  *     discard:   hold:         thrown away; kept until the operator releases it
  *
  * Names are normalised (lower case, A-labels) without a final dot, so that equal destinations have
- * equal texts. Services by name (smtp, submission, ...) become ports.
+ * equal texts; the port of a protocol is not said. Services by name (smtp, submission, ...) become
+ * ports.
  */
 #ifndef BARID_CODEC_SMTP_NEXTHOP_H
 #define BARID_CODEC_SMTP_NEXTHOP_H

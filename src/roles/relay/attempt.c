@@ -40,7 +40,7 @@ _Static_assert((int)SPOOL_NOTIFY_NEVER == (int)SMTP_NOTIFY_NEVER &&
 
 struct attempt {
 	const struct conf *conf;
-	struct trace_id trace;
+	struct errand errand;
 	const struct msg_relay *m;
 	struct nexthop hop;
 	struct targets targets;
@@ -137,7 +137,8 @@ static struct smtp_client_message message_of(struct attempt *a, struct smtp_forw
 			.ip = m->client.ip,
 			.port = m->client.port ? arena_printf(&a->arena, "%u", m->client.port)
 					       : STR(""),
-			.ident = arena_printf(&a->arena, "%llx", (unsigned long long)a->trace.v),
+			.ident = arena_printf(&a->arena, "%llx",
+					      (unsigned long long)a->errand.trace.v),
 			.helo = m->client.helo,
 			.proto = m->client.esmtp ? STR("ESMTP") : STR("SMTP"),
 			.remote = !m->client.trusted_client};
@@ -324,7 +325,7 @@ static void note_no_contact(struct attempt *a, const struct target *t, enum link
 	struct str at = netaddr_text(&t->address, false, ip);
 	a->last_said = a->last.code != 0;
 	a->all_for_good = a->all_for_good && is_for_good(&a->last, stage);
-	if (a->reply.contact == RELAY_CONTACT_NONE)
+	if (a->reply.contact == RELAY_CONTACT_NONE && !atomic_load(&relay.cut))
 		a->reply.contact = RELAY_CONTACT_FAILED;
 	(void)snprintf(a->server, sizeof a->server, "%s", a->last_said ? t->host : "");
 	(void)snprintf(a->ip, sizeof a->ip, "%.*s", STR_ARG(at));
@@ -348,7 +349,7 @@ static struct link *get_link(struct attempt *a, const struct target *t)
 	enum link_stage stage = LINK_POLICY;
 	struct tls_demand demand;
 	struct tls_question q = {.conf = a->conf,
-				 .trace = a->trace,
+				 .errand = &a->errand,
 				 .hop = &a->hop,
 				 .target = t,
 				 .domain_secure = a->targets.secure,
@@ -388,7 +389,7 @@ static struct link *waiting_link(struct attempt *a, bool *ret_ok)
 	*ret_ok = true;
 	if (l || !wants || a->login.known)
 		return l;
-	*ret_ok = login_find(a->m, a->trace, &a->login, &a->last) == 0;
+	*ret_ok = login_find(a->m, a->errand.trace, &a->login, &a->last) == 0;
 	return *ret_ok ? idle_take(a->key, a->login.user, a->conf, &wants) : NULL;
 }
 
@@ -427,6 +428,31 @@ static void settle_rest(struct attempt *a, bool for_good)
 				   a->last_said);
 }
 
+/*
+ * A next hop that the operator wrote, not the sender: a slip in it, or a hole in the name service,
+ * is mended there, and the mail waits for that.
+ */
+static bool is_operators(const struct attempt *a)
+{
+	struct str to = a->m->rcpts[0].address;
+	struct nexthop own;
+	if (a->hop.kind != NEXTHOP_DOMAIN)
+		return true;
+	return nexthop_parse(str_skip(to, str_rfind(to, '@') + 1), &own) < 0 ||
+	       strcmp(own.name, a->hop.name) != 0;
+}
+
+/* Its hosts; 0, -FAIL_PERM, -FAIL_TEMP. */
+static int find_targets(struct attempt *a)
+{
+	int r = targets_find(&a->hop, a->conf, &a->errand, &a->targets, &a->last);
+	if (r != -FAIL_PERM || !is_operators(a))
+		return r;
+	log_event(LOG_WARN, "relay.bad-nexthop", log_u64("number", a->m->number),
+		  log_str("nexthop", a->m->nexthop), log_c("why", a->last.text));
+	return -FAIL_TEMP;
+}
+
 static void try_all(struct attempt *a)
 {
 	char asked[NETADDR_TEXT_MAX] = "";
@@ -442,9 +468,8 @@ static void try_all(struct attempt *a)
 	if (!any_open(a))
 		return;
 	a->all_for_good = !asked[0];
-	int r = ok && login_find(a->m, a->trace, &a->login, &a->last) == 0
-			? targets_find(&a->hop, a->conf, a->trace, &a->targets, &a->last)
-			: -FAIL_TEMP;
+	int r = ok && login_find(a->m, a->errand.trace, &a->login, &a->last) == 0 ? find_targets(a)
+										  : -FAIL_TEMP;
 	if (r == 0)
 		try_hosts(a, asked);
 	settle_rest(a, r == -FAIL_PERM || (r == 0 && a->all_for_good && a->targets.n > 0));
@@ -474,6 +499,8 @@ static int find_hop(struct attempt *a)
 		if (r < 0)
 			return r;
 		of_domain.protocol = a->hop.protocol;
+		if (of_domain.protocol == NEXTHOP_LMTP && of_domain.kind == NEXTHOP_DOMAIN)
+			of_domain.kind = NEXTHOP_HOST;
 		of_domain.port = a->hop.port;
 		a->hop = of_domain;
 	}
@@ -555,7 +582,9 @@ void attempt_run(struct role *role, struct ipc_packet *p)
 		(void)ipc_reply_fail(p, &why);
 		return;
 	}
-	struct attempt a = {.conf = role_conf_hold(role), .m = &m, .trace = ipc_packet_trace(p)};
+	struct attempt a = {.conf = role_conf_hold(role),
+			    .m = &m,
+			    .errand = {ipc_packet_trace(p), (int64_t)ERRAND_NAMES_MS * MS_NS}};
 	begin(&a);
 	begin_recipients(&a);
 	run(&a);

@@ -34,7 +34,7 @@ static void unknown(struct dane *ret, struct str why)
 	ret->why = why;
 }
 
-static void look(struct str base, uint16_t port, struct trace_id trace, struct arena *a,
+static void look(struct str base, uint16_t port, struct errand *e, struct arena *a,
 		 struct dane *ret)
 {
 	struct fail why = FAIL_INIT;
@@ -44,7 +44,7 @@ static void look(struct str base, uint16_t port, struct trace_id trace, struct a
 	ret->state = DANE_NONE;
 	if (!name.p || !ret->base)
 		unknown(ret, STR("no room"));
-	else if (role_resolve(relay.role, name, DNS_TLSA, trace, a, &answer, &why) < 0)
+	else if (errand_resolve(e, name, DNS_TLSA, a, &answer, &why) < 0)
 		unknown(ret, STR("the name service cannot be asked"));
 	else if (!dns_is_known(answer.outcome))
 		unknown(ret, answer.why);
@@ -52,7 +52,7 @@ static void look(struct str base, uint16_t port, struct trace_id trace, struct a
 		take(&answer, a, ret);
 }
 
-void dane_find(const struct target *t, struct trace_id trace, struct arena *a, struct dane *ret)
+void dane_find(const struct target *t, struct errand *e, struct arena *a, struct dane *ret)
 {
 	struct fail why = FAIL_INIT;
 	struct dns_answer answer;
@@ -60,7 +60,7 @@ void dane_find(const struct target *t, struct trace_id trace, struct arena *a, s
 	uint16_t type = t->address.family == AF_INET6 ? DNS_AAAA : DNS_A;
 	*ret = (struct dane){.state = DANE_NONE};
 	/* It was asked a moment ago, so it is remembered. */
-	if (role_resolve(relay.role, host, type, trace, a, &answer, &why) < 0) {
+	if (errand_resolve(e, host, type, a, &answer, &why) < 0) {
 		unknown(ret, STR("the name service cannot be asked"));
 		return;
 	}
@@ -71,7 +71,7 @@ void dane_find(const struct target *t, struct trace_id trace, struct arena *a, s
 	}
 	if (answer.outcome == DNS_FOUND && answer.secure && answer.canonical.n > 0 &&
 	    !str_eqi(answer.canonical, host))
-		look(answer.canonical, t->address.port, trace, a, ret);
+		look(answer.canonical, t->address.port, e, a, ret);
 	if (ret->state == DANE_NONE)
-		look(host, t->address.port, trace, a, ret);
+		look(host, t->address.port, e, a, ret);
 }

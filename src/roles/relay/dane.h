@@ -28,6 +28,6 @@ struct dane {
  * For a host whose address DNSSEC proves. The host's name behind its aliases is asked about first
  * (2.2.2). Everything is in `a`; one that is full counts as DANE_UNKNOWN. Blocks on name service.
  */
-void dane_find(const struct target *t, struct trace_id trace, struct arena *a, struct dane *ret);
+void dane_find(const struct target *t, struct errand *e, struct arena *a, struct dane *ret);
 
 #endif

@@ -158,7 +158,7 @@ static size_t addresses(const struct https_question *q, uint16_t type, struct ar
 	struct dns_answer answer;
 	struct fail why = FAIL_INIT;
 	size_t n = 0;
-	if (role_resolve(relay.role, str_c(q->host), type, q->trace, a, &answer, &why) < 0)
+	if (errand_resolve(q->errand, str_c(q->host), type, a, &answer, &why) < 0)
 		return 0;
 	for (size_t i = 0; i < answer.n && n < ADDRESSES_MAX; i++) {
 		v[n] = (struct netaddr){.family = type == DNS_A ? AF_INET : AF_INET6,

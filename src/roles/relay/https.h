@@ -20,7 +20,7 @@ enum https_result {
 };
 struct https_question {
 	const struct conf *conf;
-	struct trace_id trace;
+	struct errand *errand;
 	const char *host;
 	uint16_t port;
 	const char *path;

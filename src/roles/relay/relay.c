@@ -11,19 +11,37 @@
 #include "runtime/tls/tls_client.h"
 #include "sys/clock.h"
 #include "sys/counter.h"
+#include <sys/eventfd.h>
 #include <time.h>
+#include <unistd.h>
 
 #define SWEEP_MS 1000
+#define CUT_MS	 50
 
 COUNTER(open_now, "relay.connections", "connections to other servers that are open now");
 COUNTER(idle_now, "relay.idle", "those of them that wait for another message");
 
-struct relay relay = {.lock = PTHREAD_MUTEX_INITIALIZER};
+struct relay relay = {.lock = PTHREAD_MUTEX_INITIALIZER, .cut_fd = -1};
 
 static void sweep(struct loop_timer *t)
 {
 	idle_sweep(relay.role->conf);
 	loop_timer_in(relay.role->loop, t, SWEEP_MS);
+}
+
+/*
+ * Stopping, and what was nearly done has had its time: whoever waits for a socket or an answer of
+ * another role goes on now. Again and again, as somebody may just have begun to.
+ */
+static void cut(struct loop_timer *t)
+{
+	if (atomic_load(&relay.cut)) {
+		(void)eventfd_write(relay.cut_fd, 1);
+		links_abort();
+		ipc_channel_cancel(role_peer(relay.role, "dns", 0));
+		ipc_channel_cancel(role_peer(relay.role, "dir", 0));
+	}
+	loop_timer_in(relay.role->loop, t, CUT_MS);
 }
 
 /* What the kernel's files have to give is read before the sandbox. */
@@ -32,6 +50,9 @@ static int prepare(struct role *role, const struct conf *fresh, struct fail *why
 	(void)role;
 	if (relay.tls)
 		return 0;
+	relay.cut_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (relay.cut_fd < 0)
+		return fail_errno(why, FAIL_IO, "eventfd");
 	tls_init();
 	for (size_t i = 0; i < fresh->relay_source.n; i++) {
 		struct netcidr one;
@@ -53,6 +74,7 @@ static int relay_open(struct role *role, struct fail *why)
 	list_init(&relay.idle);
 	relay.pool = pool_new("relay", (unsigned)role->conf->relay_connections, 0);
 	relay.sweep.fire = sweep;
+	relay.cutter.fire = cut;
 	loop_timer_in(role->loop, &relay.sweep, SWEEP_MS);
 	return 0;
 }
@@ -95,7 +117,7 @@ static void finish(struct role *role)
 	(void)role;
 	for (int i = 0; i < RELAY_STOP_MS / 10 && !all_idle(); i++)
 		(void)nanosleep(&moment, NULL);
-	links_abort();
+	atomic_store(&relay.cut, true);
 	pool_free(relay.pool);
 	idle_clear();
 }
@@ -104,6 +126,7 @@ static void stop(struct role *role)
 {
 	atomic_store(&relay.stopping, true);
 	loop_timer_clear(role->loop, &relay.sweep);
+	loop_timer_in(role->loop, &relay.cutter, CUT_MS);
 	role_stop_aside(role, finish);
 }
 

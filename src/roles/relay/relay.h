@@ -26,6 +26,7 @@
 struct tls_clients;
 struct tls_stream;
 struct tls_demand;
+struct dns_answer;
 
 struct relay {
 	struct role *role;
@@ -37,9 +38,25 @@ struct relay {
 	struct list open; /* every link */
 	struct list idle; /* those that wait for another message, the last used first */
 	size_t idle_n;
-	atomic_bool stopping;
+	atomic_bool stopping; /* nothing new is begun */
+	atomic_bool cut;      /* what is under way ends now */
+	int cut_fd; /* readable from then on: who waits for a socket waits for this, too */
+	struct loop_timer cutter;
 };
 extern struct relay relay;
+
+/*
+ * What an attempt may cost in name service, all hosts and questions together: a domain whose
+ * servers are silent shall not hold a connection's place for minutes.
+ */
+#define ERRAND_NAMES_MS 75000
+struct errand {
+	struct trace_id trace;
+	int64_t names_ns; /* left of it; what is remembered costs nothing */
+};
+/* As role_resolve. Fails at once when relay is being cut off. */
+MUST_CHECK int errand_resolve(struct errand *e, struct str name, uint16_t type, struct arena *a,
+			      struct dns_answer *ret, struct fail *why);
 
 /* ---- hosts to try ---- */
 
@@ -58,8 +75,8 @@ struct targets {
  * Where `hop` leads, in the order to be tried. Blocks on name service. -FAIL_PERM: nowhere, for
  * good; -FAIL_TEMP: not known now; `answer` says why.
  */
-MUST_CHECK int targets_find(const struct nexthop *hop, const struct conf *conf,
-			    struct trace_id trace, struct targets *ret, struct smtp_answer *answer);
+MUST_CHECK int targets_find(const struct nexthop *hop, const struct conf *conf, struct errand *e,
+			    struct targets *ret, struct smtp_answer *answer);
 
 /* ---- connections ---- */
 

@@ -25,7 +25,7 @@ COUNTER(not_fetched, "relay.sts-failed", "MTA-STS policies that could not be fet
 struct state {
 	const char *domain;
 	const struct conf *conf;
-	struct trace_id trace;
+	struct errand *errand;
 	struct arena *a;
 	bool stored;
 	bool unsure; /* what dir keeps is not known, or there is no room for it */
@@ -132,7 +132,7 @@ static void ask_dir(struct state *s)
 {
 	struct msg_sts_find m = {.domain = str_c(s->domain)};
 	struct ipc_question q = {
-		.type = IPC_STS_FIND, .msg = &m, .want = IPC_STS_FOUND, .trace = s->trace};
+		.type = IPC_STS_FIND, .msg = &m, .want = IPC_STS_FOUND, .trace = s->errand->trace};
 	struct msg_sts_found found;
 	struct ipc_packet *p = NULL;
 	struct fail why = FAIL_INIT;
@@ -161,7 +161,7 @@ static void ask_dns(struct state *s)
 	struct str name = arena_printf(s->a, "_mta-sts.%s", s->domain);
 	size_t n = 0;
 	s->announced = false;
-	if (!name.p || role_resolve(relay.role, name, DNS_TXT, s->trace, s->a, &answer, &why) < 0)
+	if (!name.p || errand_resolve(s->errand, name, DNS_TXT, s->a, &answer, &why) < 0)
 		return;
 	for (size_t i = 0; i < answer.n; i++) {
 		AUTO(buf) struct buf text = BUF_INIT(KIB(4));
@@ -194,7 +194,7 @@ static void keep(const struct state *s, const struct sts_policy *policy, struct 
 				 .expires_us = now + (int64_t)policy->max_age * 1000000,
 				 .policy = text};
 	struct ipc_question q = {
-		.type = IPC_STS_KEEP, .msg = &m, .want = IPC_OK, .trace = s->trace};
+		.type = IPC_STS_KEEP, .msg = &m, .want = IPC_OK, .trace = s->errand->trace};
 	struct ipc_packet *p = NULL;
 	struct fail why = FAIL_INIT;
 	if (ipc_call(role_peer(relay.role, "dir", 0), &q, &p, &why) < 0)
@@ -210,7 +210,7 @@ static const char *fetch(const struct state *s, struct buf *text, struct fail *w
 	char host[300];
 	(void)snprintf(host, sizeof host, "mta-sts.%s", s->domain);
 	struct https_question q = {.conf = s->conf,
-				   .trace = s->trace,
+				   .errand = s->errand,
 				   .host = host,
 				   .port = (uint16_t)s->conf->relay_sts_port,
 				   .path = "/.well-known/mta-sts.txt",
@@ -242,6 +242,13 @@ static bool refresh(struct state *s, struct sts *ret)
 	if (r <= 0)
 		return r < 0;
 	ret->failure = fetch(s, &text, &why);
+	if (ret->failure && atomic_load(&relay.cut)) {
+		/* Cut off by ourselves: nothing is known, and nothing is to be reported. */
+		end(&me, NULL);
+		ret->failure = NULL;
+		s->unsure = true;
+		return true;
+	}
 	end(&me, ret->failure);
 	counter_add(ret->failure ? &not_fetched : &fetched, 1);
 	if (ret->failure) {
@@ -257,10 +264,10 @@ static bool refresh(struct state *s, struct sts *ret)
 	return true;
 }
 
-void sts_find(const char *domain, const struct conf *conf, struct trace_id trace, struct arena *a,
+void sts_find(const char *domain, const struct conf *conf, struct errand *e, struct arena *a,
 	      struct sts *ret)
 {
-	struct state s = {.domain = domain, .conf = conf, .trace = trace, .a = a};
+	struct state s = {.domain = domain, .conf = conf, .errand = e, .a = a};
 	*ret = (struct sts){0};
 	ask_dir(&s);
 	ask_dns(&s);

@@ -21,7 +21,7 @@ struct sts {
 	bool unsure; /* what is kept cannot be read now: whether a policy counts is not known */
 };
 /* Blocks on name service, dir and the policy's server. */
-void sts_find(const char *domain, const struct conf *conf, struct trace_id trace, struct arena *a,
+void sts_find(const char *domain, const struct conf *conf, struct errand *e, struct arena *a,
 	      struct sts *ret);
 
 #endif

@@ -26,9 +26,8 @@ struct mx {
 };
 
 struct finding {
-	struct role *role;
 	const struct conf *conf;
-	struct trace_id trace;
+	struct errand *errand;
 	struct arena arena;
 	uint16_t port;
 	struct targets *to;
@@ -55,7 +54,10 @@ static int not_now(struct finding *f, const char *name, const struct dns_answer 
 static int ask(struct finding *f, const char *name, uint16_t type, struct dns_answer *ret)
 {
 	struct fail why = FAIL_INIT;
-	if (role_resolve(f->role, str_c(name), type, f->trace, &f->arena, ret, &why) < 0)
+	int r = errand_resolve(f->errand, str_c(name), type, &f->arena, ret, &why);
+	if (r == -FAIL_DEADLINE)
+		return say(f, -FAIL_TEMP, "4.4.3", name, "the name service takes too long");
+	if (r < 0)
 		return say(f, -FAIL_TEMP, "4.4.3", name, "the name service cannot be asked");
 	return 0;
 }
@@ -154,12 +156,27 @@ static bool is_ourselves(const struct finding *f, const char *host)
 	return str_eqi(str_c(host), str_c(f->conf->hostname));
 }
 
+/* Of more than there is room for the best ones stay. */
+static void keep_mx(struct mx *v, size_t *n, const struct mx *mx)
+{
+	if (*n < MX_MAX) {
+		v[(*n)++] = *mx;
+		return;
+	}
+	size_t worst = 0;
+	for (size_t i = 1; i < *n; i++)
+		if (mx_order(&v[i], &v[worst]) > 0)
+			worst = i;
+	if (mx_order(mx, &v[worst]) < 0)
+		v[worst] = *mx;
+}
+
 /* 0 with the hosts in order; *ret_n 0 when only a null MX is there. */
 static int read_mx(struct finding *f, const char *domain, const struct dns_answer *a, struct mx *v,
 		   size_t *ret_n)
 {
 	size_t n = 0, null = 0;
-	for (size_t i = 0; i < a->n && n < MX_MAX; i++) {
+	for (size_t i = 0; i < a->n; i++) {
 		struct dns_mx mx;
 		if (!dns_read_mx(a->records[i], &mx))
 			continue;
@@ -167,11 +184,10 @@ static int read_mx(struct finding *f, const char *domain, const struct dns_answe
 			null++;
 			continue;
 		}
-		v[n].preference = mx.preference;
-		v[n].lot = rand_u64();
-		v[n].secure = a->secure;
-		(void)snprintf(v[n].host, sizeof v[n].host, "%s", mx.host);
-		n++;
+		struct mx one = {
+			.preference = mx.preference, .lot = rand_u64(), .secure = a->secure};
+		(void)snprintf(one.host, sizeof one.host, "%s", mx.host);
+		keep_mx(v, &n, &one);
 	}
 	if (n == 0 && null == 0)
 		return say(f, -FAIL_PERM, "5.4.4", domain, "its MX records name no host");
@@ -259,12 +275,11 @@ static void add_literal(struct finding *f, const struct nexthop *hop)
 	add_target(f, host, &a, false);
 }
 
-int targets_find(const struct nexthop *hop, const struct conf *conf, struct trace_id trace,
+int targets_find(const struct nexthop *hop, const struct conf *conf, struct errand *e,
 		 struct targets *ret, struct smtp_answer *answer)
 {
-	struct finding f = {.role = relay.role,
-			    .conf = conf,
-			    .trace = trace,
+	struct finding f = {.conf = conf,
+			    .errand = e,
 			    .arena = ARENA_INIT(ANSWERS_MAX),
 			    .port = nexthop_port(hop, (uint16_t)conf->relay_port),
 			    .to = ret,

@@ -29,6 +29,13 @@ static void expect_name(struct making *m)
 		return;
 	}
 	names[0] = m->q->target->host;
+	if (names[0][0] == '[') { /* an address: its text stands in the certificate, bare */
+		size_t n = strlen(names[0]);
+		names[0] = arena_c(m->a, str_make(names[0] + 1, n - 2));
+		m->no_room = !names[0];
+		if (m->no_room)
+			return;
+	}
 	m->d.expect.check = TLS_CHECK_AUTHORITY;
 	m->d.expect.names = names;
 	m->d.expect.names_n = 1;
@@ -91,7 +98,7 @@ static int ask_dane(struct making *m)
 	struct dane dane = {0};
 	if (!may_have_tlsa(m->q))
 		return 0;
-	dane_find(m->q->target, m->q->trace, m->a, &dane);
+	dane_find(m->q->target, m->q->errand, m->a, &dane);
 	if (dane.state == DANE_NONE)
 		return 0;
 	m->d.report_policy = "tlsa";
@@ -146,7 +153,7 @@ static int ask_sts(struct making *m)
 		m->no_room = true;
 		return 0;
 	}
-	sts_find(m->q->hop->name, m->q->conf, m->q->trace, m->a, sts);
+	sts_find(m->q->hop->name, m->q->conf, m->q->errand, m->a, sts);
 	if (sts->failure) {
 		struct tls_demand said = m->d;
 		said.report_policy = "sts";

@@ -31,7 +31,7 @@ struct tls_demand {
 
 struct tls_question {
 	const struct conf *conf;
-	struct trace_id trace;
+	struct errand *errand;
 	const struct nexthop *hop;
 	const struct target *target;
 	bool domain_secure; /* DNSSEC proves that the host belongs to the domain */

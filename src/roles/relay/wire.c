@@ -17,8 +17,14 @@ int wire_wait(int fd, short events, struct mono_ns deadline, struct fail *why)
 {
 	for (;;) {
 		int64_t left = (deadline.v - clock_mono().v + MS_NS - 1) / MS_NS;
-		struct pollfd p = {.fd = fd, .events = events};
-		int n = poll(&p, 1, (int)MAX(MIN(left, LOOK_MS), 0));
+		struct pollfd p[] = {{.fd = relay.cut_fd, .events = POLLIN},
+				     {.fd = fd, .events = events}};
+		int n = poll(p, ARRAY_LEN(p), (int)MAX(MIN(left, LOOK_MS), 0));
+		if (n > 0 && p[0].revents) {
+			(void)fail_set(why, FAIL_PEER, NULL, "this server is being stopped");
+			why->saved_errno = ECANCELED;
+			return -FAIL_PEER;
+		}
 		if (n > 0)
 			return 1;
 		if (n < 0 && errno != EINTR)

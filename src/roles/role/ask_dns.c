@@ -153,11 +153,15 @@ static int read_answer(struct ipc_packet *p, struct arena *a, struct dns_answer 
 	return 0;
 }
 
-static int ask(struct role *role, const struct msg_resolve *m, struct trace_id trace,
-	       struct arena *a, struct dns_answer *ret, struct fail *why)
+static int ask(struct role *role, const struct dns_errand *what, struct arena *a,
+	       struct dns_answer *ret, struct fail *why)
 {
-	struct ipc_question q = {
-		.type = IPC_RESOLVE, .msg = m, .want = IPC_RESOLVED, .trace = trace};
+	struct msg_resolve m = {.name = what->name, .type = what->type};
+	struct ipc_question q = {.type = IPC_RESOLVE,
+				 .msg = &m,
+				 .want = IPC_RESOLVED,
+				 .trace = what->trace,
+				 .deadline_ms = what->wait_ms};
 	struct ipc_packet *p = NULL;
 	int r = -FAIL_PEER;
 	/* Its death with the question is no news: it is there again at once. */
@@ -169,10 +173,12 @@ static int ask(struct role *role, const struct msg_resolve *m, struct trace_id t
 	return r;
 }
 
-int role_resolve(struct role *role, struct str name, uint16_t type, struct trace_id trace,
-		 struct arena *a, struct dns_answer *ret, struct fail *why)
+int role_resolve(struct role *role, const struct dns_errand *what, struct arena *a,
+		 struct dns_answer *ret, struct fail *why)
 {
 	char key[DNS_NAME_MAX + 8];
+	struct str name = what->name;
+	uint16_t type = what->type;
 	if (name.n > 0 && name.p[name.n - 1] == '.')
 		name.n--;
 	if (!dns_name_ok(name)) {
@@ -187,9 +193,12 @@ int role_resolve(struct role *role, struct str name, uint16_t type, struct trace
 		counter_add(&hits, 1);
 		return 0;
 	}
+	if (what->wait_ms == 0)
+		return fail_set(why, FAIL_DEADLINE, NULL, "the name service takes too long");
 	counter_add(&misses, 1);
-	struct msg_resolve m = {.name = name, .type = type};
-	int r = ask(role, &m, trace, a, ret, why);
+	struct dns_errand plain = *what;
+	plain.name = name;
+	int r = ask(role, &plain, a, ret, why);
 	if (r == 0)
 		keep(k, ret);
 	return r;

@@ -13,13 +13,19 @@
 #include "roles/role/role.h"
 
 /*
- * Ask for the records of `type` of a name in A-labels; a final dot is fine. Blocking: a worker
- * thread. 0: *ret says what came of it, all of it in `a`, failures of the name service too (a name
- * that is none fails as DNS_NXDOMAIN). Negative: the dns role did not answer, also when asked
- * again, or the arena is full.
+ * Ask for the records of `type` of a name in A-labels; a final dot is fine. Blocking for at most
+ * `wait_ms` (0: only what is remembered here is told): a worker thread. 0: *ret says what came of
+ * it, all of it in `a`, failures of the name service too (a name that is none fails as
+ * DNS_NXDOMAIN). Negative: the dns role did not answer, also when asked again, or the arena is
+ * full.
  */
-MUST_CHECK int role_resolve(struct role *role, struct str name, uint16_t type,
-			    struct trace_id trace, struct arena *a, struct dns_answer *ret,
-			    struct fail *why);
+struct dns_errand {
+	struct str name;
+	uint16_t type;
+	struct trace_id trace;
+	unsigned wait_ms;
+};
+MUST_CHECK int role_resolve(struct role *role, const struct dns_errand *what, struct arena *a,
+			    struct dns_answer *ret, struct fail *why);
 
 #endif

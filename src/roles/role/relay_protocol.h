@@ -19,6 +19,6 @@ enum relay_contact {
 };
 
 /* A relay that is sent away (restart, upgrade) has so long to end what it has begun. */
-#define RELAY_STOP_MS 1000
+#define RELAY_STOP_MS 700
 
 #endif

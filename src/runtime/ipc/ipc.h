@@ -91,6 +91,9 @@ struct ipc_question {
 MUST_CHECK int ipc_call(struct ipc_channel *ch, const struct ipc_question *q,
 			struct ipc_packet **ret, struct fail *why);
 
+/* Who waits in ipc_call for this peer's answer goes on, with -FAIL_CANCELLED. Any thread. */
+void ipc_channel_cancel(struct ipc_channel *ch);
+
 /*
  * Ask without waiting: `done` runs once on the loop, never inside of this call, with r = 0 and the
  * reply (owned by done), or a negative code and p = NULL. The owner keeps `a` alive until then.

@@ -167,6 +167,38 @@ void ipc_lose_reply(struct ipc_channel *ch, uint32_t request)
 		futex_wake(&w->done);
 }
 
+/* One that waits in ipc_call, with its reason; NULL: none does. The lock is held. */
+static struct ipc_pending *cancel_one(struct ipc_channel *ch)
+{
+	MAP_EACH (&ch->pending, i) {
+		struct ipc_pending *w = ch->pending.slots[i].value;
+		if (w->ask)
+			continue;
+		w->r = fail_set(&w->why, FAIL_CANCELLED, NULL, "%s %u is not waited for any more",
+				ch->name, ch->index);
+		retire(ch, w);
+		return w;
+	}
+	return NULL;
+}
+
+void ipc_channel_cancel(struct ipc_channel *ch)
+{
+	for (bool again = true; again;) {
+		_Atomic uint32_t *done = NULL;
+		pthread_mutex_lock(&ch->lock);
+		struct ipc_pending *w = cancel_one(ch);
+		if (w) {
+			done = &w->done;
+			atomic_store(done, 1);
+		}
+		pthread_mutex_unlock(&ch->lock);
+		if (done)
+			futex_wake(done); /* by its address alone: its owner may be gone */
+		again = done != NULL;
+	}
+}
+
 void ipc_fail_questions(struct ipc_channel *ch, bool all)
 {
 	for (bool again = true; again;) {

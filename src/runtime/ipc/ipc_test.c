@@ -209,6 +209,24 @@ static void *ask_once(void *arg)
 	return NULL;
 }
 
+static void who_waits_is_sent_away(void **state)
+{
+	(void)state;
+	struct fail why = FAIL_INIT;
+	pthread_t t;
+	int r = 0, before = atomic_load(&server.messages);
+	atomic_store(&server_mute, true);
+	pthread_create(&t, NULL, ask_once, &r);
+	while (atomic_load(&server.messages) == before)
+		usleep(1000);
+	ipc_channel_cancel(client.ch);
+	pthread_join(t, NULL);
+	assert_int_equal(r, -FAIL_CANCELLED);
+	atomic_store(&server_mute, false);
+	ipc_channel_cancel(client.ch); /* nobody */
+	assert_ok(ask(STR("a@b"), STR(""), 0, &why), &why);
+}
+
 static void a_restart_fails_what_was_sent_and_keeps_what_waits(void **state)
 {
 	(void)state;
@@ -605,6 +623,7 @@ int main(void)
 		cmocka_unit_test(a_large_message_travels_as_memory),
 		cmocka_unit_test(notices_beyond_the_window_wait),
 		cmocka_unit_test(a_silent_peer_ends_in_a_deadline),
+		cmocka_unit_test(who_waits_is_sent_away),
 		cmocka_unit_test(a_restart_fails_what_was_sent_and_keeps_what_waits),
 		cmocka_unit_test(without_descriptors_who_asks_is_told),
 		cmocka_unit_test(broken_datagrams_are_refused),

@@ -109,6 +109,7 @@ static enum tls_verdict verdict_of(long result, bool by_tlsa)
 {
 	switch (result) {
 	case X509_V_ERR_HOSTNAME_MISMATCH:
+	case X509_V_ERR_IP_ADDRESS_MISMATCH:
 		return TLS_BAD_NAME;
 	case X509_V_ERR_CERT_HAS_EXPIRED:
 	case X509_V_ERR_CERT_NOT_YET_VALID:

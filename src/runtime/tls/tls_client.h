@@ -38,7 +38,8 @@ struct tls_expect {
 	enum tls_check check;
 	const char *server_name; /* SNI; NULL or empty: none is sent (an address) */
 	const char *const
-		*names; /* as A-labels; a wildcard in the certificate stands for one label */
+		*names; /* as A-labels; a wildcard in the certificate stands for one label. Or one
+			   address, without brackets, that has to be in the certificate */
 	size_t names_n;
 	const struct tls_expected_tlsa *tlsa; /* those of usage 2 and 3 */
 	size_t tlsa_n;

@@ -117,7 +117,9 @@ static void by_authorities(void **state)
 	int fd = mkstemp(path);
 	assert_true(fd >= 0);
 	(void)close(fd);
-	AUTO(pems) struct pems good = make_pems("DNS:mx.example,DNS:*.wild.example");
+	AUTO(pems)
+	struct pems good =
+		make_pems("DNS:mx.example,DNS:*.wild.example,IP:192.0.2.7,IP:2001:db8::7");
 	AUTO(pems) struct pems other = make_pems("DNS:other.example");
 	put(path, buf_str(&good.cert)); /* it is its own authority */
 	static const struct {
@@ -136,8 +138,14 @@ static void by_authorities(void **state)
 		if (meet(&good, path, &e, rows[i].name) != rows[i].want)
 			fail_msg("%s", rows[i].name);
 	}
-	const char *name = "mx.example";
+	const char *name = "192.0.2.7";
 	struct tls_expect e = {.check = TLS_CHECK_AUTHORITY, .names = &name, .names_n = 1};
+	assert_int_equal(meet(&good, path, &e, ""), TLS_GOOD);
+	name = "2001:DB8::7";
+	assert_int_equal(meet(&good, path, &e, ""), TLS_GOOD);
+	name = "192.0.2.8";
+	assert_int_equal(meet(&good, path, &e, ""), TLS_BAD_NAME);
+	name = "mx.example";
 	assert_int_equal(meet(&good, "", &e, ""), TLS_UNTRUSTED);
 	assert_int_equal(meet(&good, "/nonexistent/authorities", &e, ""), TLS_UNTRUSTED);
 	assert_int_equal(meet(&other, path, &e, ""), TLS_UNTRUSTED);
