@@ -63,6 +63,14 @@ def run(name, *arguments):
     return data
 
 
+def lines(name, *arguments):
+    """Run a driver to its end: each line as JSON."""
+    with Program(name, *arguments) as program:
+        text = program.process.stdout.read().strip().splitlines()
+        program.finish()
+    return [json.loads(line) for line in text]
+
+
 def smtp_arguments(side, conns, n, size, users=USERS):
     return ["-p", side.port("smtp"), "-c", conns, "-n", n, "-s", size, "-u", users]
 

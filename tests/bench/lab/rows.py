@@ -82,6 +82,26 @@ def relaying():
               less=True)
 
 
+def mailboxes():
+    """IMAP beside Dovecot: times are milliseconds of one command, to its tagged line."""
+    yield Row("IMAP: realistic mix, 20 sessions, TLS (Dovecot with maildir)", *pair("imap-mix", "mix", "ops_s"), "ops/s", times(2.5), "2.5x")
+    yield Row("IMAP: LOGIN+LOGOUT over TLS, 20 at once", *pair("imap-login", "login", "rate"), "/s", times(2), "2x")
+    for key, title, factor, word in (("select", "SELECT of 100,000", 1, "no slower"), ("FLAGS", "FETCH 1:* (UID FLAGS) of 100,000", 2, "2x"),
+                                     ("ENVELOPE", "FETCH 1:* (ENVELOPE) of 100,000", 3, "3x"),
+                                     ("BODYSTRUCTURE", "FETCH 1:* (BODYSTRUCTURE, ...) of 100,000", 3, "3x")):
+        for when, which in (("warm", "warm"), ("first", "first after start")):
+            yield Row(f"IMAP: {title}, {which}", *pair("imap-big", "big", f"{key}_{when}_ms"), "ms", share(1 / factor), word, less=True)
+    for key, title, factor, word in (("bodies_warm", "FETCH of 2,000 bodies of 4 KB, warm", 1.5, "1.5x"),
+                                     ("bodies_first", "FETCH of 2,000 bodies of 4 KB, first after start", 1.5, "1.5x"),
+                                     ("store", "STORE of 10,000 flags (Dovecot does not sync it)", 1 / 3, "at most 3x its time"),
+                                     ("copy", "COPY of 10,000", 1, "no slower"), ("move", "MOVE of 10,000", 1, "no slower"),
+                                     ("expunge", "EXPUNGE of 10,000", 1, "no slower")):
+        yield Row(f"IMAP: {title}", *pair("imap-mid", "mid", f"{key}_ms"), "ms", share(1 / factor), word, less=True)
+    for conns, factor in ((1, 1.5), (20, 3)):
+        yield Row(f"IMAP: APPEND of 4 KB, durable, {conns} session{'s' if conns > 1 else ''}", *pair("imap-append", f"append, {conns}", "rate"),
+                  "/s", times(factor), f"{factor}x")
+
+
 def memory():
     barid, dovecot = pair("idle-client", "idle client", "kib")
     yield Row("memory per idle TLS IMAP client, 1,000 messages", barid, dovecot, "KiB", under(24), "< 24 KiB")
@@ -107,6 +127,7 @@ def all_rows():
                         ("accepted, a connection each", "the same, a connection for each message")):
         yield Row(title, *pair("frontdoor", what, "rate", "barid, checks off"), "msg/s", times(0.85), "> 0.85x")
     yield from relaying()
+    yield from mailboxes()
     yield from memory()
     yield Row("start until all ports answer", *pair("start", "start", "seconds"), "s", under(0.5), "< 0.5 s")
     for measure, peer in (("rspamd", "Postfix + rspamd + Dovecot"), ("amavis", "Postfix + Amavisd + Dovecot")):
