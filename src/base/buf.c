@@ -17,7 +17,7 @@ void buf_reset(struct buf *b)
 		b->p[0] = '\0';
 }
 
-char *buf_room(struct buf *b, size_t n)
+char *buf_grow(struct buf *b, size_t n)
 {
 	if (b->failed || n > b->max - b->n) {
 		b->failed = true;
@@ -25,30 +25,11 @@ char *buf_room(struct buf *b, size_t n)
 	}
 	size_t need = b->n + n + 1;
 	if (need > b->cap) {
-		size_t cap = MAX(MAX(need, b->cap + b->cap / 2), (size_t)64);
-		b->p = xrealloc(b->p, cap);
-		b->cap = cap;
+		b->cap = MAX(MAX(need, b->cap * 2), (size_t)64);
+		b->p = xrealloc(b->p, b->cap);
 		b->p[b->n] = '\0';
 	}
 	return b->p + b->n;
-}
-
-void buf_added(struct buf *b, size_t n)
-{
-	CHECK(b->n + n < b->cap);
-	b->n += n;
-	b->p[b->n] = '\0';
-}
-
-int buf_add(struct buf *b, struct str s)
-{
-	char *room = buf_room(b, s.n);
-	if (!room)
-		return -FAIL_LIMIT;
-	if (s.n)
-		memcpy(room, s.p, s.n);
-	buf_added(b, s.n);
-	return 0;
 }
 
 int buf_addc(struct buf *b, char c)
@@ -63,14 +44,20 @@ int buf_add_c(struct buf *b, const char *c_string)
 
 int buf_vaddf(struct buf *b, const char *fmt, va_list ap)
 {
+	size_t left = b->cap - b->n;
 	va_list again;
 	va_copy(again, ap);
-	int n = vsnprintf(NULL, 0, fmt, again);
-	va_end(again);
+	/* Mostly there is room already; what is cut short is written again. */
+	int n = vsnprintf(left ? b->p + b->n : NULL, left, fmt, ap);
+	bool fits = n >= 0 && (size_t)n < left && (size_t)n <= b->max - b->n && !b->failed;
+	if (!fits && left)
+		b->p[b->n] = '\0';
 	char *room = n < 0 ? NULL : buf_room(b, (size_t)n);
+	if (room && !fits)
+		(void)vsnprintf(room, (size_t)n + 1, fmt, again);
+	va_end(again);
 	if (!room)
 		return -FAIL_LIMIT;
-	(void)vsnprintf(room, (size_t)n + 1, fmt, ap);
 	buf_added(b, (size_t)n);
 	return 0;
 }

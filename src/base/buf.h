@@ -14,6 +14,7 @@
 #define BARID_BASE_BUF_H
 
 #include "auto.h"
+#include "check.h"
 #include "fail.h"
 #include "str.h"
 #include <stdarg.h>
@@ -32,7 +33,7 @@ void buf_clear(struct buf *b); /* release memory; usable afterwards with the sam
 void buf_reset(struct buf *b); /* forget content and failure, keep memory */
 DEFINE_AUTO(buf, struct buf, buf_clear);
 
-int buf_add(struct buf *b, struct str s);
+static inline int buf_add(struct buf *b, struct str s);
 int buf_addc(struct buf *b, char c);
 int buf_add_c(struct buf *b, const char *c_string);
 int buf_addf(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
@@ -45,10 +46,32 @@ int buf_put_u16(struct buf *b, uint16_t v);
 int buf_put_u32(struct buf *b, uint32_t v);
 int buf_put_u64(struct buf *b, uint64_t v);
 
+char *buf_grow(struct buf *b, size_t n); /* the longer way of buf_room */
 /* Room for n bytes at the end, to be filled in by the caller and confirmed by buf_added. NULL when
  * over max. */
-char *buf_room(struct buf *b, size_t n);
-void buf_added(struct buf *b, size_t n);
+static inline char *buf_room(struct buf *b, size_t n)
+{
+	if (n >= b->cap - b->n || n > b->max - b->n || b->failed)
+		return buf_grow(b, n);
+	return b->p + b->n;
+}
+static inline void buf_added(struct buf *b, size_t n)
+{
+	CHECK(n < b->cap - b->n);
+	b->n += n;
+	b->p[b->n] = '\0';
+}
+
+static inline int buf_add(struct buf *b, struct str s)
+{
+	char *room = buf_room(b, s.n);
+	if (!room)
+		return -FAIL_LIMIT;
+	if (s.n)
+		memcpy(room, s.p, s.n);
+	buf_added(b, s.n);
+	return 0;
+}
 
 /* Drop the first n bytes, moving the rest to the front. */
 void buf_drop(struct buf *b, size_t n);

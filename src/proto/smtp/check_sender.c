@@ -21,16 +21,20 @@ enum check_says check_sender_full(struct check *c)
 enum check_says check_sender_listed(struct check *c)
 {
 	const struct smtp_backend *b = c->s->backend;
-	AUTO(arena) struct arena a = ARENA_INIT(MIB(4));
 	struct str from = c->s->t.from;
-	struct dir_route route = {0};
+	struct smtp_routing *to = c->routing;
+	struct dir_rcpt rcpt = {.address = smtp_addr_str(c->rcpt),
+				.sender = from,
+				.size = c->s->t.size,
+				.sender_too = true};
 	if (!c->s->config->door.listed_sender || !from.n)
 		return CHECK_DUNNO;
-	if (b->route(b->ctx, &(struct dir_rcpt){.address = from}, &a, &route, &c->why) < 0)
+	if (b->route(b->ctx, &rcpt, to->arena, &to->route, &c->why) < 0)
 		return CHECK_FAILED;
-	if (route.verdict != DIR_UNKNOWN)
+	to->known = true;
+	if (!to->route.sender_unknown)
 		return CHECK_DUNNO;
-	c->t->rule = arena_str(&c->s->t.arena, route.note);
+	c->t->rule = arena_str(&c->s->t.arena, to->route.sender_note);
 	return check_refuse(c, 550, "5.1.0", from, "Sender address rejected: User unknown");
 }
 

@@ -226,7 +226,8 @@ void smtp_cmd_rcpt(struct smtp_turn *t, const struct smtp_cmd *cmd)
 	struct smtp_status refusal = {0};
 	struct fail why = FAIL_INIT;
 	AUTO(arena) struct arena a = ARENA_INIT(MIB(4));
-	struct dir_route route = {0};
+	struct smtp_routing routing = {.arena = &a};
+	struct dir_route *route = &routing.route;
 
 	int r = complete_address(s, &address);
 	struct str to = smtp_addr_str(&address);
@@ -234,26 +235,26 @@ void smtp_cmd_rcpt(struct smtp_turn *t, const struct smtp_cmd *cmd)
 		smtp_refuse(t, refusal, "RCPT", to, NULL);
 		return;
 	}
-	if (r == 0 &&
-	    (smtp_too_often(t, SMTP_EVENT_RECIPIENT, "RCPT", to) || smtp_check_sender(t, &address)))
+	if (r == 0 && (smtp_too_often(t, SMTP_EVENT_RECIPIENT, "RCPT", to) ||
+		       smtp_check_sender(t, &address, &routing)))
 		return;
-	if (r == 0)
-		r = smtp_route(s, to, s->t.size, &a, &route, &why);
-	if (r == 0 && smtp_check_rcpt(t, &address, &route))
+	if (r == 0 && !routing.known)
+		r = smtp_route(s, to, s->t.size, &a, route, &why);
+	if (r == 0 && smtp_check_rcpt(t, &address, route))
 		return;
 	if (r == 0) {
-		refusal = smtp_verdict_reply(s, &route);
+		refusal = smtp_verdict_reply(s, route);
 		if (refusal.code) {
 			smtp_filter_rcpt_refused(s, cmd, to);
-			t->rule = route.note;
+			t->rule = route->note;
 			smtp_refuse(t, refusal, "RCPT", to, NULL);
 			return;
 		}
-		if (smtp_filter_rcpt(t, cmd, to, destination_is_local(&route.dests[0])))
+		if (smtp_filter_rcpt(t, cmd, to, destination_is_local(&route->dests[0])))
 			return;
-		r = smtp_transaction_add_rcpt(&s->t, &cmd->rcpt, to, &route);
+		r = smtp_transaction_add_rcpt(&s->t, &cmd->rcpt, to, route);
 		if (r == 0)
-			log_expansion(to, &route);
+			log_expansion(to, route);
 	}
 	if (r == 0 && smtp_is_lmtp(s)) {
 		struct str said = arena_str(&s->t.arena, to);

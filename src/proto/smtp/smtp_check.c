@@ -228,10 +228,12 @@ static bool told(struct check *c, enum check_says says)
 	return true;
 }
 
-bool smtp_check_sender(struct smtp_turn *t, const struct smtp_addr *rcpt)
+bool smtp_check_sender(struct smtp_turn *t, const struct smtp_addr *rcpt,
+		       struct smtp_routing *ret_routing)
 {
 	struct smtp_transaction *x = &t->s->t;
 	struct check c = begin(t, rcpt, &x->arena);
+	c.routing = ret_routing;
 	if (t->s->service != SMTP_SERVICE_MX || x->passed)
 		return false;
 	if (x->refused.code) { /* the same for every recipient */

@@ -19,6 +19,7 @@ struct check {
 	struct arena *arena;	       /* of the texts in `refusal` */
 	struct netaddr client;	       /* family 0: not known */
 	const struct smtp_addr *rcpt;  /* the address at hand */
+	struct smtp_routing *routing;  /* before the relay checks: to be filled by who asks dir */
 	const struct dir_route *route; /* where it leads; NULL before the relay checks */
 	struct smtp_status refusal;    /* CHECK_REFUSE */
 	struct fail why;	       /* CHECK_FAILED: somebody inside could not be asked */
@@ -31,8 +32,10 @@ typedef enum check_says check_fn(struct check *c);
 /*
  * What comes before the recipient is looked up: client, HELO and sender. Asked once for each
  * transaction; the answer is kept. True: the recipient is refused, and the client was told.
+ * May fill *ret_routing on the way.
  */
-bool smtp_check_sender(struct smtp_turn *t, const struct smtp_addr *rcpt);
+bool smtp_check_sender(struct smtp_turn *t, const struct smtp_addr *rcpt,
+		       struct smtp_routing *ret_routing);
 /* And behind it: relay and recipient. */
 bool smtp_check_rcpt(struct smtp_turn *t, const struct smtp_addr *rcpt,
 		     const struct dir_route *route);

@@ -39,8 +39,8 @@ static inline void fake_dest(struct arena *a, struct dir_route *r, uint64_t acco
 		.account = {account}, .address = str_c(address), .detail = arena_str(a, detail)};
 }
 
-static inline int fake_route(void *ctx, const struct dir_rcpt *rcpt, struct arena *a,
-			     struct dir_route *ret, struct fail *why)
+static inline int fake_route_one(void *ctx, const struct dir_rcpt *rcpt, struct arena *a,
+				 struct dir_route *ret, struct fail *why)
 {
 	struct str address = rcpt->address;
 	struct str detail, local = fake_local(address, &detail);
@@ -76,6 +76,18 @@ static inline int fake_route(void *ctx, const struct dir_rcpt *rcpt, struct aren
 		ret->verdict = DIR_UNKNOWN;
 	}
 	return 0;
+}
+
+static inline int fake_route(void *ctx, const struct dir_rcpt *rcpt, struct arena *a,
+			     struct dir_route *ret, struct fail *why)
+{
+	struct dir_route sender = {0};
+	int r = fake_route_one(ctx, rcpt, a, ret, why);
+	if (r < 0 || !rcpt->sender_too)
+		return r;
+	r = fake_route_one(ctx, &(struct dir_rcpt){.address = rcpt->sender}, a, &sender, why);
+	ret->sender_unknown = sender.verdict == DIR_UNKNOWN;
+	return r;
 }
 
 static inline int fake_sender_allowed(void *ctx, struct account_id account, struct str address,

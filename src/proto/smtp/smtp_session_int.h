@@ -126,6 +126,13 @@ struct smtp_session {
 };
 
 /* One call: the session, where replies go, what edge does next. */
+/* Where the recipient at hand leads. The question about the sender brings it along. */
+struct smtp_routing {
+	struct arena *arena;
+	struct dir_route route;
+	bool known;
+};
+
 struct smtp_turn {
 	struct smtp_session *s;
 	struct buf *out;

@@ -40,7 +40,8 @@ void lookup_route(struct role *role, struct ipc_packet *p)
 			      &(struct dir_rcpt){.address = m.address,
 						 .sender = m.sender,
 						 .size = m.size,
-						 .mapping = (enum dir_mapping)m.mapping},
+						 .mapping = (enum dir_mapping)m.mapping,
+						 .sender_too = m.sender_too},
 			      &a, &found, &why);
 	if (r < 0) {
 		log_event(LOG_WARN, "dir.route-failed", log_fail(&why));
@@ -54,7 +55,9 @@ void lookup_route(struct role *role, struct ipc_packet *p)
 					.dests = dests_of(&a, found.dests, found.n),
 					.dests_n = found.n,
 					.copies = dests_of(&a, found.copies, found.n_copies),
-					.copies_n = found.n_copies};
+					.copies_n = found.n_copies,
+					.sender_unknown = found.sender_unknown,
+					.sender_note = str_sub(found.sender_note, 0, 160)};
 	if (!reply.dests || !reply.copies) {
 		(void)fail_set(&why, FAIL_LIMIT, NULL, "too many destinations");
 		(void)ipc_reply_fail(p, &why);

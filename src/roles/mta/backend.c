@@ -48,7 +48,9 @@ static int copy_route(const struct msg_route_reply *m, struct arena *a, struct d
 				  .n_copies = m->copies_n,
 				  .note = arena_str(a, m->note),
 				  .status = arena_str(a, m->status),
-				  .refusal = arena_str(a, m->refusal)};
+				  .refusal = arena_str(a, m->refusal),
+				  .sender_unknown = m->sender_unknown,
+				  .sender_note = arena_str(a, m->sender_note)};
 	int r = copy_dests(m->dests, m->dests_n, a, &ret->dests, why);
 	return r < 0 ? r : copy_dests(m->copies, m->copies_n, a, &ret->copies, why);
 }
@@ -61,7 +63,8 @@ static int route(void *ctx, const struct dir_rcpt *rcpt, struct arena *a, struct
 			      .sender = rcpt->sender,
 			      .size = rcpt->size,
 			      .session = s->id.v,
-			      .mapping = (uint8_t)rcpt->mapping};
+			      .mapping = (uint8_t)rcpt->mapping,
+			      .sender_too = rcpt->sender_too};
 	struct ipc_question q = {
 		.type = IPC_ROUTE, .msg = &m, .want = IPC_ROUTE_REPLY, .trace = s->trace};
 	struct msg_route_reply reply;

@@ -167,6 +167,9 @@ struct dir_route {
 	struct str note;    /* for the log: which row decided, or why not */
 	struct str status;  /* DIR_REFUSED: "5.1.2"; of class 4: not now */
 	struct str refusal; /* and the text, printable ASCII, at most DIR_REFUSAL_MAX */
+	/* With dir_rcpt.sender_too: the sender's domain is ours, and has no such address. */
+	bool sender_unknown;
+	struct str sender_note; /* for the log, as `note` */
 };
 
 /* How much of the directory an address goes through. */
@@ -181,6 +184,7 @@ struct dir_rcpt {
 	struct str sender;  /* of the envelope: whose relay host and copies count; empty: null */
 	uint64_t size;	    /* octets that the message will have (SIZE, RFC 1870); 0 = not known */
 	enum dir_mapping mapping;
+	bool sender_too; /* look the sender up as well: one question instead of two */
 };
 
 /*

@@ -210,6 +210,19 @@ int route_ask(struct dir *d, const struct dir_rcpt *rcpt, struct route_story *st
 	return r;
 }
 
+static int ask_both(struct dir *d, const struct dir_rcpt *rcpt, struct arena *a,
+		    struct dir_route *ret, struct fail *why)
+{
+	struct dir_route sender = {0};
+	int r = route_ask(d, rcpt, NULL, a, ret, why);
+	if (r < 0 || !rcpt->sender_too)
+		return r;
+	r = route_ask(d, &(struct dir_rcpt){.address = rcpt->sender}, NULL, a, &sender, why);
+	ret->sender_unknown = sender.verdict == DIR_UNKNOWN;
+	ret->sender_note = sender.note;
+	return r;
+}
+
 int dir_route(struct dir *d, const struct dir_rcpt *rcpt, struct arena *a, struct dir_route *ret,
 	      struct fail *why)
 {
@@ -217,9 +230,9 @@ int dir_route(struct dir *d, const struct dir_rcpt *rcpt, struct arena *a, struc
 	/* Many small statements: one snapshot takes the file's lock once for all of them. */
 	int r = db_snapshot(d->db, why);
 	if (r == 0) {
-		r = route_ask(d, rcpt, NULL, a, ret, why);
+		r = ask_both(d, rcpt, a, ret, why);
 		db_snapshot_end(d->db);
 	}
 	/* An id had to be made while another program wrote: the next look sees both. */
-	return r == -FAIL_BUSY ? route_ask(d, rcpt, NULL, a, ret, why) : r;
+	return r == -FAIL_BUSY ? ask_both(d, rcpt, a, ret, why) : r;
 }
