@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The committer: everything that waits goes into one transaction, hence one fsync. Each message,
- * and all results of one message, stand in a savepoint, so that one that fails takes no other
- * along.
+ * The committer: everything that waits goes into one transaction, hence one fsync. When a message,
+ * or the results of one, cannot be written, the transaction begins anew with each in a savepoint,
+ * so that one that fails takes no other along. (Savepoints copy every page that they touch; what
+ * fails is rare.)
  *
  * When the commit itself fails, submissions are refused and results wait for another try. Body
  * names are left alone then: what a failed commit wrote may still be found by recovery after a
@@ -32,6 +33,8 @@ struct batch {
 	VEC(struct spool_receipt) dropped;
 	struct settled settled;
 	VEC(struct result *) again; /* could not be written */
+	bool careful;		    /* each in a savepoint */
+	bool one_failed;	    /* and there was none */
 };
 
 void result_free(struct result *r)
@@ -135,35 +138,38 @@ static bool collect(struct spool *sp, struct batch *b)
 
 /* ---- writing ---- */
 
-static int savepoint(struct spool *sp, const char *sql, struct fail *why)
+static int savepoint(struct spool *sp, const struct batch *b, const char *sql, struct fail *why)
 {
-	return rows_run(sp, sql, NULL, 0, why);
+	return b->careful ? rows_run(sp, sql, NULL, 0, why) : 0;
 }
 
-/* Undo what was written since the savepoint. Fails when the whole transaction is gone. */
-static int undo(struct spool *sp, int r, struct fail *why)
+/* Undo what was written since the savepoint. Fails when the whole transaction has to go. */
+static int undo(struct spool *sp, struct batch *b, int r, struct fail *why)
 {
 	struct fail ignored;
 
-	if (!db_in_transaction(sp->db) || savepoint(sp, "ROLLBACK TO one", &ignored) < 0 ||
-	    savepoint(sp, "RELEASE one", &ignored) < 0)
+	b->one_failed = true;
+	if (!b->careful || !db_in_transaction(sp->db) ||
+	    savepoint(sp, b, "ROLLBACK TO one", &ignored) < 0 ||
+	    savepoint(sp, b, "RELEASE one", &ignored) < 0)
 		return r;
 	(void)why;
 	return 0;
 }
 
-static int write_submission(struct spool *sp, struct submission *s, struct fail *why)
+static int write_submission(struct spool *sp, struct batch *b, struct submission *s,
+			    struct fail *why)
 {
-	int r = savepoint(sp, "SAVEPOINT one", why);
+	int r = savepoint(sp, b, "SAVEPOINT one", why);
 
 	if (r < 0)
 		return r;
 	s->r = rows_insert(sp, s->m, KIND_MAIL, &s->number, &s->why);
 	if (s->r == 0)
-		return savepoint(sp, "RELEASE one", why);
+		return savepoint(sp, b, "RELEASE one", why);
 	if (why)
 		*why = s->why;
-	return undo(sp, s->r, why);
+	return undo(sp, b, s->r, why);
 }
 
 static void put_again(struct batch *b, struct result *const *r, size_t n)
@@ -179,17 +185,17 @@ static int write_results(struct spool *sp, struct batch *b, struct fail *why)
 		for (n = 1; i + n < b->results.n; n++)
 			if (group[n]->key.number != group[0]->key.number)
 				break;
-		int r = savepoint(sp, "SAVEPOINT one", why);
+		int r = savepoint(sp, b, "SAVEPOINT one", why);
 		if (r < 0)
 			return r;
 		r = settle_message(sp, group, n, &b->settled, why);
 		if (r == 0) {
-			r = savepoint(sp, "RELEASE one", why);
+			r = savepoint(sp, b, "RELEASE one", why);
 			if (r < 0)
 				return r;
 			continue;
 		}
-		r = undo(sp, r, why);
+		r = undo(sp, b, r, why);
 		if (r < 0)
 			return r;
 		put_again(b, group, n);
@@ -209,22 +215,35 @@ static int write_dropped(struct spool *sp, const struct batch *b, struct fail *w
 	return r;
 }
 
-static int write_batch(struct spool *sp, struct batch *b, struct fail *why)
+static int write_rows(struct spool *sp, struct batch *b, struct fail *why)
 {
-	SPOOL_DB(sp);
 	int r = db_begin(sp->db, why);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; r == 0 && i < b->submissions.n; i++)
-		r = write_submission(sp, &b->submissions.p[i], why);
+		r = write_submission(sp, b, &b->submissions.p[i], why);
 	if (r == 0)
 		r = write_results(sp, b, why);
 	if (r == 0)
 		r = write_dropped(sp, b, why);
-	if (r < 0) {
+	if (r < 0)
 		db_rollback(sp->db);
-		return r;
+	return r;
+}
+
+static int write_batch(struct spool *sp, struct batch *b, struct fail *why)
+{
+	SPOOL_DB(sp);
+	int r = write_rows(sp, b, why);
+	if (r < 0 && b->one_failed) {
+		b->careful = true;
+		for (size_t i = 0; i < b->submissions.n; i++)
+			b->submissions.p[i].r = 0;
+		settled_clear(&b->settled);
+		r = write_rows(sp, b, why);
 	}
+	if (r < 0)
+		return r;
 	CRASH_POINT("spool.before-commit");
 	if (b->results.n > 0)
 		CRASH_POINT("spool.before-done-commit");
