@@ -152,14 +152,46 @@ static int apply_job(struct tx *tx, struct store_job *job, struct fail *why)
 	return tx->ops->rollback_to(tx->e, why);
 }
 
+/* The only job: the transaction is its savepoint, which spares copies of all pages that it touches.
+ * Negative as above; *ret_done says that there is something to commit. */
+static int apply_only_job(struct tx *tx, struct store_job *job, bool *ret_done, struct fail *why)
+{
+	job->r = job->apply(tx, job, &job->why);
+	*ret_done = job->r >= 0;
+	if (job->r >= 0)
+		return 0;
+	drop_changes(tx, 0, 0, 0);
+	if (!tx->ops->active(tx->e)) {
+		if (why)
+			*why = job->why;
+		return job->r;
+	}
+	tx->ops->rollback(tx->e);
+	return 0;
+}
+
+static struct store_job *only_job(struct batch *b)
+{
+	struct store_job *only = NULL;
+	size_t n = 0;
+	for (size_t i = 0; i < b->n; i++)
+		if (b->jobs[i]->r >= 0 && n++ == 0)
+			only = b->jobs[i];
+	return n == 1 ? only : NULL;
+}
+
 static int apply_batch(struct tx *tx, struct batch *b, struct fail *why)
 {
+	struct store_job *only = only_job(b);
+	bool done = true;
 	int r = tx->ops->begin(tx->e, why);
-	for (size_t i = 0; r >= 0 && i < b->n; i++)
+	if (r >= 0 && only)
+		r = apply_only_job(tx, only, &done, why);
+	for (size_t i = 0; r >= 0 && !only && i < b->n; i++)
 		if (b->jobs[i]->r >= 0)
 			r = apply_job(tx, b->jobs[i], why);
 	CRASH_POINT("store.before-commit");
-	if (r >= 0)
+	if (r >= 0 && done)
 		r = tx->ops->commit(tx->e, why);
 	if (r < 0)
 		tx->ops->rollback(tx->e);
