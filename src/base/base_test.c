@@ -51,6 +51,24 @@ static void buf_never_exceeds_its_maximum(void **state)
 	assert_int_equal(b.n, 0);
 }
 
+static void buf_formats_in_any_room(void **state)
+{
+	(void)state;
+	char want[300];
+	for (size_t n = 0; n < sizeof want; n++) {
+		AUTO(buf) struct buf b = BUF_INIT(200);
+		memset(want, 'x', n);
+		want[n] = '\0';
+		int r = buf_addf(&b, "%s", "head ") < 0 ? -1 : buf_addf(&b, "%s", want);
+		assert_int_equal(r, n <= 195 ? 0 : -FAIL_LIMIT);
+		assert_int_equal(b.n, n <= 195 ? 5 + n : 5);
+		assert_memory_equal(b.p, "head ", 5);
+		assert_string_equal(b.p + 5, n <= 195 ? want : "");
+		b.failed = false;
+		assert_int_equal(buf_addf(&b, "%c", '.'), b.n < 200 ? 0 : -FAIL_LIMIT);
+	}
+}
+
 static void arena_is_bounded_and_zeroed(void **state)
 {
 	(void)state;
@@ -202,6 +220,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(str_cuts_and_finds),
 		cmocka_unit_test(buf_never_exceeds_its_maximum),
+		cmocka_unit_test(buf_formats_in_any_room),
 		cmocka_unit_test(arena_is_bounded_and_zeroed),
 		cmocka_unit_test(map_keeps_every_key_through_removals),
 		cmocka_unit_test(numbers_take_all_or_nothing),

@@ -159,6 +159,27 @@ static void every_row(void **state)
 	home_free(&h);
 }
 
+/* One question tells of the sender as a question of its own would. */
+static void sender_comes_along(void **state)
+{
+	struct home h;
+	(void)state;
+	home_init(&h);
+	fill(&h);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		AUTO(arena) struct arena a = ARENA_INIT(MIB(1));
+		struct dir_route got = {0};
+		struct dir_rcpt rcpt = {.address = STR("alice@d.test"),
+					.sender = str_c(cases[i].address),
+					.sender_too = true};
+		struct fail why = FAIL_INIT;
+		assert_ok(dir_route(h.d, &rcpt, &a, &got, &why), &why);
+		assert_int_equal(got.verdict, DIR_OK);
+		assert_int_equal(got.sender_unknown, strcmp(cases[i].want, "unknown") == 0);
+	}
+	home_free(&h);
+}
+
 static void outside_edits_count_at_once(void **state)
 {
 	struct home h;
@@ -317,6 +338,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_row),
+		cmocka_unit_test(sender_comes_along),
 		cmocka_unit_test(outside_edits_count_at_once),
 		cmocka_unit_test(ids_are_for_ever),
 		cmocka_unit_test(quota_closes_the_door),
