@@ -577,6 +577,20 @@ class Play:
             self.match("220 ...", client.next(self.deadline(None)))
         client.wire.start_tls()
 
+    def verb_compress(self, _rest, _step):
+        client = self.current
+        client.send(b"zip COMPRESS DEFLATE\r\n")
+        self.match("zip OK ...", client.next(self.deadline(None)))
+        client.wire.compress()
+
+    def verb_compressed(self, _rest, _step):
+        """Compression begins, whatever was said before."""
+        self.current.wire.compress()
+
+    def verb_plain(self, _rest, _step):
+        """It is over, as it is behind UNAUTHENTICATE."""
+        self.current.wire.plain()
+
     def verb_tls(self, _rest, _step):
         """TLS begins, whatever was said before."""
         self.current.wire.start_tls()

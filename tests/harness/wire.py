@@ -10,6 +10,7 @@ import select
 import socket
 import ssl
 import time
+import zlib
 
 from .verdict import patience
 
@@ -35,7 +36,9 @@ def tls_context():
 
 
 class Wire:
-    """A TCP or TLS connection read line by line."""
+    """A TCP or TLS connection read line by line, perhaps compressed (RFC 4978)."""
+
+    deflate = inflate = None
 
     def __init__(self, host, port, tls=False, source=None, timeout=10.0):
         self.timeout = timeout = timeout * patience()
@@ -49,7 +52,20 @@ class Wire:
         self.sock.settimeout(self.timeout)
         self.sock = tls_context().wrap_socket(self.sock, server_hostname="mail.example.test")
 
+    def compress(self):
+        """From now on both directions are DEFLATE streams."""
+        assert not self.buffer, self.buffer
+        self.deflate, self.inflate = zlib.compressobj(9, zlib.DEFLATED, -15), zlib.decompressobj(-15)
+
+    def plain(self):
+        """And no more."""
+        assert not self.buffer, self.buffer
+        self.buffer = self.inflate.unused_data
+        self.deflate = self.inflate = None
+
     def send(self, data):
+        if self.deflate:
+            data = self.deflate.compress(data) + self.deflate.flush(zlib.Z_SYNC_FLUSH)
         self.sock.settimeout(self.timeout)
         try:
             self.sock.sendall(data)
@@ -70,7 +86,7 @@ class Wire:
             raise Closed(str(e)) from e
         if not data:
             raise Closed("end of stream")
-        self.buffer += data
+        self.buffer += self.inflate.decompress(data) if self.inflate else data
 
     def line(self, timeout=None):
         """The next line, with its CRLF."""

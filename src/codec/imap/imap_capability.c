@@ -44,6 +44,8 @@ static const struct {
 	{.name = "PREVIEW", .shown = AFTER},
 	{.name = "SAVEDATE", .shown = AFTER},
 	{.name = "OBJECTID", .shown = AFTER},
+	{.name = "COMPRESS=DEFLATE", .shown = AFTER},
+	{.name = "UNAUTHENTICATE", .shown = AFTER},
 	{.name = "QUOTA", .shown = AFTER},
 	{.name = "QUOTASET", .shown = AFTER},
 	{.name = "QUOTA=RES-STORAGE", .shown = AFTER},

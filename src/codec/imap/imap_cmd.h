@@ -6,7 +6,7 @@
  * (3691), UIDPLUS (4315), MULTIAPPEND (3502), ESEARCH (4731), SASL-IR (4959), WITHIN (5032), ENABLE
  * (5161), SEARCHRES (5182), LIST-EXTENDED (5258), LIST-STATUS (5819), SPECIAL-USE (6154), MOVE
  * (6851), CONDSTORE (7162), LITERAL+ (7888), QUOTA (9208, GETQUOTA and GETQUOTAROOT), URLAUTH
- * (4467).
+ * (4467), COMPRESS (4978), UNAUTHENTICATE (8437).
  *
  * Strings borrow from the input or live in the arena, so a command lives as long as both.
  * Mailbox names are UTF-8, decoded; a first level INBOX in any case is
@@ -55,6 +55,8 @@ enum imap_cmd_kind {
 	IMAP_CMD_GENURLAUTH, /* RFC 4467, as the next two */
 	IMAP_CMD_RESETKEY,
 	IMAP_CMD_URLFETCH,
+	IMAP_CMD_COMPRESS,
+	IMAP_CMD_UNAUTHENTICATE,
 	/* with a mailbox selected */
 	IMAP_CMD_CHECK,
 	IMAP_CMD_CLOSE,
@@ -325,6 +327,7 @@ struct imap_cmd {
 		struct imap_rename rename;
 		struct str mailbox;    /* DELETE, SUBSCRIBE, UNSUBSCRIBE, GETQUOTAROOT */
 		struct str quota_root; /* GETQUOTA */
+		struct str compress;   /* the mechanism as written */
 		struct imap_setquota setquota;
 		struct imap_urls urls; /* GENURLAUTH, URLFETCH */
 		struct imap_resetkey resetkey;

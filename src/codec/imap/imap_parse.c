@@ -129,6 +129,12 @@ static int parse_enable(struct imap_lex *lex, struct imap_cmd *cmd)
 	return 0;
 }
 
+static int parse_compress(struct imap_lex *lex, struct imap_cmd *cmd)
+{
+	int r = imap_lex_sp(lex);
+	return r < 0 ? r : imap_lex_atom(lex, "the name of a compression", &cmd->compress);
+}
+
 static const struct command {
 	const char *name;
 	enum imap_cmd_kind kind;
@@ -162,6 +168,8 @@ static const struct command {
 	{"GENURLAUTH", IMAP_CMD_GENURLAUTH, imap_parse_genurlauth, false},
 	{"RESETKEY", IMAP_CMD_RESETKEY, imap_parse_resetkey, false},
 	{"URLFETCH", IMAP_CMD_URLFETCH, imap_parse_urlfetch, false},
+	{"COMPRESS", IMAP_CMD_COMPRESS, parse_compress, false},
+	{"UNAUTHENTICATE", IMAP_CMD_UNAUTHENTICATE, parse_nothing, false},
 	{"CHECK", IMAP_CMD_CHECK, parse_nothing, false},
 	{"CLOSE", IMAP_CMD_CLOSE, parse_nothing, false},
 	{"UNSELECT", IMAP_CMD_UNSELECT, parse_nothing, false},

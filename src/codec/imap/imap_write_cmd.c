@@ -342,6 +342,7 @@ static void write_arguments(struct buf *out, const struct imap_cmd *cmd)
 	case IMAP_CMD_CHECK:
 	case IMAP_CMD_CLOSE:
 	case IMAP_CMD_UNSELECT:
+	case IMAP_CMD_UNAUTHENTICATE:
 	case IMAP_CMD_KIND_COUNT:
 		break;
 	case IMAP_CMD_ID:
@@ -379,6 +380,10 @@ static void write_arguments(struct buf *out, const struct imap_cmd *cmd)
 		break;
 	case IMAP_CMD_GETQUOTA:
 		sp_astring(out, cmd->quota_root);
+		break;
+	case IMAP_CMD_COMPRESS:
+		(void)buf_addc(out, ' ');
+		(void)buf_add(out, cmd->compress);
 		break;
 	case IMAP_CMD_SETQUOTA:
 		write_setquota(out, &cmd->setquota);

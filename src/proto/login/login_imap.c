@@ -56,6 +56,13 @@ void login_imap_greet(const struct login_imap *l, struct buf *out)
 	(void)buf_add(out, STR("] barid ready.\r\n"));
 }
 
+void login_imap_logged_out(const struct login_imap *l, struct str tag, struct buf *out)
+{
+	(void)buf_addf(out, "%.*s OK [", STR_ARG(tag));
+	write_capabilities(l, out);
+	(void)buf_add(out, STR("] Nobody is logged in now.\r\n"));
+}
+
 /* After a reply that was BAD: the connection ends when there were too many. */
 static enum login_action count_bad(struct login_imap *l, struct buf *out)
 {

@@ -64,6 +64,9 @@ void login_imap_clear(struct login_imap *l); /* overwrites secrets */
 /* "* OK [CAPABILITY ...] ..." */
 void login_imap_greet(const struct login_imap *l, struct buf *out);
 
+/* "TAG OK [CAPABILITY ...] ...": the answer to UNAUTHENTICATE (RFC 8437), after which it begins. */
+void login_imap_logged_out(const struct login_imap *l, struct str tag, struct buf *out);
+
 enum login_action login_imap_command(struct login_imap *l, const struct imap_input *in,
 				     struct buf *out);
 enum login_action login_imap_line(struct login_imap *l, struct str line, struct buf *out);

@@ -33,9 +33,13 @@ static const struct metric {
 	 ""},
 	{"conn.read-bytes", "barid_client_read_bytes", "", COUNTER_TYPE, "Bytes from clients, after decryption."},
 	{"conn.written-bytes", "barid_client_written_bytes", "", COUNTER_TYPE, "Bytes to clients, before encryption."},
+	{"conn.compressed", "barid_compressed_connections", "", COUNTER_TYPE, "IMAP clients that asked for compression."},
+	{"conn.zipped-bytes", "barid_compressed_bytes", "direction=\"out\"", COUNTER_TYPE, "Bytes of compressed connections, as text."},
+	{"conn.unzipped-bytes", "barid_compressed_bytes", "direction=\"in\"", COUNTER_TYPE, ""},
 	{"tls.not-after", "barid_certificate_expiry_timestamp_seconds", "", GAUGE, "When the first of the TLS certificates expires (Unix time)."},
 
 	{"offence.not_tls", "barid_offences", "kind=\"not_tls\"", COUNTER_TYPE, "What clients did that good ones do not do, by kind (docs/ops/limits.md)."},
+	{"offence.not_deflate", "barid_offences", "kind=\"not_deflate\"", COUNTER_TYPE, ""},
 	{"offence.tls_failed", "barid_offences", "kind=\"tls_failed\"", COUNTER_TYPE, ""},
 	{"offence.tls_flood", "barid_offences", "kind=\"tls_flood\"", COUNTER_TYPE, ""},
 	{"offence.slow_handshake", "barid_offences", "kind=\"slow_handshake\"", COUNTER_TYPE, ""},

@@ -24,6 +24,7 @@
 #include "codec/frame/frame_data.h"
 #include "codec/frame/frame_imap.h"
 #include "codec/frame/frame_line.h"
+#include "codec/imap/imap_cmd.h"
 #include "proto/login/login_imap.h"
 #include "proto/login/login_sasl.h"
 #include "roles/edge/peer.h"
@@ -85,6 +86,9 @@ struct edge_literals {
 	size_t n;
 };
 
+/* What a logged-in client asks of edge itself: edge_imap_own.c. */
+enum imap_own { IMAP_OWN_NONE, IMAP_OWN_COMPRESS, IMAP_OWN_UNAUTHENTICATE };
+
 struct imap_edge {
 	struct login_imap *login; /* NULL once logged in */
 	struct frame_imap frame;
@@ -99,6 +103,8 @@ struct imap_edge {
 	struct buf again; /* the command under way, when it is the only one and can be said again */
 	bool repeatable;  /* it changes nothing, or did not go out */
 	struct edge_literals *literals; /* of the command that is arriving; NULL = none */
+	enum imap_own own;		/* its turn comes when all before it is answered */
+	struct buf own_tag;
 	struct ipc_ask ask;
 };
 
@@ -264,6 +270,9 @@ bool session_late(struct session *s);
 uint64_t session_handshake_ms(const struct session *s);
 /* What is left of the time for a login, at least 1 ms. */
 uint64_t session_login_ms(const struct session *s);
+/* The client is somebody again who has not logged in: nothing of the session that ends is left, but
+ * the connection. False: it is being sent away, there are too many of its address. */
+bool session_logged_out(struct session *s);
 /* The connection is closed (or finishing); the session goes when nothing is outstanding. */
 void session_finish(struct session *s);
 void session_write(struct session *s, struct str text);
@@ -298,12 +307,20 @@ bool session_answered(struct session *s);
 void edge_imap_flush(struct session *s);
 /* Count what a client sent that was too much, or malformed. */
 void edge_imap_note_drop(const struct session *s, const struct frame_imap_event *e);
+/* edge_imap_own.c */
+/* Is it a command that edge carries out? Then it does as soon as nothing is under way. */
+bool edge_imap_takes(struct session *s, const struct imap_input *in, enum imap_cmd_kind kind);
+/* Nothing is under way. */
+void edge_imap_own(struct session *s);
+
 /* edge_imap_login.c: IMAP before login; the first three are session_ops' */
 void edge_imap_init(struct session *s);
 void edge_imap_begin(struct session *s);
 void edge_imap_secured(struct session *s);
 /* One event of the framer in SESSION_LOGIN. */
 void edge_imap_before_login(struct session *s, const struct frame_imap_event *e);
+/* Nobody is logged in any more: as at the beginning, but with this tagged OK for a greeting. */
+void edge_imap_again(struct session *s, struct str tag);
 
 /* edge_smtp_body.c: the content of a message */
 /* mta wants content: of a message (DATA), or the next chunk of one (BDAT). */

@@ -78,7 +78,7 @@ static void give_up(struct session *s)
  * When the user process dies, the one command under way is said again to its successor if it
  * changes nothing, or never reached it. Once: a command that kills must not do so for ever.
  */
-static void keep_command(struct session *s, struct str text)
+static void keep_command(struct session *s, struct str text, enum imap_cmd_kind kind)
 {
 	struct imap_edge *m = &s->imap;
 	buf_clear(&m->again);
@@ -86,7 +86,7 @@ static void keep_command(struct session *s, struct str text)
 		return;
 	m->again = BUF_INIT(AGAIN_MAX);
 	(void)buf_add(&m->again, text);
-	switch ((int)imap_cmd_peek(text)) {
+	switch ((int)kind) {
 	case IMAP_CMD_NOOP:
 	case IMAP_CMD_ENABLE:
 	case IMAP_CMD_CHECK:
@@ -119,7 +119,10 @@ static void say_again(struct session *s)
 static void send_command(struct session *s, const struct imap_input *in)
 {
 	struct imap_edge *m = &s->imap;
-	keep_command(s, in->text);
+	enum imap_cmd_kind kind = imap_cmd_peek(in->text);
+	if (edge_imap_takes(s, in, kind))
+		return;
+	keep_command(s, in->text, kind);
 	struct msg_session_command msg = {.session = s->id.v, .seq = ++s->seq, .input = in->text};
 	if (m->literals) {
 		msg.literals = m->literals->msg;
@@ -130,7 +133,7 @@ static void send_command(struct session *s, const struct imap_input *in)
 		}
 	}
 	m->in_flight++;
-	m->idle_sent = s->phase != SESSION_PARKED && imap_cmd_peek(in->text) == IMAP_CMD_IDLE;
+	m->idle_sent = s->phase != SESSION_PARKED && kind == IMAP_CMD_IDLE;
 	s->phase = SESSION_RUNNING;
 	int r = session_send(s, IPC_SESSION_COMMAND, &msg);
 	CRASH_POINT("edge.imap-sent");
@@ -296,7 +299,8 @@ static bool may_take(const struct session *s)
 		return true;
 	if ((s->phase != SESSION_RUNNING && s->phase != SESSION_PARKED) || !s->opened)
 		return false; /* while the backend restarts, what comes waits for it */
-	return m->in_flight < IN_FLIGHT_MAX && !m->idle_sent && !m->more && !m->deferred.n;
+	return m->in_flight < IN_FLIGHT_MAX && !m->idle_sent && !m->more && !m->deferred.n &&
+	       m->own == IMAP_OWN_NONE;
 }
 
 static void take_input(struct session *s, struct str *in, bool *progress)
@@ -389,6 +393,8 @@ static void done(struct session *s, struct ipc_packet *p, const struct msg_sessi
 	if (m->seq == s->seq)
 		im->idle_sent = false; /* news of an earlier IDLE may cross this one */
 	say_deferred(s);
+	if (m->next != NEXT_CLOSE)
+		edge_imap_own(s);
 	if (s->over && m->next != NEXT_CLOSE) {
 		revoked(s);
 		if (!s->conn || s->phase == SESSION_ENDING)
@@ -479,6 +485,7 @@ static void clear(struct session *s)
 	drop_literals(s);
 	buf_clear(&s->imap.deferred);
 	buf_clear(&s->imap.again);
+	buf_clear(&s->imap.own_tag);
 	frame_imap_clear(&s->imap.frame);
 }
 

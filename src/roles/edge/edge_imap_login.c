@@ -21,9 +21,8 @@ void edge_imap_init(struct session *s)
 							 : &frame_imap_limits_login);
 }
 
-void edge_imap_begin(struct session *s)
+static void begin_dialogue(struct session *s)
 {
-	AUTO(buf) struct buf out = BUF_INIT(KIB(8));
 	bool tls = conn_tls_text(s->conn).n > 0 || peer_tls_at_proxy(&s->peer);
 	struct login_imap_config config = {.starttls = !tls,
 					   .append_max = s->edge->role->conf->append_size_max,
@@ -34,11 +33,28 @@ void edge_imap_begin(struct session *s)
 					   .offer = session_offer(s)};
 	s->imap.login = xcalloc(1, sizeof *s->imap.login);
 	login_imap_init(s->imap.login, &config, tls);
+	conn_timeout(s->conn, session_login_ms(s));
+}
+
+void edge_imap_begin(struct session *s)
+{
+	AUTO(buf) struct buf out = BUF_INIT(KIB(8));
+	begin_dialogue(s);
 	login_imap_greet(s->imap.login, &out);
 	session_write(s, buf_str(&out));
-	conn_timeout(s->conn, session_login_ms(s));
 	conn_resume(s->conn);
 	conn_flush(s->conn);
+}
+
+void edge_imap_again(struct session *s, struct str tag)
+{
+	AUTO(buf) struct buf out = BUF_INIT(KIB(16));
+	buf_clear(&s->imap.again);
+	frame_imap_set_limits(&s->imap.frame, literal_minus(s) ? &frame_imap_limits_login_minus
+							       : &frame_imap_limits_login);
+	begin_dialogue(s);
+	login_imap_logged_out(s->imap.login, tag, &out);
+	session_write(s, buf_str(&out));
 }
 
 static void act(struct session *s, enum login_action action);

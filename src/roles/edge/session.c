@@ -15,6 +15,7 @@ LOG_GATE(busy_lines, "login");
 #define BUSY_HOLD_MS 3000 /* who is told to try later shall not do so at once */
 
 OFFENCE(not_tls, "not_tls", "something else than TLS where TLS was to begin");
+OFFENCE(not_deflate, "not_deflate", "something else than DEFLATE where it was agreed on");
 OFFENCE(tls_failed, "tls_failed", "TLS handshakes that failed");
 OFFENCE(tls_flood, "tls_flood",
 	"key updates or renegotiations without end, or a huge first message");
@@ -94,6 +95,8 @@ static void judge_end(const struct session *s, bool handshaking, enum conn_end e
 	const char *text = why ? why->detail : "";
 	if (end == CONN_END_STALLED)
 		session_offence(s, &slow_reader, text);
+	else if (end == CONN_END_ZIP)
+		session_offence(s, &not_deflate, text);
 	else if (end == CONN_END_TLS && why && why->code == FAIL_LIMIT)
 		session_offence(s, &tls_flood, text);
 	else if (end == CONN_END_TLS && why && why->code == FAIL_SYNTAX)
@@ -103,11 +106,56 @@ static void judge_end(const struct session *s, bool handshaking, enum conn_end e
 		session_offence(s, &tls_failed, text);
 }
 
+/* And tell dir that a login is over. */
+static void close_at_backend(struct session *s)
+{
+	if (s->backend && s->opened) {
+		struct msg_session_close m = {.session = s->id.v};
+		(void)ipc_send(s->backend, s->trace, IPC_SESSION_CLOSE, &m);
+	}
+	if (s->ticket.n > 0)
+		tell_over(s);
+}
+
+/* Another id: the others may not mix up what they still know of the old session with the new one.
+ */
+static void renumber(struct session *s)
+{
+	struct edge *e = s->edge;
+	(void)map_remove(&e->sessions, s->id.v);
+	s->id.v = e->next_session++;
+	(void)map_put(&e->sessions, s->id.v, s);
+}
+
+bool session_logged_out(struct session *s)
+{
+	close_at_backend(s);
+	log_event(LOG_INFO, "session.logged-out", log_c("service", s->service->def->name));
+	renumber(s);
+	buf_clear(&s->state);
+	buf_clear(&s->ticket);
+	buf_clear(&s->challenge);
+	s->backend = NULL;
+	s->opened = s->stateless = s->over = false;
+	s->seq = 0;
+	s->phase = SESSION_LOGIN;
+	s->since = loop_now(s->edge->role->loop);
+	if (edge_recount(s))
+		return true;
+	session_write(s, edge_too_many(s->service));
+	session_finish(s);
+	return false;
+}
+
 static void ended(struct conn *c, enum conn_end end, const struct fail *why)
 {
 	struct session *s = c->owner;
 	struct edge *e = s->edge;
-	static const char *const ends[] = {"peer", "tls", "stalled", "us"};
+	static const char *const ends[] = {[CONN_END_PEER] = "peer",
+					   [CONN_END_TLS] = "tls",
+					   [CONN_END_ZIP] = "zip",
+					   [CONN_END_STALLED] = "stalled",
+					   [CONN_END_OURS] = "us"};
 	judge_end(s, c->handshaking, end, why);
 	log_context(s->trace, s->id);
 	if (s->told)
@@ -116,12 +164,7 @@ static void ended(struct conn *c, enum conn_end end, const struct fail *why)
 			log_c("service", s->service->def->name), log_c("by", ends[end]),
 			log_str("why", why && end != CONN_END_OURS ? str_c(why->detail) : STR("")));
 	log_context((struct trace_id){0}, (struct session_id){0});
-	if (s->backend && s->opened) {
-		struct msg_session_close m = {.session = s->id.v};
-		(void)ipc_send(s->backend, s->trace, IPC_SESSION_CLOSE, &m);
-	}
-	if (s->ticket.n > 0)
-		tell_over(s);
+	close_at_backend(s);
 	(void)map_remove(&e->sessions, s->id.v);
 	list_remove(&s->link);
 	edge_session_ended(s);

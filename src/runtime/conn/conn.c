@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "runtime/conn/conn.h"
 #include "base/check.h"
+#include "runtime/conn/zip.h"
 #include "runtime/tls/tls.h"
 #include "sys/counter.h"
 #include <errno.h>
@@ -22,12 +23,17 @@ struct out_item {
 	int fd;
 	uint64_t offset;
 	uint64_t left;
+	bool zipped;   /* to be compressed */
+	bool zip_anew; /* ... as the beginning of a stream */
 };
 
 COUNTER(bytes_read, "conn.read-bytes", "bytes from clients");
 COUNTER(bytes_written, "conn.written-bytes", "bytes to clients");
+COUNTER(bytes_unzipped, "conn.unzipped-bytes", "bytes that compressed input came to");
+COUNTER(bytes_zipped, "conn.zipped-bytes", "bytes to clients before their compression");
+COUNTER(zips, "conn.compressed", "connections whose client asked for compression");
 
-enum io { IO_OK, IO_WANT_IN, IO_WANT_OUT, IO_EOF, IO_ERROR };
+enum io { IO_OK, IO_WANT_IN, IO_WANT_OUT, IO_EOF, IO_ERROR, IO_NO_ZIP };
 
 /* --- reading and writing, with TLS or without
  * ------------------------------------------------------- */
@@ -67,6 +73,7 @@ static enum io write_some(struct conn *c, struct str s, size_t *ret_n, struct fa
 {
 	if (c->tls) {
 		int r = tls_stream_write(c->tls, s, ret_n, why);
+		c->sent += r == 0 ? *ret_n : 0;
 		counter_add(&bytes_written, r == 0 ? *ret_n : 0);
 		return r == 0 ? IO_OK : from_tls(r);
 	}
@@ -76,8 +83,32 @@ static enum io write_some(struct conn *c, struct str s, size_t *ret_n, struct fa
 		return io == IO_WANT_IN ? IO_WANT_OUT : io;
 	}
 	*ret_n = (size_t)n;
+	c->sent += (uint64_t)n;
 	counter_add(&bytes_written, (uint64_t)n);
 	return IO_OK;
+}
+
+/*
+ * The client's text. IO_OK with *ret_n = 0: what came gives none yet; more may wait, also where
+ * epoll does not see it.
+ */
+static enum io read_text(struct conn *c, char *into, size_t size, size_t *ret_n, struct fail *why)
+{
+	if (!c->zip || (!c->zip->in_on && !zip_has_input(c->zip)))
+		return read_some(c, into, size, ret_n, why);
+	for (bool fed = false;; fed = true) {
+		int r = zip_take(c->zip, into, size, ret_n, why);
+		counter_add(&bytes_unzipped, *ret_n);
+		if (r != 0)
+			return r == ZIP_END ? IO_EOF : IO_NO_ZIP;
+		if (*ret_n > 0 || fed)
+			return IO_OK;
+		size_t n = 0;
+		enum io io = read_some(c, into, size, &n, why);
+		if (io != IO_OK)
+			return io;
+		zip_feed(c->zip, (struct str){into, n});
+	}
 }
 
 /* --- life
@@ -105,6 +136,7 @@ static void free_now(struct conn *c)
 	if (c->again_posted)
 		return; /* the posted task frees it */
 	buf_clear(&c->kept);
+	zip_free(c->zip);
 	free(c);
 }
 
@@ -149,11 +181,16 @@ static bool may_read(const struct conn *c)
 	return !c->paused && !c->eof && !c->finishing && !c->closing && !c->handshaking;
 }
 
+static bool has_output(const struct conn *c)
+{
+	return !list_empty(&c->out) || (c->zip && zip_pending(c->zip).n);
+}
+
 static void update_interest(struct conn *c)
 {
 	if (c->closing || c->handshaking || c->lingering)
 		return; /* each watches for what it needs itself */
-	bool out = !list_empty(&c->out) || c->tls_wants_out;
+	bool out = has_output(c) || c->tls_wants_out;
 	/* A pause is often over before the client speaks: ready() stops listening if it does. */
 	bool in = may_read(c) || (c->paused && (c->io.events & EPOLLIN));
 	loop_want(c->loop, &c->io, (in ? EPOLLIN : 0u) | (out ? EPOLLOUT : 0u));
@@ -180,15 +217,41 @@ static int next_bytes(struct out_item *item, struct str *ret, struct fail *why)
 	return 0;
 }
 
+static enum io write_zipped(struct conn *c, struct fail *why)
+{
+	while (c->zip && zip_pending(c->zip).n) {
+		size_t n = 0;
+		enum io io = write_some(c, zip_pending(c->zip), &n, why);
+		if (io != IO_OK)
+			return io;
+		zip_sent(c->zip, n);
+	}
+	return IO_OK;
+}
+
+static enum io write_text(struct conn *c, struct out_item *item, struct str s, size_t *ret_n,
+			  struct fail *why)
+{
+	if (!item->zipped)
+		return write_some(c, s, ret_n, why);
+	*ret_n = zip_add(c->zip, s, item->zip_anew);
+	item->zip_anew = false;
+	counter_add(&bytes_zipped, *ret_n);
+	return IO_OK;
+}
+
 /* Write the front item further; IO_OK when it is done. */
 static enum io write_item(struct conn *c, struct out_item *item, struct fail *why)
 {
 	while (item->fd >= 0 ? item->left > 0 : item->written < item->text.n) {
 		struct str s = STR_NULL;
 		size_t n = 0;
+		enum io io = write_zipped(c, why);
+		if (io != IO_OK)
+			return io;
 		if (next_bytes(item, &s, why) < 0)
 			return IO_ERROR;
-		enum io io = write_some(c, s, &n, why);
+		io = write_text(c, item, s, &n, why);
 		if (io != IO_OK)
 			return io;
 		c->out_bytes -= n;
@@ -211,7 +274,7 @@ static enum io write_queue(struct conn *c, struct fail *why)
 		if (io == IO_OK)
 			item_free(item);
 	}
-	return io;
+	return io == IO_OK ? write_zipped(c, why) : io;
 }
 
 /* --- the last moments
@@ -237,7 +300,8 @@ static void discard(struct conn *c)
 static void finished(struct conn *c)
 {
 	char one;
-	if (c->eof || (!c->kept.n && recv(c->io.fd, &one, 1, MSG_PEEK | MSG_DONTWAIT) <= 0)) {
+	if (c->eof || (!c->kept.n && !(c->zip && c->zip->raw.n) &&
+		       recv(c->io.fd, &one, 1, MSG_PEEK | MSG_DONTWAIT) <= 0)) {
 		end(c, CONN_END_OURS, NULL);
 		return;
 	}
@@ -255,6 +319,7 @@ void conn_flush(struct conn *c)
 {
 	struct fail why = FAIL_INIT;
 	size_t before = c->out_bytes;
+	uint64_t sent = c->sent;
 	if (c->closing || c->handshaking || c->lingering)
 		return;
 	enum io io = write_queue(c, &why);
@@ -262,13 +327,13 @@ void conn_flush(struct conn *c)
 		end(c, CONN_END_PEER, &why);
 		return;
 	}
-	if (list_empty(&c->out) && c->finishing) {
+	if (!has_output(c) && c->finishing) {
 		finished(c);
 		return;
 	}
-	if (list_empty(&c->out))
+	if (!has_output(c))
 		loop_timer_clear(c->loop, &c->stall);
-	else if (!c->stall.pos || c->out_bytes < before)
+	else if (!c->stall.pos || c->sent != sent)
 		loop_timer_in(c->loop, &c->stall, STALL_MS);
 	update_interest(c);
 	if (c->ops->drained && c->out_bytes < before && !c->finishing) {
@@ -278,17 +343,29 @@ void conn_flush(struct conn *c)
 	}
 }
 
+static struct out_item *new_item(struct conn *c, size_t text_max)
+{
+	struct out_item *item = xcalloc(1, sizeof *item);
+	item->text = BUF_INIT(text_max);
+	item->zipped = conn_zip_is_on(c);
+	if (item->zipped) {
+		item->zip_anew = c->zip->out_new;
+		c->zip->out_new = false;
+	}
+	list_append(&c->out, &item->link);
+	return item;
+}
+
 void conn_write(struct conn *c, struct str text)
 {
 	if (c->closing || c->finishing || text.n == 0)
 		return;
 	struct out_item *last =
 		list_empty(&c->out) ? NULL : CONTAINER_OF(c->out.prev, struct out_item, link);
-	if (!last || last->fd >= 0 || last->text.n + text.n > MERGE_MAX) {
-		last = xcalloc(1, sizeof *last);
+	if (!last || last->fd >= 0 || last->text.n + text.n > MERGE_MAX ||
+	    last->zipped != conn_zip_is_on(c) || (last->zipped && c->zip->out_new)) {
+		last = new_item(c, MAX(text.n, MERGE_MAX));
 		last->fd = -1;
-		last->text = BUF_INIT(MAX(text.n, MERGE_MAX));
-		list_append(&c->out, &last->link);
 	}
 	CHECK(buf_add(&last->text, text) == 0);
 	c->out_bytes += text.n;
@@ -300,17 +377,20 @@ void conn_write_file(struct conn *c, int fd, uint64_t offset, uint64_t length)
 		(void)close(fd);
 		return;
 	}
-	struct out_item *item = xcalloc(1, sizeof *item);
-	item->text = BUF_INIT(0);
+	struct out_item *item = new_item(c, 0);
 	item->fd = fd;
 	item->offset = offset;
 	item->left = length;
-	list_append(&c->out, &item->link);
 	c->out_bytes += length;
 }
 
 /* --- input
  * ---------------------------------------------------------------------------------------------- */
+
+static bool zip_input_is_on(const struct conn *c)
+{
+	return c->zip && c->zip->in_on;
+}
 
 /* Offer what was kept, or what is fresh; keep what is left over. The caller has entered. */
 static void offer(struct conn *c, struct str fresh)
@@ -318,12 +398,17 @@ static void offer(struct conn *c, struct str fresh)
 	CHECK(!c->kept.n || !fresh.n);
 	struct str in = c->kept.n ? buf_str(&c->kept) : fresh;
 	size_t had = in.n;
+	bool zipped = zip_input_is_on(c);
 	c->offering = true;
 	c->resumed = false;
 	c->ops->input(c, &in);
 	c->offering = false;
 	if (c->closing)
 		return;
+	if (!zipped && zip_input_is_on(c)) { /* what is left is compressed */
+		zip_feed(c->zip, in);
+		in = STR("");
+	}
 	if (c->handshaking) { /* STARTTLS: what came behind it in plain text is void (RFC 3207 6) */
 		buf_clear(&c->kept);
 		return;
@@ -353,7 +438,8 @@ static void at_eof(struct conn *c)
 /* Less came than was asked for: more is not there, or epoll will say so. */
 static bool is_drained(const struct conn *c, size_t n)
 {
-	return n < CONN_READ_SIZE && !(c->tls && tls_stream_pending(c->tls));
+	return n < CONN_READ_SIZE && !(c->tls && tls_stream_pending(c->tls)) &&
+	       !(c->zip && zip_has_input(c->zip));
 }
 
 /* The caller has entered. */
@@ -369,17 +455,22 @@ static void read_input(struct conn *c)
 	for (int i = 0; i < READ_ROUNDS && io == IO_OK && !drained && may_read(c) && !c->kept.n;
 	     i++) {
 		size_t n = 0;
-		io = read_some(c, piece, sizeof piece, &n, &why);
+		io = read_text(c, piece, sizeof piece, &n, &why);
 		if (io != IO_OK)
 			break;
-		offer(c, (struct str){piece, n});
+		if (n)
+			offer(c, (struct str){piece, n});
 		explicit_bzero(piece, n); /* it may have been a password */
 		drained = !c->closing && is_drained(c, n);
 	}
 	if (c->closing || c->handshaking)
 		return;
-	if (io == IO_ERROR) {
-		end(c, c->tls ? CONN_END_TLS : CONN_END_PEER, &why);
+	if (io == IO_ERROR || io == IO_NO_ZIP) {
+		end(c,
+		    io == IO_NO_ZIP ? CONN_END_ZIP
+		    : c->tls	    ? CONN_END_TLS
+				    : CONN_END_PEER,
+		    &why);
 		return;
 	}
 	if (io == IO_EOF) {
@@ -424,7 +515,7 @@ static void ready(struct loop_io *io, uint32_t events)
 	} else if (c->lingering) {
 		discard(c);
 	} else {
-		if ((events & EPOLLOUT) && !list_empty(&c->out))
+		if ((events & EPOLLOUT) && has_output(c))
 			conn_flush(c);
 		if (readable && may_read(c))
 			read_input(c);
@@ -542,6 +633,32 @@ void conn_tls_details(const struct conn *c, struct str *ret_sni, bool *ret_ems)
 	CHECK(c->tls && !c->handshaking);
 	*ret_sni = tls_stream_sni(c->tls);
 	*ret_ems = tls_stream_ems(c->tls);
+}
+
+void conn_start_zip(struct conn *c)
+{
+	if (c->closing || c->finishing)
+		return;
+	if (!c->zip)
+		c->zip = zip_new();
+	CHECK(!c->zip->in_on);
+	counter_add(&zips, 1);
+	zip_start(c->zip);
+	if (c->offering) /* offer() sees to what is left */
+		return;
+	zip_feed(c->zip, buf_str(&c->kept));
+	buf_clear(&c->kept);
+}
+
+void conn_end_zip(struct conn *c)
+{
+	if (c->zip)
+		zip_end(c->zip);
+}
+
+bool conn_zip_is_on(const struct conn *c)
+{
+	return c->zip && c->zip->out_on;
 }
 
 void conn_timeout(struct conn *c, uint64_t ms)

@@ -13,6 +13,8 @@
  *
  * Lives on the loop's thread. Callbacks may call anything here, conn_close included: the
  * connection is then freed when the callback has returned.
+ *
+ * Compression (zip.h) costs a quiet connection what it has sent and seen last, not a compressor.
  */
 #ifndef BARID_RUNTIME_CONN_H
 #define BARID_RUNTIME_CONN_H
@@ -23,6 +25,7 @@
 #include "runtime/loop.h"
 
 struct conn;
+struct conn_zip;
 struct tls_ctx;
 struct tls_stream;
 
@@ -31,6 +34,7 @@ struct tls_stream;
 enum conn_end {
 	CONN_END_PEER,	  /* the client closed or vanished */
 	CONN_END_TLS,	  /* handshake or record error */
+	CONN_END_ZIP,	  /* what came is no compressed stream */
 	CONN_END_STALLED, /* the client does not take its output */
 	CONN_END_OURS,	  /* conn_close or conn_finish */
 };
@@ -58,6 +62,7 @@ struct conn {
 	void *owner;
 	struct loop_io io;
 	struct tls_stream *tls;
+	struct conn_zip *zip; /* NULL: never compressed */
 	bool handshaking;
 	bool paused;
 	bool eof;	    /* the client sends no more */
@@ -69,10 +74,11 @@ struct conn {
 	bool resumed;	    /* by that call */
 	unsigned busy;	    /* callbacks on the stack */
 	size_t discarded;   /* bytes thrown away while lingering */
-	struct buf kept; /* input that was not taken: at most one piece; nothing is read before it
-			    is taken */
-	struct list out; /* struct out_item */
-	size_t out_bytes;
+	struct buf kept;  /* input that was not taken: at most one piece; nothing is read before it
+			     is taken */
+	struct list out;  /* struct out_item */
+	size_t out_bytes; /* before compression */
+	uint64_t sent;	  /* on the wire */
 	struct loop_timer timer;
 	struct loop_timer stall; /* runs while output waits */
 	struct loop_task again;	 /* go on reading from outside a callback */
@@ -96,6 +102,15 @@ void conn_tls_details(const struct conn *c, struct str *ret_sni, bool *ret_ems);
 
 /* tls_stream_exporter; false when the connection has no such binding. */
 bool conn_tls_exporter(const struct conn *c, unsigned char out[32]);
+
+/*
+ * From here on both directions are raw DEFLATE streams (RFC 4978): what is written behind this
+ * call, and what the client has sent behind what was taken. TLS stays around it.
+ */
+void conn_start_zip(struct conn *c);
+/* Plain again, likewise; the client's last flush is passed over (RFC 8437 section 4.1). */
+void conn_end_zip(struct conn *c);
+bool conn_zip_is_on(const struct conn *c);
 
 void conn_write(struct conn *c, struct str text);
 /* Queue length bytes at offset of fd, which the connection owns from now on. */

@@ -14,6 +14,7 @@ static const struct {
 	{"session.begin", TX("{peer} connected ({service})[ through {proxy}].")},
 	{"session.peer", TX("The client speaks for {peer} ({by}).")},
 	{"session.end", TX("The connection ended[: {why}].")},
+	{"session.logged-out", TX("The client logged out and kept the connection.")},
 	{"session.refused", TX("A connection of {ip} ({service}) was refused: more than the setting {limit} allows.")},
 	{"offence", TX("The client misbehaved: {kind}[ ({why})].")},
 	{"log.suppressed", TX("{lines} lines of {of} were left out: too many came at once.")},
