@@ -330,6 +330,18 @@ static void write_search(struct buf *out, const struct imap_search *s)
 	}
 }
 
+static void write_login(struct buf *out, const struct imap_cmd *cmd)
+{
+	const struct imap_authenticate *a = &cmd->authenticate;
+	if (cmd->kind == IMAP_CMD_LOGIN) {
+		sp_astring(out, cmd->login.user);
+		sp_astring(out, cmd->login.password);
+		return;
+	}
+	(void)buf_addf(out, " %.*s%s%.*s", STR_ARG(a->mechanism), a->has_initial ? " " : "",
+		       STR_ARG(a->initial));
+}
+
 static void write_arguments(struct buf *out, const struct imap_cmd *cmd)
 {
 	switch (cmd->kind) {
@@ -349,13 +361,8 @@ static void write_arguments(struct buf *out, const struct imap_cmd *cmd)
 		write_id(out, &cmd->id);
 		break;
 	case IMAP_CMD_LOGIN:
-		sp_astring(out, cmd->login.user);
-		sp_astring(out, cmd->login.password);
-		break;
 	case IMAP_CMD_AUTHENTICATE:
-		(void)buf_addf(out, " %.*s%s%.*s", STR_ARG(cmd->authenticate.mechanism),
-			       cmd->authenticate.has_initial ? " " : "",
-			       STR_ARG(cmd->authenticate.initial));
+		write_login(out, cmd);
 		break;
 	case IMAP_CMD_ENABLE:
 		for (size_t i = 0; i < cmd->enable.capability_count; i++)
