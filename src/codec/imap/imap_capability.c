@@ -52,6 +52,9 @@ static const struct {
 	{.name = "QUOTA=RES-MESSAGE", .shown = AFTER},
 	{.name = "QUOTA=RES-MAILBOX", .shown = AFTER},
 	{.name = "URLAUTH", .shown = AFTER},
+	{.name = "URL-PARTIAL", .shown = AFTER},
+	{.name = "CATENATE", .shown = AFTER},
+	{.name = "REPLACE", .shown = AFTER},
 };
 
 int imap_capability_write(struct buf *out, uint32_t when, uint64_t append_limit)

@@ -6,7 +6,8 @@
  * (3691), UIDPLUS (4315), MULTIAPPEND (3502), ESEARCH (4731), SASL-IR (4959), WITHIN (5032), ENABLE
  * (5161), SEARCHRES (5182), LIST-EXTENDED (5258), LIST-STATUS (5819), SPECIAL-USE (6154), MOVE
  * (6851), CONDSTORE (7162), LITERAL+ (7888), QUOTA (9208, GETQUOTA and GETQUOTAROOT), URLAUTH
- * (4467), COMPRESS (4978), UNAUTHENTICATE (8437).
+ * (4467), CATENATE (4469), COMPRESS (4978), UTF8=ACCEPT (6855), UNAUTHENTICATE (8437), REPLACE
+ * (8508).
  *
  * Strings borrow from the input or live in the arena, so a command lives as long as both.
  * Mailbox names are UTF-8, decoded; a first level INBOX in any case is
@@ -67,6 +68,7 @@ enum imap_cmd_kind {
 	IMAP_CMD_STORE,
 	IMAP_CMD_COPY,
 	IMAP_CMD_MOVE,
+	IMAP_CMD_REPLACE,
 	IMAP_CMD_KIND_COUNT
 };
 
@@ -147,16 +149,30 @@ struct imap_status {
 	uint32_t items; /* enum imap_status_item, at least one */
 };
 
+/* A part of a message that is put together by CATENATE (RFC 4469). */
+struct imap_cat_part {
+	struct str url;		  /* p NULL: the literal */
+	struct imap_literal text; /* TEXT, or UTF8 (RFC 6855 section 4) */
+	bool utf8;
+};
 struct imap_append_message {
 	struct imap_flags flags;
 	bool has_date;
 	struct imap_datetime date;
-	struct imap_literal body;
+	struct imap_literal body; /* unless `part_count` */
+	bool utf8;		  /* the body was given by UTF8 */
+	const struct imap_cat_part *part;
+	size_t part_count; /* 0: not put together */
 };
 struct imap_append {
 	struct str mailbox;
 	const struct imap_append_message *message; /* more than one is MULTIAPPEND */
 	size_t message_count;			   /* at least 1 */
+};
+
+struct imap_replace {		   /* RFC 8508 */
+	struct seqset set;	   /* raw; one number */
+	struct imap_append append; /* one message */
 };
 
 struct imap_quota_limit {
@@ -334,6 +350,7 @@ struct imap_cmd {
 		struct imap_list list; /* and LSUB */
 		struct imap_status status;
 		struct imap_append append;
+		struct imap_replace replace;
 		struct seqset expunge; /* UID EXPUNGE; raw */
 		struct imap_search search;
 		struct imap_fetch fetch;

@@ -223,6 +223,22 @@ static void append_commands(void **state)
 		 "expected a keyword or a system flag that can be set at column 14"},
 		{"APPEND x (\\Seen) abc", "expected a literal at column 21"},
 		{"APPEND x (\\Seen)", "expected a space at column 20"},
+		{"APPEND x (\\Seen) catenate (url \"/INBOX/;UID=1\" TEXT {2}\r\nab URL ;UID=2)",
+		 "APPEND x (\\Seen) CATENATE (URL /INBOX/;UID=1 TEXT {2}\r\nab URL ;UID=2)"},
+		{"APPEND x CATENATE (UTF8 (~{1}\r\na)) UTF8 (~{1}\r\nb)",
+		 "APPEND x () CATENATE (UTF8 (~{1}\r\na)) () UTF8 (~{1}\r\nb)"},
+		{"APPEND x CATENATE (TEXT a)", "expected a literal at column 28"},
+		{"APPEND x CATENATE ()", "expected TEXT, UTF8 or URL at column 23"},
+		{"APPEND x CATENATE (URL a", "expected a space or \")\" at column 28"},
+		{"APPEND x UTF8 ({1}\r\nb)", "expected a literal8 at column 19"},
+		{"REPLACE 4 Drafts (\\Draft) {1}\r\na", "REPLACE 4 Drafts (\\Draft) {1}\r\na"},
+		{"UID REPLACE * inbox CATENATE (URL ;UID=9)",
+		 "UID REPLACE * INBOX () CATENATE (URL ;UID=9)"},
+		{"REPLACE 1:2 Drafts {1}\r\na", "expected one message at column 12"},
+		{"REPLACE 1,2 Drafts {1}\r\na", "expected one message at column 12"},
+		{"REPLACE $ Drafts {1}\r\na", "expected one message at column 12"},
+		{"REPLACE 1 Drafts {1}\r\na {1}\r\nb",
+		 "expected the end of the command at column 28"},
 	};
 	check_rows(rows, ARRAY_LEN(rows));
 }

@@ -19,6 +19,7 @@ const struct imap_limits imap_limits_default = {
 	.id_pairs = 30,
 	.append_messages = 64,
 	.urls = 32,
+	.cat_parts = 128,
 };
 
 int imap_lex_expected(struct imap_lex *lex, const char *what)

@@ -179,6 +179,7 @@ static const struct command {
 	{"STORE", IMAP_CMD_STORE, imap_parse_store, true},
 	{"COPY", IMAP_CMD_COPY, imap_parse_copy, true},
 	{"MOVE", IMAP_CMD_MOVE, imap_parse_copy, true},
+	{"REPLACE", IMAP_CMD_REPLACE, imap_parse_replace, true},
 };
 _Static_assert(ARRAY_LEN(commands) == IMAP_CMD_KIND_COUNT, "one row for each kind");
 

@@ -6,8 +6,7 @@
 
 static int wrong(struct fail *why)
 {
-	return fail_set(why, FAIL_SYNTAX, "The URL is not one of a message, with URLAUTH.",
-			"bad URL");
+	return fail_set(why, FAIL_SYNTAX, "The URL is not one of a message.", "bad URL");
 }
 
 static int hex_value(char c)
@@ -231,6 +230,27 @@ int imap_url_parse(struct str text, bool signed_, struct arena *arena, struct im
 	if (place >= s.n || slash >= place || !parse_server(str_sub(s, 0, slash), arena, &u) ||
 	    !parse_mailbox(str_sub(s, slash + 1, place), arena, &u) ||
 	    !parse_place(str_skip(s, place + 1), arena, &u, why))
+		return wrong(why);
+	*ret = u;
+	return 0;
+}
+
+int imap_url_parse_relative(struct str text, struct arena *arena, struct imap_url *ret,
+			    struct fail *why)
+{
+	struct imap_url u = {0};
+	struct str s = text;
+	if (text.n > IMAP_URL_MAX)
+		return fail_set(why, FAIL_LIMIT, "The URL is too long.", "%zu octets", text.n);
+	if (cut_prefix(&s, STR("/"))) {
+		size_t place = find(s, STR("/;UID="));
+		/* "//" begins the name of a server */
+		if (place == s.n || str_starts(s, STR("/")) ||
+		    !parse_mailbox(str_sub(s, 0, place), arena, &u))
+			return wrong(why);
+		s = str_skip(s, place + 1);
+	}
+	if (!parse_place(s, arena, &u, why))
 		return wrong(why);
 	*ret = u;
 	return 0;

@@ -52,6 +52,13 @@ struct imap_url {
 MUST_CHECK int imap_url_parse(struct str text, bool signed_, struct arena *arena,
 			      struct imap_url *ret, struct fail *why);
 
+/*
+ * A relative URL, as CATENATE has it (RFC 4469 section 3): "/mailbox[;UIDVALIDITY=n]/;UID=n..." or,
+ * for the selected mailbox, ";UID=n...": ret->mailbox.p is NULL then. Without URLAUTH.
+ */
+MUST_CHECK int imap_url_parse_relative(struct str text, struct arena *arena, struct imap_url *ret,
+				       struct fail *why);
+
 /* What stands between "[" and "]" of BODY[...]. */
 MUST_CHECK int imap_section_parse(struct str text, struct arena *arena, struct imap_section *ret,
 				  struct fail *why);

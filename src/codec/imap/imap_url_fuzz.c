@@ -18,5 +18,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		CHECK(!signed_ || (u.token.n >= 32 && u.mechanism.n > 0));
 		CHECK((u.access <= IMAP_URL_USER) == (u.for_user.n > 0));
 	}
+	AUTO(arena) struct arena a = ARENA_INIT(MIB(1));
+	struct imap_url u;
+	if (imap_url_parse_relative(text, &a, &u, NULL) == 0)
+		CHECK(u.uid > 0 && u.user.n == 0 && (!u.mailbox.p || u.mailbox.n > 0));
 	return 0;
 }

@@ -86,12 +86,44 @@ static void refused(void **state)
 	assert_true(parse("imap://f@h/INBOX/;UID=1;URLAUTH=anonymous", true, &a, &u) < 0);
 }
 
+static void relative(void **state)
+{
+	AUTO(arena) struct arena a = ARENA_INIT(KIB(64));
+	struct imap_url u;
+	struct fail why = FAIL_INIT;
+	(void)state;
+	assert_int_equal(imap_url_parse_relative(
+				 STR("/My%20Drafts;UIDVALIDITY=385759045/;UID=20/;section=1.MIME"),
+				 &a, &u, &why),
+			 0);
+	assert_true(str_eq(u.mailbox, STR("My Drafts")) && u.uidvalidity == 385759045);
+	assert_true(u.uid == 20 && u.section.part_count == 1);
+	assert_int_equal(imap_url_parse_relative(STR(";uid=7/;PARTIAL=0.1"), &a, &u, &why), 0);
+	assert_true(!u.mailbox.p && u.uid == 7 && u.partial && u.count == 1);
+	static const char *const bad[] = {
+		"",
+		"/",
+		"/;UID=1",
+		"/Drafts",
+		"/Drafts/",
+		"Drafts/;UID=1",
+		";UID=0",
+		";UID=1/",
+		"imap://a@b/Drafts/;UID=1",
+		"//a@b/Drafts/;UID=1",
+		"/Drafts/;UID=1;URLAUTH=anonymous",
+	};
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+		assert_true(imap_url_parse_relative(str_c(bad[i]), &a, &u, &why) < 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(everything),
 		cmocka_unit_test(little),
 		cmocka_unit_test(refused),
+		cmocka_unit_test(relative),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

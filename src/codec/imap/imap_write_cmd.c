@@ -138,6 +138,31 @@ static void write_list(struct buf *out, const struct imap_list *l)
 	(void)buf_addc(out, ')');
 }
 
+static void write_literal(struct buf *out, const struct imap_literal *l)
+{
+	(void)buf_add(out, l->binary ? STR("~") : STR(""));
+	(void)imap_write_literal_head(out, l->size);
+	(void)buf_add(out, l->bytes);
+}
+
+static void write_parts(struct buf *out, const struct imap_append_message *m)
+{
+	(void)buf_add(out, STR(" CATENATE ("));
+	for (size_t i = 0; i < m->part_count; i++) {
+		const struct imap_cat_part *p = &m->part[i];
+		(void)buf_add(out, i ? STR(" ") : STR(""));
+		if (p->url.p) {
+			(void)buf_add(out, STR("URL "));
+			(void)imap_write_astring(out, p->url);
+			continue;
+		}
+		(void)buf_add(out, p->utf8 ? STR("UTF8 (") : STR("TEXT "));
+		write_literal(out, &p->text);
+		(void)buf_add(out, p->utf8 ? STR(")") : STR(""));
+	}
+	(void)buf_addc(out, ')');
+}
+
 static void write_append(struct buf *out, const struct imap_append *a)
 {
 	sp_mailbox(out, a->mailbox);
@@ -149,9 +174,13 @@ static void write_append(struct buf *out, const struct imap_append *a)
 			(void)buf_addc(out, ' ');
 			(void)imap_datetime_write(out, m->date);
 		}
-		(void)buf_add(out, m->body.binary ? STR(" ~") : STR(" "));
-		(void)imap_write_literal_head(out, m->body.size);
-		(void)buf_add(out, m->body.bytes);
+		if (m->part_count) {
+			write_parts(out, m);
+			continue;
+		}
+		(void)buf_add(out, m->utf8 ? STR(" UTF8 (") : STR(" "));
+		write_literal(out, &m->body);
+		(void)buf_add(out, m->utf8 ? STR(")") : STR(""));
 	}
 }
 
@@ -420,6 +449,10 @@ static void write_arguments(struct buf *out, const struct imap_cmd *cmd)
 		break;
 	case IMAP_CMD_APPEND:
 		write_append(out, &cmd->append);
+		break;
+	case IMAP_CMD_REPLACE:
+		sp_set(out, &cmd->replace.set);
+		write_append(out, &cmd->replace.append);
 		break;
 	case IMAP_CMD_EXPUNGE:
 		if (cmd->uid)

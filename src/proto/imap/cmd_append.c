@@ -6,29 +6,24 @@
  * All messages are indexed first and then stored in one call, all or none. One that holds NUL bytes
  * (a literal8) is encoded before (append_binary.c).
  */
+#include "codec/imap/imap_url.h"
 #include "codec/imap/seqset.h"
 #include "proto/imap/append_int.h"
 #include "sys/log.h"
 
 #define MAP_MAX STORE_MAP_MAX
 
-/* One message on its way into the store. */
-struct appending {
-	struct store_body changed; /* written anew because of NUL bytes */
-	bool has_nul;
-};
-
-static void appending_clear(struct appending *a, size_t n)
+void appending_clear(struct appending *a)
 {
-	for (size_t i = 0; i < n; i++)
-		store_body_clear(&a[i].changed);
+	store_body_clear(&a->joined);
+	store_body_clear(&a->changed);
 }
 
 /* A NUL could never be sent back as a literal (RFC 3501 4.3); in a literal8 it may come. */
-static int take_nul(const struct imap_literal *literal, struct appending *a, struct fail *why)
+static int take_nul(struct appending *a, struct fail *why)
 {
 	a->has_nul = true;
-	if (literal->binary)
+	if (a->binary)
 		return 0;
 	return fail_set(why, FAIL_UNSUPPORTED,
 			"The message holds a NUL byte: send it as a binary literal.",
@@ -43,8 +38,8 @@ static int read_map(struct imap_session *s, const struct store_content *c, struc
 			     why);
 }
 
-static int take_body(struct imap_session *s, const struct imap_literal *literal,
-		     struct store_content *content, struct fail *why)
+static int take_literal(struct imap_session *s, const struct imap_literal *literal,
+			struct store_content *content, struct fail *why)
 {
 	if (literal->size > s->config.append_max)
 		return fail_set(why, FAIL_TOOBIG, "The message is too large.", "%llu bytes",
@@ -63,6 +58,15 @@ static int take_body(struct imap_session *s, const struct imap_literal *literal,
 	content->file = body;
 	content->verify = true;
 	return r;
+}
+
+static int take_body(struct imap_session *s, const struct imap_append_message *in,
+		     struct appending *a, struct store_content *content, struct fail *why)
+{
+	if (in->part_count > 0)
+		return append_catenate(s, in, a, content, why);
+	a->binary = in->body.binary;
+	return take_literal(s, &in->body, content, why);
 }
 
 /* The map of the content, into content->map. */
@@ -90,7 +94,7 @@ static int encode_nul(struct imap_session *s, const struct mime_map *map,
 	return scan(s, content, why);
 }
 
-static int prepare(struct imap_session *s, const struct imap_append_message *in,
+int append_prepare(struct imap_session *s, const struct imap_append_message *in,
 		   struct store_append_message *ret, struct appending *a, struct fail *why)
 {
 	struct mime_map *map;
@@ -99,53 +103,68 @@ static int prepare(struct imap_session *s, const struct imap_append_message *in,
 		ret->internaldate = in->date.at;
 		ret->zone_min = in->date.zone_min;
 	}
-	int r = take_body(s, &in->body, &ret->content, why);
+	int r = take_body(s, in, a, &ret->content, why);
 	if (r == 0)
 		r = scan(s, &ret->content, why);
 	if (r == 0)
 		r = read_map(s, &ret->content, &map, why);
 	if (r < 0 || !(map->flags & MIME_HAS_NUL))
 		return r;
-	r = take_nul(&in->body, a, why);
+	r = take_nul(a, why);
 	return r < 0 ? r : encode_nul(s, map, &ret->content, a, why);
 }
 
-/* Before the bodies are scanned: is there such a mailbox at all? */
-static int check_target(struct imap_session *s, struct fail *why)
+int append_target(struct imap_session *s, struct str mailbox, struct fail *why)
 {
 	struct store_mailbox box;
-	int r = store_mailbox_find(s->store, s->account, s->run.cmd.append.mailbox, &s->run.arena,
-				   &box, why);
+	int r = store_mailbox_find(s->store, s->account, mailbox, &s->run.arena, &box, why);
 	if (r == 0 && box.noselect)
 		return fail_set(why, FAIL_NOTFOUND, "The mailbox cannot hold messages.",
 				"noselect");
 	return r;
 }
 
-static void reply_appended(struct imap_session *s, const struct store_append_result *result,
-			   size_t n)
+void append_write_uids(struct buf *b, const struct store_append_result *result, size_t n)
 {
-	AUTO(buf) struct buf code = BUF_INIT(128);
-	struct seqset_out uids = {.out = &code};
-	buf_addf(&code, "APPENDUID %u ", result->uidvalidity);
+	struct seqset_out uids = {.out = b};
+	buf_addf(b, "APPENDUID %u ", result->uidvalidity);
 	for (size_t i = 0; i < n; i++)
 		seqset_out_add(&uids, result->first.v + (uint32_t)i);
 	seqset_out_end(&uids);
-	reply_ok(s, buf_c(&code), "Message stored.");
 }
 
-/* A body that cannot be encoded has a code of its own (RFC 3516 4.4). */
-static int reply_unknown_cte(struct imap_session *s, const struct imap_append_message *in, int r,
-			     const struct appending *a, const struct fail *why)
+/* RFC 4469 section 4.1: the URL as it was given, but for what cannot stand there. */
+static void reply_badurl(struct imap_session *s, struct str url)
 {
-	if (r != -FAIL_UNSUPPORTED || !a->has_nul || !in->body.binary)
-		return r;
-	reply_no(s, "UNKNOWN-CTE", why->public);
-	return RUN_DONE;
+	AUTO(buf) struct buf code = BUF_INIT(4 * IMAP_URL_MAX);
+	buf_add(&code, STR("BADURL "));
+	for (size_t i = 0; i < MIN(url.n, (size_t)IMAP_URL_MAX); i++) {
+		unsigned char c = (unsigned char)url.p[i];
+		if (c <= ' ' || c >= 0x7f || c == ']' || c == '\\')
+			buf_addf(&code, "%%%02X", c);
+		else
+			buf_addc(&code, (char)c);
+	}
+	reply_no(s, buf_c(&code), "The URL names no message that can be read.");
+}
+
+int append_refused(struct imap_session *s, int r, const struct appending *a, const struct fail *why)
+{
+	if (a->bad_url.p && r == -FAIL_NOTFOUND) {
+		reply_badurl(s, a->bad_url);
+		return RUN_DONE;
+	}
+	/* A body that cannot be encoded (RFC 3516 4.4). */
+	if (r == -FAIL_UNSUPPORTED && a->has_nul && a->binary) {
+		reply_no(s, "UNKNOWN-CTE", why->public);
+		return RUN_DONE;
+	}
+	return r;
 }
 
 static int store_all(struct imap_session *s, struct store_append *append, struct fail *why)
 {
+	AUTO(buf) struct buf code = BUF_INIT(128);
 	struct store_append_result result;
 	int r = store_append(s->store, append, &result, why);
 	if (r < 0)
@@ -153,7 +172,8 @@ static int store_all(struct imap_session *s, struct store_append *append, struct
 	log_event(LOG_INFO, "imap.append", log_address("user", str_c(s->address)),
 		  log_str("mailbox", append->mailbox), log_u64("uid", result.first.v),
 		  log_u64("messages", append->n));
-	reply_appended(s, &result, append->n);
+	append_write_uids(&code, &result, append->n);
+	reply_ok(s, buf_c(&code), "Message stored.");
 	return RUN_DONE;
 }
 
@@ -161,27 +181,27 @@ int cmd_append(struct imap_session *s, struct imap_out *out, struct fail *why)
 {
 	(void)out;
 	const struct imap_append *cmd = &s->run.cmd.append;
-	size_t n = cmd->message_count;
+	size_t n = cmd->message_count, done = 0;
 	struct store_append append = {.account = s->account, .mailbox = cmd->mailbox, .n = n};
 	struct store_append_message *messages =
 		arena_array(&s->run.arena, struct store_append_message, n);
 	struct appending *a = arena_array(&s->run.arena, struct appending, n);
 	if (!messages || !a)
 		return fail_set(why, FAIL_LIMIT, NULL, "%zu messages", n);
-	int r = check_target(s, why);
+	int r = append_target(s, cmd->mailbox, why);
 	if (r < 0)
 		return reply_target(s, r, why);
 	r = quota_get(s, &append.quota, why);
-	size_t done = 0;
-	for (; done < n; done++)
-		a[done] = (struct appending){.changed = STORE_BODY_INIT};
-	for (done = 0; r == 0 && done < n; done++)
-		r = prepare(s, &cmd->message[done], &messages[done], &a[done], why);
+	for (; r == 0 && done < n; done++) {
+		a[done] = APPENDING_INIT;
+		r = append_prepare(s, &cmd->message[done], &messages[done], &a[done], why);
+	}
 	append.messages = messages;
 	if (r == 0)
 		r = store_all(s, &append, why);
 	else if (done > 0)
-		r = reply_unknown_cte(s, &cmd->message[done - 1], r, &a[done - 1], why);
-	appending_clear(a, n);
+		r = append_refused(s, r, &a[done - 1], why);
+	while (done-- > 0)
+		appending_clear(&a[done]);
 	return r;
 }

@@ -4,7 +4,7 @@
  *
  * The two last columns say what news of the selected mailbox may come before the tagged line.
  * RFC 3501 7.4.1 and 5.5: no EXPUNGE in FETCH, STORE and SEARCH; COPY is kept with them, because
- * clients pipeline it with STORE. MOVE and EXPUNGE by number tell their own removals.
+ * clients pipeline it with STORE. MOVE, REPLACE and EXPUNGE by number tell their own removals.
  */
 #include "proto/imap/imap_int.h"
 
@@ -44,6 +44,7 @@ static const struct dispatch rows[IMAP_CMD_KIND_COUNT] = {
 	[IMAP_CMD_STORE] = {cmd_store, WRITES, SYNC_NO_EXPUNGE, SYNC_ALL},
 	[IMAP_CMD_COPY] = {cmd_copy, NEEDS_SELECTED | NEEDS_RIGHT, SYNC_NO_EXPUNGE, SYNC_ALL},
 	[IMAP_CMD_MOVE] = {cmd_move, WRITES, SYNC_ALL, SYNC_ALL},
+	[IMAP_CMD_REPLACE] = {cmd_replace, WRITES, SYNC_ALL, SYNC_ALL},
 };
 
 const struct dispatch *dispatch_find(enum imap_cmd_kind kind)

@@ -237,6 +237,7 @@ int cmd_fetch(struct imap_session *s, struct imap_out *out, struct fail *why);
 int cmd_store(struct imap_session *s, struct imap_out *out, struct fail *why);
 int cmd_copy(struct imap_session *s, struct imap_out *out, struct fail *why);
 int cmd_move(struct imap_session *s, struct imap_out *out, struct fail *why);
+int cmd_replace(struct imap_session *s, struct imap_out *out, struct fail *why);
 
 /* "* STATUS name (...)" from counters; shared with LIST ... RETURN (STATUS). */
 void write_status(const struct imap_session *s, struct imap_out *out, struct str name,

@@ -296,7 +296,8 @@ enum imap_next imap_session_command(struct imap_session *s, const struct imap_se
 int imap_session_literal(struct imap_session *s, struct str text, uint64_t size,
 			 struct store_body *ret, struct fail *why)
 {
-	if (imap_cmd_peek(text) != IMAP_CMD_APPEND)
+	enum imap_cmd_kind kind = imap_cmd_peek(text);
+	if (kind != IMAP_CMD_APPEND && kind != IMAP_CMD_REPLACE)
 		return fail_set(why, FAIL_SYNTAX, "Too large a literal for this command.",
 				"%llu bytes", (unsigned long long)size);
 	if (!(s->rights & IMAP_RIGHT_WRITE))

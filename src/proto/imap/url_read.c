@@ -86,6 +86,7 @@ static int write_part(struct imap_session *s, const struct imap_url *u,
 	return r;
 }
 
+/* In the mailbox that is open. */
 static int read_message(struct imap_session *s, const struct imap_url *u, uint64_t max,
 			struct imap_out *out, struct fail *why)
 {
@@ -93,8 +94,8 @@ static int read_message(struct imap_session *s, const struct imap_url *u, uint64
 	struct store_message row;
 	struct store_set set;
 	AUTO(store_reader) struct store_reader *reader = NULL;
-	int r = store_view_open(s->store, s->account, u->mailbox, true, &s->view, why);
-	if (r == 0 && u->uidvalidity && store_view_get_info(s->view)->uidvalidity != u->uidvalidity)
+	int r = 0;
+	if (u->uidvalidity && store_view_get_info(s->view)->uidvalidity != u->uidvalidity)
 		r = fail_set(why, FAIL_NOTFOUND, NULL, "another UIDVALIDITY");
 	if (r == 0)
 		r = store_view_resolve(s->view, &range, 1, true, &s->run.arena, &set, why);
@@ -108,6 +109,28 @@ static int read_message(struct imap_session *s, const struct imap_url *u, uint64
 	return r < 0 ? r : write_part(s, u, &row, max, out, why);
 }
 
+static int open_and_read(struct imap_session *s, const struct imap_url *u, uint64_t max,
+			 struct imap_out *out, struct fail *why)
+{
+	int r = store_view_open(s->store, s->account, u->mailbox, true, &s->view, why);
+	return r < 0 ? r : read_message(s, u, max, out, why);
+}
+
+int url_message_read(struct imap_session *s, const struct imap_url *u, uint64_t max,
+		     struct imap_out *ret, struct fail *why)
+{
+	if (!u->mailbox.p) /* relative to what is selected */
+		return s->view ? read_message(s, u, max, ret, why)
+			       : fail_set(why, FAIL_NOTFOUND, NULL, "nothing is selected");
+	struct imap_session_args same = {.config = &s->config,
+					 .store = s->store,
+					 .account = s->account,
+					 .address = str_c(s->address),
+					 .hooks = s->hooks};
+	AUTO(imap_session) struct imap_session *reader = imap_session_new(&same);
+	return open_and_read(reader, u, max, ret, why);
+}
+
 int imap_url_read(const struct imap_session_args *owner, const struct imap_url *u,
 		  const struct imap_url_asker *who, uint64_t max, struct imap_out *ret,
 		  struct fail *why)
@@ -115,6 +138,6 @@ int imap_url_read(const struct imap_session_args *owner, const struct imap_url *
 	AUTO(imap_session) struct imap_session *s = imap_session_new(owner);
 	int r = check_right(s, u, who, why);
 	if (r == 0)
-		r = read_message(s, u, max, ret, why);
+		r = open_and_read(s, u, max, ret, why);
 	return r == -FAIL_GONE ? -FAIL_NOTFOUND : r;
 }

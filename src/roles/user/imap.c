@@ -135,6 +135,7 @@ static bool changes_usage(struct str text)
 {
 	switch ((int)imap_cmd_peek(text)) {
 	case IMAP_CMD_APPEND:
+	case IMAP_CMD_REPLACE:
 	case IMAP_CMD_COPY:
 	case IMAP_CMD_MOVE:
 	case IMAP_CMD_EXPUNGE:
@@ -181,12 +182,13 @@ static bool collect_bodies(struct user_session *s, const struct msg_session_comm
 	return true;
 }
 
-/* The first line: literals are people's mail. A late LOGIN still holds a password. */
+/* The first line: literals are people's mail. A late LOGIN still holds a password, a signed URL is
+ * one. */
 static void log_command(struct str text)
 {
 	enum imap_cmd_kind kind = imap_cmd_peek(text);
 	bool secret = kind == IMAP_CMD_LOGIN || kind == IMAP_CMD_AUTHENTICATE ||
-		      kind >= IMAP_CMD_KIND_COUNT;
+		      kind == IMAP_CMD_URLFETCH || kind >= IMAP_CMD_KIND_COUNT;
 	struct str line = str_sub(text, 0, str_find(text, 0, '\r'));
 	if (secret)
 		line = str_sub(line, 0, str_find(line, 0, ' '));

@@ -138,6 +138,20 @@ static int move_one(struct run *x)
 	return r < 0 ? r : store_view_move(x->v, &set, STR("Archive"), &res, &x->w.why);
 }
 
+static int replace_one(struct run *x)
+{
+	AUTO(store_body) struct store_body b = STORE_BODY_INIT;
+	struct store_append_message m = {.content = {.file = &b, .verify = true},
+					 .internaldate = {6}};
+	struct store_append a = {.account = ALICE, .mailbox = STR("INBOX"), .messages = &m, .n = 1};
+	struct store_append_result res;
+	struct store_set all;
+	int r = make_body(x, &b, 'h');
+	if (r == 0)
+		r = store_view_all(x->v, &x->w.arena, &all, &x->w.why);
+	return r < 0 ? r : store_view_replace(x->v, all.runs[all.n - 1].last, &a, &res, &x->w.why);
+}
+
 static int checkpoint(struct run *x)
 {
 	int r = store_maintain(x->w.s, &x->w.why);
@@ -156,9 +170,9 @@ static int purge(struct run *x)
 }
 
 static int (*const steps[])(struct run *x) = {
-	sync_now,  append_inline, deliver_small, deliver_again, append_file,  sync_now,
-	flag_some, copy_some,	  deliver_file,	 checkpoint,	mark_deleted, expunge,
-	sync_now,  move_one,	  drop_mailbox,	 append_inline, sync_now,     purge,
+	sync_now,    append_inline, deliver_small, deliver_again, append_file, sync_now, flag_some,
+	copy_some,   deliver_file,  checkpoint,	   mark_deleted,  expunge,     sync_now, move_one,
+	replace_one, drop_mailbox,  append_inline, sync_now,	  purge,
 };
 
 /* ---- what the account looks like ----------------------------------------------------------- */

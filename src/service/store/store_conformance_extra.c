@@ -65,3 +65,71 @@ static void test_url_keys_end(void **state)
 	OK(store_account_ensure(w->s, ALICE, store_default_folders, &w->why));
 	assert_false(has_key(w, "INBOX", key));
 }
+
+/* ---- REPLACE ------------------------------------------------------------------------------ */
+
+static int replace(struct world *w, struct store_view *v, uint32_t old, const char *mailbox,
+		   const char *body, uint64_t quota, struct store_append_result *ret)
+{
+	struct store_append_message m = {.content = {.prefix = STR("Received: x\r\n"),
+						     .bytes = str_c(body),
+						     .map = STR("m")},
+					 .flags = {.bits = STORE_DRAFT}};
+	struct store_append a = {.account = ALICE,
+				 .mailbox = str_c(mailbox),
+				 .messages = &m,
+				 .n = 1,
+				 .quota = {.bytes = quota, .messages = 2}};
+	return store_view_replace(v, (struct uid){old}, &a, ret, &w->why);
+}
+
+static void test_replace(void **state)
+{
+	struct world *w = *state;
+	struct store_append_result res;
+	put_to(w, "Drafts", "first", STORE_SEEN);
+	put_to(w, "Drafts", "other", 0);
+	AUTO(store_view) struct store_view *v = view_of(w, "Drafts");
+	AUTO(store_view) struct store_view *old = view_of(w, "Drafts");
+	OK(replace(w, v, 1, "Drafts", "second", 0, &res));
+	assert_int_equal(res.first.v, 3);
+	const struct store_changes *c = sync_view(w, v, STORE_SYNC_EXPUNGE);
+	assert_true(c->n_expunged == 1 && c->expunged_uids[0].v == 1 && c->exists == 2);
+	assert_string_equal(uids_of(w, v), "2 3");
+	assert_string_equal(uids_of(w, old), "1 2");
+	/* Into another mailbox. */
+	OK(replace(w, v, 3, "Sent", "sent", 0, &res));
+	assert_int_equal(res.first.v, 1);
+	(void)sync_view(w, v, STORE_SYNC_EXPUNGE);
+	assert_string_equal(uids_of(w, v), "2");
+	assert_int_equal(status(w, "Sent").exists, 1);
+	assert_int_equal(status(w, "Sent").unseen, 1);
+	OK(store_check(w->s, ALICE, &w->why));
+}
+
+/* All or nothing: whatever is wrong, the old message stays and no new one is there. */
+static void test_replace_refused(void **state)
+{
+	struct world *w = *state;
+	struct store_append_result res;
+	put_to(w, "Drafts", "12345", 0);
+	uint64_t size = STR("Received: x\r\n12345").n;
+	AUTO(store_view) struct store_view *v = view_of(w, "Drafts");
+	FAILS(replace(w, v, 1, "none", "x", 0, &res), FAIL_NOTFOUND);
+	FAILS(replace(w, v, 2, "Drafts", "x", 0, &res), FAIL_CONFLICT);
+	FAILS(replace(w, v, 1, "Drafts", "123456", size, &res), FAIL_QUOTA);
+	assert_int_equal(status(w, "Drafts").exists, 1);
+	assert_int_equal(status(w, "Drafts").uidnext.v, 2);
+	/* Only what is more than before counts. */
+	OK(replace(w, v, 1, "Drafts", "54321", size, &res));
+	FAILS(replace(w, v, 1, "Drafts", "x", 0, &res), FAIL_CONFLICT);
+	assert_int_equal(status(w, "Drafts").exists, 1);
+	struct store_view *r;
+	OK(store_view_open(w->s, ALICE, STR("Drafts"), true, &r, &w->why));
+	FAILS(replace(w, r, 2, "Drafts", "x", 0, &res), FAIL_PERM);
+	store_view_close(r);
+	OK(store_mailbox_delete(w->s, ALICE, STR("Drafts"), &w->why));
+	FAILS(replace(w, v, 2, "INBOX", "x", 0, &res), FAIL_GONE);
+	assert_int_equal(status(w, "INBOX").exists, 0);
+	OK(store_check(w->s, ALICE, &w->why));
+}

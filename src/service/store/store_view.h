@@ -265,6 +265,16 @@ void store_copy_result_clear(struct store_copy_result *r);
 DEFINE_AUTO(store_copy_result, struct store_copy_result, store_copy_result_clear);
 
 /*
+ * REPLACE (RFC 8508): store the one message of *a, as store_append, in the view's account, and
+ * expunge `old` from the view's mailbox, in one transaction: never one without the other. Quota is
+ * that of what is left without `old`. -FAIL_CONFLICT: `old` was expunged before. Codes as
+ * store_append's, and -FAIL_PERM for a read-only view.
+ */
+MUST_CHECK int store_view_replace(struct store_view *v, struct uid old,
+				  const struct store_append *a, struct store_append_result *ret,
+				  struct fail *why);
+
+/*
  * COPY and MOVE (RFC 3501 6.4.7, RFC 6851) inside the account, all or nothing; flags, keywords and
  * internal date go along (a keyword that has no room in the target is left behind). COPY works on
  * a read-only view. -FAIL_NOTFOUND: no such target (TRYCREATE); -FAIL_QUOTA (COPY only).
