@@ -95,7 +95,12 @@ struct conf {
 	struct conf_list helo_access;
 	struct conf_list sender_access;
 	struct conf_list recipient_access;
-	char *helo_required; /* "on" or "off", as the following */
+	struct conf_list header_checks; /* tables of content, as the following */
+	struct conf_list mime_header_checks;
+	struct conf_list nested_header_checks;
+	struct conf_list body_checks;
+	uint64_t body_checks_size; /* octets */
+	char *helo_required;	   /* "on" or "off", as the following */
 	char *full_helo;
 	char *known_helo;
 	char *full_sender;

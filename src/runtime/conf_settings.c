@@ -222,6 +222,24 @@ const struct conf_setting conf_settings[] = {
 	 "Send away (503) who does not wait for the answer to DATA: spam programs do, and who "
 	 "smuggles a message behind another one."},
 
+	{"content", "header_checks", CONF_TABLES, CONF_LIVE, AT(header_checks), "", 0, 0, NULL,
+	 "Tables of expressions for the header fields of mail (docs/formats/access.md), on smtp, "
+	 "on "
+	 "submission and from programs of this machine. Those of Postfix can be named as they are: "
+	 "/etc/postfix/header_checks."},
+	{"content", "mime_header_checks", CONF_TABLES, CONF_LIVE, AT(mime_header_checks), "default",
+	 0, 0, NULL,
+	 "The same for Content-Type and the other MIME fields, also of parts. default: the tables "
+	 "of header_checks."},
+	{"content", "nested_header_checks", CONF_TABLES, CONF_LIVE, AT(nested_header_checks),
+	 "default", 0, 0, NULL,
+	 "The same for the header fields of messages within a message. default: the tables of "
+	 "header_checks."},
+	{"content", "body_checks", CONF_TABLES, CONF_LIVE, AT(body_checks), "", 0, 0, NULL,
+	 "The same for the lines of each part of a message."},
+	{"content", "body_checks_size", CONF_SIZE, CONF_LIVE, AT(body_checks_size), "50 KiB", 0,
+	 MIB(16), NULL, "So much of each part is looked at by body_checks."},
+
 	{"smtp", "milters", CONF_MILTERS, CONF_NEW, AT(smtp_milters), "", 0, 16, NULL,
 	 "Milters that look at mail of this service before it is accepted, in this order. "
 	 "inet:127.0.0.1:8891 or unix:/run/opendkim/opendkim.sock; name=inet:... gives it a name "

@@ -58,7 +58,10 @@ char *conf_table_load(const char *from, struct str name, char **ret_path, struct
 		CHECK(copy);
 		return copy;
 	}
-	char *path = from ? path_of(from, name) : NULL;
+	/* Postfix's word for the kind of table may stay in front of a name. */
+	if (str_starts(name, STR("pcre:")) || str_starts(name, STR("regexp:")))
+		name = str_skip(name, str_find(name, 0, ':') + 1);
+	char *path = from && name.n ? path_of(from, name) : NULL;
 	if (!path || conf_slurp(path, &text) < 0) {
 		(void)buf_add_c(why, text.failed ? T("larger than 256 KiB")
 				     : !path	 ? T("files are not read here")

@@ -25,6 +25,9 @@ int regex_new(struct str pattern, unsigned flags, struct regex **ret, struct fai
 	options |= flags & REGEX_MULTILINE ? PCRE2_MULTILINE : 0;
 	options |= flags & REGEX_DOTALL ? PCRE2_DOTALL : 0;
 	options |= flags & REGEX_EXTENDED ? PCRE2_EXTENDED : 0;
+	options |= flags & REGEX_ANCHORED ? PCRE2_ANCHORED : 0;
+	options |= flags & REGEX_DOLLAR_END ? PCRE2_DOLLAR_ENDONLY : 0;
+	options |= flags & REGEX_UNGREEDY ? PCRE2_UNGREEDY : 0;
 	pcre2_code *code = pcre2_compile((PCRE2_SPTR)(pattern.p ? pattern.p : ""), pattern.n,
 					 options, &error, &at, NULL);
 	if (!code) {

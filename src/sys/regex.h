@@ -20,6 +20,10 @@ enum {
 	REGEX_MULTILINE = 1u << 1, /* ^ and $ match at line ends */
 	REGEX_DOTALL = 1u << 2,	   /* . matches line ends */
 	REGEX_EXTENDED = 1u << 3,  /* blanks and # comments in the expression mean nothing */
+	REGEX_ANCHORED = 1u << 4,  /* it matches at the beginning only */
+	REGEX_DOLLAR_END =
+		1u << 5,	  /* $ matches at the very end only, not before a line end there */
+	REGEX_UNGREEDY = 1u << 6, /* as little as possible, and as much as possible with ? */
 };
 
 #define REGEX_GROUPS 10

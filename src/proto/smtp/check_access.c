@@ -94,6 +94,10 @@ static enum check_says obey(struct check *c, const struct looked_up *l,
 		break;
 	case ACCESS_WARN:
 		break;
+	case ACCESS_IGNORE: /* of content alone */
+	case ACCESS_STRIP:
+	case ACCESS_REPLACE:
+	case ACCESS_PASS:
 	case ACCESS_DUNNO:
 		return CHECK_DUNNO;
 	}

@@ -7,78 +7,16 @@
  * what it was. Any other change makes a new body (header and all), which is written, hashed and
  * indexed like one that has just come in.
  */
-#include "proto/smtp/smtp_message.h"
+#include "proto/smtp/smtp_draft.h"
 #include "sys/log.h"
 #include <errno.h>
 #include <unistd.h>
 
 #define HEADER_MAX MIB(2)
-#define INLINE_MAX KIB(60) /* larger bodies are files */
 #define COPY_SIZE  KIB(64)
 
 COUNTER(changed, "milter.changed", "messages whose header, body or envelope milters changed");
 COUNTER(held, "milter.held", "messages that milters had held");
-
-/* --- a body in the making: bytes, then a file --- */
-
-struct draft {
-	const struct smtp_backend *b;
-	struct buf bytes;
-	struct spool_body_id id; /* of the file; zero: there is none */
-	int fd;
-	uint64_t size;
-	bool cr; /* of a replaced body: a CR came last, and what it means is not known yet */
-};
-
-static struct draft draft_of(const struct smtp_backend *b)
-{
-	return (struct draft){.b = b, .bytes = BUF_INIT(INLINE_MAX), .fd = -1};
-}
-
-static bool draft_is_file(const struct draft *d)
-{
-	return d->fd >= 0;
-}
-
-/* Forget it. */
-static void draft_clear(struct draft *d)
-{
-	if (draft_is_file(d)) {
-		(void)close(d->fd);
-		d->fd = -1;
-		d->b->body_drop(d->b->ctx, d->id);
-	}
-	buf_clear(&d->bytes);
-	d->size = 0;
-}
-
-static int write_all(int fd, struct str s, struct fail *why)
-{
-	while (s.n) {
-		ssize_t n = write(fd, s.p, s.n);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return fail_errno(why, FAIL_LIMIT, "writing a body file");
-		s = str_skip(s, (size_t)n);
-	}
-	return 0;
-}
-
-static int draft_add(struct draft *d, struct str s, struct fail *why)
-{
-	int r = 0;
-	d->size += s.n;
-	if (!draft_is_file(d) && d->size <= INLINE_MAX)
-		return buf_add(&d->bytes, s);
-	if (!draft_is_file(d)) {
-		r = d->b->body_create(d->b->ctx, &d->id, &d->fd, why);
-		if (r == 0)
-			r = write_all(d->fd, buf_str(&d->bytes), why);
-		buf_clear(&d->bytes);
-	}
-	return r < 0 ? r : write_all(d->fd, s, why);
-}
 
 /*
  * --- a replaced body (without header) ---
@@ -87,13 +25,13 @@ static int draft_add(struct draft *d, struct str s, struct fail *why)
  * fail in the middle.
  */
 struct bodies {
-	struct draft taken, fresh;
+	struct smtp_draft taken, fresh;
 };
 
 static void body_begin(void *ctx)
 {
-	struct draft *d = &((struct bodies *)ctx)->fresh;
-	draft_clear(d);
+	struct smtp_draft *d = &((struct bodies *)ctx)->fresh;
+	smtp_draft_clear(d);
 	d->cr = false;
 }
 
@@ -103,7 +41,7 @@ static void body_begin(void *ctx)
  */
 static int body_add(void *ctx, struct str bytes, struct fail *why)
 {
-	struct draft *d = &((struct bodies *)ctx)->fresh;
+	struct smtp_draft *d = &((struct bodies *)ctx)->fresh;
 	AUTO(buf) struct buf clean = BUF_INIT(2 * bytes.n + 2);
 	for (size_t i = 0; i < bytes.n; i++) {
 		char c = bytes.p[i];
@@ -115,20 +53,20 @@ static int body_add(void *ctx, struct str bytes, struct fail *why)
 			(void)buf_addc(&clean, c);
 		d->cr = c == '\r';
 	}
-	return draft_add(d, buf_str(&clean), why);
+	return smtp_draft_add(d, buf_str(&clean), why);
 }
 
 static int body_end(void *ctx, struct milter_body *ret, struct fail *why)
 {
 	struct bodies *both = ctx;
-	struct draft *d = &both->fresh;
-	int r = d->cr ? draft_add(d, STR("\r\n"), why) : 0;
+	struct smtp_draft *d = &both->fresh;
+	int r = d->cr ? smtp_draft_add(d, STR("\r\n"), why) : 0;
 	d->cr = false;
 	if (r < 0)
 		return r;
-	draft_clear(&both->taken);
+	smtp_draft_clear(&both->taken);
 	both->taken = *d;
-	*d = draft_of(d->b);
+	*d = smtp_draft_of(d->b);
 	d = &both->taken;
 	*ret = (struct milter_body){.bytes = buf_str(&d->bytes), .fd = d->fd, .size = d->size};
 	return 0;
@@ -140,7 +78,7 @@ struct edit {
 	struct smtp_incoming *in;
 	struct milter_mail mail;
 	struct bodies body; /* replaced ones */
-	struct draft whole;
+	struct smtp_draft whole;
 	struct buf header; /* of the message, when the body is a file */
 	struct str lead;   /* lines before its first field */
 	bool blank_line;
@@ -151,9 +89,9 @@ struct edit {
 static void edit_clear(struct edit *e)
 {
 	milter_mail_clear(&e->mail);
-	draft_clear(&e->body.taken);
-	draft_clear(&e->body.fresh);
-	draft_clear(&e->whole);
+	smtp_draft_clear(&e->body.taken);
+	smtp_draft_clear(&e->body.fresh);
+	smtp_draft_clear(&e->whole);
 	buf_clear(&e->header);
 }
 DEFINE_AUTO(edit, struct edit, edit_clear);
@@ -192,7 +130,8 @@ static int add_prefix(struct edit *e)
 		if (!ends)
 			continue;
 		struct str field = str_sub(prefix, from, i + 1);
-		r = milter_mail_add(&e->mail, field, field, true, from == 0);
+		bool hidden = str_startsi(field, STR("Received:"));
+		r = milter_mail_add(&e->mail, field, field, true, hidden);
 		from = i + 1;
 	}
 	return r;
@@ -399,7 +338,7 @@ static int write_header(struct edit *e, struct fail *why)
 	}
 	if (e->blank_line || e->mail.body.size)
 		(void)buf_add(&text, STR("\r\n"));
-	return text.failed ? -FAIL_LIMIT : draft_add(&e->whole, buf_str(&text), why);
+	return text.failed ? -FAIL_LIMIT : smtp_draft_add(&e->whole, buf_str(&text), why);
 }
 
 static int copy_body(struct edit *e, struct fail *why)
@@ -407,46 +346,19 @@ static int copy_body(struct edit *e, struct fail *why)
 	const struct milter_body *b = &e->mail.body;
 	AUTO(buf) struct buf piece = BUF_INIT(COPY_SIZE);
 	if (b->fd < 0)
-		return draft_add(&e->whole, b->bytes, why);
+		return smtp_draft_add(&e->whole, b->bytes, why);
 	char *room = buf_room(&piece, COPY_SIZE);
 	for (uint64_t at = 0; at < b->size;) {
 		size_t want = (size_t)MIN(b->size - at, (uint64_t)COPY_SIZE);
 		ssize_t n = pread(b->fd, room, want, (off_t)(b->offset + at));
 		if (n <= 0)
 			return fail_errno(why, FAIL_IO, "reading a body file");
-		int r = draft_add(&e->whole, (struct str){room, (size_t)n}, why);
+		int r = smtp_draft_add(&e->whole, (struct str){room, (size_t)n}, why);
 		if (r < 0)
 			return r;
 		at += (size_t)n;
 	}
 	return 0;
-}
-
-/* The draft becomes the message. */
-static int take_draft(struct edit *e, struct fail *why)
-{
-	struct smtp_incoming *in = e->in;
-	struct smtp_session *s = in->s;
-	struct draft *d = &e->whole;
-	if (smtp_body_is_stored(in->body))
-		s->backend->body_drop(s->backend->ctx, in->body->id);
-	s->t.body_id = (struct spool_body_id){{0}};
-	in->rewritten = (struct smtp_body){.size = d->size};
-	if (draft_is_file(d)) {
-		in->rewritten.id = s->t.body_id = d->id;
-		(void)close(d->fd);
-		d->fd = -1;
-	} else {
-		in->bytes = buf_move(&d->bytes);
-		in->rewritten.bytes = buf_str(&in->bytes);
-	}
-	in->body = &in->rewritten;
-	if (in->scan.view >= 0)
-		(void)close(in->scan.view);
-	in->scan.view = -1;
-	buf_reset(&in->scan.map);
-	in->scan.size = d->size;
-	return smtp_message_scan(in, why);
 }
 
 static int change_content(struct edit *e, struct fail *why)
@@ -460,7 +372,7 @@ static int change_content(struct edit *e, struct fail *why)
 	}
 	if (r >= 0)
 		r = make_prefix(e, !anew);
-	return anew && r >= 0 ? take_draft(e, why) : r;
+	return anew && r >= 0 ? smtp_draft_take(&e->whole, e->in, why) : r;
 }
 
 static int make_changes(struct edit *e, struct fail *why)
@@ -497,15 +409,16 @@ int smtp_filter_message(struct smtp_turn *t, struct smtp_incoming *in, struct fa
 	if (!m)
 		return s->t.discarded ? say_discarded(t) : 0;
 	AUTO(edit)
-	struct edit e = {.in = in,
-			 .mail = {.arena = ARENA_INIT(MILTER_MAIL_MAX),
-				  .body_max = 2 * s->config->size_max,
-				  .body_begin = body_begin,
-				  .body_add = body_add,
-				  .body_end = body_end},
-			 .body = {.taken = draft_of(s->backend), .fresh = draft_of(s->backend)},
-			 .whole = draft_of(s->backend),
-			 .header = BUF_INIT(HEADER_MAX + 2)};
+	struct edit e = {
+		.in = in,
+		.mail = {.arena = ARENA_INIT(MILTER_MAIL_MAX),
+			 .body_max = 2 * s->config->size_max,
+			 .body_begin = body_begin,
+			 .body_add = body_add,
+			 .body_end = body_end},
+		.body = {.taken = smtp_draft_of(s->backend), .fresh = smtp_draft_of(s->backend)},
+		.whole = smtp_draft_of(s->backend),
+		.header = BUF_INIT(HEADER_MAX + 2)};
 	e.mail.ctx = &e.body;
 	int r = edit_begin(&e, why);
 	if (r < 0)

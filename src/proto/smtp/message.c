@@ -118,6 +118,29 @@ static bool asks_for_no_tls(const struct smtp_incoming *in, const struct mime_ma
 	return str_eqi(str_trim(str_skip(field, str_find(field, 0, ':') + 1)), STR("No"));
 }
 
+/* What the map says in the message's stead must stand in front of it. */
+static void write_defaults(struct smtp_incoming *in, const struct mime_map *map)
+{
+	if (map->flags & MIME_DEFAULT_DATE && !in->dated)
+		buf_addf(&in->prefix, "Date: %s\r\n", buf_c(&in->date));
+	if (map->flags & MIME_DEFAULT_MESSAGE_ID && !in->identified)
+		buf_addf(&in->prefix, "Message-ID: %s\r\n", buf_c(&in->message_id));
+	in->dated |= map->flags & MIME_DEFAULT_DATE;
+	in->identified |= map->flags & MIME_DEFAULT_MESSAGE_ID;
+}
+
+int smtp_message_rescan(struct smtp_incoming *in, struct fail *why)
+{
+	AUTO(arena) struct arena a = ARENA_INIT(MIB(16));
+	struct mime_map *map = NULL;
+	int r = smtp_message_scan(in, why);
+	if (r == 0)
+		r = mime_map_read(buf_str(&in->scan.map), in->scan.size, &a, &map, why);
+	if (r == 0)
+		write_defaults(in, map);
+	return in->prefix.failed ? -FAIL_LIMIT : r;
+}
+
 /* The map is checked, not trusted. Counts hops; writes the fields that go before the body. */
 static int read_map(struct smtp_incoming *in, struct fail *why)
 {
@@ -132,10 +155,7 @@ static int read_map(struct smtp_incoming *in, struct fail *why)
 	buf_add(&in->sent_id, str_sub(map->message_id, 0, MESSAGE_ID_SHOWN));
 	r = write_received(in);
 	buf_add(&in->prefix, in->s->t.orders.prepend);
-	if (map->flags & MIME_DEFAULT_DATE)
-		buf_addf(&in->prefix, "Date: %s\r\n", buf_c(&in->date));
-	if (map->flags & MIME_DEFAULT_MESSAGE_ID)
-		buf_addf(&in->prefix, "Message-ID: %s\r\n", buf_c(&in->message_id));
+	write_defaults(in, map);
 	in->tls_optional = asks_for_no_tls(in, map);
 	return in->prefix.failed ? -FAIL_LIMIT : r;
 }
@@ -290,9 +310,11 @@ void smtp_message(struct smtp_turn *t, const struct smtp_body *body)
 	if (r >= 0)
 		r = read_map(&in, &why);
 	if (r >= 0 && !content_refusal(&in, &refusal)) {
-		if (smtp_orders_discard(t))
+		r = smtp_content_check(t, &in, &why);
+		if (r > 0 || (r == 0 && smtp_orders_discard(t)))
 			return;
-		r = smtp_filter_message(t, &in, &why);
+		if (r == 0 && !in.pass)
+			r = smtp_filter_message(t, &in, &why);
 		if (r > 0)
 			return;
 		if (r == 0)

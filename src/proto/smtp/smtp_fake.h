@@ -20,6 +20,7 @@ struct fake {
 	uint64_t submitted; /* how many; also the last number */
 	uint64_t dropped;
 	struct buf last; /* the last submitted message, as text */
+	struct buf body; /* its bytes, when they were small */
 };
 
 static inline struct str fake_local(struct str address, struct str *ret_detail)
@@ -157,6 +158,8 @@ static inline int fake_submit(void *ctx, const struct spool_message *m, struct s
 		buf_addf(&f->last, "held=%.*s filter=%.*s\n", STR_ARG(m->wish.held),
 			 STR_ARG(m->wish.filter));
 	buf_add(&f->last, m->prefix);
+	buf_reset(&f->body);
+	buf_add(&f->body, m->body);
 	*ret_number = ++f->submitted;
 	return 0;
 }

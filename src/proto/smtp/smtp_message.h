@@ -25,13 +25,22 @@ struct smtp_incoming {
 	struct smtp_body rewritten; /* `body` points here then */
 	struct buf bytes;	    /* of it, when small */
 	struct buf held;	    /* not empty: it waits for the operator, and why */
+	bool pass;		    /* a table says that nobody else is to look at it */
+	bool dated, identified;	    /* the prefix has the default of Date, of Message-ID */
 };
 
 /* The message waits for the operator, for this reason, which may be any text: it is made to fit. */
 void smtp_message_hold(struct buf *held, struct str reason);
 
-/* Index the body that in->body is. */
+/*
+ * Look for the message's lines in the operator's tables, and make the changes that these want; a
+ * submission without From gets it. 0: go on; 1: the client has its answer; or a negative fail code.
+ */
+MUST_CHECK int smtp_content_check(struct smtp_turn *t, struct smtp_incoming *in, struct fail *why);
+
+/* Index the body that in->body is; once more, and the prefix has what is missing then. */
 MUST_CHECK int smtp_message_scan(struct smtp_incoming *in, struct fail *why);
+MUST_CHECK int smtp_message_rescan(struct smtp_incoming *in, struct fail *why);
 
 /*
  * Show the message to the milters, and make the changes that they want. 0: go on; 1: the client has

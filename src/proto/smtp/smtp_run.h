@@ -40,6 +40,7 @@ static inline void run_begin_as(struct run *r, enum smtp_service service, unsign
 {
 	*r = (struct run){.variant = variant, .text = BUF_INIT(MIB(1))};
 	r->fake.last = BUF_INIT(MIB(1));
+	r->fake.body = BUF_INIT(MIB(1));
 	r->backend = fake_backend(&r->fake);
 	r->config = fake_config();
 	r->s = smtp_session_new(&r->config, &r->backend, service, peer);
@@ -60,6 +61,7 @@ static inline void run_end(struct run *r)
 	smtp_session_free(r->s);
 	buf_clear(&r->text);
 	buf_clear(&r->fake.last);
+	buf_clear(&r->fake.body);
 }
 
 /* The session as another process would continue it. */

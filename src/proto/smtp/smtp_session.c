@@ -22,6 +22,7 @@ struct smtp_config smtp_config_default(void)
 		.junk_max = 100,
 		.error_delay_ms = 1000,
 		.door = smtp_door_default(),
+		.content = {.body_max = 51200, .look_ms = SMTP_LOOK_MS},
 		.milter_times = {30000, 30000, 300000, 600000},
 	};
 }

@@ -58,6 +58,18 @@ struct smtp_filters {
 	const char *next; /* next hop of the content filter for what was accepted; "": none */
 };
 
+#define SMTP_LOOK_MS 5000
+
+/* Tables that lines of messages are looked for in; not on the ports where mail comes back. */
+struct smtp_content {
+	struct access_list header; /* fields of the message */
+	struct access_list mime;   /* Content-Type and its kind, everywhere */
+	struct access_list nested; /* fields of messages within it */
+	struct access_list body;   /* lines */
+	uint64_t body_max;	   /* octets of each part that are looked at */
+	unsigned look_ms;	   /* that a message may take in all */
+};
+
 struct smtp_config {
 	const char *hostname;	       /* greeting, Received, Message-ID */
 	const char *postmaster_domain; /* where <postmaster> without a domain is; NULL: hostname */
@@ -79,6 +91,7 @@ struct smtp_config {
 	uint32_t junk_max; /* NOOP, RSET, VRFY ... between messages before they are errors */
 	uint32_t error_delay_ms;
 	struct smtp_door door; /* port 25 */
+	struct smtp_content content;
 	struct smtp_filters filters[SMTP_SERVICES];
 	struct milter_times milter_times;
 };

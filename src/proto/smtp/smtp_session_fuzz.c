@@ -10,6 +10,22 @@
 #include "proto/smtp/smtp_fake.h"
 #include "sys/log.h"
 
+/* What tables of content do to what comes. */
+static struct access_list content_table(void)
+{
+	static struct access_table *t;
+	static struct access_list l = {&t, 1};
+	AUTO(buf) struct buf errors = BUF_INIT(KIB(4));
+	if (!t)
+		CHECK(access_parse_content("t",
+					   STR("/^a(.*)/ REPLACE b: $1\n/^c/ IGNORE\n/^d(.*)/ "
+					       "PREPEND e: $1\n/^f/ REJECT $0\n/^g/ DISCARD\n"
+					       "/^h/ HOLD $0\n/^i/ BCC alice@example.test\n"
+					       "/^j/ REDIRECT bob@example.test\n/^k/ PASS\n"),
+					   &t, &errors) == 0);
+	return l;
+}
+
 struct world {
 	struct fake fake;
 	struct smtp_backend backend;
@@ -88,6 +104,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	w.fake.last = BUF_INIT(MIB(1));
 	w.backend = fake_backend(&w.fake);
 	w.config.errors_hard = 1000;
+	w.config.content.header = w.config.content.mime = w.config.content.nested =
+		w.config.content.body = content_table();
 	w.s = smtp_session_new(
 		&w.config, &w.backend,
 		(enum smtp_service)(SMTP_SERVICE_MX + (data[0] >> 1) % (SMTP_SERVICES - 1)), &peer);

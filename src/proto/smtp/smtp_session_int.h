@@ -9,6 +9,7 @@
  * smtp_check.c     the checks of the front door, in their order; check_*.c, one by one
  * cmd_data.c       DATA BDAT
  * message.c        the arrived message: scan, trace header, queue (smtp_message.h)
+ * content.c        its lines in the operator's tables; draft.c: a message that is written anew
  * filter.c         milters: the events of a session
  * filter_mail.c    milters: a message, and what they make of it
  * guard.c          a user's message, seen by the take-over guard

@@ -58,7 +58,7 @@ static void test_submission_prefix(void **state)
 				   "DATA\n!body Subject: x");
 		assert_str(buf_str(&r.fake.last),
 			   "from <alice@example.test> envid= ret=0 utf8=0 8bit=0 "
-			   "login=alice@example.test account=1 size=10 sha=7 map=1\n"
+			   "login=alice@example.test account=1 size=38 sha=7 map=1\n"
 			   "for <x@remote.example> (0 x@remote.example+) notify=0 orcpt=\n"
 			   "Received: from c (client.example [192.0.2.1])\r\n"
 			   "\t(using TLSv1.3 with cipher TLS_AES_256_GCM_SHA384)\r\n"

@@ -32,6 +32,17 @@ static enum door_action action_of(const char *choice)
 						: DOOR_IGNORE;
 }
 
+static void free_content(struct smtp_content *c)
+{
+	/* Two lists may be the first one under another name. */
+	if (c->mime.p != c->header.p)
+		access_list_clear(&c->mime);
+	if (c->nested.p != c->header.p)
+		access_list_clear(&c->nested);
+	access_list_clear(&c->header);
+	access_list_clear(&c->body);
+}
+
 static void free_config(void *extra)
 {
 	struct mta_config *m = extra;
@@ -43,6 +54,7 @@ static void free_config(void *extra)
 	access_list_clear(&door->helo_access);
 	access_list_clear(&door->sender_access);
 	access_list_clear(&door->recipient_access);
+	free_content(&m->smtp.content);
 	mta_filters_clear(&m->smtp);
 	free(m);
 }
@@ -55,6 +67,29 @@ static int prepare_tables(struct smtp_door *door, const struct conf *c, struct f
 	r = MIN(r, access_list_parse(&c->helo_access, &door->helo_access, &errors));
 	r = MIN(r, access_list_parse(&c->sender_access, &door->sender_access, &errors));
 	r = MIN(r, access_list_parse(&c->recipient_access, &door->recipient_access, &errors));
+	return r < 0 ? fail_set(why, FAIL_SYNTAX, NULL, "%.200s", buf_c(&errors)) : 0;
+}
+
+/* "default": as header_checks. */
+static int prepare_list(const struct conf_list *files, const struct access_list *header,
+			struct access_list *ret, struct buf *errors)
+{
+	if (files->n == 1 && strcmp(files->p[0], "default") == 0) {
+		*ret = *header;
+		return 0;
+	}
+	return access_list_parse_content(files, ret, errors);
+}
+
+static int prepare_content(struct smtp_content *content, const struct conf *c, struct fail *why)
+{
+	AUTO(buf) struct buf errors = BUF_INIT(KIB(64));
+	struct smtp_content all = {.body_max = c->body_checks_size, .look_ms = SMTP_LOOK_MS};
+	int r = access_list_parse_content(&c->header_checks, &all.header, &errors);
+	r = MIN(r, access_list_parse_content(&c->body_checks, &all.body, &errors));
+	r = MIN(r, prepare_list(&c->mime_header_checks, &all.header, &all.mime, &errors));
+	r = MIN(r, prepare_list(&c->nested_header_checks, &all.header, &all.nested, &errors));
+	*content = all;
 	return r < 0 ? fail_set(why, FAIL_SYNTAX, NULL, "%.200s", buf_c(&errors)) : 0;
 }
 
@@ -123,7 +158,8 @@ int door_prepare(struct role *role, const struct conf *c, struct fail *why)
 	prepare_tests(&m->door, c);
 	mta_filters_make(smtp, c);
 	conf_attach(c, m, free_config);
-	return prepare_tables(&smtp->door, c, why);
+	int r = prepare_content(&smtp->content, c, why);
+	return r < 0 ? r : prepare_tables(&smtp->door, c, why);
 }
 
 /* --- a session

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #define RULES_MAX 100000u
+#define IFS_MAX	  20u /* within one another */
 
 enum kind {
 	KIND_ALL,     /* "*" */
@@ -20,6 +21,7 @@ enum kind {
 	KIND_DOMAIN,  /* domain: itself, and what is below */
 	KIND_BELOW,   /* .domain: what is below */
 	KIND_NULL,    /* <> */
+	KIND_IF,      /* if /.../ ... endif: the rules between count when it matches */
 };
 
 struct rule {
@@ -30,6 +32,7 @@ struct rule {
 	struct str text; /* of the pattern, lower case */
 	struct netcidr net;
 	struct regex *regex;
+	size_t jump; /* KIND_IF: behind its endif */
 };
 
 struct access_table {
@@ -63,6 +66,10 @@ struct reader {
 	struct buf *errors;
 	unsigned line;
 	bool bad;
+	bool content;
+	unsigned joined;      /* lines that went on with the current one */
+	size_t open[IFS_MAX]; /* rules of ifs that have no endif yet */
+	size_t open_n;
 };
 
 static void complain(struct reader *r, const char *fmt, ...) PRINTF_LIKE(2, 3);
@@ -83,13 +90,13 @@ static void make_lower(struct str s)
 		((char *)(uintptr_t)s.p)[i] = ascii_lower(s.p[i]);
 }
 
-/* Where the expression that begins behind the slash at s.p[0] ends; s.n: nowhere. */
-static size_t closing_slash(struct str s)
+/* Where the expression that begins behind the delimiter at s.p[0] ends; s.n: nowhere. */
+static size_t closing(struct str s)
 {
 	for (size_t i = 1; i < s.n; i++) {
 		if (s.p[i] == '\\')
 			i++;
-		else if (s.p[i] == '/')
+		else if (s.p[i] == s.p[0])
 			return i;
 	}
 	return s.n;
@@ -99,21 +106,23 @@ static size_t closing_slash(struct str s)
 static bool read_regex(struct reader *r, struct rule *rule, struct str *line)
 {
 	struct fail why = FAIL_INIT;
-	size_t end = closing_slash(*line), at = end + 1;
-	unsigned flags = 0;
+	size_t end = closing(*line), at = end + 1;
+	/* Letters turn around what is usual, as in Postfix. A header field may have several lines.
+	 */
+	unsigned flags = r->content ? REGEX_DOTALL : 0;
 	if (end == line->n) {
-		complain(r, "the expression has no / at its end");
+		complain(r, "the expression has no %c at its end", line->p[0]);
 		return false;
 	}
 	for (; at < line->n && line->p[at] != ' ' && line->p[at] != '\t'; at++) {
-		static const char letters[] = "imsx";
+		static const char letters[] = "imsxAEU";
 		const char *letter = strchr(letters, line->p[at]);
 		if (!letter || !*letter) {
-			complain(r, "/%c: there is no such flag; allowed: i, m, s, x", line->p[at]);
+			complain(r, "/%c: there is no such flag; allowed: i, m, s, x, A, E, U",
+				 line->p[at]);
 			return false;
 		}
-		/* As in Postfix: upper and lower case are the same unless i says otherwise. */
-		flags |= 1u << (letter - letters);
+		flags ^= 1u << (letter - letters);
 	}
 	rule->kind = KIND_REGEX;
 	rule->text = str_sub(*line, 1, end);
@@ -123,7 +132,9 @@ static bool read_regex(struct reader *r, struct rule *rule, struct str *line)
 	complain(r, "/%.*s/: %s", STR_ARG(rule->text), why.detail);
 	return false;
 }
-_Static_assert(REGEX_CASE == 1 && REGEX_MULTILINE == 2 && REGEX_DOTALL == 4 && REGEX_EXTENDED == 8,
+_Static_assert(REGEX_CASE == 1 && REGEX_MULTILINE == 2 && REGEX_DOTALL == 4 &&
+		       REGEX_EXTENDED == 8 && REGEX_ANCHORED == 16 && REGEX_DOLLAR_END == 32 &&
+		       REGEX_UNGREEDY == 64,
 	       "in the order of the letters");
 
 static bool plausible(struct str s)
@@ -169,13 +180,24 @@ bad:
 	return false;
 }
 
+/* Tables of content may use another sign than the slash, for expressions that are full of them. */
+static bool delimits(const struct reader *r, char c)
+{
+	return c == '/' || (r->content && c > ' ' && c < 0x7f && !ascii_alpha(c) &&
+			    !ascii_digit(c) && c != '!' && c != '#');
+}
+
 static bool read_pattern(struct reader *r, struct rule *rule, struct str *line)
 {
-	rule->inverse = line->n > 1 && line->p[0] == '!' && line->p[1] == '/';
+	rule->inverse = line->n > 1 && line->p[0] == '!' && delimits(r, line->p[1]);
 	if (rule->inverse)
-		*line = str_skip(*line, 1);
-	if (line->p[0] == '/')
+		*line = str_trim(str_skip(*line, 1));
+	if (delimits(r, line->p[0]))
 		return read_regex(r, rule, line);
+	if (r->content) {
+		complain(r, "what is looked for must be an expression, as in /^Subject:.*money/");
+		return false;
+	}
 	size_t n = 0;
 	while (n < line->n && line->p[n] != ' ' && line->p[n] != '\t')
 		n++;
@@ -184,17 +206,68 @@ static bool read_pattern(struct reader *r, struct rule *rule, struct str *line)
 	return read_word(r, rule, word);
 }
 
+static bool says_nothing(struct str line)
+{
+	line = str_trim(line);
+	return !line.n || line.p[0] == '#';
+}
+
+static bool begins_if(struct str line)
+{
+	return line.n > 3 && str_startsi(line, STR("if")) &&
+	       (line.p[2] == ' ' || line.p[2] == '\t');
+}
+
+static void read_if(struct reader *r, struct str line)
+{
+	struct rule rule = {.line = r->line};
+	line = str_trim(str_skip(line, 2));
+	if (r->open_n >= IFS_MAX || r->t->rules.n >= RULES_MAX) {
+		complain(r, "more rules than a table may have");
+		return;
+	}
+	if (!read_pattern(r, &rule, &line))
+		return;
+	if (rule.kind != KIND_REGEX || str_trim(line).n) {
+		complain(r, "if takes an expression, and nothing behind it");
+		regex_free(rule.regex);
+		return;
+	}
+	rule.kind = KIND_IF;
+	r->open[r->open_n++] = r->t->rules.n;
+	*vec_push(&r->t->rules) = rule;
+}
+
+static void read_endif(struct reader *r)
+{
+	if (r->open_n == 0) {
+		complain(r, "endif without an if");
+		return;
+	}
+	r->t->rules.p[r->open[--r->open_n]].jump = r->t->rules.n;
+}
+
 static void read_line(struct reader *r, struct str line)
 {
 	struct rule rule = {.line = r->line};
 	const char *problem;
 	line = str_trim(line);
-	if (!line.n || line.p[0] == '#')
+	if (says_nothing(line))
 		return;
+	if (begins_if(line)) {
+		read_if(r, line);
+		return;
+	}
+	if (str_eqi(line, STR("endif"))) {
+		read_endif(r);
+		return;
+	}
 	if (!read_pattern(r, &rule, &line))
 		return;
 	line = str_trim(line);
-	problem = line.n ? action_parse(line, &rule.action) : T("there is no action");
+	problem = !line.n      ? T("there is no action")
+		  : r->content ? action_parse_content(line, &rule.action)
+			       : action_parse(line, &rule.action);
 	if (!problem && r->t->rules.n >= RULES_MAX)
 		problem = T("more rules than a table may have");
 	if (problem) {
@@ -205,28 +278,74 @@ static void read_line(struct reader *r, struct str line)
 	*vec_push(&r->t->rules) = rule;
 }
 
-int access_parse(const char *name, struct str text, struct access_table **ret, struct buf *errors)
+/*
+ * A line that begins with a blank goes on with the one before it; empty ones and comments may stand
+ * between.
+ */
+static void join_lines(struct reader *r, struct str *rest, struct str *line)
+{
+	struct str ahead = *rest, more;
+	for (unsigned n = 1; str_cut(&ahead, '\n', &more); n++) {
+		if (says_nothing(more))
+			continue;
+		if (more.p[0] != ' ' && more.p[0] != '\t')
+			return;
+		*line = str_trim(*line);
+		for (char *p = (char *)(uintptr_t)line->p + line->n; p < more.p; p++)
+			*p = ' '; /* the table's own copy */
+		*line = str_make(line->p, (size_t)(more.p + more.n - line->p));
+		*rest = ahead;
+		r->joined = n;
+	}
+}
+
+static void read_lines(struct reader *r, struct str rest)
+{
+	struct str line;
+	while (str_cut(&rest, '\n', &line)) {
+		r->line++;
+		if (r->content && !says_nothing(line))
+			join_lines(r, &rest, &line);
+		read_line(r, line);
+		r->line += r->joined;
+		r->joined = 0;
+	}
+	if (r->open_n) {
+		r->line = r->t->rules.p[r->open[0]].line;
+		complain(r, "an if has no endif");
+	}
+}
+
+static int parse(const char *name, struct str text, bool content, struct access_table **ret,
+		 struct buf *errors)
 {
 	AUTO(access_table) struct access_table *t = xcalloc(1, sizeof *t);
-	struct reader r = {.t = t, .errors = errors};
+	struct reader r = {.t = t, .errors = errors, .content = content};
 	t->name = xstrdup(name);
 	t->text = xcalloc(1, text.n + 1);
 	if (text.n)
 		memcpy(t->text, text.p, text.n);
-	struct str rest = str_make(t->text, text.n), line;
 	if (memchr(t->text, '\0', text.n)) {
 		r.line = 1;
 		complain(&r, "this is no text: it holds a NUL");
 		return -FAIL_SYNTAX;
 	}
-	while (str_cut(&rest, '\n', &line)) {
-		r.line++;
-		read_line(&r, line);
-	}
+	read_lines(&r, str_make(t->text, text.n));
 	if (r.bad)
 		return -FAIL_SYNTAX;
 	*ret = TAKE(t);
 	return 0;
+}
+
+int access_parse(const char *name, struct str text, struct access_table **ret, struct buf *errors)
+{
+	return parse(name, text, false, ret, errors);
+}
+
+int access_parse_content(const char *name, struct str text, struct access_table **ret,
+			 struct buf *errors)
+{
+	return parse(name, text, true, ret, errors);
 }
 
 /* --- looking
@@ -267,6 +386,7 @@ static bool text_matches(const struct rule *rule, const struct access_key *key, 
 	bool address = key->is_address && text.n;
 	switch (rule->kind) {
 	case KIND_REGEX:
+	case KIND_IF:
 		/* One that is given up on matches nothing, neither way. */
 		return regex_match(rule->regex, text, groups) == (rule->inverse ? 0 : 1);
 	case KIND_DOMAIN:
@@ -298,10 +418,11 @@ static bool rule_matches(const struct rule *rule, const struct access_key *key,
 	return false;
 }
 
-/* The number behind a dollar, as $1 or ${1}; -1: it is no such thing. */
+/* The number behind a dollar, as $1, ${1} or $(1); -1: it is no such thing. */
 static int group_at(struct str s, size_t at, size_t *ret_used)
 {
-	bool braces = at + 3 < s.n && s.p[at + 1] == '{' && s.p[at + 3] == '}';
+	bool braces = at + 3 < s.n && ((s.p[at + 1] == '{' && s.p[at + 3] == '}') ||
+				       (s.p[at + 1] == '(' && s.p[at + 3] == ')'));
 	size_t digit = at + (braces ? 2 : 1);
 	*ret_used = braces ? 4 : 2;
 	return digit < s.n && ascii_digit(s.p[digit]) ? s.p[digit] - '0' : -1;
@@ -332,7 +453,10 @@ bool access_find(const struct access_table *t, const struct access_key *key, str
 	struct regex_groups groups = {0};
 	for (size_t i = 0; t && i < t->rules.n; i++) {
 		const struct rule *rule = &t->rules.p[i];
-		if (!rule_matches(rule, key, &groups))
+		bool matches = rule_matches(rule, key, &groups);
+		if (rule->kind == KIND_IF && !matches)
+			i = rule->jump - 1;
+		if (rule->kind == KIND_IF || !matches)
 			continue;
 		*ret = (struct access_hit){.act = rule->action.act,
 					   .code = rule->action.code,

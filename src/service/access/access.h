@@ -5,6 +5,9 @@
  * docs/formats/access.md describes the text: a line is a pattern and an action. The first line that
  * matches decides. A table is made once for each configuration and never changed: any thread may
  * look into it.
+ *
+ * Tables of *content* (Postfix' header_checks and body_checks) hold expressions alone, and know
+ * actions for a line of a message.
  */
 #ifndef BARID_SERVICE_ACCESS_ACCESS_H
 #define BARID_SERVICE_ACCESS_ACCESS_H
@@ -27,6 +30,11 @@ enum access_act {
 	ACCESS_REDIRECT,
 	ACCESS_BCC,
 	ACCESS_FILTER,
+	/* of content alone */
+	ACCESS_IGNORE, /* the line is taken out; STRIP likewise, and a line in the log */
+	ACCESS_STRIP,
+	ACCESS_REPLACE,
+	ACCESS_PASS, /* nothing more of this message is looked at */
 };
 
 struct access_rule_place {
@@ -56,6 +64,9 @@ struct access_key {
  */
 MUST_CHECK int access_parse(const char *name, struct str text, struct access_table **ret,
 			    struct buf *errors);
+/* The same, a table of content. */
+MUST_CHECK int access_parse_content(const char *name, struct str text, struct access_table **ret,
+				    struct buf *errors);
 void access_free(struct access_table *t); /* NULL is fine */
 DEFINE_AUTO_PTR(access_table, struct access_table, access_free);
 size_t access_count(const struct access_table *t);
@@ -78,6 +89,9 @@ struct access_list {
 struct conf_list;
 MUST_CHECK int access_list_parse(const struct conf_list *files, struct access_list *ret,
 				 struct buf *errors);
+/* Tables of content. "default" among them is nothing: the caller knows what it stands for. */
+MUST_CHECK int access_list_parse_content(const struct conf_list *files, struct access_list *ret,
+					 struct buf *errors);
 void access_list_clear(struct access_list *l);
 bool access_list_find(const struct access_list *l, const struct access_key *key, struct arena *a,
 		      struct access_hit *ret);

@@ -24,7 +24,9 @@ static const char *look(const struct access_table *t, const struct access_key *k
 		[ACCESS_REFUSE] = "REFUSE",   [ACCESS_DISCARD] = "DISCARD",
 		[ACCESS_HOLD] = "HOLD",	      [ACCESS_WARN] = "WARN",
 		[ACCESS_PREPEND] = "PREPEND", [ACCESS_REDIRECT] = "REDIRECT",
-		[ACCESS_BCC] = "BCC",	      [ACCESS_FILTER] = "FILTER"};
+		[ACCESS_BCC] = "BCC",	      [ACCESS_FILTER] = "FILTER",
+		[ACCESS_IGNORE] = "IGNORE",   [ACCESS_STRIP] = "STRIP",
+		[ACCESS_REPLACE] = "REPLACE", [ACCESS_PASS] = "PASS"};
 	static char text[600];
 	AUTO(arena) struct arena a = ARENA_INIT(KIB(64));
 	struct access_hit hit;
@@ -103,13 +105,18 @@ static void test_mistakes(void **state)
 		{"a.b\n", "t:1: there is no action\n"},
 		{"\n/a(/ OK\n", "t:2: /a(/: missing closing parenthesis"},
 		{"/a OK\n", "t:1: the expression has no / at its end\n"},
-		{"/a/q OK\n", "t:1: /q: there is no such flag; allowed: i, m, s, x\n"},
+		{"/a/q OK\n", "t:1: /q: there is no such flag; allowed: i, m, s, x, A, E, U\n"},
 		{"10.0.0.0/33 OK\n", "t:1: \"10.0.0.0/33\" is no pattern"},
 		{"a.b FROB\n", "t:1: no such action"},
 		{"a.b 200 fine\n", "t:1: a reply code must be from 400 to 599\n"},
 		{"a.b PREPEND x\n", "t:1: PREPEND needs a header field"},
 		{"a.b REDIRECT x\n", "t:1: REDIRECT and BCC need an address\n"},
 		{"a.b FILTER\n", "t:1: FILTER needs a next hop"},
+		{"a.b IGNORE\n", "t:1: no such action"},
+		{"if /a/\na.b OK\n", "t:1: an if has no endif\n"},
+		{"a.b OK\nendif\n", "t:2: endif without an if\n"},
+		{"if /a/ OK\nendif\n", "t:1: if takes an expression, and nothing behind it\n"},
+		{"if a.b\nendif\n", "t:1: if takes an expression, and nothing behind it\n"},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
 		AUTO(buf) struct buf errors = BUF_INIT(KIB(4));
@@ -138,6 +145,86 @@ static void test_actions(void **state)
 	assert_int_equal(a.text.n, 0);
 	assert_null(action_parse(STR("BCC a@b.example"), &a));
 	assert_null(action_parse(STR("FILTER smtp:[127.0.0.1]:10024"), &a));
+}
+
+static const char *line(const struct access_table *t, const char *text)
+{
+	return look(t, &(struct access_key){.texts = {str_c(text)}});
+}
+
+/* As administrators have them for Postfix: header_checks, body_checks. */
+static void test_content(void **state)
+{
+	(void)state;
+	static const char text[] = "# what comes from the reference\n"
+				   "/^Subject:.*viagra/\tREJECT\n"
+				   "/^Subject: .*money/\r\n"
+				   "\r\n"
+				   "   # a comment within\n"
+				   "\tREJECT 4.7.1 not today\r\n"
+				   "if /^X-/\n"
+				   "if !/^X-Keep/\n"
+				   "/^X-Spam-(\\w+): (.*)/ REPLACE X-Old-$(1): $2\n"
+				   "/./ IGNORE\n"
+				   "endif\n"
+				   "/^x-keep-case/i DUNNO\n"
+				   "endif\n"
+				   "|^Url: http://bad/| DISCARD\n"
+				   "/one.two/ HOLD\n"
+				   "/three.four/s STRIP\n"
+				   "/anchored/A PREPEND a line\n"
+				   "!/^[a-z0-9-]+:/ PASS no name\n"
+				   "/^mx/ OK\n"
+				   "/^bcc/ BCC a@b.example\n";
+	AUTO(buf) struct buf errors = BUF_INIT(KIB(4));
+	AUTO(access_table) struct access_table *t = NULL;
+	int r = access_parse_content("t", str_c(text), &t, &errors);
+	assert_string_equal(buf_c(&errors), "");
+	assert_int_equal(r, 0);
+	assert_string_equal(line(t, "Subject: V\nIAGRA viagra"), "REFUSE 550 5.7.1");
+	assert_string_equal(line(t, "subject: MONEY"), "REFUSE 450 4.7.1 not today");
+	assert_string_equal(line(t, "X-Spam-Flag: YES"), "REPLACE X-Old-Flag: YES");
+	assert_string_equal(line(t, "X-Other: 1"), "IGNORE");
+	assert_string_equal(line(t, "X-Keep: 1"), "-");
+	assert_string_equal(line(t, "Url: http://bad/x"), "DISCARD");
+	assert_string_equal(line(t, "a: one\ntwo"), "HOLD");
+	assert_string_equal(line(t, "a: three\nfour"), "-");
+	assert_string_equal(line(t, "a: three four"), "STRIP");
+	assert_string_equal(line(t, "x: anchored"), "-");
+	assert_string_equal(line(t, "anchored"), "PREPEND a line");
+	assert_string_equal(line(t, "no name"), "PASS no name");
+	assert_string_equal(line(t, "mx: 1"), "DUNNO");
+	assert_string_equal(line(t, "bcc: 1"), "BCC a@b.example");
+	struct access_hit hit;
+	AUTO(arena) struct arena a = ARENA_INIT(KIB(64));
+	assert_true(access_find(t, &(struct access_key){.texts = {STR("bcc: 1")}}, &a, &hit));
+	assert_int_equal(hit.at.line, 20);
+}
+
+static void test_content_mistakes(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text, *error;
+	} all[] = {
+		{"example.org REJECT\n", "t:1: what is looked for must be an expression"},
+		{"/a/ FROB\n", "t:1: no such action; allowed: REJECT, DISCARD"},
+		{"/a/ REPLACE\n", "t:1: PREPEND and REPLACE need a text\n"},
+		{"/a/ 550 no\n", "t:1: no such action"},
+		{"/a/\n/b/ OK\n", "t:1: there is no action\n"},
+		{"/b/ OK\n |a OK\n|a OK\n", "t:3: the expression has no | at its end\n"},
+		{"/a/ REDIRECT nobody\n", "t:1: REDIRECT and BCC need an address\n"},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+		AUTO(buf) struct buf errors = BUF_INIT(KIB(4));
+		struct access_table *t = NULL;
+		assert_int_equal(access_parse_content("t", str_c(all[i].text), &t, &errors),
+				 -FAIL_SYNTAX);
+		assert_null(t);
+		if (!str_starts(buf_str(&errors), str_c(all[i].error)))
+			print_error("%s", buf_c(&errors));
+		assert_true(str_starts(buf_str(&errors), str_c(all[i].error)));
+	}
 }
 
 /* What honest servers call themselves passes the table that comes with barid. */
@@ -194,7 +281,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_addresses), cmocka_unit_test(test_hosts),
-		cmocka_unit_test(test_mistakes), cmocka_unit_test(test_actions),
+		cmocka_unit_test(test_mistakes),  cmocka_unit_test(test_actions),
+		cmocka_unit_test(test_content),	  cmocka_unit_test(test_content_mistakes),
 		cmocka_unit_test(test_builtin)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -109,3 +109,41 @@ const char *action_parse(struct str s, struct action *ret)
 	return T("no such action; allowed: OK, REJECT, DEFER, a reply code from 400 to 599, DUNNO, "
 		 "DISCARD, HOLD, WARN, INFO, PREPEND, REDIRECT, BCC, FILTER");
 }
+
+/* A status of its own says whether the refusal is for now or for good. */
+static void refuse_content(struct action *a, struct str text)
+{
+	struct str rest = text, word = first_word(&rest);
+	refuse(a, is_status(word, 400) ? 450 : 550, text);
+}
+
+const char *action_parse_content(struct str s, struct action *ret)
+{
+	static const struct {
+		struct str word;
+		enum access_act act;
+	} plain[] = {{STR("DUNNO"), ACCESS_DUNNO},     {STR("OK"), ACCESS_DUNNO},
+		     {STR("DISCARD"), ACCESS_DISCARD}, {STR("HOLD"), ACCESS_HOLD},
+		     {STR("WARN"), ACCESS_WARN},       {STR("INFO"), ACCESS_WARN},
+		     {STR("PASS"), ACCESS_PASS},       {STR("REDIRECT"), ACCESS_REDIRECT},
+		     {STR("BCC"), ACCESS_BCC},	       {STR("FILTER"), ACCESS_FILTER},
+		     {STR("IGNORE"), ACCESS_IGNORE},   {STR("STRIP"), ACCESS_STRIP}};
+	struct str rest = str_trim(s), word = first_word(&rest);
+	bool prepend = str_eqi(word, STR("PREPEND"));
+	*ret = (struct action){0};
+	if (str_eqi(word, STR("REJECT"))) {
+		refuse_content(ret, rest);
+		return NULL;
+	}
+	if (prepend || str_eqi(word, STR("REPLACE"))) {
+		ret->act = prepend ? ACCESS_PREPEND : ACCESS_REPLACE;
+		ret->text = rest;
+		return rest.n ? NULL : T("PREPEND and REPLACE need a text");
+	}
+	for (size_t i = 0; i < ARRAY_LEN(plain); i++)
+		if (str_eqi(word, plain[i].word))
+			return with_argument(plain[i].act, rest, ret);
+	return T(
+		"no such action; allowed: REJECT, DISCARD, DUNNO, HOLD, IGNORE, STRIP, INFO, WARN, "
+		"PASS, PREPEND, REPLACE, REDIRECT, BCC, FILTER");
+}

@@ -16,5 +16,7 @@ struct action {
 
 /* NULL when it is good; else what is wrong with it, for people. */
 MUST_CHECK const char *action_parse(struct str s, struct action *ret);
+/* Of a table of content. */
+MUST_CHECK const char *action_parse_content(struct str s, struct action *ret);
 
 #endif

@@ -36,6 +36,8 @@ static const struct {
 	{"milter.failed", TX("The milter {milter} does not work: {why}. What is done without it: {action}.")},
 	{"milter.ignored", TX("A milter named {what}: {address}.")},
 	{"smtp.table", TX("Line {line} of the table {table} speaks of {about}[: {text}].")},
+	{"smtp.content", TX("Line {line} of the table {table} says {action} to {about}[: {text}].")},
+	{"smtp.content-too-dear", TX("Put off: the tables of content took longer than {ms} ms for it.")},
 	{"smtp.etrn", TX("Mail that waits for {domain} was asked for[: {messages} recipients][: {why}].")},
 	{"smtp.unfinished", TX("The client left in the middle of a message ({why}).")},
 	{"smtp.closed", TX("Connection closed: {why}.[ The client said: {line}]")},
