@@ -3,6 +3,8 @@
 dies, and what the operator sees and does."""
 import base64
 import json
+import os
+import sqlite3
 import threading
 
 from harness import wire
@@ -212,3 +214,33 @@ def case_orders(t):
         t.until(lambda: rig.states() == ["deferred"] * 2, what="the rest")
         cli("queue", "delete", "all")
         rig.empty()
+
+
+def case_ways_change(t):
+    """What waits follows at its next try when the operator gives its domain another way; what no longer has one fails with the
+    operator's words; mail for a list of another program waits, and the operator is told."""
+    with NextServer(say={"MAIL": "451 4.3.2 never"}) as old, NextServer() as new, \
+            Rig(t, far=old.nexthop, shut=old.nexthop) as rig:
+        rig.send(["a@far.example"])
+        rig.send(["b@shut.example"])
+        t.until(lambda: rig.states() == ["deferred"] * 2, what="two deferrals")
+        rig.server.cli("domain", "set", "far.example", "--transport", f"relay:{new.nexthop}")
+        rig.server.cli("queue", "flush", "--domain", "far.example")
+        t.until(lambda: len(new.mails) == 1, what="the mail by its new way")
+        # Of its own accord, at the time that it would have been tried anyway.
+        rig.server.cli("domain", "set", "shut.example", "--transport", "error:5.1.6 moved to other.example")
+        rig.server.advance_clock(700)
+        report = rig.report()
+        assert "Status: 5.1.6" in report and "moved to other.example" in report, report
+        rig.empty()
+        with sqlite3.connect(os.path.join(rig.server.dir, "dir", "vmail.db")) as db:
+            db.execute("INSERT INTO maillists (address, domain, transport, active) VALUES"
+                       " ('news@example.test', 'example.test', 'mlmmj:example.test/news', 1)")
+        db.close()
+        number = rig.send(["news@example.test"])
+        t.until(lambda: rig.states() == ["deferred"], what="the list's mail to wait")
+        assert "runs no lists yet" in rig.rows()[0]["reason"], rig.rows()
+        assert "event=queue.alert" in rig.server.log_text()
+        rig.server.advance_clock(30 * 86400)
+        t.until(lambda: [r["tries"] for r in rig.rows()] == [2], what="another look")
+        assert [r["number"] for r in rig.rows()] == [number], rig.rows()

@@ -217,6 +217,7 @@ static const struct {
 	{IPC_LOGIN_RENEW, "mta", login_renew},
 	{IPC_ROUTE, "mta", lookup_route, true},
 	{IPC_ROUTE, "queue", lookup_route},
+	{IPC_ROUTES_LOOK, "queue", lookup_changes},
 	{IPC_RELAY_LOGIN, "relay", lookup_relay_login},
 	{IPC_GUARD, "mta", guard_question},
 	{IPC_STS_FIND, "relay", tls_find},

@@ -51,6 +51,7 @@ void sweep_soon(void);
 
 /* lookup.c: where mail goes, and what an account may send; each is one reading of the directory */
 void lookup_route(struct role *role, struct ipc_packet *p);
+void lookup_changes(struct role *role, struct ipc_packet *p);
 void lookup_relay_login(struct role *role, struct ipc_packet *p);
 void lookup_sender_allowed(struct role *role, struct ipc_packet *p);
 void lookup_account(struct role *role, struct ipc_packet *p);

@@ -25,6 +25,13 @@ static void log_dead_end(const struct msg_route *m, const struct dir_route *foun
 			  log_str("why", found->note));
 }
 
+void lookup_changes(struct role *role, struct ipc_packet *p)
+{
+	struct msg_routes_looked reply = {.changed_us = dir_routes_changed(dir_role.dir).v};
+	(void)role;
+	(void)ipc_reply(p, IPC_ROUTES_LOOKED, &reply);
+}
+
 void lookup_route(struct role *role, struct ipc_packet *p)
 {
 	struct msg_route m;

@@ -22,6 +22,7 @@
 
 #define THREADS_MAX	 4
 #define RECEIPTS_AT_ONCE 500
+#define LOOK_MS		 5000
 
 struct queue queue;
 
@@ -247,8 +248,8 @@ static void submit(struct ipc_packet *p)
 /* --- what the spool asks
  * -------------------------------------------------------------------------------------------- */
 
-static int copy_dests(const struct msg_route_reply *m, struct arena *a, struct spool_route *ret,
-		      struct fail *why)
+static int copy_dests(const struct msg_route_reply *m, bool again, struct arena *a,
+		      struct spool_route *ret, struct fail *why)
 {
 	struct destination *dests = arena_array(a, struct destination, m->dests_n);
 	if (!dests)
@@ -260,6 +261,8 @@ static int copy_dests(const struct msg_route_reply *m, struct arena *a, struct s
 						.transport = arena_str(a, m->dests[i].transport)};
 	bool ok =
 		m->verdict == DIR_OK || m->verdict == DIR_NOT_OURS || m->verdict == DIR_OVER_QUOTA;
+	/* The operator refuses the address: its transport, "error:", says with which words. */
+	ok = ok || (again && m->verdict == DIR_REFUSED && m->dests_n > 0);
 	*ret = (struct spool_route){.kind = ok ? SPOOL_ROUTE_OK : SPOOL_ROUTE_REFUSED,
 				    .dests = dests,
 				    .n = m->dests_n,
@@ -281,7 +284,7 @@ static int ask_dir(struct role *role, const struct spool_question *what, enum di
 	if (r == 0 && reply.verdict == DIR_LOOPS)
 		r = fail_set(why, FAIL_TEMP, NULL, "the address expands to too many");
 	if (r == 0)
-		r = copy_dests(&reply, a, ret, why);
+		r = copy_dests(&reply, what->again, a, ret, why);
 	ipc_packet_free(p);
 	return r;
 }
@@ -299,6 +302,26 @@ int queue_route(void *ctx, const struct spool_question *what, struct arena *a,
 			return r;
 	}
 	return ask_dir(ctx, what, DIR_EXPAND, a, ret, why);
+}
+
+/* Runs on the spool's clerk, or for an order. */
+static int routes_changed(void *ctx, struct wall_us *ret, struct fail *why)
+{
+	struct msg_routes_look m = {0};
+	struct ipc_question q = {.type = IPC_ROUTES_LOOK,
+				 .msg = &m,
+				 .want = IPC_ROUTES_LOOKED,
+				 .deadline_ms = LOOK_MS,
+				 .only_while_up = true};
+	struct msg_routes_looked reply;
+	struct ipc_packet *p = NULL;
+	int r = ipc_call(role_peer(ctx, "dir", 0), &q, &p, why);
+	if (r == 0)
+		r = msg_routes_looked_read(p, &reply);
+	if (r == 0)
+		ret->v = reply.changed_us;
+	ipc_packet_free(p);
+	return r;
 }
 
 /* A report that the spool wrote is analysed like any other message. Runs on the spool's clerk. */
@@ -489,6 +512,7 @@ static int open_queue(struct role *role, struct fail *why)
 	s.ctx = role;
 	s.lane_of = lane_of;
 	s.route = queue_route;
+	s.routes_changed = routes_changed;
 	s.map = map_report;
 	s.ready = lane_is_ready;
 	s.delivered = receipts_finished;

@@ -118,6 +118,23 @@ void dir_configure(struct dir *d, const char *hostname, const char *relay_host)
 	DIR_LOCKED(d);
 	replace(&d->hostname, hostname);
 	replace(&d->relay_host, relay_host);
+	dir_routes_touch(d);
+}
+
+void dir_routes_touch(struct dir *d)
+{
+	d->routes_changed = clock_wall();
+}
+
+struct wall_us dir_routes_changed(struct dir *d)
+{
+	DIR_LOCKED(d);
+	uint64_t version = db_data_version(d->db);
+
+	if (version != d->routes_version)
+		dir_routes_touch(d);
+	d->routes_version = version;
+	return d->routes_changed;
 }
 
 bool dir_is_free(struct dir *d)

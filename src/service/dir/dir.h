@@ -85,6 +85,9 @@ DEFINE_AUTO_PTR(dir, struct dir, dir_close);
  * is not ours. Texts are copied.
  */
 void dir_configure(struct dir *d, const char *hostname, const char *relay_host);
+/* When what dir_route answers last changed, at the latest: by orders, settings or another program.
+ */
+struct wall_us dir_routes_changed(struct dir *d);
 /* Nobody has the lock at this moment: the next call will not have to wait for it, most likely. */
 bool dir_is_free(struct dir *d);
 

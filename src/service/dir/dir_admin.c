@@ -564,6 +564,7 @@ static int execute(struct order *o, const struct order_kind *k, struct fail *why
 	if (r < 0)
 		db_rollback(o->d->db);
 	dir_credentials_changed(o->d);
+	dir_routes_touch(o->d);
 	o->d->sessions_dirty = true;
 	return r;
 }

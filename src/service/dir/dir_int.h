@@ -39,6 +39,8 @@ struct dir {
 	pthread_mutex_t lock; /* guards what follows */
 	char *hostname;	      /* dir_configure; NULL: not said */
 	char *relay_host;
+	uint64_t routes_version; /* of the file, when routes_changed was last asked for */
+	struct wall_us routes_changed;
 	struct db *db;
 	struct map usage;    /* account id: struct usage */
 	struct map seen;     /* account id * 2 + service: struct login_seen */
@@ -148,6 +150,9 @@ static inline void dir_credentials_changed(struct dir *d)
 {
 	d->offer_known = false;
 }
+
+/* Something that decides where mail goes was changed by ourselves. With the lock held. */
+void dir_routes_touch(struct dir *d);
 
 /* dir.c */
 /* As dir_account_by_address, for a lower-case address and with the lock held. FAIL_NOTFOUND. */

@@ -11,7 +11,7 @@
 #include <errno.h>
 #include <time.h>
 
-enum { CLERK_BATCH = 100, POLL_MS = 1000, ROUTE_AGAIN_S = 60 };
+enum { CLERK_BATCH = 100, POLL_MS = 1000, ROUTE_AGAIN_S = 60, LOOK_MS = 5000 };
 
 static void pick(struct spool *sp, struct lane *l, struct key_vec *out)
 {
@@ -67,9 +67,15 @@ static int new_numbers(struct spool *sp, uint64_t number, size_t n, uint32_t *re
 	db_bind_u64(st, 1, number);
 	db_bind_u64(st, 2, n);
 	r = db_step(st, why);
-	if (r == 1)
-		*ret = (uint32_t)(db_col_u64(st, 0) - n);
+	uint64_t given = r == 1 ? db_col_u64(st, 0) : 0;
 	db_reset(st);
+	if (r == 1 && given > SPOOL_RCPTS_MAX)
+		return fail_set(
+			why, FAIL_LIMIT, NULL,
+			"message %llu has been sent to more places than one message may have",
+			(unsigned long long)number);
+	if (r == 1)
+		*ret = (uint32_t)(given - n);
 	return MIN(r, 0);
 }
 
@@ -97,6 +103,7 @@ static int write_dests(struct spool *sp, const struct rcpt_row *row, struct rout
 		one->to = to->route->dests[i];
 		one->nexthop = hop_name(&one->to, to->filter, hop);
 		one->due = (struct wall_us){0};
+		one->routed = clock_wall();
 		one->text = STR("");
 		r = rows_insert_rcpt(sp, one, why);
 	}
@@ -134,7 +141,7 @@ static void reschedule(struct spool *sp, const struct rcpt_row *row, const struc
 	struct entry *e = schedule_find(sp, row->key);
 	if (e)
 		schedule_remove(sp, e);
-	schedule_count_gone(sp, SPOOL_ROUTING, 1);
+	schedule_count_gone(sp, row->state, 1);
 	schedule_count_new(sp, SPOOL_QUEUED, to->rows.n);
 	for (size_t i = 0; i < to->rows.n; i++) {
 		char hop[HOP_NAME_MAX];
@@ -181,6 +188,19 @@ static void fail_routed(struct spool *sp, struct spool_key key, const struct spo
 	spool_done(sp, key, &r);
 }
 
+/* An address that was looked up again and again, and leads to thousands each time. */
+static void fail_too_many(struct spool *sp, struct spool_key key, const struct fail *why)
+{
+	struct spool_result r = {
+		.outcome = SPOOL_FAILED,
+		.status = "5.5.3",
+		.text = STR("its address leads to more places than one message may "
+			    "have")};
+
+	spool_alert(sp, "spool: %s", why->detail);
+	spool_done(sp, key, &r);
+}
+
 static void forget(struct spool *sp, struct spool_key key)
 {
 	LOCKED(&sp->schedule.lock);
@@ -205,6 +225,82 @@ static int ask_route(struct spool *sp, const struct rcpt_row *row, const struct 
 	return r < 0 ? r : 1;
 }
 
+static int replace(struct spool *sp, const struct rcpt_row *row, const struct message_row *m,
+		   const struct spool_route *route, struct str map, struct fail *why)
+{
+	struct routed to = {.route = route, .filter = m->wish.filter};
+	struct spool_body_id body = {0};
+	int r = 0;
+
+	{
+		SPOOL_DB(sp);
+		r = write_route(sp, row, &to, map, &body, why);
+		if (r >= 0)
+			reschedule(sp, row, m, &to);
+	}
+	vec_clear(&to.rows);
+	if (r >= 0 && body_id_is_set(body))
+		body_unlink(sp, body);
+	return MIN(r, 0);
+}
+
+/* ---- mail that waited ---- */
+
+static bool same_way(const struct rcpt_row *row, const struct spool_route *route)
+{
+	char room[HOP_NAME_MAX];
+	const struct destination *to = route->dests;
+
+	return route->n == 1 && !destination_is_local(to) &&
+	       str_eqi(to->address, row->to.address) &&
+	       str_eq(hop_name(to, STR(""), room), row->nexthop);
+}
+
+/* Its way has been looked at: now it waits for its next hop. */
+static void go_on(struct spool *sp, const struct rcpt_row *row, const struct message_row *m,
+		  struct wall_us routed)
+{
+	LOCKED(&sp->schedule.lock);
+	struct entry *e = schedule_find(sp, row->key);
+
+	if (!e)
+		return;
+	schedule_remove(sp, e);
+	(void)schedule_add(
+		sp, row->key,
+		&(struct new_entry){.nexthop = row->nexthop,
+				    .state = row->state,
+				    .due = row->due,
+				    .crashes = row->crashes,
+				    .source = schedule_source(m->auth_account, m->sender),
+				    .priority = m->wish.priority,
+				    .routed = routed},
+		false);
+}
+
+/*
+ * It is due, and ways have changed since its own was looked up. What has no way any more, or too
+ * many, keeps the one it had: that nobody takes it there will be said by who does not.
+ */
+static void route_again(struct spool *sp, const struct rcpt_row *row, const struct message_row *m,
+			struct arena *a)
+{
+	struct spool_route route = {0};
+	struct fail why = FAIL_INIT;
+	struct wall_us now = clock_wall();
+	int r = ask_route(sp, row, m, a, &route, &why);
+
+	if (r == 1 && route.kind == SPOOL_ROUTE_OK && route.n > 0 && !same_way(row, &route)) {
+		if (replace(sp, row, m, &route, STR_NULL, &why) == 0)
+			return;
+		spool_alert(sp, "spool: another way for message %llu: %s",
+			    (unsigned long long)row->key.number, why.detail);
+	}
+	go_on(sp, row, m, r == 1 ? now : (struct wall_us){0});
+}
+
+/* ---- what is to be routed ---- */
+
 /* 0 = settled one way or the other, negative = try again later. */
 static int route_one(struct spool *sp, struct spool_key key, struct fail *why)
 {
@@ -212,13 +308,15 @@ static int route_one(struct spool *sp, struct spool_key key, struct fail *why)
 	struct rcpt_row row = {.key = key};
 	struct message_row m = {0};
 	struct spool_route route = {0};
-	struct routed to = {.route = &route};
-	struct spool_body_id body = {0};
 	struct str map = STR_NULL;
 	int r = read_report(sp, key, &a, &row, &m, why);
 
 	if (r == 0)
 		forget(sp, key);
+	if (r == 1 && row.state != SPOOL_ROUTING) {
+		route_again(sp, &row, &m, &a);
+		return 0;
+	}
 	if (r == 1)
 		r = ask_route(sp, &row, &m, &a, &route, why);
 	if (r <= 0)
@@ -233,19 +331,13 @@ static int route_one(struct spool *sp, struct spool_key key, struct fail *why)
 	} else if (sp->c.map && m.map.n == 0 && m.body.n > 0) {
 		r = sp->c.map(sp->c.ctx, m.body, &a, &map, why);
 	}
-	if (r < 0)
-		return r;
-	{
-		SPOOL_DB(sp);
-		to.filter = m.wish.filter;
-		r = write_route(sp, &row, &to, map, &body, why);
-		if (r >= 0)
-			reschedule(sp, &row, &m, &to);
+	if (r >= 0)
+		r = replace(sp, &row, &m, &route, map, why);
+	if (r == -FAIL_LIMIT && m.kind == KIND_MAIL && route.n > 1) {
+		fail_too_many(sp, key, why);
+		return 0;
 	}
-	vec_clear(&to.rows);
-	if (r >= 0 && body_id_is_set(body))
-		body_unlink(sp, body);
-	return MIN(r, 0);
+	return r;
 }
 
 static bool route_waiting(struct spool *sp)
@@ -267,10 +359,32 @@ static bool route_waiting(struct spool *sp)
 
 /* ---- the clerk's day ---- */
 
+void clerk_look(struct spool *sp, bool at_once)
+{
+	struct schedule *s = &sp->schedule;
+	struct mono_ns now = clock_mono();
+	struct wall_us changed = {0};
+	struct fail why = FAIL_INIT;
+
+	{
+		LOCKED(&s->lock);
+		if (!sp->c.routes_changed ||
+		    s->counts.by_state[SPOOL_DEFER] + s->counts.by_state[SPOOL_QUEUED] == 0 ||
+		    (!at_once && mono_before(now, s->look_at)))
+			return;
+		s->look_at = mono_add_ms(now, LOOK_MS);
+	}
+	if (sp->c.routes_changed(sp->c.ctx, &changed, &why) < 0)
+		return;
+	LOCKED(&s->lock);
+	s->changed.v = MAX(s->changed.v, changed.v);
+}
+
 void spool_tick(struct spool *sp)
 {
 	bool more = true;
 
+	clerk_look(sp, false);
 	while (more) {
 		{
 			LOCKED(&sp->schedule.lock);

@@ -5,6 +5,9 @@
  * so that one that fails takes no other along. (Savepoints copy every page that they touch; what
  * fails is rare.)
  *
+ * Results that their message refuses (a damaged row, a report that does not fit) are tried again
+ * after ever longer pauses, and in the end their recipients are held: an operator has to look.
+ *
  * When the commit itself fails, submissions are refused and results wait for another try. Body
  * names are left alone then: what a failed commit wrote may still be found by recovery after a
  * crash, and the row must find its body. The sweep at opening removes the rest.
@@ -19,6 +22,7 @@
 
 enum { RESULTS_MAX = 2000, DROPPED_MAX = 256, RETRY_MS = 500, LAZY_S = 5, RESULT_TEXT_MAX = 1000 };
 enum { GATHER_MS_MAX = 10 };
+enum { TRIES_MAX = 8, PAUSE_MAX_MS = 30000, LATER_LOOK_MS = 100 };
 
 struct submission {
 	struct spool_message *m;
@@ -52,7 +56,7 @@ bool jobs_quiet(const struct spool *sp)
 	const struct jobs *j = &sp->jobs;
 
 	return j->busy == 0 && list_empty(&j->to_carry) && list_empty(&j->to_write) &&
-	       list_empty(&j->results);
+	       list_empty(&j->results) && list_empty(&j->later);
 }
 
 static void wait_until(struct jobs *j, const struct timespec *until)
@@ -103,6 +107,23 @@ static void gather(struct jobs *j, size_t group_max)
 		wait_until(j, &until);
 }
 
+/* Results that were refused have their next try; the clock may be bent, so this is looked at often.
+ */
+static void take_later(struct jobs *j)
+{
+	struct mono_ns now = clock_mono();
+
+	LIST_EACH (&j->later, n) {
+		struct result *r = CONTAINER_OF(n, struct result, link);
+		if (!j->stop && mono_before(now, r->again_at))
+			continue;
+		list_remove(n);
+		if (list_empty(&j->results))
+			j->settle_at = futex_deadline(0);
+		list_append(&j->results, n);
+	}
+}
+
 /* Wait for work and take it. False: stopped, and nothing is left. */
 static bool collect(struct spool *sp, struct batch *b)
 {
@@ -115,6 +136,9 @@ static bool collect(struct spool *sp, struct batch *b)
 	while (!has_work(j) && !j->stop) {
 		if (!list_empty(&j->results)) {
 			wait_until(j, &j->settle_at);
+		} else if (!list_empty(&j->later)) {
+			wait_ms(j, LATER_LOOK_MS);
+			take_later(j);
 		} else if (j->dropped.n == 0) {
 			(void)pthread_cond_wait(&j->work, &j->lock);
 		} else {
@@ -122,6 +146,7 @@ static bool collect(struct spool *sp, struct batch *b)
 			break;
 		}
 	}
+	take_later(j);
 	gather(j, sp->c.group_max);
 	while (b->submissions.n < sp->c.group_max && (n = list_pop(&j->to_write)))
 		vec_push(&b->submissions)->m = CONTAINER_OF(n, struct spool_message, link_);
@@ -178,6 +203,12 @@ static void put_again(struct batch *b, struct result *const *r, size_t n)
 		*(struct result **)vec_push(&b->again) = r[i];
 }
 
+static void note_trouble(struct result *const *r, size_t n, const struct fail *why)
+{
+	for (size_t i = 0; i < n; i++)
+		(void)snprintf(r[i]->trouble, sizeof r[i]->trouble, "%.150s", why->detail);
+}
+
 static int write_results(struct spool *sp, struct batch *b, struct fail *why)
 {
 	for (size_t i = 0, n; i < b->results.n; i += n) {
@@ -195,6 +226,7 @@ static int write_results(struct spool *sp, struct batch *b, struct fail *why)
 				return r;
 			continue;
 		}
+		note_trouble(group, n, why);
 		r = undo(sp, b, r, why);
 		if (r < 0)
 			return r;
@@ -369,6 +401,38 @@ static void tell(struct spool *sp, struct batch *b, bool ok)
 	schedule_announce(sp);
 }
 
+/* What became of it is known and cannot be written: nobody shall deliver it a second time. */
+static int hold_refused(struct spool *sp, const struct result *r)
+{
+	static const char *const outcomes[] = {"delivered", "put off", "refused"};
+	struct fail why = FAIL_INIT;
+	char text[400];
+
+	(void)snprintf(text, sizeof text, "it was %s (%s), which cannot be written down: %s",
+		       outcomes[r->outcome], r->status, r->trouble);
+	if (hold_rows(sp, &r->key, 1, str_c(text), &why) < 0)
+		return -FAIL_TEMP;
+	spool_alert(sp, "spool: message %llu is held: %s", (unsigned long long)r->key.number, text);
+	return 0;
+}
+
+/* The rest of the batch was written, these were not. Those that wait stay in b->again. */
+static void judge_refused(struct spool *sp, struct batch *b)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < b->again.n; i++) {
+		struct result *r = b->again.p[i];
+		r->tries = MIN(r->tries + 1, (unsigned)TRIES_MAX);
+		if (r->tries == TRIES_MAX && hold_refused(sp, r) == 0)
+			continue;
+		int64_t pause = MIN((int64_t)RETRY_MS << (r->tries - 1), (int64_t)PAUSE_MAX_MS);
+		r->again_at.v = clock_mono().v + pause * MS_NS;
+		b->again.p[kept++] = r;
+	}
+	b->again.n = kept;
+}
+
 /* Results that were written go, the others wait. */
 static void finish(struct spool *sp, struct batch *b, bool ok)
 {
@@ -376,14 +440,14 @@ static void finish(struct spool *sp, struct batch *b, bool ok)
 	bool give_up = false;
 
 	(void)pthread_mutex_lock(&j->lock);
-	j->retry_wait = !ok || b->again.n > 0;
-	give_up = j->stop && j->retry_wait;
+	j->retry_wait = !ok;
+	give_up = j->stop && (!ok || b->again.n > 0);
 	for (size_t i = 0; i < b->results.n; i++) {
 		bool waits = false;
 		for (size_t k = 0; k < b->again.n && !waits; k++)
 			waits = b->again.p[k] == b->results.p[i];
 		if (waits && !give_up)
-			list_append(&j->results, &b->results.p[i]->link);
+			list_append(ok ? &j->later : &j->results, &b->results.p[i]->link);
 		else
 			result_free(b->results.p[i]);
 	}
@@ -443,6 +507,8 @@ void *committer_main(void *arg)
 			else
 				publish(sp, &b);
 			tell(sp, &b, r == 0);
+			if (r == 0)
+				judge_refused(sp, &b);
 		}
 		finish(sp, &b, r == 0);
 		if (!more)
@@ -457,12 +523,14 @@ void *committer_main(void *arg)
 static struct result *accept(struct spool *sp, struct spool_key key, const struct spool_result *r)
 {
 	static const char *const general[] = {"2.0.0", "4.0.0", "5.0.0"};
+	struct wall_us routed = {0};
 	{
 		LOCKED(&sp->schedule.lock);
 		struct entry *e = schedule_find(sp, key);
 		if (!e || !e->in_flight || e->settling)
 			return NULL;
 		e->settling = true;
+		routed = e->routed;
 	}
 	struct result *copy = xcalloc(1, sizeof *copy);
 	size_t n = MIN(r->text.n, (size_t)RESULT_TEXT_MAX);
@@ -473,6 +541,8 @@ static struct result *accept(struct spool *sp, struct spool_key key, const struc
 	copy->dsn_passed = r->dsn_passed;
 	copy->relaying_told = r->relaying_told;
 	copy->untried = r->untried;
+	copy->lasting = r->lasting;
+	copy->routed = routed;
 	(void)snprintf(copy->server, sizeof copy->server, "%.*s", STR_ARG(r->server));
 	copy->text = str_make(text, n);
 	(void)snprintf(copy->status, sizeof copy->status, "%s",

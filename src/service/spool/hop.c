@@ -21,7 +21,7 @@ static void understand(struct hop *h, struct str name)
 
 	(void)snprintf(h->text, sizeof h->text, "%.*s", STR_ARG(name));
 	if (r < 0) {
-		h->kind = HOP_BAD;
+		h->kind = str_startsi(name, STR("mlmmj:")) ? HOP_LIST : HOP_BAD;
 		return;
 	}
 	h->kind = n.kind == NEXTHOP_ERROR     ? HOP_ERROR
@@ -230,6 +230,12 @@ static struct spool_result idle_result(const struct hop *h, char *text, size_t s
 		r.status = "2.0.0";
 		(void)snprintf(text, size, "discarded%s%s", h->text[0] ? ": " : "", h->text);
 		break;
+	case HOP_LIST: /* it is nobody's fault, so nobody is told that it failed */
+		r.lasting = true;
+		(void)snprintf(text, size,
+			       "mail for the list %s waits: this server runs no lists yet",
+			       h->text);
+		break;
 	case HOP_BAD:
 		(void)snprintf(text, size, "the next hop <%s> of this address is not understood",
 			       h->text);
@@ -251,6 +257,7 @@ struct idle {
 	struct key_vec keys;
 	struct spool_result result;
 	bool hold;
+	bool list;
 	char status[12];
 	char text[500];
 };
@@ -268,6 +275,7 @@ static bool pick_idle(struct spool *sp, struct idle *out)
 	(void)snprintf(out->status, sizeof out->status, "%s", out->result.status);
 	out->result.status = out->status;
 	out->hold = h->kind == HOP_HOLD;
+	out->list = h->kind == HOP_LIST;
 	h->busy++; /* so that it stays meanwhile */
 	schedule_next(sp, &h->lane, IDLE_BATCH, &out->keys);
 	while (out->keys.n < IDLE_BATCH && !list_empty(&h->lane.suspects)) {
@@ -294,6 +302,8 @@ bool hop_settle_idle(struct spool *sp)
 			all[i] = one.result;
 		spool_done_many(sp, one.keys.p, all, one.keys.n);
 		free(all);
+		if (one.list && one.keys.n > 0)
+			spool_alert(sp, "spool: %s", one.text);
 	}
 	vec_clear(&one.keys);
 	return true;

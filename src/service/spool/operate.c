@@ -163,6 +163,8 @@ int spool_carry_out(struct spool *sp, enum spool_order order, const struct spool
 	if (r == 0 && q->number && !t.any)
 		r = fail_set(why, FAIL_NOTFOUND, "There is no such message in the queue.",
 			     "no message %llu", (unsigned long long)q->number);
+	if (r == 0 && order == SPOOL_FLUSH && !dry_run)
+		clerk_look(sp, true);
 	if (r == 0)
 		r = dry_run ? (int)t.n : change_all(sp, order, &t, why);
 	vec_clear(&t);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Mail for other servers: next hops, their windows, whose turn it is, and what is in memory. */
+#include "service/spool/spool_int.h"
 #include "service/spool/spool_test.h"
 
 static void advance_s(int64_t s)
@@ -553,6 +554,185 @@ static void orders_by_any_filter(void **state)
 	bench_free(&b);
 }
 
+/* A list is nobody's fault: its mail waits, beyond any lifetime, and the operator is told. */
+static void a_list_waits(void **state)
+{
+	struct bench b;
+	(void)state;
+	bench_init(&b);
+	bench_open(&b);
+	struct letter l = letter("s@x.test", "x", 1);
+	l.rcpts[0].to.account.v = 0;
+	l.rcpts[0].to.transport = STR("mlmmj:lists.test/news");
+	(void)bench_submit(&b, &l);
+	advance_s(0);
+	for (int i = 0; i < 4; i++) {
+		spool_tick(b.sp);
+		spool_drain(b.sp);
+		assert_int_equal(bench_counts(&b).by_state[SPOOL_DEFER], 1);
+		advance_s(3 * 86400);
+	}
+	assert_int_equal(bench_counts(&b).dsns, 0);
+	assert_non_null(strstr(b.alerts, "mlmmj:lists.test/news"));
+	advance_s(0);
+	bench_free(&b);
+}
+
+/* Put it off once by its next hop, and wait until it is due again. */
+static void defer_once(struct bench *b, const char *hop)
+{
+	AUTO(spool_batch) struct spool_batch batch = SPOOL_BATCH_INIT;
+	assert_int_equal(take(b, 10, &batch), 1);
+	assert_str(batch.v[0].nexthop, hop);
+	answer(b, &batch, SPOOL_DEFERRED, SPOOL_CONTACT_MADE, "451 later");
+	advance_s(400);
+}
+
+/* When ways change, what waits follows at its next try; it keeps its tries, and is told once. */
+static void ways_change(void **state)
+{
+	struct bench b;
+	struct fail why = FAIL_INIT;
+	AUTO(arena) struct arena a = ARENA_INIT(MIB(1));
+	struct spool_row *rows = NULL;
+	size_t n = 0;
+	(void)state;
+	bench_init(&b);
+	b.route_account.v = 0;
+	b.c.retry_max_s = 300;
+	bench_open(&b);
+	advance_s(0);
+	(void)submit_to(&b, "s@x.test", "far.test", 1);
+	defer_once(&b, "far.test");
+	spool_tick(b.sp);
+	assert_int_equal(b.routed, 0); /* nothing has changed: nobody is asked */
+	defer_once(&b, "far.test");
+	/* They have, but not for this one: it goes on, and is not asked for again. */
+	b.routes_changed = clock_wall();
+	for (int i = 0; i < 3; i++) {
+		advance_s(6);
+		spool_tick(b.sp);
+		assert_int_equal(b.routed, 1);
+		defer_once(&b, "far.test");
+	}
+	/* Nobody can be asked, or nothing is left of its way: it keeps the one it has. */
+	b.routes_changed = clock_wall();
+	b.route_result = -1;
+	advance_s(6);
+	spool_tick(b.sp);
+	defer_once(&b, "far.test");
+	b.route_result = 0;
+	b.route_kind = SPOOL_ROUTE_REFUSED;
+	spool_tick(b.sp);
+	defer_once(&b, "far.test");
+	/* Another one. */
+	b.routes_changed = clock_wall();
+	b.route_kind = SPOOL_ROUTE_OK;
+	b.route_transport = "smtp:[192.0.2.9]:25";
+	advance_s(6);
+	spool_tick(b.sp);
+	assert_ok(spool_list(b.sp, &(struct spool_query){0}, &a, &rows, &n, &why), &why);
+	assert_int_equal(n, 1);
+	assert_int_equal(rows[0].attempts, 7);
+	defer_once(&b, "[192.0.2.9]");
+	/* An order does not wait for the clerk's next look. Here: a mailbox of ours. */
+	b.routes_changed = clock_wall();
+	b.route_account.v = 9;
+	assert_int_equal(bench_order(&b, SPOOL_FLUSH, 0, &why), 1);
+	spool_tick(b.sp);
+	assert_int_equal(bench_answer(&b, SPOOL_DELIVERED, ""), 1);
+	assert_int_equal(bench_counts(&b).by_state[SPOOL_QUEUED] +
+				 bench_counts(&b).by_state[SPOOL_DEFER],
+			 0);
+	advance_s(0);
+	bench_free(&b);
+}
+
+/* An address that leads to thousands, looked up over and over: an end, and it is told. */
+static void not_more_places_than_fit(void **state)
+{
+	struct bench b;
+	struct fail why = FAIL_INIT;
+	(void)state;
+	bench_init(&b);
+	b.route_account.v = 0;
+	b.route_n = 20000;
+	bench_open(&b);
+	uint64_t number = submit_to(&b, "s@x.test", "far.test", 4);
+	for (int i = 0; i < 4; i++) {
+		char name[32];
+		(void)snprintf(name, sizeof name, "u%d@far.test", i);
+		struct spool_query q = {.number = number, .rcpt = str_c(name)};
+		assert_int_equal(spool_carry_out(b.sp, SPOOL_REQUEUE, &q, false, &why), 1);
+		spool_tick(b.sp);
+		spool_drain(b.sp);
+	}
+	assert_int_equal(bench_counts(&b).by_state[SPOOL_QUEUED], 3 * 20000);
+	assert_int_equal(bench_counts(&b).failed, 1);
+	assert_non_null(strstr(b.alerts, "more places"));
+	assert_non_null(strstr(b.events, " 5.5.3 "));
+	bench_free(&b);
+}
+
+static void run_sql(struct bench *b, const char *sql)
+{
+	struct fail why = FAIL_INIT;
+	SPOOL_DB(b->sp);
+	assert_ok(rows_run(b->sp, sql, NULL, 0, &why), &why);
+}
+
+/* An outcome that its own message refuses: the others are written, it is tried ever later, and
+ * held. */
+static void what_cannot_be_written_is_held(void **state)
+{
+	struct bench b;
+	(void)state;
+	bench_init(&b);
+	bench_open(&b);
+	advance_s(0);
+	(void)submit_to(&b, "s@x.test", "far.test", 1);
+	(void)submit_to(&b, "s@x.test", "near.test", 1);
+	AUTO(spool_batch) struct spool_batch batch = SPOOL_BATCH_INIT;
+	assert_int_equal(take(&b, 10, &batch), 2);
+	run_sql(&b, "UPDATE message SET sha256 = x'00' WHERE number = 1");
+	for (size_t i = 0; i < batch.n; i++) {
+		struct spool_result r = {.outcome = SPOOL_DELIVERED, .text = STR("250 ok")};
+		spool_done(b.sp, (struct spool_key){batch.v[i].number, 0}, &r);
+	}
+	for (int i = 0; i < 1000 && bench_counts(&b).by_state[SPOOL_HELD] == 0; i++) {
+		advance_s(20);
+		usleep(20000);
+	}
+	spool_drain(b.sp);
+	struct spool_counts n = bench_counts(&b);
+	assert_int_equal(n.by_state[SPOOL_HELD], 1);
+	assert_int_equal(n.by_state[SPOOL_QUEUED], 0);
+	assert_int_equal(n.delivered, 1);
+	assert_int_equal(n.in_flight, 0);
+	assert_non_null(
+		strstr(b.alerts, "message 1 is held: it was delivered (2.0.0), which cannot"));
+	advance_s(0);
+	bench_free(&b);
+}
+
+/* A recipient whose message is not there any more. */
+static void a_message_that_is_gone(void **state)
+{
+	struct bench b;
+	(void)state;
+	bench_init(&b);
+	bench_open(&b);
+	(void)submit_to(&b, "s@x.test", "far.test", 2);
+	AUTO(spool_batch) struct spool_batch batch = SPOOL_BATCH_INIT;
+	assert_int_equal(take(&b, 10, &batch), 1);
+	run_sql(&b, "PRAGMA foreign_keys = OFF");
+	run_sql(&b, "DELETE FROM message");
+	answer(&b, &batch, SPOOL_FAILED, SPOOL_CONTACT_MADE, "550 no");
+	struct spool_counts n = bench_counts(&b);
+	assert_int_equal(n.in_memory + n.by_state[SPOOL_QUEUED] + n.dsns, 0);
+	bench_free(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -569,6 +749,11 @@ int main(void)
 		cmocka_unit_test(double_bounces_end),
 		cmocka_unit_test(times_that_senders_give),
 		cmocka_unit_test(orders_by_any_filter),
+		cmocka_unit_test(a_list_waits),
+		cmocka_unit_test(ways_change),
+		cmocka_unit_test(not_more_places_than_fit),
+		cmocka_unit_test(what_cannot_be_written_is_held),
+		cmocka_unit_test(a_message_that_is_gone),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -60,6 +60,8 @@ static const struct db_migration steps[] = {
 	 " WHERE account = 0 AND state <> 3;"
 	 "CREATE INDEX rcpt_due ON rcpt (state, due);"
 	 "CREATE INDEX rcpt_nexthop ON rcpt (nexthop, due) WHERE nexthop IS NOT NULL;"},
+	{"when a recipient's way was looked up",
+	 "ALTER TABLE rcpt ADD COLUMN routed INTEGER NOT NULL DEFAULT 0"},
 };
 
 /* RFC 9562 5.4. */
@@ -190,8 +192,10 @@ int rows_insert_rcpt(struct spool *sp, const struct rcpt_row *row, struct fail *
 	int r = db_stmt(
 		sp->db,
 		"INSERT INTO rcpt (number, rcpt, state, account, address, detail, transport,"
-		" original, orcpt, notify, attempts, crashes, warned, due, status, text, nexthop)"
-		" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 0, 0, 0, ?11, '', ?13, ?12)",
+		" original, orcpt, notify, attempts, crashes, warned, due, status, text, nexthop,"
+		" tried, routed)"
+		" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?14, 0, ?15, ?11, '', ?13, ?12,"
+		" ?16, ?17)",
 		&st, why);
 	if (r < 0)
 		return r;
@@ -210,6 +214,10 @@ int rows_insert_rcpt(struct spool *sp, const struct rcpt_row *row, struct fail *
 	if (row->nexthop.n)
 		db_bind_text(st, 12, row->nexthop);
 	db_bind_text(st, 13, row->text.p ? row->text : STR(""));
+	db_bind_i64(st, 14, row->attempts);
+	db_bind_i64(st, 15, row->warned);
+	db_bind_i64(st, 16, row->tried.v);
+	db_bind_i64(st, 17, row->routed.v);
 	return db_run(st, why);
 }
 
@@ -309,7 +317,7 @@ int rows_defer(struct spool *sp, const struct rcpt_row *row, struct fail *why)
 	int r = db_stmt(
 		sp->db,
 		"UPDATE rcpt SET state = ?3, attempts = ?4, crashes = ?5, warned = ?6, due = ?7,"
-		" status = ?8, text = ?9, tried = ?10, server = ?11"
+		" status = ?8, text = ?9, tried = ?10, server = ?11, routed = ?12"
 		" WHERE number = ?1 AND rcpt = ?2",
 		&st, why);
 	if (r < 0)
@@ -325,6 +333,7 @@ int rows_defer(struct spool *sp, const struct rcpt_row *row, struct fail *why)
 	db_bind_text(st, 9, row->text);
 	db_bind_i64(st, 10, row->tried.v);
 	db_bind_text(st, 11, or_empty(row->server));
+	db_bind_i64(st, 12, row->routed.v);
 	return db_run(st, why);
 }
 
@@ -481,7 +490,7 @@ int rows_rcpt(struct spool *sp, struct spool_key key, struct arena *a, struct rc
 	int r = db_stmt(
 		sp->db,
 		"SELECT state, account, address, detail, transport, original, orcpt, notify,"
-		" attempts, crashes, warned, due, status, text, nexthop, tried, server"
+		" attempts, crashes, warned, due, status, text, nexthop, tried, server, routed"
 		" FROM rcpt WHERE number = ?1 AND rcpt = ?2",
 		&st, why);
 	if (r < 0)
@@ -510,6 +519,7 @@ int rows_rcpt(struct spool *sp, struct spool_key key, struct arena *a, struct rc
 		.nexthop = arena_str(a, db_col_text(st, 14)),
 		.tried = {db_col_i64(st, 15)},
 		.server = arena_str(a, db_col_text(st, 16)),
+		.routed = {db_col_i64(st, 17)},
 	};
 	db_reset(st);
 	if (!ret->server.p)

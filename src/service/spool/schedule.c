@@ -68,7 +68,7 @@ void schedule_clear(struct spool *sp)
 
 static struct lane *lane_for(struct spool *sp, const struct new_entry *n)
 {
-	if (n->state == SPOOL_ROUTING)
+	if (n->state == SPOOL_ROUTING || n->stale)
 		return LANE_ROUTING(sp);
 	if (n->nexthop.n)
 		return &hop_get(sp, n->nexthop)->lane;
@@ -332,6 +332,7 @@ bool schedule_add(struct spool *sp, struct spool_key key, const struct new_entry
 	e->priority = (int8_t)n->priority;
 	e->state = n->state;
 	e->due = n->due;
+	e->routed = n->routed;
 	e->lane = l;
 	list_init(&e->link);
 	(void)map_put(&s->by_key, map_key(key), e);

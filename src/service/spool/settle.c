@@ -199,13 +199,16 @@ static int deferred(struct spool *sp, const struct result *res, struct rcpt_row 
 	struct wall_us end = end_of(sp, m);
 	enum spool_state from = row->state;
 
-	if (now.v >= end.v)
+	if (now.v >= end.v && !res->lasting)
 		return failed(sp, res, row, c, why);
 	row->attempts += !res->untried;
 	if (!res->untried)
 		row->tried = now;
 	row->due = later(now, retry_delay_s(sp, MAX(row->attempts, 1u)));
-	row->due.v = MIN(row->due.v, end.v); /* the last try ends the lifetime */
+	if (!res->lasting)
+		row->due.v = MIN(row->due.v, end.v); /* the last try ends the lifetime */
+	if (res->routed.v)
+		row->routed = res->routed;
 	if (row->state != SPOOL_HELD && row->state != SPOOL_ROUTING)
 		row->state = SPOOL_DEFER;
 	row->crashes = 0;
@@ -245,6 +248,19 @@ static int settle_rcpt(struct spool *sp, const struct result *res, const struct 
 	return failed(sp, res, &row, c, why);
 }
 
+/* Its message is not there (a damaged database): nothing can become of it any more. */
+static int gone(struct spool *sp, const struct result *res, struct settled *out, struct arena *a,
+		struct fail *why)
+{
+	struct rcpt_row row = {.key = res->key};
+	int r = rows_rcpt(sp, res->key, a, &row, why);
+
+	if (r == 1)
+		return finish_rcpt(sp, &row, out, why);
+	add_change(out, CHANGE_GONE, &row, SPOOL_QUEUED);
+	return r;
+}
+
 /* Reports need the message's header; most results need none and do not read it. */
 static int send_reports(struct spool *sp, uint64_t number, struct arena *a,
 			const struct reports *reports, struct settled *out, struct fail *why)
@@ -272,13 +288,18 @@ static int settle(struct spool *sp, struct result *const *results, size_t n, str
 		  struct reports *reports, struct settled *out, struct fail *why)
 {
 	uint64_t number = results[0]->key.number;
-	struct message_row m;
+	struct message_row m = {0};
 	struct spool_body_id body = {0};
 	struct common c = {.m = &m, .now = clock_wall(), .reports = reports, .out = out};
 	int r = rows_message(sp, number, false, a, &m, why);
 
 	if (r < 0)
 		return r;
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		r = gone(sp, results[i], out, a, why);
+		if (r < 0 || i + 1 == n)
+			return r;
+	}
 	for (size_t i = 0; i < n; i++) {
 		r = settle_rcpt(sp, results[i], &c, a, why);
 		if (r < 0)

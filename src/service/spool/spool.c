@@ -68,13 +68,14 @@ static void jobs_init(struct jobs *j)
 	list_init(&j->to_carry);
 	list_init(&j->to_write);
 	list_init(&j->results);
+	list_init(&j->later);
 }
 
 static void jobs_clear(struct jobs *j)
 {
 	struct list *n;
 
-	while ((n = list_pop(&j->results)))
+	while ((n = list_pop(&j->results)) || (n = list_pop(&j->later)))
 		result_free(CONTAINER_OF(n, struct result, link));
 	vec_clear(&j->dropped);
 	(void)pthread_mutex_destroy(&j->lock);

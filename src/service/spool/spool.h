@@ -123,6 +123,12 @@ struct spool_config {
 	int (*route)(void *ctx, const struct spool_question *q, struct arena *a,
 		     struct spool_route *ret, struct fail *why);
 	/*
+	 * When what `route` answers last changed, as far as anybody knows: mail for elsewhere that
+	 * waits, and whose way was looked up before that, is looked up again when it is due.
+	 * Blocking; every few seconds at most. FAIL_*: not known now. NULL: it never changes.
+	 */
+	int (*routes_changed)(void *ctx, struct wall_us *ret, struct fail *why);
+	/*
 	 * The message map (scan's answer) of a report that the spool composed, into the arena.
 	 * Called when the report is routed. Blocking; FAIL_* means: ask again later. NULL: the map
 	 * stays empty.
@@ -366,6 +372,7 @@ struct spool_result {
 	bool relaying_told; /* DELIVERED, and its sender hears that unless NOTIFY=NEVER (RFC 2852)
 			     */
 	bool untried;	    /* DEFERRED without an attempt */
+	bool lasting;	    /* DEFERRED, and the lifetime does not end it */
 };
 /*
  * The outcome of one delivery in flight. Copied and written with the next transaction; a result

@@ -77,8 +77,9 @@ struct entry {
 	uint8_t crashes;
 	int8_t priority;
 	bool in_flight;
-	bool settling; /* in flight, and its result waits for the committer */
-	bool alone;    /* in flight as the one suspect of its kind */
+	bool settling;	       /* in flight, and its result waits for the committer */
+	struct wall_us routed; /* its way was looked at again; 0: not since it was read */
+	bool alone;	       /* in flight as the one suspect of its kind */
 };
 struct job {
 	struct list link; /* in its flow */
@@ -114,7 +115,7 @@ struct hop {
 	char *name;
 	struct list ready; /* in schedule.ready: something may be begun */
 	struct list waits; /* in schedule.idle: for the clerk, which settles what needs no server */
-	enum hop_kind { HOP_SERVER, HOP_ERROR, HOP_DISCARD, HOP_HOLD, HOP_BAD } kind;
+	enum hop_kind { HOP_SERVER, HOP_ERROR, HOP_DISCARD, HOP_HOLD, HOP_LIST, HOP_BAD } kind;
 	unsigned window;
 	unsigned busy; /* transactions under way */
 	double cohorts;
@@ -140,6 +141,9 @@ struct schedule {
 	size_t n_alone; /* suspects in flight to other servers: one at a time */
 	bool remote_woken;
 	bool clerk_woken;
+	struct wall_us
+		changed; /* when ways last changed: those looked up before are looked up again */
+	struct mono_ns look_at; /* ask then whether they have */
 	struct cursor cursors[SPOOL_STATES];
 	struct spool_counts counts;
 };
@@ -153,6 +157,11 @@ struct result {
 	bool dsn_passed;
 	bool relaying_told;
 	bool untried;
+	bool lasting;
+	struct wall_us routed;
+	unsigned tries;		 /* that its message refused; others were written meanwhile */
+	struct mono_ns again_at; /* then the next one */
+	char trouble[160];
 	char status[12];
 	char server[256];
 	struct str text; /* owned */
@@ -170,6 +179,7 @@ struct jobs {
 	struct mono_ns commit; /* how long it took */
 	struct list results;
 	struct timespec settle_at; /* when they are written at the latest */
+	struct list later;	   /* results whose message could not be written down */
 	VEC(struct spool_receipt) dropped;
 	unsigned busy;	 /* threads at work */
 	bool retry_wait; /* the last commit failed: results wait a moment */
@@ -262,7 +272,8 @@ struct rcpt_row {
 	unsigned crashes;
 	bool warned;
 	struct wall_us due;
-	struct wall_us tried; /* last; 0: never */
+	struct wall_us tried;  /* last; 0: never */
+	struct wall_us routed; /* when its way was looked up; 0: when the message came */
 	struct str status;
 	struct str text;
 	struct str server; /* that said so; empty: we did */
@@ -326,6 +337,8 @@ struct new_entry {
 	unsigned crashes;
 	uint64_t source; /* schedule_source, or 0: the spool's own reports */
 	int priority;
+	bool stale; /* its way was looked up before the last change: first to the clerk */
+	struct wall_us routed; /* of the entry */
 };
 /*
  * What is due gets an entry, if there is none yet. False: its lane is full, and its rows are found
@@ -430,12 +443,18 @@ MUST_CHECK int notice_insert(struct spool *sp, const struct message_row *m,
 
 /* take.c: these are in flight and wait for the operator from now on. Takes the turn. */
 void hold_flying(struct spool *sp, const struct spool_key *keys, size_t n, struct str reason);
+/* The same; when it fails they stay in flight. */
+MUST_CHECK int hold_rows(struct spool *sp, const struct spool_key *keys, size_t n,
+			 struct str reason, struct fail *why);
 
 /* commit.c, porter.c, clerk.c */
 void *committer_main(void *sp);
 void *porter_main(void *sp);
 void *clerk_main(void *sp);
 void clerk_nudge(struct spool *sp);
+/* Ask whether ways have changed, if it is time; `now`: whether it is or not. Blocking, without
+ * locks. */
+void clerk_look(struct spool *sp, bool now);
 /* For the committer's own tests of quiet: with jobs.lock held. */
 bool jobs_quiet(const struct spool *sp);
 void result_free(struct result *r);

@@ -31,6 +31,10 @@ struct bench {
 	int route_result;
 	enum spool_route_kind route_kind;
 	struct account_id route_account;
+	const char *route_transport; /* NULL: none */
+	size_t route_n;		     /* destinations; 0: one */
+	unsigned routed;	     /* how often it was asked */
+	struct wall_us routes_changed;
 };
 
 static inline void bench_alert(void *ctx, const char *text)
@@ -76,13 +80,27 @@ static inline int bench_route(void *ctx, const struct spool_question *q, struct 
 			      struct spool_route *ret, struct fail *why)
 {
 	struct bench *b = ctx;
-	struct destination *to = arena_new(a, struct destination);
+	size_t n = b->route_n ? b->route_n : 1;
+	struct destination *to = arena_array(a, struct destination, n);
+	b->routed++;
 	if (b->route_result < 0)
 		return fail_set(why, FAIL_TEMP, NULL, "no directory now");
-	*to = (struct destination){.account = b->route_account,
-				   .address = arena_str(a, q->address)};
+	for (size_t i = 0; i < n; i++)
+		to[i] = (struct destination){
+			.account = b->route_account,
+			.address =
+				i ? arena_printf(a, "u%zu@many.test", i) : arena_str(a, q->address),
+			.transport = str_c(b->route_transport ? b->route_transport : "")};
 	*ret = (struct spool_route){
-		.kind = b->route_kind, .dests = to, .n = 1, .note = STR("no such user")};
+		.kind = b->route_kind, .dests = to, .n = n, .note = STR("no such user")};
+	return 0;
+}
+
+static inline int bench_routes_changed(void *ctx, struct wall_us *ret, struct fail *why)
+{
+	const struct bench *b = ctx;
+	(void)why;
+	*ret = b->routes_changed;
 	return 0;
 }
 
@@ -116,6 +134,7 @@ static inline void bench_init(struct bench *b)
 	b->c.delivered = bench_delivered;
 	b->c.ready = bench_ready;
 	b->c.route = bench_route;
+	b->c.routes_changed = bench_routes_changed;
 	b->c.map = bench_map;
 }
 

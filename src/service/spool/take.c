@@ -247,23 +247,30 @@ static void held(struct spool *sp, const struct spool_key *keys, size_t n)
 	}
 }
 
+int hold_rows(struct spool *sp, const struct spool_key *keys, size_t n, struct str reason,
+	      struct fail *why)
+{
+	SPOOL_DB(sp);
+	int r = db_begin(sp->db, why);
+	if (r == 0)
+		r = write_hold(sp, keys, n, reason, why);
+	if (r == 0)
+		r = db_commit(sp->db, why);
+	if (r < 0)
+		db_rollback(sp->db);
+	else
+		held(sp, keys, n);
+	return r;
+}
+
 void hold_flying(struct spool *sp, const struct spool_key *keys, size_t n, struct str reason)
 {
 	struct fail why = FAIL_INIT;
 
-	SPOOL_DB(sp);
-	int r = db_begin(sp->db, &why);
-	if (r == 0)
-		r = write_hold(sp, keys, n, reason, &why);
-	if (r == 0)
-		r = db_commit(sp->db, &why);
-	if (r < 0) {
-		db_rollback(sp->db);
-		spool_alert(sp, "spool: cannot hold: %s", why.detail);
-		put_aside(sp, keys, n, (struct wall_us){clock_wall().v + SEC_US});
+	if (hold_rows(sp, keys, n, reason, &why) == 0)
 		return;
-	}
-	held(sp, keys, n);
+	spool_alert(sp, "spool: cannot hold: %s", why.detail);
+	put_aside(sp, keys, n, (struct wall_us){clock_wall().v + SEC_US});
 }
 
 /* A message whose body cannot be had is kept for the operator, away from the lane. */

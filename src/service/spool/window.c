@@ -15,7 +15,7 @@ enum { CHUNK = 500 };
 
 #define ROW_COLUMNS                                                                                \
 	"SELECT r.number, r.rcpt, r.account, r.due, r.crashes, r.nexthop, r.state,"                \
-	" m.auth_account, m.sender, m.priority"                                                    \
+	" m.auth_account, m.sender, m.priority, max(r.routed, m.arrival), m.filter = ''"           \
 	" FROM rcpt r JOIN message m ON m.number = r.number "
 
 struct due_row {
@@ -26,10 +26,24 @@ struct due_rows {
 	VEC_FIELDS(struct due_row);
 };
 
-static int read_rows(struct db_stmt *st, struct arena *a, struct due_rows *out, struct fail *why)
+/* Filters are chosen when a message comes, and mailboxes of ours do not move: these go as they are.
+ */
+static bool is_stale(struct db_stmt *st, struct wall_us changed)
 {
+	return db_col_i64(st, 6) != SPOOL_ROUTING && !db_col_is_null(st, 5) &&
+	       db_col_i64(st, 11) != 0 && db_col_i64(st, 10) < changed.v;
+}
+
+static int read_rows(struct spool *sp, struct db_stmt *st, struct arena *a, struct due_rows *out,
+		     struct fail *why)
+{
+	struct wall_us changed = {0};
 	int r = 0;
 
+	{
+		LOCKED(&sp->schedule.lock);
+		changed = sp->schedule.changed;
+	}
 	while ((r = db_step(st, why)) == 1) {
 		int64_t priority = db_col_i64(st, 9);
 		struct due_row *row = vec_push(out);
@@ -43,7 +57,8 @@ static int read_rows(struct db_stmt *st, struct arena *a, struct due_rows *out, 
 				  .source = schedule_source((struct account_id){db_col_u64(st, 7)},
 							    db_col_text(st, 8)),
 				  .priority = (int)MAX(MIN(priority, SPOOL_PRIORITY_MAX),
-						       -SPOOL_PRIORITY_MAX)}};
+						       -SPOOL_PRIORITY_MAX),
+				  .stale = is_stale(st, changed)}};
 		if (!row->entry.nexthop.p) {
 			db_reset(st);
 			return fail_set(why, FAIL_LIMIT, NULL, "arena full at the schedule");
@@ -122,7 +137,7 @@ static int rows_behind(struct spool *sp, enum spool_state state, const struct cu
 	db_bind_u64(st, 4, c->key.number);
 	db_bind_i64(st, 5, c->key.rcpt);
 	db_bind_i64(st, 6, CHUNK);
-	return read_rows(st, a, out, why);
+	return read_rows(sp, st, a, out, why);
 }
 
 /* With the turn held, so that no row changes between reading it and taking it up. */
@@ -179,7 +194,7 @@ static int rows_of_hop(struct spool *sp, struct str name, struct arena *a, struc
 	db_bind_text(st, 1, name);
 	db_bind_i64(st, 2, clock_wall().v);
 	db_bind_i64(st, 3, (int64_t)sp->c.lane_window * 2);
-	return read_rows(st, a, out, why);
+	return read_rows(sp, st, a, out, why);
 }
 
 /* A lane that was full and is half empty, or NULL; a next hop's name goes into the arena. */
