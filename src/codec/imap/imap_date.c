@@ -95,14 +95,42 @@ int imap_datetime_parse(struct str s, struct imap_datetime *ret)
 	return 0;
 }
 
+/* Two digits, the first one blank below ten if `blank`. */
+static char *put_two(char *p, unsigned v, bool blank)
+{
+	*p++ = v < 10 && blank ? ' ' : (char)('0' + v / 10 % 10);
+	*p++ = (char)('0' + v % 10);
+	return p;
+}
+
+/* Not by printf: FETCH writes one for each message. Years of struct civil have four digits. */
 int imap_datetime_write(struct buf *out, struct imap_datetime t)
 {
 	struct civil c;
+	char text[28];
+	char *p = text;
 	civil_from_us((struct wall_us){t.at.v + t.zone_min * MIN_US}, &c);
-	int zone = t.zone_min < 0 ? -t.zone_min : t.zone_min;
-	return buf_addf(out, "\"%2u-%s-%04d %02u:%02u:%02u %c%02d%02d\"", c.day,
-			civil_month_name(c.month), c.year, c.hour, c.minute, c.second,
-			t.zone_min < 0 ? '-' : '+', zone / 60, zone % 60);
+	unsigned zone = (unsigned)(t.zone_min < 0 ? -t.zone_min : t.zone_min);
+	*p++ = '"';
+	p = put_two(p, c.day, true);
+	*p++ = '-';
+	memcpy(p, civil_month_name(c.month), 3);
+	p += 3;
+	*p++ = '-';
+	p = put_two(p, (unsigned)c.year / 100, false);
+	p = put_two(p, (unsigned)c.year % 100, false);
+	*p++ = ' ';
+	p = put_two(p, c.hour, false);
+	*p++ = ':';
+	p = put_two(p, c.minute, false);
+	*p++ = ':';
+	p = put_two(p, c.second, false);
+	*p++ = ' ';
+	*p++ = t.zone_min < 0 ? '-' : '+';
+	p = put_two(p, zone / 60, false);
+	p = put_two(p, zone % 60, false);
+	*p++ = '"';
+	return buf_add(out, str_make(text, (size_t)(p - text)));
 }
 
 int imap_day_parse(struct str s, int32_t *ret_day)

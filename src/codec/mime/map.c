@@ -81,9 +81,19 @@ const struct mime_field *mime_map_field(const struct mime_map *map, struct str n
 
 /* --- rendered text ----------------------------------------------------------------------- */
 
+/* What needs no look inside a quoted string: neither its end, nor an escape, nor forbidden. */
+static bool is_plain(unsigned char b)
+{
+	return b < 0x80 && b != '"' && b != '\\' && b != '\0' && b != '\r' && b != '\n';
+}
+
 static bool quoted_ok(struct cursor *c)
 {
 	while (c->p < c->end) {
+		if (is_plain(*c->p)) {
+			c->p++;
+			continue;
+		}
 		unsigned char b = *c->p++;
 		if (b == '"')
 			return true;
@@ -150,6 +160,10 @@ bool mime_map_text_ok(struct str text)
 #define MAP_MAGIC   'M'
 #define MAP_VERSION 2 /* 1 has no preview */
 #define PREVIEW_MAX 1024
+
+/* Of a part. */
+#define PART_NUMBERS 8
+#define PART_STRINGS 4
 
 static void put_num(struct buf *out, uint64_t v)
 {
@@ -248,6 +262,8 @@ int mime_map_write(const struct mime_map *map, struct buf *out)
 static uint64_t get_num(struct cursor *c)
 {
 	uint64_t v = 0;
+	if (c->p < c->end && *c->p < 0x80) /* most are */
+		return *c->p++;
 	for (unsigned shift = 0; shift < 64; shift += 7) {
 		uint8_t b = cursor_u8(c);
 		v |= (uint64_t)(b & 0x7f) << shift;
@@ -404,6 +420,60 @@ static bool preview_read(struct cursor *c, struct mime_map *map)
 	map->has_preview = n > 0;
 	map->preview = n > 1 ? cursor_bytes(c, n - 1) : STR("");
 	return !c->bad && text_valid(map->preview);
+}
+
+/* --- one text ------------------------------------------------------------------------------ */
+
+/* As get_num, without the numbers. */
+static void skip_nums(struct cursor *c, uint64_t n)
+{
+	while (n > 0 && c->p < c->end)
+		n -= *c->p++ < 0x80;
+	c->bad |= n > 0;
+}
+
+static void skip_strs(struct cursor *c, unsigned n)
+{
+	while (n-- > 0 && !c->bad)
+		(void)get_str(c);
+}
+
+/* Behind the head up to the texts. */
+static void skip_to_texts(struct cursor *c)
+{
+	uint64_t parts = get_max(c, MIN(cursor_left(c), MIME_MAP_PARTS_MAX));
+	for (uint64_t i = 0; i < parts && !c->bad; i++) {
+		skip_nums(c, PART_NUMBERS);
+		skip_strs(c, PART_STRINGS);
+	}
+	uint64_t fields = get_max(c, MIN(cursor_left(c), MIME_MAP_FIELDS_MAX));
+	for (uint64_t i = 0; i < fields && !c->bad; i++) {
+		skip_nums(c, 2);
+		skip_strs(c, 1);
+	}
+}
+
+int mime_map_text(struct str in, uint64_t size, enum mime_text which, struct str *ret,
+		  struct fail *why)
+{
+	struct cursor c = cursor_of(in);
+	bool ok = cursor_u8(&c) == MAP_MAGIC;
+	uint8_t version = cursor_u8(&c);
+	if (!ok || version == 0)
+		return fail_set(why, FAIL_CORRUPT, NULL, "not a message map");
+	if (version > MAP_VERSION)
+		return fail_set(why, FAIL_UNSUPPORTED, NULL, "message map of version %u", version);
+	skip_nums(&c, 1);
+	uint64_t of_size = get_num(&c);
+	skip_nums(&c, 3);
+	skip_to_texts(&c);
+	skip_strs(&c, which);
+	struct str text = get_str(&c);
+	if (c.bad || of_size != size || !mime_map_text_ok(text))
+		return fail_set(why, FAIL_CORRUPT, NULL, "message map of %zu bytes: text %d", in.n,
+				(int)which);
+	*ret = text;
+	return 0;
 }
 
 int mime_map_read(struct str in, uint64_t size, struct arena *arena, struct mime_map **ret,

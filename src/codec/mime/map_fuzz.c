@@ -42,6 +42,26 @@ static void map_check(const struct mime_map *map, uint64_t size)
 	}
 }
 
+/* A text that is given out is safe, whatever the rest of the map is. */
+static void texts_safe(struct str bytes, uint64_t size)
+{
+	struct str text;
+	for (enum mime_text k = MIME_TEXT_ENVELOPE; k <= MIME_TEXT_BODYSTRUCTURE; k++)
+		if (mime_map_text(bytes, size, k, &text, NULL) == 0)
+			CHECK(text.p >= bytes.p && text.p + text.n <= bytes.p + bytes.n &&
+			      mime_map_text_ok(text));
+}
+
+/* And it is the one of the whole map. */
+static void texts_agree(struct str bytes, const struct mime_map *map)
+{
+	const struct str want[] = {map->envelope, map->body, map->bodystructure};
+	struct str text;
+	for (enum mime_text k = MIME_TEXT_ENVELOPE; k <= MIME_TEXT_BODYSTRUCTURE; k++)
+		CHECK(mime_map_text(bytes, map->size, k, &text, NULL) == 0 && text.p == want[k].p &&
+		      text.n == want[k].n);
+}
+
 static void make_map(struct buf *out)
 {
 	AUTO(arena) struct arena arena = ARENA_INIT(MIB(1));
@@ -80,8 +100,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	} else {
 		CHECK(buf_add(&bytes, rest) == 0);
 	}
+	texts_safe(buf_str(&bytes), whole);
 	if (mime_map_read(buf_str(&bytes), whole, &arena, &map, NULL) < 0)
 		return 0;
+	texts_agree(buf_str(&bytes), map);
 	map_check(map, whole);
 	CHECK(mime_map_write(map, &out) == 0);
 	CHECK(mime_map_read(buf_str(&out), whole, &arena, &again, NULL) == 0);

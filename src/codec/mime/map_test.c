@@ -140,6 +140,42 @@ static void test_damage(void **state)
 			 -FAIL_UNSUPPORTED);
 }
 
+/* One text is the one of the whole map, also where the rest of it is broken; never an unsafe one.
+ */
+static void test_one_text(void **state)
+{
+	(void)state;
+	AUTO(arena) struct arena arena = ARENA_INIT(MIB(8));
+	AUTO(buf) struct buf b = BUF_INIT(MIB(1));
+	struct mime_map *map = index_whole(&arena, str_c(example));
+	const struct str want[] = {map->envelope, map->body, map->bodystructure};
+	struct str got = STR_NULL;
+	map_bytes(map, &b);
+	for (enum mime_text k = MIME_TEXT_ENVELOPE; k <= MIME_TEXT_BODYSTRUCTURE; k++) {
+		assert_int_equal(mime_map_text(buf_str(&b), map->size, k, &got, NULL), 0);
+		assert_true(str_eq(got, want[k]));
+		assert_int_equal(mime_map_text(buf_str(&b), map->size + 1, k, &got, NULL),
+				 -FAIL_CORRUPT);
+	}
+	size_t end = (size_t)(got.p - b.p) + got.n;
+	for (size_t n = 0; n < end; n++)
+		assert_int_equal(mime_map_text(str_make(b.p, n), map->size, MIME_TEXT_BODYSTRUCTURE,
+					       &got, NULL),
+				 -FAIL_CORRUPT);
+	for (size_t at = 0; at < b.n; at++) {
+		for (unsigned change = 1; change < 256; change++) {
+			b.p[at] = (char)((unsigned char)b.p[at] ^ change);
+			for (enum mime_text k = 0; k <= MIME_TEXT_BODYSTRUCTURE; k++)
+				if (mime_map_text(buf_str(&b), map->size, k, &got, NULL) == 0)
+					assert_true(mime_map_text_ok(got));
+			b.p[at] = (char)((unsigned char)b.p[at] ^ change);
+		}
+	}
+	b.p[1] = 3;
+	assert_int_equal(mime_map_text(buf_str(&b), map->size, MIME_TEXT_BODY, &got, NULL),
+			 -FAIL_UNSUPPORTED);
+}
+
 static void test_text_ok(void **state)
 {
 	(void)state;
@@ -162,9 +198,8 @@ static void test_text_ok(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_sections),
-		cmocka_unit_test(test_sections_of_plain),
-		cmocka_unit_test(test_damage),
+		cmocka_unit_test(test_sections), cmocka_unit_test(test_sections_of_plain),
+		cmocka_unit_test(test_damage),	 cmocka_unit_test(test_one_text),
 		cmocka_unit_test(test_text_ok),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -82,19 +82,14 @@ static int write_section(struct msg *m, const struct imap_fetch_att *att, struct
 	return section_write(m, &bytes, from, n, out, why);
 }
 
-static int write_structure(struct msg *m, const struct imap_fetch_att *att, struct imap_out *out,
+static int write_structure(struct msg *m, enum mime_text which, struct imap_out *out,
 			   struct fail *why)
 {
-	int r = msg_map(m, why);
-	if (r < 0)
-		return r;
-	if (att->kind == IMAP_FETCH_ENVELOPE)
-		buf_add(&out->text, m->map->envelope);
-	else if (att->kind == IMAP_FETCH_BODY)
-		buf_add(&out->text, m->map->body);
-	else
-		buf_add(&out->text, m->map->bodystructure);
-	return 0;
+	struct str text;
+	int r = mime_map_text(m->row->map, m->row->body_size, which, &text, why);
+	if (r == 0)
+		buf_add(&out->text, text);
+	return r;
 }
 
 static void write_row_flags(struct msg *m, struct buf *b)
@@ -143,9 +138,11 @@ int fetch_item_write(struct msg *m, const struct imap_fetch_att *att, struct ima
 		buf_addc(b, ')');
 		return 0;
 	case IMAP_FETCH_ENVELOPE:
+		return write_structure(m, MIME_TEXT_ENVELOPE, out, why);
 	case IMAP_FETCH_BODY:
+		return write_structure(m, MIME_TEXT_BODY, out, why);
 	case IMAP_FETCH_BODYSTRUCTURE:
-		return write_structure(m, att, out, why);
+		return write_structure(m, MIME_TEXT_BODYSTRUCTURE, out, why);
 	case IMAP_FETCH_RFC822:
 	case IMAP_FETCH_RFC822_HEADER:
 	case IMAP_FETCH_RFC822_TEXT:

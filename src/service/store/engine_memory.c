@@ -449,6 +449,7 @@ const struct engine_ops engine_memory = {
 	.entry_expired = mem_entry_expired,
 	.message_add = mem_message_add,
 	.message_get = mem_message_get,
+	.message_scan = mem_message_scan,
 	.message_ref = mem_message_ref,
 	.message_remove = mem_message_remove,
 	.message_each = mem_message_each,

@@ -73,6 +73,8 @@ int mem_message_add(struct engine *e, struct account_id a, const struct row_mess
 		    uint64_t *ret_id, struct fail *why);
 int mem_message_get(struct engine *e, struct account_id a, uint64_t id, unsigned columns,
 		    struct row_message *ret, struct fail *why);
+int mem_message_scan(struct engine *e, const struct id_range *range, unsigned columns,
+		     message_row_fn fn, void *arg, struct fail *why);
 int mem_message_ref(struct engine *e, struct account_id a, uint64_t id, int by, uint64_t *ret_left,
 		    struct fail *why);
 int mem_message_remove(struct engine *e, struct account_id a, uint64_t id, struct fail *why);

@@ -138,6 +138,21 @@ int mem_message_get(struct engine *e, struct account_id a, uint64_t id, unsigned
 	return r != NULL;
 }
 
+int mem_message_scan(struct engine *e, const struct id_range *range, unsigned columns,
+		     message_row_fn fn, void *arg, struct fail *why)
+{
+	(void)columns;
+	(void)why;
+	size_t i = mem_lower(e, MESSAGE, &KEY(range->account.v, range->lo));
+	for (const struct record *r; (r = mem_next(e, MESSAGE, range->account, &i));) {
+		struct memory_message m = message_of(r);
+		int res = m.row.id > range->hi ? 1 : fn(arg, &m.row);
+		if (res != 0)
+			return MIN(res, 0);
+	}
+	return 0;
+}
+
 int mem_message_ref(struct engine *e, struct account_id a, uint64_t id, int by, uint64_t *ret_left,
 		    struct fail *why)
 {

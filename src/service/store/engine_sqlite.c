@@ -588,6 +588,7 @@ const struct engine_ops engine_sqlite = {
 	.entry_expired = sqlite_entry_expired,
 	.message_add = sqlite_message_add,
 	.message_get = sqlite_message_get,
+	.message_scan = sqlite_message_scan,
 	.message_ref = sqlite_message_ref,
 	.message_remove = sqlite_message_remove,
 	.message_each = sqlite_message_each,

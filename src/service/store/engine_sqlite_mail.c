@@ -174,15 +174,42 @@ int sqlite_message_add(struct engine *e, struct account_id a, const struct row_m
 	return r;
 }
 
+#define MESSAGE_COLUMNS                                                                            \
+	"id, account, size, body_size, internaldate, saved, body, zone, thread, sha256"
+#define MESSAGE_STRINGS MESSAGE_COLUMNS ", prefix, map"
+
+static bool wants_strings(unsigned columns)
+{
+	return columns & (STORE_COL_PREFIX | STORE_COL_MAP);
+}
+
+/* Columns that nobody asked for are not looked at: their bytes may lie on other pages. */
+static struct row_message message_row(struct db_stmt *st, unsigned columns)
+{
+	struct row_message row = {
+		.id = db_col_u64(st, 0),
+		.size = (uint32_t)db_col_u64(st, 2),
+		.body_size = db_col_u64(st, 3),
+		.internaldate = {db_col_i64(st, 4)},
+		.saved = {db_col_i64(st, 5)},
+		.body = db_col_u64(st, 6),
+		.zone_min = (int16_t)db_col_i64(st, 7),
+		.thread = db_col_u64(st, 8),
+		.prefix = columns & STORE_COL_PREFIX ? db_col_blob(st, 10) : STR_NULL,
+		.map = columns & STORE_COL_MAP ? db_col_blob(st, 11) : STR_NULL,
+	};
+	struct str sum = db_col_blob(st, 9);
+	memcpy(row.sha256, sum.p, MIN(sum.n, sizeof row.sha256));
+	return row;
+}
+
 /* The statement stays at its row, for the strings, until its next use. */
 int sqlite_message_get(struct engine *e, struct account_id a, uint64_t id, unsigned columns,
 		       struct row_message *ret, struct fail *why)
 {
-	static const char small[] = "SELECT account, size, body_size, sha256, internaldate, saved,"
-				    " body, zone, thread FROM message WHERE id = ?1";
-	static const char all[] = "SELECT account, size, body_size, sha256, internaldate, saved,"
-				  " body, zone, thread, prefix, map FROM message WHERE id = ?1";
-	bool strings = columns & (STORE_COL_PREFIX | STORE_COL_MAP);
+	static const char small[] = "SELECT " MESSAGE_COLUMNS " FROM message WHERE id = ?1";
+	static const char all[] = "SELECT " MESSAGE_STRINGS " FROM message WHERE id = ?1";
+	bool strings = wants_strings(columns);
 	struct db_stmt *st;
 	int r = db_stmt(e->db, strings ? all : small, &st, why);
 	if (r < 0)
@@ -191,29 +218,36 @@ int sqlite_message_get(struct engine *e, struct account_id a, uint64_t id, unsig
 	r = db_step(st, why);
 	if (r <= 0)
 		return r;
-	if (db_col_u64(st, 0) != a.v) {
+	bool other = db_col_u64(st, 1) != a.v;
+	if (!other)
+		*ret = message_row(st, columns);
+	if (other || !strings)
 		db_reset(st);
-		return 0;
+	return !other;
+}
+
+int sqlite_message_scan(struct engine *e, const struct id_range *range, unsigned columns,
+			message_row_fn fn, void *arg, struct fail *why)
+{
+	static const char small[] =
+		"SELECT " MESSAGE_COLUMNS " FROM message WHERE id BETWEEN ?1 AND ?2 ORDER BY id";
+	static const char all[] =
+		"SELECT " MESSAGE_STRINGS " FROM message WHERE id BETWEEN ?1 AND ?2 ORDER BY id";
+	struct db_stmt *st;
+	int r = db_stmt(e->db, wants_strings(columns) ? all : small, &st, why);
+	if (r < 0)
+		return r;
+	BIND(st, I64(range->lo), I64(range->hi));
+	while ((r = db_step(st, why)) > 0) {
+		if (db_col_u64(st, 1) != range->account.v)
+			continue;
+		struct row_message row = message_row(st, columns);
+		r = fn(arg, &row);
+		if (r != 0)
+			break;
 	}
-	*ret = (struct row_message){
-		.id = id,
-		.size = (uint32_t)db_col_u64(st, 1),
-		.body_size = db_col_u64(st, 2),
-		.internaldate = {db_col_i64(st, 4)},
-		.saved = {db_col_i64(st, 5)},
-		.body = db_col_u64(st, 6),
-		.zone_min = (int16_t)db_col_i64(st, 7),
-		.thread = db_col_u64(st, 8),
-	};
-	struct str sum = db_col_blob(st, 3);
-	memcpy(ret->sha256, sum.p, MIN(sum.n, sizeof ret->sha256));
-	if (strings) {
-		ret->prefix = db_col_blob(st, 9);
-		ret->map = db_col_blob(st, 10);
-	} else {
-		db_reset(st);
-	}
-	return 1;
+	db_reset(st);
+	return MIN(r, 0);
 }
 
 /* Most messages have one entry and no row here: a delivery writes nothing, and COPY does not

@@ -6,6 +6,8 @@
 
 #define BATCH	    256
 #define BATCH_BYTES KIB(256) /* of strings, before the next rows are read */
+#define SCAN_GAP    8	     /* rows of others that a scan passes over rather than search anew */
+#define SCAN_LEAST  4	     /* messages that are worth a scan */
 
 struct store_reader {
 	struct store_view *v;
@@ -107,26 +109,74 @@ static int read_saved(struct store_reader *r, struct store_message *m, struct fa
 	return p->store->ops->entry_each(p->e, &one, take_saved, m, why);
 }
 
-static int read_row(struct store_reader *r, struct store_message *m, struct fail *why)
+static int take_row(struct store_reader *r, struct store_message *m, const struct row_message *row,
+		    struct fail *why)
+{
+	m->internaldate = row->internaldate;
+	m->zone_min = row->zone_min;
+	m->saved = row->saved;
+	m->thread.v = row->thread ? row->thread : m->id.v;
+	m->body_size = row->body_size;
+	memcpy(m->sha256, row->sha256, sizeof m->sha256);
+	m->prefix = r->columns & STORE_COL_PREFIX ? arena_str(&r->arena, row->prefix) : STR_NULL;
+	m->map = r->columns & STORE_COL_MAP ? arena_str(&r->arena, row->map) : STR_NULL;
+	return r->columns & STORE_COL_SAVED ? read_saved(r, m, why) : 0;
+}
+
+/* A scan over rows of the batch, from r->ready to before `end`. */
+struct taking {
+	struct store_reader *r;
+	size_t end;
+	struct fail *why;
+};
+
+static int take_scanned(void *arg, const struct row_message *row)
+{
+	struct taking *t = arg;
+	struct store_reader *r = t->r;
+	if (row->id < r->batch[r->ready].id.v)
+		return 0; /* of another mailbox */
+	if (row->id > r->batch[r->ready].id.v)
+		return 1; /* the one that is wanted is gone */
+	int res = take_row(r, &r->batch[r->ready++], row, t->why);
+	return res < 0 ? res : r->ready == t->end || r->arena.used >= BATCH_BYTES;
+}
+
+/* Where a scan from the batch's message `from` on ends: ids rise, and few others lie between. */
+static size_t scan_end(const struct store_reader *r, size_t from)
+{
+	size_t i = from + 1;
+	while (i < r->n && r->batch[i].id.v > r->batch[i - 1].id.v &&
+	       r->batch[i].id.v - r->batch[i - 1].id.v <= SCAN_GAP)
+		i++;
+	return i;
+}
+
+/* The next rows of the batch: at least one, or as many as one scan finds. */
+static int read_some(struct store_reader *r, struct fail *why)
 {
 	struct part *p = r->v->box->part;
+	const struct engine_ops *ops = p->store->ops;
+	struct account_id a = r->v->info.account;
+	struct store_message *first = &r->batch[r->ready];
+	struct taking t = {r, scan_end(r, r->ready), why};
 	struct row_message row;
-	int res = p->store->ops->message_get(p->e, r->v->info.account, m->id.v, r->columns, &row,
-					     why);
-	if (res < 0)
-		return res;
+	/* SAVEDATE asks the engine for each message, which no scan allows. */
+	if (t.end - r->ready >= SCAN_LEAST && !(r->columns & STORE_COL_SAVED)) {
+		struct id_range range = {a, first->id.v, r->batch[t.end - 1].id.v};
+		size_t before = r->ready;
+		int res = ops->message_scan(p->e, &range, r->columns, take_scanned, &t, why);
+		if (res < 0 || r->ready > before)
+			return res;
+	}
+	int res = ops->message_get(p->e, a, first->id.v, r->columns, &row, why);
 	if (res == 0)
 		return fail_set(why, FAIL_GONE, NULL, "message %llu is gone",
-				(unsigned long long)m->id.v);
-	m->internaldate = row.internaldate;
-	m->zone_min = row.zone_min;
-	m->saved = row.saved;
-	m->thread.v = row.thread ? row.thread : m->id.v;
-	m->body_size = row.body_size;
-	memcpy(m->sha256, row.sha256, sizeof m->sha256);
-	m->prefix = r->columns & STORE_COL_PREFIX ? arena_str(&r->arena, row.prefix) : STR_NULL;
-	m->map = r->columns & STORE_COL_MAP ? arena_str(&r->arena, row.map) : STR_NULL;
-	return r->columns & STORE_COL_SAVED ? read_saved(r, m, why) : 0;
+				(unsigned long long)first->id.v);
+	if (res < 0)
+		return res;
+	r->ready++;
+	return take_row(r, first, &row, why);
 }
 
 /* More rows of the batch, as many as fit at once. */
@@ -138,7 +188,7 @@ static int read_rows(struct store_reader *r, struct fail *why)
 	if (res < 0)
 		return res;
 	while (res == 0 && r->ready < r->n && r->arena.used < BATCH_BYTES)
-		res = read_row(r, &r->batch[r->ready++], why);
+		res = read_some(r, why);
 	part_leave(p);
 	return res;
 }

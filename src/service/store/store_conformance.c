@@ -361,5 +361,6 @@ static void test_body_file(void **state)
 		CONFORMANCE(test_body_lives_as_long_as_needed), CONFORMANCE(test_random_clients),  \
 		CONFORMANCE(test_threads), CONFORMANCE(test_thread_ends),                          \
 		CONFORMANCE(test_saved_and_zone), CONFORMANCE(test_deleted_size),                  \
-		CONFORMANCE(test_url_keys), CONFORMANCE(test_url_keys_end),                        \
-		CONFORMANCE(test_replace), CONFORMANCE(test_replace_refused)
+		CONFORMANCE(test_rows_in_any_order), CONFORMANCE(test_url_keys),                   \
+		CONFORMANCE(test_url_keys_end), CONFORMANCE(test_replace),                         \
+		CONFORMANCE(test_replace_refused)

@@ -117,6 +117,72 @@ static void test_saved_and_zone(void **state)
 	assert_int_equal(message_at(w, "INBOX", 1).saved.v, original.saved.v);
 }
 
+/* A message whose map tells its size. */
+static void put_mapped(struct world *w, const char *mailbox, unsigned n)
+{
+	char body[64], map[4000];
+	memset(body, 'b', sizeof body);
+	memset(map, 'm', sizeof map);
+	(void)snprintf(map, sizeof map, "%u", n % 60);
+	struct store_append_message m = {.content = {.prefix = STR("p"),
+						     .bytes = str_make(body, n % 60),
+						     .map = str_make(map, sizeof map)}};
+	struct store_append a = {
+		.account = ALICE, .mailbox = str_c(mailbox), .messages = &m, .n = 1};
+	struct store_append_result res;
+	OK(store_append(w->s, &a, &res, &w->why));
+}
+
+static void copy_one(struct world *w, struct store_view *v, uint32_t uid, struct str to)
+{
+	struct store_set set = set_of(w, v, uid, uid, true);
+	AUTO(store_copy_result) struct store_copy_result res = STORE_COPY_RESULT_INIT;
+	OK(store_view_copy(v, &set, to, NULL, &res, &w->why));
+}
+
+/* Rows of all messages of a mailbox are those of each message by itself. */
+static void read_everything(struct world *w, const char *mailbox, uint32_t want)
+{
+	AUTO(store_view) struct store_view *v = view_of(w, mailbox);
+	AUTO(store_reader) struct store_reader *r = NULL;
+	struct store_set set;
+	struct store_message m;
+	uint32_t n = 0;
+	OK(store_view_all(v, &w->arena, &set, &w->why));
+	OK(store_read_begin(v, &set, STORE_COL_PREFIX | STORE_COL_MAP, (struct modseq){0}, &r,
+			    &w->why));
+	while (store_read_next(r, &m, &w->why) > 0) {
+		assert_int_equal(m.seq, ++n);
+		assert_int_equal(m.size, m.body_size + 1);
+		assert_int_equal(m.map.n, 4000);
+		assert_int_equal(strtoul(m.map.p, NULL, 10), m.body_size);
+		assert_true(str_eq(m.prefix, STR("p")));
+	}
+	assert_int_equal(n, want);
+}
+
+/* Ids that rise without gaps, that fall, that come twice, and that lie among those of others. */
+static void test_rows_in_any_order(void **state)
+{
+	struct world *w = *state;
+	for (unsigned i = 0; i < 400; i++) {
+		put_mapped(w, "INBOX", i);
+		if (i % 7 == 0 || (i > 100 && i < 130))
+			put_mapped(w, "Sent", i + 1);
+	}
+	AUTO(store_view) struct store_view *v = view_of(w, "INBOX");
+	for (uint32_t uid = 300; uid > 250; uid--)
+		copy_one(w, v, uid, STR("Sent"));
+	for (uint32_t uid = 1; uid <= 30; uid++)
+		copy_one(w, v, uid, STR("INBOX"));
+	read_everything(w, "INBOX", 430);
+	read_everything(w, "Sent", status(w, "Sent").exists);
+	flag(w, v, 17, STORE_FLAGS_ADD, STORE_DELETED);
+	flag(w, v, 200, STORE_FLAGS_ADD, STORE_DELETED);
+	OK(store_view_expunge(v, NULL, NULL, &w->why));
+	read_everything(w, "INBOX", 428);
+}
+
 static void test_deleted_size(void **state)
 {
 	struct world *w = *state;
