@@ -4,10 +4,16 @@
  *
  * RFC 3501 and RFC 9051, with IDLE (2177), NAMESPACE (2342), ID (2971), CHILDREN (3348), UNSELECT
  * (3691), UIDPLUS (4315), MULTIAPPEND (3502), ESEARCH (4731), SASL-IR (4959), WITHIN (5032), ENABLE
+<<<<<<< HEAD
  * (5161), SEARCHRES (5182), LIST-EXTENDED (5258), LIST-STATUS (5819), SPECIAL-USE (6154), MOVE
  * (6851), CONDSTORE (7162), LITERAL+ (7888), QUOTA (9208, GETQUOTA and GETQUOTAROOT), URLAUTH
  * (4467), CATENATE (4469), COMPRESS (4978), UTF8=ACCEPT (6855), UNAUTHENTICATE (8437), REPLACE
  * (8508).
+=======
+ * (5161), SEARCHRES (5182), SORT and THREAD (5256), ESORT (5267), LIST-EXTENDED (5258), LIST-STATUS
+ * (5819), SPECIAL-USE (6154), MOVE (6851), CONDSTORE (7162), LITERAL+ (7888), QUOTA (9208, GETQUOTA
+ * and GETQUOTAROOT), URLAUTH (4467), COMPRESS (4978), UNAUTHENTICATE (8437).
+>>>>>>> 31c2c86 (IMAP: SORT, SORT=DISPLAY, ESORT and THREAD)
  *
  * Strings borrow from the input or live in the arena, so a command lives as long as both.
  * Mailbox names are UTF-8, decoded; a first level INBOX in any case is
@@ -64,6 +70,8 @@ enum imap_cmd_kind {
 	IMAP_CMD_UNSELECT,
 	IMAP_CMD_EXPUNGE,
 	IMAP_CMD_SEARCH,
+	IMAP_CMD_SORT,
+	IMAP_CMD_THREAD,
 	IMAP_CMD_FETCH,
 	IMAP_CMD_STORE,
 	IMAP_CMD_COPY,
@@ -318,11 +326,34 @@ enum imap_search_return { /* RFC 4731, RFC 5182 */
 			  IMAP_RETURN_COUNT = 1u << 3,
 			  IMAP_RETURN_SAVE = 1u << 4,
 };
-struct imap_search {
-	bool extended;	    /* RETURN was given: the answer is ESEARCH */
-	uint32_t returned;  /* enum imap_search_return; "()" is ALL */
-	struct str charset; /* as written; empty when not given: US-ASCII (8-bit text is UTF-8 in
-			       practice) */
+enum imap_sort_by { /* RFC 5256, RFC 5957 */
+		    IMAP_SORT_ARRIVAL,
+		    IMAP_SORT_CC,
+		    IMAP_SORT_DATE,
+		    IMAP_SORT_DISPLAYFROM,
+		    IMAP_SORT_DISPLAYTO,
+		    IMAP_SORT_FROM,
+		    IMAP_SORT_SIZE,
+		    IMAP_SORT_SUBJECT,
+		    IMAP_SORT_TO,
+};
+struct imap_sort_key {
+	enum imap_sort_by by;
+	bool reverse;
+};
+enum imap_thread_algorithm {
+	IMAP_THREAD_ORDEREDSUBJECT,
+	IMAP_THREAD_REFERENCES,
+	IMAP_THREAD_REFS, /* draft-ietf-morg-inthread */
+};
+struct imap_search {			  /* SEARCH, SORT, THREAD */
+	const struct imap_sort_key *sort; /* SORT; the first one decides first */
+	size_t sort_count;
+	enum imap_thread_algorithm thread; /* THREAD */
+	bool extended;			   /* RETURN was given: the answer is ESEARCH */
+	uint32_t returned;		   /* enum imap_search_return; "()" is ALL */
+	struct str charset; /* as written; empty when SEARCH has none: US-ASCII (8-bit text is UTF-8
+			       in practice) */
 	struct imap_search_key *
 		key; /* an AND of at least one key; mutable so that sets can be resolved in place */
 	bool uses_modseq;  /* a MODSEQ key is in the tree: RFC 7162 section 3.1.5 */
@@ -350,9 +381,14 @@ struct imap_cmd {
 		struct imap_list list; /* and LSUB */
 		struct imap_status status;
 		struct imap_append append;
+<<<<<<< HEAD
 		struct imap_replace replace;
 		struct seqset expunge; /* UID EXPUNGE; raw */
 		struct imap_search search;
+=======
+		struct seqset expunge;	   /* UID EXPUNGE; raw */
+		struct imap_search search; /* and SORT, THREAD */
+>>>>>>> 31c2c86 (IMAP: SORT, SORT=DISPLAY, ESORT and THREAD)
 		struct imap_fetch fetch;
 		struct imap_store store;
 		struct imap_copy copy; /* and MOVE */

@@ -370,6 +370,23 @@ static void search_commands(void **state)
 		{"SEARCH SINCE 1994-02-01", "expected a date like 1-Feb-1994 at column 17"},
 		{"SEARCH SINCE 30-Feb-1994", "expected a date like 1-Feb-1994 at column 17"},
 		{"SEARCH KEYWORD \\Seen", "expected a keyword at column 19"},
+		{"SORT (subject reverse date) utf-8 all", "SORT (SUBJECT REVERSE DATE) utf-8 ALL"},
+		{"UID SORT RETURN () (ARRIVAL CC FROM TO SIZE DISPLAYFROM REVERSE DISPLAYTO) "
+		 "US-ASCII 1:* SEEN",
+		 "UID SORT RETURN (ALL) (ARRIVAL CC FROM TO SIZE DISPLAYFROM REVERSE DISPLAYTO) "
+		 "US-ASCII 1:* SEEN"},
+		{"SORT () UTF-8 ALL", "expected a sort criterion at column 10"},
+		{"SORT (REVERSE) UTF-8 ALL", "expected a space at column 17"},
+		{"SORT (REVERSE REVERSE DATE) UTF-8 ALL", "expected a sort criterion at column 18"},
+		{"SORT (DATE) UTF-8", "expected a space at column 21"},
+		{"SORT (DATE) (SEEN)", "expected a charset at column 16"},
+		{"SORT (DATE DATE DATE DATE DATE DATE DATE DATE DATE DATE DATE DATE DATE DATE DATE "
+		 "DATE DATE) UTF-8 ALL",
+		 "too many sort criteria"},
+		{"THREAD references UTF-8 NOT SEEN", "THREAD REFERENCES UTF-8 NOT SEEN"},
+		{"UID THREAD REFS UTF-8 ALL", "UID THREAD REFS UTF-8 ALL"},
+		{"THREAD ORDEREDSUBJECT UTF-8 UID 1:5", "THREAD ORDEREDSUBJECT UTF-8 UID 1:5"},
+		{"THREAD JWZ UTF-8 ALL", "expected a threading algorithm at column 11"},
 		{"SEARCH RETURN (ALL) 1", "SEARCH RETURN (ALL) 1"},
 		{"SEARCH RETURN () 1", "SEARCH RETURN (ALL) 1"},
 		{"SEARCH return (save Count max MIN min) CHARSET UTF-8 1",

@@ -39,6 +39,26 @@ const struct imap_name imap_return_names[] = {
 	{IMAP_RETURN_COUNT, "COUNT"}, {IMAP_RETURN_SAVE, "SAVE"}, {0, NULL},
 };
 
+const struct imap_name imap_sort_names[] = {
+	{1u << IMAP_SORT_ARRIVAL, "ARRIVAL"},
+	{1u << IMAP_SORT_CC, "CC"},
+	{1u << IMAP_SORT_DATE, "DATE"},
+	{1u << IMAP_SORT_DISPLAYFROM, "DISPLAYFROM"},
+	{1u << IMAP_SORT_DISPLAYTO, "DISPLAYTO"},
+	{1u << IMAP_SORT_FROM, "FROM"},
+	{1u << IMAP_SORT_SIZE, "SIZE"},
+	{1u << IMAP_SORT_SUBJECT, "SUBJECT"},
+	{1u << IMAP_SORT_TO, "TO"},
+	{0, NULL},
+};
+
+const struct imap_name imap_thread_names[] = {
+	{1u << IMAP_THREAD_ORDEREDSUBJECT, "ORDEREDSUBJECT"},
+	{1u << IMAP_THREAD_REFERENCES, "REFERENCES"},
+	{1u << IMAP_THREAD_REFS, "REFS"},
+	{0, NULL},
+};
+
 uint32_t imap_name_find(const struct imap_name *table, struct str name)
 {
 	for (; table->name; table++)

@@ -60,6 +60,8 @@ extern const struct imap_name imap_flag_names[];	/* ends with name NULL */
 extern const struct imap_name imap_special_use_names[]; /* the same */
 extern const struct imap_name imap_status_names[];	/* the same */
 extern const struct imap_name imap_return_names[];	/* enum imap_search_return */
+extern const struct imap_name imap_sort_names[];	/* 1u << enum imap_sort_by */
+extern const struct imap_name imap_thread_names[];	/* 1u << enum imap_thread_algorithm */
 
 /* Bit of a name in a table (case-insensitive), 0 when it is not there. */
 uint32_t imap_name_find(const struct imap_name *table, struct str name);

@@ -175,6 +175,8 @@ static const struct command {
 	{"UNSELECT", IMAP_CMD_UNSELECT, parse_nothing, false},
 	{"EXPUNGE", IMAP_CMD_EXPUNGE, imap_parse_expunge, true},
 	{"SEARCH", IMAP_CMD_SEARCH, imap_parse_search, true},
+	{"SORT", IMAP_CMD_SORT, imap_parse_sort, true},
+	{"THREAD", IMAP_CMD_THREAD, imap_parse_thread, true},
 	{"FETCH", IMAP_CMD_FETCH, imap_parse_fetch, true},
 	{"STORE", IMAP_CMD_STORE, imap_parse_store, true},
 	{"COPY", IMAP_CMD_COPY, imap_parse_copy, true},

@@ -21,7 +21,7 @@ imap_parse_fn imap_parse_fetch, imap_parse_store, imap_parse_copy, imap_parse_ex
 /* imap_parse_url.c */
 imap_parse_fn imap_parse_genurlauth, imap_parse_urlfetch, imap_parse_resetkey;
 /* imap_parse_search.c */
-imap_parse_fn imap_parse_search;
+imap_parse_fn imap_parse_search, imap_parse_sort, imap_parse_thread;
 
 /* "(" [flag *(SP flag)] ")" */
 int imap_parse_flag_list(struct imap_lex *lex, struct imap_flags *ret) MUST_CHECK;

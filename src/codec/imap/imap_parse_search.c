@@ -332,21 +332,15 @@ static int parse_return(struct imap_lex *lex, struct imap_search *s)
 	return r;
 }
 
-int imap_parse_search(struct imap_lex *lex, struct imap_cmd *cmd)
+/* search-key *(SP search-key), behind what the command has before them */
+static int parse_program(struct imap_lex *lex, struct imap_search *search)
 {
-	struct parser p = {.lex = lex, .search = &cmd->search};
+	struct parser p = {.lex = lex, .search = search};
 	struct imap_search_key **end;
-	int r = new_key(&p, IMAP_SEARCH_AND, &cmd->search.key);
-	if (r == 0)
-		r = parse_return(lex, &cmd->search);
-	if (r == 0 && imap_lex_try_word(lex, " CHARSET")) {
-		r = imap_lex_sp(lex);
-		if (r == 0)
-			r = imap_lex_astring(lex, "a charset", &cmd->search.charset);
-	}
+	int r = new_key(&p, IMAP_SEARCH_AND, &search->key);
 	if (r < 0)
 		return r;
-	end = &cmd->search.key->kid;
+	end = &search->key->kid;
 	do {
 		r = sp_key(&p, end);
 		if (r < 0)
@@ -354,4 +348,91 @@ int imap_parse_search(struct imap_lex *lex, struct imap_cmd *cmd)
 		end = &(*end)->next;
 	} while (imap_lex_peek(lex) == ' ' && lex->pos + 1 < lex->in.text.n);
 	return 0;
+}
+
+static int sp_charset(struct imap_lex *lex, struct imap_search *search)
+{
+	int r = imap_lex_sp(lex);
+	return r < 0 ? r : imap_lex_astring(lex, "a charset", &search->charset);
+}
+
+int imap_parse_search(struct imap_lex *lex, struct imap_cmd *cmd)
+{
+	int r = parse_return(lex, &cmd->search);
+	if (r == 0 && imap_lex_try_word(lex, " CHARSET"))
+		r = sp_charset(lex, &cmd->search);
+	return r < 0 ? r : parse_program(lex, &cmd->search);
+}
+
+/* The place of a name's bit in its table, for enums that are no sets. */
+static int parse_name(struct imap_lex *lex, const struct imap_name *table, const char *what,
+		      unsigned *ret)
+{
+	size_t start = lex->pos;
+	struct str name;
+	int r = imap_lex_atom(lex, what, &name);
+	if (r < 0)
+		return r;
+	uint32_t bit = imap_name_find(table, name);
+	if (bit == 0) {
+		lex->pos = start;
+		return imap_lex_expected(lex, what);
+	}
+	for (*ret = 0; bit > 1; bit >>= 1)
+		++*ret;
+	return 0;
+}
+
+#define SORT_KEYS_MAX 16
+
+struct sort_builder {
+	struct imap_sort_key *key;
+	size_t n;
+};
+
+/* ["REVERSE" SP] sort-key, RFC 5256 section 5 */
+static int sort_key(struct imap_lex *lex, void *arg)
+{
+	struct sort_builder *b = arg;
+	unsigned by;
+	int r = IMAP_GROW(lex, &b->key, b->n, SORT_KEYS_MAX, "sort criteria");
+	if (r < 0)
+		return r;
+	bool reverse = imap_lex_try_word(lex, "REVERSE");
+	if (reverse)
+		r = imap_lex_sp(lex);
+	if (r == 0)
+		r = parse_name(lex, imap_sort_names, "a sort criterion", &by);
+	if (r == 0)
+		b->key[b->n++] = (struct imap_sort_key){(enum imap_sort_by)by, reverse};
+	return r;
+}
+
+int imap_parse_sort(struct imap_lex *lex, struct imap_cmd *cmd)
+{
+	struct sort_builder b = {0};
+	int r = parse_return(lex, &cmd->search);
+	if (r == 0)
+		r = imap_lex_sp(lex);
+	if (r == 0)
+		r = imap_parse_items(lex, "sort criteria", false, sort_key, &b);
+	if (r == 0)
+		r = sp_charset(lex, &cmd->search);
+	cmd->search.sort = b.key;
+	cmd->search.sort_count = b.n;
+	return r < 0 ? r : parse_program(lex, &cmd->search);
+}
+
+int imap_parse_thread(struct imap_lex *lex, struct imap_cmd *cmd)
+{
+	unsigned algorithm;
+	int r = imap_lex_sp(lex);
+	if (r == 0)
+		r = parse_name(lex, imap_thread_names, "a threading algorithm", &algorithm);
+	if (r == 0)
+		r = sp_charset(lex, &cmd->search);
+	if (r < 0)
+		return r;
+	cmd->search.thread = (enum imap_thread_algorithm)algorithm;
+	return parse_program(lex, &cmd->search);
 }

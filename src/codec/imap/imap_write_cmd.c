@@ -343,17 +343,31 @@ static void write_key(struct buf *out, const struct imap_search_key *key)
 	}
 }
 
-static void write_search(struct buf *out, const struct imap_search *s)
+/* What stands between the command and its keys: RETURN, criteria or algorithm, charset. */
+static void write_search_head(struct buf *out, const struct imap_cmd *cmd)
 {
+	const struct imap_search *s = &cmd->search;
 	if (s->extended) {
 		(void)buf_add(out, STR(" RETURN "));
 		write_names(out, imap_return_names, s->returned);
 	}
-	if (s->charset.n > 0) {
+	for (size_t i = 0; i < s->sort_count; i++)
+		(void)buf_addf(out, "%s%s%s", i ? " " : " (", s->sort[i].reverse ? "REVERSE " : "",
+			       imap_name_of(imap_sort_names, 1u << s->sort[i].by));
+	if (cmd->kind == IMAP_CMD_SORT)
+		(void)buf_addc(out, ')');
+	else if (cmd->kind == IMAP_CMD_THREAD)
+		(void)buf_addf(out, " %s", imap_name_of(imap_thread_names, 1u << s->thread));
+	else if (s->charset.n > 0)
 		(void)buf_add(out, STR(" CHARSET"));
+	if (cmd->kind != IMAP_CMD_SEARCH || s->charset.n > 0)
 		sp_astring(out, s->charset);
-	}
-	for (const struct imap_search_key *k = s->key->kid; k; k = k->next) {
+}
+
+static void write_search(struct buf *out, const struct imap_cmd *cmd)
+{
+	write_search_head(out, cmd);
+	for (const struct imap_search_key *k = cmd->search.key->kid; k; k = k->next) {
 		(void)buf_addc(out, ' ');
 		write_key(out, k);
 	}
@@ -459,7 +473,9 @@ static void write_arguments(struct buf *out, const struct imap_cmd *cmd)
 			sp_set(out, &cmd->expunge);
 		break;
 	case IMAP_CMD_SEARCH:
-		write_search(out, &cmd->search);
+	case IMAP_CMD_SORT:
+	case IMAP_CMD_THREAD:
+		write_search(out, cmd);
 		break;
 	case IMAP_CMD_FETCH:
 		write_fetch(out, &cmd->fetch);

@@ -229,14 +229,14 @@ static void first_copy(struct arena *arena, const struct head *h, enum head_id i
 	AUTO(addr_parser) struct addr_parser p;
 	AUTO(buf) struct buf display = BUF_INIT(ADDR_TEXT_MAX * 8);
 	struct str raw = STR_NULL;
-	struct addr a = {.kind = ADDR_GROUP_END};
+	struct addr a;
 	size_t at = 0;
 	(void)head_next(h, id, &at, &raw);
 	addr_begin(&p, raw);
-	while (a.kind != ADDR_MAILBOX)
-		if (!addr_next(&p, &a))
-			return;
-	charset_guess(&display, a.mailbox);
+	if (!addr_next(&p, &a))
+		return;
+	/* The address structure of a group has its name there (RFC 3501 7.4.2). */
+	charset_guess(&display, a.kind == ADDR_MAILBOX ? a.mailbox : a.name);
 	ret->mailbox = arena_str(arena, utf8_clip(buf_str(&display), NAME_MAX_BYTES));
 	buf_reset(&display);
 	if (a.name.n > 0) {

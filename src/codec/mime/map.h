@@ -113,7 +113,7 @@ struct mime_field {
 
 /* First mailbox of an address field, for SORT (RFC 5256, RFC 5957). Empty when absent. */
 struct mime_first {
-	struct str mailbox; /* the ENVELOPE's addr-mailbox */
+	struct str mailbox; /* the ENVELOPE's addr-mailbox: of a group its name */
 	struct str display; /* decoded name, or mailbox@host */
 };
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * cmd_search.c - SEARCH and UID SEARCH (RFC 3501 and RFC 9051 6.4.4, ESEARCH of RFC 4731,
- * SEARCHRES of RFC 5182, WITHIN of RFC 5032, MODSEQ of RFC 7162 3.1.5).         [proto, imap]
+ * SEARCHRES of RFC 5182, WITHIN of RFC 5032, MODSEQ of RFC 7162 3.1.5), and SORT and THREAD
+ * (RFC 5256), which find the same and tell it in another order.                  [proto, imap]
  *
  * The first pass goes through the mailbox map in memory; only messages that it leaves open are
  * read in a second one.
@@ -18,6 +19,7 @@ struct search_state {
 	struct set_builder open;     /* not decided by the first pass */
 	struct store_reader *reader; /* of the second pass */
 	struct search_hits hits;
+	struct search_order *order; /* SORT, THREAD */
 };
 
 static void state_clear(void *p)
@@ -25,6 +27,8 @@ static void state_clear(void *p)
 	struct search_state *st = p;
 	store_read_end(st->reader);
 	st->reader = NULL;
+	search_order_free(st->order);
+	st->order = NULL;
 	search_tree_clear(&st->tree);
 	vec_clear(&st->hits.list);
 }
@@ -112,7 +116,8 @@ static int look_at(struct search_state *st, const struct store_message *row, str
 static bool is_decided(const struct search_state *st, const struct store_message *row)
 {
 	uint32_t returned = st->hits.returned & ~(uint32_t)IMAP_RETURN_SAVE;
-	return returned == IMAP_RETURN_MIN && st->hits.count && st->hits.min.seq < row->seq;
+	return st->hits.kind == IMAP_CMD_SEARCH && returned == IMAP_RETURN_MIN && st->hits.count &&
+	       st->hits.min.seq < row->seq;
 }
 
 static int look_at_rows(struct search_state *st, struct fail *why)
@@ -153,16 +158,19 @@ static int search(struct imap_session *s, struct imap_out *out, struct fail *why
 		st = arena_new(&s->run.arena, struct search_state);
 		if (!st)
 			return fail_set(why, FAIL_LIMIT, NULL, "arena full");
-		*st = (struct search_state){.s = s,
-					    .open = {.arena = &s->run.arena},
-					    .hits = {.returned = search_returned(s)}};
+		*st = (struct search_state){
+			.s = s,
+			.open = {.arena = &s->run.arena},
+			.hits = {.kind = s->run.cmd.kind, .returned = search_returned(s)}};
 		s->run.state = st;
 		s->run.state_clear = state_clear;
 		r = begin(st, out, why);
 	}
 	if (r == 0)
 		r = look_at_rows(st, why);
-	if (r == RUN_DONE)
+	if (r == RUN_DONE && s->run.cmd.kind != IMAP_CMD_SEARCH)
+		r = search_order_step(s, &st->hits, &st->order, out, why);
+	if (r == RUN_DONE && s->run.cmd.kind != IMAP_CMD_THREAD)
 		r = search_tell(s, &st->hits, out);
 	if (r != RUN_MORE)
 		state_clear(st); /* before the sync that may tell expunges */

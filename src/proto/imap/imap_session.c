@@ -163,8 +163,9 @@ static enum sync_how sync_how_of(const struct imap_session *s)
 	if (!s->run.row)
 		return SYNC_NONE;
 	/* RFC 7162 3.2.10.2: numbers in UID SEARCH count as those of SEARCH. */
-	bool by_uid = s->run.cmd.uid &&
-		      !(s->run.cmd.kind == IMAP_CMD_SEARCH && s->run.cmd.search.uses_numbers);
+	enum imap_cmd_kind kind = s->run.cmd.kind;
+	bool searches = kind == IMAP_CMD_SEARCH || kind == IMAP_CMD_SORT || kind == IMAP_CMD_THREAD;
+	bool by_uid = s->run.cmd.uid && !(searches && s->run.cmd.search.uses_numbers);
 	return by_uid ? s->run.row->sync_uid : s->run.row->sync;
 }
 

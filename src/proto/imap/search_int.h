@@ -44,12 +44,13 @@ MUST_CHECK int search_eval(const struct search_tree *t, struct msg *m,
 struct search_hit {
 	uint32_t seq;
 	struct uid uid;
+	struct modseq modseq;
 };
 struct search_hits {
-	uint32_t returned; /* enum imap_search_return; 0: a SEARCH response of RFC 3501 */
+	enum imap_cmd_kind kind; /* SEARCH, SORT, THREAD */
+	uint32_t returned;	 /* enum imap_search_return; 0: a SEARCH, SORT or THREAD response */
 	uint32_t count;
-	struct search_hit min, max; /* when count > 0 */
-	struct modseq min_modseq, max_modseq;
+	struct search_hit min, max; /* when count > 0; the ends of the order that was asked for */
 	struct modseq highest;
 	VEC(struct search_hit) list; /* empty when `returned` needs none */
 };
@@ -57,9 +58,22 @@ struct search_hits {
 uint32_t search_returned(const struct imap_session *s);
 /* Each message once, in any order. */
 void search_hits_add(struct search_hits *h, const struct store_message *row);
+/* All are there: in the order of the mailbox. */
+void search_hits_sort(struct search_hits *h);
 /* Save as asked for, and write the SEARCH or ESEARCH response. RUN_DONE; the reply is NO when the
  * result was too large to be saved. */
 int search_tell(struct imap_session *s, struct search_hits *h, struct imap_out *out);
+
+/* ---- in what order (search_order.c) -------------------------------------------------------- */
+
+struct search_order;
+/* Bring what SORT or THREAD found, which is in the order of the mailbox, into theirs: call until it
+ * returns RUN_DONE; RUN_MORE gives the thread back. THREAD is answered by this. *order is NULL to
+ * begin with, and has to be freed. */
+MUST_CHECK int search_order_step(struct imap_session *s, struct search_hits *h,
+				 struct search_order **order, struct imap_out *out,
+				 struct fail *why);
+void search_order_free(struct search_order *order);
 
 /* The keys HEADER, BODY and TEXT (search_text.c), on the row or bytes level. */
 MUST_CHECK int search_text(const struct search_tree *t, struct msg *m,

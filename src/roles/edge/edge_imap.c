@@ -99,6 +99,8 @@ static void keep_command(struct session *s, struct str text, enum imap_cmd_kind 
 	case IMAP_CMD_URLFETCH:
 	case IMAP_CMD_FETCH:
 	case IMAP_CMD_SEARCH:
+	case IMAP_CMD_SORT:
+	case IMAP_CMD_THREAD:
 	case IMAP_CMD_IDLE:
 		m->repeatable = true;
 		break;

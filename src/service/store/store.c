@@ -143,8 +143,8 @@ static void stop_threads(struct store *s)
 
 static void init_locks(struct store *s)
 {
-	pthread_mutex_t *locks[] = {&s->part_lock, &s->lru_lock,   &s->queue_lock,
-				    &s->box_lock,  &s->watch_lock, &s->upkeep_lock};
+	pthread_mutex_t *locks[] = {&s->part_lock,  &s->lru_lock,   &s->queue_lock, &s->box_lock,
+				    &s->watch_lock, &s->order_lock, &s->upkeep_lock};
 	for (size_t i = 0; i < ARRAY_LEN(locks); i++)
 		pthread_mutex_init(locks[i], NULL);
 	pthread_cond_init(&s->queue_cond, NULL);
@@ -168,6 +168,7 @@ int store_open(const struct store_options *o, struct store **ret, struct fail *w
 	fill_defaults(&s->o);
 	atomic_init(&s->retention_us, s->o.retention_us);
 	list_init(&s->warm);
+	list_init(&s->order_lru);
 	init_locks(s);
 	int r = make_folders(s, why);
 	if (r == 0)
@@ -194,6 +195,7 @@ void store_close(struct store *s)
 		return;
 	stop_threads(s);
 	boxes_cool(s, true);
+	orders_cool(s, true);
 	part_each(s, free_part, NULL);
 	CHECK(s->boxes.n == 0); /* views are closed before */
 	CHECK(s->watches.n == 0);
@@ -201,8 +203,8 @@ void store_close(struct store *s)
 	map_clear(&s->by_account);
 	strmap_clear(&s->boxes);
 	map_clear(&s->watches);
-	pthread_mutex_t *locks[] = {&s->part_lock, &s->lru_lock,   &s->queue_lock,
-				    &s->box_lock,  &s->watch_lock, &s->upkeep_lock};
+	pthread_mutex_t *locks[] = {&s->part_lock,  &s->lru_lock,   &s->queue_lock, &s->box_lock,
+				    &s->watch_lock, &s->order_lock, &s->upkeep_lock};
 	for (size_t i = 0; i < ARRAY_LEN(locks); i++)
 		pthread_mutex_destroy(locks[i]);
 	pthread_cond_destroy(&s->queue_cond);

@@ -9,9 +9,9 @@
  * sync for all                                  part->lock publish   shared mailboxes (box.c) learn
  * what changed       part->lock, box->lock finish    watches, then the jobs' owners no lock
  *
- * Lock order: part->lock, box->lock; store->queue_lock, box_lock, lru_lock, watch_lock are leaves
- * (watch_lock is held over callbacks). What is in memory about a mailbox changes in publish only,
- * so a holder of part->lock sees memory and disk agree.
+ * Lock order: part->lock, box->lock; store->queue_lock, box_lock, lru_lock, order_lock, watch_lock
+ * are leaves (watch_lock is held over callbacks). What is in memory about a mailbox changes in
+ * publish only, so a holder of part->lock sees memory and disk agree.
  */
 #ifndef BARID_SERVICE_STORE_STORE_INT_H
 #define BARID_SERVICE_STORE_STORE_INT_H
@@ -77,6 +77,11 @@ struct store {
 	pthread_mutex_t box_lock;
 	struct list warm; /* struct mbox, longest there first */
 	struct strmap boxes;
+
+	pthread_mutex_t order_lock;
+	struct strmap orders;  /* struct order_box by its key */
+	struct list order_lru; /* the least recently used first */
+	size_t order_bytes;
 
 	pthread_mutex_t watch_lock;
 	struct map watches; /* account to list of struct store_watch */
@@ -428,6 +433,11 @@ bool box_keep_warm(struct mbox *b);
 void boxes_cool(struct store *s, bool all);
 /* lazy.c: write what was shown as recent, and how far all is seen, some time. */
 void box_write_later(struct mbox *b, uint32_t unseen_hint, uint64_t hint_modseq);
+
+/* ---- order.c ----------------------------------------------------------------------------- */
+
+/* Let go tables that nobody has used for a while, or all. */
+void orders_cool(struct store *s, bool all);
 
 /* ---- watching ---------------------------------------------------------------------------- */
 

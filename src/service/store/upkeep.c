@@ -253,6 +253,7 @@ int store_maintain(struct store *s, struct fail *why)
 {
 	commit_kick_lazy(s, store_mono() - LAZY_NS);
 	boxes_cool(s, false);
+	orders_cool(s, false);
 	int more = keep_budget(s);
 	int purge = purge_now_and_then(s, why);
 	if (purge < 0)
