@@ -4,16 +4,11 @@
  *
  * RFC 3501 and RFC 9051, with IDLE (2177), NAMESPACE (2342), ID (2971), CHILDREN (3348), UNSELECT
  * (3691), UIDPLUS (4315), MULTIAPPEND (3502), ESEARCH (4731), SASL-IR (4959), WITHIN (5032), ENABLE
-<<<<<<< HEAD
  * (5161), SEARCHRES (5182), LIST-EXTENDED (5258), LIST-STATUS (5819), SPECIAL-USE (6154), MOVE
  * (6851), CONDSTORE (7162), LITERAL+ (7888), QUOTA (9208, GETQUOTA and GETQUOTAROOT), URLAUTH
  * (4467), CATENATE (4469), COMPRESS (4978), UTF8=ACCEPT (6855), UNAUTHENTICATE (8437), REPLACE
- * (8508).
-=======
- * (5161), SEARCHRES (5182), SORT and THREAD (5256), ESORT (5267), LIST-EXTENDED (5258), LIST-STATUS
- * (5819), SPECIAL-USE (6154), MOVE (6851), CONDSTORE (7162), LITERAL+ (7888), QUOTA (9208, GETQUOTA
- * and GETQUOTAROOT), URLAUTH (4467), COMPRESS (4978), UNAUTHENTICATE (8437).
->>>>>>> 31c2c86 (IMAP: SORT, SORT=DISPLAY, ESORT and THREAD)
+ * (8508),
+ * SORT and THREAD (5256), ESORT (5267).
  *
  * Strings borrow from the input or live in the arena, so a command lives as long as both.
  * Mailbox names are UTF-8, decoded; a first level INBOX in any case is
@@ -381,14 +376,9 @@ struct imap_cmd {
 		struct imap_list list; /* and LSUB */
 		struct imap_status status;
 		struct imap_append append;
-<<<<<<< HEAD
 		struct imap_replace replace;
-		struct seqset expunge; /* UID EXPUNGE; raw */
-		struct imap_search search;
-=======
 		struct seqset expunge;	   /* UID EXPUNGE; raw */
 		struct imap_search search; /* and SORT, THREAD */
->>>>>>> 31c2c86 (IMAP: SORT, SORT=DISPLAY, ESORT and THREAD)
 		struct imap_fetch fetch;
 		struct imap_store store;
 		struct imap_copy copy; /* and MOVE */
