@@ -385,6 +385,19 @@ static void write_login(struct buf *out, const struct imap_cmd *cmd)
 		       STR_ARG(a->initial));
 }
 
+static void write_status(struct buf *out, const struct imap_status *s)
+{
+	sp_mailbox(out, s->mailbox);
+	(void)buf_addc(out, ' ');
+	write_names(out, imap_status_names, s->items);
+}
+
+static void write_copy(struct buf *out, const struct imap_copy *c)
+{
+	sp_set(out, &c->set);
+	sp_mailbox(out, c->mailbox);
+}
+
 static void write_arguments(struct buf *out, const struct imap_cmd *cmd)
 {
 	switch (cmd->kind) {
@@ -457,9 +470,7 @@ static void write_arguments(struct buf *out, const struct imap_cmd *cmd)
 		write_list(out, &cmd->list);
 		break;
 	case IMAP_CMD_STATUS:
-		sp_mailbox(out, cmd->status.mailbox);
-		(void)buf_addc(out, ' ');
-		write_names(out, imap_status_names, cmd->status.items);
+		write_status(out, &cmd->status);
 		break;
 	case IMAP_CMD_APPEND:
 		write_append(out, &cmd->append);
@@ -485,8 +496,7 @@ static void write_arguments(struct buf *out, const struct imap_cmd *cmd)
 		break;
 	case IMAP_CMD_COPY:
 	case IMAP_CMD_MOVE:
-		sp_set(out, &cmd->copy.set);
-		sp_mailbox(out, cmd->copy.mailbox);
+		write_copy(out, &cmd->copy);
 		break;
 	}
 }
