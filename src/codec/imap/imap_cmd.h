@@ -7,8 +7,7 @@
  * (5161), SEARCHRES (5182), LIST-EXTENDED (5258), LIST-STATUS (5819), SPECIAL-USE (6154), MOVE
  * (6851), CONDSTORE (7162), LITERAL+ (7888), QUOTA (9208, GETQUOTA and GETQUOTAROOT), URLAUTH
  * (4467), CATENATE (4469), COMPRESS (4978), UTF8=ACCEPT (6855), UNAUTHENTICATE (8437), REPLACE
- * (8508),
- * SORT and THREAD (5256), ESORT (5267).
+ * (8508), SORT and THREAD (5256), ESORT (5267), ACL (4314).
  *
  * Strings borrow from the input or live in the arena, so a command lives as long as both.
  * Mailbox names are UTF-8, decoded; a first level INBOX in any case is
@@ -21,6 +20,7 @@
 #ifndef BARID_CODEC_IMAP_CMD_H
 #define BARID_CODEC_IMAP_CMD_H
 
+#include "codec/imap/imap_acl.h"
 #include "codec/imap/imap_date.h"
 #include "codec/imap/imap_flags.h"
 #include "codec/imap/imap_lex.h"
@@ -59,6 +59,11 @@ enum imap_cmd_kind {
 	IMAP_CMD_URLFETCH,
 	IMAP_CMD_COMPRESS,
 	IMAP_CMD_UNAUTHENTICATE,
+	IMAP_CMD_GETACL, /* RFC 4314, as the next four */
+	IMAP_CMD_SETACL,
+	IMAP_CMD_DELETEACL,
+	IMAP_CMD_LISTRIGHTS,
+	IMAP_CMD_MYRIGHTS,
 	/* with a mailbox selected */
 	IMAP_CMD_CHECK,
 	IMAP_CMD_CLOSE,
@@ -135,6 +140,7 @@ enum imap_list_option {
 	IMAP_LIST_SPECIAL_USE = 1u << 3,
 	IMAP_LIST_CHILDREN = 1u << 4, /* return only */
 	IMAP_LIST_STATUS = 1u << 5,   /* return only: status_items */
+	IMAP_LIST_MYRIGHTS = 1u << 8, /* return only (RFC 8440) */
 };
 struct imap_list { /* LIST, LSUB */
 	struct str reference;
@@ -201,6 +207,14 @@ struct imap_resetkey {
 	struct str mailbox;
 	const struct str *mechanism;
 	size_t mechanism_count;
+};
+
+enum imap_acl_how { IMAP_ACL_SET, IMAP_ACL_ADD, IMAP_ACL_REMOVE };
+struct imap_acl { /* SETACL; DELETEACL and LISTRIGHTS without rights */
+	struct str mailbox;
+	struct str identifier;
+	enum imap_acl_how how;
+	uint32_t rights; /* enum imap_acl_right */
 };
 
 /* What stands between "[" and "]". */
@@ -367,12 +381,14 @@ struct imap_cmd {
 		struct imap_select select; /* and EXAMINE */
 		struct imap_create create;
 		struct imap_rename rename;
-		struct str mailbox;    /* DELETE, SUBSCRIBE, UNSUBSCRIBE, GETQUOTAROOT */
+		struct str mailbox;    /* DELETE, SUBSCRIBE, UNSUBSCRIBE, GETQUOTAROOT, GETACL,
+					* MYRIGHTS */
 		struct str quota_root; /* GETQUOTA */
 		struct str compress;   /* the mechanism as written */
 		struct imap_setquota setquota;
 		struct imap_urls urls; /* GENURLAUTH, URLFETCH */
 		struct imap_resetkey resetkey;
+		struct imap_acl acl;   /* SETACL, DELETEACL, LISTRIGHTS */
 		struct imap_list list; /* and LSUB */
 		struct imap_status status;
 		struct imap_append append;

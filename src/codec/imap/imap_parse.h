@@ -13,7 +13,8 @@ typedef int imap_parse_fn(struct imap_lex *lex, struct imap_cmd *cmd);
 
 /* imap_parse_mailbox.c */
 imap_parse_fn imap_parse_select, imap_parse_create, imap_parse_rename, imap_parse_mailbox_only,
-	imap_parse_list, imap_parse_lsub, imap_parse_status, imap_parse_quota, imap_parse_setquota;
+	imap_parse_list, imap_parse_lsub, imap_parse_status, imap_parse_quota, imap_parse_setquota,
+	imap_parse_acl, imap_parse_setacl;
 /* imap_parse_append.c */
 imap_parse_fn imap_parse_append, imap_parse_replace;
 /* imap_parse_message.c */

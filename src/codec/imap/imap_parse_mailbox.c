@@ -122,6 +122,48 @@ int imap_parse_setquota(struct imap_lex *lex, struct imap_cmd *cmd)
 	return r;
 }
 
+/* ---- RFC 4314 section 7 ---- */
+
+int imap_parse_acl(struct imap_lex *lex, struct imap_cmd *cmd)
+{
+	struct imap_acl *acl = &cmd->acl;
+	int r = sp_mailbox(lex, &acl->mailbox);
+	if (r == 0)
+		r = imap_lex_sp(lex);
+	size_t start = lex->pos;
+	if (r == 0)
+		r = imap_lex_astring(lex, "an identifier", &acl->identifier);
+	if (r == 0 && !imap_acl_identifier_ok(acl->identifier)) {
+		lex->pos = start;
+		return imap_lex_expected(lex, "an identifier");
+	}
+	return r;
+}
+
+int imap_parse_setacl(struct imap_lex *lex, struct imap_cmd *cmd)
+{
+	struct imap_acl *acl = &cmd->acl;
+	struct str rights = STR_NULL;
+	int r = imap_parse_acl(lex, cmd);
+	if (r == 0)
+		r = imap_lex_sp(lex);
+	size_t start = lex->pos;
+	if (r == 0)
+		r = imap_lex_astring(lex, "rights", &rights);
+	if (r < 0)
+		return r;
+	acl->how = str_starts(rights, STR("+"))	  ? IMAP_ACL_ADD
+		   : str_starts(rights, STR("-")) ? IMAP_ACL_REMOVE
+						  : IMAP_ACL_SET;
+	if (acl->how != IMAP_ACL_SET)
+		rights = str_skip(rights, 1);
+	if (imap_rights_parse(rights, &acl->rights) < 0) {
+		lex->pos = start;
+		return imap_lex_expected(lex, "rights out of lrswipkxtecda");
+	}
+	return 0;
+}
+
 static int status_item(struct imap_lex *lex, void *arg)
 {
 	uint32_t *items = arg;
@@ -159,11 +201,9 @@ static const struct imap_name selections[] = {
 	{0, NULL},
 };
 static const struct imap_name returns[] = {
-	{IMAP_LIST_SUBSCRIBED, "SUBSCRIBED"},
-	{IMAP_LIST_CHILDREN, "CHILDREN"},
-	{IMAP_LIST_SPECIAL_USE, "SPECIAL-USE"},
-	{IMAP_LIST_STATUS, "STATUS"},
-	{0, NULL},
+	{IMAP_LIST_SUBSCRIBED, "SUBSCRIBED"},	{IMAP_LIST_CHILDREN, "CHILDREN"},
+	{IMAP_LIST_SPECIAL_USE, "SPECIAL-USE"}, {IMAP_LIST_STATUS, "STATUS"},
+	{IMAP_LIST_MYRIGHTS, "MYRIGHTS"},	{0, NULL},
 };
 
 static int list_option(struct imap_lex *lex, const struct imap_name *table, const char *what,

@@ -106,6 +106,7 @@ static const struct imap_name list_options[] = {
 	{IMAP_LIST_RECURSIVEMATCH, "RECURSIVEMATCH"},
 	{IMAP_LIST_SPECIAL_USE, "SPECIAL-USE"},
 	{IMAP_LIST_CHILDREN, "CHILDREN"},
+	{IMAP_LIST_MYRIGHTS, "MYRIGHTS"},
 	{IMAP_LIST_STATUS, "STATUS"},
 	{0, NULL},
 };
@@ -398,6 +399,38 @@ static void write_copy(struct buf *out, const struct imap_copy *c)
 	sp_mailbox(out, c->mailbox);
 }
 
+static void write_urls(struct buf *out, const struct imap_cmd *cmd)
+{
+	for (size_t i = 0; i < cmd->urls.n; i++) {
+		sp_astring(out, cmd->urls.ask[i].url);
+		if (cmd->kind == IMAP_CMD_GENURLAUTH)
+			(void)buf_addf(out, " %.*s", STR_ARG(cmd->urls.ask[i].mechanism));
+	}
+}
+
+static void write_resetkey(struct buf *out, const struct imap_resetkey *k)
+{
+	if (k->named)
+		sp_mailbox(out, k->mailbox);
+	for (size_t i = 0; i < k->mechanism_count; i++)
+		(void)buf_addf(out, " %.*s", STR_ARG(k->mechanism[i]));
+}
+
+static void write_acl(struct buf *out, const struct imap_cmd *cmd)
+{
+	static const char how[] = {
+		[IMAP_ACL_SET] = 0, [IMAP_ACL_ADD] = '+', [IMAP_ACL_REMOVE] = '-'};
+	sp_mailbox(out, cmd->acl.mailbox);
+	sp_astring(out, cmd->acl.identifier);
+	if (cmd->kind != IMAP_CMD_SETACL)
+		return;
+	(void)buf_addc(out, ' ');
+	if (how[cmd->acl.how])
+		(void)buf_addc(out, how[cmd->acl.how]);
+	if (cmd->acl.rights || !how[cmd->acl.how])
+		imap_rights_write(out, cmd->acl.rights);
+}
+
 static void write_arguments(struct buf *out, const struct imap_cmd *cmd)
 {
 	switch (cmd->kind) {
@@ -439,6 +472,8 @@ static void write_arguments(struct buf *out, const struct imap_cmd *cmd)
 	case IMAP_CMD_SUBSCRIBE:
 	case IMAP_CMD_UNSUBSCRIBE:
 	case IMAP_CMD_GETQUOTAROOT:
+	case IMAP_CMD_GETACL:
+	case IMAP_CMD_MYRIGHTS:
 		sp_mailbox(out, cmd->mailbox);
 		break;
 	case IMAP_CMD_GETQUOTA:
@@ -453,17 +488,15 @@ static void write_arguments(struct buf *out, const struct imap_cmd *cmd)
 		break;
 	case IMAP_CMD_GENURLAUTH:
 	case IMAP_CMD_URLFETCH:
-		for (size_t i = 0; i < cmd->urls.n; i++) {
-			sp_astring(out, cmd->urls.ask[i].url);
-			if (cmd->kind == IMAP_CMD_GENURLAUTH)
-				(void)buf_addf(out, " %.*s", STR_ARG(cmd->urls.ask[i].mechanism));
-		}
+		write_urls(out, cmd);
 		break;
 	case IMAP_CMD_RESETKEY:
-		if (cmd->resetkey.named)
-			sp_mailbox(out, cmd->resetkey.mailbox);
-		for (size_t i = 0; i < cmd->resetkey.mechanism_count; i++)
-			(void)buf_addf(out, " %.*s", STR_ARG(cmd->resetkey.mechanism[i]));
+		write_resetkey(out, &cmd->resetkey);
+		break;
+	case IMAP_CMD_SETACL:
+	case IMAP_CMD_DELETEACL:
+	case IMAP_CMD_LISTRIGHTS:
+		write_acl(out, cmd);
 		break;
 	case IMAP_CMD_LIST:
 	case IMAP_CMD_LSUB:

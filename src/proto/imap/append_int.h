@@ -32,6 +32,9 @@ int append_refused(struct imap_session *s, int r, const struct appending *a,
 /* Is there a mailbox of this name, which can hold messages? -FAIL_NOTFOUND */
 MUST_CHECK int append_target(struct imap_session *s, struct str mailbox, struct fail *why);
 /* "APPENDUID validity uids" */
+/* Whose \Seen it is, and of the flags those that one may set there (RFC 4314 section 4). */
+MUST_CHECK int append_as(struct imap_session *s, struct store_append *a,
+			 struct store_append_message *messages, struct fail *why);
 void append_write_uids(struct buf *b, const struct store_append_result *result, size_t n);
 
 /*

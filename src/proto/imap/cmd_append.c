@@ -8,6 +8,7 @@
  */
 #include "codec/imap/imap_url.h"
 #include "codec/imap/seqset.h"
+#include "proto/imap/acl_int.h"
 #include "proto/imap/append_int.h"
 #include "sys/log.h"
 
@@ -124,6 +125,19 @@ int append_target(struct imap_session *s, struct str mailbox, struct fail *why)
 	return r;
 }
 
+int append_as(struct imap_session *s, struct store_append *a, struct store_append_message *messages,
+	      struct fail *why)
+{
+	uint32_t rights;
+	bool left;
+	int r = acl_rights_of(s, a->mailbox, &rights, why);
+	for (size_t i = 0; r == 0 && i < a->n; i++)
+		messages[i].flags = acl_filter(messages[i].flags, rights, &left);
+	if (s->guest)
+		a->viewer = s->viewer_id;
+	return r;
+}
+
 void append_write_uids(struct buf *b, const struct store_append_result *result, size_t n)
 {
 	struct seqset_out uids = {.out = b};
@@ -196,6 +210,8 @@ int cmd_append(struct imap_session *s, struct imap_out *out, struct fail *why)
 		a[done] = APPENDING_INIT;
 		r = append_prepare(s, &cmd->message[done], &messages[done], &a[done], why);
 	}
+	if (r == 0)
+		r = append_as(s, &append, messages, why);
 	append.messages = messages;
 	if (r == 0)
 		r = store_all(s, &append, why);

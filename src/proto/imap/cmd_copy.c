@@ -3,7 +3,7 @@
  * cmd_copy.c - COPY, MOVE, EXPUNGE and their UID forms (RFC 3501 6.4.3, 6.4.7; RFC 4315; RFC 6851).
  *                                                                              [proto, imap]
  */
-#include "proto/imap/imap_int.h"
+#include "proto/imap/acl_int.h"
 
 #define COPYUID_MAX MIB(2)
 
@@ -31,6 +31,16 @@ static void reply_nothing(struct imap_session *s, const struct store_copy_result
 		reply_ok(s, NULL, "No matching messages.");
 }
 
+/* What may be set in the mailbox that the messages go to (RFC 4314 section 4). */
+static int flags_of_target(struct imap_session *s, uint64_t *ret, struct fail *why)
+{
+	uint32_t rights;
+	int r = acl_rights_of(s, s->run.cmd.copy.mailbox, &rights, why);
+	if (r == 0)
+		*ret = acl_flags_of(rights);
+	return r;
+}
+
 /*
  * What was copied stays copied although others of the set had been expunged meanwhile: COPYUID says
  * which. NO would have the client copy them once more.
@@ -43,12 +53,15 @@ int cmd_copy(struct imap_session *s, struct imap_out *out, struct fail *why)
 	AUTO(buf) struct buf code = BUF_INIT(COPYUID_MAX);
 	struct store_quota quota;
 	struct store_set set;
+	struct store_copying how = {.target = cmd->mailbox, .quota = &quota};
 	int r = set_resolve(s, &cmd->set, s->run.cmd.uid, &set, why);
 	if (r == 0)
 		r = quota_get(s, &quota, why);
 	if (r < 0)
 		return r;
-	r = store_view_copy(s->view, &set, cmd->mailbox, &quota, &result, why);
+	r = flags_of_target(s, &how.may, why);
+	if (r == 0)
+		r = store_view_copy_as(s->view, &set, &how, &result, why);
 	if (r < 0)
 		return reply_target(s, r, why);
 	if (result.n == 0) {
@@ -67,10 +80,13 @@ int cmd_move(struct imap_session *s, struct imap_out *out, struct fail *why)
 	AUTO(store_copy_result) struct store_copy_result result = STORE_COPY_RESULT_INIT;
 	AUTO(buf) struct buf code = BUF_INIT(COPYUID_MAX);
 	struct store_set set;
+	struct store_copying how = {.target = cmd->mailbox, .move = true};
 	int r = set_resolve(s, &cmd->set, s->run.cmd.uid, &set, why);
 	if (r < 0)
 		return r;
-	r = store_view_move(s->view, &set, cmd->mailbox, &result, why);
+	r = flags_of_target(s, &how.may, why);
+	if (r == 0)
+		r = store_view_copy_as(s->view, &set, &how, &result, why);
 	if (r < 0)
 		return reply_target(s, r, why);
 	if (result.n == 0) {

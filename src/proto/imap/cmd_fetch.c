@@ -122,7 +122,8 @@ static int begin(struct imap_session *s, struct imap_out *out, struct fetch_stat
 	plan(st, cmd);
 	if (cmd->has_changedsince || st->has_modseq)
 		condstore_enable(s, out);
-	if (st->set.count && st->sets_seen && !store_view_get_info(s->view)->read_only)
+	if (st->set.count && st->sets_seen && !store_view_get_info(s->view)->read_only &&
+	    (store_view_get_may(s->view) & STORE_SEEN))
 		r = set_seen(s, st, why);
 	if (r < 0 || st->set.count == 0)
 		return r;

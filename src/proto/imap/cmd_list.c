@@ -10,7 +10,7 @@
 #include "base/map.h"
 #include "codec/imap/imap_list.h"
 #include "codec/imap/imap_write.h"
-#include "proto/imap/imap_int.h"
+#include "proto/imap/acl_int.h"
 
 struct lister {
 	struct imap_session *s;
@@ -21,6 +21,7 @@ struct lister {
 	bool is_lsub;
 	uint32_t selection; /* enum imap_list_option */
 	uint32_t returned;
+	struct store_acl acl;	   /* of all mailboxes, with MYRIGHTS */
 	struct strmap parents;	   /* with RECURSIVEMATCH: struct parent by name */
 	struct parent *first_gone; /* those that are in no list */
 };
@@ -94,6 +95,8 @@ static void write_mailbox(const struct lister *l, const struct store_mailbox *bo
 	if (child_info)
 		write_child_info(l);
 	buf_add(b, STR("\r\n"));
+	if ((l->returned & IMAP_LIST_MYRIGHTS) && !box->missing)
+		write_myrights(l->s, l->out, box->name, acl_rights_in(l->s, &l->acl, box->id));
 	if ((l->returned & IMAP_LIST_STATUS) && !box->missing && !box->noselect)
 		write_status(l->s, l->out, box->name, l->s->run.cmd.list.status_items, box);
 }
@@ -282,7 +285,10 @@ static int lister_init(struct lister *l, struct imap_session *s, struct imap_out
 	int r = canonical_patterns(l, list, why);
 	if (r < 0)
 		return r;
-	return store_mailbox_list(s->store, s->account, &s->run.arena, &l->boxes, why);
+	r = store_mailbox_list(s->store, s->account, &s->run.arena, &l->boxes, why);
+	if (r == 0 && (l->returned & IMAP_LIST_MYRIGHTS))
+		r = store_acl_get(s->store, s->account, STR(""), &s->run.arena, &l->acl, why);
+	return r;
 }
 
 int cmd_list(struct imap_session *s, struct imap_out *out, struct fail *why)

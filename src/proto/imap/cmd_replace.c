@@ -57,6 +57,8 @@ int cmd_replace(struct imap_session *s, struct imap_out *out, struct fail *why)
 	if (r == 0)
 		r = append_prepare(s, &cmd->message[0], &message, &a, why);
 	if (r == 0)
+		r = append_as(s, &append, &message, why);
+	if (r == 0)
 		r = replace(s, old, &append, out, why);
 	else
 		r = append_refused(s, r, &a, why);

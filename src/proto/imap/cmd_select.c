@@ -3,7 +3,7 @@
  * cmd_select.c - SELECT, EXAMINE, CLOSE, UNSELECT (RFC 3501 6.3.1, 6.4.2; RFC 9051 6.3.2; RFC 3691;
  * QRESYNC of RFC 7162). [proto, imap]
  */
-#include "proto/imap/imap_int.h"
+#include "proto/imap/acl_int.h"
 
 static void write_selected(struct imap_session *s, struct imap_out *out)
 {
@@ -39,10 +39,11 @@ static int write_listed(struct imap_session *s, struct imap_out *out, struct fai
 	return r;
 }
 
-static int open_mailbox(struct imap_session *s, struct imap_out *out, bool read_only,
+static int open_mailbox(struct imap_session *s, struct imap_out *out, bool examine,
 			struct fail *why)
 {
 	const struct imap_select *select = &s->run.cmd.select;
+	uint32_t rights;
 	/* A failed SELECT leaves no mailbox selected (6.3.1), so the old one goes first. */
 	if (s->view) {
 		session_deselect(s);
@@ -50,23 +51,28 @@ static int open_mailbox(struct imap_session *s, struct imap_out *out, bool read_
 	}
 	if (select->condstore)
 		condstore_enable(s, out);
-	int r = store_view_open(s->store, s->account, select->mailbox, read_only, &s->view, why);
-	if (r == 0)
-		write_selected(s, out);
-	if (r == 0 && session_is_rev2(s))
-		r = write_listed(s, out, why);
-	return r;
+	int r = acl_rights_of(s, select->mailbox, &rights, why);
+	if (r < 0)
+		return r;
+	struct store_view_as as = acl_view_as(s, rights, examine);
+	r = store_view_open_as(s->store, s->account, select->mailbox, &as, &s->view, why);
+	if (r < 0)
+		return r;
+	s->selected_rights = rights;
+	s->rights_known = true;
+	write_selected(s, out);
+	return session_is_rev2(s) ? write_listed(s, out, why) : 0;
 }
 
 int cmd_select(struct imap_session *s, struct imap_out *out, struct fail *why)
 {
 	const struct imap_qresync *q = &s->run.cmd.select.qresync;
-	bool read_only = s->run.cmd.kind == IMAP_CMD_EXAMINE || !(s->rights & IMAP_RIGHT_WRITE);
+	bool examine = s->run.cmd.kind == IMAP_CMD_EXAMINE;
 	int r = 0;
 	if (q->given && !qresync_is_on(s))
 		return fail_set(why, FAIL_SYNTAX, "QRESYNC must be enabled first.", "qresync");
 	if (!s->run.state) /* else the window was full */
-		r = open_mailbox(s, out, read_only, why);
+		r = open_mailbox(s, out, examine, why);
 	/* Of another UIDVALIDITY the client knows nothing (RFC 7162 3.2.5). */
 	if (r == 0 && q->given && q->uidvalidity == store_view_get_info(s->view)->uidvalidity)
 		r = qresync_step(s, q, out, why);
@@ -74,7 +80,7 @@ int cmd_select(struct imap_session *s, struct imap_out *out, struct fail *why)
 		session_deselect(s);
 	if (r != 0)
 		return r;
-	if (read_only)
+	if (examine || !acl_is_read_write(s, s->selected_rights))
 		reply_ok(s, "READ-ONLY", "Mailbox is open.");
 	else
 		reply_ok(s, "READ-WRITE", "Mailbox is open.");
@@ -92,8 +98,10 @@ int cmd_unselect(struct imap_session *s, struct imap_out *out, struct fail *why)
 int cmd_close(struct imap_session *s, struct imap_out *out, struct fail *why)
 {
 	(void)out;
-	int r = 0;
-	if (!store_view_get_info(s->view)->read_only)
+	uint32_t rights;
+	int r = acl_selected(s, &rights, why);
+	/* RFC 4314 section 4: without the right it only closes. */
+	if (r == 0 && (rights & IMAP_ACL_E) && !store_view_get_info(s->view)->read_only)
 		r = store_view_expunge(s->view, NULL, NULL, why);
 	if (r == -FAIL_GONE)
 		r = 0;

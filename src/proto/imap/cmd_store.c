@@ -5,7 +5,7 @@
  *
  * One call to the store for the whole set; then the rows are told, window by window.
  */
-#include "proto/imap/imap_int.h"
+#include "proto/imap/acl_int.h"
 
 struct store_state {
 	struct store_flags_result result;
@@ -18,6 +18,22 @@ static void state_clear(void *p)
 	store_flags_result_clear(&st->result);
 }
 
+/* RFC 4314 section 4: what may not be changed is left out, and only when that is all there is the
+ * command fails. */
+static int flags_allowed(struct imap_session *s, struct store_flagset *ret, struct fail *why)
+{
+	uint32_t rights;
+	bool left;
+	int r = acl_selected(s, &rights, why);
+	if (r < 0)
+		return r;
+	*ret = acl_filter(flagset_of(&s->run.cmd.store.flags), rights, &left);
+	if (!left || !(rights & (IMAP_ACL_S | IMAP_ACL_W | IMAP_ACL_T)))
+		return fail_set(why, FAIL_PERM, "You do not have the right to change these flags.",
+				"rights %x", rights);
+	return 0;
+}
+
 static int store_all(struct imap_session *s, struct imap_out *out, struct store_state *st,
 		     struct fail *why)
 {
@@ -27,11 +43,13 @@ static int store_all(struct imap_session *s, struct imap_out *out, struct store_
 		[IMAP_STORE_REMOVE] = STORE_FLAGS_REMOVE,
 	};
 	const struct imap_store *cmd = &s->run.cmd.store;
-	struct store_flagset flags = flagset_of(&cmd->flags);
+	struct store_flagset flags;
 	struct modseq since = {cmd->unchangedsince};
 	struct store_set set;
 	size_t before, after;
 	int r = set_resolve(s, &cmd->set, s->run.cmd.uid, &set, why);
+	if (r == 0)
+		r = flags_allowed(s, &flags, why);
 	if (r < 0)
 		return r;
 	if (cmd->has_unchangedsince)

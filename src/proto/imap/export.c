@@ -15,7 +15,7 @@
  * session_test.c. Anything unknown is refused: a session is rebuilt exactly or not at all.
  */
 #include "base/num.h"
-#include "proto/imap/imap_int.h"
+#include "proto/imap/acl_int.h"
 #include "proto/imap/saved.h"
 
 #define EXPORT_VERSION 2u
@@ -96,6 +96,21 @@ static bool read_exported(struct str bytes, struct exported *ret)
 	       (ret->tag.n > 0) == ((ret->state & STATE_PARKED) != 0);
 }
 
+/* Rights are those of now. */
+static int restore_view(struct imap_session *s, const struct exported *e, struct fail *why)
+{
+	struct store_view_as as = acl_view_as(s, 0, false);
+	uint32_t rights = 0;
+	int r = store_view_restore_as(s->store, e->view, &as, &s->view, why);
+	if (r == 0)
+		r = acl_selected(s, &rights, why);
+	if (r == 0)
+		store_view_set_may(s->view, acl_flags_of(rights),
+				   store_view_get_info(s->view)->read_only);
+	arena_clear(&s->run.arena);
+	return r;
+}
+
 static int restore(struct imap_session *s, const struct exported *e, struct fail *why)
 {
 	s->enabled = e->enabled;
@@ -104,7 +119,7 @@ static int restore(struct imap_session *s, const struct exported *e, struct fail
 	buf_add(&s->run.tag, e->tag);
 	buf_add(&s->saved, e->saved);
 	if (e->state & STATE_SELECTED) {
-		int r = store_view_restore(s->store, e->view, &s->view, why);
+		int r = restore_view(s, e, why);
 		if (r < 0)
 			return r;
 		const struct store_view_info *info = store_view_get_info(s->view);

@@ -67,6 +67,11 @@ struct imap_session {
 	char *address;
 	unsigned rights;
 	struct imap_hooks hooks;
+	bool guest;
+	bool is_public;
+	char *viewer; /* address of who looks: the owner's, or the guest's */
+	struct account_id viewer_id;
+	char *prefix; /* of names; "" for the owner */
 
 	/* What an export holds. */
 	uint32_t enabled; /* enum imap_enable_bit; CONDSTORE also by a CONDSTORE enabling command */
@@ -74,6 +79,9 @@ struct imap_session {
 	struct store_view *view; /* NULL: authenticated state */
 	bool parked;		 /* in IDLE; run.tag is its tag */
 	struct buf saved;	 /* "$" (saved.h); empty without a view */
+	/* To what the selected mailbox may be put (acl_int.h); asked for again when not known. */
+	uint32_t selected_rights;
+	bool rights_known;
 
 	struct store_watch *watch; /* only while parked */
 	struct imap_run run;
@@ -231,6 +239,11 @@ int cmd_setquota(struct imap_session *s, struct imap_out *out, struct fail *why)
 int cmd_genurlauth(struct imap_session *s, struct imap_out *out, struct fail *why);
 int cmd_resetkey(struct imap_session *s, struct imap_out *out, struct fail *why);
 int cmd_urlfetch(struct imap_session *s, struct imap_out *out, struct fail *why);
+int cmd_getacl(struct imap_session *s, struct imap_out *out, struct fail *why);
+int cmd_setacl(struct imap_session *s, struct imap_out *out, struct fail *why);
+int cmd_deleteacl(struct imap_session *s, struct imap_out *out, struct fail *why);
+int cmd_listrights(struct imap_session *s, struct imap_out *out, struct fail *why);
+int cmd_myrights(struct imap_session *s, struct imap_out *out, struct fail *why);
 int cmd_expunge(struct imap_session *s, struct imap_out *out, struct fail *why);
 int cmd_search(struct imap_session *s, struct imap_out *out, struct fail *why);
 int cmd_fetch(struct imap_session *s, struct imap_out *out, struct fail *why);

@@ -10,7 +10,7 @@
  *                       PARK            tagged line, NONE   (parked: NONE without a line)
  */
 #include "codec/imap/imap_write.h"
-#include "proto/imap/imap_int.h"
+#include "proto/imap/acl_int.h"
 #include "proto/imap/saved.h"
 #include "sys/log.h"
 
@@ -28,15 +28,26 @@ struct imap_config imap_config_default(void)
 	};
 }
 
+static char *copy_of(struct str text)
+{
+	char *copy = xcalloc(1, text.n + 1);
+	if (text.n)
+		memcpy(copy, text.p, text.n);
+	return copy;
+}
+
 struct imap_session *imap_session_new(const struct imap_session_args *args)
 {
 	struct imap_session *s = xcalloc(1, sizeof *s);
 	s->config = *args->config;
 	s->store = args->store;
 	s->account = args->account;
-	s->address = xcalloc(1, args->address.n + 1);
-	if (args->address.n)
-		memcpy(s->address, args->address.p, args->address.n);
+	s->address = copy_of(args->address);
+	s->guest = args->guest != NULL;
+	s->is_public = args->is_public;
+	s->viewer = copy_of(s->guest ? args->guest->address : args->address);
+	s->viewer_id = s->guest ? args->guest->account : args->account;
+	s->prefix = copy_of(s->guest ? args->guest->prefix : STR(""));
 	s->rights = args->rights;
 	s->hooks = args->hooks;
 	s->run.tag = BUF_INIT(TAG_MAX);
@@ -86,6 +97,8 @@ void imap_session_free(struct imap_session *s)
 	store_view_close(s->view);
 	buf_clear(&s->saved);
 	free(s->address);
+	free(s->viewer);
+	free(s->prefix);
 	free(s);
 }
 
@@ -253,6 +266,16 @@ static const struct dispatch *admit(struct imap_session *s)
 	return row;
 }
 
+/* As far as rights go; a reply is set when not. */
+static bool may_run(struct imap_session *s)
+{
+	struct fail why = FAIL_INIT;
+	int r = acl_admit(s, &why);
+	if (r < 0)
+		reply_failed(s, r, &why);
+	return r == 0;
+}
+
 static enum imap_next idle_end(struct imap_session *s, const struct imap_session_input *in,
 			       struct imap_out *out)
 {
@@ -288,6 +311,8 @@ enum imap_next imap_session_command(struct imap_session *s, const struct imap_se
 		reply_bad(s, "The tag is too long.");
 	else
 		run->row = admit(s);
+	if (run->row && !may_run(s))
+		run->row = NULL;
 	if (!run->row)
 		return finish(s, out);
 	run->stage = RUN_STAGE_HANDLER;

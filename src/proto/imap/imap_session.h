@@ -47,6 +47,7 @@ struct imap_config {
 	size_t arena_max;	   /* memory of one command */
 	unsigned bad_commands_max; /* in a row, then BYE */
 	bool literal_minus;	   /* advertise LITERAL- instead of LITERAL+; the framer refuses */
+	bool share_with_anyone;	   /* rights may be given to everybody */
 	struct fs *fs;		   /* NULL: the real one; for reading body files */
 };
 struct imap_config imap_config_default(void);
@@ -64,12 +65,21 @@ struct imap_hooks {
 	 * a thread of the store, must not block nor call the session. May come when the session is
 	 * no longer parked (wake is harmless then), never after imap_session_free. */
 	void (*wake)(void *arg);
+	/* Who else may do what with mailboxes of this account has changed. NULL: of no interest. */
+	int (*shared)(void *arg, struct account_id account, struct fail *why);
 	/* What a signed URL, of whomever's mailbox, gives to this session. NULL: nothing ever. */
 	int (*url)(void *arg, struct str url, struct imap_out *ret, struct fail *why);
 };
 
 enum imap_right {
 	IMAP_RIGHT_WRITE = 1u << 0, /* without it every mailbox is read-only */
+};
+
+/* Somebody who looks at mailboxes of another account, with the rights that these give. */
+struct imap_guest {
+	struct account_id account; /* whose \Seen it is */
+	struct str address;
+	struct str prefix; /* what the account's names have in front for him: "Shared/a@b/" */
 };
 
 /* Everything but `store` is copied; `address` is the login name, for messages and the log. */
@@ -80,6 +90,8 @@ struct imap_session_args {
 	struct str address;
 	unsigned rights; /* enum imap_right */
 	struct imap_hooks hooks;
+	const struct imap_guest *guest; /* NULL: the owner */
+	bool is_public;			/* the account that public mailboxes belong to */
 };
 
 /* A session in the authenticated state. Does not touch the store; never NULL. */

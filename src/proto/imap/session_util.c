@@ -194,5 +194,6 @@ void session_deselect(struct imap_session *s)
 {
 	store_view_close(s->view);
 	s->view = NULL;
+	s->rights_known = false;
 	buf_clear(&s->saved);
 }

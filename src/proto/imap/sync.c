@@ -41,7 +41,10 @@ void write_mailbox_flags(struct imap_session *s, struct imap_out *out)
 		buf_add(b, STR("()] Read-only mailbox\r\n"));
 		return;
 	}
-	write_flags(b, STORE_SYSTEM_FLAGS | ~(uint64_t)0 << STORE_KEYWORD_FIRST, keywords, n);
+	write_flags(b,
+		    (STORE_SYSTEM_FLAGS | ~(uint64_t)0 << STORE_KEYWORD_FIRST) &
+			    store_view_get_may(s->view),
+		    keywords, n);
 	if (store_view_keywords_open(s->view)) {
 		buf_cut(b, b->n - 1);
 		buf_add(b, STR(" \\*)"));

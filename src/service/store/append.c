@@ -34,17 +34,23 @@ static int apply_append(struct tx *tx, struct store_job *job, struct fail *why)
 	if (name_normal(a->mailbox, buf, &name, NULL) < 0)
 		return fail_set(why, FAIL_NOTFOUND, "No such mailbox.", "bad name");
 	int r = tx_account(tx, job->account, &acc, why);
-	if (r < 0 || (r = tx_box_by_name(tx, job->account, name, &b, why)) < 0 ||
-	    (r = append_quota(&acc, a, why)) < 0)
+	if (r < 0 || (r = tx_box_by_name(tx, job->account, name, &b, why)) < 0)
 		return r;
+	aj->result =
+		(struct store_append_result){.mailbox = b.row.id, .uidvalidity = b.row.uidvalidity};
+	r = a->receipt ? tx->ops->receipt_find(tx->e, acc.id, a->receipt, why) : 0;
+	if (r > 0)
+		aj->result.repeated = true;
+	if (r != 0 || (r = append_quota(&acc, a, why)) < 0)
+		return MIN(r, 0);
 	acc.modseq++;
-	aj->result = (struct store_append_result){.mailbox = b.row.id,
-						  .uidvalidity = b.row.uidvalidity,
-						  .first = {b.row.uidnext},
-						  .modseq = {acc.modseq}};
+	aj->result.first.v = b.row.uidnext;
+	aj->result.modseq.v = acc.modseq;
 	for (size_t i = 0; i < a->n; i++)
-		if ((r = tx_put(tx, &acc, &b, &a->messages[i], acc.modseq, why)) < 0)
+		if ((r = tx_put_for(tx, &acc, &b, &a->messages[i], a->viewer, why)) < 0)
 			return r;
+	if (a->receipt && (r = tx->ops->receipt_add(tx->e, acc.id, a->receipt, why)) < 0)
+		return r;
 	return tx_box_end(tx, &b, &acc, why);
 }
 

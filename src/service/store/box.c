@@ -195,6 +195,7 @@ int box_reload(struct mbox *b, struct fail *why)
 	}
 	r = read_keywords(b, why);
 	b->row = row;
+	overlays_stale(b);
 	if (r == 0 && b->map.loaded)
 		r = box_load_map(b, why);
 	if (r == 0)
@@ -273,6 +274,9 @@ static void publish_one(struct mbox *b, const struct tx *tx, const struct change
 		break;
 	case CHANGE_KEYWORD:
 		set_keyword(b, c->size, c->keyword);
+		break;
+	case CHANGE_OVERLAY:
+		overlay_publish(b, c);
 		break;
 	case CHANGE_ROW:
 		publish_row(b, &tx->rows.p[c->size]);

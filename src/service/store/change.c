@@ -34,7 +34,9 @@ struct change_job {
 	struct store_copy_result *copy;
 	/* EXPUNGE */
 	struct modseq modseq;
+	uint64_t may; /* of COPY and MOVE: flags that go along */
 	/* read in the transaction */
+	struct overlays overlay; /* of a viewer */
 	VEC(struct selected) rows;
 	uint32_t gone;
 	uint32_t next_seq;
@@ -82,7 +84,27 @@ static int read_runs(struct tx *tx, struct change_job *cj, struct fail *why)
 		if (r < 0)
 			return r;
 	}
-	return 0;
+	if (!cj->v || cj->v->viewer.v == 0 || cj->n_runs == 0)
+		return 0;
+	struct uid_range all = {cj->job.account, cj->mailbox, cj->runs[0].first.v,
+				cj->runs[cj->n_runs - 1].last.v};
+	return overlay_read(tx->part, &all, cj->v->viewer, &cj->overlay, why);
+}
+
+static void job_clear(struct change_job *cj)
+{
+	vec_clear(&cj->rows);
+	vec_clear(&cj->overlay);
+}
+
+/* The flags and modseq of a message for who changes it. */
+static void flags_for(const struct change_job *cj, const struct row_entry *e, uint64_t *flags,
+		      uint64_t *modseq)
+{
+	*flags = e->flags;
+	*modseq = e->modseq;
+	if (cj->v && cj->v->viewer.v)
+		overlay_apply(overlay_find(&cj->overlay, e->uid), flags, modseq);
 }
 
 static int begin(struct tx *tx, struct change_job *cj, struct row_account *acc, struct tx_box *b,
@@ -124,25 +146,48 @@ static bool is_own(const struct store_view *v, uint64_t modseq)
 	return false;
 }
 
+/* What a message's flags were and are to be for who changes them. */
+struct flag_change {
+	uint64_t was, now, modseq;
+};
+
+static int write_flags(struct tx *tx, struct change_job *cj, struct tx_box *b, struct row_entry *e,
+		       const struct flag_change *c, struct fail *why)
+{
+	uint64_t own = cj->v->viewer.v ? STORE_SEEN : 0;
+	struct row_overlay row = {e->uid, (uint32_t)(c->now & STORE_SEEN), c->modseq};
+	uint64_t shared = (e->flags & own) | (c->now & ~own);
+	int r = 0;
+	if ((c->was ^ c->now) & own)
+		r = tx_overlay_set(tx, b, cj->v->viewer, &row, why);
+	if (r == 0 && shared != e->flags)
+		r = tx_entry_flags(tx, b, e, shared, c->modseq, why);
+	return r;
+}
+
 static int store_one(struct tx *tx, struct change_job *cj, struct tx_box *b, struct selected *s,
 		     uint64_t modseq, struct fail *why)
 {
 	struct store_flags_result *res = cj->store;
-	if (cj->unchanged_since && s->e.modseq > cj->unchanged_since->v) {
+	uint64_t was, was_modseq;
+	flags_for(cj, &s->e, &was, &was_modseq);
+	if (cj->unchanged_since && was_modseq > cj->unchanged_since->v) {
 		res->modified[res->n_modified++].v = s->e.uid;
 		return 0;
 	}
 	struct store_flag_row *row = &res->rows[res->n++];
-	row->unexpected = s->e.modseq > cj->told_modseq && !is_own(cj->v, s->e.modseq);
-	uint64_t flags = new_flags(cj->how, s->e.flags, cj->bits);
-	if (flags != s->e.flags) {
-		int r = tx_entry_flags(tx, b, &s->e, flags, modseq, why);
+	row->unexpected = was_modseq > cj->told_modseq && !is_own(cj->v, was_modseq);
+	uint64_t may = cj->v->may;
+	uint64_t flags = (was & ~may) | (new_flags(cj->how, was, cj->bits) & may);
+	if (flags != was) {
+		struct flag_change c = {was, flags, modseq};
+		int r = write_flags(tx, cj, b, &s->e, &c, why);
 		if (r < 0)
 			return r;
-		res->modseq.v = modseq;
+		res->modseq.v = was_modseq = modseq;
 	}
 	row->now = (struct store_flag_change){
-		.seq = s->seq, .uid = {s->e.uid}, .flags = s->e.flags, .modseq = {s->e.modseq}};
+		.seq = s->seq, .uid = {s->e.uid}, .flags = flags, .modseq = {was_modseq}};
 	return 0;
 }
 
@@ -194,7 +239,7 @@ int store_view_store(struct store_view *v, const struct store_set *set, enum sto
 	cj.unchanged_since = unchanged_since;
 	cj.store = &res;
 	r = job_run(v->s, &cj.job, why);
-	vec_clear(&cj.rows);
+	job_clear(&cj);
 	if (r < 0) {
 		store_flags_result_clear(&res);
 		return r;
@@ -216,6 +261,8 @@ struct copying {
 	struct row_account *acc;
 	struct tx_box *from, *to; /* may be the same */
 	bool move;
+	struct account_id viewer; /* whose \Seen is his own; {0}: the owner */
+	uint64_t may;		  /* flags that go along */
 	uint64_t table[64]; /* keyword bits of `from` as bits of `to`; UINT64_MAX = not asked yet */
 };
 
@@ -242,7 +289,8 @@ static int translate(struct copying *c, uint64_t flags, uint64_t *ret, struct fa
 	return 0;
 }
 
-static int copy_one(struct copying *c, const struct row_entry *old, struct fail *why)
+/* `seen`: the viewer has seen it. */
+static int copy_one(struct copying *c, const struct row_entry *old, bool seen, struct fail *why)
 {
 	struct tx *tx = c->tx;
 	struct row_entry e = {.uid = c->to->row.uidnext,
@@ -251,14 +299,29 @@ static int copy_one(struct copying *c, const struct row_entry *old, struct fail 
 			      .created = c->acc->modseq,
 			      .modseq = c->acc->modseq,
 			      .saved = tx->now};
+	struct row_overlay row = {e.uid, STORE_SEEN, e.modseq};
+	uint64_t may = c->may | (c->viewer.v ? STORE_SEEN : 0); /* the owner's */
 	uint64_t left;
-	int r = translate(c, old->flags, &e.flags, why);
+	int r = translate(c, old->flags & may, &e.flags, why);
 	if (r < 0 ||
 	    (r = tx->ops->message_ref(tx->e, c->acc->id, old->message, 1, &left, why)) < 0 ||
-	    (r = tx_entry_add(tx, c->acc, c->to, &e, why)) < 0 || !c->move)
+	    (r = tx_entry_add(tx, c->acc, c->to, &e, why)) < 0)
 		return r;
+	if (seen && (c->may & STORE_SEEN) &&
+	    (r = tx_overlay_set(tx, c->to, c->viewer, &row, why)) < 0)
+		return r;
+	if (!c->move)
+		return 0;
 	struct row_entry gone = *old;
 	return tx_entry_expunge(tx, c->acc, c->from, &gone, why);
+}
+
+/* Has the viewer, who is not the owner, seen it? */
+static bool seen_by_viewer(const struct change_job *cj, uint32_t uid)
+{
+	const struct row_overlay *row =
+		cj->v && cj->v->viewer.v ? overlay_find(&cj->overlay, uid) : NULL;
+	return row && (row->flags & STORE_SEEN);
 }
 
 static int copy_rows(struct copying *c, struct change_job *cj, struct fail *why)
@@ -272,7 +335,7 @@ static int copy_rows(struct copying *c, struct change_job *cj, struct fail *why)
 	res->gone = cj->gone;
 	for (size_t i = 0; i < cj->rows.n; i++) {
 		const struct row_entry *e = &cj->rows.p[i].e;
-		int r = copy_one(c, e, why);
+		int r = copy_one(c, e, seen_by_viewer(cj, e->uid), why);
 		if (r < 0)
 			return r;
 		res->from[res->n++].v = e->uid;
@@ -300,7 +363,13 @@ static int apply_copy(struct tx *tx, struct store_job *job, struct fail *why)
 		return r;
 	struct tx_box *to = other.row.id.v == from.row.id.v ? &from : &other;
 	acc.modseq++;
-	struct copying c = {.tx = tx, .acc = &acc, .from = &from, .to = to, .move = cj->move};
+	struct copying c = {.tx = tx,
+			    .acc = &acc,
+			    .from = &from,
+			    .to = to,
+			    .move = cj->move,
+			    .viewer = cj->v->viewer,
+			    .may = cj->may};
 	r = copy_rows(&c, cj, why);
 	if (r < 0 || cj->rows.n == 0)
 		return r;
@@ -324,7 +393,7 @@ static int run_copy(struct store_view *v, struct change_job *cj, struct str targ
 		return fail_set(why, FAIL_NOTFOUND, "No such mailbox.", "bad name");
 	cj->copy = &res;
 	int r = job_run(v->s, &cj->job, why);
-	vec_clear(&cj->rows);
+	job_clear(cj);
 	if (r < 0)
 		store_copy_result_clear(&res);
 	else
@@ -332,26 +401,34 @@ static int run_copy(struct store_view *v, struct change_job *cj, struct str targ
 	return r;
 }
 
+int store_view_copy_as(struct store_view *v, const struct store_set *set,
+		       const struct store_copying *how, struct store_copy_result *ret,
+		       struct fail *why)
+{
+	int r = how->move ? refuse_read_only(v, why) : 0;
+	if (r < 0)
+		return r;
+	struct change_job cj;
+	init_job(&cj, v, set, apply_copy);
+	cj.quota = how->move ? NULL : how->quota;
+	cj.move = how->move;
+	cj.may = how->may;
+	return run_copy(v, &cj, how->target, ret, why);
+}
+
 int store_view_copy(struct store_view *v, const struct store_set *set, struct str target,
 		    const struct store_quota *quota, struct store_copy_result *ret,
 		    struct fail *why)
 {
-	struct change_job cj;
-	init_job(&cj, v, set, apply_copy);
-	cj.quota = quota;
-	return run_copy(v, &cj, target, ret, why);
+	struct store_copying how = {.target = target, .quota = quota, .may = UINT64_MAX};
+	return store_view_copy_as(v, set, &how, ret, why);
 }
 
 int store_view_move(struct store_view *v, const struct store_set *set, struct str target,
 		    struct store_copy_result *ret, struct fail *why)
 {
-	int r = refuse_read_only(v, why);
-	if (r < 0)
-		return r;
-	struct change_job cj;
-	init_job(&cj, v, set, apply_copy);
-	cj.move = true;
-	return run_copy(v, &cj, target, ret, why);
+	struct store_copying how = {.target = target, .may = UINT64_MAX, .move = true};
+	return store_view_copy_as(v, set, &how, ret, why);
 }
 
 int tx_move_all(struct tx *tx, struct row_account *acc, struct tx_box *from, struct tx_box *to,
@@ -365,11 +442,12 @@ int tx_move_all(struct tx *tx, struct row_account *acc, struct tx_box *from, str
 				.runs = &all,
 				.n_runs = 1,
 				.copy = &res};
-	struct copying c = {.tx = tx, .acc = acc, .from = from, .to = to, .move = true};
+	struct copying c = {
+		.tx = tx, .acc = acc, .from = from, .to = to, .move = true, .may = UINT64_MAX};
 	int r = read_runs(tx, &cj, why);
 	if (r == 0)
 		r = copy_rows(&c, &cj, why);
-	vec_clear(&cj.rows);
+	job_clear(&cj);
 	store_copy_result_clear(&res);
 	return r;
 }
@@ -377,11 +455,11 @@ int tx_move_all(struct tx *tx, struct row_account *acc, struct tx_box *from, str
 int tx_copy_back(struct tx *tx, struct row_account *acc, struct tx_box *from, struct tx_box *to,
 		 const struct row_entry *old, struct fail *why)
 {
-	struct copying c = {.tx = tx, .acc = acc, .from = from, .to = to};
+	struct copying c = {.tx = tx, .acc = acc, .from = from, .to = to, .may = UINT64_MAX};
 	struct row_entry e = *old;
 	memset(c.table, 0xff, sizeof c.table);
 	e.flags &= ~(uint64_t)STORE_DELETED;
-	return copy_one(&c, &e, why);
+	return copy_one(&c, &e, false, why);
 }
 
 /* ---- EXPUNGE ------------------------------------------------------------------------------ */
@@ -421,7 +499,7 @@ int store_view_expunge(struct store_view *v, const struct store_set *set, struct
 		cj.n_runs = 1;
 	}
 	r = job_run(v->s, &cj.job, why);
-	vec_clear(&cj.rows);
+	job_clear(&cj);
 	if (r >= 0 && ret_modseq)
 		*ret_modseq = cj.modseq;
 	return r;

@@ -261,6 +261,8 @@ static int mem_mailbox_set(struct engine *e, struct account_id a, const struct r
 	mem_put(e, MAILBOX, r->key, ROW(*row), row->deleted_modseq ? STR_NULL : mailbox_name(r));
 	if (row->deleted_modseq && mem_find(e, URL_KEY, KEY(a.v, row->id.v)))
 		mem_drop(e, URL_KEY, KEY(a.v, row->id.v));
+	if (row->deleted_modseq)
+		return mem_acl_wipe(e, a, row->id, why);
 	return 0;
 }
 
@@ -281,6 +283,7 @@ static int mem_mailbox_remove(struct engine *e, struct account_id a, struct mail
 {
 	(void)why;
 	mem_drop(e, MAILBOX, KEY(a.v, m.v));
+	mem_overlay_wipe(e, a, m);
 	for (uint64_t bit = 0; bit < 64; bit++)
 		if (mem_find(e, KEYWORD, KEY(a.v, m.v, bit)))
 			mem_drop(e, KEYWORD, KEY(a.v, m.v, bit));
@@ -440,6 +443,12 @@ const struct engine_ops engine_memory = {
 	.subscription_set = mem_subscription_set,
 	.url_key_get = mem_url_key_get,
 	.url_key_set = mem_url_key_set,
+	.acl_each = mem_acl_each,
+	.acl_set = mem_acl_set,
+	.acl_wipe = mem_acl_wipe,
+	.overlay_each = mem_overlay_each,
+	.overlay_set = mem_overlay_set,
+	.overlay_seen = mem_overlay_seen,
 	.entry_add = mem_entry_put,
 	.entry_set = mem_entry_put,
 	.entry_remove = mem_entry_remove,

@@ -16,6 +16,8 @@ enum table {
 	MAILBOX,
 	KEYWORD,
 	SUBSCRIPTION,
+	ACL,
+	OVERLAY,
 	ENTRY,
 	MESSAGE,
 	BODY,
@@ -57,6 +59,20 @@ void mem_put(struct engine *e, enum table t, struct key k, struct str a, struct 
 void mem_drop(struct engine *e, enum table t, struct key k);
 struct record *mem_next(const struct engine *e, enum table t, struct account_id a, size_t *i);
 
+int mem_acl_each(struct engine *e, struct account_id a, struct mailbox_id m, acl_fn fn, void *arg,
+		 struct fail *why);
+int mem_acl_set(struct engine *e, struct account_id a, struct mailbox_id m, struct str identifier,
+		const uint32_t *rights, struct fail *why);
+int mem_acl_wipe(struct engine *e, struct account_id a, struct mailbox_id m, struct fail *why);
+int mem_overlay_each(struct engine *e, const struct uid_range *range, struct account_id viewer,
+		     overlay_fn fn, void *arg, struct fail *why);
+int mem_overlay_set(struct engine *e, struct account_id a, struct mailbox_id m,
+		    struct account_id viewer, const struct row_overlay *row, struct fail *why);
+int mem_overlay_seen(struct engine *e, struct account_id a, struct mailbox_id m,
+		     struct account_id viewer, uint32_t *ret, struct fail *why);
+/* Of a mailbox; of one message. */
+void mem_overlay_wipe(struct engine *e, struct account_id a, struct mailbox_id m);
+void mem_overlay_drop(struct engine *e, struct account_id a, struct mailbox_id m, uint32_t uid);
 int mem_entry_put(struct engine *e, struct account_id a, struct mailbox_id m,
 		  const struct row_entry *row, struct fail *why);
 int mem_entry_remove(struct engine *e, struct account_id a, struct mailbox_id m, uint32_t uid,

@@ -19,6 +19,7 @@ int mem_entry_remove(struct engine *e, struct account_id a, struct mailbox_id m,
 		     struct fail *why)
 {
 	(void)why;
+	mem_overlay_drop(e, a, m, uid);
 	mem_drop(e, ENTRY, KEY(a.v, m.v, uid));
 	return 0;
 }

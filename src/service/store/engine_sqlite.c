@@ -70,6 +70,11 @@ static const struct db_migration steps[] = {
 	 " AND (e.flags & 4) != 0) WHERE deleted > 0;"},
 	{"keys of URLs", "CREATE TABLE url_key(account INTEGER NOT NULL, mailbox INTEGER NOT NULL,"
 			 " key BLOB NOT NULL, PRIMARY KEY(account, mailbox)) WITHOUT ROWID;"},
+	{"who may do what with a mailbox",
+	 "CREATE TABLE acl(account INTEGER NOT NULL, mailbox INTEGER NOT NULL,"
+	 " identifier TEXT NOT NULL, rights INTEGER NOT NULL,"
+	 " PRIMARY KEY(account, mailbox, identifier)) WITHOUT ROWID;"
+	 "CREATE INDEX overlay_uid ON overlay(account, mailbox, uid);"},
 };
 
 /* ---- helpers ------------------------------------------------------------------------------- */
@@ -240,6 +245,7 @@ static int sqlite_account_wipe(struct engine *e, struct account_id a, struct fai
 		"DELETE FROM overlay WHERE account = ?1",
 		"DELETE FROM keyword WHERE account = ?1",
 		"DELETE FROM url_key WHERE account = ?1",
+		"DELETE FROM acl WHERE account = ?1",
 		"DELETE FROM mailbox WHERE account = ?1",
 		"DELETE FROM subscription WHERE account = ?1",
 		"DELETE FROM receipt WHERE account = ?1",
@@ -367,6 +373,8 @@ static int sqlite_mailbox_set(struct engine *e, struct account_id a, const struc
 		return r;
 	r = RUN(e, "DELETE FROM url_key WHERE account = ?1 AND mailbox = ?2", why, I64(a.v),
 		I64(row->id.v));
+	if (r >= 0)
+		r = sqlite_acl_wipe(e, a, row->id, why);
 	if (r < 0)
 		return r;
 	return RUN(e,
@@ -391,11 +399,15 @@ static int sqlite_mailbox_rename(struct engine *e, struct account_id a, struct m
 static int sqlite_mailbox_remove(struct engine *e, struct account_id a, struct mailbox_id m,
 				 struct fail *why)
 {
-	int r = RUN(e, "DELETE FROM keyword WHERE account = ?1 AND mailbox = ?2", why, I64(a.v),
-		    I64(m.v));
-	return r < 0 ? r
-		     : RUN(e, "DELETE FROM mailbox WHERE account = ?1 AND id = ?2", why, I64(a.v),
-			   I64(m.v));
+	static const char *const all[] = {
+		"DELETE FROM keyword WHERE account = ?1 AND mailbox = ?2",
+		"DELETE FROM overlay WHERE account = ?1 AND mailbox = ?2",
+		"DELETE FROM mailbox WHERE account = ?1 AND id = ?2",
+	};
+	int r = 0;
+	for (size_t i = 0; r >= 0 && i < ARRAY_LEN(all); i++)
+		r = RUN(e, all[i], why, I64(a.v), I64(m.v));
+	return r;
 }
 
 static int sqlite_mailbox_each(struct engine *e, struct account_id a, mailbox_fn fn, void *arg,
@@ -579,6 +591,12 @@ const struct engine_ops engine_sqlite = {
 	.subscription_set = sqlite_subscription_set,
 	.url_key_get = sqlite_url_key_get,
 	.url_key_set = sqlite_url_key_set,
+	.acl_each = sqlite_acl_each,
+	.acl_set = sqlite_acl_set,
+	.acl_wipe = sqlite_acl_wipe,
+	.overlay_each = sqlite_overlay_each,
+	.overlay_set = sqlite_overlay_set,
+	.overlay_seen = sqlite_overlay_seen,
 	.entry_add = sqlite_entry_add,
 	.entry_set = sqlite_entry_set,
 	.entry_remove = sqlite_entry_remove,

@@ -30,6 +30,17 @@ int sqlite_run(struct engine *e, const char *sql, const int64_t *v, size_t n, st
 	sqlite_run((e), (sql), (const int64_t[]){__VA_ARGS__},                                     \
 		   sizeof((const int64_t[]){__VA_ARGS__}) / sizeof(int64_t), (why))
 
+int sqlite_acl_each(struct engine *e, struct account_id a, struct mailbox_id m, acl_fn fn,
+		    void *arg, struct fail *why);
+int sqlite_acl_set(struct engine *e, struct account_id a, struct mailbox_id m,
+		   struct str identifier, const uint32_t *rights, struct fail *why);
+int sqlite_acl_wipe(struct engine *e, struct account_id a, struct mailbox_id m, struct fail *why);
+int sqlite_overlay_each(struct engine *e, const struct uid_range *range, struct account_id viewer,
+			overlay_fn fn, void *arg, struct fail *why);
+int sqlite_overlay_set(struct engine *e, struct account_id a, struct mailbox_id m,
+		       struct account_id viewer, const struct row_overlay *row, struct fail *why);
+int sqlite_overlay_seen(struct engine *e, struct account_id a, struct mailbox_id m,
+			struct account_id viewer, uint32_t *ret, struct fail *why);
 int sqlite_entry_add(struct engine *e, struct account_id a, struct mailbox_id m,
 		     const struct row_entry *row, struct fail *why);
 int sqlite_entry_set(struct engine *e, struct account_id a, struct mailbox_id m,

@@ -34,8 +34,11 @@ int sqlite_entry_set(struct engine *e, struct account_id a, struct mailbox_id m,
 int sqlite_entry_remove(struct engine *e, struct account_id a, struct mailbox_id m, uint32_t uid,
 			struct fail *why)
 {
-	return RUN(e, "DELETE FROM entry WHERE account = ?1 AND mailbox = ?2 AND uid = ?3", why,
-		   I64(a.v), I64(m.v), uid);
+	int r = RUN(e, "DELETE FROM overlay WHERE account = ?1 AND mailbox = ?2 AND uid = ?3", why,
+		    I64(a.v), I64(m.v), uid);
+	return r < 0 ? r
+		     : RUN(e, "DELETE FROM entry WHERE account = ?1 AND mailbox = ?2 AND uid = ?3",
+			   why, I64(a.v), I64(m.v), uid);
 }
 
 #define ENTRY_COLUMNS "uid, message, flags, size, created, modseq, expunged, expunged_at, saved"

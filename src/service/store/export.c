@@ -155,7 +155,7 @@ static int attach(struct store_view *v, struct part *p, const struct row_mailbox
 		r = check_members(v, row, why);
 	if (r == 0) {
 		list_append(&b->views, &v->link);
-		for (size_t i = 0; !v->info.read_only && i < v->recent.n; i++)
+		for (size_t i = 0; view_takes_recent(v) && i < v->recent.n; i++)
 			b->claimed = MAX(b->claimed, v->recent.p[i].to);
 	}
 	pthread_rwlock_unlock(&b->lock);
@@ -184,9 +184,18 @@ static int restore(struct store_view *v, struct part *p, struct fail *why)
 int store_view_restore(struct store *s, struct str exported, struct store_view **ret,
 		       struct fail *why)
 {
+	struct store_view_as owner = {.may = UINT64_MAX};
+	return store_view_restore_as(s, exported, &owner, ret, why);
+}
+
+int store_view_restore_as(struct store *s, struct str exported, const struct store_view_as *as,
+			  struct store_view **ret, struct fail *why)
+{
 	struct store_view *v = xcalloc(1, sizeof *v);
 	struct part *p;
 	list_init(&v->link);
+	v->viewer = as->viewer;
+	v->may = as->may;
 	int r = parse(exported, v, why);
 	if (r == 0)
 		r = part_of(s, v->info.account, &p, why);

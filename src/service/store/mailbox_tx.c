@@ -36,7 +36,8 @@ static int add_row(struct tx *tx, struct row_account *acc, struct str name, unsi
 				  .created_modseq = acc->modseq,
 				  .highestmodseq = acc->modseq};
 	*ret = row.id;
-	return tx->ops->mailbox_add(tx->e, acc->id, &row, name, why);
+	int r = tx->ops->mailbox_add(tx->e, acc->id, &row, name, why);
+	return r < 0 ? r : tx_acl_inherit(tx, acc->id, name, row.id, why);
 }
 
 /* A \Noselect name becomes a mailbox again: a new one under the old name. */

@@ -57,13 +57,10 @@ void uid_map_add(struct uid_map *m, const struct row_entry *row)
 	}
 }
 
-void uid_map_set_flags(struct uid_map *m, uint32_t uid, uint64_t flags, uint64_t modseq)
+void uid_map_touch(struct uid_map *m, uint32_t uid, uint64_t modseq)
 {
-	struct map_entry *e = uid_map_find(m, uid);
-	if (!e)
+	if (!m->loaded)
 		return;
-	e->flags = flags;
-	e->modseq = modseq;
 	if (m->log.n >= LOG_MAX) {
 		size_t drop = LOG_MAX / 2;
 		m->log_floor = m->log.p[drop - 1].modseq;
@@ -72,6 +69,16 @@ void uid_map_set_flags(struct uid_map *m, uint32_t uid, uint64_t flags, uint64_t
 	}
 	struct map_log *l = vec_push(&m->log);
 	*l = (struct map_log){modseq, uid};
+}
+
+void uid_map_set_flags(struct uid_map *m, uint32_t uid, uint64_t flags, uint64_t modseq)
+{
+	struct map_entry *e = uid_map_find(m, uid);
+	if (!e)
+		return;
+	e->flags = flags;
+	e->modseq = modseq;
+	uid_map_touch(m, uid, modseq);
 }
 
 void uid_map_expunge(struct uid_map *m, uint32_t uid, uint64_t modseq)

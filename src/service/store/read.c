@@ -58,13 +58,15 @@ static void take_from_run(struct store_reader *r, const struct store_run *run)
 		if (view_hides(v, e->uid))
 			continue;
 		uint32_t seq = run->seq + r->in_run++;
-		if (e->modseq <= r->since)
+		uint64_t flags, modseq;
+		view_flags(v, e, &flags, &modseq);
+		if (modseq <= r->since)
 			continue;
 		r->batch[r->n++] = (struct store_message){
 			.seq = seq,
 			.uid = {e->uid},
-			.flags = e->flags | (view_recent(v, e->uid) ? STORE_RECENT : 0),
-			.modseq = {e->modseq},
+			.flags = flags | (view_recent(v, e->uid) ? STORE_RECENT : 0),
+			.modseq = {modseq},
 			.id = {e->message},
 			.size = e->size,
 		};

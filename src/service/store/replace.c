@@ -54,7 +54,7 @@ static int put_and_expunge(struct tx *tx, struct replace_job *rj, struct row_acc
 						  .uidvalidity = to->row.uidvalidity,
 						  .first = {to->row.uidnext},
 						  .modseq = {acc->modseq}};
-	int r = tx_put(tx, acc, to, &rj->a->messages[0], acc->modseq, why);
+	int r = tx_put_for(tx, acc, to, &rj->a->messages[0], rj->a->viewer, why);
 	if (r == 0)
 		r = tx_entry_expunge(tx, acc, from, &rj->entry, why);
 	if (r == 0 && to != from)

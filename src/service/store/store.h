@@ -318,6 +318,15 @@ struct store_flagset {
 	size_t n_keywords;
 };
 
+/* ---- receipts ---------------------------------------------------------------------------- */
+
+/* Names one delivery for ever: the spool's epoch, its message number, the recipient's row. */
+struct store_receipt {
+	unsigned char epoch[16];
+	uint64_t number;
+	uint64_t rcpt;
+};
+
 /* ---- APPEND ------------------------------------------------------------------------------ */
 
 struct store_append_message {
@@ -334,6 +343,7 @@ struct store_append_result {
 	uint32_t uidvalidity;
 	struct uid first; /* message i of the array has first + i */
 	struct modseq modseq;
+	bool repeated; /* the receipt was there: nothing was done, the UIDs are not known */
 };
 
 /*
@@ -343,6 +353,8 @@ struct store_append_result {
  */
 struct store_append {
 	struct account_id account;
+	struct account_id viewer; /* who does it, when that is not the owner: his is \Seen */
+	const struct store_receipt *receipt; /* NULL, or: not again what came under it before */
 	struct str mailbox;
 	const struct store_append_message *messages;
 	size_t n;
@@ -352,13 +364,6 @@ MUST_CHECK int store_append(struct store *s, const struct store_append *a,
 			    struct store_append_result *ret, struct fail *why);
 
 /* ---- delivery ---------------------------------------------------------------------------- */
-
-/* Names one delivery for ever: the spool's epoch, its message number, the recipient's row. */
-struct store_receipt {
-	unsigned char epoch[16];
-	uint64_t number;
-	uint64_t rcpt;
-};
 
 struct store_delivery {
 	/* in: borrowed, with what it points to, until done */

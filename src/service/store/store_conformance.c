@@ -342,6 +342,7 @@ static void test_body_file(void **state)
 
 #include "service/store/store_conformance_extra.c"
 #include "service/store/store_conformance_ids.c"
+#include "service/store/store_conformance_share.c"
 #include "service/store/store_conformance_views.c"
 
 #define CONFORMANCE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -363,4 +364,7 @@ static void test_body_file(void **state)
 		CONFORMANCE(test_saved_and_zone), CONFORMANCE(test_deleted_size),                  \
 		CONFORMANCE(test_rows_in_any_order), CONFORMANCE(test_url_keys),                   \
 		CONFORMANCE(test_url_keys_end), CONFORMANCE(test_replace),                         \
-		CONFORMANCE(test_replace_refused)
+		CONFORMANCE(test_replace_refused), CONFORMANCE(test_acl),                          \
+		CONFORMANCE(test_acl_of_new_mailboxes), CONFORMANCE(test_viewer_has_seen),         \
+		CONFORMANCE(test_viewer_sleeps), CONFORMANCE(test_viewer_copies),                  \
+		CONFORMANCE(test_viewer_rows_end)

@@ -86,6 +86,13 @@ struct row_entry {
 	struct wall_us saved; /* in this mailbox; 0 = when the message was */
 };
 
+/* What one viewer has of a message instead of its owner's: of flags, STORE_SEEN alone. */
+struct row_overlay {
+	uint32_t uid;
+	uint32_t flags;
+	uint64_t modseq;
+};
+
 /* UIDs [lo, hi] of a mailbox. */
 struct uid_range {
 	struct account_id account;
@@ -111,6 +118,8 @@ typedef int (*expired_fn)(void *arg, struct account_id a, struct mailbox_id m,
 			  const struct row_entry *row);
 typedef int (*name_fn)(void *arg, struct str name);
 typedef int (*keyword_fn)(void *arg, unsigned bit, struct str name);
+typedef int (*acl_fn)(void *arg, struct mailbox_id m, struct str identifier, uint32_t rights);
+typedef int (*overlay_fn)(void *arg, const struct row_overlay *row);
 typedef int (*body_fn)(void *arg, const struct row_body *row);
 typedef int (*message_fn)(void *arg, uint64_t id, uint64_t refs, uint64_t body);
 typedef int (*message_row_fn)(void *arg, const struct row_message *row);
@@ -184,6 +193,24 @@ struct engine_ops {
 	/* NULL: forget it; of all mailboxes of the account for {0}. */
 	int (*url_key_set)(struct engine *e, struct account_id a, struct mailbox_id m,
 			   const unsigned char *key, struct fail *why);
+	/* Of one mailbox or ({0}) all, by mailbox and identifier. */
+	int (*acl_each)(struct engine *e, struct account_id a, struct mailbox_id m, acl_fn fn,
+			void *arg, struct fail *why);
+	/* rights NULL: the entry goes. All go with the mailbox when deleted_modseq is set. */
+	int (*acl_set)(struct engine *e, struct account_id a, struct mailbox_id m,
+		       struct str identifier, const uint32_t *rights, struct fail *why);
+	int (*acl_wipe)(struct engine *e, struct account_id a, struct mailbox_id m,
+			struct fail *why);
+
+	/* A viewer's own flags, by UID. They go when the entry or the mailbox is removed. */
+	int (*overlay_each)(struct engine *e, const struct uid_range *range,
+			    struct account_id viewer, overlay_fn fn, void *arg, struct fail *why);
+	int (*overlay_set)(struct engine *e, struct account_id a, struct mailbox_id m,
+			   struct account_id viewer, const struct row_overlay *row,
+			   struct fail *why);
+	/* How many live messages the viewer has seen. */
+	int (*overlay_seen)(struct engine *e, struct account_id a, struct mailbox_id m,
+			    struct account_id viewer, uint32_t *ret, struct fail *why);
 
 	int (*entry_add)(struct engine *e, struct account_id a, struct mailbox_id m,
 			 const struct row_entry *row, struct fail *why);

@@ -130,7 +130,8 @@ enum change_kind {
 	CHANGE_FLAGS,
 	CHANGE_EXPUNGED,
 	CHANGE_KEYWORD,
-	CHANGE_ROW, /* the last of its mailbox in a job */
+	CHANGE_OVERLAY, /* `message` is the viewer */
+	CHANGE_ROW,	/* the last of its mailbox in a job */
 };
 struct mbox;
 struct change {
@@ -224,9 +225,18 @@ MUST_CHECK int tx_entry_expunge(struct tx *tx, struct row_account *acc, struct t
 				struct row_entry *e, struct fail *why);
 MUST_CHECK int tx_entry_flags(struct tx *tx, struct tx_box *b, struct row_entry *e, uint64_t flags,
 			      uint64_t modseq, struct fail *why);
+/* A note for publish when somebody has the mailbox open, else NULL. */
+struct change *tx_change(struct tx *tx, struct tx_box *b, enum change_kind kind);
 /* Make a body, a message and an entry of it. */
 MUST_CHECK int tx_put(struct tx *tx, struct row_account *acc, struct tx_box *b,
 		      const struct store_append_message *m, uint64_t modseq, struct fail *why);
+/* The same for a viewer: \Seen is its own. With the account's modseq. */
+MUST_CHECK int tx_put_for(struct tx *tx, struct row_account *acc, struct tx_box *b,
+			  const struct store_append_message *m, struct account_id viewer,
+			  struct fail *why);
+/* What a viewer has of a message from now on. */
+MUST_CHECK int tx_overlay_set(struct tx *tx, struct tx_box *b, struct account_id viewer,
+			      const struct row_overlay *row, struct fail *why);
 uint64_t content_size(const struct store_content *c); /* prefix + body */
 MUST_CHECK int content_check(const struct store_content *c, struct fail *why);
 MUST_CHECK int quota_check(const struct row_account *acc, const struct store_quota *q,
@@ -259,6 +269,9 @@ MUST_CHECK int tx_move_all(struct tx *tx, struct row_account *acc, struct tx_box
 /* change.c: a message that was expunged in one mailbox comes into another (or the same). */
 MUST_CHECK int tx_copy_back(struct tx *tx, struct row_account *acc, struct tx_box *from,
 			    struct tx_box *to, const struct row_entry *old, struct fail *why);
+/* acl.c: a new mailbox is shared as the one above it is. */
+MUST_CHECK int tx_acl_inherit(struct tx *tx, struct account_id a, struct str name,
+			      struct mailbox_id m, struct fail *why);
 void tx_list_changed(struct tx *tx, const struct row_account *acc);
 
 static inline uint64_t uid_digest(uint32_t uid) /* splitmix64 */
@@ -332,6 +345,7 @@ size_t uid_map_tomb(const struct uid_map *m, uint32_t uid); /* first tombstone w
 uint64_t uid_map_expunged(const struct uid_map *m, uint32_t uid); /* modseq, 0 = live */
 void uid_map_add(struct uid_map *m, const struct row_entry *row);
 void uid_map_set_flags(struct uid_map *m, uint32_t uid, uint64_t flags, uint64_t modseq);
+void uid_map_touch(struct uid_map *m, uint32_t uid, uint64_t modseq); /* news for some view */
 void uid_map_expunge(struct uid_map *m, uint32_t uid, uint64_t modseq);
 void uid_map_compact(struct uid_map *m, uint64_t floor); /* when worth it */
 void uid_map_clear(struct uid_map *m);			 /* not loaded, users stay */
@@ -387,6 +401,10 @@ struct span {
 };
 #define RECENT_SPANS_MAX 64
 
+struct overlays {
+	VEC_FIELDS(struct row_overlay); /* by UID */
+};
+
 struct store_view {
 	struct store *s;
 	struct mbox *box;
@@ -397,8 +415,12 @@ struct store_view {
 	uint64_t digest;		 /* sum of uid_digest() of its messages */
 	unsigned n_keywords;
 	VEC(struct span) recent;
-	VEC(uint64_t) own; /* modseqs of own STOREs after info.highestmodseq */
-	bool attached;	   /* counts in map.users */
+	VEC(uint64_t) own;	  /* modseqs of own STOREs after info.highestmodseq */
+	bool attached;		  /* counts in map.users */
+	struct account_id viewer; /* {0}: the owner */
+	uint64_t may;		  /* flags that it may change */
+	struct overlays overlay;  /* of a viewer; under box->lock */
+	bool overlay_valid;
 	/* caches, dropped by park */
 	VEC(uint32_t) hidden; /* UIDs in the map below uidnext that the view does not see */
 	bool hidden_valid;
@@ -408,6 +430,25 @@ struct store_view {
 	VEC(struct store_flag_change) flag_changes;
 	struct store_changes changes;
 };
+
+/* overlay.c. Inside the partition, box->lock held for writing: read a viewer's rows. */
+MUST_CHECK int view_load_overlay(struct store_view *v, struct fail *why);
+void view_drop_overlay(struct store_view *v); /* box->lock held for writing */
+MUST_CHECK int overlay_read(struct part *p, const struct uid_range *range, struct account_id viewer,
+			    struct overlays *ret, struct fail *why);
+const struct row_overlay *overlay_find(const struct overlays *o, uint32_t uid);
+/* The flags and modseq of a message, as a viewer's row (NULL: none) makes them. */
+void overlay_apply(const struct row_overlay *row, uint64_t *flags, uint64_t *modseq);
+/* The same for a view and a message of its map, under view_lock with map. */
+void view_flags(const struct store_view *v, const struct map_entry *e, uint64_t *flags,
+		uint64_t *modseq);
+void overlay_publish(struct mbox *b, const struct change *c);
+void overlays_stale(struct mbox *b);
+/* Does this view take recent messages for itself? */
+static inline bool view_takes_recent(const struct store_view *v)
+{
+	return !v->info.read_only && v->viewer.v == 0;
+}
 
 /* Take box->lock for reading with a fresh row (and the map, ready for rank and nth). On failure
  * nothing is held. */

@@ -43,6 +43,22 @@ struct store_view_info {
  */
 MUST_CHECK int store_view_open(struct store *s, struct account_id account, struct str mailbox,
 			       bool read_only, struct store_view **ret, struct fail *why);
+/*
+ * The same for somebody who is not the owner, or may not change everything: `viewer` ({0}: the
+ * owner) has \Seen of his own and takes no recent messages; flags outside of `may` stay as they
+ * are in store_view_store.
+ */
+struct store_view_as {
+	bool read_only;
+	struct account_id viewer;
+	uint64_t may;
+};
+MUST_CHECK int store_view_open_as(struct store *s, struct account_id account, struct str mailbox,
+				  const struct store_view_as *as, struct store_view **ret,
+				  struct fail *why);
+/* The rights have changed. */
+void store_view_set_may(struct store_view *v, uint64_t may, bool read_only);
+uint64_t store_view_get_may(const struct store_view *v);
 void store_view_close(struct store_view *v); /* changes nothing; NULL is fine */
 DEFINE_AUTO_PTR(store_view, struct store_view, store_view_close);
 
@@ -284,6 +300,16 @@ MUST_CHECK int store_view_copy(struct store_view *v, const struct store_set *set
 			       struct fail *why);
 MUST_CHECK int store_view_move(struct store_view *v, const struct store_set *set, struct str target,
 			       struct store_copy_result *ret, struct fail *why);
+/* Both, of the flags only those in `may`; quota of COPY. What the owner has seen goes along. */
+struct store_copying {
+	struct str target;
+	const struct store_quota *quota;
+	uint64_t may; /* bits of keywords: all or none */
+	bool move;
+};
+MUST_CHECK int store_view_copy_as(struct store_view *v, const struct store_set *set,
+				  const struct store_copying *how, struct store_copy_result *ret,
+				  struct fail *why);
 
 /* EXPUNGE: messages of the view with \Deleted, of `set` only when it is not NULL (UID EXPUNGE,
  * CLOSE). *ret_modseq ({0} = none was) may be NULL. */
@@ -302,6 +328,11 @@ MUST_CHECK int store_view_export(const struct store_view *v, struct buf *out, st
  */
 MUST_CHECK int store_view_restore(struct store *s, struct str exported, struct store_view **ret,
 				  struct fail *why);
+
+/* The same for one that was opened by store_view_open_as; as->read_only is not looked at. */
+MUST_CHECK int store_view_restore_as(struct store *s, struct str exported,
+				     const struct store_view_as *as, struct store_view **ret,
+				     struct fail *why);
 
 /* ---- watching ---------------------------------------------------------------------------- */
 

@@ -68,7 +68,7 @@ static struct span take_recent(struct store_view *v, uint32_t from, uint32_t to)
 	uint32_t claimed = v->box->claimed;
 	if (v->recent.n >= RECENT_SPANS_MAX)
 		return (struct span){to, to};
-	if (v->info.read_only)
+	if (!view_takes_recent(v))
 		return (struct span){MIN(MAX(claimed, from), to), to};
 	while (claimed < to)
 		if (atomic_compare_exchange_weak(&v->box->claimed, &claimed, to))
@@ -117,13 +117,15 @@ static void add_flag_change(struct store_view *v, const struct map_entry *e)
 	struct store_flag_change *c = vec_push(&v->flag_changes);
 	c->seq = view_rank(v, e->uid) + 1;
 	c->uid.v = e->uid;
-	c->flags = e->flags | (view_recent(v, e->uid) ? STORE_RECENT : 0);
-	c->modseq.v = e->modseq;
+	view_flags(v, e, &c->flags, &c->modseq.v);
+	c->flags |= view_recent(v, e->uid) ? STORE_RECENT : 0;
 }
 
 static bool flag_is_news(const struct store_view *v, const struct map_entry *e, uint32_t before)
 {
-	return e->uid < before && e->modseq > v->info.highestmodseq.v && !is_own(v, e->modseq) &&
+	uint64_t flags, modseq;
+	view_flags(v, e, &flags, &modseq);
+	return e->uid < before && modseq > v->info.highestmodseq.v && !is_own(v, modseq) &&
 	       !view_hides(v, e->uid);
 }
 

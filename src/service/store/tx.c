@@ -71,7 +71,7 @@ void tx_box_clear(struct tx_box *b)
 	*b = (struct tx_box){0};
 }
 
-static struct change *add_change(struct tx *tx, struct tx_box *b, enum change_kind kind)
+struct change *tx_change(struct tx *tx, struct tx_box *b, enum change_kind kind)
 {
 	if (!b->live)
 		return NULL;
@@ -91,7 +91,7 @@ int tx_box_end(struct tx *tx, struct tx_box *b, const struct row_account *acc, s
 	row->row = b->row;
 	row->kinds = b->kinds;
 	row->modseq = acc->modseq;
-	struct change *c = add_change(tx, b, CHANGE_ROW);
+	struct change *c = tx_change(tx, b, CHANGE_ROW);
 	if (c)
 		c->size = (uint32_t)(tx->rows.n - 1);
 	return 0;
@@ -149,7 +149,7 @@ int tx_keyword(struct tx *tx, struct tx_box *b, struct str name, bool make, uint
 	if (r < 0)
 		return r;
 	(void)take_keyword(b, bit, name);
-	struct change *c = add_change(tx, b, CHANGE_KEYWORD);
+	struct change *c = tx_change(tx, b, CHANGE_KEYWORD);
 	if (c) {
 		c->size = bit;
 		c->keyword = xcalloc(1, name.n + 1);
@@ -213,7 +213,7 @@ int tx_entry_add(struct tx *tx, struct row_account *acc, struct tx_box *b,
 	b->row.highestmodseq = e->modseq;
 	b->kinds |= STORE_EVENT_NEW;
 	count(b, acc, e, 1);
-	struct change *c = add_change(tx, b, CHANGE_ADDED);
+	struct change *c = tx_change(tx, b, CHANGE_ADDED);
 	if (c) {
 		c->uid = e->uid;
 		c->message = e->message;
@@ -236,7 +236,7 @@ int tx_entry_expunge(struct tx *tx, struct row_account *acc, struct tx_box *b, s
 	b->row.highestmodseq = b->row.expunge_modseq = acc->modseq;
 	b->kinds |= STORE_EVENT_EXPUNGE;
 	count(b, acc, e, -1);
-	struct change *c = add_change(tx, b, CHANGE_EXPUNGED);
+	struct change *c = tx_change(tx, b, CHANGE_EXPUNGED);
 	if (c) {
 		c->uid = e->uid;
 		c->modseq = acc->modseq;
@@ -264,7 +264,7 @@ int tx_entry_flags(struct tx *tx, struct tx_box *b, struct row_entry *e, uint64_
 		row->unseen_hint = MIN(row->unseen_hint, e->uid);
 	row->highestmodseq = row->flags_modseq = modseq;
 	b->kinds |= STORE_EVENT_FLAGS;
-	struct change *c = add_change(tx, b, CHANGE_FLAGS);
+	struct change *c = tx_change(tx, b, CHANGE_FLAGS);
 	if (c) {
 		c->uid = e->uid;
 		c->flags = flags;

@@ -78,7 +78,8 @@ static int first_unseen(struct mbox *b, struct fail *why)
 	return 0;
 }
 
-static struct store_view *new_view(struct mbox *b, struct account_id a, bool read_only)
+static struct store_view *new_view(struct mbox *b, struct account_id a,
+				   const struct store_view_as *as)
 {
 	struct store_view *v = xcalloc(1, sizeof *v);
 	v->s = b->store;
@@ -86,7 +87,9 @@ static struct store_view *new_view(struct mbox *b, struct account_id a, bool rea
 	v->info.account = a;
 	v->info.mailbox = b->row.id;
 	v->info.uidvalidity = b->row.uidvalidity;
-	v->info.read_only = read_only;
+	v->info.read_only = as->read_only;
+	v->viewer = as->viewer;
+	v->may = as->may;
 	list_init(&v->link);
 	return v;
 }
@@ -101,19 +104,19 @@ static int fill_view(struct store_view *v, struct fail *why)
 		return r;
 	v->info.uidnext.v = row->uidnext;
 	v->info.exists = row->exists;
-	v->info.first_unseen = b->unseen_seq;
+	v->info.first_unseen = v->viewer.v ? 0 : b->unseen_seq;
 	v->info.highestmodseq.v = row->highestmodseq;
 	v->expunge_modseq = row->highestmodseq;
 	v->digest = row->digest;
 	v->n_keywords = b->n_keywords;
 	view_add_recent(v, MAX(b->claimed, row->first_recent), row->uidnext);
-	if (!v->info.read_only)
+	if (view_takes_recent(v))
 		b->claimed = MAX(b->claimed, row->uidnext);
 	return 0;
 }
 
-static int open_view(struct part *p, struct account_id a, struct str name, bool read_only,
-		     struct store_view **ret, struct fail *why)
+static int open_view(struct part *p, struct account_id a, struct str name,
+		     const struct store_view_as *as, struct store_view **ret, struct fail *why)
 {
 	struct row_account acc;
 	struct row_mailbox row;
@@ -124,7 +127,7 @@ static int open_view(struct part *p, struct account_id a, struct str name, bool 
 	pthread_rwlock_wrlock(&b->lock);
 	if (b->stale)
 		r = box_reload(b, why);
-	struct store_view *v = new_view(b, a, read_only);
+	struct store_view *v = new_view(b, a, as);
 	v->epoch = acc.epoch;
 	if (r == 0)
 		r = fill_view(v, why);
@@ -143,11 +146,18 @@ static int open_view(struct part *p, struct account_id a, struct str name, bool 
 int store_view_open(struct store *s, struct account_id account, struct str mailbox, bool read_only,
 		    struct store_view **ret, struct fail *why)
 {
+	struct store_view_as owner = {.read_only = read_only, .may = UINT64_MAX};
+	return store_view_open_as(s, account, mailbox, &owner, ret, why);
+}
+
+int store_view_open_as(struct store *s, struct account_id account, struct str mailbox,
+		       const struct store_view_as *as, struct store_view **ret, struct fail *why)
+{
 	struct part *p;
 	int r = part_of(s, account, &p, why);
 	if (r < 0 || (r = part_enter(p, why)) < 0)
 		return r;
-	r = open_view(p, account, mailbox, read_only, ret, why);
+	r = open_view(p, account, mailbox, as, ret, why);
 	part_leave(p);
 	return r;
 }
@@ -165,6 +175,7 @@ void store_view_park(struct store_view *v)
 		return;
 	pthread_rwlock_wrlock(&v->box->lock);
 	v->attached = false;
+	view_drop_overlay(v);
 	box_detach(v->box);
 	pthread_rwlock_unlock(&v->box->lock);
 }
@@ -179,6 +190,7 @@ void store_view_close(struct store_view *v)
 	store_view_park(v);
 	pthread_rwlock_wrlock(&b->lock);
 	list_remove(&v->link);
+	view_drop_overlay(v);
 	bool later = !b->gone && b->claimed > b->row.first_recent;
 	pthread_rwlock_unlock(&b->lock);
 	if (later)
@@ -187,6 +199,17 @@ void store_view_close(struct store_view *v)
 	vec_clear(&v->recent);
 	vec_clear(&v->own);
 	free(v);
+}
+
+void store_view_set_may(struct store_view *v, uint64_t may, bool read_only)
+{
+	v->may = may;
+	v->info.read_only = read_only;
+}
+
+uint64_t store_view_get_may(const struct store_view *v)
+{
+	return v->may;
 }
 
 const struct store_view_info *store_view_get_info(const struct store_view *v)
@@ -202,7 +225,8 @@ const struct str *store_view_get_keywords(const struct store_view *v, size_t *re
 
 bool store_view_keywords_open(const struct store_view *v)
 {
-	return !v->info.read_only && v->box->n_keywords < STORE_KEYWORDS_MAX;
+	return !v->info.read_only && v->box->n_keywords < STORE_KEYWORDS_MAX &&
+	       v->may >> STORE_KEYWORD_FIRST;
 }
 
 /* ---- locking ------------------------------------------------------------------------------- */
@@ -210,7 +234,8 @@ bool store_view_keywords_open(const struct store_view *v)
 static bool map_ready(const struct store_view *v)
 {
 	const struct uid_map *m = &v->box->map;
-	return v->attached && m->loaded && m->floor <= v->expunge_modseq;
+	return v->attached && m->loaded && m->floor <= v->expunge_modseq &&
+	       (v->viewer.v == 0 || v->overlay_valid);
 }
 
 /* Read from disk what the view needs. */
@@ -227,7 +252,9 @@ static int refresh(struct store_view *v, bool with_map, struct fail *why)
 		if (!v->attached)
 			box_attach(b);
 		v->attached = true;
-		if (!map_ready(v))
+		if (v->viewer.v && !v->overlay_valid)
+			r = view_load_overlay(v, why);
+		if (r == 0 && !map_ready(v))
 			r = box_load_map(b, why);
 	}
 	pthread_rwlock_unlock(&b->lock);

@@ -67,6 +67,7 @@ static const struct {
 	{"guard.rate", TX("{login} sends too much: more than {why}.")},
 	{"queue.take", TX("The queue cannot be read: {why}.")},
 	/* mailboxes */
+	{"imap.acl", TX("{user} changed who may use {mailbox} of {owner}: {how} {rights} for {identifier}.")},
 	{"imap.append", TX("{user} stored {messages} messages in {mailbox}, from UID {uid} on.")},
 	{"imap.client", TX("The client calls itself {name}.")},
 	{"imap.refused", TX("IMAP {command} refused: {why}.")},

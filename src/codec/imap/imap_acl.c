@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "codec/imap/imap_acl.h"
+#include "base/utf8.h"
+
+/* In the order in which they are written. */
+static const struct {
+	char letter;
+	uint32_t rights;
+} letters[] = {
+	{'l', IMAP_ACL_L},
+	{'r', IMAP_ACL_R},
+	{'s', IMAP_ACL_S},
+	{'w', IMAP_ACL_W},
+	{'i', IMAP_ACL_I},
+	{'p', IMAP_ACL_P},
+	{'k', IMAP_ACL_K},
+	{'x', IMAP_ACL_X},
+	{'t', IMAP_ACL_T},
+	{'e', IMAP_ACL_E},
+	{'c', IMAP_ACL_K | IMAP_ACL_X},
+	{'d', IMAP_ACL_T | IMAP_ACL_E},
+	{'a', IMAP_ACL_A},
+};
+
+static uint32_t rights_of(char letter)
+{
+	for (size_t i = 0; i < ARRAY_LEN(letters); i++)
+		if (letters[i].letter == letter)
+			return letters[i].rights;
+	return 0;
+}
+
+int imap_rights_parse(struct str text, uint32_t *ret)
+{
+	uint32_t all = 0;
+	for (size_t i = 0; i < text.n; i++) {
+		uint32_t one = rights_of(text.p[i]);
+		if (one == 0)
+			return -FAIL_SYNTAX;
+		all |= one;
+	}
+	*ret = all;
+	return 0;
+}
+
+static void write_letters(struct buf *out, uint32_t rights, bool virtual)
+{
+	if ((rights & IMAP_ACL_ALL) == 0)
+		(void)buf_add(out, STR("\"\""));
+	for (size_t i = 0; i < ARRAY_LEN(letters); i++) {
+		bool one = (letters[i].rights & (letters[i].rights - 1)) == 0;
+		if ((rights & letters[i].rights) && (one || virtual))
+			(void)buf_addc(out, letters[i].letter);
+	}
+}
+
+void imap_rights_write(struct buf *out, uint32_t rights)
+{
+	write_letters(out, rights, false);
+}
+
+void imap_rights_write_all(struct buf *out, uint32_t rights)
+{
+	write_letters(out, rights, true);
+}
+
+bool imap_acl_identifier_ok(struct str identifier)
+{
+	struct str name = identifier;
+	if (name.n > IMAP_ACL_IDENTIFIER || !utf8_valid(name))
+		return false;
+	for (size_t i = 0; i < name.n; i++)
+		if ((unsigned char)name.p[i] < 0x20 || name.p[i] == 0x7f)
+			return false;
+	if (str_starts(name, STR("-")))
+		name = str_skip(name, 1);
+	return name.n > 0;
+}
