@@ -238,6 +238,11 @@ def case_all_the_way(t):
             assert net.await_mail("x@good.test").tls
             t.until(lambda: "certificate is not good enough" in server.cli("queue", "list"), what="the reason in the queue", timeout=30)
             assert not net.mail("x@bad.test")
+            # "TLS-Required: No" of a large message, too, which is a file.
+            smtp = wire.Smtp(server)
+            smtp.message("a@example.org", ["large@bad.test"], b"Subject: x\r\nTLS-Required:\r\n No\r\n\r\n" + b"0123456789\r\n" * 20000)
+            smtp.close()
+            net.await_mail("large@bad.test")
             server.restart()
             rows = json.loads(server.cli("tls-report", "--json"))["rows"]
             assert {(r["domain"], r["result"]) for r in rows} == {("good.test", "ok"), ("bad.test", "validation-failure")}, rows

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "codec/smtp/dsn.h"
+#include "base/civil.h"
 #include "base/utf8.h"
 #include "codec/mime/word.h"
 #include "codec/smtp/dsn_int.h"
@@ -178,6 +179,18 @@ static void write_rcpt_fields(const struct writer *w, const struct dsn_rcpt *r)
 		add_date(w, "Will-Retry-Until", r->will_retry_until);
 }
 
+/* RFC 4865: what was asked for. "for;" and "until;" are one here: the moment is kept. */
+static void add_release(const struct writer *w, struct wall_us when)
+{
+	struct civil c;
+
+	if (when.v <= 0)
+		return;
+	civil_from_us(when, &c);
+	buf_addf(w->out, "Future-Release-Request: until;%04d-%02d-%02dT%02d:%02d:%02dZ\r\n",
+		 (int)c.year, c.month, c.day, c.hour, c.minute, c.second);
+}
+
 static void write_status_part(const struct writer *w)
 {
 	const struct dsn *d = w->d;
@@ -196,6 +209,7 @@ static void write_status_part(const struct writer *w)
 	add_clean(w, d->reporting_mta);
 	buf_add(w->out, STR("\r\n"));
 	add_date(w, "Arrival-Date", d->arrival);
+	add_release(w, d->hold_until);
 	for (size_t i = 0; i < d->rcpt_count; i++)
 		write_rcpt_fields(w, &d->rcpts[i]);
 }

@@ -49,8 +49,9 @@ struct dsn {
 	struct str envid;    /* ENVID= as given, xtext */
 	struct str queue_id; /* of the original, for whoever asks the postmaster */
 	struct str unique; /* word of letters and digits, never used before: Message-ID, boundary */
-	struct wall_us arrival;		      /* of the original */
-	uint64_t size;			      /* of the original, bytes; 0: not known */
+	struct wall_us arrival;	   /* of the original */
+	struct wall_us hold_until; /* its sender wanted it sent then (RFC 4865); 0: at once */
+	uint64_t size;		   /* of the original, bytes; 0: not known */
 	const struct text_language *language; /* NULL: English */
 	struct wall_us now;
 	bool utf8; /* the original came with SMTPUTF8, so its sender understands RFC 6533 reports */

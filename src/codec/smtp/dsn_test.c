@@ -151,6 +151,11 @@ static void test_delayed(void **state)
 		   "Action: delayed\r\nStatus: 4.0.0\r\nDiagnostic-Code: x-barid;no relay yet\r\n"
 		   "Will-Retry-Until: Wed, 26 Nov 2025 10:00:00 +0000\r\n");
 	assert_lacks(&b, "Original-Envelope-Id");
+	assert_lacks(&b, "Future-Release-Request");
+	d.hold_until = AT(1764151200);
+	buf_reset(&b);
+	assert_int_equal(dsn_write(&b, &d), 0);
+	assert_has(&b, "\r\nFuture-Release-Request: until;2025-11-26T10:00:00Z\r\n");
 	assert_lacks(&b, "Original-Recipient");
 	assert_lacks(&b, "Remote-MTA");
 	assert_lacks(&b, "Last-Attempt-Date");

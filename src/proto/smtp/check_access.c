@@ -198,6 +198,8 @@ int smtp_orders_apply(struct smtp_session *s, struct fail *why)
 {
 	struct smtp_orders *orders = &s->t.orders;
 	int r = 0;
+	if (s->t.rcpts.n == 0) /* each was refused (LMTP): nobody has taken the message */
+		return 0;
 	if (orders->redirect.n) {
 		s->t.rcpts.n = 0;
 		strmap_clear(&s->t.seen);

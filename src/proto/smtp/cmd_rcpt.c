@@ -110,6 +110,28 @@ int smtp_route(const struct smtp_session *s, struct str to, uint64_t size, struc
 	return b->route(b->ctx, &rcpt, a, ret, why);
 }
 
+/* Those that are on the list already are no more. */
+static size_t count_new(const struct smtp_transaction *x, const struct destination *d, size_t n)
+{
+	size_t found = 0;
+	for (size_t i = 0; i < n; i++) {
+		AUTO(buf) struct buf key = BUF_INIT(KIB(4));
+		write_key(&key, &d[i]);
+		found += !strmap_get(&x->seen, buf_str(&key));
+	}
+	return found;
+}
+
+static bool too_many(const struct smtp_session *s, const struct dir_route *route)
+{
+	size_t max = s->config->destinations_max, n = s->t.rcpts.n;
+	if (n + route->n + route->n_copies <= max)
+		return false;
+	return n + count_new(&s->t, route->dests, route->n) +
+		       count_new(&s->t, route->copies, route->n_copies) >
+	       max;
+}
+
 struct smtp_status smtp_verdict_reply(const struct smtp_session *s, const struct dir_route *route)
 {
 	switch (route->verdict) {
@@ -131,7 +153,7 @@ struct smtp_status smtp_verdict_reply(const struct smtp_session *s, const struct
 	}
 	if (route->n == 0)
 		return (struct smtp_status){451, "4.3.0", "Recipient leads nowhere"};
-	if (s->t.rcpts.n + route->n + route->n_copies > s->config->destinations_max)
+	if (too_many(s, route))
 		return (struct smtp_status){452, "4.5.3", "Too many recipients"};
 	return (struct smtp_status){0};
 }

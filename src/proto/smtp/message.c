@@ -104,18 +104,23 @@ static int write_received(struct smtp_incoming *in)
 	return received_write(&in->prefix, &r);
 }
 
-/*
- * "TLS-Required: No" (RFC 8689 section 3). Its value is looked at, so only in a message whose bytes
- * are here: of a large one, in a file, TLS is not taken off.
- */
+#define TLS_REQUIRED_MAX 200 /* of a field that says "No", folded as one likes */
+
+/* "TLS-Required: No" (RFC 8689 section 3). */
 static bool asks_for_no_tls(const struct smtp_incoming *in, const struct mime_map *map)
 {
 	uint32_t at = 0;
+	char room[TLS_REQUIRED_MAX];
 	const struct mime_field *f = mime_map_field(map, STR("TLS-Required"), &at);
-	if (!f || in->s->t.wish.requiretls || in->body->bytes.n < f->off + f->len)
+	if (!f || in->s->t.wish.requiretls || f->len > sizeof room)
 		return false;
 	struct str field = str_sub(in->body->bytes, f->off, f->off + f->len);
-	return str_eqi(str_trim(str_skip(field, str_find(field, 0, ':') + 1)), STR("No"));
+	if (smtp_body_is_stored(in->body)) {
+		ssize_t n = pread(in->scan.view, room, f->len, (off_t)f->off);
+		field = (struct str){room, n > 0 ? (size_t)n : 0};
+	}
+	return field.n == f->len &&
+	       str_eqi(str_trim(str_skip(field, str_find(field, 0, ':') + 1)), STR("No"));
 }
 
 /* What the map says in the message's stead must stand in front of it. */

@@ -237,6 +237,23 @@ static void assert_said(struct run *r, const char *name, const char *reply)
 	assert_true(str_ends(buf_str(&plain), str_c(reply)));
 }
 
+/* LMTP: the message was refused to each of its recipients, so there is nothing to send elsewhere.
+ */
+static void test_orders_for_nobody(void **state)
+{
+	(void)state;
+	struct run r;
+	struct access_list l = made("small@example.test REDIRECT bob@example.test");
+	run_begin(&r, SMTP_SERVICE_LMTP, 0, false);
+	r.config.door.recipient_access = l;
+	run_dialogue(&r, "LHLO c\nMAIL FROM:<>\nRCPT TO:<small@example.test>\nBDAT 60 LAST\n"
+			 "!body A: b                       more than small has room for");
+	assert_said(&r, "nobody", "552 5.2.2 Mailbox is full\n");
+	assert_int_equal(r.fake.submitted, 0);
+	run_end(&r);
+	access_list_clear(&l);
+}
+
 static void test_orders(void **state)
 {
 	(void)state;
@@ -371,12 +388,17 @@ static void test_xforward_of_programs(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_sayings),	     cmocka_unit_test(test_networks),
-		cmocka_unit_test(test_switches),     cmocka_unit_test(test_tables),
-		cmocka_unit_test(test_table_goes),   cmocka_unit_test(test_orders),
-		cmocka_unit_test(test_early_talker), cmocka_unit_test(test_etrn),
-		cmocka_unit_test(test_xforward),     cmocka_unit_test(test_xforward_of_programs)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_sayings),
+					   cmocka_unit_test(test_networks),
+					   cmocka_unit_test(test_switches),
+					   cmocka_unit_test(test_tables),
+					   cmocka_unit_test(test_table_goes),
+					   cmocka_unit_test(test_orders),
+					   cmocka_unit_test(test_orders_for_nobody),
+					   cmocka_unit_test(test_early_talker),
+					   cmocka_unit_test(test_etrn),
+					   cmocka_unit_test(test_xforward),
+					   cmocka_unit_test(test_xforward_of_programs)};
 	log_set_level(LOG_ERROR);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

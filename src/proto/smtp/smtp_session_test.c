@@ -304,6 +304,12 @@ static void test_every_field(void **state)
 	smtp_session_free(c);
 }
 
+static void assert_said(const struct run *r, const char *reply)
+{
+	if (!str_ends(buf_str(&r->text), str_c(reply)))
+		fail_msg("%s", buf_c(&r->text));
+}
+
 static void test_recipient_limits(void **state)
 {
 	(void)state;
@@ -314,11 +320,21 @@ static void test_recipient_limits(void **state)
 		run_dialogue(&r,
 			     READY "RCPT TO:<bob@example.test>\nRCPT TO:<alice@example.test>\n");
 		assert_text(&r, "RCPTs", READY_OK "250 2.1.5 Ok\n452 4.5.3 Too many recipients\n");
-		r.config.destinations_max = 3;
+		r.config.destinations_max = 2;
 		run_dialogue(&r, "RSET\n" READY "RCPT TO:<list@example.test>\n");
 		assert_text(&r, "destinations",
 			    "250 2.0.0 Ok\n" READY_OK "452 4.5.3 Too many recipients\n");
 		assert_int_equal(smtp_session_recipients(r.s), 1);
+		/* One that is there already is not one more. */
+		r.config.destinations_max = 1;
+		run_dialogue(&r, "RSET\n" READY "RCPT TO:<BOB@example.test>\n");
+		assert_text(&r, "the same again", "250 2.0.0 Ok\n" READY_OK "250 2.1.5 Ok\n");
+		run_end(&r);
+		run_begin(&r, SMTP_SERVICE_LMTP, variant, false);
+		r.config.destinations_max = 1;
+		run_dialogue(&r,
+			     "LHLO c\nMAIL FROM:<>\nRCPT TO:<bob@example.test>\nDATA\n!body A: b");
+		assert_said(&r, "250 2.0.0 <bob@example.test> Ok: queued as 1\r\n");
 		run_end(&r);
 	}
 }

@@ -68,8 +68,9 @@ static void fill_rcpts(const struct spool *sp, const struct message_row *m,
 			.last_attempt = clock_wall(),
 		};
 		if (set->kind == REPORT_DELAYED)
-			out[i].will_retry_until.v = MIN(m->arrival.v, INT64_MAX / 2) +
-						    (int64_t)sp->c.lifetime_s * SEC_US;
+			out[i].will_retry_until.v =
+				MIN(MAX(m->arrival.v, m->wish.hold_until.v), INT64_MAX / 2) +
+				(int64_t)sp->c.lifetime_s * SEC_US;
 	}
 }
 
@@ -173,6 +174,7 @@ static int compose_for(struct spool *sp, const struct message_row *m, const stru
 		.queue_id = str_c(queue_id),
 		.unique = str_c(unique),
 		.arrival = m->arrival,
+		.hold_until = m->wish.hold_until,
 		.now = clock_wall(),
 		.size = m->body_size,
 		.language = language_of(sp, m),
