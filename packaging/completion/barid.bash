@@ -26,7 +26,7 @@ _barid() {
 	quota/1) offer='list recount' ;;
 	domain/1) offer='add del list show set alias-add alias-del catch-all' ;;
 	user/1) offer='add del list show set passwd undelete app-password totp' ;;
-	guard/1) offer='list release reject allow' ;;
+	guard/1) offer='list rates release reject allow' ;;
 	alias/1) offer='add del list show set' ;;
 	forward/1 | send-as/1) offer='add del list' ;;
 	bcc/1) offer='set del list' ;;
@@ -49,14 +49,14 @@ _barid() {
 	domain/*)
 		case ${words[1]} in
 		del) options+=' --force' ;;
-		add | set) options+=' --description --quota --users --aliases --transport --backupmx --active' ;;
+		add | set) options+=' --description --quota --users --aliases --transport --backupmx --active --rate-messages-hour --rate-recipients-hour --rate-messages-day --rate-recipients-day' ;;
 		esac
 		;;
 	user/*)
 		case ${words[1]} in
 		add | set)
 			options+=' --file --skip-existing --password --password-hash --name --quota --language --active --transport --forward --keep-copy'
-			options+=' --alias --allow-nets --smtp --imap --pop3 --sieve --web --dav --eas --deliver'
+			options+=' --rate-messages-hour --rate-recipients-hour --rate-messages-day --rate-recipients-day --alias --allow-nets --smtp --imap --pop3 --sieve --web --dav --eas --deliver'
 			;;
 		del) options+=' --purge' ;;
 		app-password)

@@ -101,7 +101,7 @@ complete -c barid -n '__fish_seen_subcommand_from debug' -a 'clock wall-clock cr
 for key in description quota users aliases transport backupmx active force
 	complete -c barid -n '__fish_seen_subcommand_from domain' -l $key -x
 end
-for key in password password-hash name quota language active transport forward keep-copy alias allow-nets smtp imap pop3 sieve web dav eas deliver
+for key in password password-hash name quota language active transport forward keep-copy alias rate-messages-hour rate-recipients-hour rate-messages-day rate-recipients-day allow-nets smtp imap pop3 sieve web dav eas deliver
 	complete -c barid -n '__fish_seen_subcommand_from user' -l $key -x
 end
 for key in label expires services networks addresses

@@ -127,6 +127,7 @@ struct conf {
 	uint64_t rate_hour_messages, rate_hour_recipients, rate_day_messages, rate_day_recipients;
 	char *guard_action; /* "hold", "defer", "off" */
 	uint64_t guard_new_max, guard_failed_max, guard_window_ms, guard_memory_ms;
+	uint64_t guard_networks_max, guard_held_max;
 	struct conf_list submissions_listen;
 	struct conf_list submissions_proxy_from;
 

@@ -306,7 +306,14 @@ const struct conf_setting conf_settings[] = {
 	{"guard", "refused_recipients", CONF_NUMBER, CONF_LIVE, AT(guard_failed_max), "50", 0,
 	 1000000, NULL, "Recipients of an account that may be refused within `window`. 0 = any."},
 	{"guard", "window", CONF_DURATION, CONF_LIVE, AT(guard_window_ms), "1 h", MINUTE, DAY, NULL,
-	 "The time in which the two are counted."},
+	 "The time in which these are counted."},
+	{"guard", "networks", CONF_NUMBER, CONF_LIVE, AT(guard_networks_max), "12", 0, 31, NULL,
+	 "Networks (IPv4 /24, IPv6 /48) from which one account may be logged in to within `window` "
+	 "and still send to other servers. 0 = any number."},
+	{"guard", "held_messages", CONF_NUMBER, CONF_LIVE, AT(guard_held_max), "1000", 0, 1000000,
+	 NULL,
+	 "Messages of a held account that wait in the queue; further ones are put off (450). 0 = "
+	 "any number."},
 	{"guard", "memory", CONF_DURATION, CONF_LIVE, AT(guard_memory_ms), "180 d", DAY, 3650 * DAY,
 	 NULL, "Whom an account has not written to for so long is new again."},
 

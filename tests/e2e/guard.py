@@ -115,3 +115,53 @@ def refusal(s, user, to):
     except smtplib.SMTPDataError as e:
         return e.smtp_code, e.smtp_error
     raise AssertionError("it was taken")
+
+
+def login_from(server, user, source):
+    s = smtplib.SMTP_SSL(server.host, server.ports["submissions"], timeout=60, source_address=(source, 0))
+    s.login(f"{user}@example.test", PASSWORD)
+    return s
+
+
+def case_from_all_over_the_world(t):
+    """Logins from many networks within the hour, to known people: held, whichever service was logged in to; released, it goes on."""
+    with t.own_server(users=2, env={"BARID_DEMO_CONF": "[guard]\nnetworks = 3\nheld_messages = 2\n"}) as server:
+        send(login_from(server, "user1", "127.9.1.1"), "user1", ["friend@far.test"], "one")
+        send(login_from(server, "user1", "127.9.1.77"), "user1", ["friend@far.test"], "the same network")
+        send(login_from(server, "user1", "127.9.2.1"), "user1", ["friend@far.test"], "another")
+        assert not held(server)
+        imap = wire.Imap(server, "user1@example.test", source="127.9.3.1")
+        imap.close()
+        s = login_from(server, "user1", "127.9.4.1")
+        send(s, "user1", ["user2@example.test"], "within the server")
+        assert not held(server)
+        send(s, "user1", ["friend@far.test"], "a fourth")
+        assert held(server)["user1@example.test"]["reason"] == "take-over guard: 4 networks within 60 minutes", held(server)
+        send(s, "user1", ["friend@far.test"], "waits too")
+        code, text = refusal(s, "user1", ["friend@far.test"])
+        assert code == 450 and b"4.7.1" in text, (code, text)
+        assert states(server, "user1").get("held") == 2, states(server, "user1")
+        server.cli("guard", "release", "user1@example.test")
+        assert "held" not in states(server, "user1")
+        send(s, "user1", ["friend@far.test"], "free again")
+        assert not held(server)
+
+
+def case_rates_of_one(t):
+    """A rate of a user or a domain counts in place of the configuration's; `barid guard rates` shows where everybody stands."""
+    with t.own_server(users=3, env={"BARID_DEMO_CONF": "[submission]\nrate_messages_hour = 2\n"}) as server:
+        server.cli("domain", "set", "example.test", "--rate-messages-hour", "3")
+        server.cli("user", "set", "user2@example.test", "--rate-messages-hour", "unlimited", "--rate-recipients-day", "7")
+        one, two = login(server, "user1"), login(server, "user2")
+        for i in range(3):
+            send(one, "user1", ["user3@example.test"], f"number {i}")
+            send(two, "user2", ["user3@example.test", "user1@example.test"], f"number {i}")
+        assert refusal(one, "user1", ["user3@example.test"])[0] == 450
+        assert refusal(two, "user2", ["user3@example.test", "user1@example.test"])[0] == 450
+        send(two, "user2", ["user3@example.test"], "the seventh")
+        rows = {r["account"]: r for r in json.loads(server.cli("guard", "rates", "--json"))["rows"]}
+        assert rows["user1@example.test"]["messages-hour"] == "3 of 3", rows
+        assert rows["user2@example.test"]["messages-hour"] == "4" and rows["user2@example.test"]["recipients-day"] == "7 of 7", rows
+        assert "rate_recipients_day:7;" in server.cli("user", "show", "user2@example.test")
+        server.cli("user", "set", "user1@example.test", "--rate-messages-hour", "4")
+        send(one, "user1", ["user3@example.test"], "one more")

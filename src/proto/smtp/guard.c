@@ -27,8 +27,6 @@ static int ask(struct smtp_turn *t, struct smtp_guarded *ret, struct fail *why)
 	for (size_t i = 0; i < x->rcpts.n; i++)
 		if (!destination_is_local(&x->rcpts.p[i].to))
 			rcpts[c.n++] = x->rcpts.p[i].to.address;
-	if (c.n == 0 && c.failed == 0 && !s->config->user_rates)
-		return 0;
 	int r = s->backend->guard(s->backend->ctx, &c, &t->s->t.arena, ret, why);
 	if (r == 0)
 		s->failed_rcpts = 0;

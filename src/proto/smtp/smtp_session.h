@@ -84,7 +84,6 @@ struct smtp_config {
 	const char *local_origin;  /* what follows the @ of local names; NULL: hostname */
 	const char *local_users;   /* numbers of those who may send; NULL or empty: all */
 	bool guard_defers;	   /* who is held by the guard is asked to try later */
-	bool user_rates;	   /* users may not send as much as they like */
 	bool hide_client;	   /* Received of who has logged in does not say from where */
 	uint32_t errors_soft;	   /* from here on each error delays the reply */
 	uint32_t errors_hard;	   /* here the connection ends */

@@ -2,7 +2,7 @@
 /*
  * The take-over guard: mta asks about each message of a user, operators say who may go on.
  *
- *     barid guard list | release ADDRESS | reject ADDRESS [--disable] | allow ADDRESS [off]
+ *     barid guard list | rates | release ADDRESS | reject ADDRESS [--disable] | allow ADDRESS [off]
  */
 #include "base/text.h"
 #include "roles/dir/internal.h"
@@ -19,19 +19,34 @@ COUNTER(guard_messages, "guard.messages", "messages of held accounts");
 COUNTER(guard_rates, "guard.rates", "messages refused because of a user's rate");
 
 static const char usage[] =
-	"Usage: guard list | release ADDRESS | reject ADDRESS | allow ADDRESS [off]";
+	"Usage: guard list | rates | release ADDRESS | reject ADDRESS | allow ADDRESS [off]";
 
 static struct guard_rules rules_of(const struct conf *c)
 {
 	bool on = strcmp(c->guard_action, "off") != 0;
 	return (struct guard_rules){.new_max = on ? (uint32_t)c->guard_new_max : 0,
 				    .failed_max = on ? (uint32_t)c->guard_failed_max : 0,
+				    .networks_max = on ? (uint32_t)c->guard_networks_max : 0,
+				    .held_max = (uint32_t)c->guard_held_max,
 				    .window_us = (int64_t)c->guard_window_ms * 1000,
 				    .memory_us = (int64_t)c->guard_memory_ms * 1000,
 				    .hour_messages = (uint32_t)c->rate_hour_messages,
 				    .hour_recipients = (uint32_t)c->rate_hour_recipients,
 				    .day_messages = (uint32_t)c->rate_day_messages,
 				    .day_recipients = (uint32_t)c->rate_day_recipients};
+}
+
+/* What is said for the user or the domain counts in place of the configuration. */
+static int apply_rates(struct guard_rules *rules, struct account_id account, struct fail *why)
+{
+	struct dir_rates own;
+	uint32_t *const rates[DIR_RATES] = {&rules->hour_messages, &rules->hour_recipients,
+					    &rules->day_messages, &rules->day_recipients};
+	int r = dir_rates(dir_role.dir, account, &own, why);
+	for (size_t i = 0; r == 0 && i < DIR_RATES; i++)
+		if (own.v[i] >= 0)
+			*rates[i] = (uint32_t)own.v[i];
+	return r;
 }
 
 static void tell(const struct msg_guard *m, const struct guard_answer *a)
@@ -68,9 +83,12 @@ void guard_question(struct role *role, struct ipc_packet *p)
 						.n = m.rcpts_n,
 						.all = m.all,
 						.failed = m.failed,
+						.network = guard_network(m.ip),
 						.now = clock_wall()};
 		conf_drop(c);
-		r = guard_judge(dir_role.guard, &rules, &message, &answer, &why);
+		r = apply_rates(&rules, message.account, &why);
+		if (r == 0)
+			r = guard_judge(dir_role.guard, &rules, &message, &answer, &why);
 	}
 	if (r < 0) {
 		log_event(LOG_WARN, "guard.failed", log_fail(&why));
@@ -130,6 +148,57 @@ static int list(struct ipc_packet *p, struct fail *why)
 	return 0;
 }
 
+/* "12", or "12 of 100". */
+static struct str of_limit(struct arena *a, uint64_t n, uint32_t max)
+{
+	return max ? arena_printf(a, "%llu of %u", (unsigned long long)n, max)
+		   : arena_printf(a, "%llu", (unsigned long long)n);
+}
+
+static int write_rates(struct role *role, struct arena *a, const struct guard_traffic *row,
+		       struct msg_text *cells, struct fail *why)
+{
+	const struct conf *c = role_conf_hold(role);
+	struct guard_rules rules = rules_of(c);
+	conf_drop(c);
+	int r = apply_rates(&rules, row->account, why);
+	cells[0].s = address_of(a, row->account);
+	cells[1].s = of_limit(a, row->hour_messages, rules.hour_messages);
+	cells[2].s = of_limit(a, row->hour_recipients, rules.hour_recipients);
+	cells[3].s = of_limit(a, row->day_messages, rules.day_messages);
+	cells[4].s = of_limit(a, row->day_recipients, rules.day_recipients);
+	return r;
+}
+
+/* Who has sent how much of what is allowed. */
+static int list_rates(struct role *role, struct ipc_packet *p, struct fail *why)
+{
+	static const char *const names[COLUMNS] = {"account", "messages-hour", "recipients-hour",
+						   "messages-day", "recipients-day"};
+	AUTO(arena) struct arena a = ARENA_INIT(MIB(16));
+	struct guard_traffic *rows = NULL;
+	size_t n = 0;
+	int r = guard_traffic_list(dir_role.guard, ROWS_MAX, clock_wall(), &a, &rows, &n, why);
+	struct msg_text columns[COLUMNS];
+	struct msg_text *cells = arena_array(&a, struct msg_text, n * COLUMNS);
+	if (r == 0 && !cells)
+		r = fail_set(why, FAIL_LIMIT, NULL, "the list is too long");
+	for (size_t i = 0; i < COLUMNS; i++)
+		columns[i].s = str_c(names[i]);
+	for (size_t i = 0; r == 0 && i < n; i++)
+		r = write_rates(role, &a, &rows[i], &cells[i * COLUMNS], why);
+	if (r < 0)
+		return r;
+	struct msg_admin_reply m = {
+		.text = n ? STR("") : str_c(T("Nobody with a rate has sent within a day.")),
+		.columns = columns,
+		.columns_n = COLUMNS,
+		.cells = cells,
+		.cells_n = n * COLUMNS};
+	(void)ipc_reply(p, IPC_ADMIN_REPLY, &m);
+	return 0;
+}
+
 static int decide(struct ipc_packet *p, const struct msg_admin *m, struct fail *why)
 {
 	AUTO(arena) struct arena a = ARENA_INIT(KIB(64));
@@ -171,7 +240,6 @@ void guard_order(struct role *role, struct ipc_packet *p)
 {
 	struct msg_admin m;
 	struct fail why = FAIL_INIT;
-	(void)role;
 	int r = msg_admin_read(p, &m);
 	role_speak(r == 0 ? &m : NULL);
 	if (r == 0 && m.scope != DIR_SCOPE_GLOBAL)
@@ -179,6 +247,8 @@ void guard_order(struct role *role, struct ipc_packet *p)
 			     "guard order by somebody else");
 	else if (r == 0 && m.args_n == 2 && str_eq(m.args[1].s, STR("list")))
 		r = list(p, &why);
+	else if (r == 0 && m.args_n == 2 && str_eq(m.args[1].s, STR("rates")))
+		r = list_rates(role, p, &why);
 	else if (r == 0 && m.args_n >= 3)
 		r = decide(p, &m, &why);
 	else if (r == 0)

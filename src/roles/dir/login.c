@@ -136,6 +136,9 @@ static void answer_login(struct role *role, struct ipc_packet *p, struct who who
 		}
 		if (line && g->granted)
 			log_login(who, g);
+		/* A master user is the operator's. */
+		if (g->granted && !g->master[0])
+			guard_login(dir_role.guard, g->account, who.peer->ip, clock_wall());
 		reply.ticket = buf_str(&ticket);
 		counter_add(g->granted ? &logins_ok : &logins_refused, 1);
 		reply.granted = g->granted;

@@ -100,6 +100,7 @@ static int guard(void *ctx, const struct smtp_guard_case *c, struct arena *a,
 	struct mta_session *s = ctx;
 	struct msg_text *rcpts = arena_array(a, struct msg_text, c->n);
 	struct msg_guarded reply;
+	char ip[NETADDR_TEXT_MAX];
 	struct ipc_packet *p = NULL;
 	if (!rcpts)
 		return fail_set(why, FAIL_LIMIT, NULL, "too many recipients");
@@ -109,6 +110,7 @@ static int guard(void *ctx, const struct smtp_guard_case *c, struct arena *a,
 			      .login = c->login,
 			      .all = c->all,
 			      .failed = c->failed,
+			      .ip = netaddr_text(&s->client, false, ip),
 			      .rcpts = rcpts,
 			      .rcpts_n = c->n};
 	struct ipc_question q = {

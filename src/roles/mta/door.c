@@ -146,8 +146,6 @@ int door_prepare(struct role *role, const struct conf *c, struct fail *why)
 	smtp->local_origin = c->sendmail_origin[0] ? c->sendmail_origin : NULL;
 	smtp->local_users = c->sendmail_users;
 	smtp->guard_defers = strcmp(c->guard_action, "defer") == 0;
-	smtp->user_rates = c->rate_hour_messages || c->rate_hour_recipients ||
-			   c->rate_day_messages || c->rate_day_recipients;
 	smtp->hide_client = on(c->hide_client);
 	smtp->priority_max = (uint32_t)c->priority_max;
 	smtp->null_sender = strcmp(c->null_sender, "accept") == 0;

@@ -21,6 +21,7 @@ static const struct setting settings[] = {
 	 NULL},
 	{"active", SET_FLAG, "UPDATE domain SET active = ?2, modified = ?3 WHERE domain = ?1",
 	 NULL},
+	RATE_SETTINGS(domain),
 };
 
 /* Neither a domain nor an alias domain may be there already. */
@@ -185,6 +186,8 @@ int domain_show(struct order *o, struct fail *why)
 		" UNION ALL SELECT 'quota', maxquota FROM domain WHERE domain = ?1"
 		" UNION ALL SELECT 'users', mailboxes FROM domain WHERE domain = ?1"
 		" UNION ALL SELECT 'aliases', aliases FROM domain WHERE domain = ?1"
+		" UNION ALL SELECT 'settings', settings FROM domain WHERE domain = ?1"
+		"  AND settings <> ''"
 		" UNION ALL SELECT 'created', created FROM domain WHERE domain = ?1"
 		" UNION ALL SELECT 'modified', modified FROM domain WHERE domain = ?1"
 		" UNION ALL SELECT 'users now', count(*) FROM mailbox WHERE domain = ?1"

@@ -156,6 +156,22 @@ struct setting {
 	bool own;    /* a user may set it for the own account */
 	bool global; /* a global administrator alone may: it leads to other machines */
 };
+/* admin_rates.c: the four rates of a user, and of each user of a domain. */
+#define RATE_SETTERS(what)                                                                         \
+	int what##_rate_0(struct order *o, struct str name, struct str value, struct fail *why);   \
+	int what##_rate_1(struct order *o, struct str name, struct str value, struct fail *why);   \
+	int what##_rate_2(struct order *o, struct str name, struct str value, struct fail *why);   \
+	int what##_rate_3(struct order *o, struct str name, struct str value, struct fail *why)
+RATE_SETTERS(user);
+RATE_SETTERS(domain);
+#define RATE_SETTINGS(what)                                                                        \
+	{"rate-messages-hour", SET_SPECIAL, NULL, what##_rate_0, .global = true},                  \
+		{"rate-recipients-hour", SET_SPECIAL, NULL, what##_rate_1, .global = true},        \
+		{"rate-messages-day", SET_SPECIAL, NULL, what##_rate_2, .global = true},           \
+	{                                                                                          \
+		"rate-recipients-day", SET_SPECIAL, NULL, what##_rate_3, .global = true            \
+	}
+
 /* Apply all options to the row called name. FAIL_SYNTAX for an unknown key, naming those known. */
 int apply_settings(struct order *o, const struct setting *s, size_t n, struct str name,
 		   struct fail *why);

@@ -63,6 +63,37 @@ static void users(void **state)
 	home_free(&h);
 }
 
+/* What the user has, else the domain, else nothing. */
+static void rates(void **state)
+{
+	struct home h;
+	struct fail why = FAIL_INIT;
+	struct dir_rates r;
+	struct dir_account account;
+	AUTO(arena) struct arena a = ARENA_INIT(KIB(64));
+	(void)state;
+	home_init(&h);
+	ORDER(&h, "domain add d.test --rate-messages-hour 50");
+	ORDER(&h, "user add a@d.test --rate-recipients-day 10");
+	ORDER(&h, "domain set d.test --rate-recipients-day 1000 --rate-messages-day 7");
+	ORDER(&h, "user set a@d.test --rate-messages-hour unlimited");
+	ORDER(&h, "user set a@d.test --rate-recipients-hour 3");
+	ORDER(&h, "user set a@d.test --rate-recipients-hour default");
+	assert_look(&h, "SELECT settings FROM mailbox",
+		    "rate_recipients_day:10;rate_messages_hour:0;");
+	assert_ok(dir_account_by_address(h.d, STR("a@d.test"), &a, &account, &why), &why);
+	assert_ok(dir_rates(h.d, account.id, &r, &why), &why);
+	assert_int_equal(r.v[0], 0);
+	assert_int_equal(r.v[1], -1);
+	assert_int_equal(r.v[2], 7);
+	assert_int_equal(r.v[3], 10);
+	assert_ok(dir_rates(h.d, (struct account_id){999}, &r, &why), &why);
+	assert_int_equal(r.v[0], -1);
+	assert_refused(&h, "user set a@d.test --rate-messages-day often", FAIL_SYNTAX,
+		       "is no rate");
+	home_free(&h);
+}
+
 static void settings_of_users(void **state)
 {
 	struct home h;
@@ -382,6 +413,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(users),
+		cmocka_unit_test(rates),
 		cmocka_unit_test(settings_of_users),
 		cmocka_unit_test(deleting_leaves_nothing),
 		cmocka_unit_test(aliases),

@@ -189,6 +189,7 @@ static const struct setting settings[] = {
 	{"web", SET_FLAGS, MAILBOX("enablesogowebmail = ?2"), NULL},
 	{"dav", SET_FLAGS, MAILBOX("enablesogocalendar = ?2"), NULL},
 	{"eas", SET_FLAGS, MAILBOX("enablesogoactivesync = ?2"), NULL},
+	RATE_SETTINGS(user),
 };
 
 /* ---- making ---- */
@@ -484,6 +485,7 @@ int user_show(struct order *o, struct fail *why)
 		"  JOIN barid_account b ON b.id = s.account WHERE b.username = ?1"
 		"  AND s.credential = 0), 'yes', 'none')"
 		" UNION ALL SELECT 'allow-nets', COALESCE(allow_nets, 'any') FROM m"
+		" UNION ALL SELECT 'settings', settings FROM m WHERE settings <> ''"
 		" UNION ALL SELECT 'smtp', iif(enablesmtpsecured, 'on', 'off') FROM m"
 		" UNION ALL SELECT 'imap', iif(enableimapsecured AND enableimaptls, 'on', 'off') "
 		"FROM m"

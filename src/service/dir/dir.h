@@ -127,6 +127,18 @@ struct dir_account {
 	uint64_t used_messages;
 };
 
+/*
+ * How much a user may send, as said for the user or the domain: messages and recipients an hour,
+ * messages and recipients a day. 0 = as much as it likes, -1 = nothing was said. An unknown id has
+ * nothing said.
+ */
+#define DIR_RATES 4
+struct dir_rates {
+	int64_t v[DIR_RATES];
+};
+MUST_CHECK int dir_rates(struct dir *d, struct account_id id, struct dir_rates *ret,
+			 struct fail *why);
+
 /* FAIL_NOTFOUND: no such mailbox (also for an id whose mailbox was deleted). */
 MUST_CHECK int dir_account_by_id(struct dir *d, struct account_id id, struct arena *a,
 				 struct dir_account *ret, struct fail *why);

@@ -35,6 +35,7 @@ int guard_open(const char *path, struct fs *fs, struct guard **ret, struct fail 
 	struct guard *g = xcalloc(1, sizeof *g);
 	struct db_options o = {.path = path, .fs = fs, .create = true, .exclusive = true};
 	(void)pthread_mutex_init(&g->lock, NULL);
+	networks_init(&g->networks);
 	int r = db_open(&o, &g->db, why);
 	if (r == 0)
 		r = db_migrate(g->db, APPLICATION_ID, steps, ARRAY_LEN(steps), why);
@@ -54,6 +55,7 @@ void guard_close(struct guard *g)
 	if (!g)
 		return;
 	db_close(g->db);
+	networks_clear(&g->networks);
 	(void)pthread_mutex_destroy(&g->lock);
 	free(g);
 }
@@ -187,6 +189,26 @@ static int check_rates(struct judging *j, struct guard_answer *ret, struct fail 
 	return 0;
 }
 
+static void held_for(struct judging *j, struct guard_answer *ret, int64_t n, const char *what)
+{
+	ret->verdict = GUARD_HELD;
+	ret->fresh = true;
+	(void)snprintf(ret->reason, sizeof ret->reason,
+		       "take-over guard: %lld %s within %lld minutes", (long long)n, what,
+		       (long long)(j->rules->window_us / MINUTE_US));
+}
+
+/* Sent to others from all over the world at once? */
+static void check_networks(struct judging *j, struct guard_answer *ret)
+{
+	const struct guard_rules *u = j->rules;
+	if (!u->networks_max || !j->m->n)
+		return;
+	unsigned n = networks_count(&j->g->networks, j->m->account, j->m->now.v - u->window_us);
+	if (n > u->networks_max)
+		held_for(j, ret, n, "networks");
+}
+
 /* Is this too much of the unusual? */
 static int check_habits(struct judging *j, struct guard_answer *ret, struct fail *why)
 {
@@ -204,15 +226,11 @@ static int check_habits(struct judging *j, struct guard_answer *ret, struct fail
 		return r;
 	int64_t strangers = lately + (int64_t)j->strangers, refused = failed + j->m->failed;
 	bool many = u->new_max && j->strangers && strangers > u->new_max;
-	if (many || (u->failed_max && j->m->failed && refused > u->failed_max)) {
-		ret->verdict = GUARD_HELD;
-		ret->fresh = true;
-		(void)snprintf(ret->reason, sizeof ret->reason,
-			       "take-over guard: %lld %s within %lld minutes",
-			       (long long)(many ? strangers : refused),
-			       many ? "new recipients" : "refused recipients",
-			       (long long)(u->window_us / MINUTE_US));
-	}
+	if (many || (u->failed_max && j->m->failed && refused > u->failed_max))
+		held_for(j, ret, many ? strangers : refused,
+			 many ? "new recipients" : "refused recipients");
+	else
+		check_networks(j, ret);
 	return 0;
 }
 
@@ -320,20 +338,42 @@ static int reason_of(struct judging *j, struct guard_answer *ret, struct fail *w
 	return 0;
 }
 
+/* A held account fills the disk no more than this. */
+static int check_held(struct judging *j, struct guard_answer *ret, struct fail *why)
+{
+	int64_t v[] = {(int64_t)j->m->account.v}, messages = 0;
+	int r = reason_of(j, ret, why);
+	ret->verdict = GUARD_HELD;
+	if (r < 0 || !j->rules->held_max)
+		return r;
+	r = guard_number(j->g, "SELECT messages FROM account WHERE account = ?1", v, 1, &messages,
+			 why);
+	if (messages >= (int64_t)j->rules->held_max)
+		ret->verdict = GUARD_RATE;
+	return r;
+}
+
+/* Nothing that anybody would ask for later. */
+static bool leaves_no_trace(const struct judging *j, const struct guard_answer *a)
+{
+	return a->verdict == GUARD_PASS && !j->m->n && !j->m->failed && !has_rates(j->rules);
+}
+
 static int judge(struct judging *j, struct guard_answer *ret, struct fail *why)
 {
+	if (j->m->network)
+		networks_note(&j->g->networks, j->m->account, j->m->network, j->m->now.v);
 	int r = look_up_account(j, why);
 	if (r == 0)
 		r = find_strangers(j, why);
 	if (r == 0 && j->held) {
-		ret->verdict = GUARD_HELD;
-		r = reason_of(j, ret, why);
+		r = check_held(j, ret, why);
 	} else if (r == 0) {
 		r = check_rates(j, ret, why);
 		if (r == 0 && ret->verdict == GUARD_PASS && !j->allowed)
 			r = check_habits(j, ret, why);
 	}
-	return r < 0 ? r : write_down(j, ret, why);
+	return r < 0 || leaves_no_trace(j, ret) ? r : write_down(j, ret, why);
 }
 
 int guard_judge(struct guard *g, const struct guard_rules *rules, const struct guard_message *m,
@@ -349,4 +389,11 @@ int guard_judge(struct guard *g, const struct guard_rules *rules, const struct g
 	free(j.addresses);
 	free(j.strange);
 	return r;
+}
+
+void guard_login(struct guard *g, struct account_id account, struct str ip, struct wall_us now)
+{
+	uint64_t net = guard_network(ip);
+	if (net)
+		networks_note(&g->networks, account, net, now.v);
 }

@@ -39,6 +39,42 @@ int guard_list(struct guard *g, size_t max, struct arena *a, struct guard_row **
 	return r;
 }
 
+static int list_traffic(struct guard *g, size_t max, int64_t minute, struct guard_traffic *rows,
+			size_t *ret_n, struct fail *why)
+{
+	struct db_stmt *st;
+	int r = db_stmt(g->db,
+			"SELECT account, sum(iif(minute > ?1 - 60, messages, 0)),"
+			" sum(iif(minute > ?1 - 60, recipients, 0)), sum(messages), sum(recipients)"
+			" FROM traffic WHERE minute > ?1 - 1440 GROUP BY account"
+			" ORDER BY 5 DESC, 1 LIMIT ?2",
+			&st, why);
+	if (r < 0)
+		return r;
+	db_bind_i64(st, 1, minute);
+	db_bind_u64(st, 2, max);
+	while ((r = db_step(st, why)) == 1)
+		rows[(*ret_n)++] = (struct guard_traffic){.account = {db_col_u64(st, 0)},
+							  .hour_messages = db_col_u64(st, 1),
+							  .hour_recipients = db_col_u64(st, 2),
+							  .day_messages = db_col_u64(st, 3),
+							  .day_recipients = db_col_u64(st, 4)};
+	return r;
+}
+
+int guard_traffic_list(struct guard *g, size_t max, struct wall_us now, struct arena *a,
+		       struct guard_traffic **ret, size_t *ret_n, struct fail *why)
+{
+	*ret_n = 0;
+	*ret = arena_array(a, struct guard_traffic, max);
+	if (!*ret)
+		return fail_set(why, FAIL_LIMIT, NULL, "no room for a list");
+	(void)pthread_mutex_lock(&g->lock);
+	int r = list_traffic(g, max, now.v / (60 * SEC_US), *ret, ret_n, why);
+	(void)pthread_mutex_unlock(&g->lock);
+	return r;
+}
+
 /* Let it go, and do `then` with what it wrote to meanwhile. */
 static int let_go(struct guard *g, struct account_id account, const char *then, int64_t now,
 		  struct fail *why)
@@ -73,6 +109,7 @@ int guard_release(struct guard *g, struct account_id account, struct wall_us now
 		       "UPDATE known SET pending = 0, first_us = 0, last_us = ?2"
 		       " WHERE account = ?1",
 		       now.v, why);
+	networks_forget(&g->networks, account);
 	(void)pthread_mutex_unlock(&g->lock);
 	return r;
 }
@@ -81,6 +118,7 @@ int guard_reject(struct guard *g, struct account_id account, struct fail *why)
 {
 	(void)pthread_mutex_lock(&g->lock);
 	int r = let_go(g, account, "DELETE FROM known WHERE account = ?1 AND pending", 0, why);
+	networks_forget(&g->networks, account);
 	(void)pthread_mutex_unlock(&g->lock);
 	return r;
 }

@@ -70,6 +70,99 @@ static struct guard_answer send_to(struct place *p, const struct guard_rules *u,
 	return a;
 }
 
+static struct guard_answer send_from(struct place *p, const struct guard_rules *u, const char *ip,
+				     unsigned rcpts, int64_t at)
+{
+	static const struct str to[] = {STR("old@far.test")};
+	struct guard_answer a;
+	struct fail why = FAIL_INIT;
+	struct guard_message m = {.account = {7},
+				  .rcpts = to,
+				  .n = rcpts,
+				  .all = 1,
+				  .network = guard_network(str_c(ip)),
+				  .now = {START + at}};
+	assert_ok(guard_judge(p->g, u, &m, &a, &why), &why);
+	return a;
+}
+
+static void networks_are_counted(void **state)
+{
+	(void)state;
+	static const struct guard_rules few = {
+		.networks_max = 3, .window_us = HOUR_US, .memory_us = 180 * 24 * HOUR_US};
+	static const char *const same[] = {"192.0.2.1", "192.0.2.200", "2001:db8::1",
+					   "2001:db8:0:ffff::1"};
+	struct place p;
+	struct fail why = FAIL_INIT;
+	begin(&p);
+	for (size_t i = 0; i < ARRAY_LEN(same); i++)
+		assert_int_equal(send_from(&p, &few, same[i], 1, 0).verdict, GUARD_PASS);
+	/* A login counts as a message does; an hour later none of them does. */
+	guard_login(p.g, (struct account_id){7}, STR("198.51.100.1"), (struct wall_us){START});
+	assert_int_equal(send_from(&p, &few, "192.0.2.9", 1, SEC_US).verdict, GUARD_PASS);
+	assert_int_equal(send_from(&p, &few, "203.0.113.1", 1, HOUR_US + SEC_US).verdict,
+			 GUARD_PASS);
+	for (unsigned i = 0; i < 2; i++) {
+		char ip[30];
+		(void)snprintf(ip, sizeof ip, "203.0.%u.1", i);
+		assert_int_equal(send_from(&p, &few, ip, 1, HOUR_US + 2 * SEC_US).verdict,
+				 GUARD_PASS);
+	}
+	/* Mail that stays here harms nobody. */
+	assert_int_equal(send_from(&p, &few, "203.0.77.1", 0, HOUR_US + 3 * SEC_US).verdict,
+			 GUARD_PASS);
+	struct guard_answer a = send_from(&p, &few, "203.0.77.1", 1, HOUR_US + 3 * SEC_US);
+	assert_int_equal(a.verdict, GUARD_HELD);
+	assert_true(a.fresh);
+	assert_string_equal(a.reason, "take-over guard: 4 networks within 60 minutes");
+	/* Once it was the owner, these networks count no longer. */
+	assert_ok(
+		guard_release(p.g, (struct account_id){7}, (struct wall_us){START + HOUR_US}, &why),
+		&why);
+	assert_int_equal(send_from(&p, &few, "203.0.78.1", 1, HOUR_US + 4 * SEC_US).verdict,
+			 GUARD_PASS);
+	end(&p);
+}
+
+static void held_mail_has_a_bound(void **state)
+{
+	(void)state;
+	struct guard_rules few = rules;
+	struct place p;
+	begin(&p);
+	few.new_max = 1;
+	few.held_max = 2;
+	assert_int_equal(send_to(&p, &few, 0, 2, 0, 0).verdict, GUARD_HELD);
+	assert_int_equal(send_to(&p, &few, 0, 2, SEC_US, 0).verdict, GUARD_HELD);
+	assert_int_equal(send_to(&p, &few, 0, 2, 2 * SEC_US, 0).verdict, GUARD_RATE);
+	end(&p);
+}
+
+static void traffic_is_listed(void **state)
+{
+	(void)state;
+	struct guard_rules u = {.hour_messages = 100, .window_us = HOUR_US, .memory_us = HOUR_US};
+	AUTO(arena) struct arena a = ARENA_INIT(MIB(1));
+	struct guard_traffic *rows = NULL;
+	struct fail why = FAIL_INIT;
+	struct place p;
+	size_t n = 0;
+	begin(&p);
+	(void)send_to(&p, &u, 0, 3, 0, 0);
+	(void)send_to(&p, &u, 0, 2, 2 * HOUR_US, 0);
+	assert_ok(guard_traffic_list(p.g, 10, (struct wall_us){START + 2 * HOUR_US}, &a, &rows, &n,
+				     &why),
+		  &why);
+	assert_int_equal(n, 1);
+	assert_int_equal(rows[0].account.v, 7);
+	assert_int_equal(rows[0].hour_messages, 1);
+	assert_int_equal(rows[0].hour_recipients, 2);
+	assert_int_equal(rows[0].day_messages, 2);
+	assert_int_equal(rows[0].day_recipients, 5);
+	end(&p);
+}
+
 static void strangers_are_counted(void **state)
 {
 	(void)state;
@@ -174,9 +267,10 @@ static void rates_are_kept(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(strangers_are_counted), cmocka_unit_test(windows_pass),
-		cmocka_unit_test(refusals_count),	 cmocka_unit_test(operators_decide),
-		cmocka_unit_test(rates_are_kept),
+		cmocka_unit_test(networks_are_counted), cmocka_unit_test(held_mail_has_a_bound),
+		cmocka_unit_test(traffic_is_listed),	cmocka_unit_test(strangers_are_counted),
+		cmocka_unit_test(windows_pass),		cmocka_unit_test(refusals_count),
+		cmocka_unit_test(operators_decide),	cmocka_unit_test(rates_are_kept),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -72,7 +72,8 @@ static const struct {
 	{"clients", cli_admin,
 	 "barid clients [refused|logins-failed|connections|messages|recipients|tls] [NUMBER]",
 	 TX("who brings mail or tries to log in by SMTP, the worst first")},
-	{"guard", cli_guard, "barid guard list | release A | reject A [--disable] | allow A [off]",
+	{"guard", cli_guard,
+	 "barid guard list | rates | release A | reject A [--disable] | allow A [off]",
 	 TX("logins that suddenly write to many new people")},
 	{"queue", cli_admin,
 	 "barid queue list|summary [WHICH] [--max N] [--after N] | show N | flush [WHICH]\n"
