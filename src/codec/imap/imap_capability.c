@@ -52,6 +52,7 @@ static const struct {
 	{.name = "OBJECTID", .shown = AFTER},
 	{.name = "COMPRESS=DEFLATE", .shown = AFTER},
 	{.name = "UNAUTHENTICATE", .shown = AFTER},
+	{.name = "NOTIFY", .shown = AFTER},
 	{.name = "QUOTA", .shown = AFTER},
 	{.name = "QUOTASET", .shown = AFTER},
 	{.name = "QUOTA=RES-STORAGE", .shown = AFTER},

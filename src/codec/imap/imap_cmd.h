@@ -64,6 +64,7 @@ enum imap_cmd_kind {
 	IMAP_CMD_DELETEACL,
 	IMAP_CMD_LISTRIGHTS,
 	IMAP_CMD_MYRIGHTS,
+	IMAP_CMD_NOTIFY,
 	/* with a mailbox selected */
 	IMAP_CMD_CHECK,
 	IMAP_CMD_CLOSE,
@@ -272,6 +273,48 @@ struct imap_fetch {
 	bool vanished; /* RFC 7162 3.2.6, only right with QRESYNC enabled and UID FETCH */
 };
 
+enum imap_notify_event { /* RFC 5465 section 5 */
+			 IMAP_EVENT_MESSAGE_NEW = 1u << 0,
+			 IMAP_EVENT_MESSAGE_EXPUNGE = 1u << 1,
+			 IMAP_EVENT_FLAG_CHANGE = 1u << 2,
+			 IMAP_EVENT_ANNOTATION_CHANGE = 1u << 3,
+			 IMAP_EVENT_MAILBOX_NAME = 1u << 4,
+			 IMAP_EVENT_SUBSCRIPTION_CHANGE = 1u << 5,
+			 IMAP_EVENT_MAILBOX_METADATA_CHANGE = 1u << 6,
+			 IMAP_EVENT_SERVER_METADATA_CHANGE = 1u << 7,
+			 IMAP_EVENT_OTHER = 1u << 8, /* one that is in no specification */
+};
+#define IMAP_EVENTS_OF_MESSAGES                                                                    \
+	(IMAP_EVENT_MESSAGE_NEW | IMAP_EVENT_MESSAGE_EXPUNGE | IMAP_EVENT_FLAG_CHANGE |            \
+	 IMAP_EVENT_ANNOTATION_CHANGE)
+
+enum imap_notify_filter { /* section 6 */
+			  IMAP_NOTIFY_SELECTED,
+			  IMAP_NOTIFY_SELECTED_DELAYED,
+			  IMAP_NOTIFY_INBOXES,
+			  IMAP_NOTIFY_PERSONAL,
+			  IMAP_NOTIFY_SUBSCRIBED,
+			  IMAP_NOTIFY_SUBTREE,	 /* mailbox */
+			  IMAP_NOTIFY_MAILBOXES, /* mailbox */
+};
+extern const struct imap_name imap_notify_event_names[]; /* but OTHER */
+const char *imap_notify_filter_name(enum imap_notify_filter filter);
+
+struct imap_notify_group {
+	enum imap_notify_filter filter;
+	const struct str *mailbox;
+	size_t mailbox_count;
+	uint32_t events;		  /* 0: NONE */
+	const struct imap_fetch_att *att; /* of MessageNew, in SELECTED and SELECTED-DELAYED */
+	size_t att_count;
+};
+/* What may not stand together (section 8, section 5) is a syntax error. */
+struct imap_notify {
+	bool status;
+	const struct imap_notify_group *group;
+	size_t group_count; /* 0: NONE */
+};
+
 enum imap_store_mode { IMAP_STORE_REPLACE, IMAP_STORE_ADD, IMAP_STORE_REMOVE };
 struct imap_store {
 	struct seqset set; /* raw */
@@ -398,6 +441,7 @@ struct imap_cmd {
 		struct imap_fetch fetch;
 		struct imap_store store;
 		struct imap_copy copy; /* and MOVE */
+		struct imap_notify notify;
 	};
 };
 

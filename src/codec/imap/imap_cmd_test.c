@@ -94,6 +94,22 @@ static void simple_commands(void **state)
 		{"ENABLE CONDSTORE X-GOOD-IDEA", "ENABLE CONDSTORE X-GOOD-IDEA"},
 		{"ENABLE", "expected a space at column 10"},
 		{"GETQUOTA \"\"", "GETQUOTA \"\""},
+		{"compress deflate", "COMPRESS deflate"},
+		{"COMPRESS", "expected a space at column 12"},
+		{"unauthenticate", "UNAUTHENTICATE"},
+		{"notify none", "NOTIFY NONE"},
+		{"NOTIFY SET (selected none)", "NOTIFY SET (SELECTED NONE)"},
+		{"NOTIFY SET STATUS (subtree a (mailboxname)) (mailboxes (b \"c d\") "
+		 "(SubscriptionChange"
+		 " Foo))",
+		 "NOTIFY SET STATUS (SUBTREE (a) (MailboxName)) (MAILBOXES (b \"c d\") "
+		 "(SubscriptionChange Other))"},
+		{"NOTIFY SET (selected (messagenew (uid flags) messageexpunge))",
+		 "NOTIFY SET (SELECTED (MessageNew (UID FLAGS) MessageExpunge))"},
+		{"NOTIFY SET (selected (messagenew))",
+		 "expected MessageNew and MessageExpunge together at column 37"},
+		{"NOTIFY SET", "expected a space at column 14"},
+		{"NOTIFY SET (all none)", "expected which mailboxes at column 15"},
 		{"GETQUOTA \"!partition/sda4\"", "GETQUOTA !partition/sda4"},
 		{"GETQUOTAROOT inbox", "GETQUOTAROOT INBOX"},
 		{"SETQUOTA \"\" (STORAGE 512 message 10)",

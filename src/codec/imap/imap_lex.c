@@ -20,6 +20,8 @@ const struct imap_limits imap_limits_default = {
 	.append_messages = 64,
 	.urls = 32,
 	.cat_parts = 128,
+	.notify_groups = 64,
+	.notify_names = 1000,
 };
 
 int imap_lex_expected(struct imap_lex *lex, const char *what)

@@ -62,6 +62,8 @@ struct imap_limits {
 	size_t id_pairs;	/* RFC 2971 allows 30 */
 	size_t append_messages; /* messages of one APPEND */
 	size_t urls;		/* of one GENURLAUTH or URLFETCH */
+	size_t notify_groups;	/* of one NOTIFY */
+	size_t notify_names;	/* mailboxes in one of them */
 	size_t cat_parts;	/* of one message of CATENATE */
 };
 extern const struct imap_limits imap_limits_default;

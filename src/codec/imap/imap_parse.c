@@ -175,6 +175,7 @@ static const struct command {
 	{"DELETEACL", IMAP_CMD_DELETEACL, imap_parse_acl, false},
 	{"LISTRIGHTS", IMAP_CMD_LISTRIGHTS, imap_parse_acl, false},
 	{"MYRIGHTS", IMAP_CMD_MYRIGHTS, imap_parse_mailbox_only, false},
+	{"NOTIFY", IMAP_CMD_NOTIFY, imap_parse_notify, false},
 	{"CHECK", IMAP_CMD_CHECK, parse_nothing, false},
 	{"CLOSE", IMAP_CMD_CLOSE, parse_nothing, false},
 	{"UNSELECT", IMAP_CMD_UNSELECT, parse_nothing, false},

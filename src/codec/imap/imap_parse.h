@@ -21,6 +21,8 @@ imap_parse_fn imap_parse_append, imap_parse_replace;
 imap_parse_fn imap_parse_fetch, imap_parse_store, imap_parse_copy, imap_parse_expunge;
 /* imap_parse_url.c */
 imap_parse_fn imap_parse_genurlauth, imap_parse_urlfetch, imap_parse_resetkey;
+/* imap_parse_notify.c */
+imap_parse_fn imap_parse_notify;
 /* imap_parse_search.c */
 imap_parse_fn imap_parse_search, imap_parse_sort, imap_parse_thread;
 
@@ -28,6 +30,9 @@ imap_parse_fn imap_parse_search, imap_parse_sort, imap_parse_thread;
 int imap_parse_flag_list(struct imap_lex *lex, struct imap_flags *ret) MUST_CHECK;
 /* flag *(SP flag), without parentheses */
 int imap_parse_bare_flags(struct imap_lex *lex, struct imap_flags *ret) MUST_CHECK;
+/* "(" fetch-att *(SP fetch-att) ")" */
+int imap_parse_fetch_atts(struct imap_lex *lex, const struct imap_fetch_att **ret,
+			  size_t *ret_n) MUST_CHECK;
 int imap_parse_set(struct imap_lex *lex, struct seqset *ret) MUST_CHECK;
 /* imap_parse_qresync.c: SP "(" uidvalidity SP modseq [SP known-uids] [SP seq-match-data] ")" */
 int imap_parse_qresync(struct imap_lex *lex, struct imap_qresync *ret) MUST_CHECK;

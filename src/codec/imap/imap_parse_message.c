@@ -298,6 +298,15 @@ static int fetch_att(struct imap_lex *lex, void *arg)
 	return push_att(lex, arg, a);
 }
 
+int imap_parse_fetch_atts(struct imap_lex *lex, const struct imap_fetch_att **ret, size_t *ret_n)
+{
+	struct att_builder b = {0};
+	int r = imap_parse_items(lex, "FETCH attributes", false, fetch_att, &b);
+	*ret = b.att;
+	*ret_n = b.n;
+	return r;
+}
+
 /* ALL, FAST and FULL: each is the beginning of one list. Returns how many were added, or a code. */
 static int fetch_macro(struct imap_lex *lex, struct att_builder *b)
 {

@@ -185,11 +185,10 @@ static void write_append(struct buf *out, const struct imap_append *a)
 	}
 }
 
-static void write_fetch(struct buf *out, const struct imap_fetch *f)
+static void sp_fetch_atts(struct buf *out, const struct imap_fetch_att *att, size_t n)
 {
-	sp_set(out, &f->set);
-	for (size_t i = 0; i < f->att_count; i++) {
-		const struct imap_fetch_att *a = &f->att[i];
+	for (size_t i = 0; i < n; i++) {
+		const struct imap_fetch_att *a = &att[i];
 		(void)buf_add(out, i == 0 ? STR(" (") : STR(" "));
 		if (a->kind == IMAP_FETCH_SECTION || a->kind == IMAP_FETCH_BINARY) {
 			(void)buf_add_c(out, a->kind == IMAP_FETCH_SECTION ? "BODY" : "BINARY");
@@ -205,6 +204,43 @@ static void write_fetch(struct buf *out, const struct imap_fetch *f)
 			(void)buf_add(out, STR(" (LAZY)"));
 	}
 	(void)buf_addc(out, ')');
+}
+
+static void write_notify_group(struct buf *out, const struct imap_notify_group *g)
+{
+	const char *sep = "(";
+	(void)buf_addf(out, " (%s", imap_notify_filter_name(g->filter));
+	for (size_t i = 0; i < g->mailbox_count; i++) {
+		(void)buf_add_c(out, i ? " " : " (");
+		(void)imap_write_mailbox(out, g->mailbox[i]);
+	}
+	(void)buf_add_c(out, g->mailbox_count ? ") " : " ");
+	for (const struct imap_name *e = imap_notify_event_names; e->name; e++) {
+		if (!(g->events & e->bit))
+			continue;
+		(void)buf_addf(out, "%s%s", sep, e->name);
+		if (e->bit == IMAP_EVENT_MESSAGE_NEW && g->att_count)
+			sp_fetch_atts(out, g->att, g->att_count);
+		sep = " ";
+	}
+	if (g->events & IMAP_EVENT_OTHER) { /* its name is not kept */
+		(void)buf_addf(out, "%sOther", sep);
+		sep = " ";
+	}
+	(void)buf_add_c(out, *sep == '(' ? "NONE)" : "))");
+}
+
+static void write_notify(struct buf *out, const struct imap_notify *n)
+{
+	(void)buf_add_c(out, n->group_count == 0 ? " NONE" : n->status ? " SET STATUS" : " SET");
+	for (size_t i = 0; i < n->group_count; i++)
+		write_notify_group(out, &n->group[i]);
+}
+
+static void write_fetch(struct buf *out, const struct imap_fetch *f)
+{
+	sp_set(out, &f->set);
+	sp_fetch_atts(out, f->att, f->att_count);
 	if (f->has_changedsince)
 		(void)buf_addf(out, " (CHANGEDSINCE %llu%s)", (unsigned long long)f->changedsince,
 			       f->vanished ? " VANISHED" : "");
@@ -431,6 +467,17 @@ static void write_acl(struct buf *out, const struct imap_cmd *cmd)
 		imap_rights_write(out, cmd->acl.rights);
 }
 
+/* Those with nothing but a name. */
+static void write_name_argument(struct buf *out, const struct imap_cmd *cmd)
+{
+	if (cmd->kind == IMAP_CMD_GETQUOTA)
+		sp_astring(out, cmd->quota_root);
+	else if (cmd->kind == IMAP_CMD_COMPRESS)
+		(void)buf_addf(out, " %.*s", STR_ARG(cmd->compress));
+	else
+		sp_mailbox(out, cmd->mailbox);
+}
+
 static void write_arguments(struct buf *out, const struct imap_cmd *cmd)
 {
 	switch (cmd->kind) {
@@ -474,14 +521,9 @@ static void write_arguments(struct buf *out, const struct imap_cmd *cmd)
 	case IMAP_CMD_GETQUOTAROOT:
 	case IMAP_CMD_GETACL:
 	case IMAP_CMD_MYRIGHTS:
-		sp_mailbox(out, cmd->mailbox);
-		break;
 	case IMAP_CMD_GETQUOTA:
-		sp_astring(out, cmd->quota_root);
-		break;
 	case IMAP_CMD_COMPRESS:
-		(void)buf_addc(out, ' ');
-		(void)buf_add(out, cmd->compress);
+		write_name_argument(out, cmd);
 		break;
 	case IMAP_CMD_SETQUOTA:
 		write_setquota(out, &cmd->setquota);
@@ -523,6 +565,9 @@ static void write_arguments(struct buf *out, const struct imap_cmd *cmd)
 		break;
 	case IMAP_CMD_FETCH:
 		write_fetch(out, &cmd->fetch);
+		break;
+	case IMAP_CMD_NOTIFY:
+		write_notify(out, &cmd->notify);
 		break;
 	case IMAP_CMD_STORE:
 		write_store(out, &cmd->store);

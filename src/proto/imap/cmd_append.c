@@ -10,6 +10,7 @@
 #include "codec/imap/seqset.h"
 #include "proto/imap/acl_int.h"
 #include "proto/imap/append_int.h"
+#include "proto/imap/notify.h"
 #include "sys/log.h"
 
 #define MAP_MAX STORE_MAP_MAX
@@ -186,6 +187,7 @@ static int store_all(struct imap_session *s, struct store_append *append, struct
 	log_event(LOG_INFO, "imap.append", log_address("user", str_c(s->address)),
 		  log_str("mailbox", append->mailbox), log_u64("uid", result.first.v),
 		  log_u64("messages", append->n));
+	notify_own(s, result.uidvalidity, result.first, append->n);
 	append_write_uids(&code, &result, append->n);
 	reply_ok(s, buf_c(&code), "Message stored.");
 	return RUN_DONE;

@@ -4,6 +4,7 @@
  *                                                                              [proto, imap]
  */
 #include "proto/imap/acl_int.h"
+#include "proto/imap/notify.h"
 
 #define COPYUID_MAX MIB(2)
 
@@ -68,6 +69,7 @@ int cmd_copy(struct imap_session *s, struct imap_out *out, struct fail *why)
 		reply_nothing(s, &result);
 		return RUN_DONE;
 	}
+	notify_own(s, result.uidvalidity, result.first, result.n);
 	write_copyuid(&code, &result);
 	reply_ok(s, code.failed ? NULL : buf_c(&code), "Copy completed.");
 	return RUN_DONE;

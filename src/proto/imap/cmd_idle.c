@@ -14,7 +14,7 @@ static void wake(void *arg, const struct store_event *e)
 
 int idle_watch(struct imap_session *s, struct fail *why)
 {
-	if (!s->view || s->watch)
+	if (!s->view || s->watch || s->notify) /* that has one of its own */
 		return 0;
 	return store_watch_add(s->store, s->account, store_view_get_info(s->view)->mailbox, wake,
 			       &s->hooks, &s->watch, why);

@@ -255,6 +255,27 @@ static int canonical_patterns(struct lister *l, const struct imap_list *list, st
 	return 0;
 }
 
+static void write_rest_of_list(struct imap_session *s, struct buf *b, struct str name,
+			       struct str old_name)
+{
+	buf_add(b, STR(") \"/\" "));
+	write_name(s, b, name);
+	if (old_name.p) {
+		buf_add(b, STR(" (\"OLDNAME\" ("));
+		write_name(s, b, old_name);
+		buf_add(b, STR("))"));
+	}
+	buf_add(b, STR("\r\n"));
+}
+
+void write_list_entry(struct imap_session *s, struct imap_out *out, const struct store_mailbox *box,
+		      struct str old_name)
+{
+	struct lister l = {.s = s, .out = out, .returned = IMAP_LIST_SUBSCRIBED};
+	write_attributes(&l, box);
+	write_rest_of_list(s, &out->text, box->name, old_name);
+}
+
 void write_list_of(struct imap_session *s, struct imap_out *out, const struct store_mailbox *box,
 		   struct str old_name)
 {
@@ -263,14 +284,7 @@ void write_list_of(struct imap_session *s, struct imap_out *out, const struct st
 	if (box->noselect)
 		add_attribute(b, "\\Noselect");
 	write_uses(b, box->use);
-	buf_add(b, STR(") \"/\" "));
-	write_name(s, b, box->name);
-	if (old_name.p) {
-		buf_add(b, STR(" (\"OLDNAME\" ("));
-		write_name(s, b, old_name);
-		buf_add(b, STR("))"));
-	}
-	buf_add(b, STR("\r\n"));
+	write_rest_of_list(s, b, box->name, old_name);
 }
 
 static int lister_init(struct lister *l, struct imap_session *s, struct imap_out *out,

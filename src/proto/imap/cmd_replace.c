@@ -6,6 +6,7 @@
  * old message is gone and the new one not there.
  */
 #include "proto/imap/append_int.h"
+#include "proto/imap/notify.h"
 #include "sys/log.h"
 
 /* The UID of the one message that was named. */
@@ -32,6 +33,7 @@ static int replace(struct imap_session *s, struct uid old, const struct store_ap
 	log_event(LOG_INFO, "imap.replace", log_address("user", str_c(s->address)),
 		  log_str("mailbox", append->mailbox), log_u64("uid", result.first.v),
 		  log_u64("old_uid", old.v));
+	notify_own(s, result.uidvalidity, result.first, 1);
 	append_write_uids(&code, &result, 1);
 	buf_addf(&out->text, "* OK [%s] Replacement stored\r\n", buf_c(&code));
 	s->run.tell_modseq = qresync_is_on(s);

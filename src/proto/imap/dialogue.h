@@ -294,6 +294,13 @@ static bool player_event(struct player *p, const struct frame_imap_event *e)
 	return false;
 }
 
+static void player_wake(struct player *p)
+{
+	enum imap_next next = imap_session_wake(p->session, &p->out);
+	if (next != IMAP_QUIET)
+		player_settle(p, next);
+}
+
 /* Feed bytes; then wake who sleeps, and in MODE_EXPORT move every session to a new object. */
 static void world_send(struct world *w, struct player *p, struct str bytes)
 {
@@ -309,8 +316,8 @@ static void world_send(struct world *w, struct player *p, struct str bytes)
 			continue;
 		if (w->mode & MODE_EXPORT)
 			player_reborn(w, other);
-		if (!other->closed && imap_session_is_parked(other->session))
-			player_settle(other, imap_session_wake(other->session, &other->out));
+		if (!other->closed)
+			player_wake(other);
 	}
 }
 

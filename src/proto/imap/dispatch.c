@@ -28,6 +28,7 @@ static const struct dispatch rows[IMAP_CMD_KIND_COUNT] = {
 	[IMAP_CMD_STATUS] = {cmd_status, 0, SYNC_ALL, SYNC_ALL},
 	[IMAP_CMD_APPEND] = {cmd_append, NEEDS_RIGHT, SYNC_ALL, SYNC_ALL},
 	[IMAP_CMD_NAMESPACE] = {cmd_namespace, 0, SYNC_ALL, SYNC_ALL},
+	[IMAP_CMD_NOTIFY] = {cmd_notify, 0, SYNC_ALL, SYNC_ALL},
 	[IMAP_CMD_IDLE] = {cmd_idle, 0, SYNC_ALL, SYNC_ALL},
 	[IMAP_CMD_GETQUOTA] = {cmd_getquota, 0, SYNC_ALL, SYNC_ALL},
 	[IMAP_CMD_GETQUOTAROOT] = {cmd_getquotaroot, 0, SYNC_ALL, SYNC_ALL},

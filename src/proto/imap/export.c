@@ -2,7 +2,7 @@
 /*
  * export.c - a sleeping session as bytes (docs/formats/imap-session.md).        [proto, imap]
  *
- *     u8  version (2; 1 had no "$")
+ *     u8  version (3; 1 had no "$", 2 no fields)
  *     u64 account
  *     u32 enabled extensions (enum imap_enable_bit)
  *     u32 bad commands in a row
@@ -10,17 +10,24 @@
  *     u16 n, n bytes   the tag of IDLE (parked only, else n = 0)
  *     u32 n, n bytes   the view, by store_view_export (selected only, else n = 0)
  *     u32 n, n bytes   "$" (saved.h; selected only, else n = 0)
+ *     fields of what not every session has, each once, ascending:
+ *     u8 which, u32 n, n bytes
+ *         1  NOTIFY, by notify_export
  *
  * A field of struct imap_session that outlives a command belongs here, and in the round trip of
  * session_test.c. Anything unknown is refused: a session is rebuilt exactly or not at all.
  */
 #include "base/num.h"
 #include "proto/imap/acl_int.h"
+#include "proto/imap/notify.h"
 #include "proto/imap/saved.h"
 
-#define EXPORT_VERSION 2u
+#define EXPORT_VERSION 3u
+#define EXPORT_FIELDS  3u /* the first version that has them */
 #define EXPORT_OLDEST  1u /* a worker of the build before had the session */
 #define VIEW_MAX       KIB(256)
+
+enum field { FIELD_NOTIFY = 1, FIELD_COUNT };
 
 enum state_bits { STATE_SELECTED = 1, STATE_READ_ONLY = 2, STATE_PARKED = 4, STATE_ALL = 7 };
 
@@ -39,6 +46,20 @@ static uint8_t state_of(const struct imap_session *s)
 unsigned imap_session_version(void)
 {
 	return EXPORT_VERSION;
+}
+
+static void put_field(struct buf *out, enum field which, struct str bytes)
+{
+	buf_put_u8(out, (uint8_t)which);
+	buf_put_u32(out, (uint32_t)bytes.n);
+	buf_add(out, bytes);
+}
+
+static void put_notify(struct buf *out, struct notify *n)
+{
+	AUTO(buf) struct buf b = BUF_INIT(NOTIFY_EXPORT_MAX);
+	notify_export(n, &b);
+	put_field(out, FIELD_NOTIFY, buf_str(&b));
 }
 
 int imap_session_export(const struct imap_session *s, struct buf *out, struct fail *why)
@@ -63,6 +84,8 @@ int imap_session_export(const struct imap_session *s, struct buf *out, struct fa
 	buf_add(out, buf_str(&view));
 	buf_put_u32(out, (uint32_t)s->saved.n);
 	buf_add(out, buf_str(&s->saved));
+	if (s->notify)
+		put_notify(out, s->notify);
 	return out->failed || view.failed ? fail_set(why, FAIL_LIMIT, NULL, "export too large") : 0;
 }
 
@@ -74,7 +97,21 @@ struct exported {
 	struct str tag;
 	struct str view;
 	struct str saved;
+	struct str field[FIELD_COUNT];
 };
+
+static void read_fields(struct cursor *c, struct str field[FIELD_COUNT])
+{
+	for (unsigned last = 0; !c->bad && cursor_left(c) > 0;) {
+		unsigned which = cursor_u8(c);
+		if (which <= last || which >= FIELD_COUNT) {
+			c->bad = true;
+			return;
+		}
+		field[which] = cursor_bytes(c, cursor_u32(c));
+		last = which;
+	}
+}
 
 static bool read_exported(struct str bytes, struct exported *ret)
 {
@@ -87,6 +124,8 @@ static bool read_exported(struct str bytes, struct exported *ret)
 	ret->tag = cursor_bytes(&c, cursor_u16(&c));
 	ret->view = cursor_bytes(&c, cursor_u32(&c));
 	ret->saved = version == EXPORT_OLDEST ? STR_NULL : cursor_bytes(&c, cursor_u32(&c));
+	if (version >= EXPORT_FIELDS)
+		read_fields(&c, ret->field);
 	return !c.bad && cursor_left(&c) == 0 && version >= EXPORT_OLDEST &&
 	       version <= EXPORT_VERSION && saved_valid(ret->saved) &&
 	       (ret->enabled & ~(uint32_t)IMAP_ENABLE_ALL) == 0 &&
@@ -111,6 +150,13 @@ static int restore_view(struct imap_session *s, const struct exported *e, struct
 	return r;
 }
 
+static int restore_notify(struct imap_session *s, struct str bytes, struct fail *why)
+{
+	int r = notify_restore(s, bytes, why);
+	arena_clear(&s->run.arena);
+	return r;
+}
+
 static int restore(struct imap_session *s, const struct exported *e, struct fail *why)
 {
 	s->enabled = e->enabled;
@@ -127,19 +173,25 @@ static int restore(struct imap_session *s, const struct exported *e, struct fail
 		    info->read_only != ((e->state & STATE_READ_ONLY) != 0))
 			return fail_set(why, FAIL_CONFLICT, NULL, "the view is another one");
 	}
+	if (e->field[FIELD_NOTIFY].p) {
+		int r = restore_notify(s, e->field[FIELD_NOTIFY], why);
+		if (r < 0)
+			return r;
+	}
 	return s->parked ? idle_watch(s, why) : 0;
 }
 
 int imap_session_import(const struct imap_session_args *args, struct str exported,
 			struct imap_session **ret, struct fail *why)
 {
-	struct exported e;
+	struct exported e = {0};
 	if (!read_exported(exported, &e) || e.account.v != args->account.v)
 		return fail_set(why, FAIL_CONFLICT, NULL,
 				"%zu bytes are no session of this account", exported.n);
 	AUTO(imap_session) struct imap_session *s = imap_session_new(args);
 	int r = restore(s, &e, why);
-	if (r == -FAIL_SYNTAX || r == -FAIL_NOTFOUND || r == -FAIL_GONE || r == -FAIL_PERM)
+	if (r == -FAIL_SYNTAX || r == -FAIL_UNSUPPORTED || r == -FAIL_NOTFOUND || r == -FAIL_GONE ||
+	    r == -FAIL_PERM)
 		r = fail_set(why, FAIL_CONFLICT, NULL, "the view cannot be rebuilt (code %d)", -r);
 	if (r < 0)
 		return r;

@@ -2,14 +2,14 @@
 /*
  * export_fuzz.c - the state of a sleeping session, damaged.                    [proto, imap]
  *
- * Input: a byte that chooses the state (nothing selected, selected, read-only, in IDLE), one that
- * says how much of its end is missing, then edits of three bytes: place (u16) and what is changed
- * there. What is taken nevertheless says the same state again, and serves commands.
+ * Input: a byte that chooses the state (nothing selected, selected, read-only, in IDLE, NOTIFY),
+ * one that says how much of its end is missing, then edits of three bytes: place (u16) and what is
+ * changed there. What is taken nevertheless says the same state again, and serves commands.
  */
 #include "proto/imap/dialogue.h"
 #include "sys/log.h"
 
-#define STATES 4
+#define STATES 5
 
 static struct world fuzz_world;
 static struct buf states[STATES];
@@ -27,7 +27,9 @@ static void begin(struct world *w)
 {
 	static const char *const commands[STATES] = {
 		"a ENABLE CONDSTORE\r\n", "a SELECT INBOX\r\nb SEARCH RETURN (SAVE) 1\r\n",
-		"a EXAMINE INBOX\r\n", "a IDLE\r\n"};
+		"a EXAMINE INBOX\r\n", "a IDLE\r\n",
+		"DONE\r\na NOTIFY SET (selected (MessageNew (flags) MessageExpunge)) (personal "
+		"(MailboxName MessageNew MessageExpunge))\r\n"};
 	struct fail why = FAIL_INIT;
 	world_open(w, 0);
 	log_set_level(LOG_ERROR);
@@ -38,7 +40,7 @@ static void begin(struct world *w)
 		world_send(w, &w->player[0], str_c(commands[i]));
 		assert_ok(imap_session_export(w->player[0].session, &states[i], &why), &why);
 	}
-	world_send(w, &w->player[0], STR("DONE\r\n"));
+	world_send(w, &w->player[0], STR("x NOTIFY NONE\r\n"));
 	(void)atexit(end);
 }
 

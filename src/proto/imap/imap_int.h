@@ -20,6 +20,9 @@
 #include "proto/imap/imap_session.h"
 #include "service/store/store_view.h"
 
+struct notify;
+struct notify_fetch;
+
 enum run_stage { RUN_STAGE_NONE, RUN_STAGE_HANDLER, RUN_STAGE_SYNC };
 
 /* Results of a handler beside 0 and a negative fail code. */
@@ -42,6 +45,8 @@ struct sync_cursor {
 	bool head_written;
 	size_t expunges; /* told, as EXPUNGE or in VANISHED */
 	size_t flags;
+	uint32_t first_new; /* UID of the first message that EXISTS has just told; 0: none */
+	struct notify_fetch *fetch;
 };
 
 struct imap_run {
@@ -83,7 +88,10 @@ struct imap_session {
 	uint32_t selected_rights;
 	bool rights_known;
 
-	struct store_watch *watch; /* only while parked */
+	struct notify *notify; /* NULL: there was no NOTIFY */
+
+	struct store_watch *watch; /* only while parked, and not with notify */
+	bool woken;		   /* telling news between two commands */
 	struct imap_run run;
 };
 
@@ -249,12 +257,18 @@ int cmd_search(struct imap_session *s, struct imap_out *out, struct fail *why);
 int cmd_fetch(struct imap_session *s, struct imap_out *out, struct fail *why);
 int cmd_store(struct imap_session *s, struct imap_out *out, struct fail *why);
 int cmd_copy(struct imap_session *s, struct imap_out *out, struct fail *why);
+int cmd_notify(struct imap_session *s, struct imap_out *out, struct fail *why);
 int cmd_move(struct imap_session *s, struct imap_out *out, struct fail *why);
 int cmd_replace(struct imap_session *s, struct imap_out *out, struct fail *why);
 
 /* "* STATUS name (...)" from counters; shared with LIST ... RETURN (STATUS). */
 void write_status(const struct imap_session *s, struct imap_out *out, struct str name,
 		  uint32_t items, const struct store_mailbox *box);
+
+/* "* LIST" of what a mailbox or a name is now, with all attributes (RFC 5465 5.4); OLDNAME unless
+ * old_name.p is NULL. */
+void write_list_entry(struct imap_session *s, struct imap_out *out, const struct store_mailbox *box,
+		      struct str old_name);
 
 /* "* LIST (...) "/" name" that no LIST asked for (RFC 9051 6.3.2), with OLDNAME unless old_name.p
  * is NULL. */

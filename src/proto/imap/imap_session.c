@@ -11,6 +11,7 @@
  */
 #include "codec/imap/imap_write.h"
 #include "proto/imap/acl_int.h"
+#include "proto/imap/notify.h"
 #include "proto/imap/saved.h"
 #include "sys/log.h"
 
@@ -76,6 +77,7 @@ static void run_end(struct imap_session *s)
 	buf_clear(&run->reply);
 	run->cmd = (struct imap_cmd){0};
 	run->in = (struct imap_session_input){0};
+	notify_fetch_end(&run->sync);
 	run->sync = (struct sync_cursor){0};
 	run->row = NULL;
 	run->tell_modseq = false;
@@ -92,6 +94,8 @@ void imap_session_free(struct imap_session *s)
 	if (!s)
 		return;
 	store_watch_remove(s->watch);
+	notify_free(s->notify);
+	s->notify = NULL;
 	run_end(s);
 	buf_clear(&s->run.tag);
 	store_view_close(s->view);
@@ -153,8 +157,10 @@ static void write_tagged(struct imap_session *s, struct imap_out *out)
 static enum imap_next finish(struct imap_session *s, struct imap_out *out)
 {
 	bool parked = s->parked;
-	if (!parked)
+	if (!parked && !s->woken)
 		write_tagged(s, out);
+	s->woken = false;
+	notify_select(s);
 	bool close = s->run.close;
 	if (out->text.failed || s->run.reply.failed) {
 		log_event(LOG_ERROR, "imap.answer_too_large", log_c("user", s->address));
@@ -168,10 +174,26 @@ static enum imap_next finish(struct imap_session *s, struct imap_out *out)
 
 /* ---- the stages ---------------------------------------------------------------------------- */
 
+/* With NOTIFY only what was asked for; but what a command itself removes is its answer. */
+static enum sync_how restrained(const struct imap_session *s, enum sync_how how)
+{
+	enum imap_cmd_kind kind = s->run.cmd.kind;
+	if (!s->notify || notify_of_selected(s->notify))
+		return how;
+	bool removes = s->run.row && (kind == IMAP_CMD_EXPUNGE || kind == IMAP_CMD_MOVE ||
+				      kind == IMAP_CMD_REPLACE || kind == IMAP_CMD_NOTIFY);
+	return removes ? how : SYNC_NONE;
+}
+
 static enum sync_how sync_how_of(const struct imap_session *s)
 {
 	if (s->parked)
-		return SYNC_ALL;
+		return restrained(s, SYNC_ALL);
+	if (s->woken)
+		return restrained(s, s->notify->selected && s->notify->selected->filter ==
+								    IMAP_NOTIFY_SELECTED
+					     ? SYNC_ALL
+					     : SYNC_NO_EXPUNGE);
 	/* A command that was not understood may have been FETCH, STORE or SEARCH. */
 	if (!s->run.row)
 		return SYNC_NONE;
@@ -179,7 +201,15 @@ static enum sync_how sync_how_of(const struct imap_session *s)
 	enum imap_cmd_kind kind = s->run.cmd.kind;
 	bool searches = kind == IMAP_CMD_SEARCH || kind == IMAP_CMD_SORT || kind == IMAP_CMD_THREAD;
 	bool by_uid = s->run.cmd.uid && !(searches && s->run.cmd.search.uses_numbers);
-	return by_uid ? s->run.row->sync_uid : s->run.row->sync;
+	return restrained(s, by_uid ? s->run.row->sync_uid : s->run.row->sync);
+}
+
+/* What happened elsewhere in the account. */
+static void tell_others(struct imap_session *s, struct imap_out *out)
+{
+	struct fail why = FAIL_INIT;
+	if (s->notify && !s->run.close && notify_tell(s, out, &why) < 0)
+		log_event(LOG_ERROR, "imap.notify", log_c("user", s->address), log_fail(&why));
 }
 
 static enum imap_next step_sync(struct imap_session *s, struct imap_out *out)
@@ -188,17 +218,19 @@ static enum imap_next step_sync(struct imap_session *s, struct imap_out *out)
 	int r = sync_step(s, out, sync_how_of(s), &why);
 	if (r == RUN_MORE)
 		return IMAP_MORE;
+	notify_fetch_end(&s->run.sync);
 	if (r == -FAIL_GONE) {
 		reply_bye(s, out, "The selected mailbox was deleted.");
 		session_deselect(s);
 	} else if (r < 0) {
 		/* The command itself stands; the news come with a later one. */
 		log_event(LOG_ERROR, "imap.sync", log_c("user", s->address), log_fail(&why));
-	} else if (s->parked && s->run.sync.changes) {
+	} else if ((s->parked || s->woken) && s->run.sync.changes) {
 		/* A wake may have come while the window was full: look until nothing is new. */
 		s->run.sync = (struct sync_cursor){0};
 		return step_sync(s, out);
 	}
+	tell_others(s, out);
 	return finish(s, out);
 }
 
@@ -233,10 +265,11 @@ enum imap_next imap_session_resume(struct imap_session *s, struct imap_out *out)
 
 enum imap_next imap_session_wake(struct imap_session *s, struct imap_out *out)
 {
-	if (!s->parked)
-		return IMAP_DONE;
+	if (s->notify ? !notify_has_news(s->notify) : !s->parked)
+		return IMAP_QUIET;
 	if (s->run.stage != RUN_STAGE_NONE)
 		return IMAP_MORE;
+	s->woken = !s->parked;
 	s->run.stage = RUN_STAGE_SYNC;
 	return step_sync(s, out);
 }

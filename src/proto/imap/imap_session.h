@@ -33,6 +33,7 @@ struct fs;
 struct imap_session;
 
 enum imap_next {
+	IMAP_QUIET, /* of imap_session_wake: there was nothing to say, and nothing changed */
 	IMAP_DONE,  /* the command is answered; send, then give the next one */
 	IMAP_MORE,  /* send (perhaps nothing: a long SEARCH gives the thread back now and then),
 		     * then imap_session_resume; `in` must stay valid until then */
@@ -126,8 +127,8 @@ enum imap_next imap_session_command(struct imap_session *s, const struct imap_se
 				    struct imap_out *out);
 /* Go on after IMAP_MORE, when the output has drained. */
 enum imap_next imap_session_resume(struct imap_session *s, struct imap_out *out);
-/* While parked: say what has changed. Returns IMAP_PARK, IMAP_MORE or IMAP_CLOSE; IMAP_DONE when
- * the session was not parked any more (nothing is written). */
+/* Say what has changed, while parked or, after NOTIFY, between two commands. Returns IMAP_PARK or
+ * IMAP_DONE (as the session is), IMAP_MORE, IMAP_CLOSE, or IMAP_QUIET. */
 enum imap_next imap_session_wake(struct imap_session *s, struct imap_out *out);
 
 /* The tagged line "TAG NO [CODE] text" (BAD for -FAIL_SYNTAX; untagged when `tag` is empty) for a
@@ -162,8 +163,8 @@ unsigned imap_session_version(void); /* of what export writes */
 MUST_CHECK int imap_session_export(const struct imap_session *s, struct buf *out, struct fail *why);
 /*
  * The same session again, in another process. Exact, or -FAIL_CONFLICT (the caller says BYE); other
- * codes only for a store that does not work now. After import of a parked session call
- * imap_session_wake once: what happened meanwhile is told then.
+ * codes only for a store that does not work now. After import call imap_session_wake once: what
+ * happened meanwhile is told then to who is parked or has said NOTIFY.
  */
 MUST_CHECK int imap_session_import(const struct imap_session_args *args, struct str exported,
 				   struct imap_session **ret, struct fail *why);

@@ -2,7 +2,7 @@
 /*
  * sync.c - untagged news of the selected mailbox (RFC 3501 5.2, 7.2.6, 7.3, 7.4).  [proto, imap]
  */
-#include "proto/imap/imap_int.h"
+#include "proto/imap/notify.h"
 
 #define VANISHED_LINE_BYTES KIB(4) /* about */
 
@@ -141,6 +141,13 @@ static void write_head(struct imap_session *s, struct imap_out *out)
 	s->run.sync.head_written = true;
 }
 
+/* With NOTIFY they are an event of their own; the command itself tells all once more. */
+static bool flags_are_told(const struct imap_session *s)
+{
+	return !s->notify || s->run.cmd.kind == IMAP_CMD_NOTIFY ||
+	       (notify_of_selected(s->notify) & IMAP_EVENT_FLAG_CHANGE);
+}
+
 int sync_step(struct imap_session *s, struct imap_out *out, enum sync_how how, struct fail *why)
 {
 	struct sync_cursor *c = &s->run.sync;
@@ -149,22 +156,27 @@ int sync_step(struct imap_session *s, struct imap_out *out, enum sync_how how, s
 	if (!c->changes) {
 		unsigned bits = how == SYNC_ALL ? STORE_SYNC_EXPUNGE : 0;
 		const struct store_changes *changes;
+		uint32_t uidnext = store_view_get_info(s->view)->uidnext.v;
+		if (s->notify)
+			notify_selected_seen(s->notify);
 		int r = store_view_sync(s->view, bits, &changes, why);
 		if (r == 0)
 			write_held_back(s, out, changes);
 		if (r <= 0)
 			return r;
 		c->changes = changes;
+		if (store_view_get_info(s->view)->uidnext.v > uidnext)
+			c->first_new = uidnext;
 	}
 	if ((qresync_is_on(s) ? write_vanished(c, out) : write_expunges(c, out)) == RUN_MORE)
 		return RUN_MORE;
 	if (!c->head_written)
 		write_head(s, out);
-	while (c->flags < c->changes->n_flags) {
+	while (flags_are_told(s) && c->flags < c->changes->n_flags) {
 		if (imap_out_full(out))
 			return RUN_MORE;
 		write_flag_fetch(s, out, &c->changes->flags[c->flags++], true);
 	}
 	write_held_back(s, out, c->changes);
-	return 0;
+	return s->notify && s->run.cmd.kind != IMAP_CMD_NOTIFY ? notify_fetch_step(s, out, why) : 0;
 }

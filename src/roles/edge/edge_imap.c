@@ -38,7 +38,7 @@ static void write_reply(struct session *s, struct buf *b)
 static void say(struct session *s, struct str text)
 {
 	struct imap_edge *m = &s->imap;
-	if (s->phase == SESSION_LOGIN || (m->in_flight == 0 && !m->more)) {
+	if (s->phase == SESSION_LOGIN || (m->in_flight == 0 && !m->more && !s->mid_answer)) {
 		session_write(s, text);
 		return;
 	}
@@ -50,7 +50,7 @@ static void say(struct session *s, struct str text)
 static void say_deferred(struct session *s)
 {
 	struct imap_edge *m = &s->imap;
-	if (m->in_flight || m->more || !m->deferred.n)
+	if (m->in_flight || m->more || s->mid_answer || !m->deferred.n)
 		return;
 	session_write(s, buf_str(&m->deferred));
 	buf_clear(&m->deferred);
@@ -102,6 +102,7 @@ static void keep_command(struct session *s, struct str text, enum imap_cmd_kind 
 	case IMAP_CMD_SORT:
 	case IMAP_CMD_THREAD:
 	case IMAP_CMD_IDLE:
+	case IMAP_CMD_NOTIFY:
 		m->repeatable = true;
 		break;
 	default:

@@ -277,7 +277,7 @@ static void run_wake(struct job *job)
 		return; /* the unfinished output comes first; the session looks again at its end */
 	log_context(s->trace, s->id);
 	enum imap_next next = imap_session_wake(s->imap, &s->out);
-	if (next != IMAP_DONE) {
+	if (next != IMAP_QUIET) {
 		s->current_seq = 0;
 		s->more = next == IMAP_MORE;
 		imap_answer(s, 0, next);

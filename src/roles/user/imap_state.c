@@ -151,9 +151,9 @@ void imap_begin_session(struct user_session *s, struct ipc_packet *p)
 		s->counted = true;
 	}
 	tenants_share(&s->grant, &s->lane);
-	enum imap_next next = IMAP_DONE;
-	if (imap_session_is_parked(s->imap))
-		next = imap_session_wake(s->imap, &s->out);
+	enum imap_next next = imap_session_wake(s->imap, &s->out);
+	if (next == IMAP_QUIET)
+		next = imap_session_is_parked(s->imap) ? IMAP_PARK : IMAP_DONE;
 	s->more = next == IMAP_MORE;
 	imap_answer(s, 0, next);
 }
