@@ -109,7 +109,7 @@ static void simple_commands(void **state)
 		{"NOTIFY SET (selected (messagenew))",
 		 "expected MessageNew and MessageExpunge together at column 37"},
 		{"NOTIFY SET", "expected a space at column 14"},
-		{"NOTIFY SET (all none)", "expected which mailboxes at column 15"},
+		{"NOTIFY SET (all none)", "expected which mailboxes at column 16"},
 		{"GETQUOTA \"!partition/sda4\"", "GETQUOTA !partition/sda4"},
 		{"GETQUOTAROOT inbox", "GETQUOTAROOT INBOX"},
 		{"SETQUOTA \"\" (STORAGE 512 message 10)",
