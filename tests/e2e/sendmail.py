@@ -8,7 +8,8 @@ import threading
 import time
 
 from harness import wire
-from harness.peermta import Postfix
+from harness.case import Skip
+from harness.peermta import Postfix, unpacked
 
 USAGE, NOUSER, TEMPFAIL = 64, 67, 75
 
@@ -98,6 +99,130 @@ def case_mail_programs(t):
     for user in ("user5", "user6"):
         body = arrived(t, user, b"Subject: by neomutt")
         assert b"Return-Path: <user7@example.test>" in body and b"Bcc" not in body, body
+
+
+def command(t, folder):
+    """The command as sendmail in a folder, and what programs need in their environment."""
+    server = t.server()
+    path = os.path.join(folder, "sendmail")
+    os.symlink(os.path.join(server.build, "libexec", "barid-sendmail"), path)
+    return path, {"BARID_SENDMAIL_SOCKET": os.path.join(server.dir, "sendmail.sock"), "HOME": folder, "LC_ALL": "C.UTF-8"}
+
+
+def case_mutt(t):
+    """mutt hands over a message with an attachment, and says who the recipients are."""
+    folder = t.scratch()
+    path, env = command(t, folder)
+    with open(os.path.join(folder, "rc"), "w", encoding="utf-8") as f:
+        f.write(f'set sendmail="{path} -oem -oi"\nset from="user7@example.test"\nset use_envelope_from=yes\nset copy=no\n')
+    t.run([unpacked("mutt", "usr/bin/mutt"), "-n", "-F", os.path.join(folder, "rc"), "-s", "by mutt", "-c", "user6@example.test",
+           "-a", os.path.join(folder, "rc"), "--", "user5@example.test"], stdin=b"Hello\n.\nend\n", env=env)
+    for user in ("user5", "user6"):
+        body = arrived(t, user, b"Subject: by mutt")
+        assert b"Return-Path: <user7@example.test>" in body and b"\r\n.\r\nend\r\n" in body and b"multipart/mixed" in body, body
+
+
+def case_git_send_email(t):
+    """git send-email sends a patch: one transaction for all of To and Cc, and reads the exit code."""
+    script = unpacked("git-email", "usr/lib/git-core/git-send-email")
+    git, folder = t.program("git"), t.scratch()
+    if not os.path.exists("/usr/share/perl5/Git.pm"):
+        raise Skip("git has no Git.pm here")
+    path, env = command(t, folder)
+    env |= {"GIT_AUTHOR_NAME": "User Seven", "GIT_AUTHOR_EMAIL": "user7@example.test", "GIT_COMMITTER_NAME": "User Seven",
+            "GIT_COMMITTER_EMAIL": "user7@example.test", "GIT_EXEC_PATH": subprocess.check_output([git, "--exec-path"]).decode().strip()}
+    repo = os.path.join(folder, "repo")
+    env["PATH"] = os.environ.get("PATH", "") + ":" + env["GIT_EXEC_PATH"]
+    t.run([git, "init", "-q", repo], env=env)
+    with open(os.path.join(repo, "file"), "w", encoding="ascii") as f:
+        f.write("a line\n.\nFrom here on\n")
+    for args in (["add", "file"], ["commit", "-q", "-m", "a patch by mail"], ["format-patch", "-q", "-1", "-o", folder, "--root"]):
+        t.run([git, *args], env=env, cwd=repo)
+    patch = os.path.join(folder, "0001-a-patch-by-mail.patch")
+    options = ["--sendmail-cmd", path, "--from", "User Seven <user7@example.test>", "--suppress-cc=all", "--confirm=never",
+               "--envelope-sender=auto"]
+    t.run(["perl", script, *options, "--to", "user5@example.test", "--cc", "User Six <user6@example.test>", patch], env=env, cwd=repo)
+    for user in ("user5", "user6"):
+        body = arrived(t, user, b"Subject: [PATCH] a patch by mail")
+        assert b"Return-Path: <user7@example.test>" in body and b"\r\n+.\r\n+From here on\r\n" in body, body
+        assert body.count(b"\r\nDate: ") == 1 and body.count(b"\r\nMessage-Id: ") + body.count(b"\r\nMessage-ID: ") == 1, body
+    done = t.run(["perl", script, *options, "--to", "nobody@example.test", patch], env=env, cwd=repo, check=False)
+    assert done.returncode != 0 and b"User unknown" in done.stdout + done.stderr, done
+
+
+def case_php(t):
+    """PHP's mail(): the default command with -t -i, additional headers and -f; false when nobody takes it."""
+    php, folder = unpacked("php8.2-cli", "usr/bin/php8.2"), t.scratch()
+    path, env = command(t, folder)
+    script = """
+        $ok = mail("User Five <user5@example.test>, user6@example.test", "by PHP", "Hello\n.\nline two",
+                   "From: Shop <shop@example.test>\r\nBcc: user7@example.test\r\nX-Mailer: PHP/".phpversion(),
+                   "-fshop-bounces@example.test");
+        $bad = mail("nobody@example.test", "lost", "x", ["From" => "shop@example.test"]);
+        exit($ok && !$bad ? 0 : 1);"""
+    t.run([php, "-n", "-d", f"sendmail_path={path} -t -i", "-r", script], env=env)
+    for user in ("user5", "user6", "user7"):
+        body = arrived(t, user, b"Subject: by PHP")
+        assert b"Return-Path: <shop-bounces@example.test>" in body and b"Bcc" not in body, body
+        assert b"\r\n.\r\nline two" in body and b"\r\nX-Mailer: PHP/8.2" in body, body
+
+
+CRON = """set -e
+mount -t tmpfs none /etc/cron.d
+mount -t tmpfs none /var/spool
+mkdir -p /var/spool/cron/crontabs
+install -m 644 {folder}/crontab /etc/cron.d/job
+[ ! -e /etc/crontab ] || mount --bind /dev/null /etc/crontab
+mount --bind {sendmail} /usr/sbin/sendmail
+rm -f /run/crond.pid /run/crond.reboot
+exec {cron} -f
+"""
+
+
+def case_cron(t):
+    """The daemon itself runs a job at its start and mails what it says, from root and to whom MAILTO names."""
+    if os.geteuid() != 0 or subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False).returncode:
+        raise Skip("no mount name space here")
+    for path in ("/etc/cron.d", "/var/spool", "/usr/sbin/sendmail", "/etc/pam.d/other"):
+        if not os.path.exists(path):
+            raise Skip(f"{path} is missing")
+    if os.path.exists("/run/crond.pid"):
+        raise Skip("cron runs on this machine")
+    cron, folder, server = unpacked("cron", "usr/sbin/cron"), t.scratch(), t.server()
+    with open(os.path.join(folder, "crontab"), "w", encoding="ascii") as f:
+        f.write(f"MAILTO=user5@example.test,user6@example.test\nBARID_SENDMAIL_SOCKET={server.dir}/sendmail.sock\n"
+                "@reboot root echo said by a job; printf '.\\nafter the dot\\n'\n")
+    script = CRON.format(folder=folder, cron=cron, sendmail=os.path.join(server.build, "libexec", "barid-sendmail"))
+    daemon = subprocess.Popen(["unshare", "-m", "sh", "-c", script], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL, env={**os.environ, "BARID_SENDMAIL_SOCKET": f"{server.dir}/sendmail.sock"})
+    try:
+        for user in ("user5", "user6"):
+            body = arrived(t, user, b"said by a job")
+            assert b"Subject: Cron <root@" in body and b"\r\n.\r\nafter the dot\r\n" in body, body
+            assert b"(Cron Daemon)" in body or b"CronDaemon" in body, body
+    finally:
+        daemon.kill()
+        daemon.wait()
+        for path in ("/run/crond.pid", "/run/crond.reboot"):
+            if os.path.exists(path):
+                os.unlink(path)
+
+
+def case_logwatch_and_mailq(t):
+    """Reports piped to sendmail -t with a header of their own; mailq and sendmail -bp show the queue, -q flushes it."""
+    server = t.server()
+    sendmail(t, "-t", stdin=b"To: user5@example.test\nFrom: user6@example.test\nSubject: Logwatch for host (Linux)\n"
+             b"Auto-Submitted: auto-generated\nPrecedence: bulk\nMIME-Version: 1.0\nContent-Type: text/plain; charset=\"utf-8\"\n\n"
+             b" ################### Logwatch 7.7 ####################\n\n" + "Größe\n".encode())
+    body = arrived(t, "user5", b"Subject: Logwatch")
+    assert b"Precedence: bulk\r\n" in body and "Größe".encode() in body, body
+    folder = t.scratch()
+    os.symlink(os.path.join(server.build, "barid"), os.path.join(folder, "barid"))
+    path, _ = command(t, folder)
+    env = {**os.environ, "PATH": folder + ":" + os.environ.get("PATH", ""), "BARID_DIR": server.dir}
+    for args in ([path, "-bp"], [path, "-q"]):
+        done = subprocess.run(args, env=env, capture_output=True, check=False, timeout=60)
+        assert done.returncode == 0, done
 
 
 def case_many_recipients(t):
