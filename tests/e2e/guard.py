@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The take-over guard: 300 strangers within a minute are held, a user's usual correspondents never are."""
 import json
+import os
 import smtplib
 
 from harness import wire
@@ -126,6 +127,12 @@ def login_from(server, user, source):
 def case_from_all_over_the_world(t):
     """Logins from many networks within the hour, to known people: held, whichever service was logged in to; released, it goes on."""
     with t.own_server(users=2, env={"BARID_DEMO_CONF": "[guard]\nnetworks = 3\nheld_messages = 2\n"}) as server:
+        conf = os.path.join(server.dir, "demo.conf")
+        with open(conf, encoding="utf-8") as f:
+            text = f.read()
+        with open(conf, "w", encoding="utf-8") as f:
+            f.write("language = de\n" + text)
+        server.cli("reload")
         send(login_from(server, "user1", "127.9.1.1"), "user1", ["friend@far.test"], "one")
         send(login_from(server, "user1", "127.9.1.77"), "user1", ["friend@far.test"], "the same network")
         send(login_from(server, "user1", "127.9.2.1"), "user1", ["friend@far.test"], "another")
@@ -137,6 +144,10 @@ def case_from_all_over_the_world(t):
         assert not held(server)
         send(s, "user1", ["friend@far.test"], "a fourth")
         assert held(server)["user1@example.test"]["reason"] == "take-over guard: 4 networks within 60 minutes", held(server)
+        imap = wire.Imap(server, "postmaster@example.test")
+        alert = t.until(lambda: [b for _, b in imap.bodies("INBOX") if b"Angehaltene Post: user1@example.test" in b], what="the alert")[0]
+        imap.close()
+        assert "Grund: take-over guard: 4 networks within 60 minutes. Es war von 127.9.4.1 aus verbunden.".encode() in alert, alert
         send(s, "user1", ["friend@far.test"], "waits too")
         code, text = refusal(s, "user1", ["friend@far.test"])
         assert code == 450 and b"4.7.1" in text, (code, text)

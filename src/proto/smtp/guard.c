@@ -4,6 +4,7 @@
  * message of a user. A held account's messages wait in the queue, and the postmaster hears of it.
  */
 #include "base/text.h"
+#include "base/utf8.h"
 #include "codec/smtp/received.h"
 #include "proto/smtp/smtp_message.h"
 #include "sys/log.h"
@@ -72,7 +73,10 @@ static int send_alert(struct smtp_session *s, struct str reason, struct fail *wh
 				     s->config->postmaster_domain ? s->config->postmaster_domain
 								  : s->config->hostname);
 	uint64_t number = 0;
+	const struct text_language *spoken = text_spoken();
+	(void)text_speak(s->config->language ? text_find_language(s->config->language) : spoken);
 	write_alert(s, reason, to, &text);
+	(void)text_speak(spoken);
 	struct smtp_body body = {.bytes = buf_str(&text), .size = text.n};
 	struct smtp_scan found = {.map = map, .size = text.n, .view = -1};
 	int r = b->route(b->ctx, &(struct dir_rcpt){.address = to}, &a, &route, why);
@@ -87,6 +91,7 @@ static int send_alert(struct smtp_session *s, struct str reason, struct fail *wh
 		struct spool_message m = {.trace = s->trace,
 					  .body = body.bytes,
 					  .body_size = body.size,
+					  .eightbit = !str_is_ascii(body.bytes),
 					  .map = buf_str(&found.map),
 					  .arrival = b->now(b->ctx),
 					  .rcpts = rcpts,

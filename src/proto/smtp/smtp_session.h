@@ -72,6 +72,7 @@ struct smtp_content {
 
 struct smtp_config {
 	const char *hostname;	       /* greeting, Received, Message-ID */
+	const char *language;	       /* of mail to the postmaster; NULL: English */
 	const char *postmaster_domain; /* where <postmaster> without a domain is; NULL: hostname */
 	bool starttls;		       /* TLS can be had */
 	uint64_t size_max;	       /* octets of a message */

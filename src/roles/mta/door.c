@@ -138,6 +138,7 @@ int door_prepare(struct role *role, const struct conf *c, struct fail *why)
 	(void)role;
 	*smtp = smtp_config_default();
 	smtp->hostname = c->hostname;
+	smtp->language = c->language;
 	smtp->postmaster_domain = c->postmaster_domain[0] ? c->postmaster_domain : c->hostname;
 	smtp->starttls = true;
 	smtp->size_max = c->message_size_max;
