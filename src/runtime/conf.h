@@ -170,6 +170,8 @@ struct conf {
 	char *relay_tls;
 	char *relay_dane;
 	char *relay_mta_sts;
+	char *relay_tls_reports;
+	char *relay_tls_reports_from;
 	uint64_t relay_sts_port;
 	char *relay_login_tls;
 	struct conf_list relay_source;

@@ -453,6 +453,13 @@ const struct conf_setting conf_settings[] = {
 	{"relay", "mta_sts", CONF_CHOICE, CONF_LIVE, AT(relay_mta_sts), "on", 0, 0, "on off",
 	 "Policies of MTA-STS (RFC 8461) of the domains that mail goes to are fetched by HTTPS, "
 	 "remembered and obeyed."},
+	{"relay", "tls_reports", CONF_CHOICE, CONF_LIVE, AT(relay_tls_reports), "off", 0, 0,
+	 "on off",
+	 "Once a day each domain that asks for it in DNS hears how TLS with its servers went (RFC "
+	 "8460): by mail, or by HTTPS. `barid tls-report` shows the same figures."},
+	{"relay", "tls_reports_from", CONF_TEXT, CONF_LIVE, AT(relay_tls_reports_from), "", 0, 320,
+	 NULL,
+	 "The address that these reports name as their sender, for questions. Empty = postmaster."},
 	{"relay", "sts_port", CONF_NUMBER, CONF_LIVE, AT(relay_sts_port), "443", 1, 65535, NULL,
 	 "Port of the servers of these policies. It is 443 for all the world."},
 	{"relay", "login_tls", CONF_CHOICE, CONF_LIVE, AT(relay_login_tls), "verified", 0, 0,

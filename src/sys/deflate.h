@@ -35,6 +35,9 @@ void deflater_free(struct deflater *d); /* NULL is fine */
  */
 void deflater_add(struct deflater *d, struct buf *history, struct str plain, struct buf *out);
 
+/* All of it at once, as a file of gzip (RFC 1952). -FAIL_LIMIT: *out is full. */
+MUST_CHECK int gzip_write(struct buf *out, struct str plain);
+
 /* ---- in ---------------------------------------------------------------------------------- */
 
 struct inflater {

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a destination demands of TLS, and that it gets it: DANE (RFC 7672), MTA-STS (RFC 8461), REQUIRETLS (RFC 8689), and
 the figures about it (RFC 8460). The test is queue and asks relay, in a small signed Internet."""
+import email
+import gzip
 import json
+import time
 
 from e2e.relay import DEFERRED, DELIVERED, FAILED, Rig, outcomes
 from harness import wire
@@ -250,3 +253,62 @@ def case_all_the_way(t):
             net.publish()
             server.cli("queue", "flush")
             assert net.await_mail("x@bad.test").tls
+
+
+def case_reports(t):
+    """RFC 8460: the day after, domains that ask for it get a report, by mail or by HTTPS; once; and none about the reports."""
+    with Internet() as net:
+        for name, tlsa in (("good", "good"), ("bad", "wrong"), ("rep", None), ("silent", None)):
+            net.host(f"mx.{name}.test", tlsa=tlsa)
+            net.domain(f"{name}.test", mx=[(10, "mx")])
+        policy = net.sts("post.test", mx=["mx.post.test"], max_age=10 * 86400)
+        net.host("mx.post.test", cert=None)
+        net.domain("post.test", mx=[(10, "mx")])
+        place = f"https://mta-sts.post.test:{net.https_port}/v1/tlsrpt"
+        net.txt("_smtp._tls.good.test", "v=TLSRPTv1; rua=mailto:reports@rep.test")
+        net.txt("_smtp._tls.bad.test", "v=TLSRPTv1; rua=mailto:reports@rep.test,mailto:user1@example.test")
+        net.txt("_smtp._tls.post.test", f"v=TLSRPTv1; rua={place}")
+        net.txt("_smtp._tls.rep.test", "v=TLSRPTv1; rua=mailto:reports@rep.test")
+        conf = net.conf("[smtp]\nrelay_from = 127.0.0.0/8\n").replace("[relay]\n", "[relay]\ntls_reports = on\n")
+        with t.own_server(users=1, env={"BARID_DEMO_CONF": conf}) as server:
+            smtp = wire.Smtp(server)
+            domains = ("good", "bad", "post", "silent")
+            smtp.message("a@example.org", [f"x@{d}.test" for d in domains], b"Subject: x\r\n\r\nHi.\r\n")
+            smtp.close()
+            net.await_mail("x@good.test")
+            net.await_mail("x@silent.test")
+            t.until(lambda: len(json.loads(server.cli("queue", "list", "--json")).get("rows", [])) == 2, what="two that wait")
+            server.cli("queue", "delete", "all")
+            server.advance_clock(29 * 3600)
+            letters = [net.await_mail("reports@rep.test", n=n, timeout=60) for n in (1, 2)]
+            found = {}
+            for letter in letters:
+                mail = email.message_from_bytes(letter.content)
+                assert mail.get_content_type() == "multipart/report" and mail.get_param("report-type") == "tlsrpt", letter.content
+                part = mail.get_payload(1)
+                assert part.get_content_type() == "application/tlsrpt+gzip" and part.get_filename().endswith(".json.gz")
+                found[mail["TLS-Report-Domain"]] = json.loads(gzip.decompress(part.get_payload(decode=True)))
+                assert letter.sender == "" and mail["TLS-Required"] == "No", letter.mail
+            assert set(found) == {"good.test", "bad.test"}, found
+            good, bad = found["good.test"], found["bad.test"]
+            assert [p["summary"] for p in good["policies"]] == [{"total-successful-session-count": 1, "total-failure-session-count": 0}], good
+            assert bad["policies"][0]["policy"]["policy-type"] == "tlsa", bad
+            assert bad["policies"][0]["failure-details"][0]["result-type"] == "validation-failure", bad
+            assert bad["policies"][0]["failure-details"][0]["receiving-mx-hostname"] == "mx.bad.test", bad
+            t.until(lambda: policy.posted, what="the report by HTTPS", timeout=30)
+            path, kind, body = policy.posted[0]
+            posted = json.loads(gzip.decompress(body))
+            assert (path, kind) == ("/v1/tlsrpt", "application/tlsrpt+gzip")
+            assert posted["policies"][0]["policy"]["mx-host"] == ["mx.post.test"], posted
+            assert posted["policies"][0]["failure-details"][0]["result-type"] == "starttls-not-supported", posted
+            imap = wire.Imap(server, "user1@example.test")
+            t.until(lambda: imap.messages("INBOX") == 1, what="the report in a mailbox of ours")
+            imap.close()
+            # Once, and the way of the reports themselves is not news.
+            rows = json.loads(server.cli("tls-report", "--json"))["rows"]
+            assert "rep.test" not in {r["domain"] for r in rows}, rows
+            server.kill("dir")
+            server.await_role("dir")
+            server.advance_clock(24 * 3600)
+            time.sleep(1)
+            assert len(net.mail("reports@rep.test")) == 2 and len(policy.posted) == 1

@@ -13,6 +13,7 @@ class PolicyHost:
     def __init__(self, name, address, port, files, policy, **more):
         self.name, self.address, self.port = name, address, port
         self.requests = []
+        self.posted = []  # (path, media type, body)
         self.server = None
         self.values = {"status": 200, "content_type": "text/plain", "location": None, "delay": 0, "size": 0,
                        "refuse": False, "policy": policy, "files": files}
@@ -44,6 +45,13 @@ class PolicyHost:
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
+
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                outer.posted.append((self.path, self.headers["Content-Type"], body))
+                self.send_response(outer.values["status"] if outer.values["status"] != 200 else 201)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
 
             def log_message(self, *_):
                 pass

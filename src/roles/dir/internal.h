@@ -84,6 +84,9 @@ void session_url(struct role *role, struct ipc_packet *p);
 void tls_find(struct role *role, struct ipc_packet *p);
 void tls_keep(struct role *role, struct ipc_packet *p);
 void tls_session(struct role *role, struct ipc_packet *p); /* a notice */
+void tls_due(struct role *role, struct ipc_packet *p);
+void tls_counts(struct role *role, struct ipc_packet *p);
+void tls_reported(struct role *role, struct ipc_packet *p);
 /* Orders of its own: barid tls-report, tls-policies. tls_order runs as a task. */
 bool tls_is_order(const struct msg_admin *m);
 void tls_order(struct role *role, struct ipc_packet *p);

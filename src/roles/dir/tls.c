@@ -82,6 +82,79 @@ void tls_session(struct role *role, struct ipc_packet *p)
 	tlsbook_count(dir_role.tlsbook, &s);
 }
 
+/* --- reports to others
+ * -------------------------------------------------------------------------- */
+
+#define COUNTS_MAX 300u
+
+void tls_due(struct role *role, struct ipc_packet *p)
+{
+	struct msg_tls_due m;
+	struct fail why = FAIL_INIT;
+	AUTO(arena) struct arena a = ARENA_INIT(KIB(256));
+	struct tlsbook_due found;
+	struct msg_text domains[TLSBOOK_DUE_MAX];
+	struct msg_tls_due_reply reply = {.domains = domains};
+	(void)role;
+	int r = msg_tls_due_read(p, &m);
+	if (r == 0)
+		r = tlsbook_due(dir_role.tlsbook, m.day, m.after, &a, &found, &why);
+	for (size_t i = 0; r == 0 && i < found.n; i++)
+		domains[reply.domains_n++].s = found.v[i];
+	if (r < 0)
+		(void)refuse_reply(p, &why);
+	else
+		(void)ipc_reply(p, IPC_TLS_DUE_REPLY, &reply);
+}
+
+void tls_counts(struct role *role, struct ipc_packet *p)
+{
+	struct msg_tls_counts m;
+	struct fail why = FAIL_INIT;
+	AUTO(arena) struct arena a = ARENA_INIT(MIB(1));
+	struct tlsbook_policy policy = {0};
+	struct tlsbook_sessions *rows = NULL;
+	struct msg_tls_count *counts = arena_array(&a, struct msg_tls_count, COUNTS_MAX);
+	size_t n = 0;
+	(void)role;
+	int r = counts ? msg_tls_counts_read(p, &m) : fail_set(&why, FAIL_LIMIT, NULL, "no room");
+	if (r == 0)
+		r = tlsbook_find(dir_role.tlsbook, m.domain, clock_wall(), &a, &policy, &why);
+	struct tlsbook_span span = {
+		.domain = m.domain, .from = m.day, .to = m.day, .max = COUNTS_MAX};
+	if (r >= 0)
+		r = tlsbook_report(dir_role.tlsbook, &span, &a, &rows, &n, &why);
+	if (r < 0) {
+		(void)refuse_reply(p, &why);
+		return;
+	}
+	for (size_t i = 0; i < n; i++)
+		counts[i] = (struct msg_tls_count){.policy = rows[i].policy,
+						   .result = rows[i].result,
+						   .mx = rows[i].mx,
+						   .ip = rows[i].ip,
+						   .reason = rows[i].reason,
+						   .count = rows[i].count};
+	struct msg_tls_counts_reply reply = {
+		.policy = policy.text, .counts = counts, .counts_n = n};
+	(void)ipc_reply(p, IPC_TLS_COUNTS_REPLY, &reply);
+}
+
+void tls_reported(struct role *role, struct ipc_packet *p)
+{
+	static const struct msg_ok ok = {0};
+	struct msg_tls_reported m;
+	struct fail why = FAIL_INIT;
+	(void)role;
+	int r = msg_tls_reported_read(p, &m);
+	if (r == 0)
+		r = tlsbook_reported(dir_role.tlsbook, m.day, m.domain, &why);
+	if (r < 0)
+		(void)refuse_reply(p, &why);
+	else
+		(void)ipc_reply(p, IPC_OK, &ok);
+}
+
 /* --- orders
  * ------------------------------------------------------------------------------------ */
 

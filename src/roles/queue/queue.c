@@ -325,8 +325,7 @@ static int routes_changed(void *ctx, struct wall_us *ret, struct fail *why)
 }
 
 /* A report that the spool wrote is analysed like any other message. Runs on the spool's clerk. */
-static int map_report(void *ctx, struct str body, struct arena *a, struct str *ret,
-		      struct fail *why)
+int queue_map(void *ctx, struct str body, struct arena *a, struct str *ret, struct fail *why)
 {
 	struct role *role = ctx;
 	struct msg_scan m = {.body = body, .file = -1, .size = body.n};
@@ -492,6 +491,7 @@ static int open_queue(struct role *role, struct fail *why)
 	queue.lanes = (unsigned)c->user_workers;
 	deliver_init();
 	send_init();
+	reports_init();
 	s.folder = "spool";
 	s.blob_folder = "blob";
 	s.hostname = c->hostname;
@@ -513,7 +513,7 @@ static int open_queue(struct role *role, struct fail *why)
 	s.lane_of = lane_of;
 	s.route = queue_route;
 	s.routes_changed = routes_changed;
-	s.map = map_report;
+	s.map = queue_map;
 	s.ready = lane_is_ready;
 	s.delivered = receipts_finished;
 	s.alert = alert;
@@ -600,6 +600,7 @@ static void admin(struct role *role, struct ipc_packet *p)
 static void finish(struct role *role)
 {
 	(void)role;
+	reports_end();
 	pool_free(queue.pool);
 	pool_free(queue.takers);
 	pool_free(queue.senders);
@@ -609,6 +610,7 @@ static void finish(struct role *role)
 static void stop(struct role *role)
 {
 	queue.stopping = true;
+	reports_stop();
 	role_stop_aside(role, finish);
 }
 

@@ -64,6 +64,15 @@ MUST_CHECK int queue_words(const struct msg_text *words, size_t n, struct queue_
 MUST_CHECK int queue_route(void *role, const struct spool_question *what, struct arena *a,
 			   struct spool_route *ret, struct fail *why);
 
+/* queue.c: the message map of a text that we wrote, of scan. Blocking. */
+MUST_CHECK int queue_map(void *role, struct str body, struct arena *a, struct str *ret,
+			 struct fail *why);
+
+/* tls_reports.c: to other domains. The loop; reports_end waits, and comes from elsewhere. */
+void reports_init(void);
+void reports_stop(void);
+void reports_end(void);
+
 /* queue_admin.c: `barid queue ...`, on a worker thread */
 void queue_admin(struct role *role, struct ipc_packet *p);
 

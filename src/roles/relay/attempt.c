@@ -355,6 +355,7 @@ static struct link *get_link(struct attempt *a, const struct target *t)
 				 .domain_secure = a->targets.secure,
 				 .requiretls = demands_requiretls(a->m),
 				 .tls_optional = a->m->tls_optional,
+				 .unreported = a->m->tls_optional && a->m->sender.n == 0,
 				 .login = a->login.user[0] != '\0'};
 	struct link_wish w = {.hop = &a->hop,
 			      .target = t,

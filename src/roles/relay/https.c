@@ -79,7 +79,9 @@ static int hear(struct fetch *f, struct buf *in, bool *ret_ended, struct fail *w
 static enum https_result judge(const struct https_question *q, const struct http_reply *reply,
 			       struct fail *why)
 {
-	if (reply->status == 200 && str_eqi(reply->type, str_c(q->type)))
+	if (q->post.p && reply->status / 100 == 2)
+		return HTTPS_DONE;
+	if (!q->post.p && reply->status == 200 && str_eqi(reply->type, str_c(q->type)))
 		return HTTPS_DONE;
 	(void)fail_set(why, FAIL_PEER, NULL, "status %d, type %.*s", reply->status,
 		       STR_ARG(reply->type));
@@ -89,11 +91,17 @@ static enum https_result judge(const struct https_question *q, const struct http
 static enum https_result converse(struct fetch *f, struct buf *body, struct fail *why)
 {
 	AUTO(buf)
-	struct buf out = BUF_INIT(KIB(2)), in = BUF_INIT(body->max + HTTP_HEAD_MAX + 8192);
+	struct buf out = BUF_INIT(f->q->post.n + KIB(2)),
+		   in = BUF_INIT(body->max + HTTP_HEAD_MAX + 8192);
 	struct http_reply reply;
 	bool ended = false;
-	(void)buf_addf(&out, "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", f->q->path,
-		       f->q->host);
+	(void)buf_addf(&out, "%s %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n",
+		       f->q->post.p ? "POST" : "GET", f->q->path, f->q->host);
+	if (f->q->post.p)
+		(void)buf_addf(&out, "Content-Type: %s\r\nContent-Length: %zu\r\n", f->q->type,
+			       f->q->post.n);
+	(void)buf_add_c(&out, "\r\n");
+	(void)buf_add(&out, f->q->post);
 	int r = say(f, buf_str(&out), why);
 	if (r < 0)
 		return HTTPS_FAILED;
@@ -170,7 +178,7 @@ static size_t addresses(const struct https_question *q, uint16_t type, struct ar
 	return n;
 }
 
-enum https_result https_get(const struct https_question *q, struct buf *body, struct fail *why)
+enum https_result https_ask(const struct https_question *q, struct buf *body, struct fail *why)
 {
 	AUTO(arena) struct arena a = ARENA_INIT(KIB(128));
 	struct netaddr v[2 * ADDRESSES_MAX];

@@ -81,11 +81,13 @@ static int relay_open(struct role *role, struct fail *why)
 
 static void message(struct role *role, struct ipc_channel *from, struct ipc_packet *p)
 {
-	if (ipc_packet_type(p) != IPC_RELAY || strcmp(ipc_channel_name(from), "queue") != 0) {
+	bool post = ipc_packet_type(p) == IPC_TLS_POST;
+	if ((ipc_packet_type(p) != IPC_RELAY && !post) ||
+	    strcmp(ipc_channel_name(from), "queue") != 0) {
 		role_refuse(from, p, "not its business");
 		return;
 	}
-	role_task(role, relay.pool, p, attempt_run);
+	role_task(role, relay.pool, p, post ? post_run : attempt_run);
 }
 
 static void stats(struct role *role)

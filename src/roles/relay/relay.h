@@ -140,5 +140,7 @@ void idle_clear(void);
 
 /* On a thread of the pool; answers p, which stays the caller's. */
 void attempt_run(struct role *role, struct ipc_packet *p);
+/* post.c: a report about TLS to a domain's server; as attempt_run. */
+void post_run(struct role *role, struct ipc_packet *p);
 
 #endif

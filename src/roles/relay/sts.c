@@ -216,7 +216,7 @@ static const char *fetch(const struct state *s, struct buf *text, struct fail *w
 				   .path = "/.well-known/mta-sts.txt",
 				   .type = "text/plain",
 				   .time_ms = FETCH_MS};
-	enum https_result r = https_get(&q, text, why);
+	enum https_result r = https_ask(&q, text, why);
 	if (r == HTTPS_BAD_CERTIFICATE)
 		return "sts-webpki-invalid";
 	if (r == HTTPS_FAILED)

@@ -191,7 +191,7 @@ static struct making begin(const struct tls_question *q, struct arena *a,
 				  .report_policy = "no-policy-found"};
 	if (q->target->host[0] != '[')
 		m.d.expect.server_name = q->target->host;
-	if (q->hop->protocol != NEXTHOP_LMTP && q->hop->kind == NEXTHOP_DOMAIN)
+	if (q->hop->protocol != NEXTHOP_LMTP && q->hop->kind == NEXTHOP_DOMAIN && !q->unreported)
 		m.d.report_domain = q->hop->name;
 	if (strcmp(setting, "must") == 0 && !q->tls_optional && q->hop->protocol != NEXTHOP_LMTP)
 		demand(&m, "setting", false);

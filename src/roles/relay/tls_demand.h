@@ -37,7 +37,8 @@ struct tls_question {
 	bool domain_secure; /* DNSSEC proves that the host belongs to the domain */
 	bool requiretls;    /* RFC 8689 */
 	bool tls_optional;
-	bool login; /* a password will be shown */
+	bool unreported; /* a report about TLS: how it goes there is no news (RFC 8460 5.3) */
+	bool login;	 /* a password will be shown */
 };
 
 /*

@@ -14,6 +14,9 @@ static const struct db_migration steps[] = {
 		"CREATE TABLE sessions(day INTEGER, domain TEXT, policy TEXT, result TEXT, mx TEXT,"
 		" ip TEXT, count INTEGER NOT NULL, reason TEXT NOT NULL,"
 		" PRIMARY KEY(day, domain, policy, result, mx, ip)) WITHOUT ROWID;"},
+	{.what = "reports that were sent",
+	 .sql = "CREATE TABLE reported(day INTEGER, domain TEXT, PRIMARY KEY(day, domain))"
+		" WITHOUT ROWID;"},
 };
 
 unsigned tlsbook_format(void)

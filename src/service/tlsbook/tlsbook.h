@@ -68,6 +68,20 @@ struct tlsbook_span {
 	uint32_t from, to; /* days, both included */
 	size_t max;	   /* rows */
 };
+/*
+ * Domains of a day that no report was sent about: the first ones behind `after`. Writes the counts
+ * first.
+ */
+#define TLSBOOK_DUE_MAX 200
+struct tlsbook_due {
+	struct str v[TLSBOOK_DUE_MAX];
+	size_t n;
+};
+MUST_CHECK int tlsbook_due(struct tlsbook *b, uint32_t day, struct str after, struct arena *a,
+			   struct tlsbook_due *ret, struct fail *why);
+/* A report about the day was sent, or nobody wants one. */
+MUST_CHECK int tlsbook_reported(struct tlsbook *b, uint32_t day, struct str domain,
+				struct fail *why);
 /* Writes the counts first. The latest day comes first. */
 MUST_CHECK int tlsbook_report(struct tlsbook *b, const struct tlsbook_span *span, struct arena *a,
 			      struct tlsbook_sessions **ret, size_t *ret_n, struct fail *why);

@@ -104,6 +104,12 @@ static int forget_old(struct tlsbook *b, struct wall_us now, struct fail *why)
 	db_bind_i64(st, 1, now.v / DAY_US - KEEP_DAYS);
 	r = db_run(st, why);
 	if (r == 0)
+		r = db_stmt(b->db, "DELETE FROM reported WHERE day < ?1", &st, why);
+	if (r < 0)
+		return r;
+	db_bind_i64(st, 1, now.v / DAY_US - KEEP_DAYS);
+	r = db_run(st, why);
+	if (r == 0)
 		r = db_stmt(b->db, "DELETE FROM policy WHERE expires_us < ?1", &st, why);
 	if (r < 0)
 		return r;
@@ -199,5 +205,64 @@ int tlsbook_report(struct tlsbook *b, const struct tlsbook_span *span, struct ar
 		r = read_rows(b, span, a, all, ret_n, why);
 	(void)pthread_mutex_unlock(&b->lock);
 	*ret = all;
+	return r;
+}
+
+/* --- what is to be sent
+ * ------------------------------------------------------------------------- */
+
+static int read_due(struct tlsbook *b, uint32_t day, struct str after, struct arena *a,
+		    struct tlsbook_due *ret, struct fail *why)
+{
+	struct db_stmt *st;
+	int r = db_stmt(b->db,
+			"SELECT DISTINCT domain FROM sessions s WHERE day = ?1 AND domain > ?2"
+			" AND NOT EXISTS (SELECT 1 FROM reported r WHERE r.day = ?1 AND"
+			" r.domain = s.domain) ORDER BY domain LIMIT ?3",
+			&st, why);
+	if (r < 0)
+		return r;
+	db_bind_u64(st, 1, day);
+	db_bind_text(st, 2, after);
+	db_bind_u64(st, 3, TLSBOOK_DUE_MAX);
+	while ((r = db_step(st, why)) == 1 && ret->n < TLSBOOK_DUE_MAX) {
+		struct str domain = arena_str(a, db_col_text(st, 0));
+		if (!domain.p) {
+			db_reset(st);
+			return fail_set(why, FAIL_LIMIT, NULL, "no room for domains");
+		}
+		ret->v[ret->n++] = domain;
+	}
+	return MIN(r, 0);
+}
+
+int tlsbook_due(struct tlsbook *b, uint32_t day, struct str after, struct arena *a,
+		struct tlsbook_due *ret, struct fail *why)
+{
+	ret->n = 0;
+	(void)pthread_mutex_lock(&b->lock);
+	int r = tlsbook_write_counts(b, (struct wall_us){0}, why);
+	if (r == 0)
+		r = read_due(b, day, after, a, ret, why);
+	(void)pthread_mutex_unlock(&b->lock);
+	return r;
+}
+
+static int write_reported(struct tlsbook *b, uint32_t day, struct str domain, struct fail *why)
+{
+	struct db_stmt *st;
+	int r = db_stmt(b->db, "INSERT OR IGNORE INTO reported VALUES(?1, ?2)", &st, why);
+	if (r < 0)
+		return r;
+	db_bind_u64(st, 1, day);
+	db_bind_text(st, 2, domain);
+	return db_run(st, why);
+}
+
+int tlsbook_reported(struct tlsbook *b, uint32_t day, struct str domain, struct fail *why)
+{
+	(void)pthread_mutex_lock(&b->lock);
+	int r = write_reported(b, day, domain, why);
+	(void)pthread_mutex_unlock(&b->lock);
 	return r;
 }

@@ -145,12 +145,43 @@ static void kinds_are_bounded(void **state)
 	remove_place(&place);
 }
 
+static void reports_are_due_once(void **state)
+{
+	(void)state;
+	struct place place = make_place();
+	struct fail why = FAIL_INIT;
+	AUTO(arena) struct arena a = ARENA_INIT(MIB(1));
+	struct tlsbook_due due;
+	struct tlsbook *b = open_book(&place);
+	static const char *const names[] = {"c.test", "a.test", "b.test"};
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		struct tlsbook_sessions s = went(100, names[i], "ok");
+		tlsbook_count(b, &s);
+		s = went(100, names[i], "validation-failure");
+		tlsbook_count(b, &s);
+	}
+	assert_ok(tlsbook_due(b, 100, STR(""), &a, &due, &why), &why);
+	assert_int_equal(due.n, 3);
+	assert_str(due.v[0], "a.test");
+	assert_str(due.v[1], "b.test");
+	assert_ok(tlsbook_reported(b, 100, STR("b.test"), &why), &why);
+	assert_ok(tlsbook_reported(b, 100, STR("b.test"), &why), &why);
+	assert_ok(tlsbook_due(b, 100, STR("a.test"), &a, &due, &why), &why);
+	assert_int_equal(due.n, 1);
+	assert_str(due.v[0], "c.test");
+	assert_ok(tlsbook_due(b, 99, STR(""), &a, &due, &why), &why);
+	assert_int_equal(due.n, 0);
+	tlsbook_close(b);
+	remove_place(&place);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(policies_outlive_a_restart),
 		cmocka_unit_test(sessions_are_summed),
 		cmocka_unit_test(kinds_are_bounded),
+		cmocka_unit_test(reports_are_due_once),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
