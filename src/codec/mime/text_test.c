@@ -25,6 +25,8 @@ static const struct {
 	{MIME_ENC_QP, "a=4", "a=4"},
 	{MIME_ENC_QP, "=zz=4z= x==", "=zz=4z= x="},
 	{MIME_ENC_QP, "x =\r\n y", "x  y"},
+	{MIME_ENC_QP, "a \t\r\nb =20 \nc \r d\t", "a\r\nb  \nc \r d"},
+	{MIME_ENC_QP, "a  =\r\n b \r\n\r\n \r", "a   b\r\n\r\n\r"},
 	{MIME_ENC_7BIT, "a=3D\r\n", "a=3D\r\n"},
 	{MIME_ENC_UUENCODE, "begin 644 a\r\n", "begin 644 a\r\n"},
 };

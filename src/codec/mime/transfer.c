@@ -100,6 +100,82 @@ static bool qp_held_byte(struct transfer *t, unsigned char c, struct buf *out)
 	return false;
 }
 
+#define QP_BLANKS_MAX 64 /* that are dropped at the end of a line */
+
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+/* Of a line without its LF: the length without blanks at its end, and a CR behind them. */
+static size_t qp_kept(struct str line)
+{
+	size_t n = line.n;
+	if (n > 0 && line.p[n - 1] == '\r')
+		n--;
+	size_t least = n > QP_BLANKS_MAX ? n - QP_BLANKS_MAX : 0;
+	while (n > least && is_blank(line.p[n - 1]))
+		n--;
+	return n;
+}
+
+static void blanks_put(struct transfer *t, struct buf *out)
+{
+	(void)buf_add(out, str_make((const char *)t->blanks, t->n_blanks));
+	t->n_blanks = 0;
+}
+
+/* The line, or the message, ends behind the blanks: only a CR among them stays. */
+static void blanks_drop(struct transfer *t, struct buf *out)
+{
+	if (t->n_blanks > 0 && t->blanks[t->n_blanks - 1] == '\r')
+		(void)buf_addc(out, '\r');
+	t->n_blanks = 0;
+}
+
+/* The next byte behind blanks. False: they are settled, and the byte is still to be read. */
+static bool qp_blank_byte(struct transfer *t, char c, struct buf *out)
+{
+	bool cr = t->blanks[t->n_blanks - 1] == '\r';
+	if (c == '\n') {
+		blanks_drop(t, out);
+		return false;
+	}
+	if (cr || (c != '\r' && !is_blank(c))) {
+		blanks_put(t, out);
+		return false;
+	}
+	if (t->n_blanks == QP_BLANKS_MAX && c != '\r') {
+		(void)buf_addc(out, (char)t->blanks[0]);
+		memmove(t->blanks, t->blanks + 1, --t->n_blanks);
+	}
+	t->blanks[t->n_blanks++] = (unsigned char)c;
+	return true;
+}
+
+/* Bytes without "="; one follows if line_goes_on. */
+static void qp_text(struct transfer *t, struct str s, bool line_goes_on, struct buf *out)
+{
+	struct str line;
+	while (t->n_blanks > 0 && s.n > 0 && qp_blank_byte(t, s.p[0], out))
+		s = str_skip(s, 1);
+	for (size_t end; (end = str_find(s, 0, '\n')) < s.n; s = str_skip(s, end + 1)) {
+		line = str_sub(s, 0, end);
+		(void)buf_add(out, str_sub(line, 0, qp_kept(line)));
+		(void)buf_add(out, str_ends(line, STR("\r")) ? STR("\r\n") : STR("\n"));
+	}
+	if (line_goes_on) {
+		blanks_put(t, out);
+		(void)buf_add(out, s);
+	} else if (t->n_blanks == 0) {
+		size_t kept = qp_kept(s);
+		(void)buf_add(out, str_sub(s, 0, kept));
+		t->n_blanks = s.n - kept;
+		if (t->n_blanks)
+			memcpy(t->blanks, s.p + kept, t->n_blanks);
+	}
+}
+
 static void qp_feed(struct transfer *t, struct str in, struct buf *out)
 {
 	for (size_t i = 0; i < in.n;) {
@@ -108,7 +184,7 @@ static void qp_feed(struct transfer *t, struct str in, struct buf *out)
 			continue;
 		}
 		size_t at = str_find(in, i, '=');
-		(void)buf_add(out, str_sub(in, i, at));
+		qp_text(t, str_sub(in, i, at), at < in.n, out);
 		if (at < in.n)
 			t->held[t->n_held++] = '=';
 		i = at + 1;
@@ -131,6 +207,7 @@ void transfer_decode_end(struct transfer *t, struct buf *out)
 		base64_rest(t, out);
 	else if (t->n_held > 1) /* a lone "=" at the end is a soft break of nothing */
 		held_put(t, out);
+	blanks_drop(t, out);
 	t->n_held = 0;
 }
 

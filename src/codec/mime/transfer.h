@@ -4,7 +4,8 @@
  *
  * RFC 2045 sections 6.7 and 6.8. Decoders take anything: base64 skips bytes outside its alphabet
  * and ends at its padding (mailing lists put plain text behind it), quoted-printable leaves a "="
- * that makes no sense in place. Other encodings pass through.
+ * that makes no sense in place and drops blanks at the end of a line, which were added on the way
+ * (6.7, rule 3; the last 64 of them). Other encodings pass through.
  */
 #ifndef BARID_CODEC_MIME_TRANSFER_H
 #define BARID_CODEC_MIME_TRANSFER_H
@@ -20,6 +21,8 @@ struct transfer {
 	bool done;		/* base64: the padding has come */
 	unsigned char held[64]; /* quoted-printable: "=" and what follows; encoder: up to 2 bytes */
 	size_t n_held;
+	unsigned char blanks[65]; /* quoted-printable: at the end so far, CR at most as the last */
+	size_t n_blanks;
 	size_t column; /* encoder: used of this line */
 };
 
