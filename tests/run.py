@@ -22,7 +22,7 @@ sys.path.insert(0, TESTS)
 
 from harness import case, fuzz, transcript, verdict  # noqa: E402  (needs the path above)
 
-GATES = ("layers", "spdx", "size", "format", "docs", "text", "fuzz")
+GATES = ("layers", "spdx", "size", "format", "docs", "rfc", "text", "fuzz")
 DIRS = {"gcc": "build", "asan": "build-asan", "tsan": "build-tsan"}
 # Folders whose unit tests run threads: these are repeated under TSan.
 CONCURRENT = ("runtime", "service/store", "service/spool", "service/dir", "sys")

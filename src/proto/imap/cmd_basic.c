@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cmd_basic.c - CAPABILITY, NOOP, CHECK, LOGOUT, ID, ENABLE, NAMESPACE.         [proto, imap]
+ * cmd_basic.c - CAPABILITY, NOOP, CHECK, LOGOUT (RFC 3501 6.1), ID (RFC 2971), ENABLE (RFC 5161),
+ * NAMESPACE (RFC 2342).                                                        [proto, imap]
  */
 #include "codec/imap/imap_capability.h"
 #include "proto/imap/imap_int.h"

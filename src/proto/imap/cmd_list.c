@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cmd_list.c - LIST and LSUB (RFC 3501 6.3.8, 6.3.9, RFC 9051 6.3.9) with CHILDREN (3348),
- * SPECIAL-USE (6154), and the selection and return options of RFC 5258 and 5819. [proto, imap]
+ * cmd_list.c - LIST and LSUB (RFC 3501 6.3.8, 6.3.9, RFC 9051 6.3.9) with CHILDREN
+ * (RFC 3348), SPECIAL-USE (RFC 6154), and the selection and return options of RFC 5258 and RFC
+ * 5819. [proto, imap]
  *
  * The account's whole list, counters included, is read once and walked. Parents of a mailbox always
  * exist in the store (perhaps \Noselect), so only subscriptions, which are mere names, can have

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cmd_status.c - STATUS (RFC 3501 6.3.10, RFC 9051 6.3.11; items of RFC 7162, 7889, 8438, 8474 and
- * 9208).                                                                       [proto, imap]
+ * cmd_status.c - STATUS (RFC 3501 6.3.10, RFC 9051 6.3.11; items of RFC 7162, RFC 7889, RFC 8438,
+ * RFC 8474 and RFC 9208).                                                      [proto, imap]
  */
 #include "codec/imap/imap_write.h"
 #include "proto/imap/imap_int.h"
