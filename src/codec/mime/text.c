@@ -9,31 +9,23 @@
 #include "base/utf8.h"
 #include "base/vec.h"
 #include "codec/mime/charset.h"
+#include "codec/mime/fold.h"
 #include "codec/mime/header.h"
 #include "codec/mime/transfer.h"
 #include "codec/mime/word.h"
 
-#define PIECE		  KIB(32)
-#define HEADER_SEARCH_MAX MIB(1) /* of one header block */
+#define PIECE KIB(32)
 
 struct text_needle {
 	VEC(uint32_t) cps;
 	VEC(uint32_t) back; /* back[i]: longest border of the first i + 1 */
 };
 
-/* Folds that were looked up, by code point; asking ICU is slow. */
-struct fold {
-	uint32_t cp;
-	uint32_t n;
-	uint32_t to[4];
-};
-
-#define FOLDS 256
 struct matcher {
 	const struct text_needle *needle;
 	size_t matched;
 	bool found;
-	struct fold folds[FOLDS];
+	struct folds folds;
 };
 
 struct text_needle *text_needle_new(struct str utf8)
@@ -76,40 +68,32 @@ static void step(struct matcher *m, uint32_t cp)
 	}
 }
 
-static void step_folded(struct matcher *m, uint32_t cp)
-{
-	struct fold *f = &m->folds[cp % FOLDS];
-	uint32_t out[CHARSET_FOLD_MAX];
-	if (f->cp == cp) { /* cp is never 0 here, so an empty slot does not match */
-		for (uint32_t i = 0; i < f->n; i++)
-			step(m, f->to[i]);
-		return;
-	}
-	size_t n = charset_fold(cp, out);
-	for (size_t i = 0; i < n && !m->found; i++)
-		step(m, out[i]);
-	if (n <= ARRAY_LEN(f->to)) {
-		*f = (struct fold){.cp = cp, .n = (uint32_t)n};
-		memcpy(f->to, out, n * sizeof out[0]);
-	}
-}
-
 static bool match(struct matcher *m, struct str utf8)
 {
 	m->found |= m->needle->cps.n == 0;
 	for (size_t pos = 0; pos < utf8.n && !m->found;) {
-		if ((unsigned char)utf8.p[pos] < 0x80)
+		if ((unsigned char)utf8.p[pos] < 0x80) {
 			step(m, (uint32_t)ascii_upper(utf8.p[pos++]));
-		else
-			step_folded(m, utf8_next(utf8, &pos));
+			continue;
+		}
+		uint32_t out[CHARSET_FOLD_MAX];
+		size_t n = fold_next(&m->folds, utf8, &pos, out);
+		for (size_t i = 0; i < n && !m->found; i++)
+			step(m, out[i]);
 	}
 	return m->found;
 }
 
-static bool match_anew(struct matcher *m, struct str utf8)
+static void matcher_begin(void *ctx, enum text_place place)
 {
+	struct matcher *m = ctx;
+	(void)place;
 	m->matched = 0;
-	return match(m, utf8);
+}
+
+static bool matcher_take(void *ctx, struct str utf8)
+{
+	return match(ctx, utf8);
 }
 
 bool text_contains(const struct text_needle *n, struct str utf8)
@@ -118,7 +102,8 @@ bool text_contains(const struct text_needle *n, struct str utf8)
 	return match(&m, utf8);
 }
 
-static bool field_match(struct matcher *m, const struct header_field *f, bool with_name)
+bool text_field_each(const struct header_field *f, bool with_name, enum text_place place,
+		     const struct text_sink *sink)
 {
 	AUTO(buf) struct buf line = BUF_INIT(f->value.n * 3 + 16);
 	AUTO(buf) struct buf text = BUF_INIT(f->value.n * 12 + f->name.n + 64);
@@ -128,15 +113,17 @@ static bool field_match(struct matcher *m, const struct header_field *f, bool wi
 	}
 	header_unfold(&line, f->value);
 	word_decode(&text, buf_str(&line));
-	return match_anew(m, buf_str(&text));
+	sink->begin(sink->ctx, place);
+	return sink->take(sink->ctx, buf_str(&text));
 }
 
 bool text_header_contains(struct str header_block, struct str name, const struct text_needle *n)
 {
 	struct matcher m = {.needle = n};
+	struct text_sink sink = {matcher_begin, matcher_take, &m};
 	struct header_field f;
 	while (header_next(&header_block, &f))
-		if (str_eqi(f.name, name) && field_match(&m, &f, false))
+		if (str_eqi(f.name, name) && text_field_each(&f, false, TEXT_IN_HEADER, &sink))
 			return true;
 	return false;
 }
@@ -156,25 +143,27 @@ static int read_full(const struct text_source *s, uint64_t off, size_t n, struct
 	return 0;
 }
 
-static int header_search(const struct text_source *s, const struct mime_part *p, struct matcher *m)
+static int header_each(const struct text_source *s, const struct mime_part *p,
+		       enum text_place place, const struct text_sink *sink)
 {
-	AUTO(buf) struct buf block = BUF_INIT(HEADER_SEARCH_MAX + 16);
+	AUTO(buf) struct buf block = BUF_INIT(TEXT_HEADER_MAX + 16);
 	struct header_field f;
-	int r = read_full(s, p->header_off, (size_t)MIN(p->header_len, HEADER_SEARCH_MAX), &block);
+	int r = read_full(s, p->header_off, (size_t)MIN(p->header_len, TEXT_HEADER_MAX), &block);
 	struct str rest = buf_str(&block);
 	while (r == 0 && header_next(&rest, &f))
-		r = field_match(m, &f, true);
+		r = text_field_each(&f, true, place, sink);
 	return r;
 }
 
-static int body_search(const struct text_source *s, const struct mime_part *p, struct matcher *m)
+static int body_each(const struct text_source *s, const struct mime_part *p,
+		     const struct text_sink *sink)
 {
 	AUTO(charset) struct charset *charset = charset_new(p->charset);
 	AUTO(buf) struct buf raw = BUF_INIT(PIECE + 16);
 	AUTO(buf) struct buf decoded = BUF_INIT(PIECE + 256);
 	AUTO(buf) struct buf text = BUF_INIT(PIECE * 8);
 	struct transfer t = transfer_of(p->encoding);
-	m->matched = 0;
+	sink->begin(sink->ctx, TEXT_IN_BODY);
 	for (uint64_t at = 0; at < p->body_len; at += raw.n) {
 		int r = read_full(s, p->body_off + at, (size_t)MIN(p->body_len - at, PIECE), &raw);
 		if (r < 0)
@@ -183,7 +172,7 @@ static int body_search(const struct text_source *s, const struct mime_part *p, s
 		buf_reset(&text);
 		transfer_decode(&t, buf_str(&raw), &decoded);
 		charset_feed(charset, buf_str(&decoded), &text);
-		if (match(m, buf_str(&text)))
+		if (sink->take(sink->ctx, buf_str(&text)))
 			return 1;
 	}
 	buf_reset(&decoded);
@@ -191,23 +180,30 @@ static int body_search(const struct text_source *s, const struct mime_part *p, s
 	transfer_decode_end(&t, &decoded);
 	charset_feed(charset, buf_str(&decoded), &text);
 	charset_finish(charset, &text);
-	return match(m, buf_str(&text));
+	return sink->take(sink->ctx, buf_str(&text));
 }
 
-int text_search(const struct text_source *source, const struct mime_map *map,
-		const struct text_needle *n, enum text_scope scope)
+int text_each(const struct text_source *source, const struct mime_map *map, enum text_scope scope,
+	      const struct text_sink *sink)
 {
-	struct matcher m = {.needle = n};
-	int r = n->cps.n == 0;
+	int r = 0;
 	for (uint32_t i = 0; i < map->n_parts && r == 0; i++) {
 		const struct mime_part *p = &map->parts[i];
 		bool embedded = i > 0 && p->flags & MIME_PART_IS_MESSAGE;
 		bool leaf = !(p->flags & (MIME_PART_MULTIPART | MIME_PART_MESSAGE));
 		bool readable = p->flags & MIME_PART_TEXT || str_eq(p->type, STR("message"));
 		if (scope == TEXT_ALL || embedded)
-			r = header_search(source, p, &m);
+			r = header_each(source, p, embedded ? TEXT_IN_BODY : TEXT_IN_HEADER, sink);
 		if (r == 0 && leaf && readable && p->encoding <= MIME_ENC_QP)
-			r = body_search(source, p, &m);
+			r = body_each(source, p, sink);
 	}
 	return r;
+}
+
+int text_search(const struct text_source *source, const struct mime_map *map,
+		const struct text_needle *n, enum text_scope scope)
+{
+	struct matcher m = {.needle = n};
+	struct text_sink sink = {matcher_begin, matcher_take, &m};
+	return n->cps.n == 0 ? 1 : text_each(source, map, scope, &sink);
 }

@@ -38,6 +38,27 @@ struct text_source {
 	void *ctx;
 };
 
+/* Where a text stands: what SEARCH BODY finds is TEXT_IN_BODY, what only SEARCH TEXT finds is not. */
+enum text_place { TEXT_IN_HEADER, TEXT_IN_BODY };
+
+/* Takes the texts of a message one after the other. No match spans two of them. */
+struct text_sink {
+	void (*begin)(void *ctx, enum text_place place);
+	bool (*take)(void *ctx, struct str utf8); /* the next piece; true: enough */
+	void *ctx;
+};
+/* Of one header block so many bytes are looked at. */
+#define TEXT_HEADER_MAX MIB(1)
+
+/* All that text_search looks at. 1 when the sink had enough, 0 at the end, or what the source
+ * returned when it failed. */
+MUST_CHECK int text_each(const struct text_source *source, const struct mime_map *map,
+			 enum text_scope scope, const struct text_sink *sink);
+/* One field, unfolded and decoded, behind "Name: " or not. True when the sink had enough. */
+struct header_field;
+bool text_field_each(const struct header_field *f, bool with_name, enum text_place place,
+		     const struct text_sink *sink);
+
 /* 1 when the needle is found, 0 when not, or what the source returned when it failed. */
 MUST_CHECK int text_search(const struct text_source *source, const struct mime_map *map,
 			   const struct text_needle *n, enum text_scope scope);

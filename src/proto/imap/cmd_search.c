@@ -48,6 +48,34 @@ static int candidates(struct search_state *st, struct store_set *ret, struct fai
 	return store_view_all(s->view, &s->run.arena, ret, why);
 }
 
+/* What memory left open, once more with what the index says. */
+static int look_in_index(struct search_state *st, struct fail *why)
+{
+	struct search_index *x = &st->tree.index;
+	int r = 0;
+	search_index_ask(&st->tree, st->s->account);
+	for (size_t i = 0; r >= 0 && i < x->rows.n; i++) {
+		const struct search_row *a = &x->rows.p[i];
+		struct store_message row = {.seq = a->seq,
+					    .uid = a->uid,
+					    .flags = a->flags,
+					    .modseq = a->modseq,
+					    .id = a->id,
+					    .size = a->size};
+		struct msg m = {.s = st->s, .row = &row, .body = STORE_SOURCE_INIT};
+		enum search_verdict verdict = SEARCH_NO;
+		x->row = a;
+		r = search_eval(&st->tree, &m, st->tree.key, SEARCH_MEMORY, &verdict, why);
+		if (verdict == SEARCH_YES)
+			search_hits_add(&st->hits, &row);
+		else if (verdict == SEARCH_OPEN)
+			r = set_builder_add(&st->open, row.seq, row.uid, why);
+	}
+	x->row = NULL;
+	vec_clear(&x->rows);
+	return r;
+}
+
 static int look_in_memory(struct search_state *st, struct fail *why)
 {
 	struct imap_session *s = st->s;
@@ -64,10 +92,10 @@ static int look_in_memory(struct search_state *st, struct fail *why)
 		r = search_eval(&st->tree, &m, st->tree.key, SEARCH_MEMORY, &verdict, why);
 		if (verdict == SEARCH_YES)
 			search_hits_add(&st->hits, &row);
-		else if (verdict == SEARCH_OPEN)
+		else if (verdict == SEARCH_OPEN && !search_index_takes(&st->tree, &row))
 			r = set_builder_add(&st->open, row.seq, row.uid, why);
 	}
-	return r;
+	return r < 0 ? r : look_in_index(st, why);
 }
 
 static int begin(struct search_state *st, struct imap_out *out, struct fail *why)

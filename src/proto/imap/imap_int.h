@@ -68,6 +68,7 @@ struct imap_run {
 struct imap_session {
 	struct imap_config config;
 	struct store *store;
+	struct search *search; /* NULL: none */
 	struct account_id account;
 	char *address;
 	unsigned rights;

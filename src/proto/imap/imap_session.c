@@ -42,6 +42,7 @@ struct imap_session *imap_session_new(const struct imap_session_args *args)
 	struct imap_session *s = xcalloc(1, sizeof *s);
 	s->config = *args->config;
 	s->store = args->store;
+	s->search = args->search;
 	s->account = args->account;
 	s->address = copy_of(args->address);
 	s->guest = args->guest != NULL;

@@ -30,6 +30,7 @@
 #include "service/store/store.h"
 
 struct fs;
+struct search;
 struct imap_session;
 
 enum imap_next {
@@ -83,10 +84,11 @@ struct imap_guest {
 	struct str prefix; /* what the account's names have in front for him: "Shared/a@b/" */
 };
 
-/* Everything but `store` is copied; `address` is the login name, for messages and the log. */
+/* Everything but `store` and `search` is copied; `address` is the login name, for messages and the log. */
 struct imap_session_args {
 	const struct imap_config *config;
 	struct store *store;
+	struct search *search; /* an index of the store, or NULL */
 	struct account_id account;
 	struct str address;
 	unsigned rights; /* enum imap_right */

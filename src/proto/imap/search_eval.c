@@ -98,6 +98,12 @@ static unsigned columns_of(enum imap_search_op op)
 	return 0;
 }
 
+static void prepare_text(struct search_tree *t, const struct imap_search_key *key)
+{
+	map_put(&t->needles, (uintptr_t)key, text_needle_new(key->text));
+	search_index_key(t, key);
+}
+
 static int prepare(struct search_tree *t, struct imap_session *s, struct imap_search_key *key,
 		   struct fail *why)
 {
@@ -108,7 +114,7 @@ static int prepare(struct search_tree *t, struct imap_session *s, struct imap_se
 	if (!utf8_valid(key->text))
 		return fail_set(why, FAIL_UNSUPPORTED, "The text is not UTF-8.", "search text");
 	if (columns_of(key->op) & STORE_COL_PREFIX)
-		map_put(&t->needles, (uintptr_t)key, text_needle_new(key->text));
+		prepare_text(t, key);
 	for (struct imap_search_key *kid = key->kid; r == 0 && kid; kid = kid->next)
 		r = prepare(t, s, kid, why);
 	return r;
@@ -117,7 +123,7 @@ static int prepare(struct search_tree *t, struct imap_session *s, struct imap_se
 int search_tree_init(struct search_tree *t, struct imap_session *s, struct imap_search_key *key,
 		     struct fail *why)
 {
-	*t = (struct search_tree){.key = key, .now = clock_wall()};
+	*t = (struct search_tree){.key = key, .now = clock_wall(), .index.search = s->search};
 	return prepare(t, s, key, why);
 }
 
@@ -126,6 +132,7 @@ void search_tree_clear(struct search_tree *t)
 	MAP_EACH (&t->needles, i)
 		text_needle_free(t->needles.slots[i].value);
 	map_clear(&t->needles);
+	search_index_clear(&t->index);
 }
 
 /* ---- leaves -------------------------------------------------------------------------------- */
@@ -181,7 +188,7 @@ static int eval_row(const struct search_tree *t, struct msg *m, const struct ima
 	struct imap_datetime received = {m->row->internaldate, m->row->zone_min};
 	struct imap_datetime saved = {.at = m->row->saved};
 	if (level == SEARCH_MEMORY) {
-		*ret = SEARCH_OPEN;
+		*ret = search_index_excludes(t, key) ? SEARCH_NO : SEARCH_OPEN;
 		return 0;
 	}
 	if (key->op == IMAP_SEARCH_OLDER || key->op == IMAP_SEARCH_YOUNGER) {

@@ -11,10 +11,32 @@
 
 #include "base/map.h"
 #include "base/vec.h"
+#include "codec/mime/text.h"
 #include "proto/imap/fetch_int.h"
+#include "service/search/search.h"
 
 enum search_level { SEARCH_MEMORY, SEARCH_ROW, SEARCH_BYTES };
 enum search_verdict { SEARCH_NO, SEARCH_YES, SEARCH_OPEN };
+
+/* A message that memory left open. */
+struct search_row {
+	uint64_t flags;
+	struct modseq modseq;
+	struct message_id id;
+	struct uid uid;
+	uint32_t seq, size;
+	uint32_t doc; /* its number among those that the index was asked about */
+};
+/* The index about the texts of a tree (search_index.c). Without one, everything stays open. */
+struct search_index {
+	struct search *search;
+	VEC(struct search_question) questions; /* question i is of keys[i] */
+	VEC(const struct imap_search_key *) keys;
+	VEC(struct search_row) rows; /* by sequence number */
+	VEC(uint8_t *) maybe;	     /* of question i, a bit for each row */
+	bool asked;
+	const struct search_row *row; /* that is looked at now; NULL: the index is not to be heard */
+};
 
 /* A tree of keys, ready for messages of the selected mailbox. */
 struct search_tree {
@@ -22,6 +44,7 @@ struct search_tree {
 	unsigned columns;    /* enum store_column that the row level needs */
 	struct map needles;  /* of HEADER, BODY and TEXT, by the key's address */
 	struct seqset saved; /* "$", when a key had it */
+	struct search_index index;
 	struct wall_us now;  /* one moment for all OLDER and YOUNGER of the command */
 };
 
@@ -38,6 +61,17 @@ DEFINE_AUTO(search_tree, struct search_tree, search_tree_clear);
 MUST_CHECK int search_eval(const struct search_tree *t, struct msg *m,
 			   const struct imap_search_key *key, enum search_level level,
 			   enum search_verdict *ret, struct fail *why);
+
+/* ---- the index (search_index.c) -------------------------------------------------------------- */
+
+/* A key with a text, while the tree is prepared. */
+void search_index_key(struct search_tree *t, const struct imap_search_key *key);
+/* True: the row will be asked about, and is to be looked at again afterwards. */
+bool search_index_takes(struct search_tree *t, const struct store_message *row);
+void search_index_ask(struct search_tree *t, struct account_id account);
+/* Is the key's text certainly not in the message of index.row? */
+bool search_index_excludes(const struct search_tree *t, const struct imap_search_key *key);
+void search_index_clear(struct search_index *x);
 
 /* ---- what was found (search_write.c) ------------------------------------------------------- */
 

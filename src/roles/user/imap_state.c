@@ -53,6 +53,7 @@ static struct imap_session_args args_of(struct user_session *s, const struct con
 {
 	return (struct imap_session_args){.config = conf_extra(c),
 					  .store = user.store,
+					  .search = user.search,
 					  .account = {s->grant.account},
 					  .address = str_c(s->grant.address),
 					  .rights = IMAP_RIGHT_WRITE,

@@ -16,6 +16,7 @@
 #include "roles/role/role.h"
 #include "roles/role/session_protocol.h"
 #include "runtime/worker.h"
+#include "service/search/search.h"
 #include "service/store/store.h"
 #include <pthread.h>
 
@@ -30,6 +31,7 @@ struct grant {
 struct user {
 	struct role *role;
 	struct store *store;
+	struct search *search;
 	struct pool *pool;	      /* IMAP commands */
 	struct pool *upkeep;	      /* everything else that blocks */
 	struct pool *tools;	      /* commands: import, export, backup */

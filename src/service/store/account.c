@@ -158,6 +158,7 @@ static int apply_delete(struct tx *tx, struct store_job *job, struct fail *why)
 	if ((r = tx->ops->mailbox_each(tx->e, job->account, take_mailbox, &w, why)) >= 0 &&
 	    (r = tx->ops->body_each(tx->e, job->account, true, take_file, &w, why)) >= 0)
 		r = tx->ops->account_wipe(tx->e, job->account, why);
+	tx_dropped(tx, (struct message_id){0});
 	for (size_t i = 0; r >= 0 && i < w.mailboxes.n; i++)
 		publish_gone(tx, job->account, &acc, w.mailboxes.p[i]);
 	vec_clear(&w.mailboxes);

@@ -245,14 +245,27 @@ static void write_batch(struct batch *b, struct tx *tx)
 	part_leave(b->part);
 }
 
+/* Perhaps of jobs that failed: who hears of it looks for himself. */
+static void tell_news(const struct tx *tx)
+{
+	const struct store_options *o = &tx->s->o;
+	if (o->news && (tx->news.added || tx->news.dropped_from <= tx->news.dropped_to))
+		o->news(o->news_arg, &tx->news);
+}
+
 static void run_batch(struct batch *b)
 {
 	struct store *s = b->part->store;
-	struct tx tx = {.s = s, .part = b->part, .ops = s->ops, .now = clock_wall()};
+	struct tx tx = {.s = s,
+			.part = b->part,
+			.ops = s->ops,
+			.now = clock_wall(),
+			.news = {.partition = b->part->no, .dropped_from = UINT64_MAX}};
 	prepare_batch(s, b);
 	CRASH_POINT("store.prepared");
 	write_batch(b, &tx);
 	watch_fire(s, &tx);
+	tell_news(&tx);
 	drop_changes(&tx, 0, 0, 0);
 	vec_clear(&tx.changes);
 	vec_clear(&tx.rows);

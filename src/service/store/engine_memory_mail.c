@@ -188,6 +188,41 @@ int mem_message_each(struct engine *e, struct account_id a, message_fn fn, void 
 	return 0;
 }
 
+static int by_id(const void *a, const void *b)
+{
+	const struct record *x = a, *y = b;
+	return x->key.v[1] < y->key.v[1] ? -1 : x->key.v[1] > y->key.v[1];
+}
+
+/* Records are sorted by account: here the id alone counts. */
+int mem_message_range(struct engine *e, uint64_t from, uint64_t to, size_t max, message_id_fn fn,
+		      void *arg, struct fail *why)
+{
+	VEC(struct record) all = {0};
+	int r = 0;
+	(void)why;
+	for (size_t i = 0; i < e->t[MESSAGE].n; i++) {
+		const struct record *x = &e->t[MESSAGE].p[i];
+		if (x->key.v[1] >= from && x->key.v[1] <= to)
+			*vec_push(&all) = *x;
+	}
+	if (all.n)
+		qsort(all.p, all.n, sizeof all.p[0], by_id);
+	for (size_t i = 0; r >= 0 && i < all.n && i < max; i++)
+		r = fn(arg, (struct account_id){all.p[i].key.v[0]}, all.p[i].key.v[1]);
+	vec_clear(&all);
+	return r;
+}
+
+int mem_message_last(struct engine *e, uint64_t *ret, struct fail *why)
+{
+	(void)why;
+	*ret = 0;
+	for (size_t i = 0; i < e->t[MESSAGE].n; i++)
+		*ret = MAX(*ret, e->t[MESSAGE].p[i].key.v[1]);
+	return 0;
+}
+
 /* ---- bodies: a row and its bytes ----------------------------------------------------------- */
 
 static struct row_body body_of(const struct record *r)

@@ -303,6 +303,35 @@ int sqlite_message_each(struct engine *e, struct account_id a, message_fn fn, vo
 	return r;
 }
 
+int sqlite_message_range(struct engine *e, uint64_t from, uint64_t to, size_t max, message_id_fn fn,
+			 void *arg, struct fail *why)
+{
+	struct db_stmt *st;
+	int r = db_stmt(e->db,
+			"SELECT account, id FROM message WHERE id BETWEEN ?1 AND ?2 ORDER BY id"
+			" LIMIT ?3",
+			&st, why);
+	if (r < 0)
+		return r;
+	BIND(st, I64(from), I64(MIN(to, (uint64_t)INT64_MAX)), I64(MIN(max, (size_t)INT32_MAX)));
+	while ((r = db_step(st, why)) > 0)
+		if ((r = fn(arg, (struct account_id){db_col_u64(st, 0)}, db_col_u64(st, 1))) < 0)
+			break;
+	db_reset(st);
+	return r;
+}
+
+int sqlite_message_last(struct engine *e, uint64_t *ret, struct fail *why)
+{
+	struct db_stmt *st;
+	int r = db_stmt(e->db, "SELECT max(id) FROM message", &st, why);
+	if (r < 0 || (r = db_step(st, why)) < 0)
+		return r;
+	*ret = r > 0 ? db_col_u64(st, 0) : 0;
+	db_reset(st);
+	return 0;
+}
+
 /* ---- bodies -------------------------------------------------------------------------------- */
 
 int sqlite_body_add(struct engine *e, struct account_id a, const struct row_body *row,

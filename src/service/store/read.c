@@ -218,8 +218,8 @@ void store_source_clear(struct store_source *src)
 	*src = STORE_SOURCE_INIT;
 }
 
-static int open_body(struct part *p, struct account_id a, const struct row_body *body,
-		     struct arena *arena, struct store_source *ret, struct fail *why)
+int body_open(struct part *p, struct account_id a, const struct row_body *body, struct arena *arena,
+	      struct store_source *ret, struct fail *why)
 {
 	if (body->codec != BODY_RAW || body->encryption != 0)
 		return fail_set(why, FAIL_UNSUPPORTED, NULL, "body %llu: codec %u, encryption %u",
@@ -257,7 +257,7 @@ int store_body_open(struct store_view *v, struct message_id id, struct arena *ar
 	if (r > 0)
 		r = ops->body_get(p->e, v->info.account, m.body, &body, why);
 	if (r > 0)
-		r = open_body(p, v->info.account, &body, arena, ret, why);
+		r = body_open(p, v->info.account, &body, arena, ret, why);
 	else if (r == 0)
 		r = fail_set(why, FAIL_GONE, NULL, "message %llu is gone",
 			     (unsigned long long)id.v);

@@ -35,6 +35,19 @@
 struct fs;
 struct store;
 
+/* The bytes of a body: in memory, or a range of a file. */
+struct store_source {
+	struct str bytes; /* when fd is -1; lives in the arena given */
+	int fd;		  /* owned, read-only */
+	uint64_t offset;
+	uint64_t size;
+};
+#define STORE_SOURCE_INIT ((struct store_source){.fd = -1})
+void store_source_clear(struct store_source *src);
+DEFINE_AUTO(store_source, struct store_source, store_source_clear);
+
+struct store_news;
+
 /* ---- opening ----------------------------------------------------------------------------- */
 
 enum store_engine_kind {
@@ -69,7 +82,19 @@ struct store_options {
 	unsigned cache_kib;	  /* page cache of a partition, default 1024 */
 	int64_t keep_maps_ns;	  /* so long a mailbox that was open is kept in memory; 0 = not */
 	int64_t retention_us;	  /* expunged messages stay restorable this long, default 7 days */
+	/* Called after a commit that brought or removed messages, if not NULL: on a committer's
+	 * thread, must not block nor call the store. */
+	void (*news)(void *arg, const struct store_news *n);
+	void *news_arg;
 	bool no_background;	  /* no maintenance thread: tests call store_maintain themselves */
+};
+
+/* Messages of a partition, by their ids: for who keeps something about them elsewhere. */
+struct store_news {
+	uint64_t partition;
+	bool added; /* some with higher ids than all before */
+	/* those that are gone are among these; from > to: none */
+	uint64_t dropped_from, dropped_to;
 };
 
 /*
@@ -466,6 +491,32 @@ struct store_undelete {
 };
 MUST_CHECK int store_undelete(struct store *s, const struct store_undelete *u, uint32_t *ret,
 			      struct fail *why);
+
+/* ---- all messages, for an index ------------------------------------------------------------ */
+/*
+ * Messages never change, and their ids rise within a partition: what was read once need not be read
+ * again. These say nothing about mailboxes. -FAIL_PERM: not a partition of this process.
+ */
+struct store_text {
+	struct message_id id;
+	struct account_id account;
+	uint32_t size;	  /* prefix + body */
+	struct str prefix, map;
+	struct store_source body;
+	bool unreadable; /* its body is damaged, or of a form that is not known here */
+};
+/* The next messages from id `from` on, not beyond `to`, at most `max` and about 256 KiB of text:
+ * *ret_n of them, 0 = there are none. Strings are in `arena`; clear each body. */
+MUST_CHECK int store_texts(struct store *s, uint64_t partition, uint64_t from, uint64_t to,
+			   struct arena *arena, struct store_text *ret, size_t max, size_t *ret_n,
+			   struct fail *why);
+/* The ids alone, of one account or ({0}) all. */
+MUST_CHECK int store_message_ids(struct store *s, uint64_t partition, struct account_id account,
+				 uint64_t from, uint64_t to, uint64_t *ret, size_t max,
+				 size_t *ret_n, struct fail *why);
+/* The highest id; 0 when there is none. */
+MUST_CHECK int store_message_last(struct store *s, uint64_t partition, uint64_t *ret,
+				  struct fail *why);
 
 /* ---- backup ------------------------------------------------------------------------------ */
 

@@ -121,6 +121,7 @@ typedef int (*keyword_fn)(void *arg, unsigned bit, struct str name);
 typedef int (*acl_fn)(void *arg, struct mailbox_id m, struct str identifier, uint32_t rights);
 typedef int (*overlay_fn)(void *arg, const struct row_overlay *row);
 typedef int (*body_fn)(void *arg, const struct row_body *row);
+typedef int (*message_id_fn)(void *arg, struct account_id a, uint64_t id);
 typedef int (*message_fn)(void *arg, uint64_t id, uint64_t refs, uint64_t body);
 typedef int (*message_row_fn)(void *arg, const struct row_message *row);
 
@@ -246,6 +247,11 @@ struct engine_ops {
 	int (*message_remove)(struct engine *e, struct account_id a, uint64_t id, struct fail *why);
 	int (*message_each)(struct engine *e, struct account_id a, message_fn fn, void *arg,
 			    struct fail *why);
+	/* Of whatever account, ids `from` to `to`, ascending, at most `max`. */
+	int (*message_range)(struct engine *e, uint64_t from, uint64_t to, size_t max,
+			     message_id_fn fn, void *arg, struct fail *why);
+	/* The highest id there is; 0 when there is none. */
+	int (*message_last)(struct engine *e, uint64_t *ret, struct fail *why);
 
 	int (*body_add)(struct engine *e, struct account_id a, const struct row_body *row,
 			uint64_t *ret_id, struct fail *why);

@@ -158,6 +158,7 @@ struct tx {
 	VEC(struct change) changes;
 	VEC(struct changed_row) rows;
 	VEC(struct body_name) unlinks; /* files that may have lost their last row */
+	struct store_news news;
 };
 
 struct store_job {
@@ -260,6 +261,11 @@ MUST_CHECK int tx_thread_add(struct tx *tx, struct account_id a, const struct th
 /* An entry is gone for good: drop what only it used. */
 MUST_CHECK int tx_message_drop(struct tx *tx, struct account_id a, uint64_t message,
 			       struct store_purge_result *count, struct fail *why);
+/* read.c: the bytes of a body whose row is at hand. */
+MUST_CHECK int body_open(struct part *p, struct account_id a, const struct row_body *body,
+			 struct arena *arena, struct store_source *ret, struct fail *why);
+/* The message is gone, or ({0}: all that an account had) may be. */
+void tx_dropped(struct tx *tx, struct message_id id);
 /* mailbox_tx.c: make a mailbox with missing parents; name is normal and does not exist. */
 MUST_CHECK int tx_mailbox_make(struct tx *tx, struct row_account *acc, struct str name,
 			       unsigned use, struct mailbox_id *ret, struct fail *why);

@@ -206,17 +206,6 @@ MUST_CHECK int store_read_next(struct store_reader *r, struct store_message *ret
 void store_read_end(struct store_reader *r); /* NULL is fine */
 DEFINE_AUTO_PTR(store_reader, struct store_reader, store_read_end);
 
-/* The bytes of a body: in memory, or a range of a file. */
-struct store_source {
-	struct str bytes; /* when fd is -1; lives in the arena given */
-	int fd;		  /* owned, read-only */
-	uint64_t offset;
-	uint64_t size;
-};
-#define STORE_SOURCE_INIT ((struct store_source){.fd = -1})
-void store_source_clear(struct store_source *src);
-DEFINE_AUTO(store_source, struct store_source, store_source_clear);
-
 /* The body of a message of this view (without prefix). -FAIL_LIMIT when the arena is full. */
 MUST_CHECK int store_body_open(struct store_view *v, struct message_id id, struct arena *arena,
 			       struct store_source *ret, struct fail *why);

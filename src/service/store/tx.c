@@ -372,7 +372,15 @@ int tx_put(struct tx *tx, struct row_account *acc, struct tx_box *b,
 	    (r = tx->ops->message_add(tx->e, b->account, &m, &e.message, why)) < 0 ||
 	    (r = tx_thread_add(tx, b->account, &keys, m.thread ? m.thread : e.message, why)) < 0)
 		return r;
+	tx->news.added = true;
 	return tx_entry_add(tx, acc, b, &e, why);
+}
+
+void tx_dropped(struct tx *tx, struct message_id id)
+{
+	struct store_news *n = &tx->news;
+	n->dropped_from = MIN(n->dropped_from, id.v);
+	n->dropped_to = id.v ? MAX(n->dropped_to, id.v) : UINT64_MAX;
 }
 
 static int drop_body(struct tx *tx, struct account_id a, uint64_t id, struct store_purge_result *n,
@@ -411,6 +419,7 @@ int tx_message_drop(struct tx *tx, struct account_id a, uint64_t message,
 		return fail_set(why, FAIL_CORRUPT, NULL, "message %llu is missing",
 				(unsigned long long)message);
 	r = tx->ops->message_remove(tx->e, a, message, why);
+	tx_dropped(tx, (struct message_id){message});
 	n->messages++;
 	if (r == 0)
 		r = tx->ops->thread_left(tx->e, a, m.thread ? m.thread : message, why);

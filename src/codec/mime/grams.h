@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * grams.h - which short runs of characters a text has.                         [codec, pure]
+ *
+ * For an index of substrings. A gram is a number for a run of one to three characters, folded as
+ * SEARCH compares them (text.h), so "CAF" of "café" is the one of "Cafe". Runs:
+ *
+ *     three	of characters below U+2E80: alphabets
+ *     two	where one of them is wide: CJK, or the parts of a Hangul syllable
+ *     one	of U+2E80 and above: CJK
+ *
+ * Promise: when a text has a needle as a substring (text_contains), then it has every gram of the
+ * needle. Not the other way round: different runs may share a number, and their order is lost.
+ * A needle of one or two letters of an alphabet has no gram.
+ *
+ * With `plain`, marks (U+0300..U+036F) are left out, too: runs that would span one are there
+ * without it, in addition. So the grams of "resume" are those of "résumé", for fuzzy search.
+ */
+#ifndef BARID_CODEC_MIME_GRAMS_H
+#define BARID_CODEC_MIME_GRAMS_H
+
+#include "codec/mime/fold.h"
+
+#define GRAMS_MAX 80000u /* of one text, different ones */
+
+struct grams {
+	uint32_t *gram; /* each once */
+	size_t n;
+	bool full;  /* it has more than GRAMS_MAX: some are missing */
+	bool plain; /* see above */
+
+	/* the last three characters, the last one last; and the same without marks */
+	uint32_t last[3], bare[3];
+	bool marked; /* a mark is among the last three */
+	size_t cap;
+	uint64_t *seen;	 /* of three ASCII characters: a bit for each, 21 bits */
+	uint32_t *other; /* of all others: a hash set */
+	size_t other_cap, other_n;
+	struct folds folds;
+};
+
+/* Memory comes with the first text; about 300 KiB. */
+void grams_init(struct grams *g, bool plain);
+void grams_clear(struct grams *g);
+DEFINE_AUTO(grams, struct grams, grams_clear);
+/* Forget all, keep memory. */
+void grams_reset(struct grams *g);
+
+/* Another text begins: no run spans it and what was before. */
+void grams_begin(struct grams *g);
+/* The text goes on. UTF-8; what is malformed counts as U+FFFD. */
+void grams_add(struct grams *g, struct str utf8);
+
+#endif
