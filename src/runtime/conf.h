@@ -205,6 +205,9 @@ struct conf {
 
 	uint64_t store_partitions;
 	uint64_t undelete_ms;
+
+	char *search_index;	   /* "on" or "off" */
+	uint64_t search_index_cpu; /* percent of a processor */
 };
 
 enum conf_type {

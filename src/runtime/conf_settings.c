@@ -536,5 +536,14 @@ const struct conf_setting conf_settings[] = {
 	 NULL, "Files that the mail of all accounts is spread over. Fixed when the store is made."},
 	{"store", "undelete", CONF_DURATION, CONF_LIVE, AT(undelete_ms), "14 d", 0, 3650 * DAY,
 	 NULL, "How long deleted messages, and the mail of deleted accounts, stay restorable."},
+
+	{"search", "index", CONF_CHOICE, CONF_LIVE, AT(search_index), "on", 0, 0, "on off",
+	 "Keep an index of the texts of messages (store/search in the state folder), so that a "
+	 "search reads only the messages that may fit. off = it is neither written nor asked; its "
+	 "files may then be deleted."},
+	{"search", "index_cpu", CONF_NUMBER, CONF_LIVE, AT(search_index_cpu), "25", 1, 100, NULL,
+	 "Percent of one processor that the index may take in each user process. When more mail "
+	 "comes than that is enough for, the index falls behind, and searches read what it does "
+	 "not have yet."},
 };
 const size_t conf_settings_n = ARRAY_LEN(conf_settings);

@@ -2,10 +2,11 @@
 /*
  * grams.h - which short runs of characters a text has.                         [codec, pure]
  *
- * For an index of substrings. A gram is a number for a run of one to three characters, folded as
+ * For an index of substrings. A gram is a number for a run of one to four characters, folded as
  * SEARCH compares them (text.h), so "CAF" of "café" is the one of "Cafe". Runs:
  *
  *     three	of characters below U+2E80: alphabets
+ *     four	of the same: most texts have "ATI" and "TIO", fewer have "ATIO"
  *     two	where one of them is wide: CJK, or the parts of a Hangul syllable
  *     one	of U+2E80 and above: CJK
  *
@@ -13,34 +14,37 @@
  * needle. Not the other way round: different runs may share a number, and their order is lost.
  * A needle of one or two letters of an alphabet has no gram.
  *
- * With `plain`, marks (U+0300..U+036F) are left out, too: runs that would span one are there
- * without it, in addition. So the grams of "resume" are those of "résumé", for fuzzy search.
+ * With GRAMS_PLAIN, marks (U+0300..U+036F) are left out, too: runs that would span one are there
+ * without it, in addition. So the grams of "resume" are those of "résumé", for fuzzy search. With
+ * GRAMS_SHORT, there are none of four: a wrong letter spoils fewer.
  */
 #ifndef BARID_CODEC_MIME_GRAMS_H
 #define BARID_CODEC_MIME_GRAMS_H
 
 #include "codec/mime/fold.h"
 
-#define GRAMS_MAX 80000u /* of one text, different ones */
+enum { GRAMS_PLAIN = 1u << 0, GRAMS_SHORT = 1u << 1 };
+
+#define GRAMS_MAX 100000u /* of one text, different ones */
 
 struct grams {
 	uint32_t *gram; /* each once */
 	size_t n;
-	bool full;  /* it has more than GRAMS_MAX: some are missing */
-	bool plain; /* see above */
+	bool full;    /* it has more than GRAMS_MAX: some are missing */
+	unsigned how; /* GRAMS_ bits */
 
-	/* the last three characters, the last one last; and the same without marks */
-	uint32_t last[3], bare[3];
-	bool marked; /* a mark is among the last three */
+	/* the last four characters, the last one last; and the same without marks */
+	uint32_t last[4], bare[4];
 	size_t cap;
-	uint64_t *seen;	 /* of three ASCII characters: a bit for each, 21 bits */
+	/* of three ASCII characters: a bit for each, 21 bits; of four: 21 bits of a hash */
+	uint64_t *seen, *seen_four;
 	uint32_t *other; /* of all others: a hash set */
 	size_t other_cap, other_n;
 	struct folds folds;
 };
 
-/* Memory comes with the first text; about 300 KiB. */
-void grams_init(struct grams *g, bool plain);
+/* Memory comes with the first text; about 600 KiB. */
+void grams_init(struct grams *g, unsigned how);
 void grams_clear(struct grams *g);
 DEFINE_AUTO(grams, struct grams, grams_clear);
 /* Forget all, keep memory. */

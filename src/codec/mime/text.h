@@ -38,7 +38,8 @@ struct text_source {
 	void *ctx;
 };
 
-/* Where a text stands: what SEARCH BODY finds is TEXT_IN_BODY, what only SEARCH TEXT finds is not. */
+/* Where a text stands: what SEARCH BODY finds is TEXT_IN_BODY, what only SEARCH TEXT finds is not.
+ */
 enum text_place { TEXT_IN_HEADER, TEXT_IN_BODY };
 
 /* Takes the texts of a message one after the other. No match spans two of them. */

@@ -90,8 +90,12 @@ void search_index_ask(struct search_tree *t, struct account_id account)
 		*bits = xcalloc(x->rows.n / 8 + 1, 1);
 		memset(*bits, 0xff, x->rows.n / 8 + 1);
 	}
-	search_ask(x->search, account, docs, x->rows.n, x->questions.p, x->questions.n,
-		   x->maybe.p);
+	search_ask(x->search, &(struct search_ask){.account = account,
+						   .docs = docs,
+						   .n_docs = x->rows.n,
+						   .questions = x->questions.p,
+						   .n_questions = x->questions.n,
+						   .maybe = x->maybe.p});
 }
 
 bool search_index_excludes(const struct search_tree *t, const struct imap_search_key *key)

@@ -35,7 +35,8 @@ struct search_index {
 	VEC(struct search_row) rows; /* by sequence number */
 	VEC(uint8_t *) maybe;	     /* of question i, a bit for each row */
 	bool asked;
-	const struct search_row *row; /* that is looked at now; NULL: the index is not to be heard */
+	const struct search_row
+		*row; /* that is looked at now; NULL: the index is not to be heard */
 };
 
 /* A tree of keys, ready for messages of the selected mailbox. */
@@ -45,7 +46,7 @@ struct search_tree {
 	struct map needles;  /* of HEADER, BODY and TEXT, by the key's address */
 	struct seqset saved; /* "$", when a key had it */
 	struct search_index index;
-	struct wall_us now;  /* one moment for all OLDER and YOUNGER of the command */
+	struct wall_us now; /* one moment for all OLDER and YOUNGER of the command */
 };
 
 /*

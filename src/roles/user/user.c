@@ -5,6 +5,7 @@
 #include "roles/role/migrating.h"
 #include "roles/role/session_protocol.h"
 #include "roles/role/task.h"
+#include "roles/user/index.h"
 #include "runtime/db/db.h"
 #include "sys/clock.h"
 #include "sys/log.h"
@@ -248,6 +249,7 @@ static void reconfigure(struct role *role, const struct conf *before)
 {
 	(void)before;
 	store_set_retention(user.store, retention_us(role->conf));
+	index_configure(role->conf);
 	tenants_configure(role->conf);
 }
 
@@ -263,6 +265,9 @@ static int open_user(struct role *role, struct fail *why)
 				  .keep_maps_ns = KEEP_MAPS_MS * MS_NS,
 				  .retention_us = retention_us(c)};
 	user.role = role;
+	user.search = index_new(role);
+	o.news = search_news;
+	o.news_arg = user.search;
 	pthread_mutex_init(&user.lock, NULL);
 	role_show_migrations(role);
 	db_cache_at_once(CACHE_KIB);
@@ -274,6 +279,9 @@ static int open_user(struct role *role, struct fail *why)
 			why, FAIL_CONFLICT, NULL,
 			"this store was made with %u partitions: set [store] partitions = %u",
 			store_partitions(user.store), store_partitions(user.store));
+	r = search_start(user.search, user.store, why);
+	if (r < 0)
+		return r;
 	user.pool = pool_new("imap", COMMAND_THREADS, 0);
 	tenants_configure(c);
 	user.upkeep = pool_new("upkeep", UPKEEP_THREADS, 0);
@@ -341,6 +349,12 @@ static void peer_down(struct role *role, struct ipc_channel *peer)
 	forget_grants(ipc_channel_index(peer));
 }
 
+static void show_stats(struct role *role)
+{
+	(void)role;
+	index_show();
+}
+
 static void stop(struct role *role)
 {
 	/* Everything that was answered is on disk; store_close would wait for views of sessions
@@ -367,6 +381,7 @@ static const struct role_ops ops = {.name = "user",
 				    .message = message,
 				    .peer_up = peer_up,
 				    .peer_down = peer_down,
+				    .stats = show_stats,
 				    .tool = tool_ask,
 				    .tool_end = tool_end,
 				    .stop = stop};

@@ -2,8 +2,8 @@
 #include "service/search/filter.h"
 #include <string.h>
 
-/* Bits for a gram, times two: a kind has room for so many that three of them are seldom all set. */
-#define BITS_PER_GRAM_X2 13
+/* At least so many bits for a gram, times two. */
+#define BITS_PER_GRAM_X2 9
 
 uint32_t filter_bits(unsigned kind)
 {

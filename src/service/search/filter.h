@@ -2,10 +2,10 @@
 /*
  * filter.h - a set of grams as a bit array (a Bloom filter).          [service/search, private]
  *
- * Three bits are set for each gram, in an array whose length fits their number: about one gram in
- * thirty seems to be there and is not. Arrays come in lengths of 256, 384, 512, 768, ... bits, the
+ * Two bits are set for each gram, in an array whose length fits their number: about one gram in
+ * twelve seems to be there and is not. Arrays come in lengths of 256, 384, 512, 768, ... bits, the
  * classes, so that those of one kind can be stored side by side, turned: one row has bit i of all
- * of them. To ask for a gram is to read three rows, however many messages there are.
+ * of them. To ask for a gram is to read two rows, however many messages there are.
  */
 #ifndef BARID_SERVICE_SEARCH_FILTER_H
 #define BARID_SERVICE_SEARCH_FILTER_H
@@ -15,11 +15,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define FILTER_HASHES  3
+#define FILTER_HASHES  2
 #define FILTER_CLASSES 23 /* up to 512 Kibit */
 
-/* 85,000 grams; a text of more is not narrowed. */
-#define FILTER_GRAMS_MAX 80000u
+/* A text of more is not narrowed. */
+#define FILTER_GRAMS_MAX 110000u
 
 uint32_t filter_bits(unsigned kind);
 unsigned filter_class(size_t n_grams); /* n_grams <= FILTER_GRAMS_MAX */

@@ -5,9 +5,9 @@
 #include <errno.h>
 #include <time.h>
 
-#define PAUSE_NS   (60 * SEC_NS)
-#define NAP_NS	   (2 * MS_NS) /* shorter ones are saved up */
-#define IDLE_NS  (30 * SEC_NS) /* then memory goes back */
+#define PAUSE_NS (60 * SEC_NS)
+#define NAP_NS	 (2 * MS_NS)   /* shorter ones are saved up */
+#define IDLE_NS	 (30 * SEC_NS) /* then memory goes back */
 
 /* ---- life ----------------------------------------------------------------------------------- */
 
@@ -27,7 +27,7 @@ struct search *search_new(const struct search_options *o)
 	pthread_cond_init(&x->cond, &attr);
 	pthread_condattr_destroy(&attr);
 	for (unsigned i = 0; i < PLACES; i++)
-		grams_init(&x->grams[i], true);
+		grams_init(&x->grams[i], GRAMS_PLAIN);
 	return x;
 }
 
@@ -140,6 +140,7 @@ void part_forget_segment(struct search *x, struct spart *p, uint64_t range, cons
 	uint64_t front = atomic_load(&p->front);
 	while (range < front && !atomic_compare_exchange_weak(&p->front, &front, range))
 		continue;
+	atomic_store(&p->whole, 0);
 	pthread_rwlock_unlock(&p->lock);
 	if (!had)
 		return;
@@ -313,7 +314,7 @@ void search_stop(struct search *x)
 bool search_question_of(struct str needle, unsigned places, struct search_question *ret)
 {
 	AUTO(grams) struct grams g;
-	grams_init(&g, false);
+	grams_init(&g, 0);
 	grams_add(&g, needle);
 	*ret = (struct search_question){.places = places};
 	/* Of many, some from everywhere. */
@@ -372,21 +373,21 @@ static size_t excluded(const struct ask *a, size_t n_docs)
 	return n;
 }
 
-void search_ask(struct search *x, struct account_id account, const struct search_doc *docs,
-		size_t n_docs, const struct search_question *questions, size_t n_questions,
-		uint8_t *const *maybe)
+void search_ask(struct search *x, const struct search_ask *ask)
 {
-	struct spart *p = x->n_parts ? part_find(x, store_place(account, x->n_parts)) : NULL;
-	struct ask a = {.docs = docs,
-			.questions = questions,
-			.n_questions = n_questions,
-			.maybe = maybe};
-	if (!p || atomic_load(&x->cpu) == 0)
+	struct spart *p = NULL;
+	struct ask a = {.docs = ask->docs,
+			.questions = ask->questions,
+			.n_questions = ask->n_questions,
+			.maybe = ask->maybe};
+	if (x->n_parts && atomic_load(&x->cpu))
+		p = part_find(x, store_place(ask->account, x->n_parts));
+	if (!p)
 		return;
-	ask_part(x, p, &a, n_docs);
-	atomic_fetch_add(&x->questions, n_questions);
-	atomic_fetch_add(&x->asked, n_docs * n_questions);
-	atomic_fetch_add(&x->excluded, excluded(&a, n_docs));
+	ask_part(x, p, &a, ask->n_docs);
+	atomic_fetch_add(&x->questions, ask->n_questions);
+	atomic_fetch_add(&x->asked, ask->n_docs * ask->n_questions);
+	atomic_fetch_add(&x->excluded, excluded(&a, ask->n_docs));
 }
 
 /* ---- looking after it ----------------------------------------------------------------------- */
@@ -396,10 +397,11 @@ static uint64_t missing(struct spart *p)
 	pthread_rwlock_rdlock(&p->lock);
 	uint64_t front = atomic_load(&p->front), last = atomic_load(&p->last);
 	uint64_t have = front * RANGE_IDS;
-	if (p->tail.range != UINT64_MAX && p->tail.range >= front && p->tail.last >= have)
+	if (p->tail.range == front && p->tail.last >= have)
 		have = p->tail.last + 1;
 	pthread_rwlock_unlock(&p->lock);
-	return (have > last ? 0 : last + 1 - have) + atomic_load(&p->news);
+	uint64_t n = atomic_load(&p->whole) == last || have > last ? 0 : last + 1 - have;
+	return n + atomic_load(&p->news);
 }
 
 struct measuring {
@@ -470,7 +472,7 @@ int search_rebuild(struct search *x, uint64_t partition, struct fail *why)
 	p->tail = (struct tail){.range = UINT64_MAX};
 	int r = fs_list(x->fs, folder, remove_file, m, why);
 	map_clear(&p->done);
-	p->front = 0;
+	p->front = p->whole = 0;
 	pthread_rwlock_unlock(&p->lock);
 	pthread_mutex_unlock(&x->step_lock);
 	free(m);

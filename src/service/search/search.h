@@ -70,14 +70,21 @@ struct search_question {
 /* The grams of a needle, and all of them needed. False: it has none, only reading helps. */
 bool search_question_of(struct str needle, unsigned places, struct search_question *ret);
 
+struct search_ask {
+	struct account_id account;
+	const struct search_doc *docs; /* ascending by id */
+	size_t n_docs;
+	const struct search_question *questions;
+	size_t n_questions;
+	/* For each question n_docs bits, all set by the caller: what certainly does not fit is
+	 * cleared. */
+	uint8_t *const *maybe;
+};
 /*
- * Which of these messages of one account, ascending by id, may fit? For each question a bit map of
- * n_docs bits: what certainly does not fit is cleared; the caller sets all to begin with. Costs a
- * few page reads per 1024 messages of the partition, whatever the messages hold.
+ * Which of these messages may fit? Costs a few page reads per 1024 messages of the partition,
+ * whatever the messages hold.
  */
-void search_ask(struct search *x, struct account_id account, const struct search_doc *docs,
-		size_t n_docs, const struct search_question *questions, size_t n_questions,
-		uint8_t *const *maybe);
+void search_ask(struct search *x, const struct search_ask *ask);
 
 /* ---- looking after it ---------------------------------------------------------------------- */
 

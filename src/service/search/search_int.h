@@ -152,6 +152,7 @@ struct spart {
 	struct tail tail;
 	_Atomic uint64_t last;	/* message id */
 	_Atomic uint64_t front; /* ranges below are done */
+	_Atomic uint64_t whole; /* everything up to this id was found in the index, when not 0 */
 	atomic_bool news;
 	/* news of messages that are gone; under search->lock */
 	uint64_t gone_from, gone_to;

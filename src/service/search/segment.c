@@ -49,8 +49,8 @@ void segment_close(struct segment *g)
 /* ---- asking -------------------------------------------------------------------------------- */
 
 /* `bits`: the columns that are of interest; those that do not have the gram are cleared. */
-static int ask_gram(struct segment *g, const struct segment_matrix *m, unsigned kind,
-		    uint32_t gram, uint8_t bits[COLUMN_BYTES], bool *ret_any, struct fail *why)
+static int ask_gram(struct segment *g, const struct segment_matrix *m, unsigned kind, uint32_t gram,
+		    uint8_t bits[COLUMN_BYTES], bool *ret_any, struct fail *why)
 {
 	uint8_t line[COLUMN_BYTES];
 	uint32_t row[FILTER_HASHES];
@@ -191,8 +191,9 @@ static uint64_t lay_out(const struct seal *s, struct segment_head *h)
 		memcpy(e->sig, s->entries[i].sig, sizeof e->sig);
 		for (unsigned place = 0; place < PLACES; place++)
 			if (e->sig[place] >= SIG_CLASS)
-				e->column[place] = (uint16_t)h->matrix[place][e->sig[place] - SIG_CLASS]
-							   .columns++;
+				e->column[place] =
+					(uint16_t)h->matrix[place][e->sig[place] - SIG_CLASS]
+						.columns++;
 	}
 	for (unsigned place = 0; place < PLACES; place++)
 		for (unsigned kind = 0; kind < FILTER_CLASSES; kind++) {

@@ -83,8 +83,7 @@ static void collect(struct signing *s, const struct store_text *m)
 	struct text_source source = {read_source, &body};
 	struct text_sink sink = {begin, take, s};
 	struct mime_map *map = NULL;
-	int r = m->unreadable ? -FAIL_CORRUPT
-			      : mime_map_read(m->map, m->body.size, &a, &map, NULL);
+	int r = m->unreadable ? -FAIL_CORRUPT : mime_map_read(m->map, m->body.size, &a, &map, NULL);
 	if (r == 0) {
 		take_prefix(s, m->prefix, &sink);
 		take_known(s, map);

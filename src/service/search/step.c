@@ -48,7 +48,7 @@ static int open_part(struct search *x, struct spart *p, struct fail *why)
 		p->careful = tail.tries ? tail.try_id + BATCH : 0;
 	}
 	pthread_rwlock_unlock(&p->lock);
-	p->front = 0;
+	p->front = p->whole = 0;
 	if (r == 0 && tail.range != UINT64_MAX && part_has(p, tail.range)) {
 		pthread_rwlock_wrlock(&p->lock); /* killed between the segment and the new tail */
 		r = tail_begin(&p->tail, UINT64_MAX, why);
@@ -94,8 +94,11 @@ static int keep_record(void *arg, const struct tail_record *r, const uint8_t *ar
 static int existing_ids(struct search *x, const struct spart *p, uint64_t range, struct keeping *k,
 			struct fail *why)
 {
-	return store_message_ids(x->store, p->no, (struct account_id){0}, range * RANGE_IDS,
-				 range * RANGE_IDS + RANGE_IDS - 1, k->ids, RANGE_IDS, &k->n, why);
+	const struct store_span span = {.partition = p->no,
+					.from = range * RANGE_IDS,
+					.to = range * RANGE_IDS + RANGE_IDS - 1,
+					.max = RANGE_IDS};
+	return store_message_ids(x->store, &span, k->ids, &k->n, why);
 }
 
 static int seal_range(struct search *x, struct spart *p, struct fail *why)
@@ -174,15 +177,20 @@ static int add_messages(struct search *x, struct spart *p, uint64_t range, struc
 	struct store_text texts[BATCH];
 	size_t n = 0;
 	int r = p->tail.range == range ? 0 : begin_range(p, range, why);
-	uint64_t from = MAX(p->tail.last + 1, range * RANGE_IDS);
-	uint64_t to = range * RANGE_IDS + RANGE_IDS - 1;
-	if (r == 0 && from <= to)
-		r = store_texts(x->store, p->no, from, to, &arena, texts,
-				from <= p->careful ? 1 : BATCH, &n, why);
+	struct store_span span = {.partition = p->no,
+				  .from = MAX(p->tail.last + 1, range * RANGE_IDS),
+				  .to = range * RANGE_IDS + RANGE_IDS - 1};
+	span.max = span.from <= p->careful ? 1 : BATCH;
+	if (r == 0 && span.from <= span.to)
+		r = store_texts(x->store, &span, &arena, texts, &n, why);
 	if (r < 0)
 		return r;
-	if (n == 0)
-		return p->last > to ? seal_range(x, p, why) : 0;
+	if (n == 0 && p->last > span.to)
+		return seal_range(x, p, why);
+	if (n == 0) {
+		p->whole = p->last;
+		return 0;
+	}
 	r = add_texts(x, p, texts, n, why);
 	for (size_t i = 0; i < n; i++)
 		store_source_clear(&texts[i].body);
@@ -203,18 +211,20 @@ static int find_range(struct search *x, struct spart *p, uint64_t *ret, struct f
 	for (unsigned i = 0; i < LOOK_MAX; i++) {
 		uint64_t id;
 		size_t n = 0;
-		if (p->front > p->last / RANGE_IDS)
-			return 0;
 		uint64_t front = atomic_load(&p->front);
-		int r = store_message_ids(x->store, p->no, (struct account_id){0},
-					  front * RANGE_IDS, INT64_MAX, &id, 1, &n, why);
+		const struct store_span span = {
+			.partition = p->no, .from = front * RANGE_IDS, .to = INT64_MAX, .max = 1};
+		int r = store_message_ids(x->store, &span, &id, &n, why);
+		if (r == 0 && n == 0)
+			p->whole = p->last;
 		if (r < 0 || n == 0)
 			return r;
 		*ret = id / RANGE_IDS;
-		if (!has_segment(p, *ret))
-			return 1;
+		bool done = has_segment(p, *ret);
 		/* A search that finds a damaged segment takes the front back meanwhile. */
-		(void)atomic_compare_exchange_strong(&p->front, &front, *ret + 1);
+		(void)atomic_compare_exchange_strong(&p->front, &front, *ret + done);
+		if (!done)
+			return 1;
 	}
 	return 2;
 }
@@ -226,7 +236,8 @@ static void take_gone(struct search *x, struct spart *p)
 {
 	uint64_t from = UINT64_MAX, to = 0;
 	pthread_mutex_lock(&x->lock);
-	if (p->gone_from <= p->gone_to && clock_mono().v - p->gone_at >= x->o.delay_ns * GONE_DELAYS) {
+	if (p->gone_from <= p->gone_to &&
+	    clock_mono().v - p->gone_at >= x->o.delay_ns * GONE_DELAYS) {
 		from = p->gone_from / RANGE_IDS;
 		to = p->gone_to / RANGE_IDS;
 		p->gone_from = UINT64_MAX;
@@ -246,7 +257,8 @@ static void take_gone(struct search *x, struct spart *p)
 		*vec_push(&p->check) = p->tail.range;
 }
 
-static void keep_entries(const struct segment *g, uint64_t range, struct keeping *k, size_t *ret_was)
+static void keep_entries(const struct segment *g, uint64_t range, struct keeping *k,
+			 size_t *ret_was)
 {
 	*ret_was = 0;
 	for (size_t i = 0; i < RANGE_IDS; i++) {

@@ -76,7 +76,7 @@ int tail_open(struct fs *fs, const char *path, struct tail *t, struct fail *why)
 		return tail_begin(t, UINT64_MAX, why);
 	r = tail_each(t, size, take_last, t, &end, NULL);
 	if (r < 0 && r != -FAIL_CORRUPT)
-		return fail_set(why, (enum fail_code)-r, NULL, "reading %s", path);
+		return fail_set(why, (enum fail_code) - r, NULL, "reading %s", path);
 	t->end = end;
 	return end < size ? fs_truncate(t->f, end, why) : 0;
 }
@@ -131,7 +131,8 @@ static int record_at(struct str in, struct tail_record *ret)
 		return 0;
 	memcpy(ret, in.p, sizeof *ret);
 	if (ret->magic != RECORD_MAGIC || ret->bytes > ARRAYS_MAX ||
-	    ret->sig[0] >= SIG_CLASS + FILTER_CLASSES || ret->sig[1] >= SIG_CLASS + FILTER_CLASSES ||
+	    ret->sig[0] >= SIG_CLASS + FILTER_CLASSES ||
+	    ret->sig[1] >= SIG_CLASS + FILTER_CLASSES ||
 	    ret->bytes != sig_bytes(ret->sig[0]) + sig_bytes(ret->sig[1]))
 		return -FAIL_CORRUPT;
 	if (in.n < sizeof *ret + ret->bytes)
@@ -164,8 +165,8 @@ int tail_each(const struct tail *t, uint64_t end, tail_fn fn, void *arg, uint64_
 		n -= used;
 		used = 0;
 		if (r == 0 && at + n < end)
-			r = fs_pread(t->f, buf + n, (size_t)MIN(end - at - n, cap - n), at + n, &got,
-				     why);
+			r = fs_pread(t->f, buf + n, (size_t)MIN(end - at - n, cap - n), at + n,
+				     &got, why);
 		if (r == 0 && got == 0)
 			return n == 0 ? 0 : fail_set(why, FAIL_CORRUPT, NULL, "a tail is cut off");
 		n += got;

@@ -86,7 +86,7 @@ struct store_options {
 	 * thread, must not block nor call the store. */
 	void (*news)(void *arg, const struct store_news *n);
 	void *news_arg;
-	bool no_background;	  /* no maintenance thread: tests call store_maintain themselves */
+	bool no_background; /* no maintenance thread: tests call store_maintain themselves */
 };
 
 /* Messages of a partition, by their ids: for who keeps something about them elsewhere. */
@@ -500,19 +500,24 @@ MUST_CHECK int store_undelete(struct store *s, const struct store_undelete *u, u
 struct store_text {
 	struct message_id id;
 	struct account_id account;
-	uint32_t size;	  /* prefix + body */
+	uint32_t size; /* prefix + body */
 	struct str prefix, map;
 	struct store_source body;
 	bool unreadable; /* its body is damaged, or of a form that is not known here */
 };
-/* The next messages from id `from` on, not beyond `to`, at most `max` and about 256 KiB of text:
- * *ret_n of them, 0 = there are none. Strings are in `arena`; clear each body. */
-MUST_CHECK int store_texts(struct store *s, uint64_t partition, uint64_t from, uint64_t to,
-			   struct arena *arena, struct store_text *ret, size_t max, size_t *ret_n,
-			   struct fail *why);
-/* The ids alone, of one account or ({0}) all. */
-MUST_CHECK int store_message_ids(struct store *s, uint64_t partition, struct account_id account,
-				 uint64_t from, uint64_t to, uint64_t *ret, size_t max,
+/* Some messages of one partition. */
+struct store_span {
+	uint64_t partition;
+	struct account_id account; /* {0}: of all; ids only */
+	uint64_t from, to;	   /* ids, both included */
+	size_t max;
+};
+/* The next messages of a span, about 256 KiB of text and no more than 16: *ret_n of them, 0 = there
+ * are none. Strings are in `arena`; clear each body. */
+MUST_CHECK int store_texts(struct store *s, const struct store_span *span, struct arena *arena,
+			   struct store_text *ret, size_t *ret_n, struct fail *why);
+/* The ids alone. */
+MUST_CHECK int store_message_ids(struct store *s, const struct store_span *span, uint64_t *ret,
 				 size_t *ret_n, struct fail *why);
 /* The highest id; 0 when there is none. */
 MUST_CHECK int store_message_last(struct store *s, uint64_t partition, uint64_t *ret,

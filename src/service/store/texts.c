@@ -51,17 +51,17 @@ static int read_text(struct part *p, struct account_id a, uint64_t id, struct ar
 	return 1;
 }
 
-int store_texts(struct store *s, uint64_t partition, uint64_t from, uint64_t to,
-		struct arena *arena, struct store_text *ret, size_t max, size_t *ret_n,
-		struct fail *why)
+int store_texts(struct store *s, const struct store_span *span, struct arena *arena,
+		struct store_text *ret, size_t *ret_n, struct fail *why)
 {
 	struct part *p;
 	struct ids ids = {0};
 	size_t n = 0;
-	int r = part_by_number(s, partition, &p, why);
+	int r = part_by_number(s, span->partition, &p, why);
 	if (r < 0 || (r = part_enter(p, why)) < 0)
 		return r;
-	r = s->ops->message_range(p->e, from, to, MIN(max, (size_t)TEXTS_MAX), take_id, &ids, why);
+	r = s->ops->message_range(p->e, span->from, span->to, MIN(span->max, (size_t)TEXTS_MAX),
+				  take_id, &ids, why);
 	for (size_t i = 0; r >= 0 && i < ids.n && arena->used < TEXTS_BYTES; i++) {
 		r = read_text(p, ids.account[i], ids.id[i], arena, &ret[n], why);
 		n += r > 0;
@@ -87,15 +87,16 @@ static int take_some(void *arg, struct account_id a, uint64_t id)
 	return 0;
 }
 
-int store_message_ids(struct store *s, uint64_t partition, struct account_id account, uint64_t from,
-		      uint64_t to, uint64_t *ret, size_t max, size_t *ret_n, struct fail *why)
+int store_message_ids(struct store *s, const struct store_span *span, uint64_t *ret, size_t *ret_n,
+		      struct fail *why)
 {
 	struct part *p;
-	struct some_ids x = {account, ret, 0, max};
-	int r = part_by_number(s, partition, &p, why);
+	struct some_ids x = {span->account, ret, 0, span->max};
+	int r = part_by_number(s, span->partition, &p, why);
 	if (r < 0 || (r = part_enter(p, why)) < 0)
 		return r;
-	r = s->ops->message_range(p->e, from, to, account.v ? SIZE_MAX : max, take_some, &x, why);
+	r = s->ops->message_range(p->e, span->from, span->to, x.account.v ? SIZE_MAX : span->max,
+				  take_some, &x, why);
 	part_leave(p);
 	*ret_n = x.n;
 	return r < 0 ? r : 0;
