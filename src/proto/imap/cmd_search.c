@@ -53,7 +53,7 @@ static int look_in_index(struct search_state *st, struct fail *why)
 {
 	struct search_index *x = &st->tree.index;
 	int r = 0;
-	search_index_ask(&st->tree, st->s->account);
+	search_index_ask(&st->tree, store_view_get_info(st->s->view)->account);
 	for (size_t i = 0; r >= 0 && i < x->rows.n; i++) {
 		const struct search_row *a = &x->rows.p[i];
 		struct store_message row = {.seq = a->seq,

@@ -84,7 +84,8 @@ struct imap_guest {
 	struct str prefix; /* what the account's names have in front for him: "Shared/a@b/" */
 };
 
-/* Everything but `store` and `search` is copied; `address` is the login name, for messages and the log. */
+/* Everything but `store` and `search` is copied; `address` is the login name, for messages and the
+ * log. */
 struct imap_session_args {
 	const struct imap_config *config;
 	struct store *store;
