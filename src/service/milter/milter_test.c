@@ -635,6 +635,31 @@ static void half_of_its_orders_change_nothing(void **state)
 	end();
 }
 
+/* A milter that puts off recipients (greylisting), and a client that names them without end. */
+static void recipients_without_end(void **state)
+{
+	(void)state;
+	char address[1000] = "<";
+	struct str arg = {address, sizeof address};
+	struct milter_outcome o;
+	unsigned n = 0;
+	memset(address + 1, 'a', sizeof address - 2);
+	address[sizeof address - 1] = '>';
+	begin(1, MILTER_DEFAULT_ACCEPT);
+	w.fake[0].heard = BUF_INIT(MIB(16));
+	w.fake[0].on['R'] = STR("t");
+	milters_mail(w.m, mail_args, 1, &o);
+	do
+		milters_rcpt(w.m, &arg, 1, &o);
+	while (o.code == 451 && ++n < 10000);
+	assert_string_equal(outcome_text(&o), "452 4.5.3 Too many recipients");
+	assert_true(n > 1000);
+	milters_mail(w.m, mail_args, 1, &o); /* the next transaction has it all again */
+	milters_rcpt(w.m, &arg, 1, &o);
+	assert_int_equal(o.code, 451);
+	end();
+}
+
 static void at_work_for_ever_has_an_end(void **state)
 {
 	(void)state;
@@ -708,6 +733,7 @@ int main(void)
 		cmocka_unit_test(defaults),
 		cmocka_unit_test(a_restart_between_commands_is_not_noticed),
 		cmocka_unit_test(half_of_its_orders_change_nothing),
+		cmocka_unit_test(recipients_without_end),
 		cmocka_unit_test(at_work_for_ever_has_an_end),
 		cmocka_unit_test(a_new_body_has_a_bound),
 		cmocka_unit_test(a_session_is_continued_elsewhere),

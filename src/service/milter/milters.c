@@ -317,12 +317,26 @@ static void ask_all(struct milters *m, const struct step *s, struct str text,
 
 /* --- facts --- */
 
+/* {NULL, 0}: what the transaction may say is used up. */
 static struct texts keep(struct milters *m, const struct str *args, size_t n)
 {
 	struct texts t = {arena_array(&m->message, struct str, n), n};
-	for (size_t i = 0; t.p && i < n; i++)
+	for (size_t i = 0; t.p && i < n; i++) {
 		t.p[i] = arena_str(&m->message, args[i]);
-	return t;
+		if (args[i].n && !t.p[i].p)
+			t.p = NULL;
+	}
+	return t.p ? t : (struct texts){0};
+}
+
+/* Refused recipients use it up, too: who names thousands of them has had enough. */
+static void used_up(struct milter_outcome *ret)
+{
+	*ret = (struct milter_outcome){.verdict = MILTER_REFUSE,
+				       .code = 452,
+				       .enhanced = "4.5.3",
+				       .text = "Too many recipients",
+				       .milter = "all"};
 }
 
 void milters_client(struct milters *m, struct str host, struct str address, uint16_t port)
@@ -346,7 +360,9 @@ void milters_restore_mail(struct milters *m, struct str address)
 
 void milters_restore_rcpt(struct milters *m, struct str address)
 {
-	*vec_push(&m->rcpts) = keep(m, &address, 1);
+	struct texts t = keep(m, &address, 1);
+	if (t.p)
+		*vec_push(&m->rcpts) = t;
 }
 
 void milters_forget_helo(struct milters *m)
@@ -399,7 +415,12 @@ static void drop_last_rcpt(struct milters *m)
 
 void milters_rcpt(struct milters *m, const struct str *args, size_t n, struct milter_outcome *ret)
 {
-	*vec_push(&m->rcpts) = keep(m, args, n);
+	struct texts t = keep(m, args, n);
+	if (!t.p) {
+		used_up(ret);
+		return;
+	}
+	*vec_push(&m->rcpts) = t;
 	m->asking_rcpt = true;
 	ask_all(m, NULL, STR_NULL, ret);
 	m->asking_rcpt = false;
