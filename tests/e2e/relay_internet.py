@@ -276,3 +276,20 @@ def case_an_address_with_a_certificate(t):
                 assert (status(reply)[0], status(reply)[1]) == wanted or (wanted[0], status(reply)) == (DEFERRED, (FAILED, "5.7.10")), reply
                 if wanted[0] == DELIVERED:
                     assert b"verified" in reply["tls_text"], reply
+
+
+def case_scram(t):
+    """At a relay host that knows SCRAM the password is not shown: bound to the connection; a wrong one does not pass."""
+    with Internet() as net, t.own_server(users=2, env={"BARID_DEMO_CONF": "[auth]\nscram = on\nscram_sha1 = on\n"}) as host:
+        host.cli("user", "passwd", "user1@example.test", "secret")
+        hop = f"[127.0.0.1]:{host.ports['submission']}"
+        with Rig(t, net, idle="0 s") as rig:
+            for i, word in enumerate(("secret", "wrong")):
+                subprocess.run([f"{rig.server.build}/barid", "relayhost", "set", f"user{i}@example.test", hop, "--user", "user1@example.test",
+                                "--dir", rig.server.dir], input=word + "\n", text=True, check=True, env=rig.server.env, timeout=30,
+                               capture_output=True)
+            reply = rig.send(hop, to=("user0@example.test",), sender="user0@example.test")
+            assert status(reply)[0] in (DELIVERED, FAILED), reply  # user1 may not send as user0
+            logins = [line for line in host.log_text().splitlines() if "event=login" in line and "user1@example.test" in line]
+            assert logins and "SCRAM-SHA-256-PLUS" in logins[-1], logins
+            assert status(rig.send(hop, to=("user0@example.test",), sender="user1@example.test"))[0] == DEFERRED

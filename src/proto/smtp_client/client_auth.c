@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Logging in at a relay host: SASL PLAIN (RFC 4616) and LOGIN, by AUTH (RFC 4954). Both show the
- * password: whoever calls this has seen to it that the connection is encrypted.
+ * Logging in at a relay host, by AUTH (RFC 4954): SCRAM (client_scram.c), SASL PLAIN (RFC 4616) and
+ * LOGIN. The last two show the password: whoever calls this has seen to it that the connection is
+ * encrypted.
  */
 #include "base/encode.h"
 #include "proto/smtp_client/smtp_client_int.h"
 
 #define SECRET_MAX KIB(4)
 
-static bool has_mechanism(const struct smtp_client *c, struct str name)
+bool client_has_mechanism(const struct smtp_client *c, struct str name)
 {
 	struct str words = str_c(c->mechanisms), word;
 	while (words.p && str_cut(&words, ' ', &word))
@@ -24,8 +25,7 @@ static void wipe(struct buf *b)
 	buf_clear(b);
 }
 
-/* Base64 of `s`, with `before` in front of it, as a line of its own. */
-static int say_secret(struct smtp_client *c, const char *before, struct str s)
+int client_say_secret(struct smtp_client *c, const char *before, struct str s)
 {
 	struct buf text = BUF_INIT(SECRET_MAX);
 	(void)!buf_room(&text, SECRET_MAX - 1); /* so that it never moves */
@@ -50,7 +50,7 @@ static int auth_plain(struct smtp_client *c, struct str user, struct str passwor
 	buf_add(&message, user);
 	buf_addc(&message, '\0');
 	buf_add(&message, password);
-	int r = say_secret(c, "AUTH PLAIN ", buf_str(&message));
+	int r = client_say_secret(c, "AUTH PLAIN ", buf_str(&message));
 	wipe(&message);
 	return r;
 }
@@ -59,9 +59,9 @@ static int auth_login(struct smtp_client *c, struct str user, struct str passwor
 {
 	int r = client_ask(c, c->phase, "AUTH LOGIN", c->times.mail);
 	if (r == 0 && c->answer.code == 334)
-		r = say_secret(c, "", user);
+		r = client_say_secret(c, "", user);
 	if (r == 0 && c->answer.code == 334)
-		r = say_secret(c, "", password);
+		r = client_say_secret(c, "", password);
 	return r;
 }
 
@@ -72,9 +72,17 @@ int smtp_client_auth(struct smtp_client *c, struct str user, struct str password
 	if (memchr(user.p, '\0', user.n) || memchr(password.p, '\0', password.n) ||
 	    user.n + password.n > SECRET_MAX / 2)
 		return client_lost(c, FAIL_LIMIT, "the login cannot be said");
-	if (has_mechanism(c, STR("PLAIN"))) {
+	int scram = client_auth_scram(c, user, password);
+	if (scram < 0)
+		return scram;
+	bool plain = client_has_mechanism(c, STR("PLAIN"));
+	bool login = client_has_mechanism(c, STR("LOGIN"));
+	/* Who has no keys for SCRAM says what a wrong password is told. */
+	if (scram && (c->broken || client_verdict(c) != -FAIL_PERM || (!plain && !login))) {
+		r = 0;
+	} else if (plain) {
 		r = auth_plain(c, user, password);
-	} else if (has_mechanism(c, STR("LOGIN"))) {
+	} else if (login) {
 		r = auth_login(c, user, password);
 	} else {
 		smtp_answer_own(&c->answer, "4.7.4",

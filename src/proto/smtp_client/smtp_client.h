@@ -80,6 +80,7 @@ enum {
 	SMTP_XFORWARD_SOURCE = 1u << 6,
 };
 #define SMTP_CLIENT_MECHANISMS 256
+#define SMTP_CLIENT_BINDING    32
 
 struct smtp_client {
 	const struct smtp_wire *wire;
@@ -96,6 +97,9 @@ struct smtp_client {
 	uint64_t deliver_by_min;		 /* seconds */
 	char mechanisms[SMTP_CLIENT_MECHANISMS]; /* of AUTH, separated by blanks */
 	char name[256];				 /* what it calls itself in the greeting */
+	/* By the caller, of a TLS connection: channel binding tls-exporter (RFC 9266). */
+	bool can_bind;
+	unsigned char binding[SMTP_CLIENT_BINDING];
 	struct smtp_answer answer;
 	struct buf out; /* what is to be sent */
 	char in[8192];	/* what came and is not read yet */
@@ -115,8 +119,11 @@ MUST_CHECK int smtp_client_starttls(struct smtp_client *c);
 /* What was said in the clear is forgotten (RFC 3207 4.2). */
 void smtp_client_secured(struct smtp_client *c);
 /*
- * Log in (SASL PLAIN or LOGIN). The password is shown to the server: use TLS. -FAIL_UNSUPPORTED: it
- * takes neither. No copy of the password stays in *c.
+ * Log in, by the best that is offered of SCRAM-SHA-256 and -1 (with -PLUS where the connection can
+ * be bound to), PLAIN, LOGIN. Where SCRAM is refused the next best is tried: the password is shown
+ * to the server then, as at once where it offers nothing else: use TLS. -FAIL_UNSUPPORTED: it takes
+ * none of them. -FAIL_PEER: it did not prove that it knows the password. No copy of the password
+ * stays in *c.
  */
 MUST_CHECK int smtp_client_auth(struct smtp_client *c, struct str user, struct str password);
 /* Is the connection still of use? False when the server has said something unasked for. */

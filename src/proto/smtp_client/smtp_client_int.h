@@ -6,6 +6,7 @@
 #define BARID_PROTO_SMTP_CLIENT_SMTP_CLIENT_INT_H
 
 #include "proto/smtp_client/smtp_client.h"
+#include "sys/digest.h"
 
 #define OUT_MAX MIB(1)
 
@@ -29,5 +30,28 @@ int client_lost(struct smtp_client *c, enum fail_code code, const char *what);
 MUST_CHECK int client_data(struct smtp_client *c, const struct smtp_client_message *m);
 /* "BDAT n LAST" and the message, to the end of c->out. */
 MUST_CHECK int client_bdat(struct smtp_client *c, const struct smtp_client_message *m);
+
+/* client_auth.c: */
+bool client_has_mechanism(const struct smtp_client *c, struct str name);
+/* Base64 of `s`, with `before` in front of it, as a line of its own; and its reply. */
+MUST_CHECK int client_say_secret(struct smtp_client *c, const char *before, struct str s);
+
+/* client_scram.c: */
+struct client_scram {
+	enum digest digest;
+	struct str user, password;
+	const char *gs2;    /* "n,,", "y,,", "p=tls-exporter,," */
+	struct str binding; /* with "p=": the channel's data */
+	char nonce[40];
+	uint8_t signature[DIGEST_LEN_MAX]; /* that the server has to show */
+};
+/* The answer to "r=...,s=...,i=..." is appended. -FAIL_SYNTAX: that is not what it says, or it asks
+ * for more work than a login is worth. */
+MUST_CHECK int client_scram_answer(struct client_scram *s, struct str challenge, struct buf *out);
+/*
+ * 1: by one of SCRAM's mechanisms; what was answered is in c->answer, 235 among it. 0: none is
+ * offered, or this login cannot be said so.
+ */
+MUST_CHECK int client_auth_scram(struct smtp_client *c, struct str user, struct str password);
 
 #endif

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/encode.h"
 #include "base/test.h"
 #include "proto/smtp_client/fake_wire.h"
+#include "proto/smtp_client/smtp_client_int.h"
+#include <stdio.h>
 #include <sys/mman.h>
 
 #define GREET "220 mx.example ESMTP\r\n"
@@ -455,6 +458,93 @@ static void logging_in(void **state)
 	done(&t);
 }
 
+/* The examples of RFC 7677 section 3 and RFC 5802 section 5. */
+static void scram_by_the_book(void **state)
+{
+	(void)state;
+	static const struct {
+		enum digest digest;
+		const char *nonce, *challenge, *final, *signature;
+	} rows[] = {
+		{DIGEST_SHA256, "rOprNGfwEbeRWgbNEkqO",
+		 "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,"
+		 "i=4096",
+		 "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,"
+		 "p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=",
+		 "6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4="},
+		{DIGEST_SHA1, "fyko+d2lbbFgONRv9qkxdawL",
+		 "r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j,s=QSXCR+Q6sek8bf92,i=4096",
+		 "c=biws,r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j,"
+		 "p=v0X8v3Bz2T0CJGbJQyF0X+HI4Ts=",
+		 "rmF9pqV8S7suAoZWja4dJRkFsKQ="}};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		AUTO(buf) struct buf out = BUF_INIT(KIB(2)), v = BUF_INIT(KIB(1));
+		struct client_scram s = {.digest = rows[i].digest,
+					 .user = STR("user"),
+					 .password = STR("pencil"),
+					 .gs2 = "n,,"};
+		(void)snprintf(s.nonce, sizeof s.nonce, "%s", rows[i].nonce);
+		assert_int_equal(client_scram_answer(&s, str_c(rows[i].challenge), &out), 0);
+		assert_string_equal(buf_c(&out), rows[i].final);
+		(void)base64_encode(&v, str_make((const char *)s.signature, digest_len(s.digest)));
+		assert_string_equal(buf_c(&v), rows[i].signature);
+		static const char *const bad[] = {"r=another,s=QSXCR+Q6sek8bf92,i=4096",
+						  "r=%s,s=QSXCR+Q6sek8bf92,i=4096",
+						  "r=%sx,s=QSXCR+Q6sek8bf92,i=0",
+						  "r=%sx,s=QSXCR+Q6sek8bf92,i=99999999",
+						  "r=%sx,s=*,i=4096",
+						  "r=%sx,s=QSXCR+Q6sek8bf92",
+						  "m=x,r=%sx,s=QSXC,i=1",
+						  ""};
+		for (size_t k = 0; k < ARRAY_LEN(bad); k++) {
+			char text[200];
+			size_t at = str_find_str(str_c(bad[k]), 0, STR("%s"));
+			bool named = at < strlen(bad[k]);
+			(void)snprintf(text, sizeof text, "%.*s%s%s", (int)at, bad[k],
+				       named ? s.nonce : "", named ? bad[k] + at + 2 : "");
+			assert_int_equal(client_scram_answer(&s, str_c(text), &out), -FAIL_SYNTAX);
+		}
+	}
+}
+
+/* Who cannot prove that it knows the password gets nothing; who has no keys gets it by PLAIN. */
+static void scram_refused(void **state)
+{
+	(void)state;
+	struct talk t;
+	begin(&t,
+	      GREET "250-h\r\n250 AUTH PLAIN SCRAM-SHA-256 SCRAM-SHA-256-PLUS\r\n"
+		    "535 5.7.8 no\r\n235 2.7.0 welcome\r\n",
+	      false);
+	hello(&t);
+	assert_int_equal(smtp_client_auth(&t.c, STR("joe"), STR("secret")), 0);
+	struct str said = buf_str(&t.fake.client);
+	assert_true(str_starts(said, STR("AUTH SCRAM-SHA-256 biwsbj1qb2Uscj"))); /* n,,n=joe,r= */
+	assert_true(str_ends(said, STR("\r\nAUTH PLAIN AGpvZQBzZWNyZXQ=\r\n")));
+	done(&t);
+	begin(&t,
+	      GREET
+	      "250-h\r\n250 AUTH PLAIN SCRAM-SHA-1\r\n334 cj14LHM9eA==\r\n501 ok\r\n535 no\r\n",
+	      false);
+	hello(&t);
+	t.c.can_bind = true;
+	assert_int_equal(smtp_client_auth(&t.c, STR("joe"), STR("secret")), -FAIL_PERM);
+	said = buf_str(&t.fake.client);
+	assert_true(str_starts(said, STR("AUTH SCRAM-SHA-1 eSwsbj1qb2Uscj"))); /* y,,n=joe,r= */
+	assert_true(str_find_str(said, 0, STR("\r\n*\r\n")) < said.n);
+	done(&t);
+	/* Passwords that would have to be prepared first. */
+	begin(&t, GREET "250-h\r\n250 AUTH PLAIN SCRAM-SHA-256\r\n235 ok\r\n", false);
+	hello(&t);
+	assert_int_equal(smtp_client_auth(&t.c, STR("joe"), STR("s\xc3\xa9")), 0);
+	assert_true(str_starts(buf_str(&t.fake.client), STR("AUTH PLAIN ")));
+	done(&t);
+	begin(&t, GREET "250-h\r\n250 AUTH SCRAM-SHA-256\r\n454 later\r\n", false);
+	hello(&t);
+	assert_int_equal(smtp_client_auth(&t.c, STR("joe"), STR("secret")), -FAIL_TEMP);
+	done(&t);
+}
+
 static void strange_greetings(void **state)
 {
 	(void)state;
@@ -524,6 +614,8 @@ int main(void)
 		cmocka_unit_test(whom_it_forwards_for),
 		cmocka_unit_test(tls_is_not_fooled),
 		cmocka_unit_test(logging_in),
+		cmocka_unit_test(scram_by_the_book),
+		cmocka_unit_test(scram_refused),
 		cmocka_unit_test(strange_greetings),
 		cmocka_unit_test(byte_by_byte),
 	};

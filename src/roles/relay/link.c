@@ -215,6 +215,8 @@ static int greet(struct link *l, const struct link_wish *w, enum link_stage *ret
 		r = upgrade(l, w, ret_stage);
 	if (r == 0 && w->user.n > 0) {
 		*ret_stage = LINK_LOGIN;
+		l->client.can_bind =
+			l->tls && tls_stream_exporter(l->tls, l->client.binding, NULL) == 0;
 		r = smtp_client_auth(&l->client, w->user, w->password);
 	}
 	return r;

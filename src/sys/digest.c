@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * libcrypto's digests, for password schemes and the login cache.
- */
-#include "password_int.h"
+#include "sys/digest.h"
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
