@@ -154,6 +154,8 @@ struct conf {
 	uint64_t imap_command_timeout_ms;
 	uint64_t append_size_max;
 	char *imap_literals; /* "LITERAL+" or "LITERAL-" */
+	char *imap_admin;
+	char *imap_comment;
 
 	uint64_t retry_min_ms;
 	uint64_t retry_max_ms;

@@ -348,6 +348,13 @@ const struct conf_setting conf_settings[] = {
 	 "LITERAL+: everything. LITERAL-: up to 4096 bytes; larger uploads have to ask first, so "
 	 "one that is too large, or over quota, costs no bandwidth."},
 
+	{"imap", "admin", CONF_TEXT, CONF_LIVE, AT(imap_admin), "", 0, 1000, NULL,
+	 "A URL that leads to who runs this server, such as mailto:postmaster@example.org. Mail "
+	 "programs read it as /shared/admin (RFC 5464). Empty = none."},
+	{"imap", "comment", CONF_TEXT, CONF_LIVE, AT(imap_comment), "", 0, 1000, NULL,
+	 "A sentence about this server. Mail programs read it as /shared/comment (RFC 5464). Empty "
+	 "= none."},
+
 	{"imaps", "listen", CONF_ADDRESSES, CONF_LIVE, AT(imaps_listen), "0.0.0.0:993, [::]:993", 0,
 	 0, NULL, "Addresses of IMAP with TLS from the first byte. Empty = off."},
 	{"imaps", "proxy_protocol_from", CONF_NETWORKS, CONF_NEW, AT(imaps_proxy_from), "", 0, 0,

@@ -62,6 +62,8 @@ static const struct {
 	{.name = "URL-PARTIAL", .shown = AFTER},
 	{.name = "CATENATE", .shown = AFTER},
 	{.name = "REPLACE", .shown = AFTER},
+	{.name = "METADATA", .shown = AFTER},
+	{.name = "LIST-METADATA", .shown = AFTER},
 };
 
 int imap_capability_write(struct buf *out, uint32_t when, uint64_t append_limit)

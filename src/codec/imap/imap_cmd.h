@@ -65,6 +65,8 @@ enum imap_cmd_kind {
 	IMAP_CMD_LISTRIGHTS,
 	IMAP_CMD_MYRIGHTS,
 	IMAP_CMD_NOTIFY,
+	IMAP_CMD_GETMETADATA, /* RFC 5464 */
+	IMAP_CMD_SETMETADATA,
 	/* with a mailbox selected */
 	IMAP_CMD_CHECK,
 	IMAP_CMD_CLOSE,
@@ -142,16 +144,19 @@ enum imap_list_option {
 	IMAP_LIST_CHILDREN = 1u << 4, /* return only */
 	IMAP_LIST_STATUS = 1u << 5,   /* return only: status_items */
 	IMAP_LIST_MYRIGHTS = 1u << 8, /* return only (RFC 8440) */
+	IMAP_LIST_METADATA = 1u << 6, /* return only: entry (RFC 9590) */
 };
 struct imap_list { /* LIST, LSUB */
 	struct str reference;
 	const struct str *pattern; /* UTF-8, with wildcards; "" alone asks for the separator; p
 				    * NULL matches nothing */
 	size_t pattern_count;
-	bool extended;	       /* RFC 5258 syntax was used */
-	uint32_t selection;    /* enum imap_list_option */
-	uint32_t returned;     /* enum imap_list_option */
-	uint32_t status_items; /* enum imap_status_item */
+	bool extended;		 /* RFC 5258 syntax was used */
+	uint32_t selection;	 /* enum imap_list_option */
+	uint32_t returned;	 /* enum imap_list_option */
+	uint32_t status_items;	 /* enum imap_status_item */
+	const struct str *entry; /* of METADATA, as in struct imap_getmetadata */
+	size_t entry_count;
 };
 
 struct imap_status {
@@ -216,6 +221,27 @@ struct imap_acl { /* SETACL; DELETEACL and LISTRIGHTS without rights */
 	struct str identifier;
 	enum imap_acl_how how;
 	uint32_t rights; /* enum imap_acl_right */
+};
+
+/* RFC 5464. Names of entries are in lower case and well-formed: they begin with "/private" or
+ * "/shared", without "*", "%", "//", controls, and a "/" at the end. */
+struct imap_getmetadata {
+	struct str mailbox;	 /* empty: of the server */
+	const struct str *entry; /* at least one */
+	size_t entry_count;
+	bool has_maxsize;
+	uint32_t maxsize;
+	uint32_t depth; /* levels below the entry: 0, 1, or UINT32_MAX */
+};
+struct imap_metadata_set {
+	struct str entry;
+	bool remove;		   /* NIL */
+	struct imap_literal value; /* a string is one that is not external */
+};
+struct imap_setmetadata {
+	struct str mailbox; /* empty: of the server */
+	const struct imap_metadata_set *set;
+	size_t set_count; /* at least one */
 };
 
 /* What stands between "[" and "]". */
@@ -431,7 +457,9 @@ struct imap_cmd {
 		struct imap_setquota setquota;
 		struct imap_urls urls; /* GENURLAUTH, URLFETCH */
 		struct imap_resetkey resetkey;
-		struct imap_acl acl;   /* SETACL, DELETEACL, LISTRIGHTS */
+		struct imap_acl acl; /* SETACL, DELETEACL, LISTRIGHTS */
+		struct imap_getmetadata getmetadata;
+		struct imap_setmetadata setmetadata;
 		struct imap_list list; /* and LSUB */
 		struct imap_status status;
 		struct imap_append append;

@@ -272,6 +272,54 @@ static void append_commands(void **state)
 	check_rows(rows, ARRAY_LEN(rows));
 }
 
+static void metadata_commands(void **state)
+{
+	(void)state;
+	static const struct row rows[] = {
+		{"GETMETADATA \"\" /shared/comment", "GETMETADATA \"\" (/shared/comment)"},
+		{"GETMETADATA INBOX (/shared/Comment \"/PRIVATE/comment\")",
+		 "GETMETADATA INBOX (/shared/comment /private/comment)"},
+		{"GETMETADATA INBOX (MAXSIZE 1024) (/shared/comment)",
+		 "GETMETADATA INBOX (MAXSIZE 1024) (/shared/comment)"},
+		{"GETMETADATA (depth INFINITY MAXSIZE 1) INBOX /shared /private",
+		 "GETMETADATA INBOX (MAXSIZE 1 DEPTH infinity) (/shared /private)"},
+		{"GETMETADATA INBOX (DEPTH 1) /private/filters/values",
+		 "GETMETADATA INBOX (DEPTH 1) (/private/filters/values)"},
+		{"GETMETADATA INBOX (DEPTH 2) /private/x",
+		 "expected 0, 1 or infinity at column 29"},
+		{"GETMETADATA INBOX (FOO) /private/x", "expected MAXSIZE or DEPTH at column 23"},
+		{"GETMETADATA INBOX /other/x",
+		 "expected an entry of /private or /shared at column 22"},
+		{"GETMETADATA INBOX (/private//x)",
+		 "expected an entry of /private or /shared at column 23"},
+		{"GETMETADATA INBOX /private/x/",
+		 "expected an entry of /private or /shared at column 22"},
+		{"GETMETADATA INBOX \"/private/x*\"",
+		 "expected an entry of /private or /shared at column 22"},
+		{"GETMETADATA INBOX \"/private/\xc3\xbc\"",
+		 "expected an entry of /private or /shared at column 22"},
+		{"GETMETADATA INBOX ()", "expected the name of an entry at column 23"},
+		{"SETMETADATA INBOX (/private/comment NIL /shared/Comment \"a\")",
+		 "SETMETADATA INBOX (/private/comment NIL /shared/comment {1}\r\na)"},
+		{"SETMETADATA \"\" (/private/vendor/me/x {2}\r\nab /shared/y ~{1}\r\nc)",
+		 "SETMETADATA \"\" (/private/vendor/me/x {2}\r\nab /shared/y ~{1}\r\nc)"},
+		{"SETMETADATA INBOX (/private NIL)",
+		 "expected the whole name of an entry at column 23"},
+		{"SETMETADATA INBOX (/shared/vendor/me NIL)",
+		 "expected the whole name of an entry at column 23"},
+		{"SETMETADATA INBOX (/private/x)", "expected a space at column 33"},
+		{"SETMETADATA INBOX (/private/x y)", "expected a value at column 34"},
+		{"LIST \"\" % RETURN (METADATA (/shared/Color \"/private/x\") CHILDREN)",
+		 "LIST \"\" (\"%\") RETURN (CHILDREN METADATA (/shared/color /private/x))"},
+		{"LIST \"\" % RETURN (METADATA (/shared/c) STATUS (UIDNEXT))",
+		 "LIST \"\" (\"%\") RETURN (STATUS (UIDNEXT) METADATA (/shared/c))"},
+		{"LIST \"\" % RETURN (METADATA (/shared/c))",
+		 "LIST \"\" (\"%\") RETURN (METADATA (/shared/c))"},
+		{"LIST \"\" % RETURN (METADATA)", "expected a space at column 30"},
+	};
+	check_rows(rows, ARRAY_LEN(rows));
+}
+
 static void fetch_commands(void **state)
 {
 	(void)state;
@@ -610,19 +658,13 @@ static void truncation_is_harmless(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(simple_commands),
-		cmocka_unit_test(mailbox_commands),
-		cmocka_unit_test(list_commands),
-		cmocka_unit_test(append_commands),
-		cmocka_unit_test(fetch_commands),
-		cmocka_unit_test(store_and_copy_commands),
-		cmocka_unit_test(search_commands),
-		cmocka_unit_test(search_tree_is_bounded),
-		cmocka_unit_test(utf8_names),
-		cmocka_unit_test(a_mebibyte_is_enough),
-		cmocka_unit_test(tags),
-		cmocka_unit_test(external_literals),
-		cmocka_unit_test(truncation_is_harmless),
+		cmocka_unit_test(simple_commands),	   cmocka_unit_test(mailbox_commands),
+		cmocka_unit_test(list_commands),	   cmocka_unit_test(append_commands),
+		cmocka_unit_test(metadata_commands),	   cmocka_unit_test(fetch_commands),
+		cmocka_unit_test(store_and_copy_commands), cmocka_unit_test(search_commands),
+		cmocka_unit_test(search_tree_is_bounded),  cmocka_unit_test(utf8_names),
+		cmocka_unit_test(a_mebibyte_is_enough),	   cmocka_unit_test(tags),
+		cmocka_unit_test(external_literals),	   cmocka_unit_test(truncation_is_harmless),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

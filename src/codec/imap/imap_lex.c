@@ -22,6 +22,7 @@ const struct imap_limits imap_limits_default = {
 	.cat_parts = 128,
 	.notify_groups = 64,
 	.notify_names = 1000,
+	.entries = 128,
 };
 
 int imap_lex_expected(struct imap_lex *lex, const char *what)

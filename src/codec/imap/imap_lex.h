@@ -65,6 +65,7 @@ struct imap_limits {
 	size_t notify_groups;	/* of one NOTIFY */
 	size_t notify_names;	/* mailboxes in one of them */
 	size_t cat_parts;	/* of one message of CATENATE */
+	size_t entries;		/* of one GETMETADATA or SETMETADATA */
 };
 extern const struct imap_limits imap_limits_default;
 

@@ -176,6 +176,8 @@ static const struct command {
 	{"LISTRIGHTS", IMAP_CMD_LISTRIGHTS, imap_parse_acl, false},
 	{"MYRIGHTS", IMAP_CMD_MYRIGHTS, imap_parse_mailbox_only, false},
 	{"NOTIFY", IMAP_CMD_NOTIFY, imap_parse_notify, false},
+	{"GETMETADATA", IMAP_CMD_GETMETADATA, imap_parse_getmetadata, false},
+	{"SETMETADATA", IMAP_CMD_SETMETADATA, imap_parse_setmetadata, false},
 	{"CHECK", IMAP_CMD_CHECK, parse_nothing, false},
 	{"CLOSE", IMAP_CMD_CLOSE, parse_nothing, false},
 	{"UNSELECT", IMAP_CMD_UNSELECT, parse_nothing, false},

@@ -23,6 +23,10 @@ imap_parse_fn imap_parse_fetch, imap_parse_store, imap_parse_copy, imap_parse_ex
 imap_parse_fn imap_parse_genurlauth, imap_parse_urlfetch, imap_parse_resetkey;
 /* imap_parse_notify.c */
 imap_parse_fn imap_parse_notify;
+/* imap_parse_metadata.c */
+imap_parse_fn imap_parse_getmetadata, imap_parse_setmetadata;
+/* "(" entry *(SP entry) ")" */
+int imap_parse_entries(struct imap_lex *lex, const struct str **ret, size_t *ret_n) MUST_CHECK;
 /* imap_parse_search.c */
 imap_parse_fn imap_parse_search, imap_parse_sort, imap_parse_thread;
 

@@ -201,9 +201,13 @@ static const struct imap_name selections[] = {
 	{0, NULL},
 };
 static const struct imap_name returns[] = {
-	{IMAP_LIST_SUBSCRIBED, "SUBSCRIBED"},	{IMAP_LIST_CHILDREN, "CHILDREN"},
-	{IMAP_LIST_SPECIAL_USE, "SPECIAL-USE"}, {IMAP_LIST_STATUS, "STATUS"},
-	{IMAP_LIST_MYRIGHTS, "MYRIGHTS"},	{0, NULL},
+	{IMAP_LIST_SUBSCRIBED, "SUBSCRIBED"},
+	{IMAP_LIST_CHILDREN, "CHILDREN"},
+	{IMAP_LIST_SPECIAL_USE, "SPECIAL-USE"},
+	{IMAP_LIST_STATUS, "STATUS"},
+	{IMAP_LIST_MYRIGHTS, "MYRIGHTS"},
+	{IMAP_LIST_METADATA, "METADATA"},
+	{0, NULL},
 };
 
 static int list_option(struct imap_lex *lex, const struct imap_name *table, const char *what,
@@ -235,11 +239,14 @@ static int return_option(struct imap_lex *lex, void *arg)
 	struct imap_list *l = arg;
 	uint32_t bit;
 	int r = list_option(lex, returns, "a LIST return option", &l->returned, &bit);
-	if (r < 0 || bit != IMAP_LIST_STATUS)
+	if (r < 0 || (bit != IMAP_LIST_STATUS && bit != IMAP_LIST_METADATA))
 		return r;
 	r = imap_lex_sp(lex);
-	return r < 0 ? r
-		     : imap_parse_items(lex, "STATUS items", false, status_item, &l->status_items);
+	if (r < 0)
+		return r;
+	return bit == IMAP_LIST_STATUS
+		       ? imap_parse_items(lex, "STATUS items", false, status_item, &l->status_items)
+		       : imap_parse_entries(lex, &l->entry, &l->entry_count);
 }
 
 struct pattern_builder {

@@ -111,6 +111,16 @@ static const struct imap_name list_options[] = {
 	{0, NULL},
 };
 
+static void write_entries(struct buf *out, const struct str *entry, size_t n)
+{
+	(void)buf_addc(out, '(');
+	for (size_t i = 0; i < n; i++) {
+		(void)buf_add(out, i ? STR(" ") : STR(""));
+		(void)imap_write_astring(out, entry[i]);
+	}
+	(void)buf_addc(out, ')');
+}
+
 static void write_list(struct buf *out, const struct imap_list *l)
 {
 	if (l->selection) {
@@ -131,12 +141,30 @@ static void write_list(struct buf *out, const struct imap_list *l)
 		return;
 	(void)buf_add(out, STR(") RETURN "));
 	write_names(out, list_options, l->returned);
-	if (l->status_items == 0)
+	if (l->status_items == 0 && l->entry_count == 0)
 		return;
 	buf_cut(out, out->n - 1); /* STATUS is the last of the table */
-	(void)buf_addc(out, ' ');
-	write_names(out, imap_status_names, l->status_items);
+	if (l->status_items) {
+		(void)buf_addc(out, ' ');
+		write_names(out, imap_status_names, l->status_items);
+	}
+	if (l->entry_count) {
+		(void)buf_add_c(out, out->p[out->n - 1] == '(' ? "METADATA " : " METADATA ");
+		write_entries(out, l->entry, l->entry_count);
+	}
 	(void)buf_addc(out, ')');
+}
+
+static void write_getmetadata(struct buf *out, const struct imap_getmetadata *g)
+{
+	sp_mailbox(out, g->mailbox);
+	(void)buf_add(out, g->has_maxsize || g->depth ? STR(" (") : STR(""));
+	if (g->has_maxsize)
+		(void)buf_addf(out, "MAXSIZE %u%s", g->maxsize, g->depth ? " " : ")");
+	if (g->depth)
+		(void)buf_addf(out, "DEPTH %s)", g->depth == 1 ? "1" : "infinity");
+	(void)buf_addc(out, ' ');
+	write_entries(out, g->entry, g->entry_count);
 }
 
 static void write_literal(struct buf *out, const struct imap_literal *l)
@@ -144,6 +172,21 @@ static void write_literal(struct buf *out, const struct imap_literal *l)
 	(void)buf_add(out, l->binary ? STR("~") : STR(""));
 	(void)imap_write_literal_head(out, l->size);
 	(void)buf_add(out, l->bytes);
+}
+
+static void write_setmetadata(struct buf *out, const struct imap_setmetadata *m)
+{
+	sp_mailbox(out, m->mailbox);
+	for (size_t i = 0; i < m->set_count; i++) {
+		(void)buf_add(out, i ? STR(" ") : STR(" ("));
+		(void)imap_write_astring(out, m->set[i].entry);
+		(void)buf_addc(out, ' ');
+		if (m->set[i].remove)
+			(void)buf_add(out, STR("NIL"));
+		else
+			write_literal(out, &m->set[i].value);
+	}
+	(void)buf_addc(out, ')');
 }
 
 static void write_parts(struct buf *out, const struct imap_append_message *m)
@@ -478,6 +521,22 @@ static void write_name_argument(struct buf *out, const struct imap_cmd *cmd)
 		sp_mailbox(out, cmd->mailbox);
 }
 
+static void write_metadata(struct buf *out, const struct imap_cmd *cmd)
+{
+	if (cmd->kind == IMAP_CMD_GETMETADATA)
+		write_getmetadata(out, &cmd->getmetadata);
+	else
+		write_setmetadata(out, &cmd->setmetadata);
+}
+
+static void write_append_or_replace(struct buf *out, const struct imap_cmd *cmd)
+{
+	bool append = cmd->kind == IMAP_CMD_APPEND;
+	if (!append)
+		sp_set(out, &cmd->replace.set);
+	write_append(out, append ? &cmd->append : &cmd->replace.append);
+}
+
 static void write_arguments(struct buf *out, const struct imap_cmd *cmd)
 {
 	switch (cmd->kind) {
@@ -532,6 +591,10 @@ static void write_arguments(struct buf *out, const struct imap_cmd *cmd)
 	case IMAP_CMD_URLFETCH:
 		write_urls(out, cmd);
 		break;
+	case IMAP_CMD_GETMETADATA:
+	case IMAP_CMD_SETMETADATA:
+		write_metadata(out, cmd);
+		break;
 	case IMAP_CMD_RESETKEY:
 		write_resetkey(out, &cmd->resetkey);
 		break;
@@ -548,11 +611,8 @@ static void write_arguments(struct buf *out, const struct imap_cmd *cmd)
 		write_status(out, &cmd->status);
 		break;
 	case IMAP_CMD_APPEND:
-		write_append(out, &cmd->append);
-		break;
 	case IMAP_CMD_REPLACE:
-		sp_set(out, &cmd->replace.set);
-		write_append(out, &cmd->replace.append);
+		write_append_or_replace(out, cmd);
 		break;
 	case IMAP_CMD_EXPUNGE:
 		if (cmd->uid)

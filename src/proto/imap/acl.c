@@ -144,6 +144,10 @@ static struct str name_in(const struct imap_cmd *cmd)
 		return cmd->copy.mailbox;
 	case IMAP_CMD_REPLACE:
 		return cmd->replace.append.mailbox;
+	case IMAP_CMD_GETMETADATA:
+		return cmd->getmetadata.mailbox;
+	case IMAP_CMD_SETMETADATA:
+		return cmd->setmetadata.mailbox;
 	case IMAP_CMD_SETACL:
 	case IMAP_CMD_DELETEACL:
 	case IMAP_CMD_LISTRIGHTS:

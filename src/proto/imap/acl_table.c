@@ -9,6 +9,8 @@
 #include "proto/imap/acl_int.h"
 
 #define ANY (IMAP_ACL_L | IMAP_ACL_R | IMAP_ACL_I | IMAP_ACL_K | IMAP_ACL_X | IMAP_ACL_A)
+/* RFC 5464 section 3.3 */
+#define NOTES (IMAP_ACL_R | IMAP_ACL_S | IMAP_ACL_W | IMAP_ACL_I | IMAP_ACL_P)
 
 /* Rows of one command stand together. */
 static const struct acl_rule rules[] = {
@@ -25,6 +27,8 @@ static const struct acl_rule rules[] = {
 	{IMAP_CMD_GETACL, ACL_OF_MAILBOX, IMAP_ACL_A, 0},
 	{IMAP_CMD_LISTRIGHTS, ACL_OF_MAILBOX, IMAP_ACL_A, 0},
 	{IMAP_CMD_MYRIGHTS, ACL_OF_MAILBOX, 0, ANY},
+	{IMAP_CMD_GETMETADATA, ACL_OF_MAILBOX, IMAP_ACL_L, NOTES},
+	{IMAP_CMD_SETMETADATA, ACL_OF_MAILBOX, IMAP_ACL_L, NOTES},
 	{IMAP_CMD_APPEND, ACL_OF_TARGET, IMAP_ACL_I, 0},
 	{IMAP_CMD_COPY, ACL_OF_TARGET, IMAP_ACL_I, 0},
 	{IMAP_CMD_MOVE, ACL_OF_SELECTED, IMAP_ACL_T | IMAP_ACL_E, 0},

@@ -100,6 +100,8 @@ static void write_mailbox(const struct lister *l, const struct store_mailbox *bo
 		write_myrights(l->s, l->out, box->name, acl_rights_in(l->s, &l->acl, box->id));
 	if ((l->returned & IMAP_LIST_STATUS) && !box->missing && !box->noselect)
 		write_status(l->s, l->out, box->name, l->s->run.cmd.list.status_items, box);
+	if ((l->returned & IMAP_LIST_METADATA) && !box->missing)
+		write_list_metadata(l->s, l->out, box->name);
 }
 
 /* ---- LIST ---------------------------------------------------------------------------------- */

@@ -22,7 +22,7 @@ static int sign(struct imap_session *s, const struct imap_url_ask *ask, struct b
 	int r = imap_url_parse(ask->url, false, &s->run.arena, &u, why);
 	if (r < 0)
 		return r;
-	if (!str_eqi(u.user, str_c(s->address)))
+	if (s->guest || !str_eqi(u.user, str_c(s->address)))
 		return fail_set(why, FAIL_PERM, "The URL is not of your mailboxes.", "user");
 	r = store_url_key(s->store, s->account, u.mailbox, true, key, why);
 	if (r < 0)
@@ -57,6 +57,9 @@ int cmd_resetkey(struct imap_session *s, struct imap_out *out, struct fail *why)
 		if (!is_internal(k->mechanism[i]))
 			return fail_set(why, FAIL_SYNTAX, "The only mechanism is INTERNAL.",
 					"mechanism");
+	if (s->guest)
+		return fail_set(why, FAIL_PERM, "The keys are those of the mailbox's owner.",
+				"guest");
 	if (k->named && k->mailbox.n == 0)
 		return fail_set(why, FAIL_NOTFOUND, "No such mailbox.", "no name");
 	int r = store_url_key_reset(s->store, s->account, k->mailbox, why);

@@ -245,6 +245,8 @@ int cmd_append(struct imap_session *s, struct imap_out *out, struct fail *why);
 int cmd_getquota(struct imap_session *s, struct imap_out *out, struct fail *why);
 int cmd_getquotaroot(struct imap_session *s, struct imap_out *out, struct fail *why);
 int cmd_setquota(struct imap_session *s, struct imap_out *out, struct fail *why);
+int cmd_getmetadata(struct imap_session *s, struct imap_out *out, struct fail *why);
+int cmd_setmetadata(struct imap_session *s, struct imap_out *out, struct fail *why);
 int cmd_genurlauth(struct imap_session *s, struct imap_out *out, struct fail *why);
 int cmd_resetkey(struct imap_session *s, struct imap_out *out, struct fail *why);
 int cmd_urlfetch(struct imap_session *s, struct imap_out *out, struct fail *why);
@@ -270,6 +272,8 @@ void write_status(const struct imap_session *s, struct imap_out *out, struct str
  * old_name.p is NULL. */
 void write_list_entry(struct imap_session *s, struct imap_out *out, const struct store_mailbox *box,
 		      struct str old_name);
+/* "* METADATA name (...)" for LIST ... RETURN (METADATA (...)). */
+void write_list_metadata(struct imap_session *s, struct imap_out *out, struct str mailbox);
 
 /* "* LIST (...) "/" name" that no LIST asked for (RFC 9051 6.3.2), with OLDNAME unless old_name.p
  * is NULL. */

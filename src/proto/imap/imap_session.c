@@ -357,7 +357,7 @@ int imap_session_literal(struct imap_session *s, struct str text, uint64_t size,
 			 struct store_body *ret, struct fail *why)
 {
 	enum imap_cmd_kind kind = imap_cmd_peek(text);
-	if (kind != IMAP_CMD_APPEND && kind != IMAP_CMD_REPLACE)
+	if (kind != IMAP_CMD_APPEND && kind != IMAP_CMD_REPLACE && kind != IMAP_CMD_SETMETADATA)
 		return fail_set(why, FAIL_SYNTAX, "Too large a literal for this command.",
 				"%llu bytes", (unsigned long long)size);
 	if (!(s->rights & IMAP_RIGHT_WRITE))

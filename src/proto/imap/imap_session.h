@@ -69,6 +69,9 @@ struct imap_hooks {
 	void (*wake)(void *arg);
 	/* Who else may do what with mailboxes of this account has changed. NULL: of no interest. */
 	int (*shared)(void *arg, struct account_id account, struct fail *why);
+	/* The operator's value of /shared/admin or /shared/comment of the server (RFC 5464),
+	 * appended; nothing when there is none. NULL: none. */
+	void (*server_entry)(void *arg, struct str entry, struct buf *ret);
 	/* What a signed URL, of whomever's mailbox, gives to this session. NULL: nothing ever. */
 	int (*url)(void *arg, struct str url, struct imap_out *ret, struct fail *why);
 };

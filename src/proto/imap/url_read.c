@@ -7,6 +7,7 @@
  * cannot be told from one that somebody made up.
  */
 #include "base/encode.h"
+#include "proto/imap/acl_int.h"
 #include "proto/imap/fetch_int.h"
 #include "proto/imap/url_int.h"
 #include "sys/clock.h"
@@ -119,9 +120,15 @@ static int open_and_read(struct imap_session *s, const struct imap_url *u, uint6
 int url_message_read(struct imap_session *s, const struct imap_url *u, uint64_t max,
 		     struct imap_out *ret, struct fail *why)
 {
-	if (!u->mailbox.p) /* relative to what is selected */
+	uint32_t rights = 0;
+	if (!u->mailbox.p) /* relative to what is selected, which took the right to read */
 		return s->view ? read_message(s, u, max, ret, why)
 			       : fail_set(why, FAIL_NOTFOUND, NULL, "nothing is selected");
+	int r = acl_rights_of(s, u->mailbox, &rights, why);
+	if (r == 0 && !(rights & IMAP_ACL_R))
+		r = fail_set(why, FAIL_NOTFOUND, NULL, "no right to read");
+	if (r < 0)
+		return r;
 	struct imap_session_args same = {.config = &s->config,
 					 .store = s->store,
 					 .account = s->account,

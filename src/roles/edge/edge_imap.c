@@ -97,6 +97,7 @@ static void keep_command(struct session *s, struct str text, enum imap_cmd_kind 
 	case IMAP_CMD_LSUB:
 	case IMAP_CMD_STATUS:
 	case IMAP_CMD_URLFETCH:
+	case IMAP_CMD_GETMETADATA:
 	case IMAP_CMD_FETCH:
 	case IMAP_CMD_SEARCH:
 	case IMAP_CMD_SORT:

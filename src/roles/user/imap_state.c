@@ -48,6 +48,14 @@ static int fetch_url(void *arg, struct str url, struct imap_out *ret, struct fai
 	return url_fetch(s->id.v, url, ret, why);
 }
 
+static void server_entry(void *arg, struct str entry, struct buf *ret)
+{
+	const struct conf *c = role_conf_hold(user.role);
+	(void)arg;
+	buf_add_c(ret, str_eq(entry, STR("/shared/admin")) ? c->imap_admin : c->imap_comment);
+	conf_drop(c);
+}
+
 /* `c` is the snapshot that the configuration's numbers are copied from. */
 static struct imap_session_args args_of(struct user_session *s, const struct conf *c)
 {
@@ -61,6 +69,7 @@ static struct imap_session_args args_of(struct user_session *s, const struct con
 						    .scan = user_scan,
 						    .quota = quota,
 						    .url = fetch_url,
+						    .server_entry = server_entry,
 						    .wake = imap_wake}};
 }
 

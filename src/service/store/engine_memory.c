@@ -262,6 +262,8 @@ static int mem_mailbox_set(struct engine *e, struct account_id a, const struct r
 	if (row->deleted_modseq && mem_find(e, URL_KEY, KEY(a.v, row->id.v)))
 		mem_drop(e, URL_KEY, KEY(a.v, row->id.v));
 	if (row->deleted_modseq)
+		mem_annotation_drop(e, a, row->id);
+	if (row->deleted_modseq)
 		return mem_acl_wipe(e, a, row->id, why);
 	return 0;
 }
@@ -287,6 +289,7 @@ static int mem_mailbox_remove(struct engine *e, struct account_id a, struct mail
 	for (uint64_t bit = 0; bit < 64; bit++)
 		if (mem_find(e, KEYWORD, KEY(a.v, m.v, bit)))
 			mem_drop(e, KEYWORD, KEY(a.v, m.v, bit));
+	mem_annotation_drop(e, a, m);
 	return 0;
 }
 
@@ -449,6 +452,10 @@ const struct engine_ops engine_memory = {
 	.overlay_each = mem_overlay_each,
 	.overlay_set = mem_overlay_set,
 	.overlay_seen = mem_overlay_seen,
+	.annotation_each = mem_annotation_each,
+	.annotation_set = mem_annotation_set,
+	.annotation_copy = mem_annotation_copy,
+	.annotation_usage = mem_annotation_usage,
 	.entry_add = mem_entry_put,
 	.entry_set = mem_entry_put,
 	.entry_remove = mem_entry_remove,

@@ -24,6 +24,7 @@ enum table {
 	THREAD,
 	RECEIPT,
 	URL_KEY,
+	ANNOTATION,
 	TABLES
 };
 
@@ -115,6 +116,14 @@ int mem_thread_find(struct engine *e, struct account_id a, uint64_t key, uint64_
 int mem_thread_add(struct engine *e, struct account_id a, uint64_t key, uint64_t thread,
 		   struct fail *why);
 int mem_thread_left(struct engine *e, struct account_id a, uint64_t thread, struct fail *why);
+int mem_annotation_each(struct engine *e, const struct row_annotation *of, annotation_fn fn,
+			void *arg, struct fail *why);
+int mem_annotation_set(struct engine *e, const struct row_annotation *row, struct fail *why);
+int mem_annotation_copy(struct engine *e, struct account_id a, struct mailbox_id from,
+			struct mailbox_id to, struct fail *why);
+int mem_annotation_usage(struct engine *e, struct account_id a, uint64_t *ret_n,
+			 uint64_t *ret_bytes, struct fail *why);
+void mem_annotation_drop(struct engine *e, struct account_id a, struct mailbox_id m);
 int mem_receipt_find(struct engine *e, struct account_id a, const struct store_receipt *r,
 		     struct fail *why);
 int mem_receipt_add(struct engine *e, struct account_id a, const struct store_receipt *r,

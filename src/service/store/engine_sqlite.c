@@ -75,6 +75,10 @@ static const struct db_migration steps[] = {
 	 " identifier TEXT NOT NULL, rights INTEGER NOT NULL,"
 	 " PRIMARY KEY(account, mailbox, identifier)) WITHOUT ROWID;"
 	 "CREATE INDEX overlay_uid ON overlay(account, mailbox, uid);"},
+	{"annotations",
+	 "CREATE TABLE annotation(account INTEGER NOT NULL, mailbox INTEGER NOT NULL,"
+	 " viewer INTEGER NOT NULL, entry TEXT NOT NULL, value BLOB NOT NULL,"
+	 " PRIMARY KEY(account, mailbox, viewer, entry));"},
 };
 
 /* ---- helpers ------------------------------------------------------------------------------- */
@@ -246,6 +250,7 @@ static int sqlite_account_wipe(struct engine *e, struct account_id a, struct fai
 		"DELETE FROM keyword WHERE account = ?1",
 		"DELETE FROM url_key WHERE account = ?1",
 		"DELETE FROM acl WHERE account = ?1",
+		"DELETE FROM annotation WHERE account = ?1",
 		"DELETE FROM mailbox WHERE account = ?1",
 		"DELETE FROM subscription WHERE account = ?1",
 		"DELETE FROM receipt WHERE account = ?1",
@@ -375,6 +380,8 @@ static int sqlite_mailbox_set(struct engine *e, struct account_id a, const struc
 		I64(row->id.v));
 	if (r >= 0)
 		r = sqlite_acl_wipe(e, a, row->id, why);
+	if (r == 0)
+		r = sqlite_annotation_drop(e, a, row->id, why);
 	if (r < 0)
 		return r;
 	return RUN(e,
@@ -402,6 +409,7 @@ static int sqlite_mailbox_remove(struct engine *e, struct account_id a, struct m
 	static const char *const all[] = {
 		"DELETE FROM keyword WHERE account = ?1 AND mailbox = ?2",
 		"DELETE FROM overlay WHERE account = ?1 AND mailbox = ?2",
+		"DELETE FROM annotation WHERE account = ?1 AND mailbox = ?2",
 		"DELETE FROM mailbox WHERE account = ?1 AND id = ?2",
 	};
 	int r = 0;
@@ -521,43 +529,6 @@ static int sqlite_subscription_set(struct engine *e, struct account_id a, struct
 	return r < 0 ? r : db_changes(e->db) > 0;
 }
 
-/* ---- keys of URLs -------------------------------------------------------------------------- */
-
-static int sqlite_url_key_get(struct engine *e, struct account_id a, struct mailbox_id m,
-			      unsigned char ret[STORE_URL_KEY_LEN], struct fail *why)
-{
-	struct db_stmt *st;
-	int r = db_stmt(e->db, "SELECT key FROM url_key WHERE account = ?1 AND mailbox = ?2", &st,
-			why);
-	if (r < 0)
-		return r;
-	BIND(st, I64(a.v), I64(m.v));
-	r = db_step(st, why);
-	if (r <= 0)
-		return r;
-	struct str key = db_col_blob(st, 0);
-	bool whole = key.n == STORE_URL_KEY_LEN;
-	if (whole)
-		memcpy(ret, key.p, key.n);
-	db_reset(st);
-	return whole ? 1 : fail_set(why, FAIL_CORRUPT, NULL, "a key of %zu bytes", key.n);
-}
-
-static int sqlite_url_key_set(struct engine *e, struct account_id a, struct mailbox_id m,
-			      const unsigned char *key, struct fail *why)
-{
-	struct db_stmt *st;
-	if (!key)
-		return RUN(e, "DELETE FROM url_key WHERE account = ?1 AND (?2 = 0 OR mailbox = ?2)",
-			   why, I64(a.v), I64(m.v));
-	int r = db_stmt(e->db, "INSERT OR REPLACE INTO url_key VALUES(?1, ?2, ?3)", &st, why);
-	if (r < 0)
-		return r;
-	BIND(st, I64(a.v), I64(m.v));
-	db_bind_blob(st, 3, str_make((const char *)key, STORE_URL_KEY_LEN));
-	return db_run(st, why);
-}
-
 const struct engine_ops engine_sqlite = {
 	.on_disk = true,
 	.application_id = APPLICATION_ID,
@@ -597,6 +568,10 @@ const struct engine_ops engine_sqlite = {
 	.overlay_each = sqlite_overlay_each,
 	.overlay_set = sqlite_overlay_set,
 	.overlay_seen = sqlite_overlay_seen,
+	.annotation_each = sqlite_annotation_each,
+	.annotation_set = sqlite_annotation_set,
+	.annotation_copy = sqlite_annotation_copy,
+	.annotation_usage = sqlite_annotation_usage,
 	.entry_add = sqlite_entry_add,
 	.entry_set = sqlite_entry_set,
 	.entry_remove = sqlite_entry_remove,

@@ -85,6 +85,19 @@ int sqlite_thread_find(struct engine *e, struct account_id a, uint64_t key, uint
 int sqlite_thread_add(struct engine *e, struct account_id a, uint64_t key, uint64_t thread,
 		      struct fail *why);
 int sqlite_thread_left(struct engine *e, struct account_id a, uint64_t thread, struct fail *why);
+int sqlite_url_key_get(struct engine *e, struct account_id a, struct mailbox_id m,
+		       unsigned char ret[STORE_URL_KEY_LEN], struct fail *why);
+int sqlite_url_key_set(struct engine *e, struct account_id a, struct mailbox_id m,
+		       const unsigned char *key, struct fail *why);
+int sqlite_annotation_each(struct engine *e, const struct row_annotation *of, annotation_fn fn,
+			   void *arg, struct fail *why);
+int sqlite_annotation_set(struct engine *e, const struct row_annotation *row, struct fail *why);
+int sqlite_annotation_copy(struct engine *e, struct account_id a, struct mailbox_id from,
+			   struct mailbox_id to, struct fail *why);
+int sqlite_annotation_usage(struct engine *e, struct account_id a, uint64_t *ret_n,
+			    uint64_t *ret_bytes, struct fail *why);
+int sqlite_annotation_drop(struct engine *e, struct account_id a, struct mailbox_id m,
+			   struct fail *why);
 int sqlite_receipt_find(struct engine *e, struct account_id a, const struct store_receipt *r,
 			struct fail *why);
 int sqlite_receipt_add(struct engine *e, struct account_id a, const struct store_receipt *r,

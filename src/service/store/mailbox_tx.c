@@ -254,7 +254,8 @@ int store_mailbox_delete(struct store *s, struct account_id account, struct str 
 
 /* ---- rename -------------------------------------------------------------------------------- */
 
-/* RFC 3501 6.3.5: the messages move, INBOX and its inferiors stay. */
+/* RFC 3501 6.3.5: the messages move, INBOX and its inferiors stay. Annotations are copied (RFC 5464
+ * section 4.1). */
 static int rename_inbox(struct tx *tx, struct row_account *acc, struct str to, struct fail *why)
 {
 	struct mailbox_id id;
@@ -266,6 +267,7 @@ static int rename_inbox(struct tx *tx, struct row_account *acc, struct str to, s
 	if ((r = tx_box_by_name(tx, acc->id, STR("INBOX"), &from, why)) < 0 ||
 	    (r = tx_box_by_name(tx, acc->id, to, &target, why)) < 0 ||
 	    (r = tx_move_all(tx, acc, &from, &target, why)) < 0 ||
+	    (r = tx->ops->annotation_copy(tx->e, acc->id, from.row.id, id, why)) < 0 ||
 	    (r = tx_box_end(tx, &from, acc, why)) < 0 ||
 	    (r = tx_box_end(tx, &target, acc, why)) < 0)
 		return r;

@@ -278,6 +278,43 @@ MUST_CHECK int store_url_key(struct store *s, struct account_id account, struct 
 MUST_CHECK int store_url_key_reset(struct store *s, struct account_id account, struct str mailbox,
 				   struct fail *why);
 
+/* ---- annotations (RFC 5464) ---------------------------------------------------------------- */
+/*
+ * Values by name, of a mailbox or, under the empty name, of the account itself. A name is
+ * lower-case ASCII and begins with "/shared/" (one value for all) or "/private/" (one for each
+ * viewer). They follow RENAME and go with DELETE; RENAME of INBOX copies them.
+ */
+#define STORE_ANNOTATION_NAME_MAX   1000	 /* bytes */
+#define STORE_ANNOTATION_VALUE_MAX  (32u * 1024) /* bytes */
+#define STORE_ANNOTATIONS_MAX	    5000	 /* of an account, in all its mailboxes */
+#define STORE_ANNOTATIONS_BYTES_MAX (4u * 1024 * 1024)
+
+struct store_annotation {
+	struct str entry;
+	struct str value; /* p NULL: none, in what is set */
+};
+struct store_notes {
+	struct store_annotation *p;
+	size_t n;
+};
+/* Those that `viewer` sees, in the order of their names, in `arena`. -FAIL_NOTFOUND: no such
+ * mailbox; a \Noselect one has annotations too. */
+MUST_CHECK int store_annotations(struct store *s, struct account_id account, struct str mailbox,
+				 struct account_id viewer, struct arena *arena,
+				 struct store_notes *ret, struct fail *why);
+struct store_annotate {
+	struct account_id account;
+	struct str mailbox;
+	struct account_id viewer;
+	const struct store_annotation *set;
+	size_t n;
+	bool has_use; /* RFC 6154 section 4: the uses of the mailbox are these from now on, and no
+		       */
+	unsigned use; /* other mailbox has one of them (STORE_USE_) */
+};
+/* All or none. -FAIL_NOTFOUND; -FAIL_TOOBIG: a value; -FAIL_LIMIT: too many, or too much in all. */
+MUST_CHECK int store_annotate(struct store *s, const struct store_annotate *a, struct fail *why);
+
 /* ---- bodies ------------------------------------------------------------------------------ */
 /*
  * What a client sees as a message is prefix + body. A body up to STORE_INLINE_MAX bytes travels

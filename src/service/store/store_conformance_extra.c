@@ -132,3 +132,131 @@ static void test_replace_refused(void **state)
 	assert_int_equal(status(w, "INBOX").exists, 0);
 	OK(store_check(w->s, ALICE, &w->why));
 }
+
+/* ---- annotations -------------------------------------------------------------------------- */
+
+#define VIEWER ((struct account_id){1002})
+
+static int annotate(struct world *w, const char *mailbox, struct account_id viewer,
+		    const char *entry, const char *value)
+{
+	struct store_annotation one = {.entry = str_c(entry),
+				       .value = value ? str_c(value) : STR_NULL};
+	struct store_annotate a = {
+		.account = ALICE, .mailbox = str_c(mailbox), .viewer = viewer, .set = &one, .n = 1};
+	return store_annotate(w->s, &a, &w->why);
+}
+
+/* "/private/a=x /shared/b=y" */
+static const char *notes_of(struct world *w, const char *mailbox, struct account_id viewer)
+{
+	AUTO(buf) struct buf out = BUF_INIT(MIB(1));
+	struct store_notes notes;
+	OK(store_annotations(w->s, ALICE, str_c(mailbox), viewer, &w->arena, &notes, &w->why));
+	buf_add(&out, STR(""));
+	for (size_t i = 0; i < notes.n; i++)
+		buf_addf(&out, "%s%.*s=%.*s", i ? " " : "", STR_ARG(notes.p[i].entry),
+			 STR_ARG(notes.p[i].value));
+	return arena_c(&w->arena, buf_str(&out));
+}
+
+static void test_annotations(void **state)
+{
+	struct world *w = *state;
+	struct mailbox_id id;
+	OK(annotate(w, "Drafts", ALICE, "/shared/comment", "all"));
+	OK(annotate(w, "Drafts", ALICE, "/private/comment", "hers"));
+	OK(annotate(w, "Drafts", VIEWER, "/private/comment", "his"));
+	OK(annotate(w, "", ALICE, "/private/comment", "server"));
+	assert_string_equal(notes_of(w, "Drafts", ALICE),
+			    "/private/comment=hers /shared/comment=all");
+	assert_string_equal(notes_of(w, "Drafts", VIEWER),
+			    "/private/comment=his /shared/comment=all");
+	assert_string_equal(notes_of(w, "", ALICE), "/private/comment=server");
+	assert_string_equal(notes_of(w, "INBOX", ALICE), "");
+	OK(annotate(w, "Drafts", ALICE, "/private/comment", NULL));
+	OK(annotate(w, "Drafts", ALICE, "/private/none", NULL));
+	OK(annotate(w, "Drafts", ALICE, "/shared/comment", ""));
+	assert_string_equal(notes_of(w, "Drafts", ALICE), "/shared/comment=");
+	assert_string_equal(notes_of(w, "Drafts", VIEWER), "/private/comment=his /shared/comment=");
+	/* They follow RENAME, end with DELETE, and are copied by RENAME of INBOX. */
+	OK(rename_to(w, "Drafts", "a/b"));
+	assert_string_equal(notes_of(w, "a/b", VIEWER), "/private/comment=his /shared/comment=");
+	OK(store_mailbox_delete(w->s, ALICE, STR("a/b"), &w->why));
+	OK(store_mailbox_create(w->s, ALICE, STR("a/b"), 0, &id, &w->why));
+	assert_string_equal(notes_of(w, "a/b", VIEWER), "");
+	OK(annotate(w, "INBOX", VIEWER, "/private/x", "1"));
+	OK(annotate(w, "INBOX", VIEWER, "/shared/y", "2"));
+	OK(rename_to(w, "INBOX", "old"));
+	assert_string_equal(notes_of(w, "INBOX", VIEWER), "/private/x=1 /shared/y=2");
+	assert_string_equal(notes_of(w, "old", VIEWER), "/private/x=1 /shared/y=2");
+	/* A name that is \Noselect has its own. */
+	OK(annotate(w, "a", ALICE, "/shared/comment", "before"));
+	OK(store_mailbox_delete(w->s, ALICE, STR("a"), &w->why));
+	assert_string_equal(notes_of(w, "a", ALICE), "");
+	OK(annotate(w, "a", ALICE, "/shared/comment", "noselect"));
+	OK(store_mailbox_create(w->s, ALICE, STR("a"), 0, &id, &w->why));
+	assert_string_equal(notes_of(w, "a", ALICE), "");
+	OK(store_check(w->s, ALICE, &w->why));
+	OK(store_account_delete(w->s, ALICE, &w->why));
+	OK(store_account_ensure(w->s, ALICE, store_default_folders, &w->why));
+	assert_string_equal(notes_of(w, "", ALICE), "");
+}
+
+static void test_annotation_limits(void **state)
+{
+	struct world *w = *state;
+	AUTO_MEM char *text = xcalloc(1, STORE_ANNOTATION_VALUE_MAX + 2);
+	char entry[64];
+	memset(text, 'x', STORE_ANNOTATION_VALUE_MAX + 1);
+	FAILS(annotate(w, "INBOX", ALICE, "/shared/big", text), FAIL_TOOBIG);
+	text[STORE_ANNOTATION_VALUE_MAX] = 0;
+	FAILS(annotate(w, "none", ALICE, "/shared/big", text), FAIL_NOTFOUND);
+	unsigned fit = STORE_ANNOTATIONS_BYTES_MAX / (STORE_ANNOTATION_VALUE_MAX + 12);
+	for (unsigned i = 0; i < fit; i++) {
+		(void)snprintf(entry, sizeof entry, "/shared/%04u", i);
+		OK(annotate(w, i % 2 ? "INBOX" : "Sent", ALICE, entry, text));
+	}
+	FAILS(annotate(w, "Drafts", ALICE, "/private/more", text), FAIL_LIMIT);
+	assert_string_equal(notes_of(w, "Drafts", ALICE), "");
+	/* All or none, and what is taken away counts. */
+	struct store_annotation two[] = {{STR("/shared/0000"), STR_NULL},
+					 {STR("/shared/b"), STR("b")}};
+	struct store_annotate a = {
+		.account = ALICE, .mailbox = STR("Sent"), .viewer = ALICE, .set = two, .n = 2};
+	OK(store_annotate(w->s, &a, &w->why));
+	OK(annotate(w, "Drafts", ALICE, "/private/more", "little"));
+	OK(store_check(w->s, ALICE, &w->why));
+}
+
+static unsigned use_of(struct world *w, const char *name)
+{
+	struct store_mailbox m;
+	OK(store_mailbox_find(w->s, ALICE, str_c(name), &w->arena, &m, &w->why));
+	return m.use;
+}
+
+/* RFC 6154 section 5.4: a use moves to the mailbox that gets it. */
+static void test_uses(void **state)
+{
+	struct world *w = *state;
+	struct mailbox_id id;
+	AUTO(store_view) struct store_view *v = view_of(w, "Drafts");
+	OK(store_mailbox_create(w->s, ALICE, STR("new"), 0, &id, &w->why));
+	struct store_annotate a = {.account = ALICE,
+				   .mailbox = STR("new"),
+				   .viewer = ALICE,
+				   .has_use = true,
+				   .use = STORE_USE_DRAFTS | STORE_USE_SENT};
+	OK(store_annotate(w->s, &a, &w->why));
+	assert_int_equal(use_of(w, "new"), STORE_USE_DRAFTS | STORE_USE_SENT);
+	assert_int_equal(use_of(w, "Drafts") | use_of(w, "Sent"), 0);
+	put_to(w, "Drafts", "x", 0);
+	assert_int_equal(sync_view(w, v, 0)->exists, 1);
+	a.use = 0;
+	OK(store_annotate(w->s, &a, &w->why));
+	assert_int_equal(use_of(w, "new"), 0);
+	a.mailbox = STR("none");
+	FAILS(store_annotate(w->s, &a, &w->why), FAIL_NOTFOUND);
+	OK(store_check(w->s, ALICE, &w->why));
+}

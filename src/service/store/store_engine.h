@@ -111,12 +111,21 @@ struct expired_range {
 	size_t max;
 };
 
+/* An annotation: of a mailbox, or ({0}) of the account. */
+struct row_annotation {
+	struct account_id account;
+	struct mailbox_id mailbox;
+	struct account_id viewer; /* {0}: shared */
+	struct str entry, value;
+};
+
 typedef int (*entry_fn)(void *arg, const struct row_entry *row);
 typedef int (*mailbox_fn)(void *arg, struct account_id a, const struct row_mailbox *row,
 			  struct str name);
 typedef int (*expired_fn)(void *arg, struct account_id a, struct mailbox_id m,
 			  const struct row_entry *row);
 typedef int (*name_fn)(void *arg, struct str name);
+typedef int (*annotation_fn)(void *arg, struct str entry, struct str value);
 typedef int (*keyword_fn)(void *arg, unsigned bit, struct str name);
 typedef int (*acl_fn)(void *arg, struct mailbox_id m, struct str identifier, uint32_t rights);
 typedef int (*overlay_fn)(void *arg, const struct row_overlay *row);
@@ -212,6 +221,18 @@ struct engine_ops {
 	/* How many live messages the viewer has seen. */
 	int (*overlay_seen)(struct engine *e, struct account_id a, struct mailbox_id m,
 			    struct account_id viewer, uint32_t *ret, struct fail *why);
+
+	/* Those of the viewer and the shared ones, in any order. They go with the mailbox when
+	 * deleted_modseq is set, or by mailbox_remove. */
+	int (*annotation_each)(struct engine *e, const struct row_annotation *of, annotation_fn fn,
+			       void *arg, struct fail *why);
+	int (*annotation_set)(struct engine *e, const struct row_annotation *row,
+			      struct fail *why); /* value.p NULL: remove */
+	/* All of a mailbox, of every viewer, into one that has none. */
+	int (*annotation_copy)(struct engine *e, struct account_id a, struct mailbox_id from,
+			       struct mailbox_id to, struct fail *why);
+	int (*annotation_usage)(struct engine *e, struct account_id a, uint64_t *ret_n,
+				uint64_t *ret_bytes, struct fail *why);
 
 	int (*entry_add)(struct engine *e, struct account_id a, struct mailbox_id m,
 			 const struct row_entry *row, struct fail *why);
