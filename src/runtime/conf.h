@@ -53,6 +53,7 @@ struct conf {
 
 	struct conf_list tls_certificate; /* as many as keys, in the same order */
 	struct conf_list tls_key;
+	char *ask_certificate; /* of clients of SMTP: "on" or "off" */
 
 	struct conf_list smtp_listen;
 	struct conf_list smtp_proxy_from;

@@ -240,6 +240,13 @@ const struct conf_setting conf_settings[] = {
 	{"content", "body_checks_size", CONF_SIZE, CONF_LIVE, AT(body_checks_size), "50 KiB", 0,
 	 MIB(16), NULL, "So much of each part is looked at by body_checks."},
 
+	{"smtp", "ask_client_certificate", CONF_CHOICE, CONF_NEW, AT(ask_certificate), "off", 0, 0,
+	 "off on",
+	 "Ask clients of SMTP for a certificate when TLS begins, and tell milters whose it says "
+	 "that "
+	 "it is ({cert_subject}, {cert_issuer}). Nobody verifies it, and a client without one is "
+	 "as welcome."},
+
 	{"smtp", "milters", CONF_MILTERS, CONF_NEW, AT(smtp_milters), "", 0, 16, NULL,
 	 "Milters that look at mail of this service before it is accepted, in this order. "
 	 "inet:127.0.0.1:8891 or unix:/run/opendkim/opendkim.sock; name=inet:... gives it a name "

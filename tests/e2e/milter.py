@@ -4,6 +4,7 @@ import base64
 import hashlib
 import os
 import re
+import ssl
 import threading
 import time
 
@@ -78,6 +79,35 @@ def case_every_event_is_told(t):
         assert body == b"body\r\n.dot\r\n", body
         assert [s.args for s in milter.events("header")][0] == [b"Subject", b"test"]
         assert milter.offered[0] == 6 and milter.offered[1] == m.EVERYTHING
+
+
+def case_whose_certificate(t):
+    """Where clients are asked for a certificate, milters hear whose it says that it is, also from the mta that takes over."""
+    folder = t.scratch()
+    cert, key = os.path.join(folder, "cert.pem"), os.path.join(folder, "key.pem")
+    t.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/O=x/CN=mx.client.example",
+           "-keyout", key, "-out", cert, "-days", "2"])
+    with m.Milter() as milter, serve(t, [milter.address], extra="[smtp]\nask_client_certificate = on\n") as server:
+        for shows in (True, False):
+            milter.forget()
+            smtp = wire.Smtp(server)
+            smtp.command(b"STARTTLS", b"220")
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+            if shows:
+                context.load_cert_chain(cert, key)
+            smtp.wire.sock = context.wrap_socket(smtp.wire.sock)
+            smtp.command(b"EHLO mail.client.example", b"250")
+            smtp.command(b"MAIL FROM:<s@client.example>")
+            if shows:
+                server.kill("mta")
+                server.await_role("mta")
+                milter.forget()
+            smtp.command(b"RCPT TO:<user1@example.test>")
+            macros = milter.events("rcpt")[-1].macros
+            want = b"mx.client.example" if shows else None
+            assert (macros.get(b"{cert_subject}"), macros.get(b"{cert_issuer}")) == (want, want), macros
+            smtp.close()
 
 
 def case_refusals_at_every_step(t):

@@ -65,6 +65,10 @@ static bool session_macro(struct smtp_session *s, struct str name, struct buf *o
 		return add(out, str_skip(tls, blank + 1));
 	if (str_eq(name, STR("{cipher_bits}")))
 		return add(out, str_c(cipher_bits(str_skip(tls, blank + 1))));
+	if (str_eq(name, STR("{cert_subject}")))
+		return add(out, buf_str(&s->cert_subject));
+	if (str_eq(name, STR("{cert_issuer}")))
+		return add(out, buf_str(&s->cert_issuer));
 	if (str_eq(name, STR("{auth_type}")))
 		return s->account.v &&
 		       add(out, s->auth_type.n ? buf_str(&s->auth_type) : STR("PLAIN"));

@@ -33,7 +33,8 @@ struct smtp_session *smtp_session_alloc(const struct smtp_config *c, const struc
 	s->config = c;
 	s->backend = b;
 	s->ip = s->rdns = s->tls = s->helo = s->login = s->mechanisms = s->auth_type = s->user =
-		s->forward = s->local_ip = BUF_INIT(SMTP_TEXT_MAX);
+		s->forward = s->local_ip = s->cert_subject = s->cert_issuer =
+			BUF_INIT(SMTP_TEXT_MAX);
 	s->t.arena = ARENA_INIT(SMTP_TRANSACTION_MAX);
 	return s;
 }
@@ -54,6 +55,7 @@ struct smtp_session *smtp_session_new(const struct smtp_config *c, const struct 
 	s->port = peer->port;
 	smtp_keep(&s->local_ip, peer->local_ip);
 	s->local_port = peer->local_port;
+	smtp_session_certificate(s, peer->cert_subject, peer->cert_issuer);
 	smtp_keep(&s->rdns, peer->rdns);
 	smtp_keep(&s->user, peer->user);
 	smtp_keep(&s->tls, peer->tls_text);
@@ -84,6 +86,8 @@ void smtp_session_free(struct smtp_session *s)
 	buf_clear(&s->auth_type);
 	buf_clear(&s->forward);
 	buf_clear(&s->local_ip);
+	buf_clear(&s->cert_subject);
+	buf_clear(&s->cert_issuer);
 	milters_free(s->milters);
 	free(s);
 }
@@ -483,6 +487,12 @@ void smtp_session_claim(struct smtp_session *s, struct account_id account, struc
 		return;
 	s->account = account;
 	smtp_keep(&s->login, login);
+}
+
+void smtp_session_certificate(struct smtp_session *s, struct str subject, struct str issuer)
+{
+	smtp_keep(&s->cert_subject, subject);
+	smtp_keep(&s->cert_issuer, issuer);
 }
 
 void smtp_session_tls_done(struct smtp_session *s, struct str tls_text, struct smtp_result *ret)

@@ -113,6 +113,8 @@ struct smtp_peer {
 	struct str user;       /* SMTP_SERVICE_LOCAL: number of the user */
 	struct str local_ip;   /* what it has connected to; empty: not known */
 	uint16_t local_port;
+	struct str cert_subject; /* common names of its certificate, not verified; or empty */
+	struct str cert_issuer;
 	bool xclient;	    /* may say by XCLIENT for whom it speaks, */
 	bool xclient_login; /* and who has logged in there */
 };
@@ -309,6 +311,8 @@ void smtp_session_auth_done(struct smtp_session *s, const struct smtp_auth_resul
  */
 void smtp_session_claim(struct smtp_session *s, struct account_id account, struct str login,
 			struct smtp_result *ret);
+/* Before smtp_session_tls_done: whose certificate the client has shown, as in struct smtp_peer. */
+void smtp_session_certificate(struct smtp_session *s, struct str subject, struct str issuer);
 /* After the handshake; RFC 3207 4.2: all that was said before is forgotten. */
 void smtp_session_tls_done(struct smtp_session *s, struct str tls_text, struct smtp_result *ret);
 

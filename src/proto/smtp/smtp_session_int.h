@@ -116,6 +116,8 @@ struct smtp_session {
 	uint16_t port;	       /* the client's; 0: not known */
 	struct buf local_ip;   /* what it has connected to; empty: not known */
 	uint16_t local_port;
+	struct buf cert_subject; /* common names of its certificate, not verified; or empty */
+	struct buf cert_issuer;
 	struct buf auth_type;	 /* the mechanism of the login */
 	struct milters *milters; /* NULL: none, or not needed yet. Not exported */
 	struct str milter_rcpt;	 /* whom the event is about, for macros */

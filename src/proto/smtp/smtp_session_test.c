@@ -241,6 +241,7 @@ static void test_every_field(void **state)
 	smtp_keep(&s->local_ip, STR("192.0.2.9"));
 	s->local_port = 25;
 	s->early = true;
+	smtp_session_certificate(s, STR("subject"), STR("issuer"));
 	s->t.open = s->t.bdat = s->t.bdat_last = s->t.smtputf8 = true;
 	s->t.body = SMTP_BODY_8BITMIME;
 	s->t.ret = SMTP_RET_HDRS;
@@ -274,6 +275,8 @@ static void test_every_field(void **state)
 	assert_str(buf_str(&c->local_ip), "192.0.2.9");
 	assert_int_equal(c->local_port, 25);
 	assert_true(c->early);
+	assert_str(buf_str(&c->cert_subject), "subject");
+	assert_str(buf_str(&c->cert_issuer), "issuer");
 	assert_true(c->t.open && c->t.bdat && c->t.bdat_last && c->t.smtputf8);
 	assert_int_equal(c->t.body, SMTP_BODY_8BITMIME);
 	assert_int_equal(c->t.ret, SMTP_RET_HDRS);

@@ -10,8 +10,9 @@
 
 #define STATE_MAGIC 0x534d5442u /* "BTMS" in the bytes */
 /* 2: mechanisms; 3: credential; 4: xclient, xclient_login; 5: may_relay; 6: said; 7: wishes; 8:
- * orders; 9: port, auth_type; 10: user; 11: forward; 12: early, local_ip, local_port */
-#define STATE_VERSION 12
+ * orders; 9: port, auth_type; 10: user; 11: forward; 12: early, local_ip, local_port; 13:
+ * cert_subject, cert_issuer */
+#define STATE_VERSION 13
 
 static void put_text(struct buf *out, struct str s)
 {
@@ -120,6 +121,8 @@ int smtp_session_export(const struct smtp_session *s, struct buf *out)
 	put_bool(out, s->early);	     /* 12 */
 	put_text(out, buf_str(&s->local_ip));
 	buf_put_u16(out, s->local_port);
+	put_text(out, buf_str(&s->cert_subject)); /* 13 */
+	put_text(out, buf_str(&s->cert_issuer));
 	return out->failed ? -FAIL_LIMIT : 0;
 }
 
@@ -268,6 +271,10 @@ static void get_session(struct cursor *c, uint16_t version, struct smtp_session 
 		s->early = get_bool(c);
 		get_session_text(c, &s->local_ip);
 		s->local_port = cursor_u16(c);
+	}
+	if (version >= 13) {
+		get_session_text(c, &s->cert_subject);
+		get_session_text(c, &s->cert_issuer);
 	}
 	c->bad = c->bad || s->t.said.n != (smtp_is_lmtp(s) ? s->t.accepted : 0);
 	c->bad = c->bad || cursor_left(c) > 0 ||

@@ -281,6 +281,9 @@ void session_write(struct session *s, struct str text);
  * it did not get it, backend_lost and backend_back are to come. Others: it takes no more.
  */
 MUST_CHECK int session_send(struct session *s, enum ipc_type type, const void *msg);
+/* Begin the handshake; a client of SMTP is asked for a certificate where the operator wants that.
+ */
+void session_start_tls(struct session *s);
 void session_open_at_backend(struct session *s);
 struct msg_peer session_peer(const struct session *s, struct peer_texts *texts);
 /* Ask dir what x says; on its answer, not before it allows, `then` runs with s->answer and s->shard

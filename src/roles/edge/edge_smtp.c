@@ -97,11 +97,15 @@ static int send_now(struct session *s, enum ipc_type type, struct str content)
 	if (type == IPC_SESSION_TLS) {
 		AUTO(buf) struct buf names = BUF_INIT(200);
 		struct login_offer offer = session_offer(s);
+		struct tls_client_names client;
 		login_sasl_names(&offer, " ", true, &names);
+		conn_client_names(s->conn, &client);
 		struct msg_session_tls msg = {.session = s->id.v,
 					      .seq = ++s->seq,
 					      .tls_text = content,
-					      .mechanisms = buf_str(&names)};
+					      .mechanisms = buf_str(&names),
+					      .cert_subject = str_c(client.subject),
+					      .cert_issuer = str_c(client.issuer)};
 		return session_send(s, type, &msg);
 	}
 	if (type == IPC_SESSION_WAITED) {
@@ -481,7 +485,7 @@ static void done(struct session *s, struct ipc_packet *p, const struct msg_sessi
 	} else if (d->next == NEXT_STARTTLS) {
 		frame_line_wipe(&m->frame);
 		smtp_body_forget(m);
-		conn_start_tls(s->conn, s->edge->tls, s->service->alpn);
+		session_start_tls(s);
 		if (s->conn)
 			conn_timeout(s->conn, session_handshake_ms(s));
 		return;

@@ -327,7 +327,7 @@ struct session *session_begin(struct edge *e, const struct service *service, int
 	CRASH_POINT("edge.session");
 	if (service->def->tls_at_once) {
 		conn_timeout(s->conn, session_handshake_ms(s));
-		conn_start_tls(s->conn, e->tls, service->alpn);
+		session_start_tls(s);
 	} else {
 		service->ops->begin(s);
 	}
@@ -352,8 +352,20 @@ struct msg_peer session_peer(const struct session *s, struct peer_texts *texts)
 	return peer_message(&s->peer, &tls, texts);
 }
 
+void session_start_tls(struct session *s)
+{
+	bool asks = s->service->ops == &edge_smtp_ops &&
+		    strcmp(s->edge->role->conf->ask_certificate, "on") == 0;
+	conn_start_tls(s->conn, s->edge->tls, s->service->alpn);
+	if (s->conn && asks)
+		conn_ask_certificate(s->conn);
+}
+
 void session_open_at_backend(struct session *s)
 {
+	struct tls_client_names client = {{0}, {0}};
+	if (s->conn)
+		conn_client_names(s->conn, &client);
 	struct peer_texts texts;
 	AUTO(buf) struct buf names = BUF_INIT(200);
 	struct login_offer offer = session_offer(s);
@@ -363,7 +375,9 @@ void session_open_at_backend(struct session *s)
 				     .peer = session_peer(s, &texts),
 				     .mechanisms = buf_str(&names),
 				     .state = buf_str(&s->state),
-				     .ticket = buf_str(&s->ticket)};
+				     .ticket = buf_str(&s->ticket),
+				     .cert_subject = str_c(client.subject),
+				     .cert_issuer = str_c(client.issuer)};
 	if (ipc_send(s->backend, s->trace, IPC_SESSION_OPEN, &m) == 0)
 		s->opened = true;
 }

@@ -179,6 +179,7 @@ static void on_tls(struct mta_session *s, struct ipc_packet *p, struct buf *out)
 	if (msg_session_tls_read(p, &m) < 0)
 		return;
 	smtp_session_offer(s->smtp, m.mechanisms);
+	smtp_session_certificate(s->smtp, m.cert_subject, m.cert_issuer);
 	smtp_session_tls_done(s->smtp, m.tls_text, &r);
 	answer(s, m.seq, out, &r);
 }
@@ -410,6 +411,8 @@ static void open_session(struct ipc_channel *from, struct ipc_packet *p)
 				 .port = m.peer.port,
 				 .local_ip = m.peer.local_ip,
 				 .local_port = m.peer.local_port,
+				 .cert_subject = m.cert_subject,
+				 .cert_issuer = m.cert_issuer,
 				 .xclient = m.peer.may_xclient,
 				 .xclient_login = m.peer.may_xclient_login,
 				 .tls_text = m.peer.tls_text};

@@ -623,6 +623,19 @@ struct str conn_tls_text(const struct conn *c)
 	return c->tls && !c->handshaking ? tls_stream_text(c->tls) : STR("");
 }
 
+void conn_ask_certificate(struct conn *c)
+{
+	if (c->tls && c->handshaking)
+		tls_stream_ask_certificate(c->tls);
+}
+
+void conn_client_names(const struct conn *c, struct tls_client_names *ret)
+{
+	*ret = (struct tls_client_names){{0}, {0}};
+	if (c->tls && !c->handshaking)
+		tls_stream_client_names(c->tls, ret);
+}
+
 bool conn_tls_exporter(const struct conn *c, unsigned char out[32])
 {
 	return c->tls && !c->handshaking && tls_stream_exporter(c->tls, out, NULL) == 0;

@@ -96,6 +96,11 @@ struct conn *conn_new(struct loop *loop, int fd, const struct conn_ops *ops, voi
 void conn_start_tls(struct conn *c, struct tls_ctx *ctx, const char *alpn);
 /* "TLSv1.3 TLS_AES_256_GCM_SHA384", or empty; valid while the connection lives. */
 struct str conn_tls_text(const struct conn *c);
+/* Behind conn_start_tls: the client is asked for a certificate (tls_stream_ask_certificate). */
+void conn_ask_certificate(struct conn *c);
+/* Whose it is; empty names without one, or without TLS. */
+struct tls_client_names;
+void conn_client_names(const struct conn *c, struct tls_client_names *ret);
 /* While conn_tls_text is not empty: the server name that the client asked for, and whether channel
  * binding is sound (tls_stream_ems). */
 void conn_tls_details(const struct conn *c, struct str *ret_sni, bool *ret_ems);

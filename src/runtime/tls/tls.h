@@ -74,6 +74,21 @@ DEFINE_AUTO_PTR(tls_stream, struct tls_stream, tls_stream_free);
  */
 void tls_stream_expect_alpn(struct tls_stream *s, const char *name);
 
+/*
+ * Before the handshake of a server: the client is asked for a certificate. Any will do, and none,
+ * too: nobody verifies it.
+ */
+void tls_stream_ask_certificate(struct tls_stream *s);
+/*
+ * The common names of the client's certificate and of who issued it, not verified; empty without
+ * one. What is not printable is '?'.
+ */
+#define TLS_NAME_MAX 200
+struct tls_client_names {
+	char subject[TLS_NAME_MAX], issuer[TLS_NAME_MAX];
+};
+void tls_stream_client_names(const struct tls_stream *s, struct tls_client_names *ret);
+
 MUST_CHECK int tls_stream_handshake(struct tls_stream *s, struct fail *why);
 /* TLS_OK with 1..size bytes. */
 MUST_CHECK int tls_stream_read(struct tls_stream *s, char *into, size_t size, size_t *ret_n,

@@ -3,6 +3,7 @@
 #include "runtime/tls/tls_internal.h"
 #include <errno.h>
 #include <openssl/err.h>
+#include <openssl/x509.h>
 #include <sys/socket.h>
 
 struct tls_stream {
@@ -261,4 +262,46 @@ int tls_stream_exporter(struct tls_stream *s, unsigned char out[32], struct fail
 				       (const unsigned char *)"", 0, 1) != 1)
 		return fail_set(why, FAIL_BUG, NULL, "SSL_export_keying_material");
 	return 0;
+}
+
+static int take_any(int good, X509_STORE_CTX *store)
+{
+	(void)good;
+	(void)store;
+	return 1;
+}
+
+void tls_stream_ask_certificate(struct tls_stream *s)
+{
+	SSL_set_verify(s->ssl, SSL_VERIFY_PEER | SSL_VERIFY_CLIENT_ONCE, take_any);
+}
+
+static void common_name(const X509_NAME *name, char ret[TLS_NAME_MAX])
+{
+	int at = X509_NAME_get_index_by_NID(name, NID_commonName, -1);
+	unsigned char *text = NULL;
+	ret[0] = '\0';
+	if (at < 0)
+		return;
+	const X509_NAME_ENTRY *entry = X509_NAME_get_entry(name, at);
+	int n = ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(entry));
+	if (n < 0) {
+		ERR_clear_error();
+		return;
+	}
+	size_t length = MIN((size_t)n, (size_t)TLS_NAME_MAX - 1);
+	for (size_t i = 0; i < length; i++)
+		ret[i] = text[i] < ' ' || text[i] > '~' ? '?' : (char)text[i];
+	ret[length] = '\0';
+	OPENSSL_free(text);
+}
+
+void tls_stream_client_names(const struct tls_stream *s, struct tls_client_names *ret)
+{
+	*ret = (struct tls_client_names){{0}, {0}};
+	const X509 *cert = SSL_is_init_finished(s->ssl) ? SSL_get0_peer_certificate(s->ssl) : NULL;
+	if (!cert)
+		return;
+	common_name(X509_get_subject_name(cert), ret->subject);
+	common_name(X509_get_issuer_name(cert), ret->issuer);
 }

@@ -495,6 +495,45 @@ static void alpn_keeps_others_out(void **state)
 	assert_ok(shake(&l), &l.why);
 }
 
+static void use_pems(SSL *ssl, const struct pems *p)
+{
+	BIO *bio = BIO_new_mem_buf(p->cert.p, (int)p->cert.n);
+	X509 *cert = PEM_read_bio_X509(bio, NULL, NULL, NULL);
+	BIO_free(bio);
+	bio = BIO_new_mem_buf(p->key.p, (int)p->key.n);
+	EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL);
+	BIO_free(bio);
+	assert_int_equal(SSL_use_certificate(ssl, cert), 1);
+	assert_int_equal(SSL_use_PrivateKey(ssl, key), 1);
+	X509_free(cert);
+	EVP_PKEY_free(key);
+}
+
+/* One that nobody has signed is as good as any, and none is, too; who is not asked shows none. */
+static void clients_are_asked_who_they_are(void **state)
+{
+	(void)state;
+	AUTO(tls_ctx) struct tls_ctx *ctx = one_ctx("DNS:mx.example");
+	AUTO(pems) struct pems p = make_pems("DNS:client.example");
+	for (unsigned i = 0; i < 8; i++) {
+		bool ask = i & 1, shows = i & 2;
+		struct client c = {.version = i & 4 ? TLS1_3_VERSION : TLS1_2_VERSION};
+		struct tls_client_names names;
+		AUTO(link) struct link l = link_new(ctx, &c);
+		if (ask)
+			tls_stream_ask_certificate(l.server);
+		if (shows)
+			use_pems(l.client, &p);
+		tls_stream_client_names(l.server, &names);
+		assert_string_equal(names.subject, "");
+		assert_ok(shake(&l), &l.why);
+		exchange(&l);
+		tls_stream_client_names(l.server, &names);
+		assert_string_equal(names.subject, ask && shows ? "DNS:client.example" : "");
+		assert_string_equal(names.issuer, names.subject);
+	}
+}
+
 static void channel_binding_is_equal_on_both_ends(void **state)
 {
 	(void)state;
@@ -596,6 +635,7 @@ int main(void)
 		cmocka_unit_test(renegotiation_is_refused),
 		cmocka_unit_test(key_updates_have_a_bound),
 		cmocka_unit_test(alpn_keeps_others_out),
+		cmocka_unit_test(clients_are_asked_who_they_are),
 		cmocka_unit_test(channel_binding_is_equal_on_both_ends),
 		cmocka_unit_test(quiet_streams_are_small),
 		cmocka_unit_test(it_works_inside_the_sandbox),

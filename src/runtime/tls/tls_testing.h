@@ -51,6 +51,8 @@ static inline struct pems make_pems(const char *names)
 	X509_NAME *subject = X509_get_subject_name(cert);
 	(void)X509_NAME_add_entry_by_txt(subject, "O", MBSTRING_ASC, (const unsigned char *)names,
 					 -1, -1, 0);
+	(void)X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC, (const unsigned char *)names,
+					 -1, -1, 0);
 	(void)X509_set_issuer_name(cert, subject);
 	(void)X509_set_pubkey(cert, key);
 	X509_EXTENSION *san = X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, names);
