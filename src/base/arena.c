@@ -73,7 +73,8 @@ void arena_reset(struct arena *a)
 	a->used = 0;
 }
 
-void *arena_alloc(struct arena *a, size_t size)
+/* Memory as it is: whoever asks for it fills it. */
+static char *take(struct arena *a, size_t size)
 {
 	if (size > a->max - a->used)
 		return NULL;
@@ -85,7 +86,14 @@ void *arena_alloc(struct arena *a, size_t size)
 	b->used += need;
 	a->used += size;
 	UNPOISON(p, size);
-	memset(p, 0, size);
+	return p;
+}
+
+void *arena_alloc(struct arena *a, size_t size)
+{
+	char *p = take(a, size);
+	if (p)
+		memset(p, 0, size);
 	return p;
 }
 
@@ -105,9 +113,12 @@ struct str arena_str(struct arena *a, struct str s)
 
 char *arena_c(struct arena *a, struct str s)
 {
-	char *p = s.n < SIZE_MAX ? arena_alloc(a, s.n + 1) : NULL;
-	if (p && s.n)
+	char *p = s.n < SIZE_MAX ? take(a, s.n + 1) : NULL;
+	if (!p)
+		return NULL;
+	if (s.n)
 		memcpy(p, s.p, s.n);
+	p[s.n] = '\0';
 	return p;
 }
 

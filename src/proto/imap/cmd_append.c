@@ -11,9 +11,11 @@
 #include "proto/imap/acl_int.h"
 #include "proto/imap/append_int.h"
 #include "proto/imap/notify.h"
+#include "sys/fs.h"
 #include "sys/log.h"
 
-#define MAP_MAX STORE_MAP_MAX
+#define MAP_MAX		STORE_MAP_MAX
+#define SMALL_FILES_MAX MIB(1) /* of a command's arena; what is more stays in files */
 
 void appending_clear(struct appending *a)
 {
@@ -40,6 +42,34 @@ static int read_map(struct imap_session *s, const struct store_content *c, struc
 			     why);
 }
 
+/*
+ * Many small messages in one command come in files, because together they are much. Each is kept as
+ * one that comes alone: in a file of its own it would cost two syncs, and an open for each reading.
+ */
+static int take_small_file(struct imap_session *s, const struct imap_literal *literal,
+			   struct store_content *content, struct fail *why)
+{
+	struct fs_file file = {s->config.fs ? s->config.fs : fs_real(),
+			       s->run.in.body[literal->external].fd};
+	size_t n;
+	char *bytes = arena_alloc(&s->run.arena, literal->size + 1);
+	if (!bytes)
+		return fail_set(why, FAIL_LIMIT, NULL, "arena full with %zu messages",
+				s->run.cmd.append.message_count);
+	int r = fs_pread(&file, bytes, literal->size + 1, 0, &n, why);
+	if (r == 0 && n != literal->size)
+		return fail_set(why, FAIL_CORRUPT, NULL, "body has %zu bytes, literal %llu", n,
+				(unsigned long long)literal->size);
+	content->bytes = str_make(bytes, n);
+	return r;
+}
+
+static bool is_small(const struct imap_session *s, const struct imap_literal *literal)
+{
+	return literal->size <= STORE_INLINE_MAX &&
+	       s->run.arena.used + literal->size <= SMALL_FILES_MAX;
+}
+
 static int take_literal(struct imap_session *s, const struct imap_literal *literal,
 			struct store_content *content, struct fail *why)
 {
@@ -52,6 +82,8 @@ static int take_literal(struct imap_session *s, const struct imap_literal *liter
 		content->bytes = literal->bytes;
 		return 0;
 	}
+	if (is_small(s, literal))
+		return take_small_file(s, literal, content, why);
 	struct store_body *body = &s->run.in.body[literal->external];
 	int r = body->sealed ? 0 : store_body_seal(s->store, body, why);
 	if (r == 0 && body->size != literal->size)

@@ -32,7 +32,7 @@ int msg_body(struct msg *m, struct fail *why)
 {
 	if (m->body_open)
 		return 0;
-	int r = store_body_open(m->s->view, m->row->id, &m->s->run.scratch, &m->body, why);
+	int r = store_body_open(m->s->view, m->row, &m->s->run.scratch, &m->body, why);
 	if (r < 0)
 		return r;
 	m->body_open = true;

@@ -16,7 +16,7 @@
 #include "base/buf.h"
 #include "base/vec.h"
 
-#define IMAP_OUT_WINDOW MIB(1)
+#define IMAP_OUT_WINDOW KIB(256)
 /* Room for what one message or one untagged SEARCH may add to a window that is almost full. */
 #define IMAP_OUT_SLACK MIB(32)
 

@@ -20,7 +20,7 @@
 #define AGAIN_MAX     KIB(16)
 #define PATIENCE      MIB(256) /* of a dropped command: a literal may claim any size */
 #define HELD_HIGH     MIB(256)
-#define DRAINED_LOW   KIB(256) /* a long command goes on when so little is left to send */
+#define DRAINED_LOW   KIB(512) /* a long command goes on while no more is left to send */
 
 OFFENCE(too_big, "too_big", "IMAP commands and literals over a limit");
 OFFENCE(malformed, "malformed", "IMAP commands with a bare CR or a NUL in them");

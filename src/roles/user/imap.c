@@ -23,6 +23,7 @@ COUNTER(imap_commands, "user.imap-commands", "IMAP commands carried out");
 
 #define COMMAND_SHOWN 400
 #define OUT_KEPT      KIB(4) /* of a buffer for answers, from one to the next */
+#define OUT_KEPT_MORE (2 * IMAP_OUT_WINDOW)
 #define STEPS_MAX     32u /* of a session; edge sends fewer. What is more holds the channel back */
 
 struct pending_body {
@@ -109,7 +110,9 @@ void imap_answer(struct user_session *s, uint32_t seq, enum imap_next next)
 	CRASH_POINT("user.before-answer");
 	(void)ipc_send_wait(s->edge, s->trace, IPC_SESSION_DONE, &done);
 	CRASH_POINT("user.after-answer");
-	if (s->out.text.cap > OUT_KEPT)
+	/* While a long answer goes on its buffer is filled again: new memory costs a fault a page.
+	 */
+	if (s->out.text.cap > (next == IMAP_MORE ? OUT_KEPT_MORE : OUT_KEPT))
 		imap_out_clear(&s->out);
 	else
 		imap_out_reset(&s->out);

@@ -111,7 +111,7 @@ static int add_body(struct piece *x, const struct store_message *m, struct msg_b
 		    struct fail *why)
 {
 	struct store_source src = STORE_SOURCE_INIT;
-	int r = store_body_open(x->t->view, m->id, &x->arena, &src, why);
+	int r = store_body_open(x->t->view, m, &x->arena, &src, why);
 	if (r < 0)
 		return r;
 	if (src.fd >= 0) {

@@ -119,6 +119,7 @@ static int take_row(struct store_reader *r, struct store_message *m, const struc
 	m->saved = row->saved;
 	m->thread.v = row->thread ? row->thread : m->id.v;
 	m->body_size = row->body_size;
+	m->body_ = row->body;
 	memcpy(m->sha256, row->sha256, sizeof m->sha256);
 	m->prefix = r->columns & STORE_COL_PREFIX ? arena_str(&r->arena, row->prefix) : STR_NULL;
 	m->map = r->columns & STORE_COL_MAP ? arena_str(&r->arena, row->map) : STR_NULL;
@@ -243,24 +244,25 @@ int body_open(struct part *p, struct account_id a, const struct row_body *body, 
 	return 0;
 }
 
-int store_body_open(struct store_view *v, struct message_id id, struct arena *arena,
+int store_body_open(struct store_view *v, const struct store_message *m, struct arena *arena,
 		    struct store_source *ret, struct fail *why)
 {
 	struct part *p = v->box->part;
 	const struct engine_ops *ops = v->s->ops;
-	struct row_message m;
+	struct row_message row = {.body = m->body_};
 	struct row_body body;
 	int r = part_enter(p, why);
 	if (r < 0)
 		return r;
-	r = ops->message_get(p->e, v->info.account, id.v, 0, &m, why);
+	/* Ids of bodies are never given again: one that was read may be gone, but is no other's. */
+	r = row.body ? 1 : ops->message_get(p->e, v->info.account, m->id.v, 0, &row, why);
 	if (r > 0)
-		r = ops->body_get(p->e, v->info.account, m.body, &body, why);
+		r = ops->body_get(p->e, v->info.account, row.body, &body, why);
 	if (r > 0)
 		r = body_open(p, v->info.account, &body, arena, ret, why);
 	else if (r == 0)
 		r = fail_set(why, FAIL_GONE, NULL, "message %llu is gone",
-			     (unsigned long long)id.v);
+			     (unsigned long long)m->id.v);
 	part_leave(p);
 	return r;
 }

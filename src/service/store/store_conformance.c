@@ -254,7 +254,7 @@ static void test_append(void **state)
 	assert_int_equal(n, 2);
 	assert_str(names[1], "todo");
 	AUTO(store_source) struct store_source src = STORE_SOURCE_INIT;
-	OK(store_body_open(v, got.id, &w->arena, &src, &w->why));
+	OK(store_body_open(v, &got, &w->arena, &src, &w->why));
 	assert_str(src.bytes, "first");
 	a.mailbox = STR("nowhere");
 	FAILS(store_append(w->s, &a, &res, &w->why), FAIL_NOTFOUND);
@@ -328,7 +328,7 @@ static void test_body_file(void **state)
 	struct store_message got = read_one(w, v, 2);
 	assert_int_equal(got.size, 100006);
 	AUTO(store_source) struct store_source src = STORE_SOURCE_INIT;
-	OK(store_body_open(v, got.id, &w->arena, &src, &w->why));
+	OK(store_body_open(v, &got, &w->arena, &src, &w->why));
 	assert_true(src.fd >= 0);
 	char c = 0;
 	assert_int_equal(pread(src.fd, &c, 1, 99999), 1);

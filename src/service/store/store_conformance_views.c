@@ -286,7 +286,7 @@ static void test_expunged_is_readable(void **state)
 	sync_view(w, a, 0);
 	struct store_message m = read_one(w, a, 1);
 	AUTO(store_source) struct store_source src = STORE_SOURCE_INIT;
-	OK(store_body_open(a, m.id, &w->arena, &src, &w->why));
+	OK(store_body_open(a, &m, &w->arena, &src, &w->why));
 	assert_str(src.bytes, "the text");
 	sync_view(w, a, STORE_SYNC_EXPUNGE);
 	sync_view(w, b, STORE_SYNC_EXPUNGE);
@@ -294,7 +294,7 @@ static void test_expunged_is_readable(void **state)
 	assert_int_equal(p.entries, 1);
 	assert_int_equal(p.messages, 1);
 	assert_int_equal(p.bodies, 1);
-	FAILS(store_body_open(a, m.id, &w->arena, &src, &w->why), FAIL_GONE);
+	FAILS(store_body_open(a, &m, &w->arena, &src, &w->why), FAIL_GONE);
 	OK(store_check(w->s, ALICE, &w->why));
 }
 

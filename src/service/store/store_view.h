@@ -190,6 +190,7 @@ struct store_message {
 	unsigned char sha256[32]; /* of the body */
 	struct str prefix;
 	struct str map;
+	uint64_t body_; /* the store's own; 0 = not read yet */
 };
 
 /*
@@ -206,9 +207,10 @@ MUST_CHECK int store_read_next(struct store_reader *r, struct store_message *ret
 void store_read_end(struct store_reader *r); /* NULL is fine */
 DEFINE_AUTO_PTR(store_reader, struct store_reader, store_read_end);
 
-/* The body of a message of this view (without prefix). -FAIL_LIMIT when the arena is full. */
-MUST_CHECK int store_body_open(struct store_view *v, struct message_id id, struct arena *arena,
-			       struct store_source *ret, struct fail *why);
+/* The body of a message of this view (without prefix), with whatever columns it was read.
+ * -FAIL_LIMIT when the arena is full. */
+MUST_CHECK int store_body_open(struct store_view *v, const struct store_message *m,
+			       struct arena *arena, struct store_source *ret, struct fail *why);
 
 struct store_ranges {
 	const struct store_range *p;
