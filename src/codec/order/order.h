@@ -42,6 +42,12 @@ bool order_table_has(const struct order_table *t, const uint32_t *uid, size_t n)
 size_t order_table_count(const struct order_table *t);
 size_t order_table_bytes(const struct order_table *t); /* of memory */
 
+/*
+ * Put the texts in order, so that order_sort compares numbers. Costs a sort of the different texts
+ * the first time, and little for each new one afterwards. Never needed, only faster.
+ */
+void order_table_rank(struct order_table *t);
+
 /* ---- SORT ---------------------------------------------------------------------------------- */
 
 enum order_criterion {

@@ -35,7 +35,16 @@ struct order_table {
 	uint32_t *slots; /* of n_slots, a power of two: numbers of texts, 0 = free */
 	size_t n_slots;
 	VEC(uint64_t) refs;
+	VEC(uint32_t)
+	ranked;		    /* numbers of texts in their order: all, or those of before some time */
+	VEC(uint32_t) rank; /* of each of these, its place there */
 };
+
+/* Do the places say the order of all texts? */
+static inline bool order_is_ranked(const struct order_table *t)
+{
+	return t->rank.n == t->texts.n;
+}
 
 /* Below 0, 0, above 0. */
 int order_text_cmp(const struct order_table *t, uint32_t a, uint32_t b);

@@ -26,6 +26,8 @@ void order_table_free(struct order_table *t)
 	vec_clear(&t->rows);
 	vec_clear(&t->texts);
 	vec_clear(&t->refs);
+	vec_clear(&t->ranked);
+	vec_clear(&t->rank);
 	buf_clear(&t->text);
 	free(t->slots);
 	free(t);
@@ -44,7 +46,8 @@ size_t order_table_count(const struct order_table *t)
 size_t order_table_bytes(const struct order_table *t)
 {
 	return sizeof *t + t->rows.cap * sizeof *t->rows.p + t->texts.cap * sizeof *t->texts.p +
-	       t->refs.cap * sizeof *t->refs.p + t->text.cap + t->n_slots * sizeof *t->slots;
+	       t->refs.cap * sizeof *t->refs.p + t->ranked.cap * sizeof *t->ranked.p +
+	       t->rank.cap * sizeof *t->rank.p + t->text.cap + t->n_slots * sizeof *t->slots;
 }
 
 /* ---- hashing ------------------------------------------------------------------------------- */

@@ -12,25 +12,28 @@ struct mail {
 
 static const uint64_t seed[2] = {1, 2};
 
+static void add_mail(struct order_table *t, const struct mail *mail, size_t i)
+{
+	struct mime_map map = {.subject = str_c(mail->subject ? mail->subject : ""),
+			       .message_id = str_c(mail->id ? mail->id : ""),
+			       .references = str_c(mail->refs ? mail->refs : ""),
+			       .in_reply_to = str_c(mail->reply_to ? mail->reply_to : ""),
+			       .flags = mail->sent ? 0 : MIME_MISSING_DATE,
+			       .sent = {mail->sent * SEC_US}};
+	map.first_from.mailbox = str_c(mail->from ? mail->from : "");
+	map.first_from.display = map.first_from.mailbox;
+	struct order_message m = {.uid = (uint32_t)(10 * (i + 1)),
+				  .size = mail->size,
+				  .internaldate = {mail->arrival * SEC_US},
+				  .map = &map};
+	assert_true(order_table_add(t, &m));
+}
+
 static struct order_table *table_of(const struct mail *mail, size_t n)
 {
 	struct order_table *t = order_table_new(seed);
-	for (size_t i = 0; i < n; i++) {
-		struct mime_map map = {.subject = str_c(mail[i].subject ? mail[i].subject : ""),
-				       .message_id = str_c(mail[i].id ? mail[i].id : ""),
-				       .references = str_c(mail[i].refs ? mail[i].refs : ""),
-				       .in_reply_to =
-					       str_c(mail[i].reply_to ? mail[i].reply_to : ""),
-				       .flags = mail[i].sent ? 0 : MIME_MISSING_DATE,
-				       .sent = {mail[i].sent * SEC_US}};
-		map.first_from.mailbox = str_c(mail[i].from ? mail[i].from : "");
-		map.first_from.display = map.first_from.mailbox;
-		struct order_message m = {.uid = (uint32_t)(10 * (i + 1)),
-					  .size = mail[i].size,
-					  .internaldate = {mail[i].arrival * SEC_US},
-					  .map = &map};
-		assert_true(order_table_add(t, &m));
-	}
+	for (size_t i = 0; i < n; i++)
+		add_mail(t, &mail[i], i);
 	return t;
 }
 
@@ -43,13 +46,25 @@ static void numbers(uint32_t *uid, uint32_t *number, size_t n)
 	}
 }
 
+static const struct mail *mails; /* of assert_sorted */
+
 static void assert_sorted(const struct order_table *t, size_t n, const struct order_by *by,
 			  size_t n_by, const char *want)
 {
-	uint32_t uid[MAIL_MAX] = {0}, number[MAIL_MAX], order[MAIL_MAX];
+	uint32_t uid[MAIL_MAX] = {0}, number[MAIL_MAX], order[MAIL_MAX], ranked[MAIL_MAX];
 	AUTO(buf) struct buf b = BUF_INIT(KIB(64));
 	numbers(uid, number, n);
 	order_sort(t, by, n_by, uid, n, order);
+	/* The same with the texts in order, whenever that was. */
+	AUTO(order_table) struct order_table *more = order_table_new(seed);
+	for (size_t i = 0; i < n; i++) {
+		add_mail(more, &mails[i], i);
+		if (i % 3 == 1)
+			order_table_rank(more);
+	}
+	order_table_rank(more);
+	order_sort(more, by, n_by, uid, n, ranked);
+	assert_memory_equal(order, ranked, n * sizeof *order);
 	for (size_t i = 0; i < n; i++)
 		buf_addf(&b, "%s%u", i ? " " : "", number[order[i]]);
 	assert_str(buf_str(&b), want);
@@ -83,6 +98,7 @@ static void sorting(void **state)
 	struct order_by subject = {.what = ORDER_SUBJECT}, from = {.what = ORDER_FROM};
 	struct order_by arrival = {.what = ORDER_ARRIVAL}, date = {.what = ORDER_DATE};
 	struct order_by size_down = {ORDER_SIZE, true}, from_down = {ORDER_FROM, true};
+	mails = mail;
 	struct order_by two[] = {subject, date};
 	struct order_by three[] = {from_down, size_down, date};
 	assert_sorted(t, n, &date, 1, "4 2 3 1 5 6 7");
@@ -95,6 +111,20 @@ static void sorting(void **state)
 	assert_sorted(t, n, &from_down, 1, "1 6 7 5 2 3 4");
 	assert_sorted(t, n, three, 3, "1 7 6 5 3 2 4");
 	assert_sorted(t, 0, &date, 1, "");
+	/* More texts than are put in one by one. */
+	static char words[100][8];
+	static struct mail many[100];
+	for (unsigned i = 0; i < 100; i++) {
+		snprintf(words[i], sizeof words[i], "w%u", i * 37 % 100);
+		many[i] = (struct mail){.subject = words[i], .from = words[99 - i], .sent = 1};
+	}
+	AUTO(order_table) struct order_table *big = table_of(many, 100);
+	uint32_t uid[MAIL_MAX] = {0}, number[MAIL_MAX], plain[MAIL_MAX], ranked[MAIL_MAX];
+	numbers(uid, number, 100);
+	order_sort(big, &subject, 1, uid, 100, plain);
+	order_table_rank(big);
+	order_sort(big, &subject, 1, uid, 100, ranked);
+	assert_memory_equal(plain, ranked, 100 * sizeof *plain);
 	assert_int_equal(order_table_last(t), 70);
 	assert_int_equal(order_table_count(t), n);
 	const uint32_t some[] = {20, 70}, none[] = {20, 21}, behind[] = {80};

@@ -19,6 +19,16 @@ void search_order_free(struct search_order *order)
 	free(order);
 }
 
+static bool sorts_by_text(const struct imap_session *s)
+{
+	const struct imap_search *cmd = &s->run.cmd.search;
+	for (size_t i = 0; i < cmd->sort_count; i++)
+		if (cmd->sort[i].by != IMAP_SORT_ARRIVAL && cmd->sort[i].by != IMAP_SORT_DATE &&
+		    cmd->sort[i].by != IMAP_SORT_SIZE)
+			return true;
+	return false;
+}
+
 static int begin(struct imap_session *s, struct search_hits *h, struct search_order **ret,
 		 struct fail *why)
 {
@@ -30,7 +40,8 @@ static int begin(struct imap_session *s, struct search_hits *h, struct search_or
 		order->uid[i] = h->list.p[i].uid.v;
 	if (h->list.n == 0)
 		return 0;
-	return store_order_begin(s->view, order->uid, h->list.n, &order->keys, why);
+	return store_order_begin(s->view, order->uid, h->list.n, sorts_by_text(s), &order->keys,
+				 why);
 }
 
 static const enum order_criterion criteria[] = {

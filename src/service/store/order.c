@@ -29,6 +29,7 @@ struct store_order {
 	struct store_view *v;
 	const uint32_t *uid;
 	size_t n;
+	bool by_text;
 	struct order_box *box;	 /* NULL: the table is this one's own */
 	struct order_table *own; /* when box is NULL */
 	struct store_set set;	 /* what is read */
@@ -218,13 +219,14 @@ static int choose(struct store_order *o, struct fail *why)
 /* Up to two sets of the whole view. */
 #define SETS_MAX MIB(96)
 
-int store_order_begin(struct store_view *v, const uint32_t *uid, size_t n, struct store_order **ret,
-		      struct fail *why)
+int store_order_begin(struct store_view *v, const uint32_t *uid, size_t n, bool by_text,
+		      struct store_order **ret, struct fail *why)
 {
 	AUTO(store_order) struct store_order *o = xcalloc(1, sizeof *o);
 	*o = (struct store_order){.v = v,
 				  .uid = uid,
 				  .n = n,
+				  .by_text = by_text,
 				  .arena = ARENA_INIT(SETS_MAX),
 				  .scratch = ARENA_INIT(2 * STORE_MAP_MAX + MIB(16))};
 	o->box = take_box(v);
@@ -251,13 +253,26 @@ static int add_row(struct store_order *o, const struct store_message *row, struc
 	return added ? 0 : fail_set(why, FAIL_LIMIT, "Too many messages.", "order table is full");
 }
 
+static void rank(struct store_order *o)
+{
+	if (!o->by_text)
+		return;
+	if (o->box)
+		pthread_rwlock_wrlock(&o->box->lock);
+	order_table_rank(o->box ? o->box->table : o->own);
+	if (o->box)
+		pthread_rwlock_unlock(&o->box->lock);
+}
+
 /* What this session still sees may have been gone for the one that filled the table. */
 static int finish(struct store_order *o, struct fail *why)
 {
 	bool has = order_table_has(store_order_lock(o), o->uid, o->n);
 	store_order_unlock(o);
-	if (has)
+	if (has) {
+		rank(o);
 		return 0;
+	}
 	if (!o->box)
 		return fail_set(why, FAIL_BUG, NULL, "messages are missing after reading them");
 	int r = read_alone(o, why);

@@ -17,8 +17,8 @@
 struct store_order;
 
 /* For n messages of the view, by UID, ascending; borrowed until the end, and so is the view: no
- * telling of expunges meanwhile. */
-MUST_CHECK int store_order_begin(struct store_view *v, const uint32_t *uid, size_t n,
+ * telling of expunges meanwhile. `by_text`: the order will be one of texts. */
+MUST_CHECK int store_order_begin(struct store_view *v, const uint32_t *uid, size_t n, bool by_text,
 				 struct store_order **ret, struct fail *why);
 /* Read what is missing, a piece at a time: 1 = there is more, 0 = all is there. -FAIL_LIMIT: too
  * many messages. A message whose map cannot be read is ordered as one without a header. */
