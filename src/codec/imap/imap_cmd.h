@@ -75,6 +75,7 @@ enum imap_cmd_kind {
 	IMAP_CMD_SEARCH,
 	IMAP_CMD_SORT,
 	IMAP_CMD_THREAD,
+	IMAP_CMD_CANCELUPDATE,
 	IMAP_CMD_FETCH,
 	IMAP_CMD_STORE,
 	IMAP_CMD_COPY,
@@ -290,12 +291,19 @@ struct imap_fetch_att {
 	uint64_t offset;
 	uint64_t count;
 };
+/* PARTIAL 1:100 or -1:-100 (RFC 9394): places in a result, in either order, from 1 on. */
+struct imap_partial {
+	bool given;
+	bool from_end; /* -1 is the last one */
+	uint32_t first, last;
+};
 struct imap_fetch {
 	struct seqset set;		  /* raw */
 	const struct imap_fetch_att *att; /* ALL, FAST and FULL are expanded */
 	size_t att_count;
 	bool has_changedsince;
 	uint64_t changedsince;
+	struct imap_partial partial; /* only right with UID FETCH */
 	bool vanished; /* RFC 7162 3.2.6, only right with QRESYNC enabled and UID FETCH */
 };
 
@@ -403,6 +411,9 @@ enum imap_search_return { /* RFC 4731, RFC 5182 */
 			  IMAP_RETURN_ALL = 1u << 2,
 			  IMAP_RETURN_COUNT = 1u << 3,
 			  IMAP_RETURN_SAVE = 1u << 4,
+			  IMAP_RETURN_PARTIAL = 1u << 5, /* RFC 9394, RFC 5267 */
+			  IMAP_RETURN_CONTEXT = 1u << 6, /* RFC 5267 */
+			  IMAP_RETURN_UPDATE = 1u << 7,
 };
 enum imap_sort_by { /* RFC 5256, RFC 5957 */
 		    IMAP_SORT_ARRIVAL,
@@ -430,12 +441,18 @@ struct imap_search {			  /* SEARCH, SORT, THREAD */
 	enum imap_thread_algorithm thread; /* THREAD */
 	bool extended;			   /* RETURN was given: the answer is ESEARCH */
 	uint32_t returned;		   /* enum imap_search_return; "()" is ALL */
+	struct imap_partial partial;
 	struct str charset; /* as written; empty when SEARCH has none: US-ASCII (8-bit text is UTF-8
 			       in practice) */
 	struct imap_search_key *
 		key; /* an AND of at least one key; mutable so that sets can be resolved in place */
 	bool uses_modseq;  /* a MODSEQ key is in the tree: RFC 7162 section 3.1.5 */
 	bool uses_numbers; /* message numbers are in the tree: RFC 7162 section 3.2.10.2 */
+};
+
+struct imap_cancelupdate {     /* RFC 5267 4.3.5 */
+	const struct str *tag; /* of commands */
+	size_t tag_count;      /* at least 1 */
 };
 
 struct imap_cmd {
@@ -466,6 +483,7 @@ struct imap_cmd {
 		struct imap_replace replace;
 		struct seqset expunge;	   /* UID EXPUNGE; raw */
 		struct imap_search search; /* and SORT, THREAD */
+		struct imap_cancelupdate cancelupdate;
 		struct imap_fetch fetch;
 		struct imap_store store;
 		struct imap_copy copy; /* and MOVE */

@@ -35,8 +35,10 @@ const struct imap_name imap_status_names[] = {
 };
 
 const struct imap_name imap_return_names[] = {
-	{IMAP_RETURN_MIN, "MIN"},     {IMAP_RETURN_MAX, "MAX"},	  {IMAP_RETURN_ALL, "ALL"},
-	{IMAP_RETURN_COUNT, "COUNT"}, {IMAP_RETURN_SAVE, "SAVE"}, {0, NULL},
+	{IMAP_RETURN_MIN, "MIN"},	{IMAP_RETURN_MAX, "MAX"},
+	{IMAP_RETURN_ALL, "ALL"},	{IMAP_RETURN_COUNT, "COUNT"},
+	{IMAP_RETURN_SAVE, "SAVE"},	{IMAP_RETURN_CONTEXT, "CONTEXT"},
+	{IMAP_RETURN_UPDATE, "UPDATE"}, {0, NULL},
 };
 
 const struct imap_name imap_sort_names[] = {

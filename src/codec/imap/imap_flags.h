@@ -59,7 +59,7 @@ struct imap_name {
 extern const struct imap_name imap_flag_names[];	/* ends with name NULL */
 extern const struct imap_name imap_special_use_names[]; /* the same */
 extern const struct imap_name imap_status_names[];	/* the same */
-extern const struct imap_name imap_return_names[];	/* enum imap_search_return */
+extern const struct imap_name imap_return_names[];	/* enum imap_search_return but PARTIAL */
 extern const struct imap_name imap_sort_names[];	/* 1u << enum imap_sort_by */
 extern const struct imap_name imap_thread_names[];	/* 1u << enum imap_thread_algorithm */
 

@@ -28,7 +28,7 @@ imap_parse_fn imap_parse_getmetadata, imap_parse_setmetadata;
 /* "(" entry *(SP entry) ")" */
 int imap_parse_entries(struct imap_lex *lex, const struct str **ret, size_t *ret_n) MUST_CHECK;
 /* imap_parse_search.c */
-imap_parse_fn imap_parse_search, imap_parse_sort, imap_parse_thread;
+imap_parse_fn imap_parse_search, imap_parse_sort, imap_parse_thread, imap_parse_cancelupdate;
 
 /* "(" [flag *(SP flag)] ")" */
 int imap_parse_flag_list(struct imap_lex *lex, struct imap_flags *ret) MUST_CHECK;
@@ -37,6 +37,8 @@ int imap_parse_bare_flags(struct imap_lex *lex, struct imap_flags *ret) MUST_CHE
 /* "(" fetch-att *(SP fetch-att) ")" */
 int imap_parse_fetch_atts(struct imap_lex *lex, const struct imap_fetch_att **ret,
 			  size_t *ret_n) MUST_CHECK;
+/* SP nz-number ":" nz-number, or both with "-" (RFC 9394), behind the word PARTIAL */
+int imap_parse_partial(struct imap_lex *lex, struct imap_partial *ret) MUST_CHECK;
 int imap_parse_set(struct imap_lex *lex, struct seqset *ret) MUST_CHECK;
 /* imap_parse_qresync.c: SP "(" uidvalidity SP modseq [SP known-uids] [SP seq-match-data] ")" */
 int imap_parse_qresync(struct imap_lex *lex, struct imap_qresync *ret) MUST_CHECK;

@@ -332,6 +332,8 @@ static int fetch_modifier(struct imap_lex *lex, void *arg)
 		f->vanished = true;
 		return 0;
 	}
+	if (!f->partial.given && imap_lex_try_word(lex, "PARTIAL"))
+		return imap_parse_partial(lex, &f->partial);
 	if (!imap_lex_try_word(lex, "CHANGEDSINCE"))
 		return imap_lex_expected(lex, "CHANGEDSINCE");
 	f->has_changedsince = true;

@@ -301,11 +301,40 @@ static int parse_key(struct parser *p, struct imap_search_key **ret)
 	return r;
 }
 
+static int partial_number(struct imap_lex *lex, bool from_end, uint32_t *ret)
+{
+	size_t start = lex->pos;
+	int r = from_end ? imap_lex_char(lex, '-', "a number below 0") : 0;
+	if (r == 0)
+		r = imap_lex_u32(lex, "a number", ret);
+	if (r == 0 && *ret == 0) {
+		lex->pos = start;
+		return imap_lex_expected(lex, "a number from 1 on");
+	}
+	return r;
+}
+
+int imap_parse_partial(struct imap_lex *lex, struct imap_partial *ret)
+{
+	*ret = (struct imap_partial){.given = true};
+	int r = imap_lex_sp(lex);
+	ret->from_end = imap_lex_peek(lex) == '-';
+	if (r == 0)
+		r = partial_number(lex, ret->from_end, &ret->first);
+	if (r == 0)
+		r = imap_lex_char(lex, ':', "a colon");
+	return r < 0 ? r : partial_number(lex, ret->from_end, &ret->last);
+}
+
 static int return_option(struct imap_lex *lex, void *arg)
 {
 	struct imap_search *s = arg;
 	size_t start = lex->pos;
 	struct str name;
+	if (!s->partial.given && imap_lex_try_word(lex, "PARTIAL")) {
+		s->returned |= IMAP_RETURN_PARTIAL;
+		return imap_parse_partial(lex, &s->partial);
+	}
 	int r = imap_lex_atom(lex, "a result option of SEARCH", &name);
 	if (r < 0)
 		return r;
@@ -324,11 +353,16 @@ static int parse_return(struct imap_lex *lex, struct imap_search *s)
 	if (!imap_lex_try_word(lex, " RETURN"))
 		return 0;
 	s->extended = true;
+	size_t start = lex->pos;
 	int r = imap_lex_sp(lex);
 	if (r == 0)
 		r = imap_parse_items(lex, "result options", true, return_option, s);
 	if (s->returned == 0)
 		s->returned = IMAP_RETURN_ALL;
+	if (r == 0 && (s->returned & IMAP_RETURN_PARTIAL) && (s->returned & IMAP_RETURN_ALL)) {
+		lex->pos = start;
+		return imap_lex_expected(lex, "PARTIAL or ALL");
+	}
 	return r;
 }
 
@@ -435,4 +469,22 @@ int imap_parse_thread(struct imap_lex *lex, struct imap_cmd *cmd)
 		return r;
 	cmd->search.thread = (enum imap_thread_algorithm)algorithm;
 	return parse_program(lex, &cmd->search);
+}
+
+int imap_parse_cancelupdate(struct imap_lex *lex, struct imap_cmd *cmd)
+{
+	struct str *tags = NULL;
+	size_t n = 0;
+	do {
+		int r = imap_lex_sp(lex);
+		if (r == 0)
+			r = IMAP_GROW(lex, &tags, n, lex->lim->keywords, "tags");
+		if (r == 0)
+			r = imap_lex_string(lex, "a tag in quotes", &tags[n]);
+		if (r < 0)
+			return r;
+		n++;
+	} while (imap_lex_peek(lex) == ' ' && lex->pos + 1 < lex->in.text.n);
+	cmd->cancelupdate = (struct imap_cancelupdate){.tag = tags, .tag_count = n};
+	return 0;
 }

@@ -223,3 +223,9 @@ int imap_write_text(struct buf *out, struct str text)
 	}
 	return text.n > 0 ? result(out) : buf_addc(out, '.');
 }
+
+void imap_write_partial(struct buf *out, const struct imap_partial *p)
+{
+	const char *sign = p->from_end ? "-" : "";
+	(void)buf_addf(out, "PARTIAL %s%u:%s%u", sign, p->first, sign, p->last);
+}

@@ -29,6 +29,8 @@ int imap_write_mailbox_utf8(struct buf *out, struct str name);
 
 /* "(\Seen $Forwarded)". Recent included when the bit is set. */
 int imap_write_flags(struct buf *out, const struct imap_flags *flags);
+/* "PARTIAL -1:-100" */
+void imap_write_partial(struct buf *out, const struct imap_partial *p);
 /* "(1 5 9)" without the parentheses. */
 int imap_write_numbers(struct buf *out, const uint32_t *number, size_t count);
 

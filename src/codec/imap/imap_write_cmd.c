@@ -284,7 +284,14 @@ static void write_fetch(struct buf *out, const struct imap_fetch *f)
 {
 	sp_set(out, &f->set);
 	sp_fetch_atts(out, f->att, f->att_count);
-	if (f->has_changedsince)
+	if (f->partial.given) {
+		(void)buf_add(out, STR(" ("));
+		imap_write_partial(out, &f->partial);
+		if (f->has_changedsince)
+			(void)buf_addf(out, " CHANGEDSINCE %llu",
+				       (unsigned long long)f->changedsince);
+		(void)buf_add_c(out, f->vanished ? " VANISHED)" : ")");
+	} else if (f->has_changedsince)
 		(void)buf_addf(out, " (CHANGEDSINCE %llu%s)", (unsigned long long)f->changedsince,
 			       f->vanished ? " VANISHED" : "");
 	else if (f->vanished)
@@ -430,6 +437,12 @@ static void write_search_head(struct buf *out, const struct imap_cmd *cmd)
 	if (s->extended) {
 		(void)buf_add(out, STR(" RETURN "));
 		write_names(out, imap_return_names, s->returned);
+		if (s->partial.given) {
+			buf_cut(out, out->n - 1);
+			(void)buf_add_c(out, s->returned == IMAP_RETURN_PARTIAL ? "" : " ");
+			imap_write_partial(out, &s->partial);
+			(void)buf_addc(out, ')');
+		}
 	}
 	for (size_t i = 0; i < s->sort_count; i++)
 		(void)buf_addf(out, "%s%s%s", i ? " " : " (", s->sort[i].reverse ? "REVERSE " : "",
@@ -463,6 +476,29 @@ static void write_login(struct buf *out, const struct imap_cmd *cmd)
 	}
 	(void)buf_addf(out, " %.*s%s%.*s", STR_ARG(a->mechanism), a->has_initial ? " " : "",
 		       STR_ARG(a->initial));
+}
+
+static void write_tags(struct buf *out, const struct imap_cancelupdate *c)
+{
+	for (size_t i = 0; i < c->tag_count; i++) {
+		(void)buf_addc(out, ' ');
+		(void)imap_write_string(out, c->tag[i]);
+	}
+}
+
+/* SEARCH and what belongs to it. */
+static void write_searching(struct buf *out, const struct imap_cmd *cmd)
+{
+	if (cmd->kind == IMAP_CMD_CANCELUPDATE)
+		write_tags(out, &cmd->cancelupdate);
+	else
+		write_search(out, cmd);
+}
+
+static void write_enable(struct buf *out, const struct imap_enable *e)
+{
+	for (size_t i = 0; i < e->capability_count; i++)
+		(void)buf_addf(out, " %.*s", STR_ARG(e->capability[i]));
 }
 
 static void write_status(struct buf *out, const struct imap_status *s)
@@ -560,8 +596,7 @@ static void write_arguments(struct buf *out, const struct imap_cmd *cmd)
 		write_login(out, cmd);
 		break;
 	case IMAP_CMD_ENABLE:
-		for (size_t i = 0; i < cmd->enable.capability_count; i++)
-			(void)buf_addf(out, " %.*s", STR_ARG(cmd->enable.capability[i]));
+		write_enable(out, &cmd->enable);
 		break;
 	case IMAP_CMD_SELECT:
 	case IMAP_CMD_EXAMINE:
@@ -621,7 +656,8 @@ static void write_arguments(struct buf *out, const struct imap_cmd *cmd)
 	case IMAP_CMD_SEARCH:
 	case IMAP_CMD_SORT:
 	case IMAP_CMD_THREAD:
-		write_search(out, cmd);
+	case IMAP_CMD_CANCELUPDATE:
+		write_searching(out, cmd);
 		break;
 	case IMAP_CMD_FETCH:
 		write_fetch(out, &cmd->fetch);

@@ -110,6 +110,24 @@ static int find_vanished(struct imap_session *s, struct fetch_state *st, struct 
 	return vanished_find(s, cmd->changedsince, &cmd->set, &st->vanished, why);
 }
 
+/* RFC 9394 3.3: of the messages that are named, those at these places. */
+static int narrow_to_partial(struct imap_session *s, struct fetch_state *st, struct fail *why)
+{
+	const struct imap_partial *p = &s->run.cmd.fetch.partial;
+	uint32_t first = MIN(p->first, p->last), last = MIN(MAX(p->first, p->last), st->set.count);
+	if (!p->given)
+		return 0;
+	if (!s->run.cmd.uid)
+		return fail_set(why, FAIL_SYNTAX, "PARTIAL goes with UID FETCH.", "partial");
+	if (first > last) {
+		st->set = (struct store_set){0};
+		return 0;
+	}
+	if (p->from_end)
+		return set_slice(s, &st->set, st->set.count - last, last - first + 1, why);
+	return set_slice(s, &st->set, first - 1, last - first + 1, why);
+}
+
 static int begin(struct imap_session *s, struct imap_out *out, struct fetch_state *st,
 		 struct fail *why)
 {
@@ -117,6 +135,8 @@ static int begin(struct imap_session *s, struct imap_out *out, struct fetch_stat
 	int r = cmd->vanished ? find_vanished(s, st, why) : 0;
 	if (r == 0)
 		r = set_resolve(s, &cmd->set, s->run.cmd.uid, &st->set, why);
+	if (r == 0)
+		r = narrow_to_partial(s, st, why);
 	if (r < 0)
 		return r;
 	plan(st, cmd);

@@ -7,7 +7,7 @@
  * The first pass goes through the mailbox map in memory; only messages that it leaves open are
  * read in a second one.
  */
-#include "proto/imap/search_int.h"
+#include "proto/imap/context.h"
 #include "sys/log.h"
 
 /* After so many messages of the second pass the thread is given back for a moment. */
@@ -20,6 +20,8 @@ struct search_state {
 	struct store_reader *reader; /* of the second pass */
 	struct search_hits hits;
 	struct search_order *order; /* SORT, THREAD */
+	struct buf program;	    /* UPDATE: of the context */
+	uint64_t modseq;	    /* the same: as of then */
 };
 
 static void state_clear(void *p)
@@ -29,6 +31,7 @@ static void state_clear(void *p)
 	st->reader = NULL;
 	search_order_free(st->order);
 	st->order = NULL;
+	buf_clear(&st->program);
 	search_tree_clear(&st->tree);
 	vec_clear(&st->hits.list);
 }
@@ -103,7 +106,13 @@ static int begin(struct search_state *st, struct imap_out *out, struct fail *why
 	const struct imap_search *cmd = &st->s->run.cmd.search;
 	if (cmd->uses_modseq)
 		condstore_enable(st->s, out);
-	int r = search_tree_init(&st->tree, st->s, cmd->key, why);
+	int r = 0;
+	if (cmd->returned & IMAP_RETURN_UPDATE) {
+		st->modseq = store_view_get_info(st->s->view)->highestmodseq.v;
+		r = context_program(st->s, &st->program, why);
+	}
+	if (r == 0)
+		r = search_tree_init(&st->tree, st->s, cmd->key, why);
 	if (r == 0)
 		r = look_in_memory(st, why);
 	if (r < 0 || st->open.set.count == 0)
@@ -113,37 +122,44 @@ static int begin(struct search_state *st, struct imap_out *out, struct fail *why
 }
 
 /* A message that cannot be read matches nothing; a store that does not work fails the command. */
-static int skip_unreadable(const struct search_state *st, const struct store_message *row, int r,
+static int skip_unreadable(const struct imap_session *s, const struct store_message *row, int r,
 			   const struct fail *why)
 {
 	if (r != -FAIL_GONE && r != -FAIL_NOTFOUND && r != -FAIL_CORRUPT && r != -FAIL_UNSUPPORTED)
 		return r;
-	log_event(LOG_WARN, "imap.search_skipped", log_c("user", st->s->address),
+	log_event(LOG_WARN, "imap.search_skipped", log_c("user", s->address),
 		  log_u64("uid", row->uid.v), log_fail(why));
 	return 0;
 }
 
-static int look_at(struct search_state *st, const struct store_message *row, struct fail *why)
+int search_match(struct imap_session *s, const struct search_tree *tree,
+		 const struct store_message *row, bool *ret, struct fail *why)
 {
-	const struct search_tree *tree = &st->tree;
 	enum search_verdict verdict = SEARCH_OPEN;
 	struct msg m;
-	msg_begin(&m, st->s, row);
+	msg_begin(&m, s, row);
 	int r = search_eval(tree, &m, tree->key, SEARCH_ROW, &verdict, why);
 	if (r == 0 && verdict == SEARCH_OPEN)
 		r = search_eval(tree, &m, tree->key, SEARCH_BYTES, &verdict, why);
 	msg_end(&m);
-	if (r < 0)
-		return skip_unreadable(st, row, r, why);
-	if (verdict == SEARCH_YES)
+	*ret = r == 0 && verdict == SEARCH_YES;
+	return r < 0 ? skip_unreadable(s, row, r, why) : 0;
+}
+
+static int look_at(struct search_state *st, const struct store_message *row, struct fail *why)
+{
+	bool found = false;
+	int r = search_match(st->s, &st->tree, row, &found, why);
+	if (found)
 		search_hits_add(&st->hits, row);
-	return 0;
+	return r;
 }
 
 /* MIN alone: rows come in order, so the first hit among them, or before them, is the last word. */
 static bool is_decided(const struct search_state *st, const struct store_message *row)
 {
-	uint32_t returned = st->hits.returned & ~(uint32_t)IMAP_RETURN_SAVE;
+	uint32_t aside = IMAP_RETURN_SAVE | IMAP_RETURN_CONTEXT;
+	uint32_t returned = st->hits.returned & ~aside;
 	return st->hits.kind == IMAP_CMD_SEARCH && returned == IMAP_RETURN_MIN && st->hits.count &&
 	       st->hits.min.seq < row->seq;
 }
@@ -178,6 +194,19 @@ static void forget_saved(struct imap_session *s, int r)
 		buf_clear(&s->saved);
 }
 
+static int tell(struct search_state *st, struct imap_out *out)
+{
+	struct imap_session *s = st->s;
+	if (s->run.cmd.search.returned & IMAP_RETURN_UPDATE) {
+		if (st->hits.kind == IMAP_CMD_SEARCH)
+			search_hits_sort(&st->hits);
+		bool whole = !st->program.failed;
+		context_begin(s, &st->hits, whole ? buf_str(&st->program) : STR_NULL, st->modseq,
+			      out);
+	}
+	return search_tell(s, &st->hits, out);
+}
+
 static int search(struct imap_session *s, struct imap_out *out, struct fail *why)
 {
 	struct search_state *st = s->run.state;
@@ -186,10 +215,11 @@ static int search(struct imap_session *s, struct imap_out *out, struct fail *why
 		st = arena_new(&s->run.arena, struct search_state);
 		if (!st)
 			return fail_set(why, FAIL_LIMIT, NULL, "arena full");
-		*st = (struct search_state){
-			.s = s,
-			.open = {.arena = &s->run.arena},
-			.hits = {.kind = s->run.cmd.kind, .returned = search_returned(s)}};
+		*st = (struct search_state){.s = s,
+					    .open = {.arena = &s->run.arena},
+					    .hits = {.kind = s->run.cmd.kind,
+						     .returned = search_returned(s),
+						     .partial = s->run.cmd.search.partial}};
 		s->run.state = st;
 		s->run.state_clear = state_clear;
 		r = begin(st, out, why);
@@ -199,7 +229,7 @@ static int search(struct imap_session *s, struct imap_out *out, struct fail *why
 	if (r == RUN_DONE && s->run.cmd.kind != IMAP_CMD_SEARCH)
 		r = search_order_step(s, &st->hits, &st->order, out, why);
 	if (r == RUN_DONE && s->run.cmd.kind != IMAP_CMD_THREAD)
-		r = search_tell(s, &st->hits, out);
+		r = tell(st, out);
 	if (r != RUN_MORE)
 		state_clear(st); /* before the sync that may tell expunges */
 	return r;
@@ -212,6 +242,9 @@ int cmd_search(struct imap_session *s, struct imap_out *out, struct fail *why)
 		reply_no(s, "BADCHARSET (US-ASCII UTF-8)", "Unknown charset.");
 		return RUN_DONE;
 	}
+	if (!s->run.state && (s->run.cmd.search.returned & IMAP_RETURN_UPDATE) &&
+	    context_exists(s, buf_str(&s->run.tag)))
+		return fail_set(why, FAIL_SYNTAX, "A search with updates has this tag.", "tag");
 	int r = search(s, out, why);
 	if (r < 0)
 		forget_saved(s, r);

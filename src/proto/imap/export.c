@@ -13,6 +13,7 @@
  *     fields of what not every session has, each once, ascending:
  *     u8 which, u32 n, n bytes
  *         1  NOTIFY, by notify_export
+ *         2  searches with updates, by contexts_export
  *
  * A field of struct imap_session that outlives a command belongs here, and in the round trip of
  * session_test.c. Anything unknown is refused: a session is rebuilt exactly or not at all.
@@ -27,7 +28,7 @@
 #define EXPORT_OLDEST  1u /* a worker of the build before had the session */
 #define VIEW_MAX       KIB(256)
 
-enum field { FIELD_NOTIFY = 1, FIELD_COUNT };
+enum field { FIELD_NOTIFY = 1, FIELD_CONTEXTS = 2, FIELD_COUNT };
 
 enum state_bits { STATE_SELECTED = 1, STATE_READ_ONLY = 2, STATE_PARKED = 4, STATE_ALL = 7 };
 
@@ -62,6 +63,13 @@ static void put_notify(struct buf *out, struct notify *n)
 	put_field(out, FIELD_NOTIFY, buf_str(&b));
 }
 
+static void put_contexts(struct buf *out, const struct imap_session *s)
+{
+	AUTO(buf) struct buf b = BUF_INIT(VIEW_MAX);
+	contexts_export(s, &b);
+	put_field(out, FIELD_CONTEXTS, buf_str(&b));
+}
+
 int imap_session_export(const struct imap_session *s, struct buf *out, struct fail *why)
 {
 	if (s->run.stage != RUN_STAGE_NONE)
@@ -86,6 +94,8 @@ int imap_session_export(const struct imap_session *s, struct buf *out, struct fa
 	buf_add(out, buf_str(&s->saved));
 	if (s->notify)
 		put_notify(out, s->notify);
+	if (s->contexts.n)
+		put_contexts(out, s);
 	return out->failed || view.failed ? fail_set(why, FAIL_LIMIT, NULL, "export too large") : 0;
 }
 
@@ -130,6 +140,7 @@ static bool read_exported(struct str bytes, struct exported *ret)
 	       version <= EXPORT_VERSION && saved_valid(ret->saved) &&
 	       (ret->enabled & ~(uint32_t)IMAP_ENABLE_ALL) == 0 &&
 	       (ret->saved.n == 0 || (ret->state & STATE_SELECTED)) &&
+	       (ret->field[FIELD_CONTEXTS].n == 0 || (ret->state & STATE_SELECTED)) &&
 	       (ret->state & ~(unsigned)STATE_ALL) == 0 &&
 	       (ret->view.n > 0) == ((ret->state & STATE_SELECTED) != 0) &&
 	       (ret->tag.n > 0) == ((ret->state & STATE_PARKED) != 0);
@@ -178,6 +189,8 @@ static int restore(struct imap_session *s, const struct exported *e, struct fail
 		if (r < 0)
 			return r;
 	}
+	if (!contexts_import(s, e->field[FIELD_CONTEXTS]))
+		return fail_set(why, FAIL_CONFLICT, NULL, "searches that this build cannot read");
 	return s->parked ? idle_watch(s, why) : 0;
 }
 

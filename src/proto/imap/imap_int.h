@@ -15,6 +15,7 @@
 #ifndef BARID_PROTO_IMAP_IMAP_INT_H
 #define BARID_PROTO_IMAP_IMAP_INT_H
 
+#include "base/vec.h"
 #include "codec/imap/imap_capability.h"
 #include "codec/imap/imap_cmd.h"
 #include "proto/imap/imap_session.h"
@@ -39,9 +40,12 @@ enum sync_how {
 	SYNC_ALL,
 };
 
+struct context;
+
 /* Where the writing of a sync stands; changes are borrowed from the view until the next sync. */
 struct sync_cursor {
 	const struct store_changes *changes; /* NULL: not begun */
+	bool contexts_told;		     /* that members of a context are expunged */
 	bool head_written;
 	size_t expunges; /* told, as EXPUNGE or in VANISHED */
 	size_t flags;
@@ -82,9 +86,10 @@ struct imap_session {
 	/* What an export holds. */
 	uint32_t enabled; /* enum imap_enable_bit; CONDSTORE also by a CONDSTORE enabling command */
 	unsigned bad_commands;
-	struct store_view *view; /* NULL: authenticated state */
-	bool parked;		 /* in IDLE; run.tag is its tag */
-	struct buf saved;	 /* "$" (saved.h); empty without a view */
+	struct store_view *view;      /* NULL: authenticated state */
+	bool parked;		      /* in IDLE; run.tag is its tag */
+	struct buf saved;	      /* "$" (saved.h); empty without a view */
+	VEC(struct context) contexts; /* RFC 5267 (context.h); none without a view */
 	/* To what the selected mailbox may be put (acl_int.h); asked for again when not known. */
 	uint32_t selected_rights;
 	bool rights_known;
@@ -197,6 +202,9 @@ struct set_builder {
 };
 MUST_CHECK int set_builder_add(struct set_builder *b, uint32_t seq, struct uid uid,
 			       struct fail *why);
+/* Keep `n` messages of a set, from the one behind `skip` others on; it has as many. In place. */
+MUST_CHECK int set_slice(struct imap_session *s, struct store_set *set, uint32_t skip, uint32_t n,
+			 struct fail *why);
 bool set_has(const struct store_set *set, uint32_t seq);
 
 struct store_flagset flagset_of(const struct imap_flags *flags);
@@ -212,6 +220,18 @@ void session_deselect(struct imap_session *s);
 
 /* cmd_idle.c: have the store call hooks.wake when the selected mailbox changes. */
 MUST_CHECK int idle_watch(struct imap_session *s, struct fail *why);
+
+/* ---- context.c, context_update.c --------------------------------------------------------------
+ */
+
+void contexts_clear(struct imap_session *s);
+/* REMOVEFROM for what is expunged, before EXPUNGE; what else changed, behind all news. */
+void contexts_expunged(struct imap_session *s, const struct store_changes *changes,
+		       struct imap_out *out);
+void contexts_update(struct imap_session *s, struct imap_out *out);
+/* For the exported session, and back: false for bytes that export does not write. */
+void contexts_export(const struct imap_session *s, struct buf *out);
+MUST_CHECK bool contexts_import(struct imap_session *s, struct str bytes);
 
 /* ---- objectid.c ----------------------------------------------------------------------------- */
 
@@ -257,6 +277,7 @@ int cmd_listrights(struct imap_session *s, struct imap_out *out, struct fail *wh
 int cmd_myrights(struct imap_session *s, struct imap_out *out, struct fail *why);
 int cmd_expunge(struct imap_session *s, struct imap_out *out, struct fail *why);
 int cmd_search(struct imap_session *s, struct imap_out *out, struct fail *why);
+int cmd_cancelupdate(struct imap_session *s, struct imap_out *out, struct fail *why);
 int cmd_fetch(struct imap_session *s, struct imap_out *out, struct fail *why);
 int cmd_store(struct imap_session *s, struct imap_out *out, struct fail *why);
 int cmd_copy(struct imap_session *s, struct imap_out *out, struct fail *why);

@@ -101,6 +101,7 @@ void imap_session_free(struct imap_session *s)
 	buf_clear(&s->run.tag);
 	store_view_close(s->view);
 	buf_clear(&s->saved);
+	contexts_clear(s);
 	free(s->address);
 	free(s->viewer);
 	free(s->prefix);
@@ -231,6 +232,8 @@ static enum imap_next step_sync(struct imap_session *s, struct imap_out *out)
 		s->run.sync = (struct sync_cursor){0};
 		return step_sync(s, out);
 	}
+	if (r == 0)
+		contexts_update(s, out);
 	tell_others(s, out);
 	return finish(s, out);
 }

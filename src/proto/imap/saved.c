@@ -2,15 +2,14 @@
 #include "proto/imap/saved.h"
 #include "base/num.h"
 
-static void put_varint(struct buf *b, uint32_t v)
+void varint_put(struct buf *b, uint32_t v)
 {
 	for (; v >= 0x80; v >>= 7)
 		(void)buf_put_u8(b, (uint8_t)(v | 0x80));
 	(void)buf_put_u8(b, (uint8_t)v);
 }
 
-/* In its shortest form, below 2^32; otherwise c->bad. */
-static uint32_t take_varint(struct cursor *c)
+uint32_t varint_take(struct cursor *c)
 {
 	uint64_t v = 0;
 	unsigned shift = 0;
@@ -27,15 +26,15 @@ static uint32_t take_varint(struct cursor *c)
 
 void saved_add(struct saved_writer *w, struct uid first, struct uid last)
 {
-	put_varint(w->out, first.v - w->last);
-	put_varint(w->out, last.v - first.v);
+	varint_put(w->out, first.v - w->last);
+	varint_put(w->out, last.v - first.v);
 	w->last = last.v;
 }
 
 static bool take_range(struct cursor *c, uint32_t *last, struct store_range *ret)
 {
-	uint32_t above = take_varint(c);
-	uint32_t more = take_varint(c);
+	uint32_t above = varint_take(c);
+	uint32_t more = varint_take(c);
 	uint64_t first = (uint64_t)*last + above;
 	uint64_t end = first + more;
 	if (c->bad || above == 0 || end > UINT32_MAX)

@@ -23,6 +23,11 @@ struct saved_writer {
 	struct buf *out; /* with SAVED_MAX; out->failed afterwards: it was too much */
 	uint32_t last;	 /* UID that the last range ends with */
 };
+/* A number in 7 bits a byte, and back: in its shortest form, below 2^32, else c->bad. */
+struct cursor;
+void varint_put(struct buf *b, uint32_t v);
+uint32_t varint_take(struct cursor *c);
+
 /* UIDs above all that were written, first <= last. */
 void saved_add(struct saved_writer *w, struct uid first, struct uid last);
 

@@ -73,6 +73,10 @@ void search_index_ask(struct search_tree *t, struct account_id account);
 /* Is the key's text certainly not in the message of index.row? */
 bool search_index_excludes(const struct search_tree *t, const struct imap_search_key *key);
 void search_index_clear(struct search_index *x);
+/* A row with the tree's columns, on the levels behind SEARCH_MEMORY. A message that cannot be read
+ * matches nothing, and the log says so; errors are those of a store that does not work. */
+MUST_CHECK int search_match(struct imap_session *s, const struct search_tree *t,
+			    const struct store_message *row, bool *ret, struct fail *why);
 
 /* ---- what was found (search_write.c) ------------------------------------------------------- */
 
@@ -84,6 +88,7 @@ struct search_hit {
 struct search_hits {
 	enum imap_cmd_kind kind; /* SEARCH, SORT, THREAD */
 	uint32_t returned;	 /* enum imap_search_return; 0: a SEARCH, SORT or THREAD response */
+	struct imap_partial partial;
 	uint32_t count;
 	struct search_hit min, max; /* when count > 0; the ends of the order that was asked for */
 	struct modseq highest;
@@ -95,6 +100,11 @@ uint32_t search_returned(const struct imap_session *s);
 void search_hits_add(struct search_hits *h, const struct store_message *row);
 /* All are there: in the order of the mailbox. */
 void search_hits_sort(struct search_hits *h);
+/* What PARTIAL asks for, as a piece of the list; n = 0: nothing. */
+struct search_range {
+	size_t at, n;
+};
+struct search_range search_partial(const struct search_hits *h);
 /* Save as asked for, and write the SEARCH or ESEARCH response. RUN_DONE; the reply is NO when the
  * result was too large to be saved. */
 int search_tell(struct imap_session *s, struct search_hits *h, struct imap_out *out);
@@ -102,6 +112,7 @@ int search_tell(struct imap_session *s, struct search_hits *h, struct imap_out *
 /* ---- in what order (search_order.c) -------------------------------------------------------- */
 
 struct search_order;
+struct order_by;
 /* Bring what SORT or THREAD found, which is in the order of the mailbox, into theirs: call until it
  * returns RUN_DONE; RUN_MORE gives the thread back. THREAD is answered by this. *order is NULL to
  * begin with, and has to be freed. */
@@ -109,6 +120,8 @@ MUST_CHECK int search_order_step(struct imap_session *s, struct search_hits *h,
 				 struct search_order **order, struct imap_out *out,
 				 struct fail *why);
 void search_order_free(struct search_order *order);
+/* The criteria of a SORT; NULL when the arena is full. */
+struct order_by *search_order_by(const struct imap_search *cmd, struct arena *arena);
 
 /* The keys HEADER, BODY and TEXT (search_text.c), on the row or bytes level. */
 MUST_CHECK int search_text(const struct search_tree *t, struct msg *m,

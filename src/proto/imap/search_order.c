@@ -56,16 +56,22 @@ static const enum order_criterion criteria[] = {
 	[IMAP_SORT_TO] = ORDER_TO,
 };
 
+struct order_by *search_order_by(const struct imap_search *cmd, struct arena *arena)
+{
+	struct order_by *by = arena_array(arena, struct order_by, cmd->sort_count);
+	for (size_t i = 0; by && i < cmd->sort_count; i++)
+		by[i] = (struct order_by){criteria[cmd->sort[i].by], cmd->sort[i].reverse};
+	return by;
+}
+
 static int sort_hits(struct imap_session *s, struct search_hits *h, struct search_order *order,
 		     struct fail *why)
 {
 	const struct imap_search *cmd = &s->run.cmd.search;
 	size_t n = h->list.n;
-	struct order_by *by = arena_array(&s->run.arena, struct order_by, cmd->sort_count);
+	struct order_by *by = search_order_by(cmd, &s->run.arena);
 	if (!by)
 		return fail_set(why, FAIL_LIMIT, NULL, "arena full");
-	for (size_t i = 0; i < cmd->sort_count; i++)
-		by[i] = (struct order_by){criteria[cmd->sort[i].by], cmd->sort[i].reverse};
 	uint32_t *index = xcalloc(n, sizeof *index);
 	struct search_hit *sorted = xcalloc(n, sizeof *sorted);
 	order_sort(store_order_lock(order->keys), by, cmd->sort_count, order->uid, n, index);

@@ -17,10 +17,11 @@ uint32_t search_returned(const struct imap_session *s)
 	return session_is_rev2(s) && s->run.cmd.kind == IMAP_CMD_SEARCH ? IMAP_RETURN_ALL : 0;
 }
 
-/* RFC 9051 6.4.4.1, table 4: with MIN and MAX alone only these are saved. */
-static bool saves_ends_only(uint32_t returned)
+/* RFC 9051 6.4.4.1, table 4, and RFC 9394 3.2, table 1: with MIN, MAX and PARTIAL alone only what
+ * they tell is saved. */
+static bool tells_some_only(uint32_t returned)
 {
-	return (returned & (IMAP_RETURN_MIN | IMAP_RETURN_MAX)) &&
+	return (returned & (IMAP_RETURN_MIN | IMAP_RETURN_MAX | IMAP_RETURN_PARTIAL)) &&
 	       !(returned & (IMAP_RETURN_ALL | IMAP_RETURN_COUNT));
 }
 
@@ -30,9 +31,10 @@ static bool wants_list(const struct search_hits *h)
 	/* The ends of another order are known when all are there. */
 	if (h->kind == IMAP_CMD_SORT && returned != IMAP_RETURN_COUNT)
 		return true;
-	if (returned == 0 || (returned & IMAP_RETURN_ALL))
+	if (returned == 0 ||
+	    (returned & (IMAP_RETURN_ALL | IMAP_RETURN_PARTIAL | IMAP_RETURN_UPDATE)))
 		return true;
-	return (returned & IMAP_RETURN_SAVE) && !saves_ends_only(returned);
+	return (returned & IMAP_RETURN_SAVE) && !tells_some_only(returned);
 }
 
 void search_hits_add(struct search_hits *h, const struct store_message *row)
@@ -64,40 +66,61 @@ void search_hits_sort(struct search_hits *h)
 		qsort(h->list.p, h->list.n, sizeof *h->list.p, by_seq);
 }
 
+struct search_range search_partial(const struct search_hits *h)
+{
+	const struct imap_partial *p = &h->partial;
+	size_t first = MIN(p->first, p->last), last = MIN(MAX(p->first, p->last), h->list.n);
+	if (!p->given || first > h->list.n)
+		return (struct search_range){0};
+	size_t n = last - first + 1;
+	return (struct search_range){p->from_end ? h->list.n - last : first - 1, n};
+}
+
 /* ---- saving ------------------------------------------------------------------------------ */
 
-static void save_list(struct saved_writer *w, struct search_hits *h)
+/* Ascending hits. */
+static void save_list(struct saved_writer *w, const struct search_hit *hit, size_t n)
 {
-	search_hits_sort(h);
-	for (size_t i = 0; i < h->list.n;) {
+	for (size_t i = 0; i < n;) {
 		size_t end = i + 1;
-		while (end < h->list.n && h->list.p[end].seq == h->list.p[end - 1].seq + 1)
+		while (end < n && hit[end].seq == hit[end - 1].seq + 1)
 			end++;
-		saved_add(w, h->list.p[i].uid, h->list.p[end - 1].uid);
+		saved_add(w, hit[i].uid, hit[end - 1].uid);
 		i = end;
 	}
 }
 
-static void save_ends(struct saved_writer *w, const struct search_hits *h)
+/* What MIN, MAX and PARTIAL tell, in the order of the mailbox and each once. */
+static void save_some(struct saved_writer *w, const struct search_hits *h)
 {
-	struct uid min = h->returned & IMAP_RETURN_MIN ? h->min.uid : h->max.uid;
-	struct uid max = h->returned & IMAP_RETURN_MAX ? h->max.uid : h->min.uid;
-	if (h->count == 0)
-		return;
-	/* In the order of SORT the first one may come later in the mailbox. */
-	saved_add(w, (struct uid){MIN(min.v, max.v)}, (struct uid){MIN(min.v, max.v)});
-	if (min.v != max.v)
-		saved_add(w, (struct uid){MAX(min.v, max.v)}, (struct uid){MAX(min.v, max.v)});
+	struct search_range part = search_partial(h);
+	struct search_hit *some = xcalloc(part.n + 2, sizeof *some);
+	size_t n = part.n, kept = 0;
+	if (n)
+		memcpy(some, h->list.p + part.at, n * sizeof *some);
+	if (h->count && (h->returned & IMAP_RETURN_MIN))
+		some[n++] = h->min;
+	if (h->count && (h->returned & IMAP_RETURN_MAX))
+		some[n++] = h->max;
+	if (n)
+		qsort(some, n, sizeof *some, by_seq);
+	for (size_t i = 0; i < n; i++)
+		if (kept == 0 || some[kept - 1].seq != some[i].seq)
+			some[kept++] = some[i];
+	save_list(w, some, kept);
+	free(some);
 }
 
 static int save(struct imap_session *s, struct search_hits *h)
 {
 	struct saved_writer w = {.out = &s->saved};
 	buf_reset(&s->saved);
-	if (saves_ends_only(h->returned))
-		save_ends(&w, h);
-	else
-		save_list(&w, h);
+	if (tells_some_only(h->returned)) {
+		save_some(&w, h);
+	} else {
+		search_hits_sort(h);
+		save_list(&w, h->list.p, h->list.n);
+	}
 	if (!s->saved.failed)
 		return RUN_DONE;
 	buf_clear(&s->saved);
@@ -124,23 +147,46 @@ static void write_search(const struct imap_session *s, const struct search_hits 
 	buf_add(b, STR("\r\n"));
 }
 
-static void write_all(const struct imap_session *s, const struct search_hits *h, struct buf *b)
+static void write_set(const struct imap_session *s, const struct search_hit *hit, size_t n,
+		      struct buf *b)
 {
 	struct seqset_out set = {.out = b};
-	buf_add(b, STR(" ALL "));
-	for (size_t i = 0; i < h->list.n; i++)
-		seqset_out_add(&set, number_of(s, h->list.p[i]));
+	for (size_t i = 0; i < n; i++)
+		seqset_out_add(&set, number_of(s, hit[i]));
 	seqset_out_end(&set);
+}
+
+static void write_all(const struct imap_session *s, const struct search_hits *h, struct buf *b)
+{
+	buf_add(b, STR(" ALL "));
+	write_set(s, h->list.p, h->list.n, b);
+}
+
+/* RFC 9394 3.1: the range as it was asked for, and NIL where nothing is. */
+static void write_partial(const struct imap_session *s, const struct search_hits *h, struct buf *b)
+{
+	const char *sign = h->partial.from_end ? "-" : "";
+	struct search_range part = search_partial(h);
+	buf_addf(b, " PARTIAL (%s%u:%s%u ", sign, h->partial.first, sign, h->partial.last);
+	if (part.n)
+		write_set(s, h->list.p + part.at, part.n, b);
+	else
+		buf_add(b, STR("NIL"));
+	buf_addc(b, ')');
 }
 
 /* RFC 7162 3.1.10: of what is told; of all messages when all or their number are. */
 static uint64_t modseq_of(const struct search_hits *h)
 {
-	if (!saves_ends_only(h->returned))
+	struct search_range part = search_partial(h);
+	if (!tells_some_only(h->returned))
 		return h->highest.v;
 	uint64_t min = h->returned & IMAP_RETURN_MIN ? h->min.modseq.v : 0;
 	uint64_t max = h->returned & IMAP_RETURN_MAX ? h->max.modseq.v : 0;
-	return MAX(min, max);
+	uint64_t highest = MAX(min, max);
+	for (size_t i = part.at; i < part.at + part.n; i++)
+		highest = MAX(highest, h->list.p[i].modseq.v);
+	return highest;
 }
 
 static void write_esearch(const struct imap_session *s, const struct search_hits *h, struct buf *b)
@@ -153,6 +199,8 @@ static void write_esearch(const struct imap_session *s, const struct search_hits
 		buf_addf(b, " MAX %u", number_of(s, h->max));
 	if (h->count && (h->returned & IMAP_RETURN_ALL))
 		write_all(s, h, b);
+	if (h->returned & IMAP_RETURN_PARTIAL)
+		write_partial(s, h, b);
 	if (h->returned & IMAP_RETURN_COUNT)
 		buf_addf(b, " COUNT %u", h->count);
 	if (h->count && s->run.cmd.search.uses_modseq)

@@ -97,6 +97,30 @@ int set_builder_add(struct set_builder *b, uint32_t seq, struct uid uid, struct 
 	return 0;
 }
 
+int set_slice(struct imap_session *s, struct store_set *set, uint32_t skip, uint32_t n,
+	      struct fail *why)
+{
+	struct store_set kept = {.runs = set->runs, .count = n};
+	int r = 0;
+	for (size_t i = 0; r == 0 && i < set->n && n > 0; i++) {
+		struct store_run run = set->runs[i];
+		uint32_t here = MIN(skip, run.count);
+		skip -= here;
+		run.seq += here;
+		run.count = MIN(run.count - here, n);
+		if (run.count == 0)
+			continue;
+		n -= run.count;
+		if (here)
+			r = store_view_uid(s->view, run.seq, &run.first, why);
+		if (r == 0 && run.seq + run.count < set->runs[i].seq + set->runs[i].count)
+			r = store_view_uid(s->view, run.seq + run.count - 1, &run.last, why);
+		kept.runs[kept.n++] = run;
+	}
+	*set = kept;
+	return r;
+}
+
 bool set_has(const struct store_set *set, uint32_t seq)
 {
 	size_t low = 0, high = set->n;

@@ -168,6 +168,9 @@ int sync_step(struct imap_session *s, struct imap_out *out, enum sync_how how, s
 		if (store_view_get_info(s->view)->uidnext.v > uidnext)
 			c->first_new = uidnext;
 	}
+	if (!c->contexts_told)
+		contexts_expunged(s, c->changes, out);
+	c->contexts_told = true;
 	if ((qresync_is_on(s) ? write_vanished(c, out) : write_expunges(c, out)) == RUN_MORE)
 		return RUN_MORE;
 	if (!c->head_written)
