@@ -7,6 +7,8 @@ with the next call the role works again. BARID_DISK=full tries every n; else eve
 
 Then a file system of a few megabytes, filled by somebody else and freed again, under load.
 """
+import itertools
+import json
 import os
 import random
 import re
@@ -17,6 +19,7 @@ from harness import wire
 from harness.case import Skip
 from harness.ledger import GONE, send
 from harness.mayhem import Mayhem
+from harness.nextserver import NextServer
 from harness.server import Server
 from harness.storm import Storm
 from harness.verdict import Evidence
@@ -179,6 +182,70 @@ def case_edge(t):
     play(t, "edge", ORDERS)
 
 
+# --- mail for elsewhere ------------------------------------------------------------------------------------------------
+
+
+class Away:
+    """Mail for another server: what was acknowledged has to get there, once."""
+
+    def __init__(self, server, other):
+        self.server, self.other = server, other
+        self.numbers = itertools.count(1)
+        self.taken, self.refused = [], []
+        server.env["BARID_DEMO_CONF"] = ("[smtp]\nrelay_from = 127.0.0.0/8\n[queue]\nretry_min = 1 s\nretry_max = 1 s\n"
+                                         f"[relay]\nrelay_host = {other.nexthop}\n")
+
+    def send(self, size):
+        """Whether it was taken; what is refused is refused for now."""
+        name = f"r{next(self.numbers)}@far.example"
+        smtp = wire.Smtp(self.server, timeout=20.0 * self.server.slow)
+        try:
+            smtp.message("user1@example.test", [name], b"Subject: x\r\n\r\n" + (b"y" * 70 + b"\r\n") * (size // 72))
+            self.taken.append(name)
+            return True
+        except wire.Refused as e:
+            assert re.match(rb"4\d\d", e.args[0]), e
+            self.refused.append(e.args[0])
+        except GONE:
+            pass  # without an answer
+        finally:
+            smtp.close()
+        return False
+
+    def arrived(self):
+        return [m.rcpts[0].strip("<>") for m in self.other.mails]
+
+    def judge(self, t):
+        t.until(lambda: set(self.taken) <= set(self.arrived()), what="every message that was taken", timeout=60)
+        t.until(lambda: not json.loads(self.server.cli("queue", "list", "--json")).get("rows"), what="an empty queue", timeout=30)
+        many = {name for name in self.taken if self.arrived().count(name) > 1}
+        assert not many, f"more than one copy of {sorted(many)}"
+
+
+def case_queue_of_other_servers(t):
+    """Each change of the spool fails under mail for elsewhere: it is taken and gets there once, or refused for now."""
+    with NextServer() as other:
+        server = t.own_server(users=1)
+        away = Away(server, other)
+        rng = random.Random(int(os.environ.get("BARID_DISK_SEED", "0")) or None)
+        with server:
+            for order in ORDERS:
+                n = 1 if FULL else rng.randrange(1, STRIDE["queue"] + 1)
+                for _ in range(1000):
+                    server.cli("debug", "disk", "queue", order.format(n=n))
+                    away.send(300)
+                    away.send(LARGE)
+                    fired = int(re.search(r"^fs\.faults\s+(\d+)", server.cli("counters"), re.M).group(1))
+                    server.cli("debug", "disk", "queue", "off")
+                    t.until(lambda: away.send(300), what="mail taken again")
+                    if not FULL and n > 60 or fired == getattr(away, "fired", -1):
+                        break
+                    away.fired = fired
+                    n += 1 if FULL else 2 * STRIDE["queue"]
+            away.judge(t)
+            t.note(f"{len(away.taken)} taken, {len(away.refused)} refused")
+
+
 # --- a file system that is full ----------------------------------------------------------------------------------------
 
 
@@ -255,3 +322,28 @@ def case_a_full_file_system(t):
                 away.append(time.monotonic() - begun)
         storm.judge()
         t.note(f"{storm.figures()}; taken again after {max(away):.2f} s")
+
+
+def case_full_under_mail_for_elsewhere(t):
+    """The file system is full while mail waits for another server: 452 for what comes, and nothing of what was taken is lost."""
+    with NextServer(say={"MAIL": lambda session, line: "451 4.3.2 later" if busy["on"] else "250 ok"}) as other:
+        busy = {"on": True}
+        small = Small(t, 64)
+        away = Away(small.server, other)
+        with small:
+            for _ in range(10):
+                assert away.send(300) and away.send(LARGE)
+            small.fill()
+            for _ in range(200):
+                away.send(LARGE)
+                if len(away.refused) >= 3:
+                    break
+                small.fill()
+            assert any(re.match(rb"452 4\.3\.1", line) for line in away.refused), away.refused[:3]
+            busy["on"] = False
+            small.server.cli("queue", "flush", check=False)
+            t.until(lambda: set(away.taken) <= set(away.arrived()), what="mail going out from a full disk", timeout=30)
+            small.free()
+            t.until(lambda: away.send(LARGE), what="mail taken again", timeout=30)
+            away.judge(t)
+            t.note(f"{len(away.taken)} taken, {len(away.refused)} refused")

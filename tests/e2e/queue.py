@@ -2,12 +2,14 @@
 """Mail for other servers, from the queue's side: transactions, reports in the next server's words, retries, a relay that
 dies, and what the operator sees and does."""
 import base64
+import datetime
 import json
 import os
 import sqlite3
 import threading
 
 from harness import wire
+from harness.internet import Internet
 from harness.nextserver import NextServer
 
 BODY = b"Subject: hello\r\nMessage-ID: <%s@queue.example>\r\n\r\nHi.\r\n"
@@ -244,3 +246,45 @@ def case_ways_change(t):
         rig.server.advance_clock(30 * 86400)
         t.until(lambda: [r["tries"] for r in rig.rows()] == [2], what="another look")
         assert [r["number"] for r in rig.rows()] == [number], rig.rows()
+
+
+def case_five_days(t):
+    """All of a message's life in the small Internet, by a clock that is pushed: every try at its time (300 s, doubling), the
+    delay told after four hours, the end after five days, with the last server's words. BARID_RETRIES=full: with retry_max as it is."""
+    full = os.environ.get("BARID_RETRIES") == "full"
+    most = 4000 if full else 86400
+    def moment(text):
+        return datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
+
+    def shown(server, number):
+        lines = [line.split(None, 3) for line in server.cli("queue", "show", str(number)).splitlines()]
+        return {" ".join(line[:2]): line[2] for line in lines if len(line) >= 3 and line[:2] in (["last", "try"], ["next", "try"])}
+
+    with Internet() as net:
+        net.host("mx1.far.test", refuse=True, cert=None)
+        host = net.host("mx2.far.test", cert=None, replies={"RCPT": "451 4.2.1 come back another day"})
+        net.domain("far.test", mx=[(10, "mx1"), (20, "mx2")])
+        rig = Rig(t, net.conf("" if full else f"[queue]\nretry_max = {most} s\n"))
+        with rig:
+            number = rig.send(["a@far.test"], rcpt_options=b" NOTIFY=DELAY,FAILURE")
+            tries, gaps = 1, []
+            t.until(lambda: [r["tries"] for r in rig.rows("a@far.test")] == [1], what="the first try")
+            while rig.rows("a@far.test"):
+                times = shown(rig.server, number)
+                if len(times) < 2:
+                    continue
+                gaps.append((moment(times["next try"]) - moment(times["last try"])).total_seconds())
+                rig.server.advance_clock(gaps[-1] + 1)
+                tries += 1
+                t.until(lambda n=tries: len(host.transactions) >= n, what=f"try {tries}")
+                t.until(lambda n=tries: [r["tries"] for r in rig.rows("a@far.test")] in ([n], []), what=f"the outcome of try {tries}")
+            wanted = [min(300 << i, most) for i in range(len(gaps) - 1)]  # the last try ends the lifetime
+            assert all(abs(g - w) < 5 for g, w in zip(gaps, wanted)), (gaps, wanted)
+            assert abs(sum(gaps) - 5 * 86400) < 300, sum(gaps)
+            assert len(host.transactions) == len(gaps) + 1
+            delayed, failed = rig.report(2), None
+            imap = wire.Imap(rig.server, "user1@example.test")
+            delayed, failed = (text.decode() for _, text in imap.bodies("INBOX"))
+            imap.close()
+            assert "Action: delayed" in delayed and "Will-Retry-Until:" in delayed, delayed
+            assert "Action: failed" in failed and "come back another day" in failed and "Remote-MTA: dns;mx2.far.test" in failed, failed
