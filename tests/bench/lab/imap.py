@@ -20,6 +20,7 @@ class Imap:
         self.file = self.socket.makefile("rb")
         self.file.readline()
         self.tag = 0
+        self.numbers = 0
         self.command(f"LOGIN {user}@example.test secret")
 
     def __enter__(self):
@@ -29,15 +30,17 @@ class Imap:
         self.file.close()
         self.socket.close()
 
-    def command(self, text):
-        """Send one command and read to its end; seconds."""
+    def command(self, text, more=b""):
+        """Send one command, with bytes behind its text, and read to its end; seconds. What SEARCH found is counted."""
         self.tag += 1
         tag = b"t%d " % self.tag
         begun = time.perf_counter()
-        self.socket.sendall(tag + text.encode("ascii") + b"\r\n")
+        self.socket.sendall(tag + text.encode("ascii") + more + b"\r\n")
         while True:
             line = self.file.readline()
             literal = re.search(rb"\{(\d+)\}\r\n$", line)
+            if line.startswith(b"* SEARCH"):
+                self.numbers = len(line.split()) - 2
             if literal:
                 self.file.read(int(literal[1]))
             if line.startswith(tag) or not line:

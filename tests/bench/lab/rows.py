@@ -82,10 +82,23 @@ def relaying():
               less=True)
 
 
+def searches():
+    """Pieces from the middle of words, never the same twice."""
+    r = Results("imap-search")
+    for key in ("body", "text"):
+        peer = r.median("search", CLASSIC, f"{key}_ms")
+        for who, title, factor, word in ((BARID, "with the index", 1 / 50, "50x"), ("barid, no index", "without", 1, "no slower")):
+            yield Row(f"IMAP: SEARCH {key.upper()} over 20,000, {title}", r.median("search", who, f"{key}_ms"), peer, "ms", share(factor), word,
+                      less=True)
+    for key, title in (("sort", "SORT"), ("thread", "THREAD REFERENCES")):
+        yield Row(f"IMAP: {title} over 20,000", *pair("imap-search", "order", f"{key}_ms"), "ms", share(1 / 3), "3x", less=True)
+
+
 def mailboxes():
     """IMAP beside Dovecot: times are milliseconds of one command, to its tagged line."""
     yield Row("IMAP: realistic mix, 20 sessions, TLS (Dovecot with maildir)", *pair("imap-mix", "mix", "ops_s"), "ops/s", times(2.5), "2.5x")
-    yield Row("IMAP: LOGIN+LOGOUT over TLS, 20 at once", *pair("imap-login", "login", "rate"), "/s", times(2), "2x")
+    yield Row("IMAP: LOGIN+LOGOUT over TLS, 20 at once", *pair("imap-login", "login", "rate"), "/s", times(2), "2x",
+              null("TLS each"), "null server, a TLS connection each")
     for key, title, factor, word in (("select", "SELECT of 100,000", 1, "no slower"), ("FLAGS", "FETCH 1:* (UID FLAGS) of 100,000", 2, "2x"),
                                      ("ENVELOPE", "FETCH 1:* (ENVELOPE) of 100,000", 3, "3x"),
                                      ("BODYSTRUCTURE", "FETCH 1:* (BODYSTRUCTURE, ...) of 100,000", 3, "3x")):
@@ -97,6 +110,7 @@ def mailboxes():
                                      ("copy", "COPY of 10,000", 1, "no slower"), ("move", "MOVE of 10,000", 1, "no slower"),
                                      ("expunge", "EXPUNGE of 10,000", 1, "no slower")):
         yield Row(f"IMAP: {title}", *pair("imap-mid", "mid", f"{key}_ms"), "ms", share(1 / factor), word, less=True)
+    yield from searches()
     for conns, factor in ((1, 1.5), (20, 3)):
         yield Row(f"IMAP: APPEND of 4 KB, durable, {conns} session{'s' if conns > 1 else ''}", *pair("imap-append", f"append, {conns}", "rate"),
                   "/s", times(factor), f"{factor}x")

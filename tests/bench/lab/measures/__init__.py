@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The measures, in the order in which they run. Each is a function of a record and a size of the run."""
 from . import (classic_filters, durability, end_to_end, frontdoor, growth, latency, limits, mailbox, memory, outgoing,
-               relaying, slow_disk, starting, tls)
+               relaying, searching, slow_disk, starting, tls)
 
 ALL = {
     "limits": limits.measure,
@@ -22,6 +22,7 @@ ALL = {
     "imap-big": mailbox.big,
     "imap-mid": mailbox.mid,
     "imap-append": mailbox.append,
+    "imap-search": searching.measure,
     "idle-client": memory.client,
     "idle-all": memory.everything,
     "start": starting.measure,

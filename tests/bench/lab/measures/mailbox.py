@@ -10,6 +10,7 @@ import statistics
 
 from .. import drive, place, side
 from . import growth
+from .searching import EAGER, caught_up
 from .end_to_end import turns
 
 BIG, MID, SOME = 100000, 20000, 10000
@@ -93,10 +94,11 @@ def big_round(s, n):
 def big(record, size):
     """IMAP: SELECT, and FETCH of flags, envelopes and structures of 100,000 messages."""
     n = size.of(BIG)
-    with side.Classic(FORMAT="mdbox", users=2) as c, side.Barid(users=2) as b:
+    with side.Classic(FORMAT="mdbox", users=2) as c, side.Barid(users=2, BARID_DEMO_CONF=EAGER) as b:
         for s in (c, b):
             fill(s, "Small", 10, 2000)
             fill(s, "Big", n, 2000)
+        caught_up(b, n)
         turns(record, size, [c, b], "big", lambda s: big_round(s, n))
 
 
@@ -119,9 +121,10 @@ def mid_round(s, mid, some):
 def mid(record, size):
     """IMAP: FETCH of bodies, STORE, COPY, MOVE and EXPUNGE in a mailbox of 20,000 messages of 4 KB."""
     n, some = size.of(MID), size.of(SOME)
-    with side.Classic(FORMAT="mdbox", users=2) as c, side.Barid(users=2) as b:
+    with side.Classic(FORMAT="mdbox", users=2) as c, side.Barid(users=2, BARID_DEMO_CONF=EAGER) as b:
         for s in (c, b):
             fill(s, "Mid", n, 4000)
+        caught_up(b, n)
         turns(record, size, [c, b], "mid", lambda s: mid_round(s, n, some))
 
 
