@@ -10,6 +10,7 @@ import time
 
 from harness import milter as m
 from harness import wire
+from harness.internet import Internet
 from harness.server import Serve
 from harness.wire import refusal
 
@@ -366,6 +367,26 @@ def case_a_unix_socket(t):
             smtp.message(SENDER, ["user1@example.test"], BODY)
         received(server, "user1", 3)
         assert milter.connections == 1 and len(milter.events("eom")) == 3
+
+
+def case_by_host_name(t):
+    """A milter that is named by host: the address comes from the DNS, IPv6 too; a name that has none does not work."""
+    with Internet() as net, m.Milter() as milter:
+        net.domain("filters.test", a=["192.0.2.1"])
+        net.record("milter.filters.test", "A", "127.0.0.1")
+        def named(host):
+            return f"[smtp]\nmilters = inet:{host}:{milter.port}\n"
+        with t.own_server(users=1, env={"BARID_DEMO_CONF": net.conf(named("milter.filters.test"))}) as server:
+            for victim in (None, "dns", "mta"):
+                if victim:
+                    server.kill(victim)
+                    server.await_role(victim)
+                milter.forget()
+                send(server)
+                assert milter.events("eom"), victim
+        with t.own_server(users=1, env={"BARID_DEMO_CONF": net.conf(named("nothing.filters.test"))}) as server:
+            assert refusal(lambda: send(server)).startswith(b"451 4.3.0 ")
+            assert "has no address" in server.log_text()
 
 
 def case_many_at_once(t):

@@ -440,6 +440,10 @@ static void control_message(struct ipc_channel *ch, struct ipc_packet *p)
 		take_order(role, p);
 		return;
 	}
+	if (type == IPC_RESOLVE) { /* master asks dns: it takes the packet */
+		role->ops->message(role, ch, p);
+		return;
+	}
 	if (type == IPC_STANDBY) {
 		role_hold(role, p);
 		return;
