@@ -46,6 +46,7 @@ static const struct {
 	{.name = "THREAD=REFERENCES", .shown = AFTER},
 	{.name = "THREAD=REFS", .shown = AFTER},
 	{.name = "LIST-EXTENDED", .shown = AFTER},
+	{.name = "XLIST", .shown = AFTER},
 	{.name = "LIST-STATUS", .shown = AFTER},
 	{.name = "STATUS=SIZE", .shown = AFTER},
 	{.name = "BINARY", .shown = AFTER},

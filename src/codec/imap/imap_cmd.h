@@ -14,8 +14,8 @@
  * "INBOX". Nothing is checked here
  * against the state of a session: a syntactically right command may still be refused.
  *
- * What is accepted beyond the grammar, because clients send it: blanks at the end of a command
- * and before ")"; 8-bit bytes in astrings; a one-digit day without its leading blank in a date.
+ * What is accepted beyond the grammar, because clients send it, stands in imap_quirks.c; besides
+ * 8-bit bytes in astrings and a one-digit day without its leading blank in a date.
  */
 #ifndef BARID_CODEC_IMAP_CMD_H
 #define BARID_CODEC_IMAP_CMD_H
@@ -47,6 +47,7 @@ enum imap_cmd_kind {
 	IMAP_CMD_UNSUBSCRIBE,
 	IMAP_CMD_LIST,
 	IMAP_CMD_LSUB,
+	IMAP_CMD_XLIST, /* Google's (IMAP_QUIRK_XLIST) */
 	IMAP_CMD_STATUS,
 	IMAP_CMD_APPEND,
 	IMAP_CMD_NAMESPACE,

@@ -69,7 +69,10 @@ static void simple_commands(void **state)
 		{"UID NOOP", "unknown command"},
 		{"XYZZY 1", "unknown command"},
 		{"", "expected the name of a command at column 4"},
-		{" NOOP", "expected the name of a command at column 4"},
+		{" NOOP  ", "NOOP"},
+		{"ENABLE  X   Y  ", "ENABLE X Y"},
+		{"ID (\"a\" \"b\" \"c\")", "ID (\"a\" \"b\" \"c\" NIL)"},
+		{"XLIST \"\" *", "XLIST \"\" \"*\""},
 		{"LOGIN SMITH SESAME", "LOGIN SMITH SESAME"},
 		{"LOGIN \"a\\\"b\\\\c\" nil", "LOGIN \"a\\\"b\\\\c\" \"nil\""},
 		{"LOGIN {11}\r\nFRED FOOBAR {7}\r\nfat man", "LOGIN \"FRED FOOBAR\" \"fat man\""},
@@ -90,7 +93,7 @@ static void simple_commands(void **state)
 		{"ID (\"name\" \"sodr\" \"version\" \"19.34\" \"vendor\" NIL)",
 		 "ID (\"name\" \"sodr\" \"version\" \"19.34\" \"vendor\" NIL)"},
 		{"ID ()", "ID NIL"},
-		{"ID (\"name\")", "expected a space at column 14"},
+		{"ID (\"name\")", "ID (\"name\" NIL)"},
 		{"ENABLE CONDSTORE X-GOOD-IDEA", "ENABLE CONDSTORE X-GOOD-IDEA"},
 		{"ENABLE", "expected a space at column 10"},
 		{"GETQUOTA \"\"", "GETQUOTA \"\""},
@@ -188,7 +191,7 @@ static void mailbox_commands(void **state)
 		{"STATUS x (DELETED size)", "STATUS x (DELETED SIZE)"},
 		{"STATUS x ()", "expected a STATUS item at column 14"},
 		{"STATUS x (FOO)", "expected a STATUS item at column 14"},
-		{"STATUS x MESSAGES", "expected a list of STATUS items at column 13"},
+		{"STATUS x MESSAGES", "STATUS x (MESSAGES)"},
 	};
 	check_rows(rows, ARRAY_LEN(rows));
 }
@@ -218,7 +221,7 @@ static void list_commands(void **state)
 		{"LIST \"\" \"%\" RETURN (CHILDREN STATUS (MESSAGES UNSEEN))",
 		 "LIST \"\" (\"%\") RETURN (CHILDREN STATUS (MESSAGES UNSEEN))"},
 		{"LIST \"\" R&D%", "LIST \"\" &"},
-		{"LIST \"\" (a* \"\xc3\xbc\" \"\")", "LIST \"\" (\"a*\" & \"\") RETURN ()"},
+		{"LIST \"\" (a* \"\xc3\xbc\" \"\")", "LIST \"\" (\"a*\" &APw- \"\") RETURN ()"},
 		{"LSUB \"\" R&D", "LSUB \"\" &"},
 		{"LIST \"R&D\" *", "expected a mailbox name in modified UTF-7 at column 9"},
 		{"LIST (FOO) \"\" *", "expected a LIST selection option at column 10"},
@@ -248,8 +251,10 @@ static void append_commands(void **state)
 		 "APPEND x () {1}\r\na (\\Seen) {1}\r\nb () {1}\r\nc"},
 		{"APPEND x \"31-Feb-2024 00:00:00 +0000\" {1}\r\nx",
 		 "expected a date like \"17-Jul-1996 02:44:25 -0700\" at column 13"},
-		{"APPEND x (\\Recent) {1}\r\nx",
-		 "expected a keyword or a system flag that can be set at column 14"},
+		{"APPEND x (\\Recent) {1}\r\nx", "APPEND x () {1}\r\nx"},
+		{"APPEND x \\Seen  \\Draft {1}\r\nx", "APPEND x (\\Seen \\Draft) {1}\r\nx"},
+		{"APPEND x (a){1}\r\nx", "APPEND x (a) {1}\r\nx"},
+		{"APPEND x \"\" {1}\r\nx", "APPEND x () {1}\r\nx"},
 		{"APPEND x (\\Seen) abc", "expected a literal at column 21"},
 		{"APPEND x (\\Seen)", "expected a space at column 20"},
 		{"APPEND x (\\Seen) catenate (url \"/INBOX/;UID=1\" TEXT {2}\r\nab URL ;UID=2)",
@@ -364,7 +369,7 @@ static void fetch_commands(void **state)
 		{"FETCH 4294967296 FLAGS", "expected a set of numbers at column 10"},
 		{"FETCH 1 ()", "expected a FETCH attribute at column 13"},
 		{"FETCH 1 FOO", "expected a FETCH attribute at column 12"},
-		{"FETCH 1 (ALL)", "expected a FETCH attribute at column 13"},
+		{"FETCH 1 (FAST  UID )", "FETCH 1 (FLAGS INTERNALDATE RFC822.SIZE UID)"},
 		{"FETCH 1 BODY[0]", "expected a part number from 1 on at column 17"},
 		{"FETCH 1 BODY[1.]",
 		 "expected HEADER, HEADER.FIELDS, TEXT or, in a part, MIME at column 19"},
@@ -539,10 +544,14 @@ static void utf8_names(void **state)
 			assert_string_equal(why.public, rows[i].want);
 		else
 			assert_str(cmd.select.mailbox, rows[i].want);
-		in.syntax = 0; /* without it, 8-bit bytes and a lone "&" are no name */
+		in.syntax =
+			0; /* without it, a lone "&" is no name; 8-bit text is what it looks like */
+		bool raw = false;
+		for (const char *c = rows[i].in; *c; c++)
+			raw |= (*c & 0x80) != 0;
 		if (rows[i].result == 0)
 			assert_int_equal(imap_cmd_parse(&in, NULL, &arena, &cmd, NULL),
-					 -FAIL_SYNTAX);
+					 raw ? 0 : -FAIL_SYNTAX);
 	}
 }
 

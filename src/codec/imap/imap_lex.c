@@ -3,6 +3,7 @@
 #include "base/num.h"
 #include "base/utf8.h"
 #include "codec/imap/imap_list.h"
+#include "codec/imap/imap_quirks.h"
 #include "codec/imap/imap_utf7.h"
 
 const struct imap_limits imap_limits_default = {
@@ -110,15 +111,27 @@ int imap_lex_char(struct imap_lex *lex, char c, const char *what)
 	return imap_lex_try_char(lex, c) ? 0 : imap_lex_expected(lex, what);
 }
 
-int imap_lex_sp(struct imap_lex *lex)
-{
-	return imap_lex_char(lex, ' ', "a space");
-}
-
 static void skip_blanks(struct imap_lex *lex)
 {
 	while (imap_lex_try_char(lex, ' '))
 		continue;
+}
+
+int imap_lex_sp(struct imap_lex *lex)
+{
+	int r = imap_lex_char(lex, ' ', "a space");
+	if (r == 0 && imap_bends(IMAP_QUIRK_BLANKS))
+		skip_blanks(lex);
+	return r;
+}
+
+bool imap_lex_more(const struct imap_lex *lex)
+{
+	size_t at = lex->pos;
+	while (at < lex->in.text.n && lex->in.text.p[at] == ' ')
+		at++;
+	return at > lex->pos && at < lex->in.text.n &&
+	       (at == lex->pos + 1 || imap_bends(IMAP_QUIRK_BLANKS));
 }
 
 int imap_lex_list_next(struct imap_lex *lex, bool *ret_more)
@@ -131,8 +144,9 @@ int imap_lex_list_next(struct imap_lex *lex, bool *ret_more)
 	}
 	lex->pos = start;
 	int r = imap_lex_char(lex, ' ', "a space or \")\"");
-	if (r == 0)
-		*ret_more = true;
+	if (r == 0 && imap_bends(IMAP_QUIRK_BLANKS))
+		skip_blanks(lex);
+	*ret_more = r == 0;
 	return r;
 }
 
@@ -329,19 +343,12 @@ int imap_lex_u64(struct imap_lex *lex, const char *what, uint64_t *ret)
 	return lex_number(lex, what, INT64_MAX, ret);
 }
 
-/* A name from the wire: decoded when it holds a shift, otherwise checked only. */
-static int decode_name(struct imap_lex *lex, size_t start, struct str raw, struct str *ret)
+static bool is_ascii(struct str s)
 {
-	AUTO(buf) struct buf b = BUF_INIT(lex->lim->mailbox_bytes + 1);
-	int r = raw.n > 4 * lex->lim->mailbox_bytes ? -FAIL_LIMIT : imap_utf7_decode(&b, raw);
-	if (r == -FAIL_LIMIT || b.n > lex->lim->mailbox_bytes)
-		return fail_set(lex->why, FAIL_LIMIT, "mailbox name too long", "%zu bytes", raw.n);
-	if (r < 0) {
-		lex->pos = start;
-		return imap_lex_expected(lex, "a mailbox name in modified UTF-7");
-	}
-	*ret = raw.n == 0 ? STR("") : arena_str(lex->arena, buf_str(&b));
-	return ret->p ? 0 : arena_full(lex);
+	for (size_t i = 0; i < s.n; i++)
+		if (s.p[i] & 0x80)
+			return false;
+	return true;
 }
 
 /* A name that is UTF-8 already. Controls of both kinds and the line and paragraph separators are
@@ -361,6 +368,23 @@ static int take_name(struct imap_lex *lex, size_t start, struct str raw, struct 
 	}
 	*ret = raw.n == 0 ? STR("") : raw;
 	return 0;
+}
+
+/* A name from the wire: decoded when it holds a shift, otherwise checked only. */
+static int decode_name(struct imap_lex *lex, size_t start, struct str raw, struct str *ret)
+{
+	AUTO(buf) struct buf b = BUF_INIT(lex->lim->mailbox_bytes + 1);
+	int r = raw.n > 4 * lex->lim->mailbox_bytes ? -FAIL_LIMIT : imap_utf7_decode(&b, raw);
+	if (r == -FAIL_LIMIT || b.n > lex->lim->mailbox_bytes)
+		return fail_set(lex->why, FAIL_LIMIT, "mailbox name too long", "%zu bytes", raw.n);
+	if (r < 0 && imap_bends(IMAP_QUIRK_RAW_NAME) && utf8_valid(raw) && !is_ascii(raw))
+		return take_name(lex, start, raw, ret);
+	if (r < 0) {
+		lex->pos = start;
+		return imap_lex_expected(lex, "a mailbox name in modified UTF-7");
+	}
+	*ret = raw.n == 0 ? STR("") : arena_str(lex->arena, buf_str(&b));
+	return ret->p ? 0 : arena_full(lex);
 }
 
 static int read_name(struct imap_lex *lex, size_t start, struct str raw, struct str *ret)

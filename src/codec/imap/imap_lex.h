@@ -104,6 +104,8 @@ int imap_lex_sp(struct imap_lex *lex) MUST_CHECK;
 int imap_lex_char(struct imap_lex *lex, char c, const char *what) MUST_CHECK;
 /* Between the items of a list: *ret_more = false after ")"; blanks before ")" are tolerated. */
 int imap_lex_list_next(struct imap_lex *lex, bool *ret_more) MUST_CHECK;
+/* A blank and something behind it: the next of what may come several times. */
+bool imap_lex_more(const struct imap_lex *lex);
 /* Only blanks may be left. */
 int imap_lex_end(struct imap_lex *lex) MUST_CHECK;
 

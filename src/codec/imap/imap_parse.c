@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "codec/imap/imap_parse.h"
+#include "codec/imap/imap_quirks.h"
 
 int imap_parse_grow(struct imap_lex *lex, void **array, size_t count, size_t size, size_t max,
 		    const char *what)
@@ -92,9 +93,11 @@ static int parse_id_pair(struct imap_lex *lex, void *arg)
 	int r = IMAP_GROW(lex, &b->pair, b->n, lex->lim->id_pairs, "ID fields");
 	if (r == 0)
 		r = imap_lex_string(lex, "the name of an ID field", &b->pair[b->n].key);
-	if (r == 0)
+	bool half = imap_lex_peek(lex) == ')' && imap_bends(IMAP_QUIRK_ID_HALF_PAIR);
+	b->pair[b->n].value = STR_NULL;
+	if (r == 0 && !half)
 		r = imap_lex_sp(lex);
-	if (r == 0)
+	if (r == 0 && !half)
 		r = imap_lex_nstring(lex, "the value of an ID field", &b->pair[b->n].value);
 	if (r == 0)
 		b->n++;
@@ -124,7 +127,7 @@ static int parse_enable(struct imap_lex *lex, struct imap_cmd *cmd)
 		if (r < 0)
 			return r;
 		n++;
-	} while (imap_lex_peek(lex) == ' ' && lex->pos + 1 < lex->in.text.n);
+	} while (imap_lex_more(lex));
 	cmd->enable = (struct imap_enable){.capability = names, .capability_count = n};
 	return 0;
 }
@@ -158,6 +161,7 @@ static const struct command {
 	{"UNSUBSCRIBE", IMAP_CMD_UNSUBSCRIBE, imap_parse_mailbox_only, false},
 	{"LIST", IMAP_CMD_LIST, imap_parse_list, false},
 	{"LSUB", IMAP_CMD_LSUB, imap_parse_lsub, false},
+	{"XLIST", IMAP_CMD_XLIST, imap_parse_lsub, false},
 	{"STATUS", IMAP_CMD_STATUS, imap_parse_status, false},
 	{"APPEND", IMAP_CMD_APPEND, imap_parse_append, false},
 	{"NAMESPACE", IMAP_CMD_NAMESPACE, parse_nothing, false},

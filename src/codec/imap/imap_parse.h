@@ -39,6 +39,8 @@ int imap_parse_fetch_atts(struct imap_lex *lex, const struct imap_fetch_att **re
 			  size_t *ret_n) MUST_CHECK;
 /* SP nz-number ":" nz-number, or both with "-" (RFC 9394), behind the word PARTIAL */
 int imap_parse_partial(struct imap_lex *lex, struct imap_partial *ret) MUST_CHECK;
+/* *("\\" flag SP), as APPEND may have it without parentheses (IMAP_QUIRK_BARE_FLAGS) */
+int imap_parse_append_flags(struct imap_lex *lex, struct imap_flags *ret) MUST_CHECK;
 int imap_parse_set(struct imap_lex *lex, struct seqset *ret) MUST_CHECK;
 /* imap_parse_qresync.c: SP "(" uidvalidity SP modseq [SP known-uids] [SP seq-match-data] ")" */
 int imap_parse_qresync(struct imap_lex *lex, struct imap_qresync *ret) MUST_CHECK;

@@ -4,17 +4,18 @@
  * REPLACE (8508).                                                              [codec, private]
  */
 #include "codec/imap/imap_parse.h"
+#include "codec/imap/imap_quirks.h"
 
 static int append_date(struct imap_lex *lex, struct imap_append_message *m)
 {
 	size_t start = lex->pos;
 	struct str s;
 	int r = imap_lex_string(lex, "a date", &s);
-	if (r == 0 && imap_datetime_parse(s, &m->date) < 0) {
+	m->has_date = r == 0 && (s.n > 0 || !imap_bends(IMAP_QUIRK_EMPTY_DATE));
+	if (m->has_date && imap_datetime_parse(s, &m->date) < 0) {
 		lex->pos = start;
 		r = imap_lex_expected(lex, "a date like \"17-Jul-1996 02:44:25 -0700\"");
 	}
-	m->has_date = true;
 	return r < 0 ? r : imap_lex_sp(lex);
 }
 
@@ -83,8 +84,10 @@ static int append_message(struct imap_lex *lex, struct imap_append_message *m)
 	int r = imap_lex_sp(lex);
 	if (r == 0 && imap_lex_peek(lex) == '(') {
 		r = imap_parse_flag_list(lex, &m->flags);
-		if (r == 0)
+		if (r == 0 && !(imap_lex_peek(lex) == '{' && imap_bends(IMAP_QUIRK_NO_BLANK)))
 			r = imap_lex_sp(lex);
+	} else if (r == 0 && imap_bends(IMAP_QUIRK_BARE_FLAGS)) {
+		r = imap_parse_append_flags(lex, &m->flags);
 	}
 	if (r == 0 && imap_lex_peek(lex) == '"')
 		r = append_date(lex, m);
@@ -116,7 +119,7 @@ int imap_parse_append(struct imap_lex *lex, struct imap_cmd *cmd)
 		if (r < 0)
 			return r;
 		n++;
-	} while (imap_lex_peek(lex) == ' ' && lex->pos + 1 < lex->in.text.n);
+	} while (imap_lex_more(lex));
 	cmd->append.message = message;
 	cmd->append.message_count = n;
 	return 0;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "codec/imap/imap_parse.h"
+#include "codec/imap/imap_quirks.h"
 
 static int sp_mailbox(struct imap_lex *lex, struct str *ret)
 {
@@ -186,6 +187,8 @@ int imap_parse_status(struct imap_lex *lex, struct imap_cmd *cmd)
 	int r = sp_mailbox(lex, &cmd->status.mailbox);
 	if (r == 0)
 		r = imap_lex_sp(lex);
+	if (r == 0 && imap_lex_peek(lex) != '(' && imap_bends(IMAP_QUIRK_BARE_STATUS))
+		return status_item(lex, &cmd->status.items);
 	return r < 0 ? r
 		     : imap_parse_items(lex, "STATUS items", false, status_item,
 					&cmd->status.items);

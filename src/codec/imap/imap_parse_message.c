@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "codec/imap/imap_parse.h"
+#include "codec/imap/imap_quirks.h"
 #include "codec/imap/imap_url.h"
 
 /* ---- flags ---- */
@@ -36,7 +37,10 @@ static int flag_item(struct imap_lex *lex, void *arg)
 	if (!backslash)
 		return add_keyword(lex, b, name);
 	name = str_sub(lex->in.text, start, lex->pos);
-	uint32_t bit = imap_name_find(imap_flag_names, name) & IMAP_FLAGS_SETTABLE;
+	uint32_t bit = imap_name_find(imap_flag_names, name);
+	if (bit == IMAP_FLAG_RECENT && imap_bends(IMAP_QUIRK_RECENT))
+		return 0;
+	bit &= IMAP_FLAGS_SETTABLE;
 	if (bit == 0) {
 		lex->pos = start;
 		return imap_lex_expected(lex, "a keyword or a system flag that can be set");
@@ -55,9 +59,22 @@ int imap_parse_bare_flags(struct imap_lex *lex, struct imap_flags *ret)
 {
 	struct flag_builder b = {.flags = ret};
 	int r = flag_item(lex, &b);
-	while (r == 0 && imap_lex_peek(lex) == ' ' && lex->pos + 1 < lex->in.text.n) {
-		lex->pos++;
+	while (r == 0 && imap_lex_more(lex)) {
+		r = imap_lex_sp(lex);
+		if (r == 0)
+			r = flag_item(lex, &b);
+	}
+	return r;
+}
+
+int imap_parse_append_flags(struct imap_lex *lex, struct imap_flags *ret)
+{
+	struct flag_builder b = {.flags = ret};
+	int r = 0;
+	while (r == 0 && imap_lex_peek(lex) == '\\') {
 		r = flag_item(lex, &b);
+		if (r == 0)
+			r = imap_lex_sp(lex);
 	}
 	return r;
 }
@@ -262,9 +279,14 @@ static int push_att(struct imap_lex *lex, struct att_builder *b, struct imap_fet
 	return r;
 }
 
+static int fetch_macro(struct imap_lex *lex, struct att_builder *b);
+
 static int fetch_att(struct imap_lex *lex, void *arg)
 {
 	size_t start = lex->pos;
+	int in_list = imap_bends(IMAP_QUIRK_MACRO_IN_LIST) ? fetch_macro(lex, arg) : 0;
+	if (in_list)
+		return MIN(in_list, 0);
 	struct str name = dotted_word(lex);
 	struct imap_fetch_att a = {0};
 	size_t i = 0;

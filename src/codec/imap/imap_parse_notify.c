@@ -157,7 +157,7 @@ int imap_parse_notify(struct imap_lex *lex, struct imap_cmd *cmd)
 			r = group(lex, &b);
 		if (r < 0)
 			return r;
-	} while (imap_lex_peek(lex) == ' ' && lex->pos + 1 < lex->in.text.n);
+	} while (imap_lex_more(lex));
 	cmd->notify.group = b.group;
 	cmd->notify.group_count = b.n;
 	return 0;

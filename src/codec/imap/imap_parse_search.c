@@ -380,7 +380,7 @@ static int parse_program(struct imap_lex *lex, struct imap_search *search)
 		if (r < 0)
 			return r;
 		end = &(*end)->next;
-	} while (imap_lex_peek(lex) == ' ' && lex->pos + 1 < lex->in.text.n);
+	} while (imap_lex_more(lex));
 	return 0;
 }
 

@@ -24,7 +24,7 @@ static int parse_urls(struct imap_lex *lex, struct imap_cmd *cmd, bool mechanism
 		if (r < 0)
 			return r;
 		n++;
-	} while (imap_lex_peek(lex) == ' ' && lex->pos + 1 < lex->in.text.n);
+	} while (imap_lex_more(lex));
 	cmd->urls = (struct imap_urls){.ask = ask, .n = n};
 	return 0;
 }
@@ -53,7 +53,7 @@ int imap_parse_resetkey(struct imap_lex *lex, struct imap_cmd *cmd)
 	r = imap_lex_sp(lex);
 	if (r == 0)
 		r = imap_lex_mailbox(lex, &k.mailbox);
-	while (r == 0 && imap_lex_peek(lex) == ' ' && lex->pos + 1 < lex->in.text.n) {
+	while (r == 0 && imap_lex_more(lex)) {
 		r = imap_lex_sp(lex);
 		if (r == 0)
 			r = IMAP_GROW(lex, &names, k.mechanism_count, lex->lim->keywords,

@@ -640,6 +640,7 @@ static void write_arguments(struct buf *out, const struct imap_cmd *cmd)
 		break;
 	case IMAP_CMD_LIST:
 	case IMAP_CMD_LSUB:
+	case IMAP_CMD_XLIST:
 		write_list(out, &cmd->list);
 		break;
 	case IMAP_CMD_STATUS:

@@ -33,7 +33,7 @@ static void store_flags(void **state)
 		"A= f BAD ~",
 		"A: g UID STORE 4:9 +FLAGS (\\Seen)",
 		"A= g OK UID STORE completed.",
-		"A: h STORE 1 +FLAGS (\\Recent)",
+		"A: h STORE 1 +FLAGS (\\Nonsense)",
 		"A= h BAD ~",
 		"A: i SEARCH KEYWORD $forwarded",
 		"A= * SEARCH 2",

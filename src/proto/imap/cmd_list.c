@@ -20,6 +20,7 @@ struct lister {
 	const struct str *patterns; /* canonical */
 	size_t n_patterns;
 	bool is_lsub;
+	bool is_xlist;
 	uint32_t selection; /* enum imap_list_option */
 	uint32_t returned;
 	struct store_acl acl;	   /* of all mailboxes, with MYRIGHTS */
@@ -49,6 +50,23 @@ static void add_attribute(struct buf *b, const char *name)
 	buf_add_c(b, name);
 }
 
+/* What Google's servers say where RFC 6154 has another name, or none. */
+static void write_xlist_uses(struct buf *b, const struct store_mailbox *box)
+{
+	static const struct {
+		unsigned use;
+		const char *name;
+	} names[] = {{STORE_USE_ALL, "\\AllMail"},   {STORE_USE_ARCHIVE, "\\Archive"},
+		     {STORE_USE_DRAFTS, "\\Drafts"}, {STORE_USE_FLAGGED, "\\Starred"},
+		     {STORE_USE_JUNK, "\\Spam"},     {STORE_USE_SENT, "\\Sent"},
+		     {STORE_USE_TRASH, "\\Trash"}};
+	if (str_eq(box->name, STR("INBOX")))
+		add_attribute(b, "\\Inbox");
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (box->use & names[i].use)
+			add_attribute(b, names[i].name);
+}
+
 static void write_uses(struct buf *b, unsigned store_use)
 {
 	uint32_t use = use_to_imap(store_use);
@@ -60,7 +78,7 @@ static void write_uses(struct buf *b, unsigned store_use)
 static void write_attributes(const struct lister *l, const struct store_mailbox *box)
 {
 	struct buf *b = &l->out->text;
-	buf_add(b, l->is_lsub ? STR("* LSUB (") : STR("* LIST ("));
+	buf_add(b, l->is_lsub ? STR("* LSUB (") : l->is_xlist ? STR("* XLIST (") : STR("* LIST ("));
 	if (box->missing)
 		add_attribute(b, l->is_lsub ? "\\Noselect" : "\\NonExistent");
 	else if (box->noselect)
@@ -69,7 +87,10 @@ static void write_attributes(const struct lister *l, const struct store_mailbox 
 		add_attribute(b, box->has_children ? "\\HasChildren" : "\\HasNoChildren");
 	if (box->subscribed && ((l->selection | l->returned) & IMAP_LIST_SUBSCRIBED))
 		add_attribute(b, "\\Subscribed");
-	write_uses(b, box->use);
+	if (l->is_xlist)
+		write_xlist_uses(b, box);
+	else
+		write_uses(b, box->use);
 }
 
 /* RFC 5258 3.5: what it is that something below meets. */
@@ -297,6 +318,7 @@ static int lister_init(struct lister *l, struct imap_session *s, struct imap_out
 	*l = (struct lister){.s = s,
 			     .out = out,
 			     .is_lsub = s->run.cmd.kind == IMAP_CMD_LSUB,
+			     .is_xlist = s->run.cmd.kind == IMAP_CMD_XLIST,
 			     .selection = list->selection,
 			     .returned = list->returned};
 	int r = canonical_patterns(l, list, why);

@@ -24,6 +24,7 @@ static const struct dispatch rows[IMAP_CMD_KIND_COUNT] = {
 	[IMAP_CMD_SUBSCRIBE] = {cmd_subscribe, NEEDS_RIGHT, SYNC_ALL, SYNC_ALL},
 	[IMAP_CMD_UNSUBSCRIBE] = {cmd_subscribe, NEEDS_RIGHT, SYNC_ALL, SYNC_ALL},
 	[IMAP_CMD_LIST] = {cmd_list, 0, SYNC_ALL, SYNC_ALL},
+	[IMAP_CMD_XLIST] = {cmd_list, 0, SYNC_ALL, SYNC_ALL},
 	[IMAP_CMD_LSUB] = {cmd_lsub, 0, SYNC_ALL, SYNC_ALL},
 	[IMAP_CMD_STATUS] = {cmd_status, 0, SYNC_ALL, SYNC_ALL},
 	[IMAP_CMD_APPEND] = {cmd_append, NEEDS_RIGHT, SYNC_ALL, SYNC_ALL},

@@ -9,6 +9,7 @@
  *          MORE/resume \   MORE/resume \
  *                       PARK            tagged line, NONE   (parked: NONE without a line)
  */
+#include "codec/imap/imap_quirks.h"
 #include "codec/imap/imap_write.h"
 #include "proto/imap/acl_int.h"
 #include "proto/imap/notify.h"
@@ -331,6 +332,8 @@ enum imap_next imap_session_command(struct imap_session *s, const struct imap_se
 				    struct imap_out *out)
 {
 	CHECK(s->run.stage == RUN_STAGE_NONE);
+	if (str_trim(in->cmd.text).n == 0 && imap_bends(IMAP_QUIRK_EMPTY_LINE))
+		return s->parked ? IMAP_PARK : IMAP_DONE;
 	if (s->parked)
 		return idle_end(s, in, out);
 	struct imap_run *run = &s->run;

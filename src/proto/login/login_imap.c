@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "codec/imap/imap_capability.h"
 #include "codec/imap/imap_cmd.h"
+#include "codec/imap/imap_quirks.h"
 #include "codec/imap/imap_write.h"
 
 #define BAD_MAX_DEFAULT 10
@@ -277,6 +278,8 @@ enum login_action login_imap_command(struct login_imap *l, const struct imap_inp
 	struct fail why = FAIL_INIT;
 	struct imap_cmd cmd;
 	CHECK(!l->in_sasl && !l->verifying);
+	if (str_trim(in->text).n == 0 && imap_bends(IMAP_QUIRK_EMPTY_LINE))
+		return LOGIN_ACTION_NONE;
 	int r = imap_cmd_parse(in, NULL, &arena, &cmd, &why);
 	if (cmd.tag.n > LOGIN_TAG_MAX)
 		return answer_bad(l, STR_NULL, STR("The tag is too long."), out);

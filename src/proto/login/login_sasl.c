@@ -2,6 +2,9 @@
 #include "proto/login/login_sasl.h"
 #include "base/check.h"
 #include "base/encode.h"
+#include "codec/imap/imap_quirks.h"
+
+#define MENDED_MAX KIB(16)
 
 /*
  * Texts of each end, by dialect. SMTP's codes: RFC 4954 section 6 and RFC 3463; IMAP's: RFC 5530.
@@ -142,6 +145,15 @@ static void forget_message(struct login_sasl *x)
 	buf_clear(&x->message);
 }
 
+static bool asks_again(struct login_sasl *x, struct str line)
+{
+	bool again = !x->asked_again && line.n == 0 && !x->relayed && x->dialect == LOGIN_IMAP &&
+		     str_eq(str_c(x->mechanism), STR("PLAIN")) &&
+		     imap_bends(IMAP_QUIRK_EMPTY_PLAIN);
+	x->asked_again |= again;
+	return again;
+}
+
 enum login_sasl_result login_sasl_begin(struct login_sasl *x, const struct login_sasl_start *start,
 					struct buf *reply)
 {
@@ -159,10 +171,13 @@ enum login_sasl_result login_sasl_begin(struct login_sasl *x, const struct login
 		return finish(x, -FAIL_UNSUPPORTED, reply);
 	x->mechanism = mechanisms[i].name;
 	x->relayed = mechanisms[i].offer != 0;
+	bool none = str_eq(start->initial, STR("=")) && asks_again(x, STR(""));
 	if (!x->relayed) {
 		int r = sasl_mechanism_find(start->mechanism, &m);
 		return finish(x,
-			      r == 0 ? sasl_start(&x->sasl, m, start->initial, &x->credentials) : r,
+			      r == 0 ? sasl_start(&x->sasl, m, none ? STR_NULL : start->initial,
+						  &x->credentials)
+				     : r,
 			      reply);
 	}
 	if (start->initial.p)
@@ -171,9 +186,34 @@ enum login_sasl_result login_sasl_begin(struct login_sasl *x, const struct login
 	return LOGIN_SASL_CONTINUE;
 }
 
+/* Without blanks at its end, and with the "=" that it lacks (in *room). */
+static struct str mended(const struct login_sasl *x, struct str line, struct buf *room)
+{
+	if (x->dialect != LOGIN_IMAP || !imap_bends(IMAP_QUIRK_BASE64))
+		return line;
+	while (line.n && line.p[line.n - 1] == ' ')
+		line.n--;
+	size_t lacks = line.n % 4 ? 4 - line.n % 4 : 0;
+	if (lacks == 0 || lacks == 3 || line.n > MENDED_MAX)
+		return line;
+	(void)buf_add(room, line);
+	(void)buf_add(room, str_make("==", lacks));
+	return buf_str(room);
+}
+
 enum login_sasl_result login_sasl_line(struct login_sasl *x, struct str line, struct buf *reply)
 {
-	return x->relayed ? relay(x, line, reply) : finish(x, sasl_continue(&x->sasl, line), reply);
+	AUTO(buf) struct buf room = BUF_INIT(MENDED_MAX + 4);
+	if (asks_again(x, line)) {
+		write_challenge(x, STR(""), reply);
+		return LOGIN_SASL_CONTINUE;
+	}
+	line = mended(x, line, &room);
+	enum login_sasl_result r = x->relayed ? relay(x, line, reply)
+					      : finish(x, sasl_continue(&x->sasl, line), reply);
+	if (room.p)
+		explicit_bzero(room.p, room.cap);
+	return r;
 }
 
 enum login_sasl_result login_sasl_answer(struct login_sasl *x, const struct login_answer *a,

@@ -49,6 +49,7 @@ enum login_verdict {
 #define LOGIN_SASL_LINE_MAX 12288 /* RFC 4954 section 4: a base64 line without CRLF */
 
 struct login_sasl {
+	bool asked_again; /* IMAP_QUIRK_EMPTY_PLAIN */
 	enum login_dialect dialect;
 	char tag[LOGIN_TAG_MAX];
 	size_t tag_n;

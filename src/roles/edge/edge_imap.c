@@ -95,6 +95,7 @@ static void keep_command(struct session *s, struct str text, enum imap_cmd_kind 
 	case IMAP_CMD_UNSELECT:
 	case IMAP_CMD_LIST:
 	case IMAP_CMD_LSUB:
+	case IMAP_CMD_XLIST:
 	case IMAP_CMD_STATUS:
 	case IMAP_CMD_URLFETCH:
 	case IMAP_CMD_GETMETADATA:
