@@ -141,7 +141,7 @@ int imap_parse_getmetadata(struct imap_lex *lex, struct imap_cmd *cmd)
 	if (imap_lex_peek(lex) == '(')
 		return imap_parse_entries(lex, &g->entry, &g->entry_count);
 	r = add_entry(lex, &b);
-	while (r == 0 && imap_lex_peek(lex) == ' ' && lex->pos + 1 < lex->in.text.n) {
+	while (r == 0 && imap_lex_more(lex)) {
 		r = imap_lex_sp(lex);
 		if (r == 0)
 			r = add_entry(lex, &b);

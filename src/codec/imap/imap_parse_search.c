@@ -484,7 +484,7 @@ int imap_parse_cancelupdate(struct imap_lex *lex, struct imap_cmd *cmd)
 		if (r < 0)
 			return r;
 		n++;
-	} while (imap_lex_peek(lex) == ' ' && lex->pos + 1 < lex->in.text.n);
+	} while (imap_lex_more(lex));
 	cmd->cancelupdate = (struct imap_cancelupdate){.tag = tags, .tag_count = n};
 	return 0;
 }
