@@ -74,7 +74,7 @@ _barid() {
 	backup/*) options+=' --account --mailbox --keep --no-secrets --verify --repair --list --generation' ;;
 	restore/*) options+=' --account --mailbox --into --in-place --generation --hold-queue --keep-uidvalidity' ;;
 	import/1 | export/1) offer='maildir mbox' ;;
-	undelete/*) options+=' --account --mailbox --all --hours --into' ;;
+	undelete/*) options+=' --all --at --hours --into --list --account --mailbox' ;;
 	import/*) options+=' --account --all --mailbox --dry-run' ;;
 	export/*) options+=' --account --mailbox' ;;
 	alias/*)

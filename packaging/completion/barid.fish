@@ -134,6 +134,8 @@ complete -c barid -n '__fish_seen_subcommand_from import' -l dry-run -d 'Count o
 complete -c barid -n '__fish_seen_subcommand_from undelete' -l account -x -d 'Whose'
 complete -c barid -n '__fish_seen_subcommand_from undelete' -l mailbox -x -d 'Of which mailbox'
 complete -c barid -n '__fish_seen_subcommand_from undelete' -l all -d 'Everything'
+complete -c barid -n '__fish_seen_subcommand_from undelete' -l at -x -d 'As it was then'
+complete -c barid -n '__fish_seen_subcommand_from undelete' -l list -d 'Only list'
 complete -c barid -n '__fish_seen_subcommand_from undelete' -l hours -x -d 'Deleted within'
 complete -c barid -n '__fish_seen_subcommand_from undelete' -l into -x -d 'Target'
 for o in from to domain nexthop state older newer larger smaller text account id max after

@@ -39,6 +39,28 @@ static int write_listed(struct imap_session *s, struct imap_out *out, struct fai
 	return r;
 }
 
+/* There is no mailbox of the name: is it one as it was? Only for the owner, and read-only. */
+static int open_past(struct imap_session *s, int r, struct imap_out *out, struct fail *why)
+{
+	struct str asked = s->run.cmd.select.mailbox, name;
+	struct store_mailbox box;
+	struct wall_us at;
+	uint32_t rights;
+	if (r != -FAIL_NOTFOUND || s->guest || !past_name(asked, &name, &at))
+		return r;
+	if ((r = acl_rights_of(s, name, &rights, why)) < 0 ||
+	    (r = store_mailbox_find(s->store, s->account, name, &s->run.arena, &box, why)) < 0 ||
+	    (r = store_view_open_past(s->store, s->account, name, at, &s->view, why)) < 0)
+		return r;
+	s->selected_rights = rights;
+	s->rights_known = true;
+	write_selected(s, out);
+	box.name = asked;
+	if (session_is_rev2(s))
+		write_list_of(s, out, &box, STR_NULL);
+	return 0;
+}
+
 static int open_mailbox(struct imap_session *s, struct imap_out *out, bool examine,
 			struct fail *why)
 {
@@ -53,7 +75,7 @@ static int open_mailbox(struct imap_session *s, struct imap_out *out, bool exami
 		condstore_enable(s, out);
 	int r = acl_rights_of(s, select->mailbox, &rights, why);
 	if (r < 0)
-		return r;
+		return open_past(s, r, out, why);
 	struct store_view_as as = acl_view_as(s, rights, examine);
 	r = store_view_open_as(s->store, s->account, select->mailbox, &as, &s->view, why);
 	if (r < 0)
@@ -80,7 +102,8 @@ int cmd_select(struct imap_session *s, struct imap_out *out, struct fail *why)
 		session_deselect(s);
 	if (r != 0)
 		return r;
-	if (examine || !acl_is_read_write(s, s->selected_rights))
+	if (examine || store_view_get_info(s->view)->read_only ||
+	    !acl_is_read_write(s, s->selected_rights))
 		reply_ok(s, "READ-ONLY", "Mailbox is open.");
 	else
 		reply_ok(s, "READ-WRITE", "Mailbox is open.");

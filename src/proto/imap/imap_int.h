@@ -218,6 +218,9 @@ MUST_CHECK int mailbox_name_check(const struct imap_session *s, struct str name,
 /* Closes the selected mailbox, if any; "$" is empty then. */
 void session_deselect(struct imap_session *s);
 
+/* past.c: is it "MAILBOX@2026-11-20T10:00:00Z", a mailbox as it was at that moment? */
+bool past_name(struct str name, struct str *ret_mailbox, struct wall_us *ret);
+
 /* cmd_idle.c: have the store call hooks.wake when the selected mailbox changes. */
 MUST_CHECK int idle_watch(struct imap_session *s, struct fail *why);
 

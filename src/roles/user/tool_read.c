@@ -210,8 +210,10 @@ void tool_lost(struct tool *t, struct ipc_packet *p)
 	(void)t;
 	int r = msg_box_lost_read(p, &m);
 	if (r == 0)
-		r = store_lost_list(user.store, (struct account_id){m.account},
-				    (struct wall_us){m.since_us}, &a, &all, &n, &why);
+		r = store_lost_list(
+			user.store, (struct account_id){m.account},
+			&(struct store_lost_when){.since = {m.since_us}, .came = {m.came_us}}, &a,
+			&all, &n, &why);
 	struct msg_lost_box *boxes = arena_array(&a, struct msg_lost_box, n + 1);
 	if (r == 0 && !boxes)
 		r = fail_set(&why, FAIL_LIMIT, NULL, "too many mailboxes");
@@ -238,7 +240,7 @@ void tool_undelete(struct tool *t, struct ipc_packet *p)
 	int r = msg_undelete_read(p, &m);
 	struct store_undelete u = {.account = {m.account},
 				   .mailbox = {m.mailbox},
-				   .since = {m.since_us},
+				   .when = {.since = {m.since_us}, .came = {m.came_us}},
 				   .target = m.target};
 	if (r == 0)
 		r = store_undelete(user.store, &u, &n, &why);

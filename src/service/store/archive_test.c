@@ -363,7 +363,8 @@ static void expunged_messages_come_back(void **state)
 	OK(store_view_expunge(v, NULL, NULL, &w->why));
 	store_view_close(v);
 	OK(store_mailbox_delete(w->s, ALICE, STR("Sent"), &w->why));
-	OK(store_lost_list(w->s, ALICE, (struct wall_us){0}, &w->arena, &lost, &n, &w->why));
+	OK(store_lost_list(w->s, ALICE, &(struct store_lost_when){{0}, {0}}, &w->arena, &lost, &n,
+			   &w->why));
 	assert_int_equal(n, 2);
 	for (size_t i = 0; i < n; i++) {
 		struct store_undelete u = {
@@ -374,7 +375,8 @@ static void expunged_messages_come_back(void **state)
 		OK(store_undelete(w->s, &u, &back, &w->why));
 		assert_int_equal(back, 0);
 	}
-	OK(store_lost_list(w->s, ALICE, (struct wall_us){0}, &w->arena, &lost, &n, &w->why));
+	OK(store_lost_list(w->s, ALICE, &(struct store_lost_when){{0}, {0}}, &w->arena, &lost, &n,
+			   &w->why));
 	assert_int_equal(n, 0);
 	OK(store_check(w->s, ALICE, &w->why));
 	v = view_of(w, "INBOX");

@@ -62,13 +62,15 @@ static int take_entry(void *arg, const struct row_entry *row)
 	if (row->expunged && row->expunged <= cj->expunge_modseq)
 		return 0;
 	uint32_t seq = cj->next_seq++;
-	if (row->expunged) {
+	if (row->expunged && !(cj->v && cj->v->past)) {
 		cj->gone++;
 		return 0;
 	}
 	struct selected *s = vec_push(&cj->rows);
 	s->e = *row;
 	s->seq = seq;
+	if (row->expunged) /* what is taken out of the past is not to be expunged again */
+		s->e.flags &= ~(uint64_t)STORE_DELETED;
 	return 0;
 }
 

@@ -7,12 +7,13 @@
 
 #define EXPORT_MAGIC   0x56
 #define EXPORT_VERSION 1
+#define EXPORT_PAST    2 /* read-only, and of the past */
 
 int store_view_export(const struct store_view *v, struct buf *out, struct fail *why)
 {
 	buf_put_u8(out, EXPORT_MAGIC);
 	buf_put_u8(out, EXPORT_VERSION);
-	buf_put_u8(out, v->info.read_only);
+	buf_put_u8(out, v->past ? EXPORT_PAST : v->info.read_only);
 	buf_put_u8(out, (uint8_t)v->n_keywords);
 	buf_put_u64(out, v->info.account.v);
 	buf_put_u64(out, v->info.mailbox.v);
@@ -58,7 +59,9 @@ static int parse(struct str in, struct store_view *v, struct fail *why)
 	struct cursor c = cursor_of(in);
 	if (cursor_u8(&c) != EXPORT_MAGIC || cursor_u8(&c) != EXPORT_VERSION)
 		return fail_set(why, FAIL_SYNTAX, NULL, "not an exported view of this version");
-	v->info.read_only = cursor_u8(&c) != 0;
+	uint8_t how = cursor_u8(&c);
+	v->info.read_only = how != 0;
+	v->past = how == EXPORT_PAST;
 	v->n_keywords = cursor_u8(&c);
 	v->info.account.v = cursor_u64(&c);
 	v->info.mailbox.v = cursor_u64(&c);

@@ -511,19 +511,23 @@ struct store_lost {
 	uint32_t messages;	    /* that are in no mailbox any more */
 	struct wall_us first, last; /* when they went */
 };
-/* Those of an account, what went at `since` or later, in `arena`. */
-MUST_CHECK int store_lost_list(struct store *s, struct account_id account, struct wall_us since,
-			       struct arena *arena, struct store_lost **ret, size_t *ret_n,
-			       struct fail *why);
+/* Which of them: what went at `since` or later, and, unless `came` is {0}, had come by then. */
+struct store_lost_when {
+	struct wall_us since, came;
+};
+/* Those of an account, in `arena`. */
+MUST_CHECK int store_lost_list(struct store *s, struct account_id account,
+			       const struct store_lost_when *when, struct arena *arena,
+			       struct store_lost **ret, size_t *ret_n, struct fail *why);
 /*
- * Bring what went at `since` or later into mailbox `target`, as new messages with their flags
+ * Bring what went into mailbox `target`, as new messages with their flags
  * (without \Deleted), keywords and dates. What is in some mailbox is left alone, so a repetition
  * adds nothing. *ret: how many came. -FAIL_NOTFOUND.
  */
 struct store_undelete {
 	struct account_id account;
 	struct mailbox_id mailbox;
-	struct wall_us since;
+	struct store_lost_when when;
 	struct str target;
 };
 MUST_CHECK int store_undelete(struct store *s, const struct store_undelete *u, uint32_t *ret,

@@ -420,6 +420,7 @@ struct store_view {
 	_Atomic uint64_t expunge_modseq; /* others read it for the floor */
 	uint64_t digest;		 /* sum of uid_digest() of its messages */
 	unsigned n_keywords;
+	bool past; /* a mailbox as it was: never brought up to date */
 	VEC(struct span) recent;
 	VEC(uint64_t) own;	  /* modseqs of own STOREs after info.highestmodseq */
 	bool attached;		  /* counts in map.users */
@@ -467,6 +468,10 @@ uint32_t view_rank(const struct store_view *v, uint32_t uid); /* its messages be
 size_t view_nth(const struct store_view *v,
 		uint32_t seq); /* index in the map; 1 <= seq <= exists */
 /* Any time. */
+struct store_view *view_new(struct mbox *b, struct account_id a, const struct store_view_as *as);
+/* The account and a mailbox that can be selected, by any spelling of its name. */
+MUST_CHECK int view_find_row(struct part *p, struct account_id a, struct str name,
+			     struct row_account *acc, struct row_mailbox *row, struct fail *why);
 bool view_recent(const struct store_view *v, uint32_t uid);
 void view_add_recent(struct store_view *v, uint32_t from, uint32_t to);
 

@@ -59,6 +59,14 @@ MUST_CHECK int store_view_open_as(struct store *s, struct account_id account, st
 /* The rights have changed. */
 void store_view_set_may(struct store_view *v, uint64_t may, bool read_only);
 uint64_t store_view_get_may(const struct store_view *v);
+/*
+ * The mailbox as it was at a moment: the messages that it held then, whether they were expunged
+ * since or not, with the flags that they have or had last. Read-only, and it stays as it is: a sync
+ * finds nothing. COPY takes messages out of it, also expunged ones. It costs a pass over the
+ * mailbox. -FAIL_NOTFOUND also when some of what went since then was purged.
+ */
+MUST_CHECK int store_view_open_past(struct store *s, struct account_id account, struct str mailbox,
+				    struct wall_us at, struct store_view **ret, struct fail *why);
 void store_view_close(struct store_view *v); /* changes nothing; NULL is fine */
 DEFINE_AUTO_PTR(store_view, struct store_view, store_view_close);
 

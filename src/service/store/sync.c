@@ -217,6 +217,10 @@ int store_view_sync(struct store_view *v, unsigned how, const struct store_chang
 	int r = view_lock(v, false, why);
 	if (r < 0)
 		return r;
+	if (v->past) {
+		view_unlock(v);
+		return finish(v, ret);
+	}
 	if (nothing_new(v, &v->box->row, expunge)) {
 		v->changes.expunges_pending = v->box->row.expunge_modseq > v->expunge_modseq;
 		view_unlock(v);

@@ -16,7 +16,7 @@ struct looking {
 	const struct engine_ops *ops;
 	struct engine *e;
 	struct account_id account;
-	struct wall_us since;
+	struct store_lost_when when;
 	VEC(struct box) boxes;
 	struct map live; /* message ids */
 	/* of the mailbox at hand */
@@ -60,7 +60,7 @@ static int take_lost(void *arg, const struct row_entry *row)
 	struct looking *l = arg;
 	bool with_box = row->expunged == 0 && l->now->row.deleted_modseq;
 	struct wall_us at = with_box ? l->now->row.deleted_at : row->expunged_at;
-	if ((row->expunged == 0 && !with_box) || at.v < l->since.v ||
+	if ((row->expunged == 0 && !with_box) || at.v < l->when.since.v ||
 	    map_get(&l->live, row->message))
 		return 0;
 	struct row_entry *x = vec_push(&l->lost);
@@ -88,12 +88,31 @@ static int find_live(struct looking *l, struct fail *why)
 					    l, why);
 }
 
+/* Of what was lost, what had come by the moment asked for. */
+static int keep_old(struct looking *l, struct fail *why)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < l->lost.n; i++) {
+		struct row_message m = {.saved = l->lost.p[i].saved};
+		int r = m.saved.v ? 1
+				  : l->ops->message_get(l->e, l->account, l->lost.p[i].message, 0,
+							&m, why);
+		if (r < 0)
+			return r;
+		if (r > 0 && m.saved.v <= l->when.came.v)
+			l->lost.p[kept++] = l->lost.p[i];
+	}
+	l->lost.n = kept;
+	return 0;
+}
+
 static int find_lost(struct looking *l, const struct box *b, struct fail *why)
 {
 	struct uid_range all = {l->account, b->row.id, 1, UINT32_MAX};
 	l->now = b;
 	l->lost.n = 0;
-	return l->ops->entry_each(l->e, &all, take_lost, l, why);
+	int r = l->ops->entry_each(l->e, &all, take_lost, l, why);
+	return r >= 0 && l->when.came.v ? keep_old(l, why) : r;
 }
 
 /* ---- the list ------------------------------------------------------------------------------ */
@@ -127,14 +146,14 @@ static int list_lost(struct looking *l, struct arena *arena, struct store_lost *
 	return r < 0 ? r : 0;
 }
 
-int store_lost_list(struct store *s, struct account_id account, struct wall_us since,
+int store_lost_list(struct store *s, struct account_id account, const struct store_lost_when *when,
 		    struct arena *arena, struct store_lost **ret, size_t *ret_n, struct fail *why)
 {
 	struct part *p;
 	int r = part_of(s, account, &p, why);
 	if (r < 0 || (r = part_enter(p, why)) < 0)
 		return r;
-	struct looking l = {.ops = s->ops, .e = p->e, .account = account, .since = since};
+	struct looking l = {.ops = s->ops, .e = p->e, .account = account, .when = *when};
 	r = list_lost(&l, arena, ret, ret_n, why);
 	part_leave(p);
 	looking_clear(&l);
@@ -175,7 +194,7 @@ static int apply_undelete(struct tx *tx, struct store_job *job, struct fail *why
 {
 	struct undelete_job *uj = CONTAINER_OF(job, struct undelete_job, job);
 	struct looking l = {
-		.ops = tx->ops, .e = tx->e, .account = job->account, .since = uj->u->since};
+		.ops = tx->ops, .e = tx->e, .account = job->account, .when = uj->u->when};
 	int r = find_live(&l, why);
 	const struct box *b = NULL;
 	for (size_t i = 0; r >= 0 && i < l.boxes.n; i++)

@@ -31,8 +31,8 @@ void view_add_recent(struct store_view *v, uint32_t from, uint32_t to)
 
 /* ---- opening ------------------------------------------------------------------------------- */
 
-static int find_row(struct part *p, struct account_id a, struct str name, struct row_account *acc,
-		    struct row_mailbox *row, struct fail *why)
+int view_find_row(struct part *p, struct account_id a, struct str name, struct row_account *acc,
+		  struct row_mailbox *row, struct fail *why)
 {
 	const struct engine_ops *ops = p->store->ops;
 	char buf[STORE_NAME_MAX + 1];
@@ -78,8 +78,7 @@ static int first_unseen(struct mbox *b, struct fail *why)
 	return 0;
 }
 
-static struct store_view *new_view(struct mbox *b, struct account_id a,
-				   const struct store_view_as *as)
+struct store_view *view_new(struct mbox *b, struct account_id a, const struct store_view_as *as)
 {
 	struct store_view *v = xcalloc(1, sizeof *v);
 	v->s = b->store;
@@ -121,13 +120,13 @@ static int open_view(struct part *p, struct account_id a, struct str name,
 	struct row_account acc;
 	struct row_mailbox row;
 	struct mbox *b;
-	int r = find_row(p, a, name, &acc, &row, why);
+	int r = view_find_row(p, a, name, &acc, &row, why);
 	if (r < 0 || (r = box_get(p, a, &row, &b, why)) < 0)
 		return r;
 	pthread_rwlock_wrlock(&b->lock);
 	if (b->stale)
 		r = box_reload(b, why);
-	struct store_view *v = new_view(b, a, as);
+	struct store_view *v = view_new(b, a, as);
 	v->epoch = acc.epoch;
 	if (r == 0)
 		r = fill_view(v, why);

@@ -99,7 +99,7 @@ static const struct {
 	 "       barid import --all maildir [BASE] [--dry-run]",
 	 TX("take over mail of another server, with its UIDs and flags")},
 	{"undelete", cli_undelete,
-	 "barid undelete --account A [--mailbox M | --all] [--hours N] [--into NAME]",
+	 "barid undelete USER [MAILBOX | --all] [--at T | --hours N] [--into NAME] [--list]",
 	 TX("list and bring back messages that were deleted within [store] undelete")},
 	{"export", cli_export, "barid export --account A [--mailbox M] maildir|mbox PATH",
 	 TX("write mailboxes as Maildir (with UIDs, as Dovecot does) or mbox")},

@@ -1,26 +1,36 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * barid undelete --account A [--mailbox M | --all] [--hours N] [--into NAME]
+ * barid undelete USER [MAILBOX | --all] [--at TIME | --hours N] [--into NAME]
+ *
+ * Without a mailbox, or with --list: what there is to bring back. --at: what was there at that
+ * moment and went since. A repetition brings nothing twice.
  */
 #include "base/arena.h"
 #include "base/check.h"
 #include "base/civil.h"
 #include "base/num.h"
 #include "base/text.h"
+#include "base/vec.h"
 #include "sys/clock.h"
 #include "tools/barid/options.h"
 #include "tools/barid/tool.h"
+#include "tools/barid/when.h"
 #include <stdio.h>
 
+struct done {
+	struct str cell[3];
+};
 struct undelete {
 	const struct cli *cli;
 	const char *account, *mailbox, *into;
-	bool all;
+	bool all, list;
 	uint64_t hours; /* 0 = as far back as there is something */
 	const char *state;
 	struct account_id id;
 	struct tool_link *link;
-	struct wall_us since;
+	struct wall_us since, came;
+	struct arena arena;
+	VEC(struct done) done;
 };
 
 static struct str moment(struct arena *a, int64_t us)
@@ -71,16 +81,36 @@ static int bring_back(struct undelete *u, const struct msg_lost_box *b, struct f
 	struct msg_undelete m = {.account = u->id.v,
 				 .mailbox = b->mailbox,
 				 .since_us = u->since.v,
+				 .came_us = u->came.v,
 				 .target = target};
 	struct msg_undelete_reply reply;
 	struct ipc_packet *p = NULL;
 	int r = tool_ask(u->link, IPC_BOX_MAKE, &make, IPC_OK, NULL, why);
 	if (r == 0)
 		r = tool_ask(u->link, IPC_UNDELETE, &m, IPC_UNDELETE_REPLY, &p, why);
-	if (r == 0 && (r = msg_undelete_reply_read(p, &reply)) == 0)
+	if (r == 0 && (r = msg_undelete_reply_read(p, &reply)) == 0 && !u->cli->json)
 		(void)printf(T("%.*s: %u messages are back.\n"), STR_ARG(target), reply.messages);
+	if (r == 0) {
+		struct str *row = vec_push(&u->done)->cell;
+		row[0] = arena_str(&u->arena, name);
+		row[1] = arena_str(&u->arena, target);
+		row[2] = arena_printf(&u->arena, "%u", reply.messages);
+	}
 	ipc_packet_free(p);
 	return r;
+}
+
+/* With --json, one document of all that was done. */
+static void print_done(const struct undelete *u)
+{
+	static const struct str columns[] = {{"mailbox", 7}, {"into", 4}, {"messages", 8}};
+	struct cli_table t = {.name = "rows",
+			      .columns = columns,
+			      .n_columns = ARRAY_LEN(columns),
+			      .cells = u->done.n ? u->done.p[0].cell : NULL,
+			      .n_cells = u->done.n * ARRAY_LEN(columns),
+			      .message = STR("")};
+	cli_print(u->cli, &t);
 }
 
 static int work(struct undelete *u, const struct msg_box_lost_reply *m, int *code, struct fail *why)
@@ -88,7 +118,7 @@ static int work(struct undelete *u, const struct msg_box_lost_reply *m, int *cod
 	AUTO(arena) struct arena a = ARENA_INIT(MIB(16));
 	bool any = false;
 	int r = 0;
-	if (!u->mailbox && !u->all) {
+	if (u->list || (!u->mailbox && !u->all)) {
 		*code = print_list(u, m);
 		return 0;
 	}
@@ -100,6 +130,8 @@ static int work(struct undelete *u, const struct msg_box_lost_reply *m, int *cod
 	if (r == 0 && !any)
 		r = fail_set(why, FAIL_NOTFOUND, "Nothing of that can be brought back.", "%s",
 			     u->account);
+	if (r == 0 && u->cli->json)
+		print_done(u);
 	return r;
 }
 
@@ -112,7 +144,8 @@ static int run(struct undelete *u, int *code, struct fail *why)
 		return r;
 	if (u->hours)
 		u->since.v = clock_wall().v - (int64_t)u->hours * 3600 * SEC_US;
-	struct msg_box_lost ask = {.account = u->id.v, .since_us = u->since.v};
+	struct msg_box_lost ask = {
+		.account = u->id.v, .since_us = u->since.v, .came_us = u->came.v};
 	r = tool_ask(u->link, IPC_BOX_LOST, &ask, IPC_BOX_LOST_REPLY, &p, why);
 	if (r == 0)
 		r = msg_box_lost_reply_read(p, &m);
@@ -122,25 +155,43 @@ static int run(struct undelete *u, int *code, struct fail *why)
 	return r;
 }
 
+/* USER and MAILBOX, as words or by the options that were there before. */
+static bool take_words(struct undelete *u, const char *const *words, size_t n)
+{
+	size_t i = 0;
+	if (!u->account && i < n)
+		u->account = words[i++];
+	if (!u->mailbox && i < n)
+		u->mailbox = words[i++];
+	return u->account && i == n && !(u->mailbox && u->all) && u->hours <= 1000000;
+}
+
 int cli_undelete(const struct cli *c)
 {
-	struct undelete u = {.cli = c};
+	struct undelete u = {.cli = c, .arena = ARENA_INIT(MIB(16))};
 	struct fail why = FAIL_INIT;
-	const char *words[1];
+	const char *words[2], *at = NULL;
 	size_t n;
 	int code = EXIT_DONE;
 	const struct option options[] = {{"--account", .text = &u.account},
 					 {"--mailbox", .text = &u.mailbox},
 					 {"--into", .text = &u.into},
 					 {"--all", .flag = &u.all},
-					 {"--hours", .number = &u.hours}};
-	if (!options_take(c, options, ARRAY_LEN(options), words, 0, &n) || !u.account ||
-	    (u.mailbox && u.all) || u.hours > 1000000)
+					 {"--list", .flag = &u.list},
+					 {"--hours", .number = &u.hours},
+					 {"--at", .text = &at}};
+	if (!options_take(c, options, ARRAY_LEN(options), words, 2, &n) ||
+	    !take_words(&u, words, n) || (at && u.hours))
 		return cli_usage("undelete");
+	if (at && !when_read(at, &u.since))
+		return EXIT_FAILED;
+	u.came = u.since;
 	u.state = cli_state_dir(c);
 	if (!u.state)
 		return EXIT_FAILED;
 	int r = run(&u, &code, &why);
 	tool_close(u.link);
+	vec_clear(&u.done);
+	arena_clear(&u.arena);
 	return r < 0 ? tool_complain(&why) : code;
 }
