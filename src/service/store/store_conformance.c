@@ -369,4 +369,5 @@ static void test_body_file(void **state)
 		CONFORMANCE(test_acl_of_new_mailboxes), CONFORMANCE(test_viewer_has_seen),         \
 		CONFORMANCE(test_viewer_sleeps), CONFORMANCE(test_viewer_copies),                  \
 		CONFORMANCE(test_viewer_rows_end), CONFORMANCE(test_annotations),                  \
-		CONFORMANCE(test_annotation_limits), CONFORMANCE(test_uses), CONFORMANCE(test_past)
+		CONFORMANCE(test_annotation_limits), CONFORMANCE(test_uses),                       \
+		CONFORMANCE(test_past)
