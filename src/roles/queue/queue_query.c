@@ -163,7 +163,8 @@ int queue_words(const struct msg_text *words, size_t n, struct queue_words *ret,
 			ret->dry_run = true;
 		} else if (str_starts(w, STR("--"))) {
 			r = i + 1 < n ? parse_option(w, words[i + 1].s, ret, why) : bad(w, why);
-			ret->narrowed = true;
+			/* A page of all is not some of them: an order says "all". */
+			ret->narrowed |= !str_eq(w, STR("--max")) && !str_eq(w, STR("--after"));
 			i++;
 		} else if (str_eq(w, STR("all"))) {
 			ret->all = true;

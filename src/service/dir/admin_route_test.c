@@ -286,6 +286,19 @@ static void told_step_by_step(void **state)
 			      " 3 x@e.test domain (of a domain that is not yours to see);"
 			      " reply out@d.test RCPT 550 5.1.6 Address is undeliverable");
 	assert_refused_as(&h, &of_d, "route explain x@e.test", FAIL_PERM, "not yours");
+	/* Nor what another domain's alias leads to. */
+	ORDER(&h, "alias add team@e.test secret@private.example b@d.test");
+	ORDER(&h, "alias add both@d.test team@e.test open@private.example");
+	assert_ok(order_as(&h, &of_d, "route explain both@d.test"), &h.why);
+	struct str told = table(&h);
+	assert_true(str_find_str(told, 0, STR("secret")) == told.n);
+	assert_true(str_find_str(told, 0, STR("b@d.test")) == told.n);
+	assert_true(str_find_str(told, 0, STR(" end open@private.example next hop")) < told.n);
+	assert_true(str_find_str(told, 0, STR(" end - - (of a domain that is not yours")) < told.n);
+	ORDER(&h, "bcc set e.test --sent spy@private.example");
+	assert_refused_as(&h, &of_d, "route explain a@d.test --sender x@e.test", FAIL_PERM,
+			  "not yours");
+	assert_ok(order_as(&h, &of_d, "route explain a@d.test --sender x@away.example"), &h.why);
 	assert_ok(order_as(&h, &of_d, "route explain a@alias.test"), &h.why);
 	assert_refused(&h, "route explain a@d.test --colour red", FAIL_SYNTAX, "usage");
 	home_free(&h);

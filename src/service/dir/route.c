@@ -35,11 +35,25 @@ void route_tell(struct expansion *e, struct str key, const char *table, const ch
 	(void)vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
 	*(struct dir_route_step *)vec_push(&s->steps) = (struct dir_route_step){
-		.key = arena_str(s->a, key),
+		.key = s->unnamed ? STR("-") : arena_str(s->a, key),
 		.table = str_c(table),
 		.result = s->hidden ? STR("(of a domain that is not yours to see)")
 				    : arena_str(s->a, str_c(text)),
 	};
+}
+
+void route_keep_secret(struct expansion *e, struct str address)
+{
+	if (e->story && e->story->hidden && !route_is_secret(e->story, address))
+		*(struct str *)vec_push(&e->story->secret) = arena_str(e->story->a, address);
+}
+
+bool route_is_secret(const struct route_story *s, struct str address)
+{
+	for (size_t i = 0; i < s->secret.n; i++)
+		if (str_eqi(s->secret.p[i], address))
+			return true;
+	return false;
 }
 
 /* ---- the verdict ---- */
@@ -91,10 +105,11 @@ static bool all_refused(const struct expansion *e, struct arena *a, struct dir_r
 static int judge(struct dir *d, struct expansion *e, uint64_t size, struct dir_route *out,
 		 struct fail *why)
 {
-	if (e->addresses.n > d->c.expand_max || (e->dests.n == 0 && e->unknown == 0)) {
+	bool too_many = e->too_many || e->addresses.n > d->c.expand_max;
+	if (too_many || (e->dests.n == 0 && e->unknown == 0)) {
 		out->verdict = DIR_LOOPS;
-		out->note = e->addresses.n > d->c.expand_max ? STR("expands to too many addresses")
-							     : STR("aliases point at each other");
+		out->note = too_many ? STR("expands to too many addresses")
+				     : STR("aliases point at each other");
 		return 0;
 	}
 	out->note = e->note;

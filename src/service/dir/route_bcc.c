@@ -83,6 +83,8 @@ int route_copies(struct expansion *e, const struct addr *rcpt, const struct doma
 {
 	struct domain_info from = {0};
 	struct addr sender;
+	if (e->story) /* who asks may ask about this recipient */
+		e->story->hidden = e->story->unnamed = false;
 	int r = any_rows(e->d, why);
 
 	if (r <= 0)
@@ -97,7 +99,7 @@ int route_copies(struct expansion *e, const struct addr *rcpt, const struct doma
 	}
 	if (r == 0)
 		r = expansion_run(e, why);
-	if (r == 0 && e->addresses.n > e->d->c.expand_max)
+	if (r == 0 && (e->too_many || e->addresses.n > e->d->c.expand_max))
 		e->dests.n = 0; /* a copy is never worth holding the message up */
 	return r;
 }

@@ -16,6 +16,7 @@ static void add_dest(struct expansion *e, struct destination dest)
 		    str_eqi(o->address, dest.address))
 			return;
 	}
+	route_keep_secret(e, dest.address);
 	*(struct destination *)vec_push(&e->dests) = dest;
 }
 

@@ -15,6 +15,7 @@ void expansion_add(struct expansion *e, struct str address, bool listed)
 	for (size_t i = 0; i < e->addresses.n; i++)
 		if (str_eqi(e->addresses.p[i].address, address))
 			return;
+	route_keep_secret(e, address);
 	*(struct named *)vec_push(&e->addresses) = (struct named){address, listed};
 }
 
@@ -83,7 +84,8 @@ static int collect(struct expansion *e, const char *table, const char *sql, stru
 		int added = add_values(e, db_col_text(st, 0), out, why);
 		if (added < 0 || out->v.n > e->d->c.expand_max) {
 			db_reset(st);
-			return added; /* too many: expansion_run says so */
+			e->too_many = true;
+			return added;
 		}
 	}
 	if (r == 0)
@@ -219,6 +221,10 @@ static int expand_one(struct expansion *e, struct str address, bool listed, stru
 		e->story->hidden = dom.kind != DOMAIN_FOREIGN && dom.kind != DOMAIN_OWN &&
 				   !dir_scope_has(e->story->scope, x.domain) &&
 				   !dir_scope_has(e->story->scope, dom.target);
+	if (e->story) {
+		e->story->unnamed = route_is_secret(e->story, address);
+		e->story->hidden |= e->story->unnamed;
+	}
 	e->listed = listed || e->mapping != DIR_EXPAND;
 	if (!ours || e->mapping != DIR_EXPAND)
 		return route_settle(e, &x, &dom, why);

@@ -41,11 +41,16 @@ static struct str next_hop(struct order *o, const struct destination *d, struct 
 	return arena_str(o->a, buf_str(&text));
 }
 
-static void tell_end(struct order *o, struct str step, const struct destination *d)
+static void tell_end(struct order *o, struct str step, const struct destination *d,
+		     const struct route_story *story)
 {
 	struct str kind = STR("mailbox");
 	struct str where;
 
+	if (route_is_secret(story, d->address)) {
+		row(o, step, STR("-"), STR("-"), STR("(of a domain that is not yours to see)"));
+		return;
+	}
 	if (destination_is_local(d))
 		where = arena_printf(o->a, "account %llu%s%.*s", (unsigned long long)d->account.v,
 				     d->detail.n ? ", detail " : "", STR_ARG(d->detail));
@@ -105,6 +110,20 @@ static int check_asked(struct order *o, struct str address, struct fail *why)
 	return check_scope(o, domain, why);
 }
 
+/* Copies and relay hosts of others' users are theirs to know; strangers have none. */
+static int check_sender(struct order *o, struct str sender, struct fail *why)
+{
+	struct domain_info dom = {0};
+	struct str domain = domain_of(sender);
+
+	if (o->scope->kind == DIR_SCOPE_GLOBAL || sender.n == 0)
+		return 0;
+	int r = dir_domain(o->d, domain, o->a, &dom, why);
+	if (r < 0 || dom.kind == DOMAIN_FOREIGN || dir_scope_has(o->scope, dom.target))
+		return r;
+	return check_scope(o, domain, why);
+}
+
 int route_explain(struct order *o, struct fail *why)
 {
 	struct route_story story = {.a = o->a, .scope = o->scope};
@@ -115,6 +134,8 @@ int route_explain(struct order *o, struct fail *why)
 	if (r == 0)
 		r = check_asked(o, rcpt.address, why);
 	if (r == 0)
+		r = check_sender(o, rcpt.sender, why);
+	if (r == 0)
 		r = route_ask(o->d, &rcpt, &story, o->a, &route, why);
 	o->columns = columns;
 	o->n_columns = ARRAY_LEN(columns);
@@ -123,13 +144,13 @@ int route_explain(struct order *o, struct fail *why)
 		row(o, arena_printf(o->a, "%zu", i + 1), s->key, s->table, s->result);
 	}
 	vec_clear(&story.steps);
+	for (size_t i = 0; r == 0 && route.verdict != DIR_REFUSED && i < route.n; i++)
+		tell_end(o, STR("end"), &route.dests[i], &story);
+	for (size_t i = 0; r == 0 && i < route.n_copies; i++)
+		tell_end(o, STR("copy"), &route.copies[i], &story);
+	vec_clear(&story.secret);
 	if (r < 0)
 		return r;
-	if (route.verdict != DIR_REFUSED)
-		for (size_t i = 0; i < route.n; i++)
-			tell_end(o, STR("end"), &route.dests[i]);
-	for (size_t i = 0; i < route.n_copies; i++)
-		tell_end(o, STR("copy"), &route.copies[i]);
 	row(o, STR("reply"), rcpt.address, STR("RCPT"), reply_of(o, &route));
 	return 0;
 }

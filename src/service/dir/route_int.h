@@ -22,6 +22,8 @@ struct route_story {
 	struct arena *a;
 	const struct dir_scope *scope; /* whose rows may be shown */
 	bool hidden;		       /* the address at hand is another administrator's */
+	bool unnamed;		       /* and only one of those leads to it */
+	VEC(struct str) secret;	       /* addresses that one of those leads to */
 	VEC(struct dir_route_step) steps;
 };
 
@@ -46,6 +48,7 @@ struct expansion {
 	bool relay_known;
 	struct str relay; /* relay host of the sender; empty: none */
 	bool listed;	  /* so is the address at hand */
+	bool too_many;	  /* rows of one address */
 };
 
 struct forwardings {
@@ -60,6 +63,10 @@ void route_note(struct expansion *e, const char *what, struct str about);
  */
 void route_tell(struct expansion *e, struct str key, const char *table, const char *fmt, ...)
 	PRINTF_LIKE(4, 5);
+
+/* What the address at hand leads to is as secret as itself. */
+void route_keep_secret(struct expansion *e, struct str address);
+bool route_is_secret(const struct route_story *s, struct str address);
 
 /* route_expand.c */
 /* Put an address on the list, unless it is there. */

@@ -11,7 +11,7 @@
 #include <errno.h>
 #include <time.h>
 
-enum { CLERK_BATCH = 100, POLL_MS = 1000, ROUTE_AGAIN_S = 60, LOOK_MS = 5000 };
+enum { CLERK_BATCH = 100, POLL_MS = 1000, LOOK_MS = 5000 };
 
 static void pick(struct spool *sp, struct lane *l, struct key_vec *out)
 {

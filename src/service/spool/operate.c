@@ -33,7 +33,8 @@ struct target {
 struct targets {
 	VEC_FIELDS(struct target);
 	unsigned from;
-	bool any; /* the query named a row */
+	unsigned max; /* 0: all */
+	bool any;     /* the query named a row */
 };
 
 static int add_target(void *ctx, const struct spool_row *row)
@@ -43,7 +44,7 @@ static int add_target(void *ctx, const struct spool_row *row)
 	t->any = true;
 	if (!row->in_flight && (BIT(row->state) & t->from))
 		*(struct target *)vec_push(t) = (struct target){.key = row->key, .was = row->state};
-	return 0;
+	return t->max && t->n == t->max;
 }
 
 static bool flies(struct spool *sp, struct spool_key key)
@@ -157,8 +158,8 @@ static int change_all(struct spool *sp, enum spool_order order, struct targets *
 int spool_carry_out(struct spool *sp, enum spool_order order, const struct spool_query *q,
 		    bool dry_run, struct fail *why)
 {
-	struct targets t = {.from = deeds[order].from};
-	int r = spool_each(sp, q, add_target, &t, why);
+	struct targets t = {.from = deeds[order].from, .max = q->max};
+	int r = MIN(spool_each(sp, q, add_target, &t, why), 0);
 
 	if (r == 0 && q->number && !t.any)
 		r = fail_set(why, FAIL_NOTFOUND, "There is no such message in the queue.",

@@ -524,6 +524,8 @@ static void orders_by_any_filter(void **state)
 		assert_int_equal(spool_carry_out(b.sp, SPOOL_HOLD, &cases[i].q, true, &why),
 				 cases[i].n);
 	}
+	struct spool_query some = {.domain = STR("far.test"), .max = 2};
+	assert_int_equal(spool_carry_out(b.sp, SPOOL_HOLD, &some, true, &why), 2);
 	/* Pages. */
 	struct spool_query page = {.max = 4};
 	size_t all = 0;

@@ -446,8 +446,8 @@ struct spool_query {
 	uint64_t size_min, size_max;
 	struct account_id account; /* to it, or submitted by it */
 
-	struct spool_key after; /* spool_list: only rows behind this one */
-	unsigned max;		/* spool_list: rows; 0 = 1000 */
+	struct spool_key after; /* only rows behind this one */
+	unsigned max;		/* rows; 0 = all, spool_list: 1000 */
 };
 /* Rows by number and recipient, into the arena. */
 MUST_CHECK int spool_list(struct spool *sp, const struct spool_query *q, struct arena *a,

@@ -448,6 +448,7 @@ MUST_CHECK int hold_rows(struct spool *sp, const struct spool_key *keys, size_t 
 			 struct str reason, struct fail *why);
 
 /* commit.c, porter.c, clerk.c */
+enum { ROUTE_AGAIN_S = 60 }; /* who cannot be asked for a way is asked again then */
 void *committer_main(void *sp);
 void *porter_main(void *sp);
 void *clerk_main(void *sp);

@@ -254,13 +254,19 @@ static bool fill_parked(struct spool *sp, struct fail *why)
 /* ---- reading ---- */
 
 /*
- * No pause is longer than retry_max_s. What is due later than that was written while the clock was
- * ahead, and the clock has been put right since: it has waited long enough.
+ * No pause is longer than retry_max_s, or that of what could not be routed. What is due later than
+ * that was written while the clock was ahead, and the clock has been put right since: it has waited
+ * long enough.
  */
+static int64_t longest_pause(const struct spool *sp)
+{
+	return (int64_t)MAX(sp->c.retry_max_s, (unsigned)ROUTE_AGAIN_S) * SEC_US;
+}
+
 static int mend_times(struct spool *sp, enum spool_state state, struct fail *why)
 {
 	struct wall_us now = clock_wall();
-	struct wall_us latest = {now.v + (int64_t)sp->c.retry_max_s * SEC_US};
+	struct wall_us latest = {now.v + longest_pause(sp)};
 	struct cursor *c = &sp->schedule.cursors[state];
 
 	SPOOL_DB(sp);
@@ -278,7 +284,7 @@ static bool is_time(struct spool *sp, enum spool_state state, bool *ret_mend)
 	LOCKED(&sp->schedule.lock);
 	const struct cursor *c = &sp->schedule.cursors[state];
 	*ret_mend = state != SPOOL_QUEUED && c->next.v != INT64_MAX &&
-		    c->next.v > now.v + (int64_t)sp->c.retry_max_s * SEC_US;
+		    c->next.v > now.v + longest_pause(sp);
 	return sp->schedule.by_key.n < sp->c.window && (*ret_mend || c->next.v <= now.v);
 }
 
