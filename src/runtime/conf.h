@@ -157,6 +157,8 @@ struct conf {
 	char *imap_literals; /* "LITERAL+" or "LITERAL-" */
 	char *imap_admin;
 	char *imap_comment;
+	char *share_with_anyone; /* "no" or "yes" */
+	char *public_account;
 
 	uint64_t retry_min_ms;
 	uint64_t retry_max_ms;

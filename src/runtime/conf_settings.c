@@ -354,6 +354,14 @@ const struct conf_setting conf_settings[] = {
 	 "How much a client may send without waiting for the server's go-ahead (RFC 7888). "
 	 "LITERAL+: everything. LITERAL-: up to 4096 bytes; larger uploads have to ask first, so "
 	 "one that is too large, or over quota, costs no bandwidth."},
+	{"imap", "share_with_anyone", CONF_CHOICE, CONF_LIVE, AT(share_with_anyone), "no", 0, 0,
+	 "no yes",
+	 "May users give rights to their mailboxes to everybody (SETACL with anyone)? To single "
+	 "addresses they always may."},
+	{"imap", "public_account", CONF_TEXT, CONF_LIVE, AT(public_account), "", 0, 300, NULL,
+	 "The account whose mailboxes all users see below Public/, as far as rights are given: an "
+	 "address, or a name without a domain for one such account in each domain. Empty = no "
+	 "public mailboxes."},
 
 	{"imap", "admin", CONF_TEXT, CONF_LIVE, AT(imap_admin), "", 0, 1000, NULL,
 	 "A URL that leads to who runs this server, such as mailto:postmaster@example.org. Mail "

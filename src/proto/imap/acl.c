@@ -81,6 +81,17 @@ int acl_selected(struct imap_session *s, uint32_t *ret, struct fail *why)
 	return r;
 }
 
+int acl_refresh(struct imap_session *s, struct fail *why)
+{
+	uint32_t rights = 0;
+	s->rights_known = false;
+	int r = acl_selected(s, &rights, why);
+	if (r == 0)
+		store_view_set_may(s->view, acl_flags_of(rights),
+				   store_view_get_info(s->view)->read_only);
+	return r;
+}
+
 /* ---- flags --------------------------------------------------------------------------------- */
 
 uint64_t acl_flags_of(uint32_t rights)
@@ -125,35 +136,40 @@ bool acl_is_read_write(const struct imap_session *s, uint32_t rights)
 
 /* ---- before a command ---------------------------------------------------------------------- */
 
-static struct str name_in(const struct imap_cmd *cmd)
+struct str *acl_name_in(struct imap_cmd *cmd)
 {
 	switch ((int)cmd->kind) {
 	case IMAP_CMD_SELECT:
 	case IMAP_CMD_EXAMINE:
-		return cmd->select.mailbox;
+		return &cmd->select.mailbox;
 	case IMAP_CMD_CREATE:
-		return cmd->create.mailbox;
+		return &cmd->create.mailbox;
 	case IMAP_CMD_RENAME:
-		return cmd->rename.from;
+		return &cmd->rename.from;
 	case IMAP_CMD_STATUS:
-		return cmd->status.mailbox;
+		return &cmd->status.mailbox;
 	case IMAP_CMD_APPEND:
-		return cmd->append.mailbox;
+		return &cmd->append.mailbox;
 	case IMAP_CMD_COPY:
 	case IMAP_CMD_MOVE:
-		return cmd->copy.mailbox;
+		return &cmd->copy.mailbox;
 	case IMAP_CMD_REPLACE:
-		return cmd->replace.append.mailbox;
+		return &cmd->replace.append.mailbox;
 	case IMAP_CMD_GETMETADATA:
-		return cmd->getmetadata.mailbox;
+		return &cmd->getmetadata.mailbox;
 	case IMAP_CMD_SETMETADATA:
-		return cmd->setmetadata.mailbox;
+		return &cmd->setmetadata.mailbox;
 	case IMAP_CMD_SETACL:
 	case IMAP_CMD_DELETEACL:
 	case IMAP_CMD_LISTRIGHTS:
-		return cmd->acl.mailbox;
+		return &cmd->acl.mailbox;
+	case IMAP_CMD_DELETE:
+	case IMAP_CMD_GETQUOTAROOT:
+	case IMAP_CMD_GETACL:
+	case IMAP_CMD_MYRIGHTS:
+		return &cmd->mailbox;
 	default:
-		return cmd->mailbox;
+		return NULL;
 	}
 }
 
@@ -185,13 +201,14 @@ static int rights_for(struct imap_session *s, enum acl_of of, uint32_t *ret, str
 	case ACL_OF_SELECTED:
 		return acl_selected(s, ret, why);
 	case ACL_OF_PARENT:
-		return rights_above(s, cmd->kind == IMAP_CMD_RENAME ? cmd->rename.to : name_in(cmd),
-				    ret, why);
+		return rights_above(
+			s, cmd->kind == IMAP_CMD_RENAME ? cmd->rename.to : *acl_name_in(cmd), ret,
+			why);
 	case ACL_OF_MAILBOX:
 	case ACL_OF_TARGET:
 		break;
 	}
-	return acl_rights_of(s, name_in(cmd), ret, why);
+	return acl_rights_of(s, *acl_name_in(cmd), ret, why);
 }
 
 static int check(struct imap_session *s, const struct acl_rule *rule, struct fail *why)

@@ -34,6 +34,10 @@ const struct acl_rule *acl_rules(enum imap_cmd_kind kind, size_t *ret_n);
 /* May the command run, as far as rights go? A mailbox that is not there is not this one's matter;
  * one that may not be seen is not there. */
 MUST_CHECK int acl_admit(struct imap_session *s, struct fail *why);
+/* The first mailbox that a command names; NULL: it names none. */
+struct str *acl_name_in(struct imap_cmd *cmd);
+/* Look at the rights of the selected mailbox again. */
+MUST_CHECK int acl_refresh(struct imap_session *s, struct fail *why);
 /* -FAIL_NOTFOUND when there is no such mailbox. */
 MUST_CHECK int acl_rights_of(struct imap_session *s, struct str mailbox, uint32_t *ret,
 			     struct fail *why);

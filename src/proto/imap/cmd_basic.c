@@ -71,7 +71,9 @@ int cmd_enable(struct imap_session *s, struct imap_out *out, struct fail *why)
 
 int cmd_namespace(struct imap_session *s, struct imap_out *out, struct fail *why)
 {
-	(void)s, (void)why;
-	buf_add(&out->text, STR("* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n"));
+	(void)why;
+	buf_addf(&out->text, "* NAMESPACE ((\"\" \"/\")) %s %s\r\n",
+		 s->hooks.guest ? "((\"Shared/\" \"/\"))" : "NIL",
+		 s->hooks.guest && s->config.public_account[0] ? "((\"Public/\" \"/\"))" : "NIL");
 	return RUN_DONE;
 }

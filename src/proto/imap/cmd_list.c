@@ -11,7 +11,7 @@
 #include "base/map.h"
 #include "codec/imap/imap_list.h"
 #include "codec/imap/imap_write.h"
-#include "proto/imap/acl_int.h"
+#include "proto/imap/guest_int.h"
 
 struct lister {
 	struct imap_session *s;
@@ -24,6 +24,7 @@ struct lister {
 	uint32_t selection; /* enum imap_list_option */
 	uint32_t returned;
 	struct store_acl acl;	   /* of all mailboxes, with MYRIGHTS */
+	struct strmap others;	   /* rights to mailboxes of others, plus one */
 	struct strmap parents;	   /* with RECURSIVEMATCH: struct parent by name */
 	struct parent *first_gone; /* those that are in no list */
 };
@@ -108,6 +109,18 @@ static void write_child_info(const struct lister *l)
 	buf_add(b, STR("))"));
 }
 
+static uint32_t rights_to(const struct lister *l, const struct store_mailbox *box)
+{
+	uintptr_t other = (uintptr_t)strmap_get(&l->others, box->name);
+	return other ? (uint32_t)other - 1 : acl_rights_in(l->s, &l->acl, box->id);
+}
+
+static bool may_read(const struct lister *l, const struct store_mailbox *box)
+{
+	uintptr_t other = (uintptr_t)strmap_get(&l->others, box->name);
+	return !other || ((other - 1) & IMAP_ACL_R);
+}
+
 static void write_mailbox(const struct lister *l, const struct store_mailbox *box, bool child_info)
 {
 	struct buf *b = &l->out->text;
@@ -117,9 +130,9 @@ static void write_mailbox(const struct lister *l, const struct store_mailbox *bo
 	if (child_info)
 		write_child_info(l);
 	buf_add(b, STR("\r\n"));
-	if ((l->returned & IMAP_LIST_MYRIGHTS) && !box->missing)
-		write_myrights(l->s, l->out, box->name, acl_rights_in(l->s, &l->acl, box->id));
-	if ((l->returned & IMAP_LIST_STATUS) && !box->missing && !box->noselect)
+	if ((l->returned & IMAP_LIST_MYRIGHTS) && !box->missing && box->id.v)
+		write_myrights(l->s, l->out, box->name, rights_to(l, box));
+	if ((l->returned & IMAP_LIST_STATUS) && !box->missing && !box->noselect && may_read(l, box))
 		write_status(l->s, l->out, box->name, l->s->run.cmd.list.status_items, box);
 	if ((l->returned & IMAP_LIST_METADATA) && !box->missing)
 		write_list_metadata(l->s, l->out, box->name);
@@ -327,6 +340,8 @@ static int lister_init(struct lister *l, struct imap_session *s, struct imap_out
 	r = store_mailbox_list(s->store, s->account, &s->run.arena, &l->boxes, why);
 	if (r == 0 && (l->returned & IMAP_LIST_MYRIGHTS))
 		r = store_acl_get(s->store, s->account, STR(""), &s->run.arena, &l->acl, why);
+	if (r == 0)
+		r = guest_list_join(s, l->patterns, l->n_patterns, &l->boxes, &l->others, why);
 	return r;
 }
 
@@ -346,6 +361,7 @@ int cmd_list(struct imap_session *s, struct imap_out *out, struct fail *why)
 		return r;
 	r = list_all(&l, why);
 	strmap_clear(&l.parents);
+	strmap_clear(&l.others);
 	return r;
 }
 
@@ -356,5 +372,6 @@ int cmd_lsub(struct imap_session *s, struct imap_out *out, struct fail *why)
 	if (r < 0)
 		return r;
 	lsub_all(&l);
+	strmap_clear(&l.others);
 	return RUN_DONE;
 }

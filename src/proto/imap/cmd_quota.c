@@ -69,6 +69,11 @@ int cmd_getquotaroot(struct imap_session *s, struct imap_out *out, struct fail *
 {
 	buf_add(&out->text, STR("* QUOTAROOT "));
 	write_name(s, &out->text, s->run.cmd.mailbox);
+	/* How much another account has used is not told. */
+	if (s->guest) {
+		buf_add(&out->text, STR("\r\n"));
+		return RUN_DONE;
+	}
 	buf_add(&out->text, STR(" \"\"\r\n"));
 	return write_quota(s, out, why);
 }

@@ -25,7 +25,8 @@ static void write_selected(struct imap_session *s, struct imap_out *out)
 	buf_add(b, STR(")] Mailbox id\r\n"));
 	/* RFC 4467 section 8: whose URLs may be signed. */
 	if (s->rights & IMAP_RIGHT_WRITE)
-		buf_add(b, STR("* OK [URLMECH INTERNAL] Signed URLs\r\n"));
+		if (!s->guest)
+			buf_add(b, STR("* OK [URLMECH INTERNAL] Signed URLs\r\n"));
 }
 
 /* RFC 9051 6.3.2: how the mailbox is listed, by the name that it has. */

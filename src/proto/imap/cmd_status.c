@@ -5,6 +5,7 @@
  */
 #include "codec/imap/imap_write.h"
 #include "proto/imap/imap_int.h"
+#include "service/store/store_acl.h"
 
 static uint64_t status_value(const struct imap_session *s, enum imap_status_item item,
 			     const struct store_counters *c)
@@ -75,6 +76,11 @@ int cmd_status(struct imap_session *s, struct imap_out *out, struct fail *why)
 		return r;
 	if (box.noselect)
 		return fail_set(why, FAIL_NOTFOUND, "The mailbox cannot be selected.", "noselect");
+	if (s->guest)
+		r = store_unseen_of(s->store, s->account, box.id, s->viewer_id,
+				    &box.counters.unseen, why);
+	if (r < 0)
+		return r;
 	if (status->items & IMAP_STATUS_HIGHESTMODSEQ)
 		condstore_enable(s, out);
 	write_status(s, out, status->mailbox, status->items, &box);

@@ -14,12 +14,14 @@
  *     u8 which, u32 n, n bytes
  *         1  NOTIFY, by notify_export
  *         2  searches with updates, by contexts_export
+ *         3  the selected mailbox is another account's: u16 n and whose, u16 n and what its names
+ *            begin with, and the state of the visit there (guest.h)
  *
  * A field of struct imap_session that outlives a command belongs here, and in the round trip of
  * session_test.c. Anything unknown is refused: a session is rebuilt exactly or not at all.
  */
 #include "base/num.h"
-#include "proto/imap/acl_int.h"
+#include "proto/imap/guest_int.h"
 #include "proto/imap/notify.h"
 #include "proto/imap/saved.h"
 
@@ -28,7 +30,7 @@
 #define EXPORT_OLDEST  1u /* a worker of the build before had the session */
 #define VIEW_MAX       KIB(256)
 
-enum field { FIELD_NOTIFY = 1, FIELD_CONTEXTS = 2, FIELD_COUNT };
+enum field { FIELD_NOTIFY = 1, FIELD_CONTEXTS = 2, FIELD_HOST = 3, FIELD_COUNT };
 
 enum state_bits { STATE_SELECTED = 1, STATE_READ_ONLY = 2, STATE_PARKED = 4, STATE_ALL = 7 };
 
@@ -70,6 +72,19 @@ static void put_contexts(struct buf *out, const struct imap_session *s)
 	put_field(out, FIELD_CONTEXTS, buf_str(&b));
 }
 
+static void put_host(struct buf *out, const struct imap_session *s)
+{
+	AUTO(buf) struct buf b = BUF_INIT(IMAP_GUEST_STATE + KIB(2));
+	struct str host = str_c(s->host), prefix = str_c(s->host_prefix);
+	buf_put_u16(&b, (uint16_t)host.n);
+	buf_add(&b, host);
+	buf_put_u16(&b, (uint16_t)prefix.n);
+	buf_add(&b, prefix);
+	buf_add(&b, buf_str(&s->host_state));
+	put_field(out, FIELD_HOST, buf_str(&b));
+	out->failed |= b.failed;
+}
+
 int imap_session_export(const struct imap_session *s, struct buf *out, struct fail *why)
 {
 	if (s->run.stage != RUN_STAGE_NONE)
@@ -96,6 +111,8 @@ int imap_session_export(const struct imap_session *s, struct buf *out, struct fa
 		put_notify(out, s->notify);
 	if (s->contexts.n)
 		put_contexts(out, s);
+	if (s->host)
+		put_host(out, s);
 	return out->failed || view.failed ? fail_set(why, FAIL_LIMIT, NULL, "export too large") : 0;
 }
 
@@ -150,15 +167,28 @@ static bool read_exported(struct str bytes, struct exported *ret)
 static int restore_view(struct imap_session *s, const struct exported *e, struct fail *why)
 {
 	struct store_view_as as = acl_view_as(s, 0, false);
-	uint32_t rights = 0;
 	int r = store_view_restore_as(s->store, e->view, &as, &s->view, why);
 	if (r == 0)
-		r = acl_selected(s, &rights, why);
-	if (r == 0)
-		store_view_set_may(s->view, acl_flags_of(rights),
-				   store_view_get_info(s->view)->read_only);
+		r = acl_refresh(s, why);
 	arena_clear(&s->run.arena);
 	return r;
+}
+
+static bool restore_host(struct imap_session *s, struct str bytes)
+{
+	struct cursor c = cursor_of(bytes);
+	if (!bytes.p)
+		return true;
+	struct str host = cursor_bytes(&c, cursor_u16(&c));
+	struct str prefix = cursor_bytes(&c, cursor_u16(&c));
+	struct str state = cursor_bytes(&c, cursor_left(&c));
+	if (c.bad || s->view || host.n == 0 || prefix.n == 0 || state.n == 0 ||
+	    state.n > IMAP_GUEST_STATE)
+		return false;
+	s->host = session_copy(host);
+	s->host_prefix = session_copy(prefix);
+	buf_add(&s->host_state, state);
+	return true;
 }
 
 static int restore_notify(struct imap_session *s, struct str bytes, struct fail *why)
@@ -191,6 +221,8 @@ static int restore(struct imap_session *s, const struct exported *e, struct fail
 	}
 	if (!contexts_import(s, e->field[FIELD_CONTEXTS]))
 		return fail_set(why, FAIL_CONFLICT, NULL, "searches that this build cannot read");
+	if (!restore_host(s, e->field[FIELD_HOST]))
+		return fail_set(why, FAIL_CONFLICT, NULL, "a visit that cannot be read");
 	return s->parked ? idle_watch(s, why) : 0;
 }
 

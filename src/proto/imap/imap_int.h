@@ -81,7 +81,15 @@ struct imap_session {
 	bool is_public;
 	char *viewer; /* address of who looks: the owner's, or the guest's */
 	struct account_id viewer_id;
-	char *prefix; /* of names; "" for the owner */
+	char *prefix;	       /* of names; "" for the owner */
+	bool taking;	       /* a guest's COPY or MOVE: the messages are read only (cross.c) */
+	struct buf told_reply; /* a guest's: text of the tagged line, which is not ours to write */
+
+	/* The selected mailbox is another account's: whose, its prefix, and the visit's state
+	 * (guest.h). `view` is NULL then. */
+	char *host, *host_prefix;
+	struct buf host_state;
+	bool host_more; /* the news of IDLE are told in part */
 
 	/* What an export holds. */
 	uint32_t enabled; /* enum imap_enable_bit; CONDSTORE also by a CONDSTORE enabling command */
@@ -161,6 +169,8 @@ static inline uint64_t flags_shown(const struct imap_session *s, uint64_t flags)
 {
 	return session_is_rev2(s) ? flags & ~(uint64_t)STORE_RECENT : flags;
 }
+/* On the heap, with a NUL. */
+char *session_copy(struct str text);
 /* A mailbox name as this client reads it: modified UTF-7, or UTF-8 after ENABLE. */
 void write_name(const struct imap_session *s, struct buf *b, struct str name);
 /* enum imap_syntax of what the session has enabled. */

@@ -33,6 +33,7 @@ struct imap_out {
 	VEC(struct imap_out_piece) pieces;
 	uint64_t file_bytes; /* sum of the pieces' lengths */
 	uint64_t window;
+	size_t pieces_max; /* full with so many; 0: any number */
 };
 
 #define IMAP_OUT_INIT(window_bytes)                                                                \
@@ -61,7 +62,7 @@ static inline uint64_t imap_out_size(const struct imap_out *o)
 }
 static inline bool imap_out_full(const struct imap_out *o)
 {
-	return imap_out_size(o) > o->window;
+	return imap_out_size(o) > o->window || (o->pieces_max && o->pieces.n >= o->pieces_max);
 }
 
 #endif

@@ -11,7 +11,7 @@
  */
 #include "codec/imap/imap_quirks.h"
 #include "codec/imap/imap_write.h"
-#include "proto/imap/acl_int.h"
+#include "proto/imap/guest_int.h"
 #include "proto/imap/notify.h"
 #include "proto/imap/saved.h"
 #include "sys/log.h"
@@ -30,14 +30,6 @@ struct imap_config imap_config_default(void)
 	};
 }
 
-static char *copy_of(struct str text)
-{
-	char *copy = xcalloc(1, text.n + 1);
-	if (text.n)
-		memcpy(copy, text.p, text.n);
-	return copy;
-}
-
 struct imap_session *imap_session_new(const struct imap_session_args *args)
 {
 	struct imap_session *s = xcalloc(1, sizeof *s);
@@ -45,17 +37,19 @@ struct imap_session *imap_session_new(const struct imap_session_args *args)
 	s->store = args->store;
 	s->search = args->search;
 	s->account = args->account;
-	s->address = copy_of(args->address);
+	s->address = session_copy(args->address);
 	s->guest = args->guest != NULL;
 	s->is_public = args->is_public;
-	s->viewer = copy_of(s->guest ? args->guest->address : args->address);
+	s->viewer = session_copy(s->guest ? args->guest->address : args->address);
 	s->viewer_id = s->guest ? args->guest->account : args->account;
-	s->prefix = copy_of(s->guest ? args->guest->prefix : STR(""));
+	s->prefix = session_copy(s->guest ? args->guest->prefix : STR(""));
 	s->rights = args->rights;
 	s->hooks = args->hooks;
 	s->run.tag = BUF_INIT(TAG_MAX);
 	s->run.reply = BUF_INIT(REPLY_MAX);
 	s->saved = BUF_INIT(SAVED_MAX);
+	s->told_reply = BUF_INIT(REPLY_MAX);
+	s->host_state = BUF_INIT(IMAP_GUEST_STATE);
 	s->run.arena = ARENA_INIT(args->config->arena_max);
 	s->run.scratch = ARENA_INIT(SCRATCH_MAX);
 	return s;
@@ -101,6 +95,9 @@ void imap_session_free(struct imap_session *s)
 	run_end(s);
 	buf_clear(&s->run.tag);
 	store_view_close(s->view);
+	guest_leave(s);
+	buf_clear(&s->host_state);
+	buf_clear(&s->told_reply);
 	buf_clear(&s->saved);
 	contexts_clear(s);
 	free(s->address);
@@ -148,6 +145,11 @@ static void write_tagged(struct imap_session *s, struct imap_out *out)
 	struct imap_run *run = &s->run;
 	if (run->reply.n == 0)
 		write_usual_ok(s, &run->reply);
+	if (s->guest) {
+		buf_reset(&s->told_reply);
+		buf_add(&s->told_reply, buf_str(&run->reply));
+		return;
+	}
 	log_event(LOG_DEBUG, "imap.out", log_str("tag", buf_str(&run->tag)),
 		  log_str("reply", buf_str(&run->reply)));
 	buf_add(&out->text, run->tag.n ? buf_str(&run->tag) : STR("*"));
@@ -218,13 +220,15 @@ static void tell_others(struct imap_session *s, struct imap_out *out)
 static enum imap_next step_sync(struct imap_session *s, struct imap_out *out)
 {
 	struct fail why = FAIL_INIT;
-	int r = sync_step(s, out, sync_how_of(s), &why);
+	int r = s->parked && s->host ? guest_news(s, out, &why)
+				     : sync_step(s, out, sync_how_of(s), &why);
 	if (r == RUN_MORE)
 		return IMAP_MORE;
 	notify_fetch_end(&s->run.sync);
 	if (r == -FAIL_GONE) {
 		reply_bye(s, out, "The selected mailbox was deleted.");
 		session_deselect(s);
+		guest_leave(s);
 	} else if (r < 0) {
 		/* The command itself stands; the news come with a later one. */
 		log_event(LOG_ERROR, "imap.sync", log_c("user", s->address), log_fail(&why));
@@ -317,15 +321,43 @@ static bool may_run(struct imap_session *s)
 static enum imap_next idle_end(struct imap_session *s, const struct imap_session_input *in,
 			       struct imap_out *out)
 {
+	struct fail why = FAIL_INIT;
+	int r;
 	store_watch_remove(s->watch);
 	s->watch = NULL;
 	s->parked = false;
+	s->host_more = false;
 	s->run.cmd.kind = IMAP_CMD_IDLE;
 	s->run.row = dispatch_find(IMAP_CMD_IDLE);
 	if (!str_eqi(str_trim(in->cmd.text), STR("DONE")))
 		reply_bad(s, "Expected DONE.");
 	s->run.stage = RUN_STAGE_SYNC;
+	if (s->host && (r = guest_idle_end(s, in->cmd.text, out, &why)) < 0) {
+		reply_failed(s, r, &why);
+		s->run.close = true;
+	}
 	return step_sync(s, out);
+}
+
+/* Who carries it out; NULL: it may not be, and a reply is set. */
+static const struct dispatch *choose(struct imap_session *s, struct imap_out *out)
+{
+	static const struct dispatch take = {cmd_take, NEEDS_SELECTED, SYNC_NONE, SYNC_NONE};
+	struct fail why = FAIL_INIT;
+	int r = guest_route(s, out, &why);
+	if (r == 1)
+		return s->run.row;
+	if (r == 0 && s->guest && !guest_strip(s))
+		r = fail_set(&why, FAIL_NOTFOUND, "No such mailbox.", "not of this account");
+	if (r < 0) {
+		reply_failed(s, r, &why);
+		return NULL;
+	}
+	if (s->taking && s->view)
+		return &take;
+	const struct dispatch *row = admit(s);
+	s->run.row = row; /* for the log */
+	return row && may_run(s) ? row : NULL;
 }
 
 enum imap_next imap_session_command(struct imap_session *s, const struct imap_session_input *in,
@@ -350,9 +382,7 @@ enum imap_next imap_session_command(struct imap_session *s, const struct imap_se
 	else if (run->tag.failed)
 		reply_bad(s, "The tag is too long.");
 	else
-		run->row = admit(s);
-	if (run->row && !may_run(s))
-		run->row = NULL;
+		run->row = choose(s, out);
 	if (!run->row)
 		return finish(s, out);
 	run->stage = RUN_STAGE_HANDLER;

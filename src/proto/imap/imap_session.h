@@ -32,6 +32,8 @@
 struct fs;
 struct search;
 struct imap_session;
+struct imap_guest_ask;
+struct imap_guest_answer;
 
 enum imap_next {
 	IMAP_QUIET, /* of imap_session_wake: there was nothing to say, and nothing changed */
@@ -50,6 +52,8 @@ struct imap_config {
 	unsigned bad_commands_max; /* in a row, then BYE */
 	bool literal_minus;	   /* advertise LITERAL- instead of LITERAL+; the framer refuses */
 	bool share_with_anyone;	   /* rights may be given to everybody */
+	char public_account[321];  /* whose mailboxes are the public ones; without "@": of the
+				    * user's domain; empty: there are none */
 	struct fs *fs;		   /* NULL: the real one; for reading body files */
 };
 struct imap_config imap_config_default(void);
@@ -67,6 +71,12 @@ struct imap_hooks {
 	 * a thread of the store, must not block nor call the session. May come when the session is
 	 * no longer parked (wake is harmless then), never after imap_session_free. */
 	void (*wake)(void *arg);
+	/* Ask a visit (guest.h) at the account that ask->owner names; blocks. NULL: no session sees
+	 * mailboxes of others. -FAIL_NOTFOUND: no such account, or it is this one. */
+	int (*guest)(void *arg, struct imap_guest_ask *ask, struct imap_out *out,
+		     struct imap_guest_answer *ret, struct fail *why);
+	/* The addresses of those who share mailboxes with this account, a line each. */
+	int (*hosts)(void *arg, struct buf *ret, struct fail *why);
 	/* Who else may do what with mailboxes of this account has changed. NULL: of no interest. */
 	int (*shared)(void *arg, struct account_id account, struct fail *why);
 	/* The operator's value of /shared/admin or /shared/comment of the server (RFC 5464),

@@ -27,8 +27,22 @@ void condstore_enable(struct imap_session *s, struct imap_out *out)
 			 (unsigned long long)store_view_get_info(s->view)->highestmodseq.v);
 }
 
+char *session_copy(struct str text)
+{
+	char *copy = xcalloc(1, text.n + 1);
+	if (text.n)
+		memcpy(copy, text.p, text.n);
+	return copy;
+}
+
 void write_name(const struct imap_session *s, struct buf *b, struct str name)
 {
+	AUTO(buf) struct buf whole = BUF_INIT(KIB(4));
+	if (s->prefix[0]) {
+		buf_add_c(&whole, s->prefix);
+		buf_add(&whole, name);
+		name = buf_str(&whole);
+	}
 	if (session_syntax(s) & IMAP_SYNTAX_UTF8)
 		(void)imap_write_mailbox_utf8(b, name);
 	else

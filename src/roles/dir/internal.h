@@ -91,6 +91,11 @@ void tls_reported(struct role *role, struct ipc_packet *p);
 bool tls_is_order(const struct msg_admin *m);
 void tls_order(struct role *role, struct ipc_packet *p);
 
+/* share.c: who shares mailboxes with whom */
+void share_guest(struct role *role, struct ipc_packet *p);
+void share_hosts(struct role *role, struct ipc_packet *p);
+void share_set(struct role *role, struct ipc_packet *p);
+
 /* guard.c: may this message go now? and orders: barid guard. guard_order runs as a task. */
 void guard_question(struct role *role, struct ipc_packet *p);
 bool guard_is_order(const struct msg_admin *m);

@@ -20,7 +20,7 @@
 static const char *const edge_peers[] = {"mta", "dir", "user", "admin", NULL};
 static const char *const mta_peers[] = {"dir", "scan", "queue", "dns", "user", NULL};
 static const char *const queue_peers[] = {"user", "dir", "scan", "dns", "relay", NULL};
-static const char *const user_peers[] = {"scan", "dir", NULL};
+static const char *const user_peers[] = {"user", "scan", "dir", NULL};
 static const char *const relay_peers[] = {"dns", "dir", NULL};
 static const char *const none[] = {NULL};
 

@@ -70,6 +70,9 @@ static struct imap_session_args args_of(struct user_session *s, const struct con
 						    .quota = quota,
 						    .url = fetch_url,
 						    .server_entry = server_entry,
+						    .guest = guest_visit,
+						    .hosts = guest_hosts,
+						    .shared = guest_shared,
 						    .wake = imap_wake}};
 }
 

@@ -31,6 +31,7 @@ struct user_session {
 	size_t current_bodies_n;
 	uint32_t current_seq;
 	bool more;		/* lane */
+	uint64_t visits;	/* lane: whose mailbox is looked at, 0 = its own */
 	bool cut;		/* lane: a part of the answer did not go out */
 	_Atomic unsigned steps; /* waiting or running */
 	uint64_t told;		/* lane: hash of the state that edge has */

@@ -15,6 +15,7 @@
 
 #define COMMAND_THREADS 32
 #define UPKEEP_THREADS	4
+#define GUEST_THREADS	16
 #define TOOL_THREADS	4
 #define KEEP_MAPS_MS	60000
 #define CACHE_KIB	1024  /* the page cache of a partition */
@@ -234,6 +235,8 @@ static int prepare(struct role *role, const struct conf *c, struct fail *why)
 	(void)why;
 	*imap = imap_config_default();
 	imap->append_max = c->append_size_max;
+	imap->share_with_anyone = strcmp(c->share_with_anyone, "yes") == 0;
+	(void)snprintf(imap->public_account, sizeof imap->public_account, "%s", c->public_account);
 	imap->literal_minus = str_eq(str_c(c->imap_literals), STR("LITERAL-"));
 	conf_attach(c, imap, free);
 	return 0;
@@ -285,6 +288,7 @@ static int open_user(struct role *role, struct fail *why)
 	user.pool = pool_new("imap", COMMAND_THREADS, 0);
 	tenants_configure(c);
 	user.upkeep = pool_new("upkeep", UPKEEP_THREADS, 0);
+	user.guests = pool_new("guest", GUEST_THREADS, 0);
 	user.tools = pool_new("tool", TOOL_THREADS, 0);
 	user.scans = pool_new("tool-scan", TOOL_THREADS, 0);
 	lane_init(&usage_lane, user.upkeep);
@@ -323,6 +327,12 @@ static void message(struct role *role, struct ipc_channel *from, struct ipc_pack
 		role_task(role, user.upkeep, p, receipts_drop);
 	else if (strcmp(peer, "mta") == 0 && type == IPC_URL_READ)
 		role_task(role, user.upkeep, p, url_read);
+	else if (strcmp(peer, "user") == 0 && type == IPC_GUEST)
+		role_task(role, user.guests, p, guest_question);
+	else if (strcmp(peer, "user") == 0 && type == IPC_GUEST_WAKE)
+		guest_wake(p);
+	else if (strcmp(peer, "user") == 0 && type == IPC_GUEST_END)
+		guest_ended(p);
 	else if (strcmp(peer, "dir") == 0 && type == IPC_GRANT)
 		role_task(role, user.upkeep, p, grant);
 	else if (strcmp(peer, "dir") == 0 && type == IPC_SESSION_OVER)
@@ -338,11 +348,15 @@ static void peer_up(struct role *role, struct ipc_channel *peer)
 	(void)role;
 	if (strcmp(ipc_channel_name(peer), "dir") == 0)
 		imap_show_rights();
+	if (strcmp(ipc_channel_name(peer), "user") == 0)
+		guest_peer_up();
 }
 
 static void peer_down(struct role *role, struct ipc_channel *peer)
 {
 	(void)role;
+	if (strcmp(ipc_channel_name(peer), "user") == 0)
+		guest_peer_down(peer);
 	if (strcmp(ipc_channel_name(peer), "edge") != 0)
 		return;
 	imap_edge_down(peer);
@@ -362,7 +376,7 @@ static void stop(struct role *role)
 	role_end(role);
 }
 
-static const char *const peers[] = {"edge", "queue", "dir", "scan", "mta", NULL};
+static const char *const peers[] = {"user", "edge", "queue", "dir", "scan", "mta", NULL};
 static const struct sandbox_path paths[] = {{"store", SANDBOX_WRITE}, {"blob", SANDBOX_WRITE}};
 static const struct role_format formats[] = {
 	{"format", "store", store_format},

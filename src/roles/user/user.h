@@ -34,6 +34,7 @@ struct user {
 	struct search *search;
 	struct pool *pool;	      /* IMAP commands */
 	struct pool *upkeep;	      /* everything else that blocks */
+	struct pool *guests;	      /* for other processes of user; they ask none themselves */
 	struct pool *tools;	      /* commands: import, export, backup */
 	struct pool *scans;	      /* indexing what they bring */
 	struct map sessions;	      /* loop */
@@ -65,6 +66,20 @@ void receipts_drop(struct role *role, struct ipc_packet *p);
 void url_read(struct role *role, struct ipc_packet *p);
 /* A session of ours asks, for whomever's. Blocking. */
 MUST_CHECK int url_fetch(uint64_t session, struct str url, struct imap_out *ret, struct fail *why);
+
+/* guest.c: mailboxes of other accounts (proto/imap/guest.h) */
+/* Hooks of a session of ours; arg is the user_session. */
+int guest_visit(void *arg, struct imap_guest_ask *ask, struct imap_out *out,
+		struct imap_guest_answer *ret, struct fail *why);
+int guest_hosts(void *arg, struct buf *ret, struct fail *why);
+/* Tell dir with whom the account shares mailboxes now. */
+int guest_shared(void *arg, struct account_id account, struct fail *why);
+/* From another process of user. */
+void guest_question(struct role *role, struct ipc_packet *p);
+void guest_ended(struct ipc_packet *p); /* owns p, as the next */
+void guest_wake(struct ipc_packet *p);
+void guest_peer_down(const struct ipc_channel *peer);
+void guest_peer_up(void);
 
 /* tool.c: commands on connections of their own */
 void tool_ask(struct role_tool *t, struct ipc_packet *p); /* owns p */

@@ -357,6 +357,12 @@ typedef bool (*dir_session_holder)(const void *ctx, struct account_id account,
 				   enum dir_service service);
 void dir_session_closed(struct dir *d, uint64_t session, dir_session_holder holder,
 			const void *ctx);
+/* In place of what was said before: `from` shares mailboxes with these, and with everybody or not.
+ */
+MUST_CHECK int dir_share_set(struct dir *d, struct str from, const struct str *to, size_t n,
+			     bool anyone, struct fail *why);
+/* Who shares mailboxes with this address: a line each, at most 2,000. */
+MUST_CHECK int dir_shares_with(struct dir *d, struct str to, struct buf *ret, struct fail *why);
 /* Who acts by this session, and where. -FAIL_NOTFOUND: nobody does. */
 MUST_CHECK int dir_session_who(struct dir *d, uint64_t session, struct account_id *ret_account,
 			       enum dir_service *ret_service, struct fail *why);
