@@ -201,6 +201,22 @@ def case_nobody_answers(t):
             t.note(f"{took:.1f} s")
 
 
+def case_slow_answers_hold_some_threads(t):
+    """Strangers whose name servers are as slow as they like take half of the threads at most: who comes then is not kept waiting."""
+    with world() as net, opened(t, net, "dns_wait = 1 min\n") as server:
+        net.freeze(True)
+        waiting = []
+        for n in range(60):
+            smtp = wire.Smtp(server, source=f"127.40.{n}.1", hello=b"mail.slow%d.test" % n)
+            smtp.wire.send(b"MAIL FROM:<x@slow%d.test>\r\nRCPT TO:<user1@example.test>\r\n" % n)
+            waiting.append(smtp)
+        t.until(lambda: int(re.search(r"facts-crowded\s+(\d+)", server.cli("counters"))[1]) > 0, 15, what="one that is not kept waiting")
+        assert said(server, OTHER, helo="new.good.test", sender="x@new.test") == "250 2.1.5 Ok"
+        net.freeze(False)
+        for smtp in waiting:
+            smtp.close()
+
+
 def case_tables_change(t):
     """barid check says what is wrong in a table; a reload takes a good one, and a bad one changes nothing."""
     table = os.path.join(t.scratch(), "senders")

@@ -160,6 +160,51 @@ def removed_and_purged(m):
     assert not os.path.exists(m.path("/etc/barid")) and not os.path.exists(m.path("/var/lib/barid"))
 
 
+def other_agent():
+    """A package of another mail transport agent, as Debian's are."""
+    tree = os.path.join(OUT, "other")
+    shutil.rmtree(tree, ignore_errors=True)
+    os.makedirs(os.path.join(tree, "DEBIAN"))
+    with open(os.path.join(tree, "DEBIAN", "control"), "w", encoding="ascii") as f:
+        f.write("Package: other-mta\nVersion: 1\nArchitecture: all\nMaintainer: x <x@packages.invalid>\nProvides: mail-transport-agent\n"
+                "Conflicts: mail-transport-agent\nReplaces: mail-transport-agent\nDescription: another one\n")
+    subprocess.run(["dpkg-deb", "-b", tree, tree + ".deb"], check=True, capture_output=True)
+    return tree + ".deb"
+
+
+@alone
+def case_as_the_transport_agent(t):
+    """barid-mta: sendmail, mailq and newaliases in their places, for every user; no second agent beside it; removed, they are gone."""
+    deb, root = first_package()
+    with Machine(root) as m:
+        allow_start(m)
+        install(m, deb)
+        set_up(m)
+        m.run("/etc/init.d/barid", "start")
+        assert not os.path.lexists(m.path("/usr/sbin/sendmail")), "barid alone brings no sendmail"
+        m.put(glob.glob(os.path.join(OUT, "first", "barid-mta_*.deb"))[0], "/tmp/mta.deb")
+        m.run("dpkg", "-i", "/tmp/mta.deb")
+        for name in ("/usr/sbin/sendmail", "/usr/lib/sendmail", "/usr/bin/mailq", "/usr/bin/newaliases"):
+            assert m.run("readlink", "-f", name).strip() == "/usr/libexec/barid/barid-sendmail", name
+        assert "mail-transport-agent" in m.run("dpkg-query", "-W", "-f", "${Provides}", "barid-mta")
+        m.run("sh", "-c", "printf 'Subject: by root\\n\\nx\\n' | sendmail -i anna@example.org")
+        m.run("runuser", "-u", "nobody", "--", "sh", "-c", "printf 'Subject: by nobody\\n\\nx\\n' | /usr/lib/sendmail -t anna@example.org")
+        m.run("newaliases")
+        m.run("mailq")
+        with m.network():
+            imap = wire.Imap(m, ANNA, PASSWORD)
+            until(lambda: len(imap.bodies("INBOX")) >= 2, "delivery")
+            found = [body for _, body in imap.bodies("INBOX")]
+            assert any(b"Subject: by nobody" in b and b"from userid 65534" in b for b in found), found
+            imap.close()
+        m.put(other_agent(), "/tmp/other.deb")
+        code, text = m.run("dpkg", "-i", "/tmp/other.deb", check=False)
+        assert code and "conflict" in text.lower(), text
+        m.run("dpkg", "-r", "barid-mta")
+        assert not os.path.lexists(m.path("/usr/sbin/sendmail"))
+        round_trip(m)
+
+
 @alone
 def case_under_systemd(t):
     """With systemd as process 1: the unit's fence holds and lets everything work; reload, a killed role, upgrade, removal."""

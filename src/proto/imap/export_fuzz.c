@@ -28,8 +28,8 @@ static void begin(struct world *w)
 	static const char *const commands[STATES] = {
 		"a ENABLE CONDSTORE\r\n", "a SELECT INBOX\r\nb SEARCH RETURN (SAVE) 1\r\n",
 		"a EXAMINE INBOX\r\n", "a IDLE\r\n",
-		"DONE\r\na NOTIFY SET (selected (MessageNew (flags) MessageExpunge)) (personal "
-		"(MailboxName MessageNew MessageExpunge))\r\n"};
+		("DONE\r\na NOTIFY SET (selected (MessageNew (flags) MessageExpunge)) (personal "
+		 "(MailboxName MessageNew MessageExpunge))\r\n")};
 	struct fail why = FAIL_INIT;
 	world_open(w, 0);
 	log_set_level(LOG_ERROR);
