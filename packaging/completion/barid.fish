@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # fish completion for barid: commands, verbs, options. Install as /usr/share/fish/vendor_completions.d/barid.fish.
 
-set -l commands serve demo init dns check status ports domain user alias forward bcc send-as relayhost route admin master queue clients backup restore undelete import export doctor quota guard tls-report tls-policies counters trace log reload upgrade stop debug help version
+set -l commands serve demo init dns check status ports domain user alias forward bcc send-as relayhost route admin master queue clients backup restore undelete import export doctor quota search-index guard tls-report tls-policies counters trace log reload upgrade stop debug help version
 set -l account add del list show set
 
 complete -c barid -f
@@ -131,6 +131,7 @@ complete -c barid -n '__fish_seen_subcommand_from import export' -l account -x -
 complete -c barid -n '__fish_seen_subcommand_from import export' -l mailbox -x -d 'One mailbox'
 complete -c barid -n '__fish_seen_subcommand_from import' -l all -d 'All users'
 complete -c barid -n '__fish_seen_subcommand_from import' -l dry-run -d 'Count only'
+complete -c barid -n '__fish_seen_subcommand_from search-index' -a 'status rebuild'
 complete -c barid -n '__fish_seen_subcommand_from undelete' -l account -x -d 'Whose'
 complete -c barid -n '__fish_seen_subcommand_from undelete' -l mailbox -x -d 'Of which mailbox'
 complete -c barid -n '__fish_seen_subcommand_from undelete' -l all -d 'Everything'

@@ -56,6 +56,35 @@ void index_configure(const struct conf *c)
 	search_set_cpu(user.search, cpu_of(c));
 }
 
+void index_tool(struct tool *t, struct ipc_packet *p)
+{
+	struct msg_search_index m;
+	struct search_status s = {0};
+	struct fail why = FAIL_INIT;
+	uint64_t partition = 0;
+	(void)t;
+	int r = msg_search_index_read(p, &m);
+	if (r == 0)
+		partition =
+			store_place((struct account_id){m.account}, store_partitions(user.store));
+	if (r == 0 && m.rebuild)
+		r = search_rebuild(user.search, partition, &why);
+	if (r == 0)
+		r = search_get_status(user.search, partition, &s, &why);
+	if (r < 0) {
+		(void)ipc_reply_fail(p, &why);
+		return;
+	}
+	struct msg_search_index_reply reply = {.partition = partition,
+					       .on = s.on,
+					       .paused = s.paused,
+					       .last = s.last,
+					       .missing = s.missing,
+					       .files = s.files,
+					       .bytes = s.bytes};
+	(void)ipc_reply(p, IPC_SEARCH_INDEX_REPLY, &reply);
+}
+
 void index_show(void)
 {
 	struct search_stats s;

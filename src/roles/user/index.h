@@ -16,6 +16,10 @@ struct role;
 /* By the configuration; not begun yet. */
 struct search *index_new(const struct role *role);
 void index_configure(const struct conf *c);
+/* A command asks how the index of an account's partition stands, or has it made again. */
+struct tool;
+struct ipc_packet;
+void index_tool(struct tool *t, struct ipc_packet *p);
 /* Its counters, as of now. */
 void index_show(void);
 

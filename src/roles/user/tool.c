@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "roles/user/tool.h"
 #include "base/check.h"
+#include "roles/user/index.h"
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -95,6 +96,7 @@ static const struct {
 	{IPC_BOX_LOST, tool_lost},
 	{IPC_UNDELETE, tool_undelete},
 	{IPC_RECOUNT, recount},
+	{IPC_SEARCH_INDEX, index_tool},
 };
 
 struct asked {

@@ -32,7 +32,7 @@ static int take_name(void *arg, const char *name, enum fs_kind kind)
 static int open_part(struct search *x, struct spart *p, struct fail *why)
 {
 	char path[PATH_MAX_];
-	struct tail tail;
+	struct tail tail = {0};
 	part_folder(x, p, path);
 	int r = fs_mkdir_all(x->fs, path, 0700, why);
 	if (r < 0)
@@ -46,6 +46,8 @@ static int open_part(struct search *x, struct spart *p, struct fail *why)
 		p->tail = tail;
 		p->open = true;
 		p->careful = tail.tries ? tail.try_id + BATCH : 0;
+	} else if (r < 0) {
+		tail_close(&tail);
 	}
 	pthread_rwlock_unlock(&p->lock);
 	p->front = p->whole = 0;

@@ -106,6 +106,8 @@ static const struct {
 	{"log", cli_admin,
 	 "barid log level [ROLE|all] [LEVEL] | rotate | debug --peer IP [--for 10min]",
 	 TX("see and change how much is logged, or begin a new log file")},
+	{"search-index", cli_search_index, "barid search-index status|rebuild USER",
+	 TX("the index that searches of texts use: how it stands, or make it again")},
 	{"quota", cli_quota, "barid quota list [DOMAIN] | recount ADDRESS|all",
 	 TX("see how much mail the users have, and count it again")},
 	{"doctor", cli_doctor, "barid doctor [--domain D] [--offline] [--resolver ADDRESS]",

@@ -71,6 +71,7 @@ int cli_backup(const struct cli *c);
 int cli_restore(const struct cli *c);
 int cli_import(const struct cli *c);
 int cli_export(const struct cli *c);
+int cli_search_index(const struct cli *c);
 int cli_undelete(const struct cli *c);
 int cli_check(const struct cli *c);
 int cli_upgrade(const struct cli *c);

@@ -84,10 +84,12 @@ def end_to_end(side, conns, n, size, users=USERS):
         sent = run("smtpload", *smtp_arguments(side, conns, n, size, users))
         waiter.say("go")
         waiter.line()
-        took, cpu = time.monotonic() - begun, side.cpu() - cpu
+        took, busy = time.monotonic() - begun, side.cpu() - cpu
+        side.caught_up()  # what it does afterwards for these messages is paid by them
+        cpu = side.cpu() - cpu
         waited = waiter.finish() - waiter_before
     return {"n": n, "rate": round(n / took, 1), "accept_rate": sent["rate"], "p50_ms": sent["p50_ms"], "p99_ms": sent["p99_ms"],
-            "cpu_s_per_1000": round(cpu * 1000 / n, 4), "cores": round(cpu / took, 2),
+            "cpu_s_per_1000": round(cpu * 1000 / n, 4), "cores": round(busy / took, 2),
             "driver_cpu_s_per_1000": round((sent["driver_cpu_s"] + waited) * 1000 / n, 4)}
 
 
@@ -97,6 +99,7 @@ def accepted(side, conns, n, size, *extra):
     cpu = side.cpu()
     sent = run("smtpload", *smtp_arguments(side, conns, n, size), *extra)
     side.quiet()
+    side.caught_up()
     return {"n": n, "rate": sent["rate"], "p50_ms": sent["p50_ms"], "p99_ms": sent["p99_ms"],
             "cpu_s_per_1000": round((side.cpu() - cpu) * 1000 / n, 4),
             "driver_cpu_s_per_1000": round(sent["driver_cpu_s"] * 1000 / n, 4)}

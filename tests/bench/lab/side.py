@@ -85,6 +85,9 @@ class Side:
         held = sum(memfds.values()) // 1024
         return pss - shared + max(shared, held)
 
+    def caught_up(self):
+        """Wait until nothing is left over from messages that are visible already, as an index of their texts."""
+
     def quiet(self, limit=20):
         """Wait until it does nothing: what the last round left over must not be paid by the next."""
         until = time.monotonic() + limit
@@ -143,6 +146,17 @@ class Barid(Side):
     def ports(self):
         """(name, port, TLS at once) of all that listen."""
         return [(k, place.OFFSET + v, k.endswith("S")) for k, v in self.name_of_ports.items()]
+
+    def caught_up(self, limit=120):
+        """The search index has all messages."""
+        until = time.monotonic() + limit
+        while time.monotonic() < until:
+            time.sleep(0.6)  # it begins half a second after a message
+            out = subprocess.run([self.environment["BARID"], "counters", "--dir", self.dir + "/state"], check=True,
+                                 capture_output=True, text=True).stdout
+            if sum(int(n) for n in re.findall(r"search\.index-missing\D*(\d+)", out)) == 0:
+                return
+        raise place.Failure("the search index did not catch up")
 
     def halt(self):
         group = self.env["PEER_CG"]
