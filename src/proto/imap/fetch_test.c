@@ -276,7 +276,7 @@ static void large_bodies_are_ranges(void **state)
 	struct world w;
 	AUTO(buf) struct buf big = BUF_INIT(MIB(2)), command = BUF_INIT(MIB(2));
 	buf_add(&big, STR("Subject: big\r\n\r\n"));
-	while (big.n < KIB(300))
+	while (big.n < KIB(200))
 		buf_addf(&big, "line %zu of a large message\r\n", big.n);
 	world_open(&w, MODE_EXTERNAL);
 	struct player *p = &w.player[0];

@@ -212,6 +212,7 @@ static void test_viewer_copies(void **state)
 	AUTO(store_copy_result) struct store_copy_result copied = STORE_COPY_RESULT_INIT;
 	OK(store_view_copy_as(bob, &set, &how, &copied, &w->why));
 	how = (struct store_copying){.target = STR("Junk"), .may = STORE_FLAGGED, .move = true};
+	store_copy_result_clear(&copied);
 	OK(store_view_copy_as(bob, &set, &how, &copied, &w->why));
 	AUTO(store_view) struct store_view *sent = view_as(w, "Sent", BOB);
 	AUTO(store_view) struct store_view *junk = view_as(w, "Junk", BOB);
