@@ -77,6 +77,7 @@ enum imap_cmd_kind {
 	IMAP_CMD_SORT,
 	IMAP_CMD_THREAD,
 	IMAP_CMD_CANCELUPDATE,
+	IMAP_CMD_UIDBATCHES,
 	IMAP_CMD_FETCH,
 	IMAP_CMD_STORE,
 	IMAP_CMD_COPY,
@@ -394,6 +395,7 @@ enum imap_search_op {
 	IMAP_SEARCH_SAVEDSINCE,
 	IMAP_SEARCH_EMAILID, /* text, case-sensitive (RFC 8474) */
 	IMAP_SEARCH_THREADID,
+	IMAP_SEARCH_FILTER, /* text: the name of a stored filter (RFC 5466) */
 };
 struct imap_search_key {
 	enum imap_search_op op;
@@ -448,12 +450,18 @@ struct imap_search {			  /* SEARCH, SORT, THREAD */
 	struct imap_search_key *
 		key; /* an AND of at least one key; mutable so that sets can be resolved in place */
 	bool uses_modseq;  /* a MODSEQ key is in the tree: RFC 7162 section 3.1.5 */
+	bool uses_filters; /* FILTER keys are in the tree */
 	bool uses_numbers; /* message numbers are in the tree: RFC 7162 section 3.2.10.2 */
 };
 
 struct imap_cancelupdate {     /* RFC 5267 4.3.5 */
 	const struct str *tag; /* of commands */
 	size_t tag_count;      /* at least 1 */
+};
+
+struct imap_uidbatches { /* draft-ietf-mailmaint-imap-uidbatches */
+	uint32_t size;
+	struct imap_partial range; /* of batches, from 1 on; not given: all */
 };
 
 struct imap_cmd {
@@ -485,6 +493,7 @@ struct imap_cmd {
 		struct seqset expunge;	   /* UID EXPUNGE; raw */
 		struct imap_search search; /* and SORT, THREAD */
 		struct imap_cancelupdate cancelupdate;
+		struct imap_uidbatches uidbatches;
 		struct imap_fetch fetch;
 		struct imap_store store;
 		struct imap_copy copy; /* and MOVE */
@@ -502,6 +511,11 @@ struct imap_cmd {
  */
 int imap_cmd_parse(const struct imap_input *in, const struct imap_limits *lim, struct arena *arena,
 		   struct imap_cmd *ret_cmd, struct fail *why) MUST_CHECK;
+
+/* Search keys alone, as a stored filter has them (RFC 5466), in UTF-8: ret->key and what it uses
+ * are set. -FAIL_SYNTAX, -FAIL_LIMIT. Thread: any. */
+int imap_search_parse(struct str text, const struct imap_limits *lim, struct arena *arena,
+		      struct imap_search *ret) MUST_CHECK;
 
 /* "FETCH", "SELECT", ... without UID. */
 const char *imap_cmd_name(enum imap_cmd_kind kind);

@@ -12,7 +12,8 @@ enum argument {
 	ARG_SECONDS,
 	ARG_UIDS,
 	ARG_MODSEQ,
-	ARG_OBJECTID
+	ARG_OBJECTID,
+	ARG_FILTER
 };
 
 /* RFC 3501 section 6.4.4, RFC 5032; `negate` makes NOT(op). */
@@ -65,6 +66,7 @@ static const struct key_name {
 	{.name = "SAVEDATESUPPORTED", .op = IMAP_SEARCH_ALL},
 	{.name = "EMAILID", .op = IMAP_SEARCH_EMAILID, .argument = ARG_OBJECTID},
 	{.name = "THREADID", .op = IMAP_SEARCH_THREADID, .argument = ARG_OBJECTID},
+	{.name = "FILTER", .op = IMAP_SEARCH_FILTER, .argument = ARG_FILTER},
 };
 
 struct parser {
@@ -143,6 +145,19 @@ static int parse_seconds(struct imap_lex *lex, uint64_t *ret)
 	return r;
 }
 
+/* RFC 5466 section 4: an atom without "/" */
+static int parse_filter(struct parser *p, struct str *ret)
+{
+	size_t start = p->lex->pos;
+	int r = imap_lex_atom(p->lex, "the name of a filter", ret);
+	if (r == 0 && str_find(*ret, 0, '/') < ret->n) {
+		p->lex->pos = start;
+		return imap_lex_expected(p->lex, "the name of a filter");
+	}
+	p->search->uses_filters = true;
+	return r;
+}
+
 static int parse_argument(struct parser *p, enum argument argument, struct imap_search_key *key)
 {
 	struct imap_lex *lex = p->lex;
@@ -174,6 +189,8 @@ static int parse_argument(struct parser *p, enum argument argument, struct imap_
 		return parse_modseq(lex, &key->number);
 	case ARG_OBJECTID:
 		return imap_lex_atom(lex, "an object id", &key->text);
+	case ARG_FILTER:
+		return parse_filter(p, &key->text);
 	}
 	return 0;
 }
@@ -487,4 +504,31 @@ int imap_parse_cancelupdate(struct imap_lex *lex, struct imap_cmd *cmd)
 	} while (imap_lex_more(lex));
 	cmd->cancelupdate = (struct imap_cancelupdate){.tag = tags, .tag_count = n};
 	return 0;
+}
+
+int imap_search_parse(struct str text, const struct imap_limits *lim, struct arena *arena,
+		      struct imap_search *ret)
+{
+	*ret = (struct imap_search){0};
+	/* The keys of a command stand behind a blank. */
+	struct str spaced = arena_printf(arena, " %.*s", STR_ARG(text));
+	if (!spaced.p)
+		return -FAIL_LIMIT;
+	struct imap_lex lex = {.in = {.text = spaced}, .arena = arena, .lim = lim};
+	int r = parse_program(&lex, ret);
+	return r < 0 ? r : imap_lex_end(&lex);
+}
+
+/* SP nz-number [SP nz-number ":" nz-number] */
+int imap_parse_uidbatches(struct imap_lex *lex, struct imap_cmd *cmd)
+{
+	int r = imap_lex_sp(lex);
+	if (r == 0)
+		r = partial_number(lex, false, &cmd->uidbatches.size);
+	if (r < 0 || imap_lex_peek(lex) != ' ' || lex->pos + 1 >= lex->in.text.n)
+		return r;
+	r = imap_parse_partial(lex, &cmd->uidbatches.range);
+	return r == 0 && cmd->uidbatches.range.from_end
+		       ? imap_lex_expected(lex, "a range of batches")
+		       : r;
 }

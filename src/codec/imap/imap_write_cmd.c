@@ -342,6 +342,7 @@ static const char *search_name(enum imap_search_op op)
 		[IMAP_SEARCH_SAVEDSINCE] = "SAVEDSINCE",
 		[IMAP_SEARCH_EMAILID] = "EMAILID",
 		[IMAP_SEARCH_THREADID] = "THREADID",
+		[IMAP_SEARCH_FILTER] = "FILTER",
 	};
 	return names[op];
 }
@@ -420,6 +421,7 @@ static void write_key(struct buf *out, const struct imap_search_key *key)
 	case IMAP_SEARCH_KEYWORD: /* an atom, whatever it says */
 	case IMAP_SEARCH_EMAILID:
 	case IMAP_SEARCH_THREADID:
+	case IMAP_SEARCH_FILTER:
 		(void)buf_addc(out, ' ');
 		(void)buf_add(out, key->text);
 		break;
@@ -486,11 +488,20 @@ static void write_tags(struct buf *out, const struct imap_cancelupdate *c)
 	}
 }
 
+static void write_batches(struct buf *out, const struct imap_uidbatches *u)
+{
+	(void)buf_addf(out, " %u", u->size);
+	if (u->range.given)
+		(void)buf_addf(out, " %u:%u", u->range.first, u->range.last);
+}
+
 /* SEARCH and what belongs to it. */
 static void write_searching(struct buf *out, const struct imap_cmd *cmd)
 {
 	if (cmd->kind == IMAP_CMD_CANCELUPDATE)
 		write_tags(out, &cmd->cancelupdate);
+	else if (cmd->kind == IMAP_CMD_UIDBATCHES)
+		write_batches(out, &cmd->uidbatches);
 	else
 		write_search(out, cmd);
 }
@@ -658,6 +669,7 @@ static void write_arguments(struct buf *out, const struct imap_cmd *cmd)
 	case IMAP_CMD_SORT:
 	case IMAP_CMD_THREAD:
 	case IMAP_CMD_CANCELUPDATE:
+	case IMAP_CMD_UIDBATCHES:
 		write_searching(out, cmd);
 		break;
 	case IMAP_CMD_FETCH:

@@ -7,7 +7,9 @@
  * The first pass goes through the mailbox map in memory; only messages that it leaves open are
  * read in a second one.
  */
+#include "codec/imap/imap_write.h"
 #include "proto/imap/context.h"
+#include "sys/clock.h"
 #include "sys/log.h"
 
 /* After so many messages of the second pass the thread is given back for a moment. */
@@ -22,6 +24,8 @@ struct search_state {
 	struct search_order *order; /* SORT, THREAD */
 	struct buf program;	    /* UPDATE: of the context */
 	uint64_t modseq;	    /* the same: as of then */
+	uint32_t looked_at;	    /* of open */
+	int64_t told_at;	    /* mono ns: when the client last heard of us */
 };
 
 static void state_clear(void *p)
@@ -173,6 +177,7 @@ static int look_at_rows(struct search_state *st, struct fail *why)
 		int r = store_read_next(st->reader, &row, why);
 		if (r == 0 || (r > 0 && is_decided(st, &row)))
 			return RUN_DONE;
+		st->looked_at++;
 		if (r > 0)
 			r = look_at(st, &row, why);
 		if (r < 0)
@@ -192,6 +197,23 @@ static void forget_saved(struct imap_session *s, int r)
 {
 	if ((s->run.cmd.search.returned & IMAP_RETURN_SAVE) && r != -FAIL_SYNTAX)
 		buf_clear(&s->saved);
+}
+
+/* RFC 9585: a long search says that it goes on, and how far it is where that is known. */
+static void tell_progress(struct search_state *st, struct imap_out *out)
+{
+	int64_t now = clock_mono().v;
+	uint32_t goal = st->open.set.count;
+	if (now - st->told_at < st->s->config.progress_ns)
+		return;
+	st->told_at = now;
+	buf_add(&out->text, STR("* OK [INPROGRESS ("));
+	(void)imap_write_string(&out->text, buf_str(&st->s->run.tag));
+	if (st->order || goal == 0)
+		buf_add(&out->text, STR(" NIL NIL"));
+	else
+		buf_addf(&out->text, " %u %u", MIN(st->looked_at, goal), goal);
+	buf_add(&out->text, STR(")] Still searching.\r\n"));
 }
 
 static int tell(struct search_state *st, struct imap_out *out)
@@ -216,6 +238,7 @@ static int search(struct imap_session *s, struct imap_out *out, struct fail *why
 		if (!st)
 			return fail_set(why, FAIL_LIMIT, NULL, "arena full");
 		*st = (struct search_state){.s = s,
+					    .told_at = clock_mono().v,
 					    .open = {.arena = &s->run.arena},
 					    .hits = {.kind = s->run.cmd.kind,
 						     .returned = search_returned(s),
@@ -230,7 +253,9 @@ static int search(struct imap_session *s, struct imap_out *out, struct fail *why
 		r = search_order_step(s, &st->hits, &st->order, out, why);
 	if (r == RUN_DONE && s->run.cmd.kind != IMAP_CMD_THREAD)
 		r = tell(st, out);
-	if (r != RUN_MORE)
+	if (r == RUN_MORE)
+		tell_progress(st, out);
+	else
 		state_clear(st); /* before the sync that may tell expunges */
 	return r;
 }
@@ -241,6 +266,13 @@ int cmd_search(struct imap_session *s, struct imap_out *out, struct fail *why)
 		forget_saved(s, -FAIL_UNSUPPORTED);
 		reply_no(s, "BADCHARSET (US-ASCII UTF-8)", "Unknown charset.");
 		return RUN_DONE;
+	}
+	if (s->run.cmd.search.uses_filters) {
+		int f = search_filters(s, why);
+		if (f != RUN_DONE) {
+			forget_saved(s, f < 0 ? f : -FAIL_NOTFOUND);
+			return f < 0 ? f : RUN_DONE;
+		}
 	}
 	if (!s->run.state && (s->run.cmd.search.returned & IMAP_RETURN_UPDATE) &&
 	    context_exists(s, buf_str(&s->run.tag)))

@@ -114,6 +114,9 @@ static void world_wake(void *arg)
 			waked[i]->wakes++;
 }
 
+/* Long searches tell of themselves so often; a test may change it. */
+static int64_t world_progress_ns = 1000 * SEC_NS;
+
 static struct imap_session_args world_args(struct world *w)
 {
 	return (struct imap_session_args){
@@ -130,6 +133,7 @@ static void world_open(struct world *w, unsigned mode)
 {
 	struct fail why = FAIL_INIT;
 	*w = (struct world){.mode = mode, .config = imap_config_default(), .account = {7}};
+	w->config.progress_ns = world_progress_ns;
 	w->limits = frame_imap_limits_session;
 	if (mode & MODE_EXTERNAL)
 		w->limits.inline_bytes = 8;

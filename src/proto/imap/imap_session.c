@@ -27,6 +27,7 @@ struct imap_config imap_config_default(void)
 		.append_max = MIB(64),
 		.arena_max = MIB(64),
 		.bad_commands_max = 20,
+		.progress_ns = 10 * SEC_NS,
 	};
 }
 

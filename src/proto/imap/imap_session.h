@@ -50,11 +50,13 @@ struct imap_config {
 	uint64_t append_max;	   /* bytes of one appended message */
 	size_t arena_max;	   /* memory of one command */
 	unsigned bad_commands_max; /* in a row, then BYE */
-	bool literal_minus;	   /* advertise LITERAL- instead of LITERAL+; the framer refuses */
-	bool share_with_anyone;	   /* rights may be given to everybody */
-	char public_account[321];  /* whose mailboxes are the public ones; without "@": of the
-				    * user's domain; empty: there are none */
-	struct fs *fs;		   /* NULL: the real one; for reading body files */
+	/* A search that takes longer tells how far it is, so often (RFC 9585). */
+	int64_t progress_ns;
+	bool literal_minus;	  /* advertise LITERAL- instead of LITERAL+; the framer refuses */
+	bool share_with_anyone;	  /* rights may be given to everybody */
+	char public_account[321]; /* whose mailboxes are the public ones; without "@": of the
+				   * user's domain; empty: there are none */
+	struct fs *fs;		  /* NULL: the real one; for reading body files */
 };
 struct imap_config imap_config_default(void);
 

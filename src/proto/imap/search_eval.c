@@ -93,6 +93,7 @@ static unsigned columns_of(enum imap_search_op op)
 	case IMAP_SEARCH_SMALLER:
 	case IMAP_SEARCH_MODSEQ:
 	case IMAP_SEARCH_EMAILID:
+	case IMAP_SEARCH_FILTER: /* search_filter.c has put its keys in its place */
 		break;
 	}
 	return 0;
@@ -297,6 +298,7 @@ int search_eval(const struct search_tree *t, struct msg *m, const struct imap_se
 	case IMAP_SEARCH_HEADER:
 	case IMAP_SEARCH_BODY:
 	case IMAP_SEARCH_TEXT:
+	case IMAP_SEARCH_FILTER:
 		break;
 	}
 	return eval_row(t, m, key, level, ret, why);

@@ -78,6 +78,11 @@ void search_index_clear(struct search_index *x);
 MUST_CHECK int search_match(struct imap_session *s, const struct search_tree *t,
 			    const struct store_message *row, bool *ret, struct fail *why);
 
+/* Put what is stored under the names of FILTER keys (RFC 5466) into the running command, before
+ * anything else looks at its keys. RUN_DONE, RUN_CLOSE when the reply says that there is no such
+ * filter, or negative. (search_filter.c) */
+MUST_CHECK int search_filters(struct imap_session *s, struct fail *why);
+
 /* ---- what was found (search_write.c) ------------------------------------------------------- */
 
 struct search_hit {

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * search_filter.c - the search key FILTER: keys that the user has stored (RFC 5466).  [proto, imap]
+ *
+ * A filter is a server annotation of METADATA. It may name others; what goes deeper than DEPTH_MAX,
+ * as a filter that names itself does, is undefined like one that is not there or is not made of
+ * search keys.
+ */
+#include "proto/imap/search_int.h"
+
+#define DEPTH_MAX   8
+#define FILTERS_MAX 64 /* in one command, however nested */
+
+struct filters {
+	struct imap_session *s;
+	struct store_notes notes;
+	size_t n;
+};
+
+static const struct str *value_of(const struct filters *f, const char *kind, struct str name)
+{
+	struct str entry =
+		arena_printf(&f->s->run.arena, "/%s/filters/values/%.*s", kind, STR_ARG(name));
+	for (size_t i = 0; i < f->notes.n; i++)
+		if (str_eqi(f->notes.p[i].entry, entry))
+			return &f->notes.p[i].value;
+	return NULL;
+}
+
+static void undefined(struct imap_session *s, struct str name)
+{
+	struct str code = arena_printf(&s->run.arena, "UNDEFINED-FILTER %.*s", STR_ARG(name));
+	reply_no(s, code.p, "There is no such filter.");
+}
+
+static int expand(struct filters *f, struct imap_search_key *key, unsigned depth);
+
+static int expand_one(struct filters *f, struct imap_search_key *key, unsigned depth)
+{
+	struct imap_session *s = f->s;
+	struct imap_search inside;
+	const struct str *value = value_of(f, "private", key->text);
+	if (!value)
+		value = value_of(f, "shared", key->text);
+	if (!value || depth == DEPTH_MAX || f->n++ == FILTERS_MAX ||
+	    imap_search_parse(*value, &s->config.limits, &s->run.arena, &inside) < 0) {
+		undefined(s, key->text);
+		return RUN_CLOSE;
+	}
+	s->run.cmd.search.uses_modseq |= inside.uses_modseq;
+	s->run.cmd.search.uses_numbers |= inside.uses_numbers;
+	key->op = IMAP_SEARCH_AND;
+	key->kid = inside.key->kid;
+	return expand(f, key->kid, depth + 1);
+}
+
+/* A key, its siblings, and what is below. */
+static int expand(struct filters *f, struct imap_search_key *key, unsigned depth)
+{
+	int r = RUN_DONE;
+	for (; r == RUN_DONE && key; key = key->next)
+		r = key->op == IMAP_SEARCH_FILTER ? expand_one(f, key, depth)
+						  : expand(f, key->kid, depth);
+	return r;
+}
+
+int search_filters(struct imap_session *s, struct fail *why)
+{
+	struct filters f = {.s = s};
+	int r = store_annotations(s->store, s->account, STR(""), s->viewer_id, &s->run.arena,
+				  &f.notes, why);
+	if (r < 0)
+		return r;
+	s->run.cmd.search.uses_filters = false;
+	return expand(&f, s->run.cmd.search.key, 0);
+}
