@@ -3,6 +3,7 @@
 import hashlib
 import imaplib
 import os
+import pwd
 import re
 import shutil
 import tempfile

@@ -230,8 +230,8 @@ PEERS = {
     "relay": ("queue", "dns", "dir"),
 }
 # What libraries hold beside that: libunbound its thread's loop, two pairs of sockets and a pipe to it.
-# An edge also listens for sendmail, on a socket with a name.
-MORE = {"edge": {"unix": 1}, "dns": {"eventpoll": 1, "unix": 4, "pipe": 2}}
+# An edge also listens for sendmail, on a socket with a name; relay's threads wait for the word that it stops.
+MORE = {"edge": {"unix": 1}, "relay": {"eventfd": 1}, "dns": {"eventpoll": 1, "unix": 4, "pipe": 2}}
 
 
 def case_descriptors(t):

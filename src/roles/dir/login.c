@@ -56,8 +56,13 @@ static int hand_out(struct role *role, struct who who, const struct dir_grant *g
 				  .ticket = ticket};
 	struct ipc_question q = {
 		.type = IPC_GRANT, .msg = &grant, .want = IPC_OK, .deadline_ms = 5000};
-	r = ipc_call(mail ? role_user_of(role, g->account) : role_peer(role, "mta", 0), &q, &reply,
-		     why);
+	/* Once more when it died under the question: its successor is there at once. */
+	for (int tries = 0; tries < 2; tries++) {
+		r = ipc_call(mail ? role_user_of(role, g->account) : role_peer(role, "mta", 0), &q,
+			     &reply, why);
+		if (r != -FAIL_PEER)
+			break;
+	}
 	ipc_packet_free(reply);
 	return r;
 }

@@ -359,12 +359,14 @@ static int work(struct search *x, struct spart *p, struct fail *why)
 	char path[PATH_MAX_];
 	uint64_t range = 0, last = 0;
 	int r = 0;
-	if (!p->open && (r = open_part(x, p, why)) < 0)
-		return r;
 	if (atomic_exchange(&p->news, false) || p->last == 0) {
 		r = store_message_last(x->store, p->no, &last, why);
 		p->last = MAX(p->last, last);
 	}
+	if (r < 0 || p->last == 0) /* nothing was ever there, and nothing is made */
+		return r;
+	if (!p->open && (r = open_part(x, p, why)) < 0)
+		return r;
 	part_path_tail(x, p, path);
 	if (r == 0)
 		r = tail_reopen(x->fs, path, &p->tail, why);

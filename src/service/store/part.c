@@ -3,6 +3,7 @@
  * part.c - partitions: finding an account's, and keeping a bounded number of engines open.
  */
 #include "service/store/store_int.h"
+#include "sys/fs.h"
 
 static struct part *new_part(struct store *s, uint64_t no)
 {
@@ -61,6 +62,23 @@ int part_by_number(struct store *s, uint64_t no, struct part **ret, struct fail 
 				(unsigned long long)no, s->o.shard);
 	*ret = get_part(s, no);
 	return 0;
+}
+
+int part_is_there(struct part *p, bool *ret, struct fail *why)
+{
+	struct store *s = p->store;
+	struct fs_stat st;
+	char path[BLOB_PATH_MAX];
+	pthread_mutex_lock(&p->lock);
+	*ret = p->e || !s->ops->on_disk;
+	pthread_mutex_unlock(&p->lock);
+	if (*ret)
+		return 0;
+	int r = part_path(p, path, sizeof path, why);
+	if (r == 0)
+		r = fs_stat(s->fs, path, &st, why);
+	*ret = r == 0;
+	return r == -FAIL_NOTFOUND ? 0 : r;
 }
 
 /* A partition to close, locked, when too many are open; NULL when all are in use. */

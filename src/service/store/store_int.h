@@ -111,6 +111,8 @@ void part_free(struct part *p);
 MUST_CHECK int part_path(const struct part *p, char *buf, size_t size, struct fail *why);
 /* The partition of this number, when it is this process's. */
 MUST_CHECK int part_by_number(struct store *s, uint64_t no, struct part **ret, struct fail *why);
+/* Is it open, or has it a file? Entering makes one. */
+MUST_CHECK int part_is_there(struct part *p, bool *ret, struct fail *why);
 /* fn(arg, part) for all partitions known. */
 void part_each(struct store *s, void (*fn)(void *arg, struct part *p), void *arg);
 /* All partitions of this process, used yet or not (not with a file per account). */

@@ -105,8 +105,11 @@ int store_message_ids(struct store *s, const struct store_span *span, uint64_t *
 int store_message_last(struct store *s, uint64_t partition, uint64_t *ret, struct fail *why)
 {
 	struct part *p;
+	bool there = false;
+	*ret = 0;
 	int r = part_by_number(s, partition, &p, why);
-	if (r < 0 || (r = part_enter(p, why)) < 0)
+	if (r < 0 || (r = part_is_there(p, &there, why)) < 0 || !there ||
+	    (r = part_enter(p, why)) < 0)
 		return r;
 	r = s->ops->message_last(p->e, ret, why);
 	part_leave(p);

@@ -90,9 +90,17 @@ static int open_file(struct source *s, const char *path, int *ret_fd, struct fai
 	struct db_options o = {.path = path, .exclusive = true, .checkpoints_by_owner = true};
 	if (access(path, F_OK) < 0)
 		return 0;
+	uint64_t format = 0;
 	int r = db_open(&o, &s->held, why);
 	if (r == 0)
 		r = db_checkpoint(s->held, why);
+	if (r == 0)
+		r = db_number(s->held, "PRAGMA user_version", &format, why);
+	if (r == 0 && !format) { /* it was begun, and ended with its server: nothing is in it */
+		db_close(s->held);
+		s->held = NULL;
+		return 0;
+	}
 	if (r < 0)
 		return r;
 	*ret_fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
