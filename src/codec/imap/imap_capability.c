@@ -69,6 +69,9 @@ static const struct {
 	{.name = "URL-PARTIAL", .shown = AFTER},
 	{.name = "CATENATE", .shown = AFTER},
 	{.name = "REPLACE", .shown = AFTER},
+	{.name = "ACL", .shown = AFTER},
+	{.name = "RIGHTS=texk", .shown = AFTER},
+	{.name = "LIST-MYRIGHTS", .shown = AFTER},
 	{.name = "METADATA", .shown = AFTER},
 	{.name = "LIST-METADATA", .shown = AFTER},
 };
