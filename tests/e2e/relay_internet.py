@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The relay role in a small Internet (tests/harness/internet.py): who is asked, in which order, with which TLS and login,
 and what comes of it. The test is queue and asks relay itself, as in relay.py."""
+import re
 import subprocess
 import threading
 import time
@@ -293,3 +294,5 @@ def case_scram(t):
             logins = [line for line in host.log_text().splitlines() if "event=login" in line and "user1@example.test" in line]
             assert logins and "SCRAM-SHA-256-PLUS" in logins[-1], logins
             assert status(rig.send(hop, to=("user0@example.test",), sender="user1@example.test"))[0] == DEFERRED
+            # The second connection went on with the TLS session of the first one.
+            assert int(re.search(r"^relay\.resumed\s+(\d+)", rig.server.cli("counters"), re.M).group(1)) >= 1

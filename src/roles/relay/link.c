@@ -16,6 +16,7 @@ COUNTER(connected, "relay.connected", "connections made to other servers");
 COUNTER(unreachable, "relay.unreachable",
 	"hosts that could not be connected to, or had no greeting");
 COUNTER(encrypted, "relay.encrypted", "connections to other servers that are encrypted");
+COUNTER(resumed, "relay.resumed", "those of them that went on with an earlier TLS session");
 
 /* ---- the life of a link ---- */
 
@@ -140,7 +141,12 @@ static int start_tls(struct link *l, const struct link_wish *w, enum link_stage 
 	struct fail why = FAIL_INIT;
 	const char *reason = "";
 	*ret_stage = LINK_TLS;
-	l->tls = tls_stream_connect(relay.tls, l->fd, &d->expect);
+	char at[NETADDR_TEXT_MAX], place[RELAY_HOST_MAX + NETADDR_TEXT_MAX];
+	struct str ip = netaddr_text(&w->target->address, true, at);
+	(void)snprintf(place, sizeof place, "%s %.*s", w->target->host, STR_ARG(ip));
+	struct tls_expect e = d->expect;
+	e.place = place;
+	l->tls = tls_stream_connect(relay.tls, l->fd, &e);
 	int r = wire_handshake(l, mono_add_ms(clock_mono(), w->conf->relay_command_timeout_ms),
 			       &why);
 	if (r < 0) {
@@ -159,6 +165,7 @@ static int start_tls(struct link *l, const struct link_wish *w, enum link_stage 
 			      "its certificate is not good enough", reason);
 	}
 	counter_add(&encrypted, 1);
+	counter_add(&resumed, tls_stream_resumed(l->tls));
 	smtp_client_secured(&l->client);
 	return 0;
 }

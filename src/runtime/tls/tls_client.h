@@ -43,6 +43,12 @@ struct tls_expect {
 	size_t names_n;
 	const struct tls_expected_tlsa *tlsa; /* those of usage 2 and 3 */
 	size_t tlsa_n;
+	/*
+	 * Name and address that are connected to. A session resumes at the same place, under the
+	 * same check and names, within ten minutes, once; never by TLSA, which is looked up anew.
+	 * NULL: it does not.
+	 */
+	const char *place;
 	/* What is read ends with the connection: one that is cut off, without TLS's own end, fails
 	 * instead of TLS_EOF. */
 	bool whole_end;
@@ -65,6 +71,8 @@ enum tls_verdict {
  */
 struct tls_stream *tls_stream_connect(struct tls_clients *c, int fd, const struct tls_expect *e);
 
+/* After the handshake: an earlier session was resumed. */
+bool tls_stream_resumed(const struct tls_stream *s);
 /* After the handshake. *ret_text (may be NULL): why, borrowed and static. */
 enum tls_verdict tls_stream_verdict(const struct tls_stream *s, const char **ret_text);
 

@@ -210,6 +210,81 @@ static void by_tlsa(void **state)
 	}
 }
 
+/* One more connection between these two. What the client thinks of it, and whether it went on. */
+static enum tls_verdict again(struct tls_ctx *ctx, struct tls_clients *clients,
+			      const struct tls_expect *e, bool *ret_resumed)
+{
+	struct fail why = FAIL_INIT;
+	struct pair p = make_pair();
+	struct tls_stream *there = tls_stream_new(ctx, p.fd[0]);
+	struct tls_stream *here = tls_stream_connect(clients, p.fd[1], e);
+	int a = TLS_WANT_IN, b = TLS_WANT_IN;
+	char byte;
+	size_t n = 0;
+	for (int i = 0; i < 20 && (a > 0 || b > 0); i++) {
+		b = b > 0 ? tls_stream_handshake(here, &why) : b;
+		a = a > 0 ? tls_stream_handshake(there, &why) : a;
+	}
+	assert_int_equal(tls_stream_write(there, STR("x"), &n, &why), TLS_OK);
+	assert_int_equal(tls_stream_read(here, &byte, 1, &n, &why), TLS_OK); /* and the tickets */
+	enum tls_verdict v = tls_stream_verdict(here, NULL);
+	*ret_resumed = tls_stream_resumed(here);
+	tls_stream_free(here);
+	tls_stream_free(there);
+	(void)close(p.fd[0]);
+	(void)close(p.fd[1]);
+	return v;
+}
+
+/* Only at the same place and under the same check; what was bad is as bad when it is resumed. */
+static void sessions_resume(void **state)
+{
+	(void)state;
+	char path[] = "/tmp/barid-tls-XXXXXX";
+	int fd = mkstemp(path);
+	assert_true(fd >= 0);
+	(void)close(fd);
+	struct fail why = FAIL_INIT;
+	struct tls_ctx *ctx = NULL;
+	struct tls_clients *clients = NULL;
+	AUTO(pems) struct pems good = make_pems("DNS:mx.example");
+	struct tls_identity id = identity(&good);
+	static const char *const name = "mx.example", *const other = "my.example";
+	struct tls_expect e = {.check = TLS_CHECK_AUTHORITY, .names = &name, .names_n = 1};
+	bool resumed = true;
+	put(path, buf_str(&good.cert));
+	assert_ok(tls_ctx_new(&id, 1, &ctx, &why), &why);
+	assert_ok(tls_clients_new(path, &clients, &why), &why);
+	for (int i = 0; i < 2; i++) { /* without a place: never */
+		assert_int_equal(again(ctx, clients, &e, &resumed), TLS_GOOD);
+		assert_false(resumed);
+	}
+	e.place = "mx.example 192.0.2.1:25";
+	for (int i = 0; i < 3; i++) { /* this server gives no new ticket for one that is good */
+		assert_int_equal(again(ctx, clients, &e, &resumed), TLS_GOOD);
+		assert_int_equal(resumed, i == 1);
+	}
+	e.names = &other; /* another check: a session that was good for the first one is none of its
+			   */
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(again(ctx, clients, &e, &resumed), TLS_BAD_NAME);
+		assert_int_equal(resumed, i > 0);
+	}
+	e.names = &name;
+	e.place = "mx.example 192.0.2.2:25";
+	assert_int_equal(again(ctx, clients, &e, &resumed), TLS_GOOD);
+	assert_false(resumed);
+	for (int i = 0; i < 500; i++) { /* bounded */
+		char place[40];
+		(void)snprintf(place, sizeof place, "mx.example 192.0.2.%d:25", i % 250 + 3);
+		e.place = place;
+		assert_int_equal(again(ctx, clients, &e, &resumed), TLS_GOOD);
+	}
+	tls_clients_free(clients);
+	tls_ctx_unref(ctx);
+	(void)unlink(path);
+}
+
 /* What a client reads when the server's end is gone: with TLS's own end, or cut off. */
 static int end_of(const struct pems *server, bool whole_end, bool notify)
 {
@@ -260,6 +335,7 @@ int main(void)
 		cmocka_unit_test(ends),
 		cmocka_unit_test(by_authorities),
 		cmocka_unit_test(by_tlsa),
+		cmocka_unit_test(sessions_resume),
 	};
 	tls_init();
 	return cmocka_run_group_tests(tests, NULL, NULL);
