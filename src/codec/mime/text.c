@@ -2,6 +2,7 @@
 /*
  * The needle is folded to code points once; text is folded as it comes and run through Knuth,
  * Morris and Pratt's automaton, so that a match may begin in one piece of text and end in another.
+ * Inside of a long run of ASCII, Horspool's way finds a needle without a look at most characters.
  */
 #include "codec/mime/text.h"
 #include "base/check.h"
@@ -19,6 +20,8 @@
 struct text_needle {
 	VEC(uint32_t) cps;
 	VEC(uint32_t) back; /* back[i]: longest border of the first i + 1 */
+	bool ascii;
+	uint8_t skip[128]; /* by the text's character under the needle's last one, folded */
 };
 
 struct matcher {
@@ -27,6 +30,17 @@ struct matcher {
 	bool found;
 	struct folds folds;
 };
+
+static void prepare_skips(struct text_needle *n)
+{
+	size_t last = n->cps.n - 1;
+	n->ascii = n->cps.n > 0;
+	for (size_t i = 0; i < n->cps.n; i++)
+		n->ascii &= n->cps.p[i] < 0x80;
+	memset(n->skip, (int)MIN(n->cps.n, (size_t)UINT8_MAX), sizeof n->skip);
+	for (size_t i = 0; n->ascii && i < last; i++)
+		n->skip[n->cps.p[i]] = (uint8_t)MIN(last - i, (size_t)UINT8_MAX);
+}
 
 struct text_needle *text_needle_new(struct str utf8)
 {
@@ -43,6 +57,8 @@ struct text_needle *text_needle_new(struct str utf8)
 			k = n->back.p[k - 1];
 		*vec_push(&n->back) = (uint32_t)(i > 0 && n->cps.p[k] == n->cps.p[i] ? k + 1 : k);
 	}
+	if (n->cps.n)
+		prepare_skips(n);
 	return n;
 }
 
@@ -68,12 +84,73 @@ static void step(struct matcher *m, uint32_t cp)
 	}
 }
 
+/* The ASCII characters that `s` begins with. */
+static size_t ascii_run(struct str s)
+{
+	size_t i = 0;
+	for (uint64_t w; i + 8 <= s.n; i += 8) {
+		memcpy(&w, s.p + i, 8);
+		if (w & UINT64_C(0x8080808080808080))
+			break;
+	}
+	while (i < s.n && (unsigned char)s.p[i] < 0x80)
+		i++;
+	return i;
+}
+
+static bool is_at(const struct text_needle *n, const char *p)
+{
+	for (size_t i = n->cps.n; i-- > 0;)
+		if (n->cps.p[i] != (unsigned char)ascii_upper(p[i]))
+			return false;
+	return true;
+}
+
+/* Is it inside of this run of ASCII? */
+static bool run_has(const struct text_needle *n, struct str run)
+{
+	size_t last = n->cps.n - 1;
+	uint32_t end = n->cps.p[last];
+	for (size_t at = 0; at + last < run.n;) {
+		uint32_t c = (unsigned char)ascii_upper(run.p[at + last]);
+		if (c == end && is_at(n, run.p + at))
+			return true;
+		at += n->skip[c];
+	}
+	return false;
+}
+
+static void step_ascii(struct matcher *m, struct str s)
+{
+	for (size_t i = 0; i < s.n && !m->found; i++)
+		step(m, (unsigned char)ascii_upper(s.p[i]));
+}
+
+/* What began before the run ends in its first characters, what goes on behind it begins in its last
+ * ones: these go through the automaton. */
+static void match_run(struct matcher *m, struct str run)
+{
+	const struct text_needle *n = m->needle;
+	size_t edge = n->cps.n - 1;
+	if (run.n < 4 * n->cps.n) {
+		step_ascii(m, run);
+		return;
+	}
+	step_ascii(m, str_sub(run, 0, edge));
+	m->found = m->found || (n->ascii && run_has(n, run));
+	m->matched = 0;
+	if (!m->found)
+		step_ascii(m, str_skip(run, run.n - edge));
+}
+
 static bool match(struct matcher *m, struct str utf8)
 {
 	m->found |= m->needle->cps.n == 0;
 	for (size_t pos = 0; pos < utf8.n && !m->found;) {
-		if ((unsigned char)utf8.p[pos] < 0x80) {
-			step(m, (uint32_t)ascii_upper(utf8.p[pos++]));
+		size_t run = ascii_run(str_skip(utf8, pos));
+		if (run) {
+			match_run(m, str_sub(utf8, pos, pos + run));
+			pos += run;
 			continue;
 		}
 		uint32_t out[CHARSET_FOLD_MAX];

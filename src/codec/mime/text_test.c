@@ -2,6 +2,7 @@
 /*
  * text_test.c - transfer encodings, charsets, folding and search.
  */
+#include "base/utf8.h"
 #include "codec/mime/charset.h"
 #include "codec/mime/mime_test.h"
 #include "codec/mime/text.h"
@@ -254,13 +255,71 @@ static void test_search_long(void **state)
 	assert_int_equal(search(buf_str(&m), "needles", TEXT_BODY), 0);
 }
 
+/* Against the plain definition: fold both, compare at each place. */
+static bool plainly_in(struct str text, struct str needle)
+{
+	uint32_t t[4000], n[400];
+	size_t nt = 0, nn = 0;
+	for (size_t pos = 0; pos < text.n;)
+		nt += charset_fold(utf8_next(text, &pos), t + nt);
+	for (size_t pos = 0; pos < needle.n;)
+		nn += charset_fold(utf8_next(needle, &pos), n + nn);
+	for (size_t at = 0; at + nn <= nt; at++)
+		if (memcmp(t + at, n, nn * sizeof *n) == 0)
+			return true;
+	return false;
+}
+
+static uint32_t draw(uint64_t *seed, uint32_t below)
+{
+	*seed = *seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+	return (uint32_t)(*seed >> 33) % below;
+}
+
+/* Runs of ASCII of every length, with other characters between, and needles that cross. */
+static void test_contains_random(void **state)
+{
+	(void)state;
+	uint64_t seed = 9;
+	unsigned found = 0;
+	for (unsigned round = 0; round < 20000; round++) {
+		AUTO(buf) struct buf text = BUF_INIT(1000);
+		unsigned rare = 2 + draw(&seed, 60);
+		while (text.n < 20 + round % 150) {
+			if (draw(&seed, rare) == 0)
+				(void)buf_add_c(&text,
+						draw(&seed, 2) ? "\xc3\xa9" : "\xe2\x84\xaa");
+			else
+				(void)buf_addc(&text, "aAbBeEkK"[draw(&seed, 2 + draw(&seed, 7))]);
+		}
+		struct str all = buf_str(&text);
+		size_t from = 0;
+		for (unsigned k = draw(&seed, 12); k--;)
+			(void)utf8_next(all, &from);
+		size_t to = from;
+		for (unsigned k = 1 + draw(&seed, 9); k-- && to < all.n;)
+			(void)utf8_next(all, &to);
+		AUTO(buf) struct buf needle = BUF_INIT(100);
+		(void)buf_add(&needle, str_sub(all, from, to));
+		if (needle.n > 2 && draw(&seed, 2) && (unsigned char)needle.p[1] < 0x80)
+			needle.p[1] = 'b';
+		AUTO(text_needle) struct text_needle *n = text_needle_new(buf_str(&needle));
+		bool is = plainly_in(all, buf_str(&needle));
+		found += is;
+		if (text_contains(n, all) != is)
+			fail_msg("%s in %s: %d", buf_c(&needle), buf_c(&text), is);
+	}
+	assert_true(found > 5000 && found < 19500);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_transfer),      cmocka_unit_test(test_encode),
-		cmocka_unit_test(test_charsets),      cmocka_unit_test(test_charset_table),
-		cmocka_unit_test(test_contains),      cmocka_unit_test(test_search),
-		cmocka_unit_test(test_search_header), cmocka_unit_test(test_search_long),
+		cmocka_unit_test(test_transfer),	cmocka_unit_test(test_encode),
+		cmocka_unit_test(test_charsets),	cmocka_unit_test(test_charset_table),
+		cmocka_unit_test(test_contains),	cmocka_unit_test(test_search),
+		cmocka_unit_test(test_search_header),	cmocka_unit_test(test_search_long),
+		cmocka_unit_test(test_contains_random),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
