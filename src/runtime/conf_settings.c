@@ -363,6 +363,11 @@ const struct conf_setting conf_settings[] = {
 	 "address, or a name without a domain for one such account in each domain. Empty = no "
 	 "public mailboxes."},
 
+	{"imap", "append_8bit_headers", CONF_CHOICE, CONF_LIVE, AT(imap_headers_8bit), "everybody",
+	 0, 0, "everybody UTF8=ACCEPT",
+	 "Who may upload a message whose header has bytes above 127: everybody, or, as RFC 6855 "
+	 "demands, only mail programs that have enabled UTF8=ACCEPT, which refuses copies of old "
+	 "mail to all others."},
 	{"imap", "admin", CONF_TEXT, CONF_LIVE, AT(imap_admin), "", 0, 1000, NULL,
 	 "A URL that leads to who runs this server, such as mailto:postmaster@example.org. Mail "
 	 "programs read it as /shared/admin (RFC 5464). Empty = none."},

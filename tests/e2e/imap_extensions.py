@@ -67,3 +67,23 @@ def case_curl_asks_with_extensions(t):
     out = ask('LIST (SPECIAL-USE) "" % RETURN (SUBSCRIBED)')
     assert out.count(b"* LIST (\\HasNoChildren \\Subscribed \\") == 5, out
     assert b"* STATUS INBOX (MESSAGES 1 SIZE 20)" in ask("STATUS INBOX (MESSAGES SIZE)")
+
+
+def case_imaplib_under_utf8_accept(t):
+    """imaplib: names and headers in UTF-8; what it puts around an uploaded message is taken off, of large ones too."""
+    client = login(t, "user7")
+    status, found = client.enable("UTF8=ACCEPT")
+    assert status == "OK" and client.utf8_enabled, found
+    status, data = client.create('"Größe"')
+    assert status == "OK", data
+    for number, text in enumerate((b"short", b"0123456789\r\n" * 20000), 1):
+        message = "Subject: Größe\r\n\r\n".encode() + text
+        status, data = client.append('"Größe"', r"(\Seen)", None, message)
+        assert status == "OK", data
+        status, data = client.select('"Größe"')
+        assert status == "OK" and data == [b"%d" % number], data
+        status, data = client.fetch(str(number), "(BODY.PEEK[])")
+        assert data[0][1] == message, data[0][1][:100]
+    status, data = client.search(None, "SUBJECT", '"größe"')
+    assert data == [b"1 2"], data
+    client.logout()

@@ -74,6 +74,7 @@ static const struct {
 	{.name = "LIST-MYRIGHTS", .shown = AFTER},
 	{.name = "METADATA", .shown = AFTER},
 	{.name = "LIST-METADATA", .shown = AFTER},
+	{.name = "UTF8=ACCEPT", .shown = AFTER},
 };
 
 int imap_capability_write(struct buf *out, uint32_t when, uint64_t append_limit)
@@ -104,6 +105,7 @@ static const struct imap_name enable_names[] = {
 	{IMAP_ENABLE_CONDSTORE, "CONDSTORE"},
 	{IMAP_ENABLE_QRESYNC, "QRESYNC"},
 	{IMAP_ENABLE_IMAP4REV2, "IMAP4rev2"},
+	{IMAP_ENABLE_UTF8, "UTF8=ACCEPT"},
 	{0, NULL},
 };
 

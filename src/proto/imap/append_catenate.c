@@ -127,22 +127,74 @@ static int join(struct joining *j, const struct imap_append_message *in, struct 
 	return r;
 }
 
-int append_catenate(struct imap_session *s, const struct imap_append_message *in,
-		    struct appending *a, struct store_content *ret, struct fail *why)
+static void joining_init(struct joining *j, struct imap_session *s, struct appending *a)
 {
-	struct joining j = {
+	*j = (struct joining){
 		.s = s, .a = a, .small = BUF_INIT(STORE_INLINE_MAX), .piece = BUF_INIT(PIECE)};
-	int r = join(&j, in, why);
-	if (r == 0 && j.in_file) {
-		r = store_body_seal(s->store, &a->joined, why);
-		ret->file = &a->joined;
+}
+
+/* What was joined becomes the content, unless r < 0. */
+static int finish(struct joining *j, int r, struct store_content *ret, struct fail *why)
+{
+	struct imap_session *s = j->s;
+	if (r == 0 && j->in_file) {
+		r = store_body_seal(s->store, &j->a->joined, why);
+		ret->file = &j->a->joined;
 		ret->verify = true;
 	} else if (r == 0) {
-		ret->bytes = arena_str(&s->run.arena, buf_str(&j.small));
+		ret->bytes = arena_str(&s->run.arena, buf_str(&j->small));
 		if (!ret->bytes.p)
 			r = fail_set(why, FAIL_LIMIT, NULL, "arena full");
 	}
-	buf_clear(&j.small);
-	buf_clear(&j.piece);
+	buf_clear(&j->small);
+	buf_clear(&j->piece);
 	return r;
+}
+
+int append_catenate(struct imap_session *s, const struct imap_append_message *in,
+		    struct appending *a, struct store_content *ret, struct fail *why)
+{
+	struct joining j;
+	joining_init(&j, s, a);
+	return finish(&j, join(&j, in, why), ret, why);
+}
+
+#define WRAP_HEAD STR("UTF8 (")
+#define WRAP_TAIL STR(")")
+
+/* Bytes [off, off + n) of a literal. */
+static int peek(const struct joining *j, const struct imap_literal *l, uint64_t off, size_t n,
+		char into[8], struct fail *why)
+{
+	size_t got = 0;
+	if (l->external == IMAP_NOT_EXTERNAL) {
+		memcpy(into, l->bytes.p + off, n);
+		return 0;
+	}
+	struct fs_file file = {fs_of(j), j->s->run.in.body[l->external].fd};
+	int r = fs_pread(&file, into, n, off, &got, why);
+	return r == 0 && got != n ? fail_set(why, FAIL_CORRUPT, NULL, "a body is cut") : r;
+}
+
+int append_unwrap(struct imap_session *s, const struct imap_literal *literal, struct appending *a,
+		  struct store_content *ret, struct fail *why)
+{
+	struct joining j = {.s = s, .a = a};
+	size_t head = WRAP_HEAD.n, around = head + WRAP_TAIL.n;
+	char first[8], last[8];
+	if (!session_is_utf8(s) || literal->binary || literal->size <= around)
+		return 0;
+	int r = peek(&j, literal, 0, head, first, why);
+	if (r == 0)
+		r = peek(&j, literal, literal->size - 1, 1, last, why);
+	if (r < 0 || !str_eq(str_make(first, head), WRAP_HEAD) || last[0] != ')')
+		return r;
+	uint64_t size = literal->size - around;
+	joining_init(&j, s, a);
+	if (literal->external == IMAP_NOT_EXTERNAL)
+		r = add(&j, str_sub(literal->bytes, head, head + (size_t)size), why);
+	else
+		r = add_range(&j, s->run.in.body[literal->external].fd, head, size, why);
+	r = finish(&j, r, ret, why);
+	return r < 0 ? r : 1;
 }

@@ -9,7 +9,7 @@
 #include "proto/imap/imap_int.h"
 
 struct appending {
-	struct store_body joined;  /* put together by CATENATE, when it is large */
+	struct store_body joined;  /* put together by CATENATE or unwrapped, when it is large */
 	struct store_body changed; /* written anew because of NUL bytes */
 	struct str bad_url;	   /* of CATENATE; p NULL: none */
 	bool binary;		   /* NUL may come: a literal8, or what a mailbox holds */
@@ -44,6 +44,14 @@ void append_write_uids(struct buf *b, const struct store_append_result *result, 
  */
 MUST_CHECK int append_catenate(struct imap_session *s, const struct imap_append_message *in,
 			       struct appending *a, struct store_content *ret, struct fail *why);
+
+/*
+ * Python's imaplib, once it has enabled UTF8=ACCEPT, sends "{n}" and then "UTF8 (message)" within
+ * the literal. Neither is a header's beginning, so it can be told, and taken off: 1, with *ret as
+ * of append_catenate; else 0.
+ */
+MUST_CHECK int append_unwrap(struct imap_session *s, const struct imap_literal *literal,
+			     struct appending *a, struct store_content *ret, struct fail *why);
 
 /*
  * append_binary.c: a message with NUL bytes as a mailbox can hold it (RFC 3516 4.4). FETCH BODY[]

@@ -100,7 +100,8 @@ static int take_body(struct imap_session *s, const struct imap_append_message *i
 	if (in->part_count > 0)
 		return append_catenate(s, in, a, content, why);
 	a->binary = in->body.binary;
-	return take_literal(s, &in->body, content, why);
+	int r = append_unwrap(s, &in->body, a, content, why);
+	return r != 0 ? MIN(r, 0) : take_literal(s, &in->body, content, why);
 }
 
 /* The map of the content, into content->map. */
@@ -128,6 +129,21 @@ static int encode_nul(struct imap_session *s, const struct mime_map *map,
 	return scan(s, content, why);
 }
 
+/*
+ * RFC 6855 section 4 has 8-bit bytes in a header refused for clients that did not enable
+ * UTF8=ACCEPT. Mail that is moved from elsewhere has had such headers for decades, and nobody else
+ * refuses it: so it is the operator's choice (docs/IMAP.md).
+ */
+static int check_header(const struct imap_session *s, const struct imap_append_message *in,
+			const struct mime_map *map, struct fail *why)
+{
+	if (!s->config.strict_headers || session_is_utf8(s) || in->utf8 ||
+	    !(map->flags & MIME_HEADER_8BIT))
+		return 0;
+	return fail_set(why, FAIL_UNSUPPORTED,
+			"The header has 8-bit bytes: this takes UTF8=ACCEPT.", "8-bit header");
+}
+
 int append_prepare(struct imap_session *s, const struct imap_append_message *in,
 		   struct store_append_message *ret, struct appending *a, struct fail *why)
 {
@@ -142,6 +158,8 @@ int append_prepare(struct imap_session *s, const struct imap_append_message *in,
 		r = scan(s, &ret->content, why);
 	if (r == 0)
 		r = read_map(s, &ret->content, &map, why);
+	if (r == 0)
+		r = check_header(s, in, map, why);
 	if (r < 0 || !(map->flags & MIME_HAS_NUL))
 		return r;
 	r = take_nul(a, why);

@@ -262,6 +262,11 @@ static int search(struct imap_session *s, struct imap_out *out, struct fail *why
 
 int cmd_search(struct imap_session *s, struct imap_out *out, struct fail *why)
 {
+	/* RFC 6855 section 3; SORT and THREAD always have one. */
+	if (session_is_utf8(s) && s->run.cmd.kind == IMAP_CMD_SEARCH &&
+	    s->run.cmd.search.charset.n > 0)
+		return fail_set(why, FAIL_SYNTAX, "After UTF8=ACCEPT there is no charset.",
+				"CHARSET");
 	if (!charset_is_known(s->run.cmd.search.charset)) {
 		forget_saved(s, -FAIL_UNSUPPORTED);
 		reply_no(s, "BADCHARSET (US-ASCII UTF-8)", "Unknown charset.");

@@ -164,6 +164,11 @@ static inline bool session_is_rev2(const struct imap_session *s)
 {
 	return s->enabled & IMAP_ENABLE_IMAP4REV2;
 }
+/* ENABLE UTF8=ACCEPT was given (RFC 6855): UTF-8 names and no charset in SEARCH. */
+static inline bool session_is_utf8(const struct imap_session *s)
+{
+	return s->enabled & IMAP_ENABLE_UTF8;
+}
 /* The flags of a message that this client is told: \Recent is none for IMAP4rev2. */
 static inline uint64_t flags_shown(const struct imap_session *s, uint64_t flags)
 {

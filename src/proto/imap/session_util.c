@@ -51,7 +51,7 @@ void write_name(const struct imap_session *s, struct buf *b, struct str name)
 
 uint32_t session_syntax(const struct imap_session *s)
 {
-	return session_is_rev2(s) ? IMAP_SYNTAX_UTF8 : 0;
+	return session_is_rev2(s) || session_is_utf8(s) ? IMAP_SYNTAX_UTF8 : 0;
 }
 
 /* Never an error for numbers that are gone: RFC 5182 2.1. */
