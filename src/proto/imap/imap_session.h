@@ -57,12 +57,7 @@ struct imap_config {
 	char public_account[321]; /* whose mailboxes are the public ones; without "@": of the
 				   * user's domain; empty: there are none */
 	struct fs *fs;		  /* NULL: the real one; for reading body files */
-	bool strict_headers;	   /* 8-bit bytes in headers are for UTF8=ACCEPT only (RFC 6855) */
-	bool literal_minus;	   /* advertise LITERAL- instead of LITERAL+; the framer refuses */
-	bool share_with_anyone;	   /* rights may be given to everybody */
-	char public_account[321];  /* whose mailboxes are the public ones; without "@": of the
-				    * user's domain; empty: there are none */
-	struct fs *fs;		   /* NULL: the real one; for reading body files */
+	bool strict_headers;	  /* 8-bit bytes in headers are for UTF8=ACCEPT only (RFC 6855) */
 };
 struct imap_config imap_config_default(void);
 
