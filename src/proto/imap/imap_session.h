@@ -111,7 +111,6 @@ struct imap_session_args {
 	unsigned rights; /* enum imap_right */
 	struct imap_hooks hooks;
 	const struct imap_guest *guest; /* NULL: the owner */
-	bool is_public;			/* the account that public mailboxes belong to */
 };
 
 /* A session in the authenticated state. Does not touch the store; never NULL. */

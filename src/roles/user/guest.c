@@ -174,14 +174,6 @@ static int quota(void *arg, struct store_quota *ret, struct fail *why)
 	return 0;
 }
 
-static bool is_public(const struct imap_config *c, struct str owner)
-{
-	struct str public = str_c(c->public_account);
-	if (str_find(public, 0, '@') == public.n)
-		owner = str_sub(owner, 0, str_find(owner, 0, '@'));
-	return public.n && str_eqi(public, owner);
-}
-
 static bool changes_usage(enum imap_guest_what what, struct str text)
 {
 	enum imap_cmd_kind kind = imap_cmd_peek(text);
@@ -207,15 +199,13 @@ static int serve(uint64_t session, unsigned from, const struct msg_guest_who *wh
 		return fail_set(why, FAIL_BUSY, NULL, "the visit is busy");
 	p->quota_bytes = who->quota_bytes;
 	const struct conf *c = role_conf_hold(user.role);
-	const struct imap_config *config = conf_extra(c);
 	struct imap_session_args args = {
-		.config = config,
+		.config = conf_extra(c),
 		.store = user.store,
 		.account = owner,
 		.address = who->owner,
 		.rights = ask->rights,
 		.guest = &guest,
-		.is_public = is_public(config, who->owner),
 		.hooks = {.arg = p,
 			  .scan = user_scan,
 			  .quota = quota,
