@@ -55,6 +55,7 @@ enum imap_cmd_kind {
 	IMAP_CMD_GETQUOTA,
 	IMAP_CMD_GETQUOTAROOT,
 	IMAP_CMD_SETQUOTA,
+	IMAP_CMD_COMPARATOR,
 	IMAP_CMD_GENURLAUTH, /* RFC 4467, as the next two */
 	IMAP_CMD_RESETKEY,
 	IMAP_CMD_URLFETCH,
@@ -459,6 +460,11 @@ struct imap_cancelupdate {     /* RFC 5267 4.3.5 */
 	size_t tag_count;      /* at least 1 */
 };
 
+struct imap_comparator {	  /* RFC 5255 4.7 */
+	const struct str *wanted; /* comparators, with "*" for anything, the best first */
+	size_t wanted_count;	  /* 0: which one is it? */
+};
+
 struct imap_uidbatches { /* draft-ietf-mailmaint-imap-uidbatches */
 	uint32_t size;
 	struct imap_partial range; /* of batches, from 1 on; not given: all */
@@ -494,6 +500,7 @@ struct imap_cmd {
 		struct imap_search search; /* and SORT, THREAD */
 		struct imap_cancelupdate cancelupdate;
 		struct imap_uidbatches uidbatches;
+		struct imap_comparator comparator;
 		struct imap_fetch fetch;
 		struct imap_store store;
 		struct imap_copy copy; /* and MOVE */

@@ -191,6 +191,7 @@ static const struct command {
 	{"THREAD", IMAP_CMD_THREAD, imap_parse_thread, true},
 	{"CANCELUPDATE", IMAP_CMD_CANCELUPDATE, imap_parse_cancelupdate, false},
 	{"UIDBATCHES", IMAP_CMD_UIDBATCHES, imap_parse_uidbatches, false},
+	{"COMPARATOR", IMAP_CMD_COMPARATOR, imap_parse_comparator, false},
 	{"FETCH", IMAP_CMD_FETCH, imap_parse_fetch, true},
 	{"STORE", IMAP_CMD_STORE, imap_parse_store, true},
 	{"COPY", IMAP_CMD_COPY, imap_parse_copy, true},

@@ -29,7 +29,7 @@ imap_parse_fn imap_parse_getmetadata, imap_parse_setmetadata;
 int imap_parse_entries(struct imap_lex *lex, const struct str **ret, size_t *ret_n) MUST_CHECK;
 /* imap_parse_search.c */
 imap_parse_fn imap_parse_search, imap_parse_sort, imap_parse_thread, imap_parse_cancelupdate,
-	imap_parse_uidbatches;
+	imap_parse_uidbatches, imap_parse_comparator;
 
 /* "(" [flag *(SP flag)] ")" */
 int imap_parse_flag_list(struct imap_lex *lex, struct imap_flags *ret) MUST_CHECK;

@@ -532,3 +532,22 @@ int imap_parse_uidbatches(struct imap_lex *lex, struct imap_cmd *cmd)
 		       ? imap_lex_expected(lex, "a range of batches")
 		       : r;
 }
+
+/* *(SP comp-order-quoted) */
+int imap_parse_comparator(struct imap_lex *lex, struct imap_cmd *cmd)
+{
+	struct str *wanted = NULL;
+	size_t n = 0;
+	while (imap_lex_peek(lex) == ' ' && lex->pos + 1 < lex->in.text.n) {
+		int r = imap_lex_sp(lex);
+		if (r == 0)
+			r = IMAP_GROW(lex, &wanted, n, lex->lim->keywords, "comparators");
+		if (r == 0)
+			r = imap_lex_astring(lex, "a comparator", &wanted[n]);
+		if (r < 0)
+			return r;
+		n++;
+	}
+	cmd->comparator = (struct imap_comparator){.wanted = wanted, .wanted_count = n};
+	return 0;
+}

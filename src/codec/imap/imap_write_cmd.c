@@ -502,6 +502,9 @@ static void write_searching(struct buf *out, const struct imap_cmd *cmd)
 		write_tags(out, &cmd->cancelupdate);
 	else if (cmd->kind == IMAP_CMD_UIDBATCHES)
 		write_batches(out, &cmd->uidbatches);
+	else if (cmd->kind == IMAP_CMD_COMPARATOR)
+		for (size_t i = 0; i < cmd->comparator.wanted_count; i++)
+			sp_astring(out, cmd->comparator.wanted[i]);
 	else
 		write_search(out, cmd);
 }
@@ -584,6 +587,12 @@ static void write_append_or_replace(struct buf *out, const struct imap_cmd *cmd)
 	write_append(out, append ? &cmd->append : &cmd->replace.append);
 }
 
+static void write_rename(struct buf *out, const struct imap_rename *r)
+{
+	sp_mailbox(out, r->from);
+	sp_mailbox(out, r->to);
+}
+
 static void write_arguments(struct buf *out, const struct imap_cmd *cmd)
 {
 	switch (cmd->kind) {
@@ -617,8 +626,7 @@ static void write_arguments(struct buf *out, const struct imap_cmd *cmd)
 		write_create(out, &cmd->create);
 		break;
 	case IMAP_CMD_RENAME:
-		sp_mailbox(out, cmd->rename.from);
-		sp_mailbox(out, cmd->rename.to);
+		write_rename(out, &cmd->rename);
 		break;
 	case IMAP_CMD_DELETE:
 	case IMAP_CMD_SUBSCRIBE:
@@ -670,6 +678,7 @@ static void write_arguments(struct buf *out, const struct imap_cmd *cmd)
 	case IMAP_CMD_THREAD:
 	case IMAP_CMD_CANCELUPDATE:
 	case IMAP_CMD_UIDBATCHES:
+	case IMAP_CMD_COMPARATOR:
 		write_searching(out, cmd);
 		break;
 	case IMAP_CMD_FETCH:

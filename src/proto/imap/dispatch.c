@@ -44,6 +44,7 @@ static const struct dispatch rows[IMAP_CMD_KIND_COUNT] = {
 	[IMAP_CMD_MYRIGHTS] = {cmd_myrights, 0, SYNC_ALL, SYNC_ALL},
 	[IMAP_CMD_GETMETADATA] = {cmd_getmetadata, 0, SYNC_ALL, SYNC_ALL},
 	[IMAP_CMD_SETMETADATA] = {cmd_setmetadata, NEEDS_RIGHT, SYNC_ALL, SYNC_ALL},
+	[IMAP_CMD_COMPARATOR] = {cmd_comparator, 0, SYNC_ALL, SYNC_ALL},
 	[IMAP_CMD_CHECK] = {cmd_noop, NEEDS_SELECTED, SYNC_ALL, SYNC_ALL},
 	[IMAP_CMD_CLOSE] = {cmd_close, NEEDS_SELECTED, SYNC_NONE, SYNC_NONE},
 	[IMAP_CMD_UNSELECT] = {cmd_unselect, NEEDS_SELECTED, SYNC_NONE, SYNC_NONE},

@@ -295,6 +295,7 @@ int cmd_listrights(struct imap_session *s, struct imap_out *out, struct fail *wh
 int cmd_myrights(struct imap_session *s, struct imap_out *out, struct fail *why);
 int cmd_expunge(struct imap_session *s, struct imap_out *out, struct fail *why);
 int cmd_search(struct imap_session *s, struct imap_out *out, struct fail *why);
+int cmd_comparator(struct imap_session *s, struct imap_out *out, struct fail *why);
 int cmd_uidbatches(struct imap_session *s, struct imap_out *out, struct fail *why);
 int cmd_cancelupdate(struct imap_session *s, struct imap_out *out, struct fail *why);
 int cmd_fetch(struct imap_session *s, struct imap_out *out, struct fail *why);
