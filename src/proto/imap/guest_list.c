@@ -108,7 +108,7 @@ static bool read_box(struct cursor *c, struct arena *a, struct store_mailbox *bo
 {
 	struct str name = cursor_bytes(c, cursor_u16(c));
 	unsigned bits = cursor_u8(c);
-	*rights = cursor_u32(c);
+	*rights = cursor_u32(c) & IMAP_ACL_ALL;
 	*box = (struct store_mailbox){.name = arena_str(a, name),
 				      .noselect = bits & LISTED_NOSELECT,
 				      .has_children = bits & LISTED_CHILDREN};
