@@ -10,7 +10,7 @@ static int refuse(struct imap_session *s, int r, const struct fail *why)
 	if (r == -FAIL_UNSUPPORTED) {
 		reply_no(s,
 			 "BADEVENT (MessageNew MessageExpunge FlagChange MailboxName "
-			 "SubscriptionChange)",
+			 "SubscriptionChange MailboxMetadataChange ServerMetadataChange)",
 			 "Other events are not told here.");
 		return RUN_DONE;
 	}

@@ -2,6 +2,7 @@
 #include "proto/imap/notify.h"
 #include "base/num.h"
 #include "codec/imap/imap_list.h"
+#include "codec/imap/imap_write.h"
 #include "sys/log.h"
 
 #define ARENA_MAX KIB(256)
@@ -29,6 +30,26 @@ static void note(struct notify *n, uint64_t mailbox, uint32_t events)
 	n->note[i].events |= events;
 }
 
+/* Those that this client sees. True: something was noted. */
+static bool note_entries(struct notify *n, const struct store_event *e)
+{
+	uint32_t wanted = e->mailbox.v ? IMAP_EVENT_MAILBOX_METADATA_CHANGE
+				       : IMAP_EVENT_SERVER_METADATA_CHANGE;
+	size_t before = n->entries.n;
+	if (!(n->other & wanted))
+		return false;
+	for (size_t i = 0; i < e->notes->n; i++) {
+		struct str entry = e->notes->set[i].entry;
+		if (str_starts(entry, STR("/private/")) && e->notes->viewer.v != n->viewer.v)
+			continue;
+		buf_put_u64(&n->entries, e->mailbox.v);
+		buf_put_u16(&n->entries, (uint16_t)entry.n);
+		buf_add(&n->entries, entry);
+	}
+	n->lost |= n->entries.failed;
+	return n->lost || n->entries.n > before;
+}
+
 /* Runs on a committer's thread. */
 static void happened(void *arg, const struct store_event *e)
 {
@@ -39,7 +60,9 @@ static void happened(void *arg, const struct store_event *e)
 	n->modseq = MAX(n->modseq, e->modseq.v);
 	if ((e->kinds & STORE_EVENT_MAILBOXES) && n->names.n)
 		wake = n->names_news = true;
-	if (e->mailbox.v && e->mailbox.v == n->selected_id) {
+	if (e->kinds & STORE_EVENT_NOTES) {
+		wake |= note_entries(n, e);
+	} else if (e->mailbox.v && e->mailbox.v == n->selected_id) {
 		if (events & notify_of_selected(n))
 			wake = n->selected_news = true;
 	} else if (e->mailbox.v && (events & n->other)) {
@@ -71,7 +94,8 @@ void notify_own(struct imap_session *s, uint32_t uidvalidity, struct uid first, 
 bool notify_has_news(struct notify *n)
 {
 	pthread_mutex_lock(&n->lock);
-	bool news = n->selected_news || n->names_news || n->all || n->lost || n->n_notes;
+	bool news = n->selected_news || n->names_news || n->all || n->lost || n->n_notes ||
+		    n->entries.n;
 	pthread_mutex_unlock(&n->lock);
 	return news;
 }
@@ -144,14 +168,24 @@ struct taken {
 	bool names, all;
 	size_t n_notes;
 	uint64_t modseq;
+	struct buf entries;
 	struct notify_note note[NOTIFY_NOTES];
 };
+
+static void taken_clear(struct taken *t)
+{
+	buf_clear(&t->entries);
+}
+DEFINE_AUTO(taken, struct taken, taken_clear);
 
 static struct taken take(struct notify *n)
 {
 	pthread_mutex_lock(&n->lock);
-	struct taken t = {
-		.names = n->names_news, .all = n->all, .n_notes = n->n_notes, .modseq = n->modseq};
+	struct taken t = {.names = n->names_news,
+			  .all = n->all,
+			  .n_notes = n->n_notes,
+			  .modseq = n->modseq,
+			  .entries = buf_move(&n->entries)};
 	memcpy(t.note, n->note, sizeof t.note);
 	n->names_news = n->all = false;
 	n->n_notes = 0;
@@ -183,6 +217,48 @@ static void tell_status(struct imap_session *s, struct imap_out *out,
 	}
 }
 
+/* Is the entry one that this session's own SETMETADATA has just set? */
+static bool is_own_entry(const struct imap_session *s, struct str mailbox, struct str entry)
+{
+	const struct imap_setmetadata *m = &s->run.cmd.setmetadata;
+	if (!s->run.row || s->run.cmd.kind != IMAP_CMD_SETMETADATA || !str_eq(m->mailbox, mailbox))
+		return false;
+	for (size_t i = 0; i < m->set_count; i++)
+		if (str_eqi(m->set[i].entry, entry))
+			return true;
+	return false;
+}
+
+static const struct store_mailbox *by_id(const struct store_mailboxes *boxes, uint64_t id)
+{
+	for (size_t i = 0; i < boxes->n; i++)
+		if (boxes->p[i].id.v == id)
+			return &boxes->p[i];
+	return NULL;
+}
+
+/* "* METADATA name /shared/comment": the names alone (RFC 5465 5.6, 5.7; RFC 5464 4.4.2). */
+static void tell_entries(struct imap_session *s, struct imap_out *out,
+			 const struct store_mailboxes *boxes, struct str entries)
+{
+	struct cursor c = cursor_of(entries);
+	while (cursor_left(&c) > 0) {
+		uint64_t id = cursor_u64(&c);
+		struct str entry = cursor_bytes(&c, cursor_u16(&c));
+		const struct store_mailbox *box = id ? by_id(boxes, id) : NULL;
+		struct str name = box ? box->name : STR("");
+		if ((id && (!box || !notify_of_mailbox(s->notify, box,
+						       IMAP_EVENT_MAILBOX_METADATA_CHANGE))) ||
+		    is_own_entry(s, name, entry))
+			continue;
+		buf_add(&out->text, STR("* METADATA "));
+		write_name(s, &out->text, name);
+		buf_addc(&out->text, ' ');
+		imap_write_astring(&out->text, entry);
+		buf_add(&out->text, STR("\r\n"));
+	}
+}
+
 static void overflow(struct imap_session *s, struct imap_out *out)
 {
 	notify_free(s->notify);
@@ -197,12 +273,12 @@ int notify_tell(struct imap_session *s, struct imap_out *out, struct fail *why)
 {
 	struct notify *n = s->notify;
 	struct store_mailboxes boxes;
-	struct taken t = take(n);
+	AUTO(taken) struct taken t = take(n);
 	if (n->lost) {
 		overflow(s, out);
 		return 0;
 	}
-	if (!t.names && !t.all && t.n_notes == 0)
+	if (!t.names && !t.all && t.n_notes == 0 && t.entries.n == 0)
 		return 0;
 	int r = store_mailbox_list(s->store, s->account, &s->run.arena, &boxes, why);
 	if (r < 0) {
@@ -217,6 +293,7 @@ int notify_tell(struct imap_session *s, struct imap_out *out, struct fail *why)
 		return 0;
 	}
 	tell_status(s, out, &boxes, &t);
+	tell_entries(s, out, &boxes, buf_str(&t.entries));
 	n->told = MAX(n->told, t.modseq);
 	return 0;
 }
@@ -277,6 +354,8 @@ static int begin_watch(struct imap_session *s, struct notify *n, struct fail *wh
 	struct store_usage usage;
 	struct store_mailboxes boxes;
 	n->hooks = &s->hooks;
+	n->viewer = s->viewer_id;
+	n->entries = BUF_INIT(NOTIFY_ENTRIES_MAX);
 	n->selected_id = s->view ? store_view_get_info(s->view)->mailbox.v : 0;
 	if (n->want.group_count == 0)
 		return 0;
@@ -384,6 +463,7 @@ void notify_free(struct notify *n)
 	pthread_mutex_destroy(&n->lock);
 	buf_clear(&n->text);
 	buf_clear(&n->names);
+	buf_clear(&n->entries);
 	arena_clear(&n->arena);
 	free(n);
 }

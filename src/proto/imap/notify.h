@@ -9,6 +9,7 @@
  *  - The selected mailbox: by the session's usual sync, which notify_sync_how restrains.
  *  - Other mailboxes: a STATUS of each that was noted. With too many for the notes: of all that
  * have a MODSEQ above the last one that was told.
+ *  - Annotations: the names of those that changed, noted as text.
  *  - Names and subscriptions: by comparing the list of mailboxes with the one before, kept as names
  *    (notify_names.c), only when such events were asked for.
  *
@@ -28,7 +29,10 @@
 /* What can be asked for; others are answered by BADEVENT. */
 #define NOTIFY_EVENTS                                                                              \
 	(IMAP_EVENT_MESSAGE_NEW | IMAP_EVENT_MESSAGE_EXPUNGE | IMAP_EVENT_FLAG_CHANGE |            \
-	 IMAP_EVENT_MAILBOX_NAME | IMAP_EVENT_SUBSCRIPTION_CHANGE)
+	 IMAP_EVENT_MAILBOX_NAME | IMAP_EVENT_SUBSCRIPTION_CHANGE |                                \
+	 IMAP_EVENT_MAILBOX_METADATA_CHANGE | IMAP_EVENT_SERVER_METADATA_CHANGE)
+
+#define NOTIFY_ENTRIES_MAX KIB(4)
 
 struct notify_note {
 	uint64_t mailbox;
@@ -47,14 +51,16 @@ struct notify {
 		uint32_t first, last;
 	} own; /* UIDs that this session itself has just put into the selected mailbox */
 	const struct imap_hooks *hooks;
+	struct account_id viewer; /* whose private annotations are told */
 	struct store_watch *watch;
 
 	pthread_mutex_t lock; /* guards what is below; the watch writes it */
 	uint64_t selected_id; /* 0: none */
 	bool selected_news;
 	bool names_news;
-	bool all;  /* there was no room for a note */
-	bool lost; /* nobody knows what has happened to the names */
+	bool all;	    /* there was no room for a note */
+	bool lost;	    /* nobody knows what has happened to the names */
+	struct buf entries; /* annotations that changed: u64 mailbox, u16 length, entry */
 	size_t n_notes;
 	uint64_t modseq; /* of the last event */
 	struct notify_note note[NOTIFY_NOTES];

@@ -26,7 +26,7 @@ static void grammar(void **state)
 		"A= g BAD ~",
 		"A: h NOTIFY SET (personal (MessageNew MessageExpunge AnnotationChange))",
 		"A= h NO [BADEVENT (MessageNew MessageExpunge FlagChange MailboxName "
-		"SubscriptionChange)] ~",
+		"SubscriptionChange MailboxMetadataChange ServerMetadataChange)] ~",
 		"A: i NOTIFY SET (mailboxes INBOX (WhatElse))",
 		"A= i NO [BADEVENT ~",
 		"A: j NOTIFY SET status (Subtree (a \"b c\") (mailboxname)) (inboxes NONE)",
@@ -348,6 +348,31 @@ static void names_where_asked(void **state)
 	dialogue(rows);
 }
 
+static void metadata(void **state)
+{
+	(void)state;
+	static const char *const rows[] = {
+		"A: a NOTIFY SET (mailboxes INBOX (MailboxMetadataChange)) (personal "
+		"(ServerMetadataChange))",
+		"A= a OK NOTIFY completed.",
+		"B: b SETMETADATA INBOX (/shared/comment \"x\" /private/comment \"y\")",
+		"B= b OK SETMETADATA completed.",
+		"A= * METADATA INBOX /shared/comment",
+		"A= * METADATA INBOX /private/comment",
+		"B: c SETMETADATA Sent (/shared/comment \"x\")",
+		"B= c OK SETMETADATA completed.",
+		"B: d SETMETADATA \"\" (/private/comment NIL)",
+		"B= d OK SETMETADATA completed.",
+		"A= * METADATA \"\" /private/comment",
+		"A: e SETMETADATA INBOX (/shared/comment NIL)",
+		"A= e OK SETMETADATA completed.",
+		NULL,
+	};
+	/* not with an export in between: what was noted of annotations is not in it */
+	dialogue_in_mode(rows, 0);
+	dialogue_in_mode(rows, MODE_TINY);
+}
+
 /* More mailboxes at once than there are notes: none is forgotten. */
 static void many_at_once(void **state)
 {
@@ -424,6 +449,7 @@ int main(void)
 		cmocka_unit_test(names_where_asked),
 		cmocka_unit_test(many_at_once),
 		cmocka_unit_test(overflow),
+		cmocka_unit_test(metadata),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -185,6 +185,14 @@ static int apply(struct tx *tx, struct store_job *job, struct fail *why)
 		r = find(tx->ops, tx->e, job->account, a->mailbox, &mailbox, why);
 	if (r == 0)
 		r = set_values(tx, a, mailbox, why);
+	if (r == 0 && a->n > 0) {
+		struct changed_row *row = vec_push(&tx->rows);
+		*row = (struct changed_row){.account = a->account,
+					    .row = {.id = mailbox},
+					    .kinds = STORE_EVENT_NOTES,
+					    .modseq = acc.modseq,
+					    .notes = a};
+	}
 	if (r < 0 || !a->has_use)
 		return r;
 	acc.modseq++;

@@ -149,6 +149,7 @@ struct changed_row {
 	struct row_mailbox row;
 	unsigned kinds; /* STORE_EVENT_ */
 	uint64_t modseq;
+	const struct store_annotate *notes; /* the caller's, which waits for the commit */
 };
 
 struct tx {

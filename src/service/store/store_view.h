@@ -340,12 +340,14 @@ enum store_event_kind {
 	STORE_EVENT_FLAGS = 1u << 1,
 	STORE_EVENT_EXPUNGE = 1u << 2,
 	STORE_EVENT_MAILBOXES = 1u << 3, /* created, deleted, renamed, (un)subscribed */
+	STORE_EVENT_NOTES = 1u << 4,	 /* annotations; mailbox {0}: the account's own */
 };
 struct store_event {
 	struct account_id account;
 	struct mailbox_id mailbox; /* {0} with STORE_EVENT_MAILBOXES alone */
 	unsigned kinds;
-	struct modseq modseq; /* the account's counter after the change */
+	struct modseq modseq;		    /* the account's counter after the change */
+	const struct store_annotate *notes; /* with STORE_EVENT_NOTES: what was asked for */
 };
 struct store_watch;
 

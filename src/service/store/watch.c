@@ -71,7 +71,8 @@ void watch_fire(struct store *s, const struct tx *tx)
 		struct store_event e = {.account = c->account,
 					.mailbox = c->row.id,
 					.kinds = c->kinds,
-					.modseq = {c->modseq}};
+					.modseq = {c->modseq},
+					.notes = c->notes};
 		if (head)
 			tell(head, &e);
 	}
