@@ -347,6 +347,10 @@ const struct conf_setting conf_settings[] = {
 	 SECOND, HOUR, NULL,
 	 "A logged-in client that has begun a command must finish it in this time, and must not "
 	 "be silent for so long within a literal."},
+	{"imap", "search_time_max", CONF_DURATION, CONF_LIVE, AT(imap_search_time_max_ms), "2 min",
+	 SECOND, HOUR, NULL,
+	 "A SEARCH, SORT or THREAD that has worked for so long is given up (NO [LIMIT]); waiting "
+	 "for its turn does not count."},
 	{"imap", "append_size_max", CONF_SIZE, CONF_LIVE, AT(append_size_max), "64 MiB", KIB(64),
 	 MIB(2047), NULL, "Largest message that APPEND takes."},
 	{"imap", "literals", CONF_CHOICE, CONF_RESTART, AT(imap_literals), "LITERAL+", 0, 0,

@@ -12,11 +12,14 @@
 #include "sys/clock.h"
 #include "sys/log.h"
 
-/* After so many messages of the second pass the thread is given back for a moment. */
+/* After so many messages of the second pass, or so long, the thread is given back for a moment. */
 #define ROWS_AT_ONCE 256
+#define MS_AT_ONCE   100
 
 struct search_state {
 	struct imap_session *s;
+	struct mono_ns begun; /* this turn */
+	int64_t worked_ns;    /* in the turns before */
 	struct search_tree tree;
 	struct set_builder open;     /* not decided by the first pass */
 	struct store_reader *reader; /* of the second pass */
@@ -168,6 +171,24 @@ static bool is_decided(const struct search_state *st, const struct store_message
 	       st->hits.min.seq < row->seq;
 }
 
+static int64_t turn_ns(const struct search_state *st)
+{
+	return clock_mono().v - st->begun.v;
+}
+
+/* Nobody's search may go on for ever. */
+static int end_turn(struct search_state *st, int r, struct fail *why)
+{
+	const struct imap_config *c = &st->s->config;
+	st->worked_ns += turn_ns(st);
+	if (r != RUN_MORE || c->search_max_ms == 0 ||
+	    st->worked_ns < (int64_t)c->search_max_ms * MS_NS)
+		return r;
+	log_event(LOG_WARN, "imap.search_too_long", log_c("user", st->s->address));
+	return fail_set(why, FAIL_LIMIT, "The search takes too long.", "%lld ms",
+			(long long)(st->worked_ns / MS_NS));
+}
+
 static int look_at_rows(struct search_state *st, struct fail *why)
 {
 	struct store_message row;
@@ -182,6 +203,8 @@ static int look_at_rows(struct search_state *st, struct fail *why)
 			r = look_at(st, &row, why);
 		if (r < 0)
 			return r;
+		if (turn_ns(st) > MS_AT_ONCE * MS_NS)
+			break;
 	}
 	return RUN_MORE;
 }
@@ -245,10 +268,13 @@ static int search(struct imap_session *s, struct imap_out *out, struct fail *why
 						     .partial = s->run.cmd.search.partial}};
 		s->run.state = st;
 		s->run.state_clear = state_clear;
+		st->begun = clock_mono();
 		r = begin(st, out, why);
 	}
+	if (r == 0 && st->worked_ns > 0)
+		st->begun = clock_mono();
 	if (r == 0)
-		r = look_at_rows(st, why);
+		r = end_turn(st, look_at_rows(st, why), why);
 	if (r == RUN_DONE && s->run.cmd.kind != IMAP_CMD_SEARCH)
 		r = search_order_step(s, &st->hits, &st->order, out, why);
 	if (r == RUN_DONE && s->run.cmd.kind != IMAP_CMD_THREAD)

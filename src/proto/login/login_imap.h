@@ -48,6 +48,7 @@ struct login_imap {
 	bool tls;
 	bool in_sasl;
 	bool verifying;
+	bool said; /* something, of whatever kind; edge's */
 	unsigned bad;
 	struct login_sasl sasl;
 	/* An attempt that ended with this call and that dir did not hear of, for the log: why

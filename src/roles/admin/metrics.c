@@ -57,6 +57,7 @@ static const struct metric {
 	{"offence.too_many_errors", "barid_offences", "kind=\"too_many_errors\"", COUNTER_TYPE, ""},
 	{"offence.idle_talk", "barid_offences", "kind=\"idle_talk\"", COUNTER_TYPE, ""},
 	{"offence.not_smtp", "barid_offences", "kind=\"not_smtp\"", COUNTER_TYPE, ""},
+	{"offence.not_imap", "barid_offences", "kind=\"not_imap\"", COUNTER_TYPE, ""},
 	{"offence.too_many_sessions", "barid_offences", "kind=\"too_many_sessions\"", COUNTER_TYPE, ""},
 	{"offence.made_room", "barid_offences", "kind=\"made_room\"", COUNTER_TYPE, ""},
 

@@ -320,6 +320,8 @@ void edge_imap_own(struct session *s);
 void edge_imap_init(struct session *s);
 void edge_imap_begin(struct session *s);
 void edge_imap_secured(struct session *s);
+/* Is it the beginning of another protocol? Then the session is ending. */
+bool edge_imap_is_other(struct session *s, struct str in);
 /* One event of the framer in SESSION_LOGIN. */
 void edge_imap_before_login(struct session *s, const struct frame_imap_event *e);
 /* Nobody is logged in any more: as at the beginning, but with this tagged OK for a greeting. */

@@ -341,6 +341,8 @@ static void take_input(struct session *s, struct str *in, bool *progress)
 
 static void input(struct session *s, struct str *in)
 {
+	if (s->phase == SESSION_LOGIN && edge_imap_is_other(s, *in))
+		return;
 	enum frame_imap_state state = s->imap.frame.state;
 	bool progress = state == FRAME_IMAP_STATE_INLINE || state == FRAME_IMAP_STATE_SKIP;
 	take_input(s, in, &progress);

@@ -9,6 +9,33 @@
 
 OFFENCE(bad_commands, "bad_commands", "IMAP clients that said nothing but nonsense before a login");
 
+OFFENCE(not_imap, "not_imap", "other protocols spoken to an IMAP port");
+
+/* A browser that was tricked, a scanner, TLS on the port for STARTTLS. */
+static bool is_other(struct str in)
+{
+	static const struct str words[] = {
+		STR("GET /"),	 STR("POST /"),	  STR("PUT /"), STR("HEAD /"), STR("PRI * "),
+		STR("OPTIONS "), STR("CONNECT "), STR("SSH-"),	STR("EHLO "),  STR("\x16\x03")};
+	for (size_t i = 0; i < ARRAY_LEN(words); i++)
+		if (str_starts(in, words[i]))
+			return true;
+	return false;
+}
+
+bool edge_imap_is_other(struct session *s, struct str in)
+{
+	struct imap_edge *m = &s->imap;
+	if (m->login->said || !frame_imap_is_idle(&m->frame) || !is_other(in)) {
+		m->login->said |= in.n > 0;
+		return false;
+	}
+	session_offence(s, &not_imap, "");
+	session_write(s, STR("* BYE This is IMAP.\r\n"));
+	session_finish(s);
+	return true;
+}
+
 static bool literal_minus(const struct session *s)
 {
 	return str_eq(str_c(s->edge->role->conf->imap_literals), STR("LITERAL-"));

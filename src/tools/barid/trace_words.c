@@ -19,6 +19,7 @@ static const struct {
 	{"offence", TX("The client misbehaved: {kind}[ ({why})].")},
 	{"log.suppressed", TX("{lines} lines of {of} were left out: too many came at once.")},
 	{"session.tls", TX("TLS: {tls}.")},
+	{"imap.search_too_long", TX("A search of {user} took too long and was given up.")},
 	{"login.in", TX("The client said {command}.")},
 	/* logins */
 	{"login", TX("Login of {user} ({service}) from {peer}: {outcome}[, {reason}]. TLS: {tls}.[ Master user: {master}.][ App "
