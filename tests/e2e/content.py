@@ -82,7 +82,7 @@ def case_actions(t):
         big = b"0123456789 0123456789 0123456789\r\n" * 5000
         for body in (b"Password: 1234\r\nrest\r\n", b"Password: 1234\r\n" + big):
             send(server, mail(b"X-Mailer: old", b"Subject: very\r\n urgent", body=body))
-        for got, body in zip(received(server, "user1", 2), (b"rest\r\n", big)):
+        for got, body in zip(sorted(received(server, "user1", 2), key=len), (b"rest\r\n", big)):
             assert got.endswith(b"\r\n\r\npassword: ***\r\n" + body) and b"X-Mailer" not in got, got[:900]
             assert b"\r\nSubject: [checked] very\r\n urgent\r\n" in got, got[:900]
             assert b"Received: from [hidden]\r\n" in got and b"127.0.0.1" not in got, got[:900]
