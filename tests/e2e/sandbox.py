@@ -223,7 +223,7 @@ PEERS = {
     "mta": ("edge", "dir", "scan", "queue", "dns", "user"),
     "scan": ("mta", "queue", "user"),
     "queue": ("mta", "user", "dir", "scan", "dns", "relay"),
-    "user": ("edge", "queue", "scan", "dir", "mta"),
+    "user": ("edge", "queue", "scan", "dir", "mta", "user"),
     "dir": ("edge", "mta", "queue", "user", "relay"),
     "admin": ("edge",),
     "dns": ("mta", "queue", "relay"),
@@ -241,7 +241,7 @@ def case_descriptors(t):
     count = {role: len([1 for _, r in processes if r == role]) for role in ROLES}
     output = {os.readlink(f"/proc/{server.proc.pid}/fd/{fd}") for fd in (0, 1, 2)}
     for pid, role in processes:
-        peers = 1 + sum(count[peer] for peer in PEERS[role])
+        peers = 1 + sum(count[peer] - (peer == role) for peer in PEERS[role])
         seen = {}
         for target in descriptors(pid):
             kind = kind_of(target, role, server.dir, inet)
