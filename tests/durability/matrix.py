@@ -180,6 +180,20 @@ def login(m):
     m.ledger.imap("user2", 10.0).close()
 
 
+VIEWERS = [f"user{i}@example.test" for i in (2, 3, 4, 5)]
+
+
+def visit(m):
+    """A mailbox of user1's is looked at by accounts of which some live in another process than it does."""
+    for name in VIEWERS:
+        imap = wire.Imap(m.server, name)
+        try:
+            imap.status("Shared/user1@example.test/INBOX", "MESSAGES")
+        except wire.Refused:
+            pass  # its process died over the question
+        imap.close()
+
+
 def order(m):
     """An order to the directory; it happened wholly or not at all."""
     name = f"new{next(m.numbers)}"
@@ -318,6 +332,7 @@ MAILBOX = [(role, point, change)
     ("user", "store.body-sealed", append_large),
     ("user", "store.body-linked", append_large),
     ("user", "store.prepared", append_large),
+    ("user", "user.guest-served", visit),
     ("scan", "scan.message", append),
     ("scan", "scan.before-reply", append_large),
     ("edge", "edge.imap-sent", append),
@@ -417,6 +432,11 @@ class Round(Mayhem):
             create(self)
             self.box = [b for b in self.writer.boxes() if b not in ("w", "w-done")][-1]
             self.writer.append(self.box, self.letter())
+        if scenario is visit:
+            owner = wire.Imap(self.server, "user1@example.test")
+            for name in VIEWERS:
+                owner.command(f"SETACL INBOX {name} lr".encode())
+            owner.close()
         if scenario is purge:
             self.append(size=LARGE)
             keys = self.mine()[-1:]
