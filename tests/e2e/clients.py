@@ -9,6 +9,7 @@ import subprocess
 
 from harness import wire
 from harness.case import Skip
+from harness.programs import mbsync_connection, server_certificate
 
 PASSWORD = "secret"
 TRACE = re.compile(rb"^(?:(?:Return-Path|Delivered-To|Received):[^\r\n]*\r\n(?:[ \t][^\r\n]*\r\n)*)+", re.I)
@@ -156,27 +157,8 @@ def without_tuid(message):
     return re.sub(rb"X-TUID: [^\r\n]*\r\n", b"", message)
 
 
-def mbsync_connection(t, folder):
-    """mbsync always checks the host name: it speaks TLS itself if the certificate is for localhost, else through openssl."""
-    port, certificate = t.server().ports["imaps"], server_certificate(t, folder)
-    checked = t.run([t.program("openssl"), "x509", "-noout", "-checkhost", "localhost", "-in", certificate]).stdout
-    if b"does match" in checked:
-        return f"Host localhost\nPort {port}\nSSLType IMAPS\nCertificateFile {certificate}"
-    return f'Tunnel "openssl s_client -quiet -connect 127.0.0.1:{port} 2>/dev/null"'
-
-
 def run_mbsync(t, mbsync, folder):
     t.run([mbsync, "-c", os.path.join(folder, "rc"), "c"], env={"HOME": folder})
-
-
-def server_certificate(t, folder):
-    """The server's own certificate in a file, for programs that want to know it."""
-    server = t.server()
-    out = t.run([t.program("openssl"), "s_client", "-connect", f"127.0.0.1:{server.ports['imaps']}"], stdin=b"").stdout
-    path = os.path.join(folder, "server.pem")
-    with open(path, "wb") as f:
-        f.write(re.search(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----\n", out, re.S).group(0))
-    return path
 
 
 def case_neomutt_sends(t):

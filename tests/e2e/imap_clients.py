@@ -13,6 +13,7 @@ import time
 
 from harness import wire
 from harness.case import Skip
+from harness.programs import mbsync_connection
 
 PASSWORD = "secret"
 
@@ -72,9 +73,8 @@ class Mbsync:
         self.t, self.program, self.folder = t, t.program("mbsync"), t.scratch()
         self.box = os.path.join(self.folder, "mail", "INBOX")
         os.makedirs(os.path.join(self.folder, "mail"))
-        tunnel = f'openssl s_client -quiet -connect 127.0.0.1:{t.server().ports["imaps"]} 2>/dev/null'
         with open(os.path.join(self.folder, "rc"), "w", encoding="utf-8") as f:
-            f.write(f'IMAPAccount a\nTunnel "{tunnel}"\nUser {user}@example.test\nPass {PASSWORD}\n\nIMAPStore far\nAccount a\n\n'
+            f.write(f'IMAPAccount a\n{mbsync_connection(t, self.folder)}\nUser {user}@example.test\nPass {PASSWORD}\n\nIMAPStore far\nAccount a\n\n'
                     f"MaildirStore near\nPath {self.folder}/mail/\nInbox {self.box}\nSubFolders Verbatim\n\n"
                     "Channel c\nFar :far:\nNear :near:\nPatterns INBOX\nCreate Near\nSync All\nExpunge Both\nSyncState *\n")
 

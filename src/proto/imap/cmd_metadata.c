@@ -174,6 +174,8 @@ void write_list_metadata(struct imap_session *s, struct imap_out *out, struct st
 	const struct imap_list *l = &s->run.cmd.list;
 	struct asking ask = {.entry = l->entry, .n = l->entry_count, .maxsize = UINT64_MAX};
 	struct fail why = FAIL_INIT;
+	if (out->text.failed) /* too much was asked for: the session is cut off */
+		return;
 	/* RFC 9590 section 2: what cannot be had now is left out. */
 	if (write_metadata(s, out, mailbox, &ask, &why) < 0)
 		log_event(LOG_DEBUG, "imap.list_metadata", log_fail(&why));

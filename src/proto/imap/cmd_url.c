@@ -85,8 +85,15 @@ static void append_out(struct imap_out *to, struct imap_out *from)
 int cmd_urlfetch(struct imap_session *s, struct imap_out *out, struct fail *why)
 {
 	const struct imap_urls *urls = &s->run.cmd.urls;
-	(void)why;
-	for (size_t i = 0; i < urls->n; i++) {
+	size_t *at = s->run.state;
+	if (!at)
+		at = s->run.state = arena_new(&s->run.arena, size_t);
+	if (!at)
+		return fail_set(why, FAIL_LIMIT, NULL, "arena full");
+	for (; *at < urls->n; ++*at) {
+		size_t i = *at;
+		if (imap_out_full(out))
+			return RUN_MORE;
 		AUTO(imap_out) struct imap_out data = IMAP_OUT_INIT(IMAP_OUT_WINDOW);
 		struct fail one = FAIL_INIT;
 		int r = s->hooks.url ? s->hooks.url(s->hooks.arg, urls->ask[i].url, &data, &one)

@@ -18,8 +18,10 @@
 #include "sys/log.h"
 #include "sys/rand.h"
 
-#define WINDOW_MESSAGES 500
-#define COPYUID_MAX	MIB(4)
+#define WINDOW_MESSAGES	 500
+#define UNDO_MAX	 WINDOW_MESSAGES
+#define UNDO_WINDOWS_MAX 100000u
+#define COPYUID_MAX	 MIB(4)
 
 /* ---- reading where they are -------------------------------------------------------------------
  */
@@ -262,6 +264,11 @@ int cross_undo(struct imap_session *s, const struct imap_guest_ask *ask, struct 
 	struct store_range range = {ask->first, ask->last};
 	struct str name = ask->name;
 	struct store_set set;
+	uint32_t rights;
+	/* Who asks may be lying: only what one PUT could have brought, and where PUT is allowed. */
+	if (ask->first == 0 ? !ask->receipt || ask->last > UNDO_WINDOWS_MAX
+			    : ask->last < ask->first || ask->last - ask->first >= UNDO_MAX)
+		return fail_set(why, FAIL_PEER, NULL, "undo %u to %u", ask->first, ask->last);
 	if (ask->first == 0) {
 		struct store_receipt receipt = *ask->receipt;
 		int dropped = 0;
@@ -271,9 +278,9 @@ int cross_undo(struct imap_session *s, const struct imap_guest_ask *ask, struct 
 		}
 		return dropped;
 	}
-	if (s->guest && !guest_strip_name(s, &name))
-		return -FAIL_NOTFOUND;
-	int r = store_view_open(s->store, s->account, name, false, &v, why);
+	int r = find_target(s, &name, &rights, why);
+	if (r == 0)
+		r = store_view_open(s->store, s->account, name, false, &v, why);
 	if (r == 0)
 		r = store_view_resolve(v, &range, 1, true, &arena, &set, why);
 	if (r == 0)

@@ -363,7 +363,8 @@ static const struct dispatch *choose(struct imap_session *s, struct imap_out *ou
 		reply_failed(s, r, &why);
 		return NULL;
 	}
-	if (s->taking && s->view)
+	if (s->taking && s->view &&
+	    (s->run.cmd.kind == IMAP_CMD_COPY || s->run.cmd.kind == IMAP_CMD_MOVE))
 		return &take;
 	const struct dispatch *row = admit(s);
 	s->run.row = row; /* for the log */

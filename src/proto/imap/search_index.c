@@ -9,6 +9,8 @@
 #include "service/search/search.h"
 
 #define ROWS_MIN 4 /* fewer are read sooner than asked for */
+/* Each costs reading and a bit for each message; what more texts are asked for is read. */
+#define QUESTIONS_MAX 32
 
 static unsigned places_of(enum imap_search_op op)
 {
@@ -21,7 +23,8 @@ void search_index_key(struct search_tree *t, const struct imap_search_key *key)
 {
 	struct search_index *x = &t->index;
 	struct search_question q;
-	if (!x->search || !search_question_of(key->text, places_of(key->op), &q))
+	if (!x->search || x->questions.n >= QUESTIONS_MAX ||
+	    !search_question_of(key->text, places_of(key->op), &q))
 		return;
 	*vec_push(&x->questions) = q;
 	*vec_push(&x->keys) = key;

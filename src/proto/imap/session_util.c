@@ -234,4 +234,5 @@ void session_deselect(struct imap_session *s)
 	s->view = NULL;
 	s->rights_known = false;
 	buf_clear(&s->saved);
+	contexts_clear(s);
 }

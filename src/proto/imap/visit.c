@@ -89,6 +89,9 @@ static int serve(struct imap_visit *v, const struct imap_guest_ask *ask, struct 
 	struct imap_session *s = v->session;
 	enum imap_next next = IMAP_DONE;
 	int r = 0;
+	bool writes = ask->what == IMAP_GUEST_PUT || ask->what == IMAP_GUEST_UNDO;
+	if (writes && !(s->rights & IMAP_RIGHT_WRITE))
+		return fail_set(why, FAIL_PERM, "You may only read.", "a session that only reads");
 	s->enabled |= ask->enabled;
 	out->pieces_max = IMAP_GUEST_BODIES;
 	switch (ask->what) {
@@ -125,8 +128,13 @@ int imap_visit_serve(struct imap_visit **v, const struct imap_session_args *args
 	AUTO(imap_visit) struct imap_visit *visit = TAKE(*v);
 	if (ask->what == IMAP_GUEST_END)
 		return 0;
-	if (ask->what == IMAP_GUEST_RESUME && !visit)
+	bool unfinished = visit && visit->session && visit->session->run.stage != RUN_STAGE_NONE;
+	if (ask->what == IMAP_GUEST_RESUME && !unfinished)
 		return fail_set(why, FAIL_CONFLICT, NULL, "nothing is unfinished");
+	if (unfinished && ask->what != IMAP_GUEST_RESUME) { /* given up by who asks */
+		imap_visit_free(visit);
+		visit = NULL;
+	}
 	bool fresh = !visit || !visit->session;
 	int r = open_visit(&visit, args, ask, why);
 	if (r == 0 && !fresh && ask->what != IMAP_GUEST_RESUME) {

@@ -108,11 +108,13 @@ static void log_hit(struct look *l, const struct place *p, const struct access_h
 
 static bool is_field(struct str s)
 {
-	size_t colon = str_find(s, 0, ':');
-	for (size_t i = 0; i < colon; i++)
+	size_t colon = str_find(s, 0, ':'), end = colon;
+	while (end > 0 && (s.p[end - 1] == ' ' || s.p[end - 1] == '\t'))
+		end--; /* obsolete, and readers of mail take it (RFC 5322 4.5) */
+	for (size_t i = 0; i < end; i++)
 		if (s.p[i] <= ' ' || s.p[i] > '~')
 			return false;
-	return colon > 0 && colon < s.n;
+	return end > 0 && colon < s.n;
 }
 
 /* A rule's text as lines of a message; what it caught may hold line ends of a folded field. */

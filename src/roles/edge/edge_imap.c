@@ -9,6 +9,7 @@
  * process opens.
  */
 #include "codec/imap/imap_cmd.h"
+#include "codec/imap/imap_quirks.h"
 #include "proto/reply_map.h"
 #include "roles/edge/edge.h"
 #include "sys/crash.h"
@@ -126,6 +127,11 @@ static void send_command(struct session *s, const struct imap_input *in)
 {
 	struct imap_edge *m = &s->imap;
 	enum imap_cmd_kind kind = imap_cmd_peek(in->text);
+	if (s->phase == SESSION_PARKED && str_trim(in->text).n == 0 &&
+	    imap_bends(IMAP_QUIRK_EMPTY_LINE)) { /* in IDLE: the next line may be DONE */
+		frame_imap_expect_raw(&m->frame);
+		return;
+	}
 	if (edge_imap_takes(s, in, kind))
 		return;
 	keep_command(s, in->text, kind);

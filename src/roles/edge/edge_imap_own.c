@@ -48,7 +48,7 @@ static void answer(struct session *s, struct str tag, const char *text)
 
 static void compress(struct session *s, struct str tag)
 {
-	if (conn_zip_is_on(s->conn)) {
+	if (!conn_zip_may_begin(s->conn)) {
 		answer(s, tag, "NO [COMPRESSIONACTIVE] DEFLATE is active already.");
 		return;
 	}

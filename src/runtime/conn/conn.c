@@ -605,12 +605,14 @@ void conn_start_tls(struct conn *c, struct tls_ctx *ctx, const char *alpn)
 {
 	enter(c);
 	conn_flush(c);
-	if (!c->closing && !list_empty(&c->out))
+	if (!c->closing && has_output(c))
 		end(c, CONN_END_STALLED, NULL); /* it must not go out encrypted, later */
 	if (!leave(c))
 		return;
 	if (!c->offering) /* else offer() drops it when the callback has returned */
 		buf_clear(&c->kept);
+	zip_free(c->zip); /* with what came before TLS and was not unpacked */
+	c->zip = NULL;
 	c->tls = tls_stream_new(ctx, c->io.fd);
 	if (alpn)
 		tls_stream_expect_alpn(c->tls, alpn);
@@ -672,6 +674,11 @@ void conn_end_zip(struct conn *c)
 bool conn_zip_is_on(const struct conn *c)
 {
 	return c->zip && c->zip->out_on;
+}
+
+bool conn_zip_may_begin(const struct conn *c)
+{
+	return !c->zip || (!c->zip->out_on && !c->zip->in_on);
 }
 
 void conn_timeout(struct conn *c, uint64_t ms)

@@ -116,6 +116,8 @@ void conn_start_zip(struct conn *c);
 /* Plain again, likewise; the client's last flush is passed over (RFC 8437 section 4.1). */
 void conn_end_zip(struct conn *c);
 bool conn_zip_is_on(const struct conn *c);
+/* False also while the client's old stream has not come to its end. */
+bool conn_zip_may_begin(const struct conn *c);
 
 void conn_write(struct conn *c, struct str text);
 /* Queue length bytes at offset of fd, which the connection owns from now on. */

@@ -163,7 +163,7 @@ static int64_t thread_cpu(void)
 /* A step in every partition; 1 = there is more in some. */
 static int step_all(struct search *x, int64_t *nap, struct fail *why)
 {
-	int more = 0;
+	int more = 0, failed = 0;
 	for (unsigned i = 0; i < x->n_parts; i++) {
 		unsigned cpu = atomic_load(&x->cpu);
 		if (!x->parts[i] || cpu == 0 || x->stop)
@@ -174,9 +174,10 @@ static int step_all(struct search *x, int64_t *nap, struct fail *why)
 		pthread_mutex_unlock(&x->step_lock);
 		int64_t used = thread_cpu() - begun;
 		atomic_fetch_add(&x->cpu_us, (uint64_t)used / 1000);
-		if (r < 0)
-			return r;
-		more |= r;
+		if (r < 0) /* the others go on */
+			failed = r;
+		else
+			more |= r;
 		*nap += used * (100 - (int64_t)MIN(cpu, 100u)) / (int64_t)cpu;
 		if (*nap >= NAP_NS) {
 			struct timespec t = {*nap / SEC_NS, *nap % SEC_NS};
@@ -184,7 +185,7 @@ static int step_all(struct search *x, int64_t *nap, struct fail *why)
 			*nap = 0;
 		}
 	}
-	return more;
+	return more ? more : failed;
 }
 
 int search_step(struct search *x, struct fail *why)
@@ -358,7 +359,8 @@ static void ask_part(struct search *x, struct spart *p, struct ask *a, size_t n_
 		pthread_rwlock_rdlock(&p->lock);
 		int r = p->open ? ask_range(x, p, range, a, g, &why) : 0;
 		pthread_rwlock_unlock(&p->lock);
-		if (r < 0)
+		/* Others pass, as a lack of descriptors does: these documents are read. */
+		if (r == -FAIL_CORRUPT || r == -FAIL_NOTFOUND)
 			part_forget_segment(x, p, range, &why);
 	}
 	free(g);

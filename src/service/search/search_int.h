@@ -159,6 +159,7 @@ struct spart {
 	int64_t gone_at;
 	/* the thread's */
 	VEC(uint64_t) check; /* ranges that may hold messages that are gone */
+	bool reopened;	     /* after damage, and nothing went well since */
 	uint64_t careful;    /* up to this id, message by message: one of them ended a process */
 };
 

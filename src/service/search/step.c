@@ -348,8 +348,12 @@ static int rest(struct search *x, struct spart *p, struct fail *why)
 {
 	int r = p->tail.tries ? tail_try(&p->tail, 0, why) : 0;
 	take_gone(x, p);
-	if (r == 0 && p->check.n)
-		return check_range(x, p, *vec_pop(&p->check), why);
+	if (r == 0 && p->check.n) {
+		r = check_range(x, p, p->check.p[p->check.n - 1], why);
+		if (r >= 0)
+			(void)vec_pop(&p->check);
+		return r;
+	}
 	tail_close(&p->tail);
 	return r;
 }
@@ -381,8 +385,10 @@ int part_step(struct search *x, struct spart *p, struct fail *why)
 {
 	struct fail local = FAIL_INIT;
 	int r = work(x, p, why ? why : &local);
-	if (r >= 0)
+	if (r >= 0) {
+		p->reopened = false;
 		return r > 0;
+	}
 	tail_close(&p->tail);
 	atomic_store(&p->news, true);
 	if (r != -FAIL_NOTFOUND && r != -FAIL_CORRUPT)
@@ -392,8 +398,10 @@ int part_step(struct search *x, struct spart *p, struct fail *why)
 	pthread_rwlock_wrlock(&p->lock);
 	p->open = false;
 	pthread_rwlock_unlock(&p->lock);
-	if (!was_open)
+	if (!was_open ||
+	    p->reopened) /* it is the mail's own file that is damaged: not at once again */
 		return r;
+	p->reopened = true;
 	search_tell_(x, SEARCH_DAMAGED, p->no, why ? why : &local);
 	return 1;
 }

@@ -260,22 +260,32 @@ static bool same_way(const struct rcpt_row *row, const struct spool_route *route
 static void go_on(struct spool *sp, const struct rcpt_row *row, const struct message_row *m,
 		  struct wall_us routed)
 {
-	LOCKED(&sp->schedule.lock);
-	struct entry *e = schedule_find(sp, row->key);
-
-	if (!e)
+	bool placed = true;
+	struct fail why = FAIL_INIT;
+	{
+		LOCKED(&sp->schedule.lock);
+		struct entry *e = schedule_find(sp, row->key);
+		if (!e)
+			return;
+		schedule_remove(sp, e);
+		placed = schedule_add(
+			sp, row->key,
+			&(struct new_entry){.nexthop = row->nexthop,
+					    .state = row->state,
+					    .due = row->due,
+					    .crashes = row->crashes,
+					    .source = schedule_source(m->auth_account, m->sender),
+					    .priority = m->wish.priority,
+					    .routed = routed},
+			false);
+	}
+	if (placed || !routed.v)
 		return;
-	schedule_remove(sp, e);
-	(void)schedule_add(
-		sp, row->key,
-		&(struct new_entry){.nexthop = row->nexthop,
-				    .state = row->state,
-				    .due = row->due,
-				    .crashes = row->crashes,
-				    .source = schedule_source(m->auth_account, m->sender),
-				    .priority = m->wish.priority,
-				    .routed = routed},
-		false);
+	/* Its lane is full. The row that will be found again says that its way was looked at. */
+	SPOOL_DB(sp);
+	if (rows_run(sp, "UPDATE rcpt SET routed = ?3 WHERE number = ?1 AND rcpt = ?2",
+		     (int64_t[]){(int64_t)row->key.number, row->key.rcpt, routed.v}, 3, &why) < 0)
+		spool_alert(sp, "spool: noting a way: %s", why.detail);
 }
 
 /*

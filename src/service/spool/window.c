@@ -219,6 +219,8 @@ static struct lane *next_parked(struct spool *sp, struct arena *a, struct str *r
 			    (struct spool_key){0});
 		window_note(sp, SPOOL_DEFER, (struct wall_us){INT64_MIN + 2},
 			    (struct spool_key){0});
+		window_note(sp, SPOOL_ROUTING, (struct wall_us){INT64_MIN + 2},
+			    (struct spool_key){0});
 		return l;
 	}
 	return NULL;
@@ -239,16 +241,20 @@ static bool fill_parked(struct spool *sp, struct fail *why)
 	int r = rows_of_hop(sp, name, &a, &rows, why);
 	LOCKED(&s->lock);
 	bool fits = true;
+	size_t before = s->by_key.n;
 	for (size_t i = 0; r == 0 && fits && i < rows.n; i++)
 		fits = schedule_add(sp, rows.p[i].key, &rows.p[i].entry, false);
 	/* There may be more than one statement gives, or than there is room for. */
-	if (r < 0 || !fits || rows.n >= (size_t)sp->c.lane_window * 2) {
+	bool again = r < 0 || !fits || rows.n >= (size_t)sp->c.lane_window * 2;
+	if (again) {
 		struct hop *h = hop_get(sp, name);
 		if (list_empty(&h->lane.parked))
 			list_append(&s->parked, &h->lane.parked);
 	}
 	vec_clear(&rows);
-	return r == 0 && fits;
+	/* Nothing new: they are all there, in the clerk's own lane, and it has to settle them
+	 * first. */
+	return r == 0 && fits && (!again || s->by_key.n > before);
 }
 
 /* ---- reading ---- */
