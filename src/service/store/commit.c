@@ -67,8 +67,10 @@ static void kick_part(void *arg, struct part *p)
 {
 	const struct kick *k = arg;
 	pthread_mutex_lock(&p->store->queue_lock);
-	if (!list_empty(&p->lazy) && p->lazy_since <= k->older_than)
+	if (!list_empty(&p->lazy) && p->lazy_since <= k->older_than) {
+		p->lazy_now = true;
 		make_ready(p);
+	}
 	pthread_mutex_unlock(&p->store->queue_lock);
 }
 
@@ -83,6 +85,7 @@ static void take_batch(struct part *p, struct batch *b)
 	size_t max = p->store->o.batch_max;
 	b->part = p;
 	b->n = 0;
+	p->lazy_now = false;
 	struct list *queues[] = {&p->queue, &p->lazy};
 	for (size_t q = 0; q < 2; q++) {
 		while (b->n < max && !list_empty(queues[q])) {
@@ -299,7 +302,8 @@ void *committer_main(void *arg)
 		pthread_mutex_lock(&s->queue_lock);
 		p->busy = false;
 		bool full = b->n >= s->o.batch_max; /* lazy ones may have had no room */
-		if (!list_empty(&p->queue) || ((full || s->closing) && !list_empty(&p->lazy)))
+		if (!list_empty(&p->queue) ||
+		    ((full || p->lazy_now || s->closing) && !list_empty(&p->lazy)))
 			make_ready(p);
 	}
 	pthread_mutex_unlock(&s->queue_lock);

@@ -45,7 +45,8 @@ struct part {
 	struct list queue;
 	struct list lazy; /* written with the next batch, or when old */
 	int64_t lazy_since;
-	bool busy; /* in store->ready or with a committer */
+	bool lazy_now; /* they are asked for while a batch is under way */
+	bool busy;     /* in store->ready or with a committer */
 	struct list ready;
 };
 
