@@ -4,11 +4,10 @@ from programs, in small messages and in files, and not on the ports where mail c
 import base64
 import os
 import subprocess
-import time
 
 from harness import wire
 from harness.server import Serve
-from harness.wire import refusal
+from harness.wire import received, refusal
 
 HEADER = """# header_checks
 /^Subject:.*lottery/            REJECT 5.7.1 no lotteries here
@@ -38,19 +37,6 @@ def serve(t):
         return (section("smtp") + section("submission") + section("imaps") + section("reinject")
                 + "[imap]\nlisten =\n[submissions]\nlisten =\n" + tables)
     return Serve(build=t.build, users=3, conf=conf), os.path.join(folder, "header_checks")
-
-
-def received(server, user, n):
-    """The n messages of a mailbox, awaited."""
-    deadline = time.monotonic() + 20 * server.slow
-    while True:
-        imap = wire.Imap(server, f"{user}@example.test")
-        found = [body for _, body in imap.bodies("INBOX")]
-        imap.close()
-        if len(found) >= n or time.monotonic() > deadline:
-            assert len(found) == n, f"{len(found)} messages of {n}\n{server.log_tail()}"
-            return found
-        time.sleep(0.05)
 
 
 def send(server, message, port="smtp", to=("user1",)):

@@ -12,6 +12,7 @@ import time
 from harness import wire
 from harness.mxhost import EXTENSIONS, MailHost
 from harness.server import Serve
+from harness.wire import received
 
 BODY = b"Subject: test %d\r\nFrom: <s@client.example>\r\nTo: <user1@example.test>\r\n\r\nbody\r\n.dot\r\n"
 SENDER = "s@client.example"
@@ -57,18 +58,6 @@ class Filter(MailHost):
         except (smtplib.SMTPException, OSError) as e:
             return f"451 4.5.0 {type(e).__name__}"
         return None
-
-
-def received(server, user, n=1, timeout=30):
-    deadline = time.monotonic() + timeout * server.slow
-    while True:
-        imap = wire.Imap(server, f"{user}@example.test")
-        found = [body for _, body in imap.bodies("INBOX")]
-        imap.close()
-        if len(found) >= n or time.monotonic() > deadline:
-            assert len(found) == n, f"{len(found)} messages of {n}\n{server.log_tail(30)}"
-            return found
-        time.sleep(0.05)
 
 
 def send(server, n=0, to=("user1",)):
@@ -227,7 +216,7 @@ def case_amavisd(t):
             smtp = wire.Smtp(server)
             smtp.message(SENDER, ["user1@example.test"], (BODY % 2) + b"0123456789abcdef\r\n" * 60000)
             smtp.message(SENDER, ["user1@example.test"], (BODY % 3) + "gr\u00fc\u00dfe\r\n".encode(), b" BODY=8BITMIME")
-            bodies = received(server, "user1", 3, 60)
+            bodies = received(server, "user1", 3, timeout=60)
             assert all(b"(amavis, port" in b for b in bodies), bodies[0][:2000]
             assert {re.search(rb"Subject: test (\d)", b).group(1) for b in bodies} == {b"1", b"2", b"3"}
             assert "gr\u00fc\u00dfe".encode() in b"".join(bodies)

@@ -12,7 +12,7 @@ from harness import milter as m
 from harness import wire
 from harness.internet import Internet
 from harness.server import Serve
-from harness.wire import refusal
+from harness.wire import received, refusal
 
 BODY = b"Subject: test\r\nX-Old: 1\r\nX-Old: 2\r\nFrom: <s@client.example>\r\n\r\nbody\r\n.dot\r\n"
 SENDER = "s@client.example"
@@ -27,19 +27,6 @@ def serve(t, smtp=(), submission=(), extra=""):
         return (section("smtp", smtp) + section("submission", submission)
                 + f"[imaps]\nlisten = 127.0.0.1:{server.ports['imaps']}\n[imap]\nlisten =\n[submissions]\nlisten =\n" + extra)
     return Serve(build=t.build, users=4, conf=conf)
-
-
-def received(server, user, n=1, mailbox="INBOX"):
-    """The n messages of a mailbox, awaited."""
-    deadline = time.monotonic() + 20 * server.slow
-    while True:
-        imap = wire.Imap(server, f"{user}@example.test")
-        found = [body for _, body in imap.bodies(mailbox)]
-        imap.close()
-        if len(found) >= n or time.monotonic() > deadline:
-            assert len(found) == n, f"{len(found)} messages of {n}\n{server.log_tail()}"
-            return found
-        time.sleep(0.05)
 
 
 def send(server, to=("user1",), body=BODY, sender=SENDER, port="smtp"):

@@ -7,12 +7,11 @@ import shutil
 import signal
 import socket
 import subprocess
-import time
 
 from harness import wire
 from harness.case import Skip
 from harness.server import Serve
-from harness.wire import refusal
+from harness.wire import received, refusal
 
 SENDER = "s@client.example"
 BODY = b"Subject: test\r\nFrom: <s@client.example>\r\nTo: <user1@example.test>\r\nDate: Sun, 22 Nov 2026 10:00:00 +0000\r\n%s\r\nhello\r\n"
@@ -73,18 +72,6 @@ class Program:
 
     def __exit__(self, *_):
         self.close()
-
-
-def received(server, user, n=1):
-    deadline = time.monotonic() + 20 * server.slow
-    while True:
-        imap = wire.Imap(server, f"{user}@example.test")
-        found = [body for _, body in imap.bodies("INBOX")]
-        imap.close()
-        if len(found) >= n or time.monotonic() > deadline:
-            assert len(found) == n, f"{len(found)} messages of {n}\n{server.log_tail()}"
-            return found
-        time.sleep(0.05)
 
 
 def send(server, body, to=("user1",), sender=SENDER):

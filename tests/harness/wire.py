@@ -265,6 +265,19 @@ class Imap:
         self.wire.close()
 
 
+def received(server, user, n=1, mailbox="INBOX", timeout=20):
+    """The n messages of a mailbox, awaited."""
+    deadline = time.monotonic() + timeout * server.slow
+    while True:
+        imap = Imap(server, f"{user}@example.test")
+        found = [body for _, body in imap.bodies(mailbox)]
+        imap.close()
+        if len(found) >= n or time.monotonic() > deadline:
+            assert len(found) == n, f"{len(found)} messages of {n}\n{server.log_tail()}"
+            return found
+        time.sleep(0.05)
+
+
 class Smtp:
     """A small SMTP client."""
 
