@@ -17,6 +17,8 @@
 struct slot {
 	struct loop_io *io; /* NULL = free */
 	uint32_t generation;
+	uint32_t watched; /* what epoll has been told; io->events may be newer */
+	bool changed;	  /* in loop->changed */
 };
 
 struct loop {
@@ -27,6 +29,7 @@ struct loop {
 	struct mono_ns now;
 	VEC(struct slot) slots;
 	VEC(uint32_t) free_slots;
+	VEC(uint32_t) changed;	       /* index + 1: told to epoll before the loop sleeps */
 	VEC(struct loop_timer *) heap; /* earliest first */
 	pthread_mutex_t lock;	       /* guards posted and asleep */
 	struct list posted;
@@ -56,6 +59,7 @@ void loop_free(struct loop *l)
 	(void)close(l->wake_fd);
 	vec_clear(&l->slots);
 	vec_clear(&l->free_slots);
+	vec_clear(&l->changed);
 	vec_clear(&l->heap);
 	pthread_mutex_destroy(&l->lock);
 	free(l);
@@ -67,6 +71,7 @@ static void control(struct loop *l, int op, struct loop_io *io)
 	struct epoll_event ev = {.events = io->events,
 				 .data.u64 = (uint64_t)s->generation << 32 | io->slot};
 	CHECK(epoll_ctl(l->epoll_fd, op, io->fd, &ev) == 0);
+	s->watched = io->events;
 }
 
 void loop_add(struct loop *l, struct loop_io *io, int fd, uint32_t events)
@@ -88,7 +93,22 @@ void loop_want(struct loop *l, struct loop_io *io, uint32_t events)
 	if (io->events == events || !io->slot)
 		return;
 	io->events = events;
-	control(l, EPOLL_CTL_MOD, io);
+	struct slot *s = &l->slots.p[io->slot - 1];
+	if (!s->changed)
+		*vec_push(&l->changed) = io->slot;
+	s->changed = true;
+}
+
+/* Most changes are taken back before anybody looks: output is queued, and written at once. */
+static void tell_changes(struct loop *l)
+{
+	for (size_t i = 0; i < l->changed.n; i++) {
+		struct slot *s = &l->slots.p[l->changed.p[i] - 1];
+		s->changed = false;
+		if (s->io && s->io->events != s->watched)
+			control(l, EPOLL_CTL_MOD, s->io);
+	}
+	l->changed.n = 0;
 }
 
 void loop_remove(struct loop *l, struct loop_io *io)
@@ -214,12 +234,19 @@ static bool may_sleep(struct loop *l)
 	return asleep;
 }
 
+/* What is posted from now on is seen at the end of the round. */
+static void wake_up(struct loop *l)
+{
+	pthread_mutex_lock(&l->lock);
+	l->asleep = false;
+	pthread_mutex_unlock(&l->lock);
+}
+
 /* What a task posts runs in the next round, so that sockets and timers have their turn. */
 static void run_posted(struct loop *l)
 {
 	struct list batch = LIST_INIT(batch);
 	pthread_mutex_lock(&l->lock);
-	l->asleep = false;
 	for (struct list *n; (n = list_pop(&l->posted));)
 		list_append(&batch, n);
 	pthread_mutex_unlock(&l->lock);
@@ -251,9 +278,11 @@ static int sleep_ms(struct loop *l, int max_ms)
 void loop_step(struct loop *l, int max_ms)
 {
 	struct epoll_event events[128];
+	tell_changes(l);
 	int ms = may_sleep(l) ? sleep_ms(l, max_ms) : 0;
 	int n = epoll_wait(l->epoll_fd, events, (int)ARRAY_LEN(events), ms);
 	CHECK(n >= 0 || errno == EINTR);
+	wake_up(l);
 	l->now = clock_mono();
 	for (int i = 0; i < n; i++) {
 		uint32_t slot = (uint32_t)events[i].data.u64;

@@ -96,6 +96,40 @@ static void events_of_a_removed_descriptor_are_dropped(void **state)
 	loop_free(l);
 }
 
+/* epoll is told of changes before the loop sleeps: of what is wanted then, and of whom. */
+static void changes_count_as_they_are_when_the_loop_sleeps(void **state)
+{
+	(void)state;
+	struct loop *l = loop_new();
+	int p[2], q[2];
+	assert_int_equal(pipe(p), 0);
+	assert_int_equal(pipe(q), 0);
+	struct echo e = {.l = l};
+	struct with_owner x = {.owner = &e, .other = &x}, y = {.owner = &e, .other = &y};
+	x.io.ready = y.io.ready = remove_and_count;
+	assert_int_equal(write(p[1], "x", 1), 1);
+	loop_add(l, &x.io, p[0], EPOLLIN);
+	loop_want(l, &x.io, 0);
+	loop_step(l, 0);
+	assert_int_equal(e.calls, 0);
+	loop_want(l, &x.io, EPOLLIN); /* and then another takes its place */
+	loop_remove(l, &x.io);
+	loop_add(l, &y.io, q[0], 0);
+	loop_step(l, 0);
+	assert_int_equal(e.calls, 0);
+	assert_int_equal(write(q[1], "x", 1), 1);
+	loop_want(l, &y.io, EPOLLIN);
+	loop_want(l, &y.io, 0);
+	loop_want(l, &y.io, EPOLLIN);
+	loop_step(l, 1000);
+	assert_int_equal(e.calls, 1);
+	for (int i = 0; i < 2; i++) {
+		close(p[i]);
+		close(q[i]);
+	}
+	loop_free(l);
+}
+
 static struct loop *shared;
 static void note_task(struct loop_task *task)
 {
@@ -166,6 +200,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(timers_fire_in_order_and_can_be_cleared),
 		cmocka_unit_test(events_of_a_removed_descriptor_are_dropped),
+		cmocka_unit_test(changes_count_as_they_are_when_the_loop_sleeps),
 		cmocka_unit_test(posted_tasks_run_in_order_on_the_loop),
 		cmocka_unit_test(a_task_may_post),
 	};

@@ -471,11 +471,10 @@ static void ask_dir(struct session *s, const struct ipc_question *q, struct str 
 
 struct login_offer session_offer(const struct session *s)
 {
-	unsigned char binding[32];
 	return (struct login_offer){.mechanisms = s->edge->mechanisms,
 				    .tls = (s->conn && conn_tls_text(s->conn).n > 0) ||
 					   peer_tls_at_proxy(&s->peer),
-				    .binding = s->conn && conn_tls_exporter(s->conn, binding)};
+				    .binding = s->conn && conn_tls_binds(s->conn)};
 }
 
 void session_login(struct session *s, const struct login_sasl *x, void (*then)(struct session *s))
@@ -497,7 +496,7 @@ void session_login(struct session *s, const struct login_sasl *x, void (*then)(s
 				  .password = x->credentials.password,
 				  .mechanism = str_c(x->mechanism ? x->mechanism : "LOGIN"),
 				  .authzid = x->credentials.authzid};
-	if (conn_tls_exporter(s->conn, binding))
+	if (x->relayed && conn_tls_exporter(s->conn, binding))
 		sasl.binding = (struct str){(const char *)binding, sizeof binding};
 	struct ipc_question q = {.type = x->relayed ? IPC_LOGIN_SASL : IPC_LOGIN,
 				 .msg = x->relayed ? (const void *)&sasl : &plain,

@@ -5,6 +5,8 @@
 #include "runtime/tls/tls.h"
 #include "sys/counter.h"
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -277,6 +279,15 @@ static enum io write_queue(struct conn *c, struct fail *why)
 	return io == IO_OK ? write_zipped(c, why) : io;
 }
 
+/*
+ * What is written from now on goes out together: each segment costs both ends more than the bytes
+ * in it. Where the kernel or the kind of socket knows nothing of it, it goes out as it is written.
+ */
+static void cork(const struct conn *c, int on)
+{
+	(void)setsockopt(c->io.fd, IPPROTO_TCP, TCP_CORK, &on, sizeof on);
+}
+
 /* --- the last moments
  * ------------------------------------------------------------------------------------- */
 
@@ -484,7 +495,7 @@ static void read_input(struct conn *c)
 	update_interest(c);
 }
 
-static void handshake(struct conn *c)
+static void go_on_with_handshake(struct conn *c)
 {
 	struct fail why = FAIL_INIT;
 	int r = tls_stream_handshake(c->tls, &why);
@@ -502,6 +513,13 @@ static void handshake(struct conn *c)
 	/* The client's first words may have come with the end of the handshake. */
 	if (may_read(c))
 		conn_resume(c);
+}
+
+static void handshake(struct conn *c)
+{
+	cork(c, 1); /* the session ticket and what is said first */
+	go_on_with_handshake(c);
+	cork(c, 0);
 }
 
 static void ready(struct loop_io *io, uint32_t events)
@@ -638,6 +656,11 @@ void conn_client_names(const struct conn *c, struct tls_client_names *ret)
 		tls_stream_client_names(c->tls, ret);
 }
 
+bool conn_tls_binds(const struct conn *c)
+{
+	return c->tls && !c->handshaking && tls_stream_ems(c->tls);
+}
+
 bool conn_tls_exporter(const struct conn *c, unsigned char out[32])
 {
 	return c->tls && !c->handshaking && tls_stream_exporter(c->tls, out, NULL) == 0;
@@ -700,6 +723,7 @@ void conn_finish(struct conn *c)
 		return;
 	}
 	c->finishing = true;
+	cork(c, 1); /* the last words, TLS's end and the connection's */
 	loop_timer_in(c->loop, &c->timer, FINISH_MS);
 	conn_flush(c);
 }

@@ -94,7 +94,7 @@ struct conn *conn_new(struct loop *loop, int fd, const struct conn_ops *ops, voi
  * tls_stream_expect_alpn, or NULL.
  */
 void conn_start_tls(struct conn *c, struct tls_ctx *ctx, const char *alpn);
-/* "TLSv1.3 TLS_AES_256_GCM_SHA384", or empty; valid while the connection lives. */
+/* "TLSv1.3 TLS_AES_128_GCM_SHA256", or empty; valid while the connection lives. */
 struct str conn_tls_text(const struct conn *c);
 /* Behind conn_start_tls: the client is asked for a certificate (tls_stream_ask_certificate). */
 void conn_ask_certificate(struct conn *c);
@@ -105,7 +105,8 @@ void conn_client_names(const struct conn *c, struct tls_client_names *ret);
  * binding is sound (tls_stream_ems). */
 void conn_tls_details(const struct conn *c, struct str *ret_sni, bool *ret_ems);
 
-/* tls_stream_exporter; false when the connection has no such binding. */
+/* Whether the connection has a channel binding; and what it is (tls_stream_exporter). */
+bool conn_tls_binds(const struct conn *c);
 bool conn_tls_exporter(const struct conn *c, unsigned char out[32]);
 
 /*
