@@ -7,7 +7,7 @@
  * HTTPS by relay. How a report itself gets there is not counted, so that none follows from it.
  *
  * The domains of a day are spread over four hours behind its end. What cannot be done now is tried
- * again with the next look; after two days it is over.
+ * again after five minutes, then ten, twenty, ... (known in memory alone); after two days it is over.
  */
 #include "base/check.h"
 #include "codec/sts/tlsrpt.h"
@@ -32,12 +32,22 @@ COUNTER(sent, "queue.tls-reports", "reports about TLS that were sent to other do
 #define POST_MS	   150000 /* relay takes less */
 #define JSON_MAX   MIB(1)
 #define DOMAIN_MAX 256
+#define PAUSES	   1024u /* that are known at a time: of hashes, the newest of two wins */
+#define DOUBLINGS  7u	 /* at most ten hours and a half */
+
+/* Of a report that could not be brought: not before `until`. */
+struct pause {
+	uint64_t what; /* hash of domain and day */
+	struct mono_ns until;
+	unsigned tries;
+};
 
 static struct {
 	struct pool *pool; /* a thread of its own: it waits for servers of others */
 	struct loop_timer timer;
 	struct pool_job job;
 	atomic_bool busy, stopping;
+	struct pause pauses[PAUSES]; /* of the pool's thread */
 } reports;
 
 /* What one report is made of. */
@@ -225,6 +235,31 @@ static void note_done(const struct report *r)
 	ipc_packet_free(p);
 }
 
+/* ---- when ---- */
+
+static uint64_t pause_key(uint32_t day, struct str domain)
+{
+	return str_hash(domain) + day;
+}
+
+static bool is_time(uint32_t day, struct str domain)
+{
+	int64_t over_s = (clock_wall().v - ((int64_t)day + 1) * DAY_US) / SEC_US;
+	const struct pause *p = &reports.pauses[pause_key(day, domain) % PAUSES];
+	if (p->what == pause_key(day, domain) && mono_before(clock_mono(), p->until))
+		return false;
+	return over_s >= (int64_t)(str_hash(domain) % SPREAD_S);
+}
+
+static void pause_again(uint32_t day, struct str domain)
+{
+	struct pause *p = &reports.pauses[pause_key(day, domain) % PAUSES];
+	unsigned tries = p->what == pause_key(day, domain) ? MIN(p->tries + 1, DOUBLINGS) : 0;
+	*p = (struct pause){.what = pause_key(day, domain),
+			    .until = mono_add_ms(clock_mono(), (uint64_t)LOOK_MS << tries),
+			    .tries = tries};
+}
+
 static void report_one(const struct conf *conf, uint32_t day, struct str domain)
 {
 	struct report r = {.conf = conf,
@@ -240,20 +275,16 @@ static void report_one(const struct conf *conf, uint32_t day, struct str domain)
 		result = make_and_bring(&r, &to, &why);
 	if (result == 0)
 		note_done(&r);
-	else
+	else {
+		pause_again(day, domain);
 		log_event(LOG_DEBUG, "queue.tls-report-later", log_str("domain", domain),
 			  log_fail(&why));
+	}
 	buf_clear(&r.packed);
 	arena_clear(&r.arena);
 }
 
 /* ---- a day ---- */
-
-static bool is_time(uint32_t day, struct str domain)
-{
-	int64_t over_s = (clock_wall().v - ((int64_t)day + 1) * DAY_US) / SEC_US;
-	return over_s >= (int64_t)(str_hash(domain) % SPREAD_S);
-}
 
 /* A part of its domains. The last of them, to go on behind it; empty: that was all. */
 static void report_some(const struct conf *conf, uint32_t day, char after[DOMAIN_MAX])
