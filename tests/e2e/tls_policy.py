@@ -279,6 +279,7 @@ def case_reports(t):
             net.await_mail("x@silent.test")
             t.until(lambda: len(json.loads(server.cli("queue", "list", "--json")).get("rows", [])) == 2, what="two that wait")
             server.cli("queue", "delete", "all")
+            policy.values["status"] = 503
             server.advance_clock(29 * 3600)
             letters = [net.await_mail("reports@rep.test", n=n, timeout=60) for n in (1, 2)]
             found = {}
@@ -295,7 +296,16 @@ def case_reports(t):
             assert bad["policies"][0]["policy"]["policy-type"] == "tlsa", bad
             assert bad["policies"][0]["failure-details"][0]["result-type"] == "validation-failure", bad
             assert bad["policies"][0]["failure-details"][0]["receiving-mx-hostname"] == "mx.bad.test", bad
-            t.until(lambda: policy.posted, what="the report by HTTPS", timeout=30)
+            # Refused at first: tried again after 5 minutes, then 10.
+            t.until(lambda: len(policy.posted) == 1, what="the report by HTTPS", timeout=30)
+            server.advance_clock(6 * 60)
+            t.until(lambda: len(policy.posted) == 2, what="the second try", timeout=30)
+            server.advance_clock(6 * 60)
+            time.sleep(1)
+            assert len(policy.posted) == 2
+            policy.values["status"] = 200
+            server.advance_clock(6 * 60)
+            t.until(lambda: len(policy.posted) == 3, what="the third try", timeout=30)
             path, kind, body = policy.posted[0]
             posted = json.loads(gzip.decompress(body))
             assert (path, kind) == ("/v1/tlsrpt", "application/tlsrpt+gzip")
@@ -311,4 +321,4 @@ def case_reports(t):
             server.await_role("dir")
             server.advance_clock(24 * 3600)
             time.sleep(1)
-            assert len(net.mail("reports@rep.test")) == 2 and len(policy.posted) == 1
+            assert len(net.mail("reports@rep.test")) == 2 and len(policy.posted) == 3
