@@ -7,7 +7,8 @@
  * HTTPS by relay. How a report itself gets there is not counted, so that none follows from it.
  *
  * The domains of a day are spread over four hours behind its end. What cannot be done now is tried
- * again after five minutes, then ten, twenty, ... (known in memory alone); after two days it is over.
+ * again after five minutes, then ten, twenty, ... (known in memory alone); after two days it is
+ * over.
  */
 #include "base/check.h"
 #include "codec/sts/tlsrpt.h"
