@@ -51,7 +51,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	if (size < 2 || size > KIB(16))
 		return 0;
-	struct str in = str_make((const char *)data + 1, size - 1);
+	/* Whether the last bits are a fault may be seen with the next byte only. */
+	AUTO(buf) struct buf bytes = BUF_INIT(size + 1);
+	(void)buf_add(&bytes, str_make((const char *)data + 1, size - 1));
+	(void)buf_add(&bytes, STR("\0\0"));
+	struct str in = buf_str(&bytes);
 	size_t piece = 1 + data[0];
 	AUTO(buf) struct buf whole = BUF_INIT(TEXT_MAX), pieces = BUF_INIT(TEXT_MAX);
 	int r = read_in_pieces(in, in.n, KIB(4), &whole);

@@ -27,6 +27,15 @@ static bool parse_port(struct str s, uint16_t *ret)
 	return endpoint_parse_port(s, ret) && *ret > 0;
 }
 
+/* Digits and dots alone are no name: "192.0.2.1" without brackets is a mistake (RFC 1123 2.1). */
+static bool looks_like_address(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (!ascii_digit(s.p[i]) && s.p[i] != '.')
+			return false;
+	return true;
+}
+
 /* The part that names a domain or host, without brackets and port. */
 static int set_name(struct str s, struct nexthop *h)
 {
@@ -36,18 +45,11 @@ static int set_name(struct str s, struct nexthop *h)
 	int r = smtp_domain_normalise(s, &name);
 	if (r < 0)
 		return r == -FAIL_LIMIT ? -FAIL_TOOBIG : r;
+	if (looks_like_address(buf_str(&name))) /* also what was written with other digits */
+		return -FAIL_SYNTAX;
 	memcpy(h->name, name.p, name.n);
 	h->name[name.n] = '\0';
 	return 0;
-}
-
-/* Digits and dots alone are no name: "192.0.2.1" without brackets is a mistake (RFC 1123 2.1). */
-static bool looks_like_address(struct str s)
-{
-	for (size_t i = 0; i < s.n; i++)
-		if (!ascii_digit(s.p[i]) && s.p[i] != '.')
-			return false;
-	return true;
 }
 
 static int parse_brackets(struct str s, struct nexthop *h)
@@ -63,7 +65,7 @@ static int parse_brackets(struct str s, struct nexthop *h)
 		return v6 && h->address.family != ENDPOINT_V6 ? -FAIL_SYNTAX : 0;
 	}
 	h->kind = NEXTHOP_HOST;
-	return v6 || looks_like_address(inside) ? -FAIL_SYNTAX : set_name(inside, h);
+	return v6 ? -FAIL_SYNTAX : set_name(inside, h);
 }
 
 static int parse_place(struct str s, struct nexthop *h)
@@ -82,7 +84,7 @@ static int parse_place(struct str s, struct nexthop *h)
 		if (h->kind == NEXTHOP_ADDRESS)
 			return 0;
 	}
-	return looks_like_address(s) ? -FAIL_SYNTAX : set_name(s, h);
+	return set_name(s, h);
 }
 
 /* "5.1.2 text", "text"; a class that is none of refusals is not taken for a status. */

@@ -88,6 +88,7 @@ static void what_is_none(void **state)
 		int code;
 	} rows[] = {
 		{"192.0.2.1", FAIL_SYNTAX},
+		{"\xc2\xb3", FAIL_SYNTAX}, /* superscript three: a 3 once it is normal */
 		{"lmtp:192.0.2.256", FAIL_SYNTAX},
 		{"[", FAIL_SYNTAX},
 		{"[]", FAIL_SYNTAX},
