@@ -159,6 +159,13 @@ static int skip_route(struct reader *r)
 	return -FAIL_SYNTAX;
 }
 
+/* codec/srs knows more of it. */
+static bool is_rewritten(struct str plain)
+{
+	return plain.n > 5 && str_startsi(plain, STR("SRS")) &&
+	       (plain.p[3] == '0' || plain.p[3] == '1') && strchr("=+-", plain.p[4]);
+}
+
 int smtp_addr_make(struct str plain, struct str domain, struct smtp_addr *ret)
 {
 	struct smtp_addr a = {0};
@@ -180,7 +187,7 @@ int smtp_addr_make(struct str plain, struct str domain, struct smtp_addr *ret)
 	}
 	if (plain.n == 0)
 		return -FAIL_SYNTAX;
-	if (text.failed || text.n > SMTP_LOCAL_MAX)
+	if (text.failed || text.n > (is_rewritten(plain) ? SMTP_ADDR_MAX : SMTP_LOCAL_MAX))
 		return -FAIL_TOOBIG;
 	a.local_n = (uint16_t)text.n;
 	if (domain.n) {

@@ -15,7 +15,11 @@
 #include "base/buf.h"
 #include "base/str.h"
 
-/* RFC 5321 4.5.3.1.1 to .3: octets; a path is 256 with its angle brackets. */
+/*
+ * RFC 5321 4.5.3.1.1 to .3: octets; a path is 256 with its angle brackets. A local part that the
+ * Sender Rewriting Scheme made (SRS0, SRS1) holds a whole address, and is bound by the path alone:
+ * its servers must accept such addresses, and others do.
+ */
 #define SMTP_LOCAL_MAX	64
 #define SMTP_DOMAIN_MAX 253
 #define SMTP_ADDR_MAX	254
