@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The rules in their order, and the walk over them. */
+#include "base/check.h"
+#include "service/policy/policy_int.h"
+#include "sys/clock.h"
+#include "sys/counter.h"
+#include <stdarg.h>
+#include <stdio.h>
+
+COUNTER(asked, "policy.asked", "questions about a recipient or a message that rules have judged");
+COUNTER(refused, "policy.refused", "of them: refused");
+COUNTER(deferred, "policy.deferred", "of them: put off");
+COUNTER(failed, "policy.failed", "rules that could not be asked: what is configured was answered");
+COUNTER(invalid, "policy.invalid", "questions whose sender or recipient is no address");
+
+/* Priorities are the reference's. Rules of one priority are asked as they stand here. */
+const struct policy_rule policy_rules[POLICY_RULES] = {
+	[POLICY_RULE_REJECT_NULL_SENDER] = {"reject_null_sender", 100,
+					    POLICY_AT_RCPT | POLICY_AT_END, rule_reject_null_sender,
+					    false},
+	[POLICY_RULE_REJECT_TO_HOSTNAME] = {"reject_to_hostname", 100, POLICY_AT_RCPT,
+					    rule_reject_to_hostname, false},
+	[POLICY_RULE_WBLIST_RDNS] = {"wblist_rdns", 99, POLICY_AT_RCPT, rule_wblist_rdns, false},
+};
+
+const char *policy_act_name(enum policy_act a)
+{
+	static const char *const names[POLICY_ACTS] = {
+		"DUNNO", "OK", "REJECT", "DEFER", "DEFER_IF_PERMIT", "DISCARD", "HOLD", "PREPEND"};
+	return names[a < POLICY_ACTS ? a : POLICY_DUNNO];
+}
+
+/* --- answers of rules --- */
+
+#define WHY(ret, fmt)                                                                              \
+	do {                                                                                       \
+		va_list ap_;                                                                       \
+		va_start(ap_, fmt);                                                                \
+		(void)vsnprintf((ret)->why, sizeof(ret)->why, fmt, ap_);                           \
+		va_end(ap_);                                                                       \
+	} while (0)
+
+int policy_dunno(struct policy_verdict *ret, const char *why, ...)
+{
+	ret->act = POLICY_DUNNO;
+	WHY(ret, why);
+	return 0;
+}
+
+int policy_ok(struct policy_verdict *ret, const char *why, ...)
+{
+	ret->act = POLICY_OK;
+	WHY(ret, why);
+	return 0;
+}
+
+static void say(struct policy_verdict *ret, enum policy_act act, unsigned code, const char *status,
+		const char *text)
+{
+	ret->act = act;
+	ret->code = code;
+	(void)snprintf(ret->status, sizeof ret->status, "%s", status);
+	(void)snprintf(ret->text, sizeof ret->text, "%s", text);
+}
+
+int policy_reject(struct policy_verdict *ret, const char *text, const char *why, ...)
+{
+	say(ret, POLICY_REJECT, 554, "5.7.1", text);
+	WHY(ret, why);
+	return 0;
+}
+
+int policy_discard(struct policy_verdict *ret, const char *text, const char *why, ...)
+{
+	say(ret, POLICY_DISCARD, 0, "", text);
+	WHY(ret, why);
+	return 0;
+}
+
+int policy_defer(struct policy_verdict *ret, const char *text, const char *why, ...)
+{
+	say(ret, POLICY_DEFER, 451, "4.7.1", text);
+	WHY(ret, why);
+	return 0;
+}
+
+/* --- the walk --- */
+
+static void note(struct policy_walk *w, const struct policy_verdict *v, bool was_asked,
+		 struct mono_ns begun)
+{
+	CHECK(w->n < POLICY_RULES);
+	w->step[w->n++] = (struct policy_step){.rule = v->rule,
+					       .asked = was_asked,
+					       .took_ns = (uint64_t)(clock_mono().v - begun.v),
+					       .verdict = *v};
+}
+
+static void say_failed(const struct policy_query *q, const struct policy_rule *rule,
+		       const struct fail *why, struct policy_verdict *ret)
+{
+	counter_add(&failed, 1);
+	*ret = (struct policy_verdict){.rule = rule->name, .failed = true};
+	if (rule->strict || q->settings->on_failure == POLICY_FAILURE_DEFER)
+		(void)policy_defer(ret, "Policy service is not available, please try again later",
+				   "%s", why->detail);
+	else
+		(void)policy_dunno(ret, "could not be asked: %s", why->detail);
+}
+
+static void ask(struct policy *p, const struct policy_query *q, const struct policy_rule *rule,
+		struct policy_verdict *ret)
+{
+	struct fail why = FAIL_INIT;
+	*ret = (struct policy_verdict){.rule = rule->name};
+	int r = mono_before(q->deadline, clock_mono())
+			? fail_set(&why, FAIL_DEADLINE, NULL, "the rules before it took too long")
+			: rule->ask(p, q, ret, &why);
+	if (r < 0)
+		say_failed(q, rule, &why, ret);
+}
+
+static void walk_over(struct policy *p, const struct policy_query *q, struct policy_walk *w,
+		      struct policy_verdict *ret)
+{
+	for (size_t i = 0; i < POLICY_RULES; i++) {
+		const struct policy_rule *rule = &policy_rules[i];
+		struct mono_ns begun = {0};
+		if (!(rule->states & 1u << q->state))
+			continue;
+		if (q->settings->off[i]) {
+			struct policy_verdict off = {.rule = rule->name, .why = "switched off"};
+			if (w)
+				note(w, &off, false, clock_mono());
+			continue;
+		}
+		if (w)
+			begun = clock_mono();
+		bool had_failed = ret->failed;
+		ask(p, q, rule, ret);
+		if (w)
+			note(w, ret, true, begun);
+		ret->failed |= had_failed;
+		if (ret->act != POLICY_DUNNO)
+			return;
+	}
+	ret->rule = NULL;
+	ret->why[0] = '\0';
+}
+
+void policy_decide(struct policy *p, const struct policy_query *q, struct policy_walk *walk,
+		   struct policy_verdict *ret)
+{
+	*ret = (struct policy_verdict){0};
+	if (walk)
+		walk->n = 0;
+	if (!q->dry)
+		counter_add(&asked, 1);
+	if (q->invalid) {
+		if (!q->dry)
+			counter_add(&invalid, 1);
+		(void)policy_dunno(ret, "the sender or the recipient is no address");
+		return;
+	}
+	walk_over(p, q, walk, ret);
+	if (q->dry)
+		return;
+	if (ret->act == POLICY_REJECT)
+		counter_add(&refused, 1);
+	else if (ret->act == POLICY_DEFER || ret->act == POLICY_DEFER_IF_PERMIT)
+		counter_add(&deferred, 1);
+	policy_session_note(p, q, ret);
+}
+
+void policy_verdict_action(const struct policy_verdict *v, struct str id, struct buf *out)
+{
+	switch (v->act) {
+	case POLICY_REJECT:
+	case POLICY_DEFER:
+	case POLICY_DEFER_IF_PERMIT:
+		if (v->act == POLICY_DEFER_IF_PERMIT)
+			(void)buf_add_c(out, "DEFER_IF_PERMIT ");
+		else if (v->act == POLICY_REJECT && v->code == 554 &&
+			 strcmp(v->status, "5.7.1") == 0)
+			(void)buf_add_c(out, "REJECT "); /* Postfix makes 554 5.7.1 of it */
+		else
+			(void)buf_addf(out, "%u %s ", v->code, v->status);
+		(void)buf_add_c(out, v->text);
+		if (id.n)
+			(void)buf_addf(out, " (%.*s)", STR_ARG(id));
+		break;
+	case POLICY_DISCARD:
+	case POLICY_HOLD:
+	case POLICY_PREPEND:
+		(void)buf_addf(out, "%s %s", policy_act_name(v->act), v->text);
+		break;
+	case POLICY_DUNNO:
+	case POLICY_OK:
+	case POLICY_ACTS:
+		(void)buf_add_c(out, policy_act_name(v->act));
+		break;
+	}
+}
