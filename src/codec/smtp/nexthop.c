@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "codec/smtp/nexthop.h"
 #include <arpa/inet.h>
+#include <string.h>
 
 struct transport {
 	struct str name; /* with its colon */
@@ -196,9 +197,11 @@ int nexthop_write(const struct nexthop *h, struct buf *out)
 		break;
 	}
 	bool port = h->port && h->port != own_port(h->protocol, 25);
-	buf_add_c(out, h->kind == NEXTHOP_RECIPIENT && h->protocol == NEXTHOP_SMTP && port
-			       ? "smtp:"
-			       : protocols[h->protocol]);
+	/* In front of a port, no name and a name like "hold" would be read as something else. */
+	bool word = h->kind == NEXTHOP_RECIPIENT ||
+		    (h->kind == NEXTHOP_DOMAIN && !strchr(h->name, '.'));
+	buf_add_c(out,
+		  word && h->protocol == NEXTHOP_SMTP && port ? "smtp:" : protocols[h->protocol]);
 	if (h->kind == NEXTHOP_ADDRESS)
 		write_address(&h->address, out);
 	else

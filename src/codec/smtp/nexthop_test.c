@@ -41,6 +41,8 @@ static void forms(void **state)
 		{"smtp:", NEXTHOP_RECIPIENT, NEXTHOP_SMTP, 2525, ""},
 		{"smtp::2526", NEXTHOP_RECIPIENT, NEXTHOP_SMTP, 2526, NULL},
 		{"lmtp:", NEXTHOP_RECIPIENT, NEXTHOP_LMTP, 24, NULL},
+		{"smtps.:1", NEXTHOP_DOMAIN, NEXTHOP_SMTP, 1, "smtp:smtps:1"},
+		{"smtp:hold:26", NEXTHOP_DOMAIN, NEXTHOP_SMTP, 26, NULL},
 		{"discard:", NEXTHOP_DISCARD, NEXTHOP_SMTP, 2525, NULL},
 		{"hold: look at it", NEXTHOP_HOLD, NEXTHOP_SMTP, 2525, "hold:look at it"},
 	};

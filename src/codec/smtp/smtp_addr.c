@@ -171,6 +171,8 @@ int smtp_addr_make(struct str plain, struct str domain, struct smtp_addr *ret)
 	struct smtp_addr a = {0};
 	AUTO(buf) struct buf text = BUF_INIT(KIB(2));
 
+	if (!utf8_valid(plain))
+		return -FAIL_SYNTAX;
 	if (is_dot_string(plain)) {
 		buf_add(&text, plain);
 	} else {

@@ -55,7 +55,7 @@ MUST_CHECK int smtp_mailbox_parse(struct str s, struct smtp_addr *ret);
 
 /*
  * Put an address together from a local part without quoting and a normalised domain (empty: none).
- * FAIL_SYNTAX when the local part holds control characters or is empty, FAIL_TOOBIG.
+ * FAIL_SYNTAX when the local part holds control characters, is no UTF-8 or empty, FAIL_TOOBIG.
  */
 MUST_CHECK int smtp_addr_make(struct str plain_local, struct str domain, struct smtp_addr *ret);
 

@@ -197,12 +197,27 @@ static void test_utf8_address(void **state)
 			fail_msg("%s is not a utf-8 address", bad[i]);
 }
 
+static void made_addresses_are_addresses(void **state)
+{
+	(void)state;
+	struct smtp_addr a;
+	assert_int_equal(smtp_addr_make(STR("a b"), STR("example.org"), &a), 0);
+	assert_str(smtp_addr_str(&a), "\"a b\"@example.org");
+	assert_int_equal(smtp_addr_make(STR("a\xbf"), STR("example.org"), &a), -FAIL_SYNTAX);
+	assert_int_equal(smtp_addr_make(STR("a\x01"), STR("example.org"), &a), -FAIL_SYNTAX);
+	assert_int_equal(smtp_addr_make(STR(""), STR("example.org"), &a), -FAIL_SYNTAX);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_paths),	       cmocka_unit_test(test_flags_decide),
-		cmocka_unit_test(test_cut_everywhere), cmocka_unit_test(test_parts),
-		cmocka_unit_test(test_domain),	       cmocka_unit_test(test_xtext),
+		cmocka_unit_test(made_addresses_are_addresses),
+		cmocka_unit_test(test_paths),
+		cmocka_unit_test(test_flags_decide),
+		cmocka_unit_test(test_cut_everywhere),
+		cmocka_unit_test(test_parts),
+		cmocka_unit_test(test_domain),
+		cmocka_unit_test(test_xtext),
 		cmocka_unit_test(test_utf8_address),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
