@@ -43,6 +43,7 @@ static const struct {
 	{.name = "UIDBATCHES", .shown = AFTER},
 	{.name = "INPROGRESS", .shown = AFTER},
 	{.name = "FILTERS", .shown = AFTER},
+	{.name = "SEARCH=FUZZY", .shown = AFTER},
 	{.name = "I18NLEVEL=2", .shown = AFTER},
 	{.name = "CONTEXT=SEARCH", .shown = AFTER},
 	{.name = "CONTEXT=SORT", .shown = AFTER},

@@ -397,9 +397,11 @@ enum imap_search_op {
 	IMAP_SEARCH_EMAILID, /* text, case-sensitive (RFC 8474) */
 	IMAP_SEARCH_THREADID,
 	IMAP_SEARCH_FILTER, /* text: the name of a stored filter (RFC 5466) */
+	IMAP_SEARCH_FUZZY,  /* one kid (RFC 6203) */
 };
 struct imap_search_key {
 	enum imap_search_op op;
+	bool fuzzy;		      /* below FUZZY, and not below a NOT there */
 	struct imap_search_key *next; /* sibling */
 	struct imap_search_key *kid;
 	struct seqset set; /* raw; resolve before use */
@@ -418,6 +420,7 @@ enum imap_search_return { /* RFC 4731, RFC 5182 */
 			  IMAP_RETURN_PARTIAL = 1u << 5, /* RFC 9394, RFC 5267 */
 			  IMAP_RETURN_CONTEXT = 1u << 6, /* RFC 5267 */
 			  IMAP_RETURN_UPDATE = 1u << 7,
+			  IMAP_RETURN_RELEVANCY = 1u << 8, /* RFC 6203 */
 };
 enum imap_sort_by { /* RFC 5256, RFC 5957 */
 		    IMAP_SORT_ARRIVAL,
@@ -429,6 +432,7 @@ enum imap_sort_by { /* RFC 5256, RFC 5957 */
 		    IMAP_SORT_SIZE,
 		    IMAP_SORT_SUBJECT,
 		    IMAP_SORT_TO,
+		    IMAP_SORT_RELEVANCY, /* RFC 6203 */
 };
 struct imap_sort_key {
 	enum imap_sort_by by;
@@ -452,6 +456,7 @@ struct imap_search {			  /* SEARCH, SORT, THREAD */
 		key; /* an AND of at least one key; mutable so that sets can be resolved in place */
 	bool uses_modseq;  /* a MODSEQ key is in the tree: RFC 7162 section 3.1.5 */
 	bool uses_filters; /* FILTER keys are in the tree */
+	bool uses_fuzzy;   /* FUZZY keys are in the tree: else RELEVANCY is wrong */
 	bool uses_numbers; /* message numbers are in the tree: RFC 7162 section 3.2.10.2 */
 };
 

@@ -35,10 +35,15 @@ const struct imap_name imap_status_names[] = {
 };
 
 const struct imap_name imap_return_names[] = {
-	{IMAP_RETURN_MIN, "MIN"},	{IMAP_RETURN_MAX, "MAX"},
-	{IMAP_RETURN_ALL, "ALL"},	{IMAP_RETURN_COUNT, "COUNT"},
-	{IMAP_RETURN_SAVE, "SAVE"},	{IMAP_RETURN_CONTEXT, "CONTEXT"},
-	{IMAP_RETURN_UPDATE, "UPDATE"}, {0, NULL},
+	{IMAP_RETURN_MIN, "MIN"},
+	{IMAP_RETURN_MAX, "MAX"},
+	{IMAP_RETURN_ALL, "ALL"},
+	{IMAP_RETURN_COUNT, "COUNT"},
+	{IMAP_RETURN_SAVE, "SAVE"},
+	{IMAP_RETURN_CONTEXT, "CONTEXT"},
+	{IMAP_RETURN_UPDATE, "UPDATE"},
+	{IMAP_RETURN_RELEVANCY, "RELEVANCY"},
+	{0, NULL},
 };
 
 const struct imap_name imap_sort_names[] = {
@@ -51,6 +56,7 @@ const struct imap_name imap_sort_names[] = {
 	{1u << IMAP_SORT_SIZE, "SIZE"},
 	{1u << IMAP_SORT_SUBJECT, "SUBJECT"},
 	{1u << IMAP_SORT_TO, "TO"},
+	{1u << IMAP_SORT_RELEVANCY, "RELEVANCY"},
 	{0, NULL},
 };
 

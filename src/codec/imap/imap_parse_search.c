@@ -74,6 +74,7 @@ struct parser {
 	struct imap_search *search;
 	size_t keys;
 	size_t depth;
+	bool fuzzy;
 };
 
 static int parse_key(struct parser *p, struct imap_search_key **ret);
@@ -86,6 +87,7 @@ static int new_key(struct parser *p, enum imap_search_op op, struct imap_search_
 	if (!*ret)
 		return imap_lex_too_many(p->lex, "search keys");
 	(*ret)->op = op;
+	(*ret)->fuzzy = p->fuzzy;
 	return 0;
 }
 
@@ -237,11 +239,17 @@ static int parse_or(struct parser *p, struct imap_search_key **ret)
 	return r < 0 ? r : wrap_key(p, IMAP_SEARCH_OR, first, ret);
 }
 
-static int parse_not(struct parser *p, struct imap_search_key **ret)
+/* NOT and FUZZY. What is excluded is meant as it stands, else FUZZY would find less than the same
+ * keys without it. */
+static int parse_around(struct parser *p, enum imap_search_op op, struct imap_search_key **ret)
 {
 	struct imap_search_key *kid;
+	bool fuzzy = p->fuzzy;
+	p->fuzzy = op == IMAP_SEARCH_FUZZY;
+	p->search->uses_fuzzy |= p->fuzzy;
 	int r = sp_key(p, &kid);
-	return r < 0 ? r : wrap_key(p, IMAP_SEARCH_NOT, kid, ret);
+	p->fuzzy = fuzzy;
+	return r < 0 ? r : wrap_key(p, op, kid, ret);
 }
 
 struct group {
@@ -296,7 +304,9 @@ static int parse_key_inside(struct parser *p, struct imap_search_key **ret)
 	if (r < 0)
 		return r;
 	if (str_eqi(name, STR("NOT")))
-		return parse_not(p, ret);
+		return parse_around(p, IMAP_SEARCH_NOT, ret);
+	if (str_eqi(name, STR("FUZZY")))
+		return parse_around(p, IMAP_SEARCH_FUZZY, ret);
 	if (str_eqi(name, STR("OR")))
 		return parse_or(p, ret);
 	if (str_eqi(name, STR("NEW")))

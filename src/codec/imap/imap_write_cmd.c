@@ -343,6 +343,7 @@ static const char *search_name(enum imap_search_op op)
 		[IMAP_SEARCH_EMAILID] = "EMAILID",
 		[IMAP_SEARCH_THREADID] = "THREADID",
 		[IMAP_SEARCH_FILTER] = "FILTER",
+		[IMAP_SEARCH_FUZZY] = "FUZZY",
 	};
 	return names[op];
 }
@@ -360,7 +361,7 @@ static void write_day(struct buf *out, int32_t day)
 
 static void write_key(struct buf *out, const struct imap_search_key *key);
 
-/* AND's kids are separated by blanks, OR's and NOT's follow the name. */
+/* AND's kids are separated by blanks, those of OR, NOT and FUZZY follow the name. */
 static void write_kids(struct buf *out, const struct imap_search_key *key)
 {
 	bool group = key->op == IMAP_SEARCH_AND;
@@ -384,6 +385,7 @@ static void write_key(struct buf *out, const struct imap_search_key *key)
 	case IMAP_SEARCH_AND:
 	case IMAP_SEARCH_OR:
 	case IMAP_SEARCH_NOT:
+	case IMAP_SEARCH_FUZZY:
 		write_kids(out, key);
 		break;
 	case IMAP_SEARCH_SEQ:

@@ -60,11 +60,13 @@ enum order_criterion {
 	ORDER_SIZE,
 	ORDER_SUBJECT,
 	ORDER_TO,
+	ORDER_RELEVANCY, /* the best score first */
 	ORDER_CRITERION_COUNT
 };
 struct order_by {
 	enum order_criterion what;
 	bool reverse;
+	const uint8_t *score; /* ORDER_RELEVANCY: of each message */
 };
 
 /*

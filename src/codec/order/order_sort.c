@@ -31,6 +31,7 @@ static uint32_t text_number(const struct order_row *r, enum order_criterion what
 	case ORDER_ARRIVAL:
 	case ORDER_DATE:
 	case ORDER_SIZE:
+	case ORDER_RELEVANCY:
 	case ORDER_CRITERION_COUNT:
 		break;
 	}
@@ -39,7 +40,8 @@ static uint32_t text_number(const struct order_row *r, enum order_criterion what
 
 static bool is_number(enum order_criterion what)
 {
-	return what == ORDER_ARRIVAL || what == ORDER_DATE || what == ORDER_SIZE;
+	return what == ORDER_ARRIVAL || what == ORDER_DATE || what == ORDER_SIZE ||
+	       what == ORDER_RELEVANCY;
 }
 
 /* Does the head say all of this criterion? */
@@ -49,11 +51,14 @@ static bool head_is_all(const struct order_table *t, enum order_criterion what)
 }
 
 /* A number that grows with the message's place by this criterion. */
-static uint64_t head_of(const struct order_table *t, const struct order_row *r,
+static uint64_t head_of(const struct order_table *t, const struct item *item,
 			const struct order_by *by)
 {
+	const struct order_row *r = &t->rows.p[item->row];
 	uint64_t head = 0;
-	if (by->what == ORDER_SIZE)
+	if (by->what == ORDER_RELEVANCY)
+		head = UINT8_MAX - by->score[item->index];
+	else if (by->what == ORDER_SIZE)
 		head = r->size;
 	else if (is_number(by->what))
 		head = (uint64_t)(by->what == ORDER_DATE ? r->sent : r->arrival) ^ UINT64_C(1)
@@ -65,14 +70,16 @@ static uint64_t head_of(const struct order_table *t, const struct order_row *r,
 	return by->reverse ? ~head : head;
 }
 
-static int by_criterion(const struct order_table *t, const struct order_row *x,
-			const struct order_row *y, const struct order_by *by)
+static int by_criterion(const struct order_table *t, const struct item *x, const struct item *y,
+			const struct order_by *by)
 {
+	const struct order_row *rows = t->rows.p;
 	if (head_is_all(t, by->what)) {
 		uint64_t a = head_of(t, x, by), b = head_of(t, y, by);
 		return (a > b) - (a < b);
 	}
-	int c = order_text_cmp(t, text_number(x, by->what), text_number(y, by->what));
+	int c = order_text_cmp(t, text_number(&rows[x->row], by->what),
+			       text_number(&rows[y->row], by->what));
 	return by->reverse ? -c : c;
 }
 
@@ -83,7 +90,7 @@ static int compare(const void *a, const void *b, void *arg)
 	if (x->head != y->head)
 		return x->head < y->head ? -1 : 1;
 	for (size_t i = head_is_all(s->t, s->by[0].what); i < s->n_by; i++) {
-		int c = by_criterion(s->t, &s->t->rows.p[x->row], &s->t->rows.p[y->row], &s->by[i]);
+		int c = by_criterion(s->t, x, y, &s->by[i]);
 		if (c)
 			return c;
 	}
@@ -147,8 +154,10 @@ void order_sort(const struct order_table *t, const struct order_by *by, size_t n
 	CHECK(n_by > 0 && n <= UINT32_MAX);
 	struct item *items = xcalloc(n, sizeof *items);
 	order_rows_find(t, uid, n, ret);
-	for (size_t i = 0; i < n; i++)
-		items[i] = (struct item){head_of(t, &t->rows.p[ret[i]], by), ret[i], (uint32_t)i};
+	for (size_t i = 0; i < n; i++) {
+		items[i] = (struct item){.row = ret[i], .index = (uint32_t)i};
+		items[i].head = head_of(t, &items[i], by);
+	}
 	qsort_r(items, n, sizeof *items, compare, &s);
 	for (size_t i = 0; i < n; i++)
 		ret[i] = items[i].index;

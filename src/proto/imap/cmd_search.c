@@ -59,6 +59,16 @@ static int candidates(struct search_state *st, struct store_set *ret, struct fai
 }
 
 /* What memory left open, once more with what the index says. */
+/* The first verdict on a message. What it is worth, only the second pass says. */
+static int look_first(struct search_state *st, struct msg *m, enum search_verdict *ret,
+		      struct fail *why)
+{
+	int r = search_eval(&st->tree, m, st->tree.key, SEARCH_MEMORY, ret, why);
+	if (r == 0 && *ret == SEARCH_YES && st->tree.scored)
+		*ret = SEARCH_OPEN;
+	return r;
+}
+
 static int look_in_index(struct search_state *st, struct fail *why)
 {
 	struct search_index *x = &st->tree.index;
@@ -75,9 +85,9 @@ static int look_in_index(struct search_state *st, struct fail *why)
 		struct msg m = {.s = st->s, .row = &row, .body = STORE_SOURCE_INIT};
 		enum search_verdict verdict = SEARCH_NO;
 		x->row = a;
-		r = search_eval(&st->tree, &m, st->tree.key, SEARCH_MEMORY, &verdict, why);
+		r = look_first(st, &m, &verdict, why);
 		if (verdict == SEARCH_YES)
-			search_hits_add(&st->hits, &row);
+			search_hits_add(&st->hits, &row, 100);
 		else if (verdict == SEARCH_OPEN)
 			r = set_builder_add(&st->open, row.seq, row.uid, why);
 	}
@@ -99,13 +109,21 @@ static int look_in_memory(struct search_state *st, struct fail *why)
 	while (r >= 0 && (r = store_read_next(reader, &row, why)) > 0) {
 		enum search_verdict verdict = SEARCH_NO;
 		struct msg m = {.s = s, .row = &row, .body = STORE_SOURCE_INIT};
-		r = search_eval(&st->tree, &m, st->tree.key, SEARCH_MEMORY, &verdict, why);
+		r = look_first(st, &m, &verdict, why);
 		if (verdict == SEARCH_YES)
-			search_hits_add(&st->hits, &row);
+			search_hits_add(&st->hits, &row, 100);
 		else if (verdict == SEARCH_OPEN && !search_index_takes(&st->tree, &row))
 			r = set_builder_add(&st->open, row.seq, row.uid, why);
 	}
 	return r < 0 ? r : look_in_index(st, why);
+}
+
+static bool wants_scores(const struct imap_search *cmd)
+{
+	bool wanted = cmd->returned & IMAP_RETURN_RELEVANCY;
+	for (size_t i = 0; i < cmd->sort_count; i++)
+		wanted |= cmd->sort[i].by == IMAP_SORT_RELEVANCY;
+	return wanted;
 }
 
 static int begin(struct search_state *st, struct imap_out *out, struct fail *why)
@@ -120,6 +138,7 @@ static int begin(struct search_state *st, struct imap_out *out, struct fail *why
 	}
 	if (r == 0)
 		r = search_tree_init(&st->tree, st->s, cmd->key, why);
+	st->tree.scored = wants_scores(cmd);
 	if (r == 0)
 		r = look_in_memory(st, why);
 	if (r < 0 || st->open.set.count == 0)
@@ -140,7 +159,7 @@ static int skip_unreadable(const struct imap_session *s, const struct store_mess
 }
 
 int search_match(struct imap_session *s, const struct search_tree *tree,
-		 const struct store_message *row, bool *ret, struct fail *why)
+		 const struct store_message *row, unsigned *ret, struct fail *why)
 {
 	enum search_verdict verdict = SEARCH_OPEN;
 	struct msg m;
@@ -148,17 +167,20 @@ int search_match(struct imap_session *s, const struct search_tree *tree,
 	int r = search_eval(tree, &m, tree->key, SEARCH_ROW, &verdict, why);
 	if (r == 0 && verdict == SEARCH_OPEN)
 		r = search_eval(tree, &m, tree->key, SEARCH_BYTES, &verdict, why);
+	*ret = r == 0 && verdict == SEARCH_YES ? 100 : 0;
+	if (*ret && tree->scored)
+		r = search_score(tree, &m, ret, why);
 	msg_end(&m);
-	*ret = r == 0 && verdict == SEARCH_YES;
+	*ret = r == 0 ? *ret : 0;
 	return r < 0 ? skip_unreadable(s, row, r, why) : 0;
 }
 
 static int look_at(struct search_state *st, const struct store_message *row, struct fail *why)
 {
-	bool found = false;
+	unsigned found = 0;
 	int r = search_match(st->s, &st->tree, row, &found, why);
 	if (found)
-		search_hits_add(&st->hits, row);
+		search_hits_add(&st->hits, row, found);
 	return r;
 }
 
@@ -305,6 +327,9 @@ int cmd_search(struct imap_session *s, struct imap_out *out, struct fail *why)
 			return f < 0 ? f : RUN_DONE;
 		}
 	}
+	if (wants_scores(&s->run.cmd.search) && !s->run.cmd.search.uses_fuzzy)
+		return fail_set(why, FAIL_SYNTAX, "RELEVANCY is for searches with FUZZY.",
+				"RELEVANCY");
 	if (!s->run.state && (s->run.cmd.search.returned & IMAP_RETURN_UPDATE) &&
 	    context_exists(s, buf_str(&s->run.tag)))
 		return fail_set(why, FAIL_SYNTAX, "A search with updates has this tag.", "tag");

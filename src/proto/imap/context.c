@@ -142,10 +142,23 @@ int context_program(struct imap_session *s, struct buf *ret, struct fail *why)
 	return 0;
 }
 
+static bool sorts_by_relevancy(const struct imap_search *cmd)
+{
+	for (size_t i = 0; i < cmd->sort_count; i++)
+		if (cmd->sort[i].by == IMAP_SORT_RELEVANCY)
+			return true;
+	return false;
+}
+
 void context_begin(struct imap_session *s, const struct search_hits *h, struct str program,
 		   uint64_t modseq, struct imap_out *out)
 {
 	struct str tag = buf_str(&s->run.tag);
+	/* Whatever comes would have to be weighed against all others again. */
+	if (sorts_by_relevancy(&s->run.cmd.search)) {
+		write_no_update(out, tag, "An order by relevancy cannot be followed.");
+		return;
+	}
 	if (s->contexts.n >= CONTEXTS_MAX || tag.n > TAG_BYTES || program.n == 0) {
 		write_no_update(out, tag, "Too many searches with updates.");
 		return;
@@ -205,7 +218,8 @@ static bool program_is_right(const struct imap_session *s, struct str program)
 	struct imap_input in = {.text = program};
 	if (imap_cmd_parse(&in, &s->config.limits, &arena, &cmd, NULL) < 0)
 		return false;
-	return (cmd.kind == IMAP_CMD_SEARCH || cmd.kind == IMAP_CMD_SORT) && !cmd.search.extended;
+	return (cmd.kind == IMAP_CMD_SEARCH || cmd.kind == IMAP_CMD_SORT) && !cmd.search.extended &&
+	       !sorts_by_relevancy(&cmd.search);
 }
 
 static bool import_one(struct imap_session *s, struct cursor *c)

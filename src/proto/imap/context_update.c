@@ -237,9 +237,9 @@ static int look_at_open(struct update *u, const struct store_set *open, struct f
 	int r = store_read_begin(u->s->view, open, u->tree.columns, (struct modseq){0}, &reader,
 				 why);
 	while (r >= 0 && (r = store_read_next(reader, &row, why)) > 0) {
-		bool matches = false;
+		unsigned matches = 0;
 		r = search_match(u->s, &u->tree, &row, &matches, why);
-		find(u, row.uid.v)->matches = matches;
+		find(u, row.uid.v)->matches = matches > 0;
 	}
 	return r;
 }
@@ -286,7 +286,7 @@ static int put_in_order(struct update *u, uint32_t *uid, size_t n, struct fail *
 		r = 0;
 	if (r < 0)
 		return r;
-	struct order_by *by = search_order_by(cmd, &u->arena);
+	struct order_by *by = search_order_by(cmd, &u->arena, NULL);
 	if (!by)
 		return fail_set(why, FAIL_LIMIT, NULL, "arena full");
 	uint32_t *index = xcalloc(n, sizeof *index), *sorted = xcalloc(n, sizeof *sorted);

@@ -93,6 +93,7 @@ static unsigned columns_of(enum imap_search_op op)
 	case IMAP_SEARCH_SMALLER:
 	case IMAP_SEARCH_MODSEQ:
 	case IMAP_SEARCH_EMAILID:
+	case IMAP_SEARCH_FUZZY:
 	case IMAP_SEARCH_FILTER: /* search_filter.c has put its keys in its place */
 		break;
 	}
@@ -101,8 +102,16 @@ static unsigned columns_of(enum imap_search_op op)
 
 static void prepare_text(struct search_tree *t, const struct imap_search_key *key)
 {
-	map_put(&t->needles, (uintptr_t)key, text_needle_new(key->text));
-	search_index_key(t, key);
+	struct fuzzy *fuzzy = key->fuzzy ? fuzzy_new(key->text) : NULL;
+	if (fuzzy && fuzzy_count(fuzzy) == 0) { /* it is punctuation: looked for as it stands */
+		fuzzy_free(fuzzy);
+		fuzzy = NULL;
+	}
+	if (fuzzy)
+		map_put(&t->fuzzies, (uintptr_t)key, fuzzy);
+	else
+		map_put(&t->needles, (uintptr_t)key, text_needle_new(key->text));
+	search_index_key(t, key, fuzzy);
 }
 
 static int prepare(struct search_tree *t, struct imap_session *s, struct imap_search_key *key,
@@ -133,6 +142,9 @@ void search_tree_clear(struct search_tree *t)
 	MAP_EACH (&t->needles, i)
 		text_needle_free(t->needles.slots[i].value);
 	map_clear(&t->needles);
+	MAP_EACH (&t->fuzzies, i)
+		fuzzy_free(t->fuzzies.slots[i].value);
+	map_clear(&t->fuzzies);
 	search_index_clear(&t->index);
 }
 
@@ -148,14 +160,10 @@ static bool has_keyword(struct msg *m, struct str name)
 	return false;
 }
 
-static bool day_fits(enum imap_search_op op, int32_t day, int32_t wanted)
+static bool day_fits(const struct imap_search_key *key, int32_t day)
 {
-	if (op == IMAP_SEARCH_BEFORE || op == IMAP_SEARCH_SENTBEFORE ||
-	    op == IMAP_SEARCH_SAVEDBEFORE)
-		return day < wanted;
-	if (op == IMAP_SEARCH_ON || op == IMAP_SEARCH_SENTON || op == IMAP_SEARCH_SAVEDON)
-		return day == wanted;
-	return day >= wanted;
+	int fits = fuzzy_day(key->op, day, key->day);
+	return fits == 0 || (key->fuzzy && fits > 0);
 }
 
 static enum search_verdict verdict_of(bool yes)
@@ -170,7 +178,7 @@ static int eval_sent(struct msg *m, const struct imap_search_key *key, enum sear
 	if (r < 0)
 		return r;
 	struct imap_datetime sent = {m->map->sent, (int16_t)m->map->zone_min};
-	*ret = verdict_of(sent.at.v != 0 && day_fits(key->op, imap_day_of(sent), key->day));
+	*ret = verdict_of(sent.at.v != 0 && day_fits(key, imap_day_of(sent)));
 	return 0;
 }
 
@@ -201,11 +209,11 @@ static int eval_row(const struct search_tree *t, struct msg *m, const struct ima
 		return 0;
 	}
 	if (columns_of(key->op) == STORE_COL_SAVED) {
-		*ret = verdict_of(day_fits(key->op, imap_day_of(saved), key->day));
+		*ret = verdict_of(day_fits(key, imap_day_of(saved)));
 		return 0;
 	}
 	if (columns_of(key->op) == STORE_COL_DATES) {
-		*ret = verdict_of(day_fits(key->op, imap_day_of(received), key->day));
+		*ret = verdict_of(day_fits(key, imap_day_of(received)));
 		return 0;
 	}
 	if (columns_of(key->op) == STORE_COL_MAP)
@@ -251,6 +259,8 @@ int search_eval(const struct search_tree *t, struct msg *m, const struct imap_se
 {
 	const struct store_message *row = m->row;
 	switch (key->op) {
+	case IMAP_SEARCH_FUZZY:
+		return search_eval(t, m, key->kid, level, ret, why);
 	case IMAP_SEARCH_AND:
 	case IMAP_SEARCH_OR:
 		return eval_list(t, m, key, level, ret, why);
@@ -272,10 +282,10 @@ int search_eval(const struct search_tree *t, struct msg *m, const struct imap_se
 		*ret = verdict_of(has_keyword(m, key->text));
 		return 0;
 	case IMAP_SEARCH_LARGER:
-		*ret = verdict_of(row->size > key->number);
+		*ret = verdict_of(fuzzy_size(key, row->size) >= 0);
 		return 0;
 	case IMAP_SEARCH_SMALLER:
-		*ret = verdict_of(row->size < key->number);
+		*ret = verdict_of(fuzzy_size(key, row->size) >= 0);
 		return 0;
 	case IMAP_SEARCH_MODSEQ:
 		*ret = verdict_of(row->modseq.v >= key->number);

@@ -35,6 +35,16 @@ static void undefined(struct imap_session *s, struct str name)
 
 static int expand(struct filters *f, struct imap_search_key *key, unsigned depth);
 
+/* A FILTER below FUZZY; what is excluded is not. */
+static void make_fuzzy(struct imap_search_key *key)
+{
+	for (; key; key = key->next) {
+		key->fuzzy = true;
+		if (key->op != IMAP_SEARCH_NOT)
+			make_fuzzy(key->kid);
+	}
+}
+
 static int expand_one(struct filters *f, struct imap_search_key *key, unsigned depth)
 {
 	struct imap_session *s = f->s;
@@ -49,8 +59,11 @@ static int expand_one(struct filters *f, struct imap_search_key *key, unsigned d
 	}
 	s->run.cmd.search.uses_modseq |= inside.uses_modseq;
 	s->run.cmd.search.uses_numbers |= inside.uses_numbers;
+	s->run.cmd.search.uses_fuzzy |= inside.uses_fuzzy;
 	key->op = IMAP_SEARCH_AND;
 	key->kid = inside.key->kid;
+	if (key->fuzzy)
+		make_fuzzy(key->kid);
 	return expand(f, key->kid, depth + 1);
 }
 

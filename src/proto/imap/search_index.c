@@ -19,12 +19,34 @@ static unsigned places_of(enum imap_search_op op)
 	return 1u << TEXT_IN_BODY | (op == IMAP_SEARCH_TEXT ? 1u << TEXT_IN_HEADER : 0);
 }
 
-void search_index_key(struct search_tree *t, const struct imap_search_key *key)
+/* Each word is a question. */
+static void fuzzy_key(struct search_index *x, const struct imap_search_key *key,
+		      const struct fuzzy *fuzzy)
+{
+	for (size_t i = 0; i < fuzzy_count(fuzzy) && x->questions.n < QUESTIONS_MAX; i++) {
+		AUTO(buf) struct buf word = BUF_INIT(4 * FUZZY_WORD_MAX + 1);
+		struct search_question q;
+		size_t lack = 0;
+		fuzzy_word(fuzzy, i, &word, &lack);
+		if (!search_question_of_word(buf_str(&word), lack, places_of(key->op), &q))
+			continue;
+		*vec_push(&x->questions) = q;
+		*vec_push(&x->keys) = key;
+	}
+}
+
+void search_index_key(struct search_tree *t, const struct imap_search_key *key,
+		      const struct fuzzy *fuzzy)
 {
 	struct search_index *x = &t->index;
 	struct search_question q;
-	if (!x->search || x->questions.n >= QUESTIONS_MAX ||
-	    !search_question_of(key->text, places_of(key->op), &q))
+	if (!x->search || x->questions.n >= QUESTIONS_MAX)
+		return;
+	if (fuzzy) {
+		fuzzy_key(x, key, fuzzy);
+		return;
+	}
+	if (!search_question_of(key->text, places_of(key->op), &q))
 		return;
 	*vec_push(&x->questions) = q;
 	*vec_push(&x->keys) = key;
@@ -107,7 +129,7 @@ bool search_index_excludes(const struct search_tree *t, const struct imap_search
 	if (!x->row)
 		return false;
 	for (size_t i = 0; i < x->maybe.n; i++)
-		if (x->keys.p[i] == key)
-			return !(x->maybe.p[i][x->row->doc / 8] >> x->row->doc % 8 & 1);
+		if (x->keys.p[i] == key && !(x->maybe.p[i][x->row->doc / 8] >> x->row->doc % 8 & 1))
+			return true;
 	return false;
 }

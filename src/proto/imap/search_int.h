@@ -11,6 +11,7 @@
 
 #include "base/map.h"
 #include "base/vec.h"
+#include "codec/mime/fuzzy.h"
 #include "codec/mime/text.h"
 #include "proto/imap/fetch_int.h"
 #include "service/search/search.h"
@@ -44,6 +45,8 @@ struct search_tree {
 	const struct imap_search_key *key;
 	unsigned columns;    /* enum store_column that the row level needs */
 	struct map needles;  /* of HEADER, BODY and TEXT, by the key's address */
+	struct map fuzzies;  /* of those that are fuzzy and have words: struct fuzzy */
+	bool scored;	     /* how well a message fits is asked for, too */
 	struct seqset saved; /* "$", when a key had it */
 	struct search_index index;
 	struct wall_us now; /* one moment for all OLDER and YOUNGER of the command */
@@ -65,18 +68,34 @@ MUST_CHECK int search_eval(const struct search_tree *t, struct msg *m,
 
 /* ---- the index (search_index.c) -------------------------------------------------------------- */
 
-/* A key with a text, while the tree is prepared. */
-void search_index_key(struct search_tree *t, const struct imap_search_key *key);
+/* A key with a text, while the tree is prepared; fuzzy: NULL, or what is looked for then. */
+void search_index_key(struct search_tree *t, const struct imap_search_key *key,
+		      const struct fuzzy *fuzzy);
 /* True: the row will be asked about, and is to be looked at again afterwards. */
 bool search_index_takes(struct search_tree *t, const struct store_message *row);
 void search_index_ask(struct search_tree *t, struct account_id account);
 /* Is the key's text certainly not in the message of index.row? */
 bool search_index_excludes(const struct search_tree *t, const struct imap_search_key *key);
 void search_index_clear(struct search_index *x);
-/* A row with the tree's columns, on the levels behind SEARCH_MEMORY. A message that cannot be read
- * matches nothing, and the log says so; errors are those of a store that does not work. */
+/* A row with the tree's columns, on the levels behind SEARCH_MEMORY. *ret: 0, or how well it
+ * matches (1 to 100; 100 unless t->scored). A message that cannot be read matches nothing, and the
+ * log says so; errors are those of a store that does not work. */
 MUST_CHECK int search_match(struct imap_session *s, const struct search_tree *t,
-			    const struct store_message *row, bool *ret, struct fail *why);
+			    const struct store_message *row, unsigned *ret, struct fail *why);
+
+/* ---- fuzzy keys (search_fuzzy.c) ----------------------------------------------------------- */
+
+/* How far from what a fuzzy key asks for a day or a size may be. 0: it fits; else 1 to 100: how
+ * well it fits still; -1: it does not. */
+int fuzzy_day(enum imap_search_op op, int32_t day, int32_t wanted);
+int fuzzy_size(const struct imap_search_key *key, uint64_t size);
+/* HEADER, BODY and TEXT, on the row or bytes level. */
+MUST_CHECK int search_fuzzy(const struct search_tree *t, struct msg *m,
+			    const struct imap_search_key *key, enum search_level level,
+			    enum search_verdict *ret, struct fail *why);
+/* How well a message fits that the tree matches: 1 to 100. */
+MUST_CHECK int search_score(const struct search_tree *t, struct msg *m, unsigned *ret,
+			    struct fail *why);
 
 /* Put what is stored under the names of FILTER keys (RFC 5466) into the running command, before
  * anything else looks at its keys. RUN_DONE, RUN_CLOSE when the reply says that there is no such
@@ -89,6 +108,7 @@ struct search_hit {
 	uint32_t seq;
 	struct uid uid;
 	struct modseq modseq;
+	uint8_t score; /* 1 to 100 */
 };
 struct search_hits {
 	enum imap_cmd_kind kind; /* SEARCH, SORT, THREAD */
@@ -102,7 +122,7 @@ struct search_hits {
 /* What the running SEARCH returns. */
 uint32_t search_returned(const struct imap_session *s);
 /* Each message once, in any order. */
-void search_hits_add(struct search_hits *h, const struct store_message *row);
+void search_hits_add(struct search_hits *h, const struct store_message *row, unsigned score);
 /* All are there: in the order of the mailbox. */
 void search_hits_sort(struct search_hits *h);
 /* What PARTIAL asks for, as a piece of the list; n = 0: nothing. */
@@ -125,8 +145,24 @@ MUST_CHECK int search_order_step(struct imap_session *s, struct search_hits *h,
 				 struct search_order **order, struct imap_out *out,
 				 struct fail *why);
 void search_order_free(struct search_order *order);
-/* The criteria of a SORT; NULL when the arena is full. */
-struct order_by *search_order_by(const struct imap_search *cmd, struct arena *arena);
+/* The criteria of a SORT; NULL when the arena is full. `score`: of each message, for RELEVANCY. */
+struct order_by *search_order_by(const struct imap_search *cmd, struct arena *arena,
+				 const uint8_t *score);
+
+/* What the map says of a header field. */
+enum field_known {
+	FIELD_UNKNOWN, /* nothing */
+	FIELD_ABSENT,
+	FIELD_THERE, /* the header has it */
+	FIELD_HERE,  /* here is its text, decoded */
+};
+enum field_known search_known_field(const struct mime_map *map, struct str name, struct str *ret);
+/* For struct text_source: the body of a message. */
+struct search_reading {
+	struct msg *m;
+	struct fail *why;
+};
+int64_t search_read_body(void *search_reading, uint64_t off, char *to, size_t n);
 
 /* The keys HEADER, BODY and TEXT (search_text.c), on the row or bytes level. */
 MUST_CHECK int search_text(const struct search_tree *t, struct msg *m,

@@ -24,7 +24,7 @@ static bool sorts_by_text(const struct imap_session *s)
 	const struct imap_search *cmd = &s->run.cmd.search;
 	for (size_t i = 0; i < cmd->sort_count; i++)
 		if (cmd->sort[i].by != IMAP_SORT_ARRIVAL && cmd->sort[i].by != IMAP_SORT_DATE &&
-		    cmd->sort[i].by != IMAP_SORT_SIZE)
+		    cmd->sort[i].by != IMAP_SORT_SIZE && cmd->sort[i].by != IMAP_SORT_RELEVANCY)
 			return true;
 	return false;
 }
@@ -54,13 +54,15 @@ static const enum order_criterion criteria[] = {
 	[IMAP_SORT_SIZE] = ORDER_SIZE,
 	[IMAP_SORT_SUBJECT] = ORDER_SUBJECT,
 	[IMAP_SORT_TO] = ORDER_TO,
+	[IMAP_SORT_RELEVANCY] = ORDER_RELEVANCY,
 };
 
-struct order_by *search_order_by(const struct imap_search *cmd, struct arena *arena)
+struct order_by *search_order_by(const struct imap_search *cmd, struct arena *arena,
+				 const uint8_t *score)
 {
 	struct order_by *by = arena_array(arena, struct order_by, cmd->sort_count);
 	for (size_t i = 0; by && i < cmd->sort_count; i++)
-		by[i] = (struct order_by){criteria[cmd->sort[i].by], cmd->sort[i].reverse};
+		by[i] = (struct order_by){criteria[cmd->sort[i].by], cmd->sort[i].reverse, score};
 	return by;
 }
 
@@ -69,9 +71,12 @@ static int sort_hits(struct imap_session *s, struct search_hits *h, struct searc
 {
 	const struct imap_search *cmd = &s->run.cmd.search;
 	size_t n = h->list.n;
-	struct order_by *by = search_order_by(cmd, &s->run.arena);
+	AUTO_MEM uint8_t *score = xcalloc(n, sizeof *score);
+	struct order_by *by = search_order_by(cmd, &s->run.arena, score);
 	if (!by)
 		return fail_set(why, FAIL_LIMIT, NULL, "arena full");
+	for (size_t i = 0; i < n; i++)
+		score[i] = h->list.p[i].score;
 	uint32_t *index = xcalloc(n, sizeof *index);
 	struct search_hit *sorted = xcalloc(n, sizeof *sorted);
 	order_sort(store_order_lock(order->keys), by, cmd->sort_count, order->uid, n, index);

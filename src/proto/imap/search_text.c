@@ -10,7 +10,7 @@
 #include "sys/fs.h"
 
 /* The decoded text of a field that the map holds; NULL when it holds none of this name. */
-static const struct str *known_field(const struct mime_map *map, struct str name)
+static const struct str *text_of_field(const struct mime_map *map, struct str name)
 {
 	const struct {
 		const char *name;
@@ -32,21 +32,33 @@ static const struct str *known_field(const struct mime_map *map, struct str name
 	return NULL;
 }
 
+enum field_known search_known_field(const struct mime_map *map, struct str name, struct str *ret)
+{
+	const struct str *text = text_of_field(map, name);
+	uint32_t at = 0;
+	if (map->flags & (MIME_CUT_HEADER | MIME_CUT_TEXT))
+		return FIELD_UNKNOWN;
+	if (!mime_map_field(map, name, &at))
+		return FIELD_ABSENT;
+	if (!text)
+		return FIELD_THERE;
+	*ret = *text;
+	return FIELD_HERE;
+}
+
 static enum search_verdict header_by_map(const struct mime_map *map,
 					 const struct imap_search_key *key,
 					 const struct text_needle *needle)
 {
-	const struct str *text = known_field(map, key->field);
-	uint32_t at = 0;
-	if (map->flags & (MIME_CUT_HEADER | MIME_CUT_TEXT))
-		return SEARCH_OPEN;
-	if (!mime_map_field(map, key->field, &at))
+	struct str text;
+	enum field_known known = search_known_field(map, key->field, &text);
+	if (known == FIELD_ABSENT)
 		return SEARCH_NO;
-	if (key->text.n == 0)
+	if (known != FIELD_UNKNOWN && key->text.n == 0)
 		return SEARCH_YES;
-	if (!text)
+	if (known != FIELD_HERE)
 		return SEARCH_OPEN;
-	return text_contains(needle, *text) ? SEARCH_YES : SEARCH_NO;
+	return text_contains(needle, text) ? SEARCH_YES : SEARCH_NO;
 }
 
 static int search_header(struct msg *m, const struct imap_search_key *key,
@@ -68,14 +80,9 @@ static int search_header(struct msg *m, const struct imap_search_key *key,
 	return 0;
 }
 
-struct reading {
-	struct msg *m;
-	struct fail *why;
-};
-
-static int64_t read_body(void *ctx, uint64_t off, char *to, size_t n)
+int64_t search_read_body(void *ctx, uint64_t off, char *to, size_t n)
 {
-	struct reading *reading = ctx;
+	struct search_reading *reading = ctx;
 	n = MIN(n, reading->m->body.size - off);
 	int r = msg_read(reading->m, off, n, to, reading->why);
 	return r < 0 ? r : (int64_t)n;
@@ -86,8 +93,8 @@ static int search_body(struct msg *m, const struct imap_search_key *key,
 		       enum search_verdict *ret, struct fail *why)
 {
 	bool whole = key->op == IMAP_SEARCH_TEXT;
-	struct reading reading = {m, why};
-	struct text_source source = {read_body, &reading};
+	struct search_reading reading = {m, why};
+	struct text_source source = {search_read_body, &reading};
 	*ret = SEARCH_OPEN;
 	if (key->text.n == 0 || (whole && text_contains(needle, m->row->prefix))) {
 		*ret = SEARCH_YES;
@@ -108,10 +115,11 @@ int search_text(const struct search_tree *t, struct msg *m, const struct imap_se
 		enum search_level level, enum search_verdict *ret, struct fail *why)
 {
 	const struct text_needle *needle = map_get(&t->needles, (uintptr_t)key);
-	CHECK(needle);
 	int r = msg_map(m, why);
 	if (r < 0)
 		return r;
+	if (!needle)
+		return search_fuzzy(t, m, key, level, ret, why);
 	if (key->op == IMAP_SEARCH_HEADER)
 		return search_header(m, key, needle, level, ret, why);
 	return search_body(m, key, needle, level, ret, why);

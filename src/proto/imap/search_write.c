@@ -31,15 +31,15 @@ static bool wants_list(const struct search_hits *h)
 	/* The ends of another order are known when all are there. */
 	if (h->kind == IMAP_CMD_SORT && returned != IMAP_RETURN_COUNT)
 		return true;
-	if (returned == 0 ||
-	    (returned & (IMAP_RETURN_ALL | IMAP_RETURN_PARTIAL | IMAP_RETURN_UPDATE)))
+	if (returned == 0 || (returned & (IMAP_RETURN_ALL | IMAP_RETURN_PARTIAL |
+					  IMAP_RETURN_UPDATE | IMAP_RETURN_RELEVANCY)))
 		return true;
 	return (returned & IMAP_RETURN_SAVE) && !tells_some_only(returned);
 }
 
-void search_hits_add(struct search_hits *h, const struct store_message *row)
+void search_hits_add(struct search_hits *h, const struct store_message *row, unsigned score)
 {
-	struct search_hit hit = {row->seq, row->uid, row->modseq};
+	struct search_hit hit = {row->seq, row->uid, row->modseq, (uint8_t)score};
 	if (h->count == 0 || row->seq < h->min.seq)
 		h->min = hit;
 	if (h->count == 0 || row->seq > h->max.seq)
@@ -175,6 +175,25 @@ static void write_partial(const struct imap_session *s, const struct search_hits
 	buf_addc(b, ')');
 }
 
+/* RFC 6203 section 4: of what is told, in its order; of all when that is only their number. */
+static void write_relevancy(const struct search_hits *h, struct buf *b)
+{
+	struct search_range of = {0, h->list.n};
+	buf_add(b, STR(" RELEVANCY ("));
+	if (h->returned & IMAP_RETURN_PARTIAL) {
+		of = search_partial(h);
+	} else if (tells_some_only(h->returned)) {
+		of.n = 0;
+		if (h->returned & IMAP_RETURN_MIN)
+			buf_addf(b, "%u%s", h->min.score, h->returned & IMAP_RETURN_MAX ? " " : "");
+		if (h->returned & IMAP_RETURN_MAX)
+			buf_addf(b, "%u", h->max.score);
+	}
+	for (size_t i = 0; i < of.n; i++)
+		buf_addf(b, "%s%u", i ? " " : "", h->list.p[of.at + i].score);
+	buf_addc(b, ')');
+}
+
 /* RFC 7162 3.1.10: of what is told; of all messages when all or their number are. */
 static uint64_t modseq_of(const struct search_hits *h)
 {
@@ -203,6 +222,8 @@ static void write_esearch(const struct imap_session *s, const struct search_hits
 		write_partial(s, h, b);
 	if (h->returned & IMAP_RETURN_COUNT)
 		buf_addf(b, " COUNT %u", h->count);
+	if (h->count && (h->returned & IMAP_RETURN_RELEVANCY))
+		write_relevancy(h, b);
 	if (h->count && s->run.cmd.search.uses_modseq)
 		buf_addf(b, " MODSEQ %llu", (unsigned long long)modseq_of(h));
 	buf_add(b, STR("\r\n"));

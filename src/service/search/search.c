@@ -312,18 +312,32 @@ void search_stop(struct search *x)
 
 /* ---- asking --------------------------------------------------------------------------------- */
 
-bool search_question_of(struct str needle, unsigned places, struct search_question *ret)
+static void take_grams(struct str needle, unsigned how, struct search_question *ret)
 {
 	AUTO(grams) struct grams g;
-	grams_init(&g, 0);
+	grams_init(&g, how);
 	grams_add(&g, needle);
-	*ret = (struct search_question){.places = places};
 	/* Of many, some from everywhere. */
-	size_t n = MIN(g.n, (size_t)SEARCH_GRAMS_MAX);
-	for (size_t i = 0; i < n; i++)
-		ret->gram[i] = g.gram[i * g.n / n];
-	ret->n = ret->need = n;
-	return n > 0;
+	ret->n = MIN(g.n, (size_t)SEARCH_GRAMS_MAX);
+	for (size_t i = 0; i < ret->n; i++)
+		ret->gram[i] = g.gram[i * g.n / ret->n];
+}
+
+bool search_question_of(struct str needle, unsigned places, struct search_question *ret)
+{
+	*ret = (struct search_question){.places = places};
+	take_grams(needle, 0, ret);
+	ret->need = ret->n;
+	return ret->n > 0;
+}
+
+bool search_question_of_word(struct str word, size_t lack, unsigned places,
+			     struct search_question *ret)
+{
+	*ret = (struct search_question){.places = places};
+	take_grams(word, lack ? GRAMS_PLAIN | GRAMS_SHORT : GRAMS_PLAIN, ret);
+	ret->need = ret->n > lack ? ret->n - lack : 0;
+	return ret->need > 0;
 }
 
 /* The documents [from, to) of one range. p->lock is held. Negative: the segment is of no use. */

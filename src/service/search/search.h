@@ -69,6 +69,10 @@ struct search_question {
 };
 /* The grams of a needle, and all of them needed. False: it has none, only reading helps. */
 bool search_question_of(struct str needle, unsigned places, struct search_question *ret);
+/* The same for a word that may be spelled otherwise: `lack` of its grams may be missing, marks
+ * count nowhere (fuzzy_word of codec/mime/fuzzy.h). False: nothing is left to ask for. */
+bool search_question_of_word(struct str word, size_t lack, unsigned places,
+			     struct search_question *ret);
 
 struct search_ask {
 	struct account_id account;

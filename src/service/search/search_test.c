@@ -3,6 +3,7 @@
  * search_test.c - the index never excludes what reading finds: whatever is asked, whatever happens
  * to its files, whenever its process dies.
  */
+#include "codec/mime/fuzzy.h"
 #include "codec/mime/index.h"
 #include "service/search/search_int.h"
 #include "service/store/store_testing.h"
@@ -261,6 +262,85 @@ static struct outcome compare(struct fixture *f, struct str needle, unsigned pla
 	return o;
 }
 
+static void begin_text(void *ctx, enum text_place place)
+{
+	(void)place;
+	fuzzy_look_begin(ctx, 100);
+}
+
+static bool take_text(void *ctx, struct str utf8)
+{
+	return fuzzy_look_take(ctx, utf8);
+}
+
+static bool is_nearly_in(struct store_text *t, const struct fuzzy *fuzzy)
+{
+	AUTO(arena) struct arena a = ARENA_INIT(MIB(8));
+	struct mime_map *map;
+	struct fuzzy_look l;
+	struct text_source source = {read_text, t};
+	struct text_sink sink = {begin_text, take_text, &l};
+	fuzzy_look_init(&l, fuzzy, false);
+	assert_int_equal(mime_map_read(t->map, t->body.size, &a, &map, NULL), 0);
+	assert_true(text_each(&source, map, TEXT_BODY, &sink) >= 0);
+	return fuzzy_look_end(&l) > 0;
+}
+
+/* Whatever FUZZY finds in bodies, no question about a word of it may exclude. */
+static struct outcome compare_fuzzy(struct fixture *f, struct str needle)
+{
+	struct outcome o = {0};
+	size_t n = f->texts.n;
+	AUTO_MEM struct search_doc *docs = xcalloc(n + 1, sizeof *docs);
+	AUTO_MEM uint8_t *maybe = xcalloc(1, n / 8 + 1);
+	AUTO(fuzzy) struct fuzzy *fuzzy = fuzzy_new(needle);
+	for (size_t i = 0; i < n; i++)
+		docs[i] = (struct search_doc){f->texts.p[i].id.v, f->texts.p[i].size};
+	for (size_t k = 0; k < fuzzy_count(fuzzy); k++) {
+		AUTO(buf) struct buf word = BUF_INIT(4 * FUZZY_WORD_MAX + 1);
+		struct search_question q;
+		size_t lack = 0;
+		fuzzy_word(fuzzy, k, &word, &lack);
+		if (!search_question_of_word(buf_str(&word), lack, 1u << TEXT_IN_BODY, &q))
+			continue;
+		memset(maybe, 0xff, n / 8 + 1);
+		search_ask(f->x, &(struct search_ask){ALICE, docs, n, &q, 1, &maybe});
+		for (size_t i = 0; i < n; i++) {
+			bool in = is_nearly_in(&f->texts.p[i], fuzzy);
+			bool out = !(maybe[i / 8] >> i % 8 & 1);
+			o.found += in;
+			o.excluded += out;
+			if (in && out)
+				fail_msg("\"%.*s\" is nearly in message %llu", STR_ARG(needle),
+					 (unsigned long long)docs[i].id);
+		}
+	}
+	return o;
+}
+
+/* Parts of what there is, with an ASCII letter changed or two exchanged. */
+static struct outcome compare_many_fuzzy(struct fixture *f, unsigned rounds)
+{
+	struct outcome sum = {0};
+	for (unsigned i = 0; i < rounds; i++) {
+		AUTO(buf) struct buf text = BUF_INIT(1000);
+		some_words(f, &text, 1 + draw(f, 2));
+		size_t at = text.n > 2 ? 1 + draw(f, (unsigned)text.n - 2) : 0;
+		bool ascii = text.n > 2 && ((text.p[at] | text.p[at - 1]) & 0x80) == 0;
+		char before = ascii ? text.p[at - 1] : 0;
+		if (ascii && draw(f, 2)) {
+			text.p[at - 1] = text.p[at];
+			text.p[at] = before;
+		} else if (ascii) {
+			text.p[at] = 'q';
+		}
+		struct outcome o = compare_fuzzy(f, buf_str(&text));
+		sum.found += o.found;
+		sum.excluded += o.excluded;
+	}
+	return sum;
+}
+
 /* Random parts of what there is, and some that is not there. */
 static struct outcome compare_many(struct fixture *f, unsigned rounds)
 {
@@ -316,7 +396,9 @@ static void run_never_wrong(enum store_engine_kind kind)
 	assert_int_equal(f.texts.n, MANY);
 	catch_up(&f);
 	assert_int_equal(missing(&f), 0);
-	struct outcome o = compare_many(&f, 40);
+	struct outcome o = compare_many_fuzzy(&f, 60);
+	assert_true(o.found > 0 && o.excluded > 0);
+	o = compare_many(&f, 40);
 	assert_true(o.found > 500);
 	assert_true(o.excluded > (size_t)40 * MANY / 2);
 	assert_int_equal(compare(&f, STR("never there at all"), 3).excluded, MANY);
