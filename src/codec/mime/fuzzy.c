@@ -336,7 +336,7 @@ static void judge(struct fuzzy_look *l, bool ended)
 	bool found[FUZZY_WORDS_MAX] = {false};
 	for (size_t i = 0; i < l->f->n; i++) {
 		const struct word *w = &l->f->word[i];
-		if ((int)w->kind != l->kind)
+		if ((unsigned)w->kind != l->kind)
 			continue;
 		unsigned is = worth(w, l, ended) * l->percent / 100;
 		found[i] = is > 0;
@@ -371,13 +371,13 @@ static void make_room(struct fuzzy_look *l)
 
 static inline void push(struct fuzzy_look *l, uint32_t cp, enum kind kind)
 {
-	if (kind != (enum kind)l->kind)
+	if ((unsigned)kind != l->kind)
 		end_word(l);
 	if (kind == KIND_NONE)
 		return;
 	if (l->n == ARRAY_LEN(l->c))
 		make_room(l);
-	l->kind = kind;
+	l->kind = (unsigned)kind;
 	l->letters |= letter_bit(cp);
 	l->c[l->n++] = cp;
 }

@@ -49,7 +49,7 @@ struct fuzzy_look {
 	size_t row;		       /* words found one behind the other */
 	bool phrase;		       /* all of them were */
 
-	int kind; /* of the word that is being read */
+	unsigned kind; /* of the word that is being read */
 	bool inside;
 	size_t n;
 	uint64_t letters;
