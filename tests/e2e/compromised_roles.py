@@ -12,7 +12,7 @@ MAY = {
             "edge": SESSION | {"session_feed"}},
     "queue": {"user": {"deliver", "receipt_drop"}, "dir": {"route", "routes_look", "tls_due", "tls_counts", "tls_reported"}, "scan": {"scan"},
               "dns": {"resolve"}, "mta": set(), "relay": {"relay", "tls_post"}},
-    "user": {"dir": RENEWING | {"usage", "account", "url_ask", "guest_ask", "hosts", "share"}, "user": {"guest", "guest_wake", "guest_end"}, "scan": {"scan"}, "edge": SESSION, "queue": set(),
+    "user": {"dir": RENEWING | {"usage", "account", "url_ask", "guest_ask", "acl_name", "hosts", "share"}, "user": {"guest", "guest_wake", "guest_end"}, "scan": {"scan"}, "edge": SESSION, "queue": set(),
              "mta": {"url_read"}},
     "scan": {"mta": set(), "queue": set(), "user": set()},
     "admin": {"edge": set()},

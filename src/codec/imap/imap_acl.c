@@ -76,3 +76,61 @@ bool imap_acl_identifier_ok(struct str identifier)
 		name = str_skip(name, 1);
 	return name.n > 0;
 }
+
+/* ---- what a list gives to somebody ------------------------------------------------------------
+ */
+
+static struct str without_dash(struct str identifier)
+{
+	return str_skip(identifier, str_starts(identifier, STR("-")));
+}
+
+bool imap_acl_is_everybody(struct str identifier)
+{
+	struct str name = without_dash(identifier);
+	return str_eqi(name, STR("anyone")) || str_eqi(name, STR("authenticated"));
+}
+
+static bool has_line(struct str lines, struct str want)
+{
+	struct str line;
+	while (str_cut(&lines, '\n', &line))
+		if (line.n > 0 && str_eqi(line, want))
+			return true;
+	return false;
+}
+
+bool imap_acl_is_meant(const struct imap_acl_who *who, struct str identifier,
+		       struct account_id subject)
+{
+	struct str name = without_dash(identifier);
+	if (str_eqi(name, STR("anyone")))
+		return true;
+	if (who->account.v == 0)
+		return false;
+	if (str_eqi(name, STR("authenticated")))
+		return true;
+	if (str_starts(name, STR("$")))
+		return has_line(who->groups, str_skip(name, 1));
+	return subject.v == who->account.v;
+}
+
+void imap_acl_add(struct imap_acl_sum *sum, const struct imap_acl_who *who, struct str identifier,
+		  struct account_id subject, uint32_t rights)
+{
+	if (!imap_acl_is_meant(who, identifier, subject))
+		return;
+	if (str_starts(identifier, STR("-"))) {
+		sum->minus |= rights;
+		return;
+	}
+	sum->plus |= rights;
+	sum->named |= subject.v != 0;
+}
+
+uint32_t imap_acl_result(const struct imap_acl_sum *sum, const struct imap_acl_who *who)
+{
+	if (!who->owner)
+		return sum->plus & ~sum->minus;
+	return ((sum->named ? sum->plus : IMAP_ACL_ALL) & ~sum->minus) | IMAP_ACL_L | IMAP_ACL_A;
+}

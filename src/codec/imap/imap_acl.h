@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "base/fail.h"
+#include "base/ids.h"
 
 /* RFC 4314 section 2.1. */
 enum imap_acl_right {
@@ -37,5 +38,37 @@ void imap_rights_write_all(struct buf *out, uint32_t rights);
 
 /* Can this stand in a list? UTF-8 without controls, not empty, nor a mere "-". */
 bool imap_acl_identifier_ok(struct str identifier);
+
+/* ---- what a list gives to somebody ------------------------------------------------------------
+ */
+
+/*
+ * Identifiers: an address (of the account that had it when the entry was written), "$address" (the
+ * members of an alias account), "anyone" and "authenticated"; each with "-" in front to take away.
+ */
+struct imap_acl_who {
+	bool owner;
+	struct account_id account; /* {0}: nobody who has logged in, but a stranger's mail */
+	struct str groups; /* addresses of the alias accounts that he is a member of, a line each */
+};
+struct imap_acl_sum {
+	uint32_t plus, minus;
+	bool named; /* the owner, by his address */
+};
+
+/* Does the entry speak of him? `subject`: whose the address was. */
+bool imap_acl_is_meant(const struct imap_acl_who *who, struct str identifier,
+		       struct account_id subject);
+/* Count the entry when it does. */
+void imap_acl_add(struct imap_acl_sum *sum, const struct imap_acl_who *who, struct str identifier,
+		  struct account_id subject, uint32_t rights);
+/*
+ * What all entries give together, less what those with "-" take. The owner has every right where no
+ * entry names him, and never loses "l" and "a".
+ */
+uint32_t imap_acl_result(const struct imap_acl_sum *sum, const struct imap_acl_who *who);
+
+/* Everybody who has logged in; "anyone" is strangers, too. */
+bool imap_acl_is_everybody(struct str identifier);
 
 #endif

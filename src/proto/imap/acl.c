@@ -1,41 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * acl.c - what a session may do: the lists of mailboxes, for who looks at them.  [proto, imap]
- *
- * What all entries that speak of the viewer give is put together; then what "-" entries take is
- * taken. The owner has every right where no entry names him, and never loses "l" and "a".
  */
 #include "codec/imap/imap_list.h"
 #include "proto/imap/acl_int.h"
-
-#define OWNER_ALWAYS (IMAP_ACL_L | IMAP_ACL_A)
-
-static bool is_meant(const struct imap_session *s, struct str name)
-{
-	return str_eqi(name, str_c(s->viewer)) || str_eqi(name, STR("anyone")) ||
-	       str_eqi(name, STR("authenticated"));
-}
 
 /* Entries [first, end) are those of one mailbox. */
 static uint32_t rights_from(const struct imap_session *s, const struct store_acl_entry *first,
 			    const struct store_acl_entry *end)
 {
-	uint32_t plus = 0, minus = 0;
-	bool named = false;
-	for (const struct store_acl_entry *e = first; e < end; e++) {
-		bool negative = str_starts(e->identifier, STR("-"));
-		struct str name = str_skip(e->identifier, negative);
-		if (!is_meant(s, name))
-			continue;
-		named |= !negative && str_eqi(name, str_c(s->viewer));
-		if (negative)
-			minus |= e->rights;
-		else
-			plus |= e->rights;
-	}
-	if (s->guest)
-		return plus & ~minus;
-	return ((named ? plus : IMAP_ACL_ALL) & ~minus) | OWNER_ALWAYS;
+	struct imap_acl_who who = {
+		.owner = !s->guest, .account = s->viewer_id, .groups = str_c(s->groups)};
+	struct imap_acl_sum sum = {0};
+	for (const struct store_acl_entry *e = first; e < end; e++)
+		imap_acl_add(&sum, &who, e->identifier, e->subject, e->rights);
+	return imap_acl_result(&sum, &who);
 }
 
 uint32_t acl_rights_in(const struct imap_session *s, const struct store_acl *acl,

@@ -8,44 +8,59 @@
 
 /* ---- identifiers ----------------------------------------------------------------------------- */
 
-static struct str without_dash(struct str identifier)
-{
-	return str_skip(identifier, str_starts(identifier, STR("-")));
-}
-
-/* Everybody who has logged in; there is nobody else. */
-static bool is_everybody(struct str identifier)
-{
-	struct str name = without_dash(identifier);
-	return str_eqi(name, STR("anyone")) || str_eqi(name, STR("authenticated"));
-}
-
 static bool is_owner(const struct imap_session *s, struct str identifier)
 {
 	return str_eqi(identifier, str_c(s->address));
 }
 
-/* The form that is kept: addresses compare without regard to case. */
+/* The form that is kept: addresses compare without regard to case; "group=a@b" is "$a@b". */
 static int canonical(struct imap_session *s, struct str identifier, struct str *ret,
 		     struct fail *why)
 {
-	char *p = arena_alloc(&s->run.arena, identifier.n + 1);
+	bool minus = str_starts(identifier, STR("-"));
+	struct str name = str_skip(identifier, minus);
+	bool group = str_starts(name, STR("group="));
+	if (group)
+		name = str_skip(name, STR("group=").n);
+	char *p = arena_alloc(&s->run.arena, name.n + 3);
+	size_t n = 0;
 	if (!p)
 		return fail_set(why, FAIL_LIMIT, NULL, "arena full");
-	for (size_t i = 0; i < identifier.n; i++)
-		p[i] = ascii_lower(identifier.p[i]);
-	*ret = str_make(p, identifier.n);
-	if (!is_everybody(*ret) && str_find(*ret, 0, '@') == ret->n)
+	if (minus)
+		p[n++] = '-';
+	if (group)
+		p[n++] = '$';
+	for (size_t i = 0; i < name.n; i++)
+		p[n++] = ascii_lower(name.p[i]);
+	*ret = str_make(p, n);
+	if (!imap_acl_is_everybody(*ret) && str_find(*ret, 0, '@') == ret->n)
 		return fail_set(why, FAIL_UNSUPPORTED,
-				"Rights are given to an address, to anyone or to authenticated.",
+				"Rights are given to an address, to $ and the address of an alias, "
+				"to anyone or to authenticated.",
 				"identifier %.*s", STR_ARG(identifier));
 	return 0;
+}
+
+/* Whose the address is now: who gets it later gets no rights with it. */
+static int find_subject(struct imap_session *s, struct store_acl_change *c, struct fail *why)
+{
+	bool gives = c->how == STORE_ACL_SET || c->how == STORE_ACL_ADD;
+	struct str name = str_skip(c->identifier, str_starts(c->identifier, STR("-")));
+	if (imap_acl_is_everybody(name) || c->how == STORE_ACL_DELETE)
+		return 0;
+	int r = s->hooks.named ? s->hooks.named(s->hooks.arg, s->account, name, &c->subject, why)
+			       : fail_set(why, FAIL_NOTFOUND, NULL, "nobody has an address");
+	if (r != -FAIL_NOTFOUND)
+		return r;
+	return gives ? fail_set(why, FAIL_UNSUPPORTED, "There is no such user or alias.",
+				"identifier %.*s", STR_ARG(name))
+		     : 0;
 }
 
 /* To everybody only where the operator lets it be. To take from everybody is always fine. */
 static int check_everybody(const struct imap_session *s, struct str identifier, struct fail *why)
 {
-	if (!is_everybody(identifier) || str_starts(identifier, STR("-")) ||
+	if (!imap_acl_is_everybody(identifier) || str_starts(identifier, STR("-")) ||
 	    s->config.share_with_anyone || s->is_public)
 		return 0;
 	return fail_set(why, FAIL_PERM, "Mailboxes cannot be shared with everybody here.",
@@ -81,6 +96,8 @@ static int change(struct imap_session *s, enum store_acl_how how, struct fail *w
 	int r = canonical(s, cmd->identifier, &c.identifier, why);
 	if (r == 0 && (how == STORE_ACL_SET || how == STORE_ACL_ADD))
 		r = check_everybody(s, c.identifier, why);
+	if (r == 0)
+		r = find_subject(s, &c, why);
 	if (r == 0)
 		r = store_acl_change(s->store, &c, why);
 	return r < 0 ? r : changed(s, &c, why);

@@ -51,6 +51,10 @@ static int open_past(struct imap_session *s, int r, struct imap_out *out, struct
 		return r;
 	if ((r = acl_rights_of(s, name, &rights, why)) < 0 ||
 	    (r = store_mailbox_find(s->store, s->account, name, &s->run.arena, &box, why)) < 0 ||
+	    (r = rights & IMAP_ACL_R
+			 ? 0
+			 : fail_set(why, FAIL_PERM, "You do not have the right to do this.",
+				    "rights %x", rights)) < 0 ||
 	    (r = store_view_open_past(s->store, s->account, name, at, &s->view, why)) < 0)
 		return r;
 	s->selected_rights = rights;

@@ -3,9 +3,9 @@
  * cross.c - COPY and MOVE from one account to another.                          [proto, imap]
  *
  * Two stores, so two steps for each window of messages: they are read where they are, and stored
- * where they go, under a receipt that makes a repetition harmless. MOVE removes them when all are
- * on disk; so at any moment each message is in one of the two mailboxes, or in both. What cannot be
- * finished is undone in the target.
+ * where they go, under a receipt that makes a repetition harmless and says what came. MOVE removes
+ * them when all are on disk; so at any moment each message is in one of the two mailboxes, or in
+ * both. What cannot be finished is undone in the target, by its receipts.
  *
  * A message as bytes: u32 UID, u32 system flags, u16 and keywords between spaces, i64 date, u16
  * zone, 32 bytes SHA-256, u32 and prefix, u32 and map, u8 file or not, u64 size, the body unless it
@@ -14,14 +14,16 @@
 #include "base/num.h"
 #include "codec/imap/imap_write.h"
 #include "codec/imap/seqset.h"
+#include "codec/mime/map.h"
 #include "proto/imap/guest_int.h"
 #include "sys/log.h"
 #include "sys/rand.h"
 
-#define WINDOW_MESSAGES	 500
-#define UNDO_MAX	 WINDOW_MESSAGES
-#define UNDO_WINDOWS_MAX 100000u
-#define COPYUID_MAX	 MIB(4)
+#define WINDOW_MESSAGES 500
+#define WINDOWS_MAX	100000u
+#define COPYUID_MAX	MIB(4)
+#define PREFIX_MAX	KIB(64)
+#define TELL_TRIES	3
 
 /* ---- reading where they are -------------------------------------------------------------------
  */
@@ -192,6 +194,39 @@ static int read_one(struct reading *in, struct store_append_message *m, uint32_t
 	return 0;
 }
 
+/* Header fields, whole lines of text. */
+static bool is_prefix(struct str text)
+{
+	struct str rest = text, line;
+	if (text.n > PREFIX_MAX || str_find(text, 0, '\0') < text.n ||
+	    (text.n > 0 && !str_ends(text, STR("\r\n"))))
+		return false;
+	for (size_t n = 0; str_cut(&rest, '\n', &line); n++) {
+		if (line.n == 0 && rest.n == 0) /* behind the last one */
+			break;
+		bool folded = line.n > 0 && (line.p[0] == ' ' || line.p[0] == '\t');
+		size_t cr = str_find(line, 0, '\r');
+		size_t colon = str_find(line, 0, ':');
+		if (cr + 1 != line.n || (folded ? n == 0 || cr == 1 : colon == 0 || colon >= cr))
+			return false;
+	}
+	return true;
+}
+
+/* The other process has made the map and the prefix, or says so: nothing in them may mislead who
+ * reads them. */
+static int check_content(struct imap_session *s, const struct store_content *content,
+			 struct fail *why)
+{
+	uint64_t size = content->file ? content->file->size : content->bytes.n;
+	struct mime_map *map;
+	if (!is_prefix(content->prefix))
+		return fail_set(why, FAIL_PEER, NULL, "a prefix of %zu bytes that is none",
+				content->prefix.n);
+	arena_reset(&s->run.scratch);
+	return mime_map_read(content->map, size, &s->run.scratch, &map, why);
+}
+
 static int read_all(struct imap_session *s, const struct imap_guest_ask *ask,
 		    struct store_append *append, struct fail *why)
 {
@@ -206,7 +241,9 @@ static int read_all(struct imap_session *s, const struct imap_guest_ask *ask,
 	while (r == 0 && cursor_left(&in.c) > 0) {
 		if (append->n == WINDOW_MESSAGES)
 			return fail_set(why, FAIL_PEER, NULL, "too many messages");
-		r = read_one(&in, &all[append->n++], &uid, why);
+		r = read_one(&in, &all[append->n], &uid, why);
+		if (r == 0)
+			r = check_content(s, &all[append->n++].content, why);
 	}
 	append->messages = all;
 	return r;
@@ -255,50 +292,35 @@ int cross_put(struct imap_session *s, const struct imap_guest_ask *ask, struct b
 	return r;
 }
 
-int cross_undo(struct imap_session *s, const struct imap_guest_ask *ask, struct fail *why)
+int cross_receipts(struct imap_session *s, const struct imap_guest_ask *ask, struct fail *why)
 {
-	struct store_flagset deleted = {.bits = STORE_DELETED};
-	AUTO(store_flags_result) struct store_flags_result res = STORE_FLAGS_RESULT_INIT;
-	AUTO(store_view) struct store_view *v = NULL;
-	AUTO(arena) struct arena arena = ARENA_INIT(MIB(4));
-	struct store_range range = {ask->first, ask->last};
-	struct str name = ask->name;
-	struct store_set set;
-	uint32_t rights;
-	/* Who asks may be lying: only what one PUT could have brought, and where PUT is allowed. */
-	if (ask->first == 0 ? !ask->receipt || ask->last > UNDO_WINDOWS_MAX
-			    : ask->last < ask->first || ask->last - ask->first >= UNDO_MAX)
-		return fail_set(why, FAIL_PEER, NULL, "undo %u to %u", ask->first, ask->last);
-	if (ask->first == 0) {
-		struct store_receipt receipt = *ask->receipt;
-		int dropped = 0;
-		for (uint32_t i = 0; dropped == 0 && i < ask->last; i++) {
-			receipt.number = i;
-			dropped = store_receipt_drop(s->store, s->account, &receipt, 1, why);
-		}
-		return dropped;
+	bool undo = ask->what == IMAP_GUEST_UNDO;
+	int r = 0;
+	/* Who asks may be lying: a receipt has the viewer's own id, so it is something he brought.
+	 */
+	if (!ask->receipt || ask->count > WINDOWS_MAX)
+		return fail_set(why, FAIL_PEER, NULL, "receipts 0 to %u", ask->count);
+	struct store_receipt receipt = *ask->receipt;
+	for (uint32_t i = 0; r == 0 && i < ask->count; i++) {
+		receipt.number = i;
+		r = undo ? store_receipt_undo(s->store, s->account, &receipt, why)
+			 : store_receipt_drop(s->store, s->account, &receipt, 1, why);
 	}
-	int r = find_target(s, &name, &rights, why);
-	if (r == 0)
-		r = store_view_open(s->store, s->account, name, false, &v, why);
-	if (r == 0)
-		r = store_view_resolve(v, &range, 1, true, &arena, &set, why);
-	if (r == 0)
-		r = store_view_store(v, &set, STORE_FLAGS_ADD, &deleted, NULL, &res, why);
-	return r < 0 ? r : store_view_expunge(v, &set, NULL, why);
+	return r;
 }
 
 /* ---- at home
  * ---------------------------------------------------------------------------------------- */
 
 struct stored {
-	uint32_t first; /* UID in the target, 0 = not known */
+	uint32_t first; /* UID in the target */
 	size_t n;
 };
 struct cross {
 	struct take take;	  /* own messages */
 	struct str owner, prefix; /* of the target; empty: this account */
 	struct store_receipt receipt;
+	uint32_t windows; /* that were sent there */
 	uint32_t validity;
 	VEC(uint32_t) uids; /* in the source */
 	VEC(struct stored) to;
@@ -373,12 +395,13 @@ static int put_window(struct imap_session *s, struct cross *c, size_t n, struct 
 				     .text = buf_str(&c->window.text),
 				     .bodies = bodies,
 				     .n_bodies = MIN(c->window.pieces.n, ARRAY_LEN(bodies)),
-				     .receipt = c->owner.n ? &c->receipt : NULL};
+				     .receipt = &c->receipt};
 	struct stored stored = {0, n};
 	for (size_t i = 0; i < ask.n_bodies; i++)
 		bodies[i] = (struct store_body){.fd = c->window.pieces.p[i].fd,
 						.size = c->window.pieces.p[i].length,
 						.sealed = true};
+	c->receipt.number = c->windows++; /* what fails may have been done all the same */
 	int r = c->owner.n ? guest_ask(s, &ask, &none, &a, why) : cross_put(s, &ask, &a.reply, why);
 	if (r < 0)
 		return r;
@@ -387,34 +410,28 @@ static int put_window(struct imap_session *s, struct cross *c, size_t n, struct 
 	if (!num_parse_u32(number, &c->validity) || !num_parse_u32(text, &stored.first))
 		return fail_set(why, FAIL_PEER, NULL, "bad answer of a visit");
 	*vec_push(&c->to) = stored;
-	c->receipt.number++;
 	return 0;
 }
 
-/* In the target: take away what was stored, or forget the receipts. */
-static void tell_target(struct imap_session *s, struct cross *c, uint32_t first, uint32_t last)
+/* IMAP_GUEST_UNDO or IMAP_GUEST_FORGET. */
+static void tell_target(struct imap_session *s, struct cross *c, enum imap_guest_what what)
 {
 	struct fail why = FAIL_INIT;
 	AUTO(imap_guest_answer) struct imap_guest_answer a = IMAP_GUEST_ANSWER_INIT;
 	AUTO(imap_out) struct imap_out none = IMAP_OUT_INIT(0);
-	struct imap_guest_ask ask = {.what = IMAP_GUEST_UNDO,
+	struct imap_guest_ask ask = {.what = what,
 				     .owner = c->owner,
 				     .prefix = c->prefix,
-				     .name = s->run.cmd.copy.mailbox,
 				     .receipt = &c->receipt,
-				     .first = first,
-				     .last = last};
-	int r = c->owner.n ? guest_ask(s, &ask, &none, &a, &why) : cross_undo(s, &ask, &why);
+				     .count = c->windows};
+	int r = -FAIL_PEER;
+	if (c->windows == 0)
+		return;
+	for (int i = 0; r < 0 && i < TELL_TRIES; i++)
+		r = c->owner.n ? guest_ask(s, &ask, &none, &a, &why)
+			       : cross_receipts(s, &ask, &why);
 	if (r < 0)
 		log_event(LOG_WARN, "imap.cross", log_c("user", s->viewer), log_fail(&why));
-}
-
-static void undo(struct imap_session *s, struct cross *c)
-{
-	for (size_t i = 0; i < c->to.n; i++)
-		if (c->to.p[i].first)
-			tell_target(s, c, c->to.p[i].first,
-				    c->to.p[i].first + (uint32_t)c->to.p[i].n - 1);
 }
 
 /* ---- MOVE: the source, when the target has all of it
@@ -481,14 +498,6 @@ static void write_copyuid(const struct cross *c, struct buf *b)
 	seqset_out_end(&set);
 }
 
-static bool all_known(const struct cross *c)
-{
-	for (size_t i = 0; i < c->to.n; i++)
-		if (c->to.p[i].first == 0)
-			return false;
-	return true;
-}
-
 static int finish_cross(struct imap_session *s, struct cross *c, struct imap_out *out,
 			struct fail *why)
 {
@@ -499,9 +508,8 @@ static int finish_cross(struct imap_session *s, struct cross *c, struct imap_out
 		return RUN_DONE;
 	}
 	write_copyuid(c, &code);
-	bool tell = !code.failed && all_known(c);
-	if (c->owner.n)
-		tell_target(s, c, 0, (uint32_t)c->receipt.number);
+	bool tell = !code.failed;
+	tell_target(s, c, IMAP_GUEST_FORGET);
 	log_event(LOG_INFO, "imap.cross-copy", log_address("user", str_c(s->viewer)),
 		  log_str("mailbox", s->run.cmd.copy.mailbox), log_u64("messages", c->uids.n));
 	if (!move) {
@@ -536,14 +544,14 @@ int cmd_cross(struct imap_session *s, struct imap_out *out, struct fail *why)
 		return fail_set(why, FAIL_LIMIT, NULL, "arena full");
 	int more = get_window(s, c, why);
 	if (more == RUN_CLOSE) {
-		undo(s, c);
+		tell_target(s, c, IMAP_GUEST_UNDO);
 		return RUN_DONE;
 	}
 	int r = more < 0 ? more : note_uids(s, c, &n, why);
 	if (r == 0 && n > 0)
 		r = put_window(s, c, n, why);
 	if (r < 0) {
-		undo(s, c);
+		tell_target(s, c, IMAP_GUEST_UNDO);
 		return reply_target(s, r, why);
 	}
 	return more == RUN_MORE ? RUN_MORE : finish_cross(s, c, out, why);

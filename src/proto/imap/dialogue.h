@@ -104,6 +104,22 @@ static int world_quota(void *arg, struct store_quota *ret, struct fail *why)
 	return 0;
 }
 
+static int world_named(void *arg, struct account_id account, struct str name,
+		       struct account_id *ret, struct fail *why)
+{
+	static const char *const names[] = {"$team@example.test", "alice@example.test",
+					    "bob@example.test"};
+	static const uint64_t ids[] = {0, 7, 8};
+	(void)arg;
+	(void)account;
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (str_eq(name, str_c(names[i]))) {
+			ret->v = ids[i];
+			return 0;
+		}
+	return fail_set(why, FAIL_NOTFOUND, NULL, "no such name");
+}
+
 static struct player
 	*waked[PLAYERS]; /* the hook's arg is the world; any of its sessions may sleep */
 static void world_wake(void *arg)
@@ -125,7 +141,11 @@ static struct imap_session_args world_args(struct world *w)
 		.account = w->account,
 		.address = STR("alice@example.test"),
 		.rights = w->mode & MODE_READ_RIGHT ? 0 : IMAP_RIGHT_WRITE,
-		.hooks = {w, world_scan, world_quota, world_wake},
+		.hooks = {.arg = w,
+			  .scan = world_scan,
+			  .quota = world_quota,
+			  .wake = world_wake,
+			  .named = world_named},
 	};
 }
 

@@ -23,7 +23,8 @@ enum imap_guest_what {
 	IMAP_GUEST_LIST,    /* all mailboxes that the guest may see, as guest_list.c writes them */
 	IMAP_GUEST_TAKE,    /* text is COPY or MOVE: the messages, as cross.c writes them */
 	IMAP_GUEST_PUT,	    /* text is such messages, `name` the mailbox that they go to */
-	IMAP_GUEST_UNDO,    /* expunge UIDs first to last of `name` again, or forget receipts */
+	IMAP_GUEST_UNDO,    /* take back what came under the receipts 0 to `count` - 1 */
+	IMAP_GUEST_FORGET,  /* these receipts are not needed any more */
 	IMAP_GUEST_END,	    /* the home session ends or looks elsewhere; no answer is needed */
 	IMAP_GUEST_WHAT_COUNT,
 };
@@ -44,8 +45,8 @@ struct imap_guest_ask {
 	size_t external_count;
 	struct store_body *bodies; /* of external literals, or of messages; sealed */
 	size_t n_bodies;
-	const struct store_receipt *receipt; /* PUT */
-	uint32_t first, last;		     /* UNDO */
+	const struct store_receipt *receipt; /* PUT; UNDO and FORGET: `number` is of no interest */
+	uint32_t count;			     /* UNDO, FORGET */
 };
 
 struct imap_guest_answer {

@@ -56,12 +56,12 @@ MUST_CHECK int guest_list_join(struct imap_session *s, const struct str *pattern
 /* Where the messages are: the messages of the set, window by window. A handler. */
 int cmd_take(struct imap_session *s, struct imap_out *out, struct fail *why);
 /* Where they go to: `ask->text` is what cmd_take wrote, ask->bodies its files. "validity first" to
- * `reply`; first 0: it was there already. */
+ * `reply`, also when it was there already. */
 MUST_CHECK int cross_put(struct imap_session *s, const struct imap_guest_ask *ask,
 			 struct buf *reply, struct fail *why);
-/* Expunge UIDs first to last of the mailbox; first 0: forget the first `last` receipts. */
-MUST_CHECK int cross_undo(struct imap_session *s, const struct imap_guest_ask *ask,
-			  struct fail *why);
+/* IMAP_GUEST_UNDO, IMAP_GUEST_FORGET: by receipt alone, whatever the rights are by now. */
+MUST_CHECK int cross_receipts(struct imap_session *s, const struct imap_guest_ask *ask,
+			      struct fail *why);
 /* At home: the command, whosever the two mailboxes are. A handler. */
 int cmd_cross(struct imap_session *s, struct imap_out *out, struct fail *why);
 

@@ -81,6 +81,7 @@ struct imap_session {
 	bool is_public;
 	char *viewer; /* address of who looks: the owner's, or the guest's */
 	struct account_id viewer_id;
+	char *groups;	       /* that a guest is in, a line each; "" for the owner */
 	char *prefix;	       /* of names; "" for the owner */
 	bool taking;	       /* a guest's COPY or MOVE: the messages are read only (cross.c) */
 	struct buf told_reply; /* a guest's: text of the tagged line, which is not ours to write */

@@ -52,6 +52,7 @@ struct imap_session *imap_session_new(const struct imap_session_args *args)
 	s->is_public = is_public(&s->config, args->address);
 	s->viewer = session_copy(s->guest ? args->guest->address : args->address);
 	s->viewer_id = s->guest ? args->guest->account : args->account;
+	s->groups = session_copy(s->guest ? args->guest->groups : STR(""));
 	s->prefix = session_copy(s->guest ? args->guest->prefix : STR(""));
 	s->rights = args->rights;
 	s->hooks = args->hooks;
@@ -112,6 +113,7 @@ void imap_session_free(struct imap_session *s)
 	contexts_clear(s);
 	free(s->address);
 	free(s->viewer);
+	free(s->groups);
 	free(s->prefix);
 	free(s);
 }

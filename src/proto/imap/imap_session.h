@@ -81,6 +81,11 @@ struct imap_hooks {
 		     struct imap_guest_answer *ret, struct fail *why);
 	/* The addresses of those who share mailboxes with this account, a line each. */
 	int (*hosts)(void *arg, struct buf *ret, struct fail *why);
+	/* What an identifier of a list of `account` means: *ret is the account with that address,
+	 * or {0} of a group ("$address"). -FAIL_NOTFOUND: nobody has the address. NULL: nobody has
+	 * any. */
+	int (*named)(void *arg, struct account_id account, struct str name, struct account_id *ret,
+		     struct fail *why);
 	/* Who else may do what with mailboxes of this account has changed. NULL: of no interest. */
 	int (*shared)(void *arg, struct account_id account, struct fail *why);
 	/* The operator's value of /shared/admin or /shared/comment of the server (RFC 5464),
@@ -98,6 +103,7 @@ enum imap_right {
 struct imap_guest {
 	struct account_id account; /* whose \Seen it is */
 	struct str address;
+	struct str groups; /* alias accounts that it is a member of, a line each */
 	struct str prefix; /* what the account's names have in front for him: "Shared/a@b/" */
 };
 

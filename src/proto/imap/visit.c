@@ -89,7 +89,8 @@ static int serve(struct imap_visit *v, const struct imap_guest_ask *ask, struct 
 	struct imap_session *s = v->session;
 	enum imap_next next = IMAP_DONE;
 	int r = 0;
-	bool writes = ask->what == IMAP_GUEST_PUT || ask->what == IMAP_GUEST_UNDO;
+	bool writes = ask->what == IMAP_GUEST_PUT || ask->what == IMAP_GUEST_UNDO ||
+		      ask->what == IMAP_GUEST_FORGET;
 	if (writes && !(s->rights & IMAP_RIGHT_WRITE))
 		return fail_set(why, FAIL_PERM, "You may only read.", "a session that only reads");
 	s->enabled |= ask->enabled;
@@ -112,7 +113,8 @@ static int serve(struct imap_visit *v, const struct imap_guest_ask *ask, struct 
 		r = cross_put(s, ask, &s->told_reply, why);
 		break;
 	case IMAP_GUEST_UNDO:
-		r = cross_undo(s, ask, why);
+	case IMAP_GUEST_FORGET:
+		r = cross_receipts(s, ask, why);
 		break;
 	case IMAP_GUEST_END:
 	case IMAP_GUEST_WHAT_COUNT:

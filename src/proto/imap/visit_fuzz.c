@@ -55,7 +55,7 @@ static void list(struct world *w, struct str bytes)
 static void serve(struct world *w, enum imap_guest_what what, struct str bytes)
 {
 	static const struct imap_guest guest = {
-		{8}, {"bob@example.test", 16}, {"Shared/alice@example.test/", 26}};
+		{8}, {"bob@example.test", 16}, {"", 0}, {"Shared/alice@example.test/", 26}};
 	struct imap_session_args args = world_args(w);
 	AUTO(imap_out) struct imap_out out = IMAP_OUT_INIT(KIB(64));
 	AUTO(imap_guest_answer) struct imap_guest_answer a = IMAP_GUEST_ANSWER_INIT;
@@ -85,6 +85,7 @@ static void begin(struct world *w)
 	struct store_acl_change c = {.account = w->account,
 				     .mailbox = STR("Sent"),
 				     .identifier = STR("bob@example.test"),
+				     .subject = {8},
 				     .rights = IMAP_ACL_ALL};
 	assert_ok(store_acl_change(w->store, &c, &why), &why);
 	(void)atexit(end);

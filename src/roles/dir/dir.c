@@ -65,6 +65,21 @@ static void offer_due(struct loop_timer *t)
  * ------------------------------------------------------------------------------------------------------------
  */
 
+/* To every process of user: the account may have left something in mailboxes of any other. */
+static int tell_gone(struct account_id account, struct fail *why)
+{
+	int r = 0;
+	for (unsigned i = 0; r >= 0 && i < dir_role.role->user_workers; i++) {
+		struct msg_account_gone m = {.account = account.v};
+		struct ipc_packet *reply = NULL;
+		struct ipc_question q = {
+			.type = IPC_ACCOUNT_GONE, .msg = &m, .want = IPC_OK, .only_while_up = true};
+		r = ipc_call(role_peer(dir_role.role, "user", i), &q, &reply, why);
+		ipc_packet_free(reply);
+	}
+	return r;
+}
+
 /* Mail of accounts that were deleted some time ago: its shard removes it, then it is written down.
  */
 static void sweep(struct job *job)
@@ -78,12 +93,7 @@ static void sweep(struct job *job)
 	int n = dir_accounts_gone(dir_role.dir, keep_s, gone, ARRAY_LEN(gone), &why);
 	int r = n;
 	for (int i = 0; r >= 0 && i < n; i++) {
-		struct msg_account_gone m = {.account = gone[i].v};
-		struct ipc_packet *reply = NULL;
-		struct ipc_question q = {
-			.type = IPC_ACCOUNT_GONE, .msg = &m, .want = IPC_OK, .only_while_up = true};
-		r = ipc_call(role_user_of(dir_role.role, gone[i]), &q, &reply, &why);
-		ipc_packet_free(reply);
+		r = tell_gone(gone[i], &why);
 		CRASH_POINT("dir.mail-gone");
 		if (r >= 0)
 			r = dir_account_mail_gone(dir_role.dir, gone[i], &why);
@@ -230,6 +240,7 @@ static const struct {
 	{IPC_URL_ASK, "mta", session_url},
 	{IPC_GUEST_ASK, "user", share_guest},
 	{IPC_HOSTS, "user", share_hosts},
+	{IPC_ACL_NAME, "user", share_name},
 	{IPC_SHARE, "user", share_set},
 	{IPC_URL_ASK, "user", session_url},
 	{IPC_USAGE, "user", lookup_usage},

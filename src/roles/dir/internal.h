@@ -94,6 +94,7 @@ void tls_order(struct role *role, struct ipc_packet *p);
 /* share.c: who shares mailboxes with whom */
 void share_guest(struct role *role, struct ipc_packet *p);
 void share_hosts(struct role *role, struct ipc_packet *p);
+void share_name(struct role *role, struct ipc_packet *p);
 void share_set(struct role *role, struct ipc_packet *p);
 
 /* guard.c: may this message go now? and orders: barid guard. guard_order runs as a task. */

@@ -6,6 +6,14 @@
 #include "roles/dir/internal.h"
 #include "sys/log.h"
 
+#define GROUPS_MAX KIB(64)
+
+/* A process of user may ask about sessions and mailboxes of its accounts. */
+static bool is_theirs(const struct role *role, struct ipc_packet *p, struct account_id id)
+{
+	return role_shard(role, id) == ipc_channel_index(ipc_packet_from(p));
+}
+
 static int find_viewer(uint64_t session, struct arena *a, struct dir_account *ret, struct fail *why)
 {
 	struct account_id id;
@@ -19,10 +27,10 @@ static int find_viewer(uint64_t session, struct arena *a, struct dir_account *re
 void share_guest(struct role *role, struct ipc_packet *p)
 {
 	AUTO(arena) struct arena a = ARENA_INIT(DIR_ARENA_BYTES);
+	AUTO(buf) struct buf groups = BUF_INIT(GROUPS_MAX);
 	struct dir_account viewer, owner;
 	struct fail why = FAIL_INIT;
 	struct msg_guest_ask m;
-	(void)role;
 	int r = msg_guest_ask_read(p, &m);
 	if (r == 0)
 		r = find_viewer(m.session, &a, &viewer, &why);
@@ -30,6 +38,10 @@ void share_guest(struct role *role, struct ipc_packet *p)
 		r = dir_account_by_address(dir_role.dir, m.owner, &a, &owner, &why);
 	if (r == 0 && (!owner.active || owner.id.v == viewer.id.v))
 		r = fail_set(&why, FAIL_NOTFOUND, "No such mailbox.", "off, or the same account");
+	if (r == 0 && !is_theirs(role, p, viewer.id) && !is_theirs(role, p, owner.id))
+		r = fail_set(&why, FAIL_PERM, NULL, "a session and an account of other shards");
+	if (r == 0)
+		r = dir_groups_of(dir_role.dir, viewer.address, &groups, &why);
 	if (r < 0) {
 		(void)ipc_reply_fail(p, &why);
 		return;
@@ -38,8 +50,32 @@ void share_guest(struct role *role, struct ipc_packet *p)
 				    .owner = owner.address,
 				    .quota_bytes = owner.quota_bytes,
 				    .viewer = viewer.id.v,
-				    .viewer_address = viewer.address};
+				    .viewer_address = viewer.address,
+				    .groups = buf_str(&groups)};
 	(void)ipc_reply(p, IPC_GUEST_WHO, &who);
+}
+
+/* Addresses are known to who may send mail to them; so this tells nobody anything. */
+void share_name(struct role *role, struct ipc_packet *p)
+{
+	AUTO(arena) struct arena a = ARENA_INIT(DIR_ARENA_BYTES);
+	struct msg_acl_named named = {0};
+	struct dir_account account;
+	struct fail why = FAIL_INIT;
+	struct msg_acl_name m;
+	int r = msg_acl_name_read(p, &m);
+	if (r == 0 && !is_theirs(role, p, (struct account_id){m.account}))
+		r = fail_set(&why, FAIL_PERM, NULL, "a list of another shard");
+	if (r == 0 && str_starts(m.name, STR("$"))) {
+		r = dir_is_group(dir_role.dir, str_skip(m.name, 1), &why);
+	} else if (r == 0) {
+		r = dir_account_by_address(dir_role.dir, m.name, &a, &account, &why);
+		named.account = r < 0 ? 0 : account.id.v;
+	}
+	if (r < 0)
+		(void)ipc_reply_fail(p, &why);
+	else
+		(void)ipc_reply(p, IPC_ACL_NAMED, &named);
 }
 
 void share_hosts(struct role *role, struct ipc_packet *p)
@@ -49,10 +85,11 @@ void share_hosts(struct role *role, struct ipc_packet *p)
 	struct dir_account viewer;
 	struct fail why = FAIL_INIT;
 	struct msg_hosts m;
-	(void)role;
 	int r = msg_hosts_read(p, &m);
 	if (r == 0)
 		r = find_viewer(m.session, &a, &viewer, &why);
+	if (r == 0 && !is_theirs(role, p, viewer.id))
+		r = fail_set(&why, FAIL_PERM, NULL, "a session of another shard");
 	if (r == 0)
 		r = dir_shares_with(dir_role.dir, viewer.address, &owners, &why);
 	if (r < 0) {

@@ -189,8 +189,10 @@ static int serve(uint64_t session, unsigned from, const struct msg_guest_who *wh
 		 struct imap_guest_answer *ret, struct fail *why)
 {
 	struct account_id owner = {who->account};
-	struct imap_guest guest = {
-		.account = {who->viewer}, .address = who->viewer_address, .prefix = ask->prefix};
+	struct imap_guest guest = {.account = {who->viewer},
+				   .address = who->viewer_address,
+				   .groups = who->groups,
+				   .prefix = ask->prefix};
 	int r = store_account_ensure(user.store, owner, store_default_folders, why);
 	if (r < 0)
 		return r;
@@ -209,6 +211,7 @@ static int serve(uint64_t session, unsigned from, const struct msg_guest_who *wh
 		.hooks = {.arg = p,
 			  .scan = user_scan,
 			  .quota = quota,
+			  .named = guest_named,
 			  .shared = guest_shared,
 			  .wake = wake},
 	};
@@ -354,8 +357,7 @@ static struct imap_guest_ask ask_of(const struct msg_guest *m, struct received *
 				       .bodies = in->bodies,
 				       .n_bodies = m->bodies_n,
 				       .receipt = m->receipted ? &in->receipt : NULL,
-				       .first = m->first,
-				       .last = m->last};
+				       .count = m->count};
 }
 
 void guest_question(struct role *role, struct ipc_packet *p)
@@ -482,8 +484,7 @@ static int ask_there(const struct user_session *s, unsigned shard, const struct 
 			      .bodies = bodies,
 			      .bodies_n = MIN(ask->n_bodies, ARRAY_LEN(bodies)),
 			      .receipted = ask->receipt != NULL,
-			      .first = ask->first,
-			      .last = ask->last};
+			      .count = ask->count};
 	if (ask->receipt) {
 		m.epoch = str_make((const char *)ask->receipt->epoch, sizeof ask->receipt->epoch);
 		m.number = ask->receipt->number;
@@ -562,6 +563,27 @@ int guest_hosts(void *arg, struct buf *ret, struct fail *why)
 		r = fail_set(why, FAIL_PEER, NULL, "bad answer of dir");
 	if (r == 0)
 		buf_add(ret, reply_.owners);
+	ipc_packet_free(p);
+	return r;
+}
+
+int guest_named(void *arg, struct account_id account, struct str name, struct account_id *ret,
+		struct fail *why)
+{
+	struct msg_acl_name m = {.account = account.v, .name = name};
+	struct ipc_question q = {.type = IPC_ACL_NAME, .msg = &m, .want = IPC_ACL_NAMED};
+	struct msg_acl_named named;
+	struct ipc_packet *p = NULL;
+	(void)arg;
+	if (name.n > 321)
+		return fail_set(why, FAIL_NOTFOUND, NULL, "no address");
+	int r = ipc_call(role_peer(user.role, "dir", 0), &q, &p, why);
+	if (r == -FAIL_PEER)
+		r = ipc_call(role_peer(user.role, "dir", 0), &q, &p, why);
+	if (r == 0 && msg_acl_named_read(p, &named) < 0)
+		r = fail_set(why, FAIL_PEER, NULL, "bad answer of dir");
+	if (r == 0)
+		ret->v = named.account;
 	ipc_packet_free(p);
 	return r;
 }

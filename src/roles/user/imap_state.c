@@ -72,6 +72,7 @@ static struct imap_session_args args_of(struct user_session *s, const struct con
 						    .server_entry = server_entry,
 						    .guest = guest_visit,
 						    .hosts = guest_hosts,
+						    .named = guest_named,
 						    .shared = guest_shared,
 						    .wake = imap_wake}};
 }

@@ -7,6 +7,7 @@
 #include "roles/role/task.h"
 #include "roles/user/index.h"
 #include "runtime/db/db.h"
+#include "service/store/store_acl.h"
 #include "sys/clock.h"
 #include "sys/log.h"
 #include "sys/offence.h"
@@ -168,22 +169,27 @@ static void expire_grants(void)
 	pthread_mutex_unlock(&user.lock);
 }
 
-/* Its mail goes; sessions that look at it end with their next command. */
+/* Its mail goes, wherever that is ours; sessions that look at it end with their next command. What
+ * it had of its own in others' mailboxes goes everywhere. */
 static void account_gone(struct role *role, struct ipc_packet *p)
 {
 	static const struct msg_ok done = {0};
 	struct msg_account_gone m;
 	struct fail why = FAIL_INIT;
-	(void)role;
 	int r = msg_account_gone_read(p, &m);
-	if (r == 0)
-		r = store_account_delete(user.store, (struct account_id){m.account}, &why);
-	if (r < 0 && r != -FAIL_NOTFOUND) {
+	struct account_id account = {r < 0 ? 0 : m.account};
+	bool ours = role_shard(role, account) == role->index;
+	if (r == 0 && ours)
+		r = store_account_delete(user.store, account, &why);
+	if (r == 0 || r == -FAIL_NOTFOUND)
+		r = store_viewer_forget(user.store, account, &why);
+	if (r < 0) {
 		log_event(LOG_ERROR, "user.delete", log_fail(&why));
 		(void)ipc_reply_fail(p, &why);
 		return;
 	}
-	log_event(LOG_INFO, "user.deleted", log_u64("account", m.account));
+	if (ours)
+		log_event(LOG_INFO, "user.deleted", log_u64("account", m.account));
 	(void)ipc_reply(p, IPC_OK, &done);
 }
 

@@ -361,7 +361,13 @@ void dir_session_closed(struct dir *d, uint64_t session, dir_session_holder hold
  */
 MUST_CHECK int dir_share_set(struct dir *d, struct str from, const struct str *to, size_t n,
 			     bool anyone, struct fail *why);
-/* Who shares mailboxes with this address: a line each, at most 2,000. */
+/* The alias accounts that this address is a member of, also by way of others: a line each, at most
+ * 200. What users forward themselves makes nobody a member. */
+MUST_CHECK int dir_groups_of(struct dir *d, struct str address, struct buf *ret, struct fail *why);
+/* 0: there is an alias account of this address; -FAIL_NOTFOUND. */
+MUST_CHECK int dir_is_group(struct dir *d, struct str address, struct fail *why);
+/* Who shares mailboxes with this address, or a group ("$address") that it is in, or everybody: a
+ * line each, at most 2,000. */
 MUST_CHECK int dir_shares_with(struct dir *d, struct str to, struct buf *ret, struct fail *why);
 /* Who acts by this session, and where. -FAIL_NOTFOUND: nobody does. */
 MUST_CHECK int dir_session_who(struct dir *d, uint64_t session, struct account_id *ret_account,

@@ -12,11 +12,12 @@ struct acl_reader {
 	VEC(struct store_acl_entry) v;
 };
 
-static int take_entry(void *arg, struct mailbox_id m, struct str identifier, uint32_t rights)
+static int take_entry(void *arg, const struct row_acl *row)
 {
 	struct acl_reader *r = arg;
 	struct store_acl_entry *e = vec_push(&r->v);
-	*e = (struct store_acl_entry){m, arena_str(r->arena, identifier), rights};
+	*e = (struct store_acl_entry){row->mailbox, arena_str(r->arena, row->identifier),
+				      row->subject, row->rights};
 	return e->identifier.p ? 0 : -FAIL_LIMIT;
 }
 
@@ -116,18 +117,26 @@ struct acl_job {
 	size_t n;
 	bool found;
 	uint32_t rights;
+	struct account_id subject;
 };
 
-static int look(void *arg, struct mailbox_id m, struct str identifier, uint32_t rights)
+static int look(void *arg, const struct row_acl *row)
 {
 	struct acl_job *aj = arg;
-	(void)m;
 	aj->n++;
-	if (str_eq(identifier, aj->c->identifier)) {
+	if (str_eq(row->identifier, aj->c->identifier)) {
 		aj->found = true;
-		aj->rights = rights;
+		aj->rights = row->rights;
+		aj->subject = row->subject;
 	}
 	return 0;
+}
+
+/* What stands under the address was given to somebody else, who had it before. */
+static bool is_anothers(const struct acl_job *aj)
+{
+	const struct store_acl_change *c = aj->c;
+	return aj->found && c->how != STORE_ACL_DELETE && aj->subject.v != c->subject.v;
 }
 
 static uint32_t new_rights(const struct acl_job *aj)
@@ -147,6 +156,9 @@ static uint32_t new_rights(const struct acl_job *aj)
 static int change_entry(struct tx *tx, struct acl_job *aj, struct mailbox_id m, struct fail *why)
 {
 	const struct store_acl_change *c = aj->c;
+	bool anothers = is_anothers(aj);
+	if (anothers)
+		aj->rights = 0;
 	uint32_t rights = new_rights(aj);
 	bool drop = c->how == STORE_ACL_DELETE;
 	bool only_found = drop || c->how == STORE_ACL_REMOVE;
@@ -155,9 +167,11 @@ static int change_entry(struct tx *tx, struct acl_job *aj, struct mailbox_id m, 
 	if (!aj->found && aj->n >= STORE_ACL_MAX)
 		return fail_set(why, FAIL_LIMIT, "The list of rights is too long.", "%zu entries",
 				aj->n);
-	if (aj->found && !drop && rights == aj->rights)
+	if (aj->found && !drop && !anothers && rights == aj->rights)
 		return 0;
-	int r = tx->ops->acl_set(tx->e, c->account, m, c->identifier, drop ? NULL : &rights, why);
+	struct row_acl row = {m, c->identifier, c->subject, rights};
+	int r = drop ? tx->ops->acl_drop(tx->e, c->account, m, c->identifier, why)
+		     : tx->ops->acl_set(tx->e, c->account, &row, why);
 	return r < 0 ? r : 1;
 }
 
@@ -194,14 +208,15 @@ int store_acl_change(struct store *s, const struct store_acl_change *c, struct f
 
 struct inherited {
 	struct arena arena;
-	VEC(struct store_acl_entry) v;
+	VEC(struct row_acl) v;
 };
 
-static int take_inherited(void *arg, struct mailbox_id m, struct str identifier, uint32_t rights)
+static int take_inherited(void *arg, const struct row_acl *row)
 {
 	struct inherited *i = arg;
-	struct store_acl_entry *e = vec_push(&i->v);
-	*e = (struct store_acl_entry){m, arena_str(&i->arena, identifier), rights};
+	struct row_acl *e = vec_push(&i->v);
+	*e = *row;
+	e->identifier = arena_str(&i->arena, row->identifier);
 	return e->identifier.p ? 0 : -FAIL_LIMIT;
 }
 
@@ -217,9 +232,38 @@ int tx_acl_inherit(struct tx *tx, struct account_id a, struct str name, struct m
 		return r;
 	struct inherited all = {.arena = ARENA_INIT(MIB(1))};
 	r = tx->ops->acl_each(tx->e, a, row.id, take_inherited, &all, why);
-	for (size_t i = 0; r >= 0 && i < all.v.n; i++)
-		r = tx->ops->acl_set(tx->e, a, m, all.v.p[i].identifier, &all.v.p[i].rights, why);
+	for (size_t i = 0; r >= 0 && i < all.v.n; i++) {
+		all.v.p[i].mailbox = m;
+		r = tx->ops->acl_set(tx->e, a, &all.v.p[i], why);
+	}
 	vec_clear(&all.v);
 	arena_clear(&all.arena);
 	return r;
+}
+
+/* ---- an account that is gone ---------------------------------------------------------------- */
+
+struct forget_job {
+	struct store_job job;
+	struct account_id viewer;
+};
+
+static int apply_forget(struct tx *tx, struct store_job *job, struct fail *why)
+{
+	const struct forget_job *fj = CONTAINER_OF(job, struct forget_job, job);
+	return tx->ops->viewer_forget(tx->e, fj->viewer, why);
+}
+
+static int forget_in(void *arg, struct part *p, struct fail *why)
+{
+	const struct account_id *viewer = arg;
+	struct forget_job fj = {.job = {.apply = apply_forget}, .viewer = *viewer};
+	return job_run_in(p, &fj.job, why);
+}
+
+int store_viewer_forget(struct store *s, struct account_id viewer, struct fail *why)
+{
+	if (viewer.v == 0)
+		return fail_set(why, FAIL_PERM, NULL, "no account");
+	return part_every(s, forget_in, &viewer, why);
 }

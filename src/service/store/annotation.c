@@ -105,10 +105,25 @@ struct annotate_job {
 	const struct store_annotate *a;
 };
 
+/* The owner's room, or a guest's own. */
+static int check_room(struct tx *tx, struct account_id a, struct account_id guest, struct fail *why)
+{
+	uint64_t max = guest.v ? STORE_GUEST_NOTES_MAX : STORE_ANNOTATIONS_MAX;
+	uint64_t bytes_max = guest.v ? STORE_GUEST_NOTES_BYTES_MAX : STORE_ANNOTATIONS_BYTES_MAX;
+	uint64_t n, bytes;
+	int r = tx->ops->annotation_usage(tx->e, a, guest, &n, &bytes, why);
+	if (r == 0 && (n > max || bytes > bytes_max))
+		return fail_set(why, FAIL_LIMIT, "There are too many annotations.",
+				"%llu annotations, %llu bytes", (unsigned long long)n,
+				(unsigned long long)bytes);
+	return r;
+}
+
 static int set_values(struct tx *tx, const struct store_annotate *a, struct mailbox_id mailbox,
 		      struct fail *why)
 {
-	bool more = false;
+	struct account_id guest = a->viewer.v == a->account.v ? (struct account_id){0} : a->viewer;
+	bool more = false, more_own = false;
 	int r = 0;
 	for (size_t i = 0; r == 0 && i < a->n; i++) {
 		struct row_annotation row = {.account = a->account,
@@ -117,18 +132,17 @@ static int set_values(struct tx *tx, const struct store_annotate *a, struct mail
 					     .value = a->set[i].value};
 		if (is_private(row.entry))
 			row.viewer = a->viewer;
-		more |= row.value.p != NULL;
+		if (row.viewer.v && guest.v)
+			more_own |= row.value.p != NULL;
+		else
+			more |= row.value.p != NULL;
 		r = tx->ops->annotation_set(tx->e, &row, why);
 	}
-	uint64_t n, bytes;
-	if (r < 0 || !more ||
-	    (r = tx->ops->annotation_usage(tx->e, a->account, &n, &bytes, why)) < 0)
-		return r;
-	if (n > STORE_ANNOTATIONS_MAX || bytes > STORE_ANNOTATIONS_BYTES_MAX)
-		return fail_set(why, FAIL_LIMIT, "There are too many annotations.",
-				"%llu annotations, %llu bytes", (unsigned long long)n,
-				(unsigned long long)bytes);
-	return 0;
+	if (r == 0 && more)
+		r = check_room(tx, a->account, (struct account_id){0}, why);
+	if (r == 0 && more_own)
+		r = check_room(tx, a->account, guest, why);
+	return r;
 }
 
 /* ---- uses of mailboxes --------------------------------------------------------------------- */

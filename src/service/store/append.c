@@ -28,6 +28,7 @@ static int apply_append(struct tx *tx, struct store_job *job, struct fail *why)
 	struct append_job *aj = CONTAINER_OF(job, struct append_job, job);
 	const struct store_append *a = aj->a;
 	struct row_account acc;
+	struct row_receipt was;
 	AUTO(tx_box) struct tx_box b = {0};
 	char buf[STORE_NAME_MAX + 1];
 	struct str name;
@@ -38,9 +39,12 @@ static int apply_append(struct tx *tx, struct store_job *job, struct fail *why)
 		return r;
 	aj->result =
 		(struct store_append_result){.mailbox = b.row.id, .uidvalidity = b.row.uidvalidity};
-	r = a->receipt ? tx->ops->receipt_find(tx->e, acc.id, a->receipt, why) : 0;
+	r = a->receipt ? tx->ops->receipt_find(tx->e, acc.id, a->receipt, &was, why) : 0;
 	if (r > 0)
-		aj->result.repeated = true;
+		aj->result = (struct store_append_result){.mailbox = was.mailbox,
+							  .uidvalidity = was.uidvalidity,
+							  .first = {was.first},
+							  .repeated = true};
 	if (r != 0 || (r = append_quota(&acc, a, why)) < 0)
 		return MIN(r, 0);
 	acc.modseq++;
@@ -49,7 +53,12 @@ static int apply_append(struct tx *tx, struct store_job *job, struct fail *why)
 	for (size_t i = 0; i < a->n; i++)
 		if ((r = tx_put_for(tx, &acc, &b, &a->messages[i], a->viewer, why)) < 0)
 			return r;
-	if (a->receipt && (r = tx->ops->receipt_add(tx->e, acc.id, a->receipt, why)) < 0)
+	was = (struct row_receipt){.at = tx->now,
+				   .mailbox = b.row.id,
+				   .uidvalidity = b.row.uidvalidity,
+				   .first = aj->result.first.v,
+				   .n = (uint32_t)a->n};
+	if (a->receipt && (r = tx->ops->receipt_add(tx->e, acc.id, a->receipt, &was, why)) < 0)
 		return r;
 	return tx_box_end(tx, &b, &acc, why);
 }
@@ -135,7 +144,7 @@ static int apply_delivery(struct tx *tx, struct store_job *job, struct fail *why
 	struct row_account acc;
 	d->uid.v = 0;
 	int r = tx_account(tx, job->account, &acc, why);
-	if (r < 0 || (r = tx->ops->receipt_find(tx->e, job->account, &d->receipt, why)) < 0)
+	if (r < 0 || (r = tx->ops->receipt_find(tx->e, job->account, &d->receipt, NULL, why)) < 0)
 		return r;
 	d->repeated = r > 0;
 	if (d->repeated)
@@ -144,7 +153,7 @@ static int apply_delivery(struct tx *tx, struct store_job *job, struct fail *why
 		return r;
 	acc.modseq++;
 	r = deliver_into(tx, &acc, d, why);
-	return r < 0 ? r : tx->ops->receipt_add(tx->e, job->account, &d->receipt, why);
+	return r < 0 ? r : tx->ops->receipt_add(tx->e, job->account, &d->receipt, NULL, why);
 }
 
 static void finish_delivery(struct store_job *job)
@@ -219,4 +228,64 @@ int store_receipt_drop(struct store *s, struct account_id account,
 	memcpy(dj->receipts, receipts, n * sizeof *receipts);
 	job_submit(p, &dj->job, true);
 	return 0;
+}
+
+/* ---- taking back -------------------------------------------------------------------------- */
+
+struct undo_job {
+	struct store_job job;
+	const struct store_receipt *receipt;
+	VEC(struct row_entry) rows;
+};
+
+static int take_live(void *arg, const struct row_entry *row)
+{
+	struct undo_job *uj = arg;
+	if (row->expunged == 0)
+		*vec_push(&uj->rows) = *row;
+	return 0;
+}
+
+/* A mailbox that is gone, or another one of its name, holds nothing of it. */
+static int take_back(struct tx *tx, struct undo_job *uj, const struct row_receipt *was,
+		     struct fail *why)
+{
+	struct uid_range range = {uj->job.account, was->mailbox, was->first,
+				  was->first + was->n - 1};
+	struct row_account acc;
+	AUTO(tx_box) struct tx_box b = {0};
+	int r = tx_account(tx, uj->job.account, &acc, why);
+	if (r == 0)
+		r = tx_box_by_id(tx, uj->job.account, was->mailbox, &b, why);
+	if (r == -FAIL_NOTFOUND || r == -FAIL_GONE ||
+	    (r == 0 && b.row.uidvalidity != was->uidvalidity))
+		return 0;
+	if (r < 0 || (r = tx->ops->entry_each(tx->e, &range, take_live, uj, why)) < 0 ||
+	    uj->rows.n == 0)
+		return r;
+	acc.modseq++;
+	for (size_t i = 0; r >= 0 && i < uj->rows.n; i++)
+		r = tx_entry_expunge(tx, &acc, &b, &uj->rows.p[i], why);
+	return r < 0 ? r : tx_box_end(tx, &b, &acc, why);
+}
+
+static int apply_undo(struct tx *tx, struct store_job *job, struct fail *why)
+{
+	struct undo_job *uj = CONTAINER_OF(job, struct undo_job, job);
+	struct row_receipt was;
+	uj->rows.n = 0;
+	int r = tx->ops->receipt_find(tx->e, job->account, uj->receipt, &was, why);
+	if (r <= 0 || was.n == 0)
+		return MIN(r, 0);
+	r = take_back(tx, uj, &was, why);
+	return r < 0 ? r : tx->ops->receipt_remove(tx->e, job->account, uj->receipt, why);
+}
+
+int store_receipt_undo(struct store *s, struct account_id account,
+		       const struct store_receipt *receipt, struct fail *why)
+{
+	struct undo_job uj = {.job = {.account = account, .apply = apply_undo}, .receipt = receipt};
+	int r = job_run(s, &uj.job, why);
+	vec_clear(&uj.rows);
+	return MIN(r, 0);
 }

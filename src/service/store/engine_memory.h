@@ -62,8 +62,10 @@ struct record *mem_next(const struct engine *e, enum table t, struct account_id 
 
 int mem_acl_each(struct engine *e, struct account_id a, struct mailbox_id m, acl_fn fn, void *arg,
 		 struct fail *why);
-int mem_acl_set(struct engine *e, struct account_id a, struct mailbox_id m, struct str identifier,
-		const uint32_t *rights, struct fail *why);
+int mem_acl_set(struct engine *e, struct account_id a, const struct row_acl *row, struct fail *why);
+int mem_acl_drop(struct engine *e, struct account_id a, struct mailbox_id m, struct str identifier,
+		 struct fail *why);
+int mem_viewer_forget(struct engine *e, struct account_id viewer, struct fail *why);
 int mem_acl_wipe(struct engine *e, struct account_id a, struct mailbox_id m, struct fail *why);
 int mem_overlay_each(struct engine *e, const struct uid_range *range, struct account_id viewer,
 		     overlay_fn fn, void *arg, struct fail *why);
@@ -121,13 +123,14 @@ int mem_annotation_each(struct engine *e, const struct row_annotation *of, annot
 int mem_annotation_set(struct engine *e, const struct row_annotation *row, struct fail *why);
 int mem_annotation_copy(struct engine *e, struct account_id a, struct mailbox_id from,
 			struct mailbox_id to, struct fail *why);
-int mem_annotation_usage(struct engine *e, struct account_id a, uint64_t *ret_n,
-			 uint64_t *ret_bytes, struct fail *why);
+int mem_annotation_usage(struct engine *e, struct account_id a, struct account_id viewer,
+			 uint64_t *ret_n, uint64_t *ret_bytes, struct fail *why);
 void mem_annotation_drop(struct engine *e, struct account_id a, struct mailbox_id m);
 int mem_receipt_find(struct engine *e, struct account_id a, const struct store_receipt *r,
-		     struct fail *why);
+		     struct row_receipt *ret, struct fail *why);
 int mem_receipt_add(struct engine *e, struct account_id a, const struct store_receipt *r,
-		    struct fail *why);
+		    const struct row_receipt *what, struct fail *why);
+int mem_receipt_expire(struct engine *e, struct wall_us before, struct fail *why);
 int mem_receipt_remove(struct engine *e, struct account_id a, const struct store_receipt *r,
 		       struct fail *why);
 

@@ -364,18 +364,48 @@ static const struct record *find_receipt(const struct engine *e, struct account_
 	return NULL;
 }
 
+/* The key, and what came. */
+struct kept {
+	struct store_receipt key;
+	struct row_receipt what;
+};
+
 int mem_receipt_find(struct engine *e, struct account_id a, const struct store_receipt *r,
-		     struct fail *why)
+		     struct row_receipt *ret, struct fail *why)
 {
+	const struct record *found = find_receipt(e, a, r);
+	struct kept kept;
 	(void)why;
-	return find_receipt(e, a, r) != NULL;
+	if (!found)
+		return 0;
+	memcpy(&kept, found->p, sizeof kept);
+	if (ret)
+		*ret = kept.what;
+	return 1;
 }
 
 int mem_receipt_add(struct engine *e, struct account_id a, const struct store_receipt *r,
-		    struct fail *why)
+		    const struct row_receipt *what, struct fail *why)
+{
+	struct kept kept;
+	(void)why;
+	memset(&kept, 0, sizeof kept);
+	kept.key = *r;
+	if (what)
+		kept.what = *what;
+	mem_put(e, RECEIPT, KEY(a.v, e->next_id++), ROW(kept), STR_NULL);
+	return 0;
+}
+
+int mem_receipt_expire(struct engine *e, struct wall_us before, struct fail *why)
 {
 	(void)why;
-	mem_put(e, RECEIPT, KEY(a.v, e->next_id++), ROW(*r), STR_NULL);
+	for (size_t i = e->t[RECEIPT].n; i-- > 0;) {
+		struct kept kept;
+		memcpy(&kept, e->t[RECEIPT].p[i].p, sizeof kept);
+		if (kept.what.at.v > 0 && kept.what.at.v < before.v)
+			mem_drop(e, RECEIPT, e->t[RECEIPT].p[i].key);
+	}
 	return 0;
 }
 

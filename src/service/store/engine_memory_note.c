@@ -80,13 +80,15 @@ int mem_annotation_copy(struct engine *e, struct account_id a, struct mailbox_id
 	return 0;
 }
 
-int mem_annotation_usage(struct engine *e, struct account_id a, uint64_t *ret_n,
-			 uint64_t *ret_bytes, struct fail *why)
+int mem_annotation_usage(struct engine *e, struct account_id a, struct account_id viewer,
+			 uint64_t *ret_n, uint64_t *ret_bytes, struct fail *why)
 {
 	size_t i = mem_lower(e, ANNOTATION, &KEY(a.v));
 	uint64_t n = 0, bytes = 0;
 	(void)why;
 	for (const struct record *r; (r = mem_next(e, ANNOTATION, a, &i));) {
+		if (r->key.v[2] != viewer.v && (viewer.v || r->key.v[2] != a.v))
+			continue;
 		n++;
 		bytes += r->n - 1;
 	}

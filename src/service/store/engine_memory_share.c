@@ -5,10 +5,15 @@
  */
 #include "service/store/engine_memory.h"
 
-/* A record is the rights and the identifier; its key ends with a number of its own. */
+/* A record is this and the identifier; its key ends with a number of its own. */
+struct fixed {
+	struct account_id subject;
+	uint32_t rights;
+};
+
 static struct str acl_identifier(const struct record *r)
 {
-	return str_make(r->p + sizeof(uint32_t), r->n - sizeof(uint32_t));
+	return str_make(r->p + sizeof(struct fixed), r->n - sizeof(struct fixed));
 }
 
 static int by_identifier(const void *a, const void *b)
@@ -32,17 +37,20 @@ int mem_acl_each(struct engine *e, struct account_id a, struct mailbox_id m, acl
 		qsort(v.p, v.n, sizeof *v.p, by_identifier);
 	int res = 0;
 	for (size_t k = 0; res >= 0 && k < v.n; k++) {
-		uint32_t rights;
-		memcpy(&rights, v.p[k]->p, sizeof rights);
-		res = fn(arg, (struct mailbox_id){v.p[k]->key.v[1]}, acl_identifier(v.p[k]),
-			 rights);
+		struct fixed fixed;
+		memcpy(&fixed, v.p[k]->p, sizeof fixed);
+		struct row_acl row = {.mailbox = {v.p[k]->key.v[1]},
+				      .identifier = acl_identifier(v.p[k]),
+				      .subject = fixed.subject,
+				      .rights = fixed.rights};
+		res = fn(arg, &row);
 	}
 	vec_clear(&v);
 	return res < 0 ? res : 0;
 }
 
-int mem_acl_set(struct engine *e, struct account_id a, struct mailbox_id m, struct str identifier,
-		const uint32_t *rights, struct fail *why)
+int mem_acl_drop(struct engine *e, struct account_id a, struct mailbox_id m, struct str identifier,
+		 struct fail *why)
 {
 	size_t i = mem_lower(e, ACL, &KEY(a.v, m.v));
 	(void)why;
@@ -51,8 +59,17 @@ int mem_acl_set(struct engine *e, struct account_id a, struct mailbox_id m, stru
 			mem_drop(e, ACL, r->key);
 			break;
 		}
-	if (rights)
-		mem_put(e, ACL, KEY(a.v, m.v, e->next_id++), ROW(*rights), identifier);
+	return 0;
+}
+
+int mem_acl_set(struct engine *e, struct account_id a, const struct row_acl *row, struct fail *why)
+{
+	struct fixed fixed;
+	memset(&fixed, 0, sizeof fixed);
+	fixed.subject = row->subject;
+	fixed.rights = row->rights;
+	(void)mem_acl_drop(e, a, row->mailbox, row->identifier, why);
+	mem_put(e, ACL, KEY(a.v, row->mailbox.v, e->next_id++), ROW(fixed), row->identifier);
 	return 0;
 }
 
@@ -130,5 +147,25 @@ int mem_overlay_seen(struct engine *e, struct account_id a, struct mailbox_id m,
 		n += (row.flags & STORE_SEEN) && entry.expunged == 0;
 	}
 	*ret = n;
+	return 0;
+}
+
+static bool is_of_viewer(enum table t, const struct record *r, uint64_t viewer)
+{
+	struct fixed fixed;
+	if (t != ACL)
+		return r->key.v[2] == viewer;
+	memcpy(&fixed, r->p, sizeof fixed);
+	return fixed.subject.v == viewer;
+}
+
+int mem_viewer_forget(struct engine *e, struct account_id viewer, struct fail *why)
+{
+	static const enum table all[] = {OVERLAY, ANNOTATION, ACL};
+	(void)why;
+	for (size_t t = 0; t < ARRAY_LEN(all); t++)
+		for (size_t i = e->t[all[t]].n; i-- > 0;)
+			if (is_of_viewer(all[t], &e->t[all[t]].p[i], viewer.v))
+				mem_drop(e, all[t], e->t[all[t]].p[i].key);
 	return 0;
 }

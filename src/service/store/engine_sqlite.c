@@ -79,6 +79,14 @@ static const struct db_migration steps[] = {
 	 "CREATE TABLE annotation(account INTEGER NOT NULL, mailbox INTEGER NOT NULL,"
 	 " viewer INTEGER NOT NULL, entry TEXT NOT NULL, value BLOB NOT NULL,"
 	 " PRIMARY KEY(account, mailbox, viewer, entry));"},
+	{"what came under receipts, whose the addresses in lists of rights are",
+	 "ALTER TABLE receipt ADD COLUMN at INTEGER NOT NULL DEFAULT 0;"
+	 "ALTER TABLE receipt ADD COLUMN mailbox INTEGER NOT NULL DEFAULT 0;"
+	 "ALTER TABLE receipt ADD COLUMN uidvalidity INTEGER NOT NULL DEFAULT 0;"
+	 "ALTER TABLE receipt ADD COLUMN first INTEGER NOT NULL DEFAULT 0;"
+	 "ALTER TABLE receipt ADD COLUMN n INTEGER NOT NULL DEFAULT 0;"
+	 "CREATE INDEX receipt_at ON receipt(at) WHERE at > 0;"
+	 "ALTER TABLE acl ADD COLUMN subject INTEGER NOT NULL DEFAULT 0;"},
 };
 
 /* ---- helpers ------------------------------------------------------------------------------- */
@@ -564,6 +572,7 @@ const struct engine_ops engine_sqlite = {
 	.url_key_set = sqlite_url_key_set,
 	.acl_each = sqlite_acl_each,
 	.acl_set = sqlite_acl_set,
+	.acl_drop = sqlite_acl_drop,
 	.acl_wipe = sqlite_acl_wipe,
 	.overlay_each = sqlite_overlay_each,
 	.overlay_set = sqlite_overlay_set,
@@ -572,6 +581,7 @@ const struct engine_ops engine_sqlite = {
 	.annotation_set = sqlite_annotation_set,
 	.annotation_copy = sqlite_annotation_copy,
 	.annotation_usage = sqlite_annotation_usage,
+	.viewer_forget = sqlite_viewer_forget,
 	.entry_add = sqlite_entry_add,
 	.entry_set = sqlite_entry_set,
 	.entry_remove = sqlite_entry_remove,
@@ -599,4 +609,5 @@ const struct engine_ops engine_sqlite = {
 	.receipt_find = sqlite_receipt_find,
 	.receipt_add = sqlite_receipt_add,
 	.receipt_remove = sqlite_receipt_remove,
+	.receipt_expire = sqlite_receipt_expire,
 };

@@ -32,8 +32,11 @@ int sqlite_run(struct engine *e, const char *sql, const int64_t *v, size_t n, st
 
 int sqlite_acl_each(struct engine *e, struct account_id a, struct mailbox_id m, acl_fn fn,
 		    void *arg, struct fail *why);
-int sqlite_acl_set(struct engine *e, struct account_id a, struct mailbox_id m,
-		   struct str identifier, const uint32_t *rights, struct fail *why);
+int sqlite_acl_set(struct engine *e, struct account_id a, const struct row_acl *row,
+		   struct fail *why);
+int sqlite_acl_drop(struct engine *e, struct account_id a, struct mailbox_id m,
+		    struct str identifier, struct fail *why);
+int sqlite_viewer_forget(struct engine *e, struct account_id viewer, struct fail *why);
 int sqlite_acl_wipe(struct engine *e, struct account_id a, struct mailbox_id m, struct fail *why);
 int sqlite_overlay_each(struct engine *e, const struct uid_range *range, struct account_id viewer,
 			overlay_fn fn, void *arg, struct fail *why);
@@ -94,14 +97,15 @@ int sqlite_annotation_each(struct engine *e, const struct row_annotation *of, an
 int sqlite_annotation_set(struct engine *e, const struct row_annotation *row, struct fail *why);
 int sqlite_annotation_copy(struct engine *e, struct account_id a, struct mailbox_id from,
 			   struct mailbox_id to, struct fail *why);
-int sqlite_annotation_usage(struct engine *e, struct account_id a, uint64_t *ret_n,
-			    uint64_t *ret_bytes, struct fail *why);
+int sqlite_annotation_usage(struct engine *e, struct account_id a, struct account_id viewer,
+			    uint64_t *ret_n, uint64_t *ret_bytes, struct fail *why);
 int sqlite_annotation_drop(struct engine *e, struct account_id a, struct mailbox_id m,
 			   struct fail *why);
 int sqlite_receipt_find(struct engine *e, struct account_id a, const struct store_receipt *r,
-			struct fail *why);
+			struct row_receipt *ret, struct fail *why);
 int sqlite_receipt_add(struct engine *e, struct account_id a, const struct store_receipt *r,
-		       struct fail *why);
+		       const struct row_receipt *what, struct fail *why);
+int sqlite_receipt_expire(struct engine *e, struct wall_us before, struct fail *why);
 int sqlite_receipt_remove(struct engine *e, struct account_id a, const struct store_receipt *r,
 			  struct fail *why);
 

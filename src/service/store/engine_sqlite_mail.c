@@ -499,30 +499,51 @@ static int receipt_stmt(struct engine *e, const char *sql, const struct store_re
 }
 
 int sqlite_receipt_find(struct engine *e, struct account_id a, const struct store_receipt *r,
-			struct fail *why)
+			struct row_receipt *ret, struct fail *why)
 {
 	struct db_stmt *st;
 	int res = receipt_stmt(e,
-			       "SELECT 1 FROM receipt WHERE epoch = ?1 AND number = ?2"
-			       " AND rcpt = ?3 AND account = ?4",
+			       "SELECT at, mailbox, uidvalidity, first, n FROM receipt"
+			       " WHERE epoch = ?1 AND number = ?2 AND rcpt = ?3 AND account = ?4",
 			       r, &st, why);
 	if (res < 0)
 		return res;
 	db_bind_i64(st, 4, I64(a.v));
 	res = db_step(st, why);
+	if (res > 0 && ret)
+		*ret = (struct row_receipt){.at = {db_col_i64(st, 0)},
+					    .mailbox = {db_col_u64(st, 1)},
+					    .uidvalidity = (uint32_t)db_col_u64(st, 2),
+					    .first = (uint32_t)db_col_u64(st, 3),
+					    .n = (uint32_t)db_col_u64(st, 4)};
 	db_reset(st);
 	return res;
 }
 
 int sqlite_receipt_add(struct engine *e, struct account_id a, const struct store_receipt *r,
-		       struct fail *why)
+		       const struct row_receipt *what, struct fail *why)
 {
 	struct db_stmt *st;
-	int res = receipt_stmt(e, "INSERT INTO receipt VALUES(?1, ?2, ?3, ?4)", r, &st, why);
+	const int64_t v[] = {I64(a.v),
+			     what ? what->at.v : 0,
+			     what ? I64(what->mailbox.v) : 0,
+			     what ? what->uidvalidity : 0,
+			     what ? what->first : 0,
+			     what ? what->n : 0};
+	int res = receipt_stmt(e,
+			       "INSERT INTO receipt(epoch, number, rcpt, account, at, mailbox,"
+			       " uidvalidity, first, n) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+			       r, &st, why);
 	if (res < 0)
 		return res;
-	db_bind_i64(st, 4, I64(a.v));
+	for (size_t i = 0; i < ARRAY_LEN(v); i++)
+		db_bind_i64(st, (int)i + 4, v[i]);
 	return db_run(st, why);
+}
+
+int sqlite_receipt_expire(struct engine *e, struct wall_us before, struct fail *why)
+{
+	return RUN(e, "DELETE FROM receipt WHERE at > 0 AND at < ?1", why, before.v);
 }
 
 int sqlite_receipt_remove(struct engine *e, struct account_id a, const struct store_receipt *r,

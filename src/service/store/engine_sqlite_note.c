@@ -90,17 +90,18 @@ int sqlite_annotation_copy(struct engine *e, struct account_id a, struct mailbox
 		   why, I64(a.v), I64(from.v), I64(to.v));
 }
 
-int sqlite_annotation_usage(struct engine *e, struct account_id a, uint64_t *ret_n,
-			    uint64_t *ret_bytes, struct fail *why)
+int sqlite_annotation_usage(struct engine *e, struct account_id a, struct account_id viewer,
+			    uint64_t *ret_n, uint64_t *ret_bytes, struct fail *why)
 {
 	struct db_stmt *st;
 	int r = db_stmt(e->db,
 			"SELECT count(*), coalesce(sum(length(entry) + length(value)), 0)"
-			" FROM annotation WHERE account = ?1",
+			" FROM annotation WHERE account = ?1"
+			" AND (viewer = ?2 OR (?2 = 0 AND viewer = ?1))",
 			&st, why);
 	if (r < 0)
 		return r;
-	BIND(st, I64(a.v));
+	BIND(st, I64(a.v), I64(viewer.v));
 	r = db_step(st, why);
 	if (r > 0) {
 		*ret_n = db_col_u64(st, 0);

@@ -10,15 +10,18 @@ int sqlite_acl_each(struct engine *e, struct account_id a, struct mailbox_id m, 
 {
 	struct db_stmt *st;
 	int r = db_stmt(e->db,
-			"SELECT mailbox, identifier, rights FROM acl WHERE account = ?1"
+			"SELECT mailbox, identifier, subject, rights FROM acl WHERE account = ?1"
 			" AND (?2 = 0 OR mailbox = ?2) ORDER BY mailbox, identifier",
 			&st, why);
 	if (r < 0)
 		return r;
 	BIND(st, I64(a.v), I64(m.v));
 	while ((r = db_step(st, why)) > 0) {
-		r = fn(arg, (struct mailbox_id){db_col_u64(st, 0)}, db_col_text(st, 1),
-		       (uint32_t)db_col_u64(st, 2));
+		struct row_acl row = {.mailbox = {db_col_u64(st, 0)},
+				      .identifier = db_col_text(st, 1),
+				      .subject = {db_col_u64(st, 2)},
+				      .rights = (uint32_t)db_col_u64(st, 3)};
+		r = fn(arg, &row);
 		if (r < 0)
 			break;
 	}
@@ -26,22 +29,34 @@ int sqlite_acl_each(struct engine *e, struct account_id a, struct mailbox_id m, 
 	return r;
 }
 
-int sqlite_acl_set(struct engine *e, struct account_id a, struct mailbox_id m,
-		   struct str identifier, const uint32_t *rights, struct fail *why)
+int sqlite_acl_set(struct engine *e, struct account_id a, const struct row_acl *row,
+		   struct fail *why)
 {
 	struct db_stmt *st;
 	int r = db_stmt(e->db,
-			rights ? "INSERT OR REPLACE INTO acl(account, mailbox, identifier, rights)"
-				 " VALUES(?1, ?2, ?3, ?4)"
-			       : "DELETE FROM acl WHERE account = ?1 AND mailbox = ?2"
-				 " AND identifier = ?3",
+			"INSERT OR REPLACE INTO acl(account, mailbox, identifier, subject, rights)"
+			" VALUES(?1, ?2, ?3, ?4, ?5)",
+			&st, why);
+	if (r < 0)
+		return r;
+	BIND(st, I64(a.v), I64(row->mailbox.v));
+	db_bind_text(st, 3, row->identifier);
+	db_bind_i64(st, 4, I64(row->subject.v));
+	db_bind_i64(st, 5, row->rights);
+	return db_run(st, why);
+}
+
+int sqlite_acl_drop(struct engine *e, struct account_id a, struct mailbox_id m,
+		    struct str identifier, struct fail *why)
+{
+	struct db_stmt *st;
+	int r = db_stmt(e->db,
+			"DELETE FROM acl WHERE account = ?1 AND mailbox = ?2 AND identifier = ?3",
 			&st, why);
 	if (r < 0)
 		return r;
 	BIND(st, I64(a.v), I64(m.v));
 	db_bind_text(st, 3, identifier);
-	if (rights)
-		db_bind_i64(st, 4, *rights);
 	return db_run(st, why);
 }
 
@@ -102,4 +117,17 @@ int sqlite_overlay_seen(struct engine *e, struct account_id a, struct mailbox_id
 	*ret = (uint32_t)db_col_u64(st, 0);
 	db_reset(st);
 	return 0;
+}
+
+int sqlite_viewer_forget(struct engine *e, struct account_id viewer, struct fail *why)
+{
+	static const char *const all[] = {
+		"DELETE FROM overlay WHERE viewer = ?1",
+		"DELETE FROM annotation WHERE viewer = ?1",
+		"DELETE FROM acl WHERE subject = ?1",
+	};
+	int r = 0;
+	for (size_t i = 0; r >= 0 && i < ARRAY_LEN(all); i++)
+		r = RUN(e, all[i], why, I64(viewer.v));
+	return r;
 }

@@ -47,7 +47,7 @@ static int was_adopted(struct tx *tx, struct account_id a, const struct store_im
 	for (size_t i = 0; r >= 0 && !u.found && i < in->n; i++) {
 		if (!in->messages[i].keyed)
 			continue;
-		r = tx->ops->receipt_find(tx->e, a, &in->messages[i].key, why);
+		r = tx->ops->receipt_find(tx->e, a, &in->messages[i].key, NULL, why);
 		u.found = r > 0;
 	}
 	return r < 0 ? r : u.found;
@@ -74,7 +74,7 @@ static int adopt(struct tx *tx, struct tx_box *b, struct row_account *acc,
 static int take_one(struct tx *tx, struct row_account *acc, struct tx_box *b,
 		    struct store_import_message *m, struct fail *why)
 {
-	int r = m->keyed ? tx->ops->receipt_find(tx->e, acc->id, &m->key, why) : 0;
+	int r = m->keyed ? tx->ops->receipt_find(tx->e, acc->id, &m->key, NULL, why) : 0;
 	m->given.v = 0;
 	if (r != 0)
 		return r < 0 ? r : 0;
@@ -83,7 +83,7 @@ static int take_one(struct tx *tx, struct row_account *acc, struct tx_box *b,
 	m->given.v = b->row.uidnext;
 	if ((r = tx_put(tx, acc, b, &m->message, acc->modseq, why)) < 0 || !m->keyed)
 		return r;
-	return tx->ops->receipt_add(tx->e, acc->id, &m->key, why);
+	return tx->ops->receipt_add(tx->e, acc->id, &m->key, NULL, why);
 }
 
 static int apply_import(struct tx *tx, struct store_job *job, struct fail *why)

@@ -288,6 +288,9 @@ MUST_CHECK int store_url_key_reset(struct store *s, struct account_id account, s
 #define STORE_ANNOTATION_VALUE_MAX  (32u * 1024) /* bytes */
 #define STORE_ANNOTATIONS_MAX	    5000	 /* of an account, in all its mailboxes */
 #define STORE_ANNOTATIONS_BYTES_MAX (4u * 1024 * 1024)
+/* Private ones of somebody else in its mailboxes; they do not count above. */
+#define STORE_GUEST_NOTES_MAX	    500
+#define STORE_GUEST_NOTES_BYTES_MAX (512u * 1024)
 
 struct store_annotation {
 	struct str entry;
@@ -405,7 +408,7 @@ struct store_append_result {
 	uint32_t uidvalidity;
 	struct uid first; /* message i of the array has first + i */
 	struct modseq modseq;
-	bool repeated; /* the receipt was there: nothing was done, the UIDs are not known */
+	bool repeated; /* the receipt was there: nothing was done but tell what was done then */
 };
 
 /*
@@ -465,6 +468,13 @@ struct store_delivery {
  */
 void store_deliver(struct store *s, struct store_delivery *d);
 
+/*
+ * Take back what store_append stored under a receipt and is still there, and forget the receipt. Of
+ * a receipt that is not there, or older than STORE_RECEIPT_AGE_S, nothing is taken back.
+ */
+#define STORE_RECEIPT_AGE_S 86400
+MUST_CHECK int store_receipt_undo(struct store *s, struct account_id account,
+				  const struct store_receipt *receipt, struct fail *why);
 /* queue has confirmed n receipts (it will never send them again): forget them. Lazily written. */
 MUST_CHECK int store_receipt_drop(struct store *s, struct account_id account,
 				  const struct store_receipt *receipts, size_t n, struct fail *why);

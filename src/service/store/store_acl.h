@@ -21,7 +21,8 @@
 struct store_acl_entry {
 	struct mailbox_id mailbox;
 	struct str identifier;
-	uint32_t rights; /* bits, the caller's */
+	struct account_id subject; /* whose it was when it was written; {0}: no account's */
+	uint32_t rights;	   /* bits, the caller's */
 };
 struct store_acl {
 	struct store_acl_entry *p; /* by mailbox and identifier */
@@ -50,7 +51,8 @@ enum store_acl_how {
 struct store_acl_change {
 	struct account_id account;
 	struct str mailbox;
-	struct str identifier; /* compared byte by byte */
+	struct str identifier;	   /* compared byte by byte */
+	struct account_id subject; /* beside it; what is there for another one counts for nothing */
 	enum store_acl_how how;
 	uint32_t rights;
 };
@@ -61,5 +63,9 @@ MUST_CHECK int store_acl_change(struct store *s, const struct store_acl_change *
 MUST_CHECK int store_unseen_of(struct store *s, struct account_id account,
 			       struct mailbox_id mailbox, struct account_id viewer, uint32_t *ret,
 			       struct fail *why);
+
+/* The account is gone for good: in no mailbox is anything its own any more, and no list gives it
+ * anything. */
+MUST_CHECK int store_viewer_forget(struct store *s, struct account_id viewer, struct fail *why);
 
 #endif

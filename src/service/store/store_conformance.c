@@ -368,6 +368,7 @@ static void test_body_file(void **state)
 		CONFORMANCE(test_replace_refused), CONFORMANCE(test_acl),                          \
 		CONFORMANCE(test_acl_of_new_mailboxes), CONFORMANCE(test_viewer_has_seen),         \
 		CONFORMANCE(test_viewer_sleeps), CONFORMANCE(test_viewer_copies),                  \
-		CONFORMANCE(test_viewer_rows_end), CONFORMANCE(test_annotations),                  \
-		CONFORMANCE(test_annotation_limits), CONFORMANCE(test_uses),                       \
-		CONFORMANCE(test_past)
+		CONFORMANCE(test_viewer_rows_end), CONFORMANCE(test_taking_back),                  \
+		CONFORMANCE(test_viewer_is_forgotten), CONFORMANCE(test_acl_of_another),           \
+		CONFORMANCE(test_annotations), CONFORMANCE(test_annotation_limits),                \
+		CONFORMANCE(test_uses), CONFORMANCE(test_past)

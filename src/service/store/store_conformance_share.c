@@ -244,3 +244,102 @@ static void test_viewer_rows_end(void **state)
 	bob = view_as(w, "INBOX", BOB);
 	assert_int_equal(unseen_of(w, bob, BOB), 0);
 }
+
+/* What came under a receipt can be taken back: that alone, once, and in no other mailbox. */
+static void test_taking_back(void **state)
+{
+	struct world *w = *state;
+	struct store_append_message m[2] = {{.content = {.bytes = STR("x"), .map = STR("map")}},
+					    {.content = {.bytes = STR("y"), .map = STR("map")}}};
+	struct store_receipt receipt = {.number = 1, .rcpt = BOB.v}, other = receipt;
+	struct store_append a = {.account = ALICE,
+				 .viewer = BOB,
+				 .receipt = &receipt,
+				 .mailbox = STR("INBOX"),
+				 .messages = m,
+				 .n = 2};
+	struct store_append_result res;
+	put_to(w, "INBOX", "before", 0);
+	OK(store_append(w->s, &a, &res, &w->why));
+	put_to(w, "INBOX", "after", 0);
+	AUTO(store_view) struct store_view *inbox = view_of(w, "INBOX");
+	other.number = 2;
+	OK(store_receipt_undo(w->s, ALICE, &other, &w->why));
+	other = receipt;
+	other.rcpt = ALICE.v;
+	OK(store_receipt_undo(w->s, ALICE, &other, &w->why));
+	(void)news(w, inbox);
+	assert_string_equal(flags_in(w, inbox), "1 2 3 4");
+	OK(store_append(w->s, &a, &res, &w->why));
+	assert_true(res.repeated);
+	assert_int_equal(res.first.v, 2);
+	assert_int_equal(res.uidvalidity, store_view_get_info(inbox)->uidvalidity);
+	OK(store_receipt_undo(w->s, ALICE, &receipt, &w->why));
+	(void)news(w, inbox);
+	assert_string_equal(flags_in(w, inbox), "1 4");
+	OK(store_receipt_undo(w->s, ALICE, &receipt, &w->why));
+	(void)news(w, inbox);
+	assert_string_equal(flags_in(w, inbox), "1 4");
+	/* A mailbox that was made anew under the name holds nothing of it. */
+	a.mailbox = STR("Sent");
+	OK(store_append(w->s, &a, &res, &w->why));
+	OK(drop(w, "Sent"));
+	OK(store_mailbox_create(w->s, ALICE, STR("Sent"), 0, NULL, &w->why));
+	put_to(w, "Sent", "a", 0);
+	OK(store_receipt_undo(w->s, ALICE, &receipt, &w->why));
+	AUTO(store_view) struct store_view *sent = view_of(w, "Sent");
+	assert_string_equal(flags_in(w, sent), "1");
+	OK(store_check(w->s, ALICE, &w->why));
+}
+
+/* An account that is gone leaves nothing in others' mailboxes. */
+static void test_viewer_is_forgotten(void **state)
+{
+	struct world *w = *state;
+	struct store_acl_change c = {.account = ALICE,
+				     .mailbox = STR("INBOX"),
+				     .identifier = STR("bob@example.test"),
+				     .subject = BOB,
+				     .how = STORE_ACL_SET,
+				     .rights = 3};
+	struct store_annotation note = {.entry = STR("/private/x"), .value = STR("v")};
+	struct store_annotate notes = {
+		.account = ALICE, .mailbox = STR("INBOX"), .viewer = BOB, .set = &note, .n = 1};
+	struct store_notes found;
+	struct store_acl acl;
+	put_to(w, "INBOX", "a", 0);
+	AUTO(store_view) struct store_view *bob = view_as(w, "INBOX", BOB);
+	flag(w, bob, 1, STORE_FLAGS_ADD, STORE_SEEN);
+	store_view_close(TAKE(bob));
+	OK(store_acl_change(w->s, &c, &w->why));
+	OK(store_annotate(w->s, &notes, &w->why));
+	OK(store_viewer_forget(w->s, BOB, &w->why));
+	OK(store_annotations(w->s, ALICE, STR("INBOX"), BOB, &w->arena, &found, &w->why));
+	assert_int_equal(found.n, 0);
+	OK(store_acl_get(w->s, ALICE, STR("INBOX"), &w->arena, &acl, &w->why));
+	assert_int_equal(acl.n, 0);
+	bob = view_as(w, "INBOX", BOB);
+	assert_int_equal(unseen_of(w, bob, BOB), 1);
+}
+
+/* Rights of whoever had the address before are not added to. */
+static void test_acl_of_another(void **state)
+{
+	struct world *w = *state;
+	struct store_acl_change c = {.account = ALICE,
+				     .mailbox = STR("INBOX"),
+				     .identifier = STR("bob@example.test"),
+				     .subject = BOB,
+				     .how = STORE_ACL_SET,
+				     .rights = 7};
+	struct store_acl acl;
+	OK(store_acl_change(w->s, &c, &w->why));
+	c.subject.v = BOB.v + 100;
+	c.how = STORE_ACL_ADD;
+	c.rights = 8;
+	OK(store_acl_change(w->s, &c, &w->why));
+	OK(store_acl_get(w->s, ALICE, STR("INBOX"), &w->arena, &acl, &w->why));
+	assert_int_equal(acl.n, 1);
+	assert_int_equal(acl.p[0].rights, 8);
+	assert_int_equal(acl.p[0].subject.v, c.subject.v);
+}

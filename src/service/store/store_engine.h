@@ -111,6 +111,22 @@ struct expired_range {
 	size_t max;
 };
 
+/* What somebody may do with a mailbox. */
+struct row_acl {
+	struct mailbox_id mailbox;
+	struct str identifier;
+	struct account_id subject; /* of an address: whose it was when it was written; else {0} */
+	uint32_t rights;
+};
+
+/* What came under a receipt; {0}: that is not kept. */
+struct row_receipt {
+	struct wall_us at;
+	struct mailbox_id mailbox;
+	uint32_t uidvalidity;
+	uint32_t first, n; /* UIDs */
+};
+
 /* An annotation: of a mailbox, or ({0}) of the account. */
 struct row_annotation {
 	struct account_id account;
@@ -127,7 +143,7 @@ typedef int (*expired_fn)(void *arg, struct account_id a, struct mailbox_id m,
 typedef int (*name_fn)(void *arg, struct str name);
 typedef int (*annotation_fn)(void *arg, struct str entry, struct str value);
 typedef int (*keyword_fn)(void *arg, unsigned bit, struct str name);
-typedef int (*acl_fn)(void *arg, struct mailbox_id m, struct str identifier, uint32_t rights);
+typedef int (*acl_fn)(void *arg, const struct row_acl *row);
 typedef int (*overlay_fn)(void *arg, const struct row_overlay *row);
 typedef int (*body_fn)(void *arg, const struct row_body *row);
 typedef int (*message_id_fn)(void *arg, struct account_id a, uint64_t id);
@@ -206,9 +222,11 @@ struct engine_ops {
 	/* Of one mailbox or ({0}) all, by mailbox and identifier. */
 	int (*acl_each)(struct engine *e, struct account_id a, struct mailbox_id m, acl_fn fn,
 			void *arg, struct fail *why);
-	/* rights NULL: the entry goes. All go with the mailbox when deleted_modseq is set. */
-	int (*acl_set)(struct engine *e, struct account_id a, struct mailbox_id m,
-		       struct str identifier, const uint32_t *rights, struct fail *why);
+	/* All go with the mailbox when deleted_modseq is set. */
+	int (*acl_set)(struct engine *e, struct account_id a, const struct row_acl *row,
+		       struct fail *why);
+	int (*acl_drop)(struct engine *e, struct account_id a, struct mailbox_id m,
+			struct str identifier, struct fail *why);
 	int (*acl_wipe)(struct engine *e, struct account_id a, struct mailbox_id m,
 			struct fail *why);
 
@@ -231,8 +249,12 @@ struct engine_ops {
 	/* All of a mailbox, of every viewer, into one that has none. */
 	int (*annotation_copy)(struct engine *e, struct account_id a, struct mailbox_id from,
 			       struct mailbox_id to, struct fail *why);
-	int (*annotation_usage)(struct engine *e, struct account_id a, uint64_t *ret_n,
-				uint64_t *ret_bytes, struct fail *why);
+	/* The private ones of a viewer; {0}: the shared ones and the account's own. */
+	int (*annotation_usage)(struct engine *e, struct account_id a, struct account_id viewer,
+				uint64_t *ret_n, uint64_t *ret_bytes, struct fail *why);
+	/* In whosever mailboxes: the flags and private annotations that are this account's, and
+	 * what lists give to it. */
+	int (*viewer_forget)(struct engine *e, struct account_id viewer, struct fail *why);
 
 	int (*entry_add)(struct engine *e, struct account_id a, struct mailbox_id m,
 			 const struct row_entry *row, struct fail *why);
@@ -296,10 +318,14 @@ struct engine_ops {
 	int (*thread_left)(struct engine *e, struct account_id a, uint64_t thread,
 			   struct fail *why);
 
+	/* *ret may be NULL; */
 	int (*receipt_find)(struct engine *e, struct account_id a, const struct store_receipt *r,
-			    struct fail *why);
+			    struct row_receipt *ret, struct fail *why);
+	/* as *what. */
 	int (*receipt_add)(struct engine *e, struct account_id a, const struct store_receipt *r,
-			   struct fail *why);
+			   const struct row_receipt *what, struct fail *why);
+	/* Those that keep what came, and are older, go. */
+	int (*receipt_expire)(struct engine *e, struct wall_us before, struct fail *why);
 	int (*receipt_remove)(struct engine *e, struct account_id a, const struct store_receipt *r,
 			      struct fail *why);
 };

@@ -120,7 +120,10 @@ static int purge_mailbox(struct tx *tx, struct purge_job *pj, const struct expir
 static int apply_purge(struct tx *tx, struct store_job *job, struct fail *why)
 {
 	struct purge_job *pj = CONTAINER_OF(job, struct purge_job, job);
-	int r = purge_expunged(tx, pj, why);
+	struct wall_us old = {tx->now.v - STORE_RECEIPT_AGE_S * SEC_US};
+	int r = tx->ops->receipt_expire(tx->e, old, why);
+	if (r >= 0)
+		r = purge_expunged(tx, pj, why);
 	if (r >= 0)
 		r = tx->ops->mailbox_dead(tx->e, job->account, pj->before, take_dead, pj, why);
 	for (size_t i = 0; r >= 0 && i < pj->dead.n; i++)
