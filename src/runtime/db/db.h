@@ -72,6 +72,16 @@ MUST_CHECK int db_step(struct db_stmt *st, struct fail *why);
 /* For a statement without rows of interest: step to the end. */
 MUST_CHECK int db_run(struct db_stmt *st, struct fail *why);
 
+/*
+ * For many rows of numbers, in half the time of steps and columns: the statement ends in
+ * "WHERE ... AND each_row(a, b, ...)", with an ORDER BY that an index serves if the order matters.
+ * fn gets the arguments of each row that the rest of the condition lets through; the statement
+ * gives no rows itself. A negative result of fn ends it and is returned.
+ */
+#define DB_EACH_MAX 12 /* arguments */
+typedef int (*db_each_fn)(void *arg, const int64_t *number);
+MUST_CHECK int db_each(struct db_stmt *st, db_each_fn fn, void *arg, struct fail *why);
+
 /* Columns count from 0. str values are borrowed until the next step. NULL reads as 0, {NULL, 0}. */
 int64_t db_col_i64(struct db_stmt *st, int at);
 uint64_t db_col_u64(struct db_stmt *st, int at);

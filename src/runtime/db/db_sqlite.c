@@ -32,6 +32,13 @@ struct db {
 	struct strmap by_text; /* owns the statements; keys are SQLite's copies of the texts */
 	uint64_t wal_frames;
 	bool checkpoints_by_owner;
+	struct each *each; /* the innermost db_each under way */
+};
+
+struct each {
+	db_each_fn fn;
+	void *arg;
+	int result;
 };
 
 /* ---- errors ---- */
@@ -81,6 +88,8 @@ static int failed(struct db *db, int rc, const char *sql, struct fail *why)
 	return fail_set(why, code, NULL, "%s: %s (%d): %.*s", db->path, text, rc,
 			STATEMENT_LOG_SIZE, sql);
 }
+
+static void each_row(sqlite3_context *c, int n, sqlite3_value **v);
 
 /* ---- opening ---- */
 
@@ -146,6 +155,8 @@ static int set_up(struct db *db, const struct db_options *o, struct fail *why)
 	(void)sqlite3_db_config(db->h, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	(void)sqlite3_db_config(db->h, SQLITE_DBCONFIG_DQS_DML, 0, NULL);
 	(void)sqlite3_db_config(db->h, SQLITE_DBCONFIG_DQS_DDL, 0, NULL);
+	(void)sqlite3_create_function_v2(db->h, "each_row", -1, SQLITE_UTF8 | SQLITE_DIRECTONLY, db,
+					 each_row, NULL, NULL, NULL);
 	/*
 	 * Before journal_mode, or WAL would want shared memory. These are the files with messages:
 	 * what was deleted is not written over when that means more writing (Debian's SQLite does
@@ -378,6 +389,38 @@ int db_run(struct db_stmt *st, struct fail *why)
 	do
 		r = db_step(st, why);
 	while (r == 1);
+	return r;
+}
+
+/* SQLite's function each_row: never true, so that no row leaves the statement. */
+static void each_row(sqlite3_context *c, int n, sqlite3_value **v)
+{
+	struct db *db = sqlite3_user_data(c);
+	int64_t number[DB_EACH_MAX];
+	if (!db->each || n > DB_EACH_MAX) {
+		sqlite3_result_error_code(c, SQLITE_MISUSE);
+		return;
+	}
+	for (int i = 0; i < n; i++)
+		number[i] = sqlite3_value_int64(v[i]);
+	struct each *each = db->each;
+	each->result = each->fn(each->arg, number);
+	if (each->result < 0)
+		sqlite3_result_error_code(c, SQLITE_ABORT);
+	else
+		sqlite3_result_int(c, 0);
+}
+
+int db_each(struct db_stmt *st, db_each_fn fn, void *arg, struct fail *why)
+{
+	struct each mine = {fn, arg, 0}, *outer = st->db->each;
+	st->db->each = &mine;
+	int rc = st->bind_error ? st->bind_error : sqlite3_step(st->s);
+	st->db->each = outer;
+	int r = mine.result < 0	    ? mine.result
+		: rc == SQLITE_DONE ? 0
+				    : failed(st->db, rc, sqlite3_sql(st->s), why);
+	db_reset(st);
 	return r;
 }
 

@@ -134,6 +134,55 @@ static void values_round_trip(void **state)
 	}
 }
 
+struct rows_seen {
+	struct db *db;
+	int64_t sum;
+	int n, stop_at;
+};
+
+/* Within a row another statement may run, an each of its own included. */
+static int see_row(void *arg, const int64_t *number)
+{
+	struct rows_seen *seen = arg;
+	struct fail why = FAIL_INIT;
+	seen->sum += number[0] * 10 + number[1];
+	if (++seen->n == seen->stop_at)
+		return fail_set(&why, FAIL_GONE, NULL, "enough");
+	if (!seen->db || seen->n > 1)
+		return 0;
+	struct rows_seen inner = {0};
+	struct db_stmt *st = stmt(seen->db, "SELECT 1 FROM t WHERE id = 2 AND each_row(id, v)");
+	assert_ok(db_each(st, see_row, &inner, &why), &why);
+	assert_int_equal(inner.sum, 27);
+	return 0;
+}
+
+static void rows_of_numbers_come_to_a_function(void **state)
+{
+	(void)state;
+	struct fail why = FAIL_INIT;
+	AUTO(testdir) struct testdir d = testdir_new();
+	AUTO(db) struct db *db = open_db(&d, true);
+	run(db, "CREATE TABLE t (id INTEGER PRIMARY KEY, v)");
+	run(db, "INSERT INTO t VALUES (1, 5), (2, 7), (3, NULL)");
+	const char *sql = "SELECT 1 FROM t WHERE id <= ?1 AND each_row(id, v) ORDER BY id";
+	struct rows_seen seen = {.db = db};
+	struct db_stmt *st = stmt(db, sql);
+	db_bind_i64(st, 1, 9);
+	assert_ok(db_each(st, see_row, &seen, &why), &why);
+	assert_int_equal(seen.n, 3);
+	assert_int_equal(seen.sum, 15 + 27 + 30);
+	seen = (struct rows_seen){.stop_at = 2};
+	st = stmt(db, sql);
+	db_bind_i64(st, 1, 9);
+	assert_int_equal(db_each(st, see_row, &seen, &why), -FAIL_GONE);
+	assert_int_equal(seen.n, 2);
+	/* Outside of db_each there is nobody to take them. */
+	st = stmt(db, sql);
+	db_bind_i64(st, 1, 9);
+	assert_true(db_step(st, &why) < 0);
+}
+
 static void a_file_is_reopened_with_its_content(void **state)
 {
 	(void)state;
@@ -513,6 +562,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(links_are_not_followed),
 		cmocka_unit_test(values_round_trip),
+		cmocka_unit_test(rows_of_numbers_come_to_a_function),
 		cmocka_unit_test(a_file_is_reopened_with_its_content),
 		cmocka_unit_test(settings_are_ours),
 		cmocka_unit_test(errors_have_their_codes),

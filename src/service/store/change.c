@@ -162,9 +162,34 @@ static int write_flags(struct tx *tx, struct change_job *cj, struct tx_box *b, s
 	int r = 0;
 	if ((c->was ^ c->now) & own)
 		r = tx_overlay_set(tx, b, cj->v->viewer, &row, why);
-	if (r == 0 && shared != e->flags)
-		r = tx_entry_flags(tx, b, e, shared, c->modseq, why);
-	return r;
+	if (r < 0 || shared == e->flags)
+		return r;
+	tx_entry_flagged(tx, b, e, shared, c->modseq);
+	/* An owner's are written together: write_runs. */
+	return own ? tx->ops->entry_set(tx->e, b->account, b->row.id, e, why) : 0;
+}
+
+/* What store_one has found out for each message, the engine does again for all of a run at once. */
+static int write_runs(struct tx *tx, const struct change_job *cj, uint64_t modseq, struct fail *why)
+{
+	uint64_t bits = cj->bits & cj->v->may;
+	struct flag_rule rule = {
+		.keep = cj->how == STORE_FLAGS_ADD	? UINT64_MAX
+			: cj->how == STORE_FLAGS_REMOVE ? ~bits
+							: ~cj->v->may,
+		.add = cj->how == STORE_FLAGS_REMOVE ? 0 : bits,
+		.modseq = modseq,
+		.since = cj->unchanged_since ? MIN(cj->unchanged_since->v, (uint64_t)INT64_MAX)
+					     : INT64_MAX,
+	};
+	for (size_t i = 0; i < cj->n_runs; i++) {
+		struct uid_range range = {cj->job.account, cj->mailbox, cj->runs[i].first.v,
+					  cj->runs[i].last.v};
+		int r = tx->ops->entry_flags(tx->e, &range, &rule, why);
+		if (r < 0)
+			return r;
+	}
+	return 0;
 }
 
 static int store_one(struct tx *tx, struct change_job *cj, struct tx_box *b, struct selected *s,
@@ -216,6 +241,8 @@ static int apply_store(struct tx *tx, struct store_job *job, struct fail *why)
 	if (res->modseq.v == 0)
 		return 0;
 	acc.modseq++;
+	if (cj->v->viewer.v == 0 && (r = write_runs(tx, cj, acc.modseq, why)) < 0)
+		return r;
 	return tx_box_end(tx, &b, &acc, why);
 }
 

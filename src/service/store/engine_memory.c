@@ -460,6 +460,7 @@ const struct engine_ops engine_memory = {
 	.viewer_forget = mem_viewer_forget,
 	.entry_add = mem_entry_put,
 	.entry_set = mem_entry_put,
+	.entry_flags = mem_entry_flags,
 	.entry_remove = mem_entry_remove,
 	.entry_each = mem_entry_each,
 	.entry_count_live = mem_entry_count_live,

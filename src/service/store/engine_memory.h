@@ -78,6 +78,8 @@ void mem_overlay_wipe(struct engine *e, struct account_id a, struct mailbox_id m
 void mem_overlay_drop(struct engine *e, struct account_id a, struct mailbox_id m, uint32_t uid);
 int mem_entry_put(struct engine *e, struct account_id a, struct mailbox_id m,
 		  const struct row_entry *row, struct fail *why);
+int mem_entry_flags(struct engine *e, const struct uid_range *range, const struct flag_rule *rule,
+		    struct fail *why);
 int mem_entry_remove(struct engine *e, struct account_id a, struct mailbox_id m, uint32_t uid,
 		     struct fail *why);
 int mem_entry_each(struct engine *e, const struct uid_range *range, entry_fn fn, void *arg,

@@ -41,6 +41,27 @@ int mem_entry_each(struct engine *e, const struct uid_range *range, entry_fn fn,
 	return 0;
 }
 
+int mem_entry_flags(struct engine *e, const struct uid_range *range, const struct flag_rule *rule,
+		    struct fail *why)
+{
+	uint64_t mailbox = range->mailbox.v;
+	size_t i = mem_lower(e, ENTRY, &KEY(range->account.v, mailbox, range->lo));
+	for (const struct record *r; (r = mem_next(e, ENTRY, range->account, &i)) &&
+				     r->key.v[1] == mailbox && r->key.v[2] <= range->hi;) {
+		struct row_entry row;
+		memcpy(&row, r->p, sizeof row);
+		uint64_t flags = (row.flags & rule->keep) | rule->add;
+		if (row.expunged || row.modseq > rule->since || flags == row.flags)
+			continue;
+		row.flags = flags;
+		row.modseq = rule->modseq;
+		int put = mem_entry_put(e, range->account, range->mailbox, &row, why);
+		if (put < 0)
+			return put;
+	}
+	return 0;
+}
+
 struct tally {
 	uint32_t n;
 	uint32_t first_unseen;

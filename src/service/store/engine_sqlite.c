@@ -584,6 +584,7 @@ const struct engine_ops engine_sqlite = {
 	.viewer_forget = sqlite_viewer_forget,
 	.entry_add = sqlite_entry_add,
 	.entry_set = sqlite_entry_set,
+	.entry_flags = sqlite_entry_flags,
 	.entry_remove = sqlite_entry_remove,
 	.entry_each = sqlite_entry_each,
 	.entry_count_live = sqlite_entry_count_live,

@@ -63,25 +63,52 @@ static void bind_range(struct db_stmt *st, const struct uid_range *range)
 	BIND(st, I64(range->account.v), I64(range->mailbox.v), range->lo, range->hi);
 }
 
+struct each_entry {
+	entry_fn fn;
+	void *arg;
+};
+
+static int take_numbers(void *arg, const int64_t *n)
+{
+	const struct each_entry *each = arg;
+	struct row_entry row = {
+		.uid = (uint32_t)n[0],
+		.message = (uint64_t)n[1],
+		.flags = (uint64_t)n[2],
+		.size = (uint32_t)n[3],
+		.created = (uint64_t)n[4],
+		.modseq = (uint64_t)n[5],
+		.expunged = (uint64_t)n[6],
+		.expunged_at = {n[7]},
+		.saved = {n[8]},
+	};
+	return each->fn(each->arg, &row);
+}
+
 int sqlite_entry_each(struct engine *e, const struct uid_range *range, entry_fn fn, void *arg,
 		      struct fail *why)
 {
 	struct db_stmt *st;
+	struct each_entry each = {fn, arg};
 	int r = db_stmt(e->db,
-			"SELECT " ENTRY_COLUMNS " FROM entry WHERE account = ?1 AND mailbox = ?2"
-			" AND uid BETWEEN ?3 AND ?4 ORDER BY uid",
+			"SELECT 1 FROM entry WHERE account = ?1 AND mailbox = ?2"
+			" AND uid BETWEEN ?3 AND ?4 AND each_row(" ENTRY_COLUMNS ") ORDER BY uid",
 			&st, why);
 	if (r < 0)
 		return r;
 	bind_range(st, range);
-	while ((r = db_step(st, why)) > 0) {
-		struct row_entry row = entry_row(st);
-		r = fn(arg, &row);
-		if (r < 0)
-			break;
-	}
-	db_reset(st);
-	return r;
+	return db_each(st, take_numbers, &each, why);
+}
+
+int sqlite_entry_flags(struct engine *e, const struct uid_range *range,
+		       const struct flag_rule *rule, struct fail *why)
+{
+	return RUN(e,
+		   "UPDATE entry SET flags = (flags & ?5) | ?6, modseq = ?7 WHERE account = ?1"
+		   " AND mailbox = ?2 AND uid BETWEEN ?3 AND ?4 AND expunged = 0 AND modseq <= ?8"
+		   " AND flags <> ((flags & ?5) | ?6)",
+		   why, I64(range->account.v), I64(range->mailbox.v), range->lo, range->hi,
+		   (int64_t)rule->keep, (int64_t)rule->add, I64(rule->modseq), I64(rule->since));
 }
 
 /* One number from one row. */

@@ -354,8 +354,9 @@ static void test_body_file(void **state)
 		CONFORMANCE(test_append), CONFORMANCE(test_append_limits),                         \
 		CONFORMANCE(test_keyword_limit), CONFORMANCE(test_body_file),                      \
 		CONFORMANCE(test_sync), CONFORMANCE(test_store_result),                            \
-		CONFORMANCE(test_read_only), CONFORMANCE(test_recent), CONFORMANCE(test_resolve),  \
-		CONFORMANCE(test_copy), CONFORMANCE(test_move), CONFORMANCE(test_expunge_set),     \
+		CONFORMANCE(test_store_of_many), CONFORMANCE(test_read_only),                      \
+		CONFORMANCE(test_recent), CONFORMANCE(test_resolve), CONFORMANCE(test_copy),       \
+		CONFORMANCE(test_move), CONFORMANCE(test_expunge_set),                             \
 		CONFORMANCE(test_expunged_is_readable), CONFORMANCE(test_gone),                    \
 		CONFORMANCE(test_account_delete), CONFORMANCE(test_export),                        \
 		CONFORMANCE(test_warm), CONFORMANCE(test_watch), CONFORMANCE(test_vanished),       \

@@ -85,6 +85,55 @@ static void test_store_result(void **state)
 	OK(store_check(w->s, ALICE, &w->why));
 }
 
+/* What STORE says that it did is what is on disk: a STORE that changes nothing reads it again. */
+static void check_stored(struct world *w, struct store_view *v, const struct store_set *set,
+			 enum store_flags_how how, unsigned bits, const struct modseq *since)
+{
+	AUTO(store_flags_result) struct store_flags_result did = STORE_FLAGS_RESULT_INIT;
+	AUTO(store_flags_result) struct store_flags_result is = STORE_FLAGS_RESULT_INIT;
+	AUTO(store_flags_result) struct store_flags_result was = STORE_FLAGS_RESULT_INIT;
+	struct store_flagset flags = {.bits = bits}, none = {0};
+	OK(store_view_store(v, set, STORE_FLAGS_REMOVE, &none, NULL, &was, &w->why));
+	OK(store_view_store(v, set, how, &flags, since, &did, &w->why));
+	OK(store_view_store(v, set, STORE_FLAGS_REMOVE, &none, NULL, &is, &w->why));
+	assert_int_equal(is.modseq.v, 0);
+	assert_int_equal(is.n, did.n + did.n_modified);
+	for (size_t i = 0, k = 0; i < is.n; i++) {
+		const struct store_flag_change *now = &is.rows[i].now, *told = &was.rows[i].now;
+		if (k < did.n && did.rows[k].now.uid.v == now->uid.v)
+			told = &did.rows[k++].now;
+		assert_int_equal(told->flags, now->flags);
+		assert_int_equal(told->modseq.v, now->modseq.v);
+	}
+	OK(store_check(w->s, ALICE, &w->why));
+}
+
+static void test_store_of_many(void **state)
+{
+	struct world *w = *state;
+	for (unsigned i = 0; i < 8; i++)
+		put_to(w, "INBOX", "x", i == 4 ? STORE_SEEN : 0);
+	AUTO(store_view) struct store_view *a = view_of(w, "INBOX");
+	AUTO(store_view) struct store_view *b = view_of(w, "INBOX");
+	struct modseq then = store_view_get_info(a)->highestmodseq;
+	struct store_set all = set_of(w, a, 1, STORE_STAR, false);
+	struct store_set middle = set_of(w, a, 2, 6, false);
+	flag(w, b, 2, STORE_FLAGS_ADD, STORE_FLAGGED);
+	flag(w, b, 4, STORE_FLAGS_ADD, STORE_DELETED);
+	OK(store_view_expunge(b, NULL, NULL, &w->why));
+	put_to(w, "INBOX", "not seen by a yet", 0);
+	check_stored(w, a, &all, STORE_FLAGS_ADD, STORE_SEEN | STORE_ANSWERED, &then);
+	check_stored(w, a, &middle, STORE_FLAGS_REMOVE, STORE_SEEN | STORE_FLAGGED, NULL);
+	check_stored(w, a, &all, STORE_FLAGS_REPLACE, STORE_DRAFT | STORE_SEEN, NULL);
+	check_stored(w, a, &middle, STORE_FLAGS_ADD, STORE_DELETED, &then); /* none */
+	AUTO(store_view) struct store_view *c = view_of(w, "INBOX");
+	struct store_set last = set_of(w, c, 8, 8, false);
+	AUTO(store_flags_result) struct store_flags_result res = STORE_FLAGS_RESULT_INIT;
+	struct store_flagset none = {0};
+	OK(store_view_store(c, &last, STORE_FLAGS_REMOVE, &none, NULL, &res, &w->why));
+	assert_int_equal(res.rows[0].now.flags & ~(uint64_t)STORE_RECENT, 0);
+}
+
 static void test_read_only(void **state)
 {
 	struct world *w = *state;

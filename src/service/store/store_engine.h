@@ -99,6 +99,14 @@ struct uid_range {
 	struct mailbox_id mailbox;
 	uint32_t lo, hi;
 };
+/*
+ * Flags become (flags & keep) | add where that is a change, and modseq with them; where the modseq
+ * was not above `since`.
+ */
+struct flag_rule {
+	uint64_t keep, add, modseq;
+	uint64_t since; /* INT64_MAX: whatever it was */
+};
 /* Messages with ids [lo, hi] of an account. */
 struct id_range {
 	struct account_id account;
@@ -261,6 +269,9 @@ struct engine_ops {
 	/* flags, modseq, expunged, expunged_at */
 	int (*entry_set)(struct engine *e, struct account_id a, struct mailbox_id m,
 			 const struct row_entry *row, struct fail *why);
+	/* Of all live entries of the range at once. */
+	int (*entry_flags)(struct engine *e, const struct uid_range *range,
+			   const struct flag_rule *rule, struct fail *why);
 	int (*entry_remove)(struct engine *e, struct account_id a, struct mailbox_id m,
 			    uint32_t uid, struct fail *why);
 	/* Expunged ones too, ascending. */

@@ -228,8 +228,9 @@ MUST_CHECK int tx_entry_add(struct tx *tx, struct row_account *acc, struct tx_bo
 			    const struct row_entry *e, struct fail *why);
 MUST_CHECK int tx_entry_expunge(struct tx *tx, struct row_account *acc, struct tx_box *b,
 				struct row_entry *e, struct fail *why);
-MUST_CHECK int tx_entry_flags(struct tx *tx, struct tx_box *b, struct row_entry *e, uint64_t flags,
-			      uint64_t modseq, struct fail *why);
+/* All but the row, which the caller writes (entry_set, entry_flags). */
+void tx_entry_flagged(struct tx *tx, struct tx_box *b, struct row_entry *e, uint64_t flags,
+		      uint64_t modseq);
 /* A note for publish when somebody has the mailbox open, else NULL. */
 struct change *tx_change(struct tx *tx, struct tx_box *b, enum change_kind kind);
 /* Make a body, a message and an entry of it. */

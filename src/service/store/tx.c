@@ -244,16 +244,13 @@ int tx_entry_expunge(struct tx *tx, struct row_account *acc, struct tx_box *b, s
 	return 0;
 }
 
-int tx_entry_flags(struct tx *tx, struct tx_box *b, struct row_entry *e, uint64_t flags,
-		   uint64_t modseq, struct fail *why)
+void tx_entry_flagged(struct tx *tx, struct tx_box *b, struct row_entry *e, uint64_t flags,
+		      uint64_t modseq)
 {
 	uint64_t differ = e->flags ^ flags;
 	struct row_mailbox *row = &b->row;
 	e->flags = flags;
 	e->modseq = modseq;
-	int r = tx->ops->entry_set(tx->e, b->account, row->id, e, why);
-	if (r < 0)
-		return r;
 	if (differ & STORE_SEEN)
 		row->unseen += flags & STORE_SEEN ? UINT32_MAX : 1;
 	if (differ & STORE_DELETED) {
@@ -270,7 +267,6 @@ int tx_entry_flags(struct tx *tx, struct tx_box *b, struct row_entry *e, uint64_
 		c->flags = flags;
 		c->modseq = modseq;
 	}
-	return 0;
 }
 
 /* ---- messages ------------------------------------------------------------------------------ */
