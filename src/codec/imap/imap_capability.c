@@ -26,6 +26,7 @@ static const struct {
 	{.name = "AUTH=LOGIN", .shown = BEFORE, .needs_login_allowed = true},
 	{.name = "NAMESPACE", .shown = AFTER},
 	{.name = "UIDPLUS", .shown = AFTER},
+	{.name = "UIDONLY", .shown = AFTER},
 	{.name = "MOVE", .shown = AFTER},
 	{.name = "UNSELECT", .shown = AFTER},
 	{.name = "CHILDREN", .shown = AFTER},
@@ -104,11 +105,9 @@ int imap_capability_write(struct buf *out, uint32_t when, uint64_t append_limit)
 }
 
 static const struct imap_name enable_names[] = {
-	{IMAP_ENABLE_CONDSTORE, "CONDSTORE"},
-	{IMAP_ENABLE_QRESYNC, "QRESYNC"},
-	{IMAP_ENABLE_IMAP4REV2, "IMAP4rev2"},
-	{IMAP_ENABLE_UTF8, "UTF8=ACCEPT"},
-	{0, NULL},
+	{IMAP_ENABLE_CONDSTORE, "CONDSTORE"}, {IMAP_ENABLE_QRESYNC, "QRESYNC"},
+	{IMAP_ENABLE_IMAP4REV2, "IMAP4rev2"}, {IMAP_ENABLE_UTF8, "UTF8=ACCEPT"},
+	{IMAP_ENABLE_UIDONLY, "UIDONLY"},     {0, NULL},
 };
 
 uint32_t imap_enable_find(struct str name)

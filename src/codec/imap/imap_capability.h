@@ -30,8 +30,9 @@ enum imap_enable_bit {
 	IMAP_ENABLE_QRESYNC = 1u << 1,	 /* brings CONDSTORE along (RFC 7162 3.2.3) */
 	IMAP_ENABLE_IMAP4REV2 = 1u << 2, /* RFC 9051 */
 	IMAP_ENABLE_UTF8 = 1u << 3,	 /* UTF8=ACCEPT (RFC 6855) */
+	IMAP_ENABLE_UIDONLY = 1u << 4,	 /* RFC 9586 */
 	IMAP_ENABLE_ALL = IMAP_ENABLE_CONDSTORE | IMAP_ENABLE_QRESYNC | IMAP_ENABLE_IMAP4REV2 |
-			  IMAP_ENABLE_UTF8,
+			  IMAP_ENABLE_UTF8 | IMAP_ENABLE_UIDONLY,
 };
 /* 0 when this name cannot be enabled, which is not an error. */
 uint32_t imap_enable_find(struct str name);

@@ -61,6 +61,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (score)
 		check_grams(f, text);
 	AUTO(fuzzy) struct fuzzy *all = fuzzy_new(text);
-	CHECK(fuzzy_count(all) == 0 || look(all, text, 0, true) == 100);
+	CHECK(fuzzy_count(all) == 0 || look(all, text, 0, true) > 0);
 	return 0;
 }

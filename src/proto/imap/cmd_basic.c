@@ -64,6 +64,8 @@ int cmd_enable(struct imap_session *s, struct imap_out *out, struct fail *why)
 	}
 	buf_add(&out->text, STR("\r\n"));
 	s->enabled |= now & ~(uint32_t)IMAP_ENABLE_CONDSTORE;
+	if (now & ~before & IMAP_ENABLE_UIDONLY)
+		contexts_end_numbers(s, out);
 	if (now & (IMAP_ENABLE_CONDSTORE | IMAP_ENABLE_QRESYNC))
 		condstore_enable(s, out);
 	return RUN_DONE;

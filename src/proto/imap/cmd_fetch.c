@@ -161,7 +161,7 @@ static int write_items(struct msg *m, struct fetch_state *st, struct imap_out *o
 	const struct imap_fetch_att *extra[3];
 	size_t n_extra = 0;
 	int r = 0;
-	if ((cmd->uid || tell_modseq) && !st->has_uid)
+	if ((cmd->uid || tell_modseq) && !st->has_uid && !session_is_uidonly(m->s))
 		extra[n_extra++] = &att_uid;
 	if (seen_now && !st->has_flags)
 		extra[n_extra++] = &att_flags;
@@ -181,9 +181,7 @@ static int write_message(struct imap_session *s, struct fetch_state *st,
 	struct imap_out_mark mark = imap_out_mark(out);
 	struct msg m;
 	msg_begin(&m, s, row);
-	buf_add(&out->text, STR("* "));
-	buf_add_u64(&out->text, row->seq);
-	buf_add(&out->text, STR(" FETCH "));
+	write_fetch_head(s, &out->text, row->seq, row->uid);
 	int r = write_items(&m, st, out, why);
 	buf_add(&out->text, STR(")\r\n"));
 	if (r == 0 && out->text.failed)

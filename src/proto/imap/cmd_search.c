@@ -308,6 +308,14 @@ static int search(struct imap_session *s, struct imap_out *out, struct fail *why
 	return r;
 }
 
+static bool has_numbers(const struct imap_search_key *key)
+{
+	for (; key; key = key->next)
+		if ((key->op == IMAP_SEARCH_SEQ && !key->set.saved) || has_numbers(key->kid))
+			return true;
+	return false;
+}
+
 int cmd_search(struct imap_session *s, struct imap_out *out, struct fail *why)
 {
 	/* RFC 6855 section 3; SORT and THREAD always have one. */
@@ -330,6 +338,10 @@ int cmd_search(struct imap_session *s, struct imap_out *out, struct fail *why)
 	if (wants_scores(&s->run.cmd.search) && !s->run.cmd.search.uses_fuzzy)
 		return fail_set(why, FAIL_SYNTAX, "RELEVANCY is for searches with FUZZY.",
 				"RELEVANCY");
+	if (session_is_uidonly(s) && has_numbers(s->run.cmd.search.key)) {
+		reply_uid_required(s);
+		return RUN_DONE;
+	}
 	if (!s->run.state && (s->run.cmd.search.returned & IMAP_RETURN_UPDATE) &&
 	    context_exists(s, buf_str(&s->run.tag)))
 		return fail_set(why, FAIL_SYNTAX, "A search with updates has this tag.", "tag");

@@ -14,7 +14,7 @@ static void write_selected(struct imap_session *s, struct imap_out *out)
 	/* RFC 9051, appendix E, 11 and 12 */
 	if (!session_is_rev2(s))
 		buf_addf(b, "* %u RECENT\r\n", info->recent);
-	if (info->first_unseen && !session_is_rev2(s))
+	if (info->first_unseen && !session_is_rev2(s) && !session_is_uidonly(s))
 		buf_addf(b, "* OK [UNSEEN %u] First unseen\r\n", info->first_unseen);
 	buf_addf(b, "* OK [UIDVALIDITY %u] UIDs valid\r\n", info->uidvalidity);
 	buf_addf(b, "* OK [UIDNEXT %u] Predicted next UID\r\n", info->uidnext.v);
@@ -98,6 +98,10 @@ int cmd_select(struct imap_session *s, struct imap_out *out, struct fail *why)
 	int r = 0;
 	if (q->given && !qresync_is_on(s))
 		return fail_set(why, FAIL_SYNTAX, "QRESYNC must be enabled first.", "qresync");
+	if (session_is_uidonly(s) && q->match_seq.n) {
+		reply_uid_required(s);
+		return RUN_DONE;
+	}
 	if (!s->run.state) /* else the window was full */
 		r = open_mailbox(s, out, examine, why);
 	/* Of another UIDVALIDITY the client knows nothing (RFC 7162 3.2.5). */

@@ -63,6 +63,13 @@ void context_end(struct imap_session *s, size_t at, struct imap_out *out, const 
 	vec_remove(&s->contexts, at);
 }
 
+void contexts_end_numbers(struct imap_session *s, struct imap_out *out)
+{
+	for (size_t i = s->contexts.n; i-- > 0;)
+		if (!str_starts(buf_str(&s->contexts.p[i].program), STR("x UID ")))
+			context_end(s, i, out, "Message numbers are not told any more.");
+}
+
 bool context_keep(struct imap_session *s, struct context *c, const uint32_t *uid, size_t n)
 {
 	buf_clear(&c->list);

@@ -132,6 +132,8 @@ const struct dispatch *dispatch_find(enum imap_cmd_kind kind);
 void reply_ok(struct imap_session *s, const char *code, const char *text);
 void reply_no(struct imap_session *s, const char *code, const char *text);
 void reply_bad(struct imap_session *s, const char *text);
+/* BAD [UIDREQUIRED] */
+void reply_uid_required(struct imap_session *s);
 /* By reply_map; logs what is the server's fault. */
 void reply_failed(struct imap_session *s, int r, const struct fail *why);
 /* For calls on a mailbox that is the target of APPEND, COPY, MOVE: a missing one is NO [TRYCREATE],
@@ -149,6 +151,8 @@ int sync_step(struct imap_session *s, struct imap_out *out, enum sync_how how, s
 void write_mailbox_flags(struct imap_session *s, struct imap_out *out);
 /* "(\Seen $Forwarded)" of a store bit set. */
 void write_flags(struct buf *b, uint64_t flags, const struct str *keywords, size_t n_keywords);
+/* "* 3 FETCH ", or "* 9 UIDFETCH " (RFC 9586). */
+void write_fetch_head(const struct imap_session *s, struct buf *b, uint32_t seq, struct uid uid);
 /* "* 3 FETCH (UID 9 FLAGS (...) MODSEQ (7))": UID for UID commands and CONDSTORE-aware clients,
  * MODSEQ for the latter; FLAGS only when `with_flags`. */
 void write_flag_fetch(struct imap_session *s, struct imap_out *out,
@@ -170,6 +174,11 @@ static inline bool session_is_utf8(const struct imap_session *s)
 {
 	return s->enabled & IMAP_ENABLE_UTF8;
 }
+/* ENABLE UIDONLY was given (RFC 9586): no message numbers, neither told nor taken. */
+static inline bool session_is_uidonly(const struct imap_session *s)
+{
+	return s->enabled & IMAP_ENABLE_UIDONLY;
+}
 /* The flags of a message that this client is told: \Recent is none for IMAP4rev2. */
 static inline uint64_t flags_shown(const struct imap_session *s, uint64_t flags)
 {
@@ -183,7 +192,6 @@ void write_name(const struct imap_session *s, struct buf *b, struct str name);
 uint32_t session_syntax(const struct imap_session *s);
 /* A CONDSTORE enabling command (RFC 7162 3.1): the first one tells HIGHESTMODSEQ. */
 void condstore_enable(struct imap_session *s, struct imap_out *out);
-/* From ENABLE QRESYNC on: VANISHED instead of EXPUNGE (RFC 7162 3.2.3). */
 static inline bool qresync_is_on(const struct imap_session *s)
 {
 	return s->enabled & IMAP_ENABLE_QRESYNC;
@@ -244,6 +252,8 @@ MUST_CHECK int idle_watch(struct imap_session *s, struct fail *why);
  */
 
 void contexts_clear(struct imap_session *s);
+/* Those that tell message numbers end, with NOUPDATE. */
+void contexts_end_numbers(struct imap_session *s, struct imap_out *out);
 /* REMOVEFROM for what is expunged, before EXPUNGE; what else changed, behind all news. */
 void contexts_expunged(struct imap_session *s, const struct store_changes *changes,
 		       struct imap_out *out);

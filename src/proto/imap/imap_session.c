@@ -297,6 +297,24 @@ enum imap_next imap_session_wake(struct imap_session *s, struct imap_out *out)
 
 /* ---- the beginning ------------------------------------------------------------------------- */
 
+/* RFC 9586: commands by message number. What is in search keys, cmd_search looks at. */
+static bool needs_uid(const struct imap_session *s)
+{
+	switch ((int)s->run.cmd.kind) {
+	case IMAP_CMD_FETCH:
+	case IMAP_CMD_STORE:
+	case IMAP_CMD_SEARCH:
+	case IMAP_CMD_SORT:
+	case IMAP_CMD_THREAD:
+	case IMAP_CMD_COPY:
+	case IMAP_CMD_MOVE:
+	case IMAP_CMD_REPLACE:
+		return session_is_uidonly(s) && !s->run.cmd.uid;
+	default:
+		return false;
+	}
+}
+
 /* The state rules; a reply is set when the command may not run. */
 static const struct dispatch *admit(struct imap_session *s)
 {
@@ -356,6 +374,10 @@ static const struct dispatch *choose(struct imap_session *s, struct imap_out *ou
 {
 	static const struct dispatch take = {cmd_take, NEEDS_SELECTED, SYNC_NONE, SYNC_NONE};
 	struct fail why = FAIL_INIT;
+	if (needs_uid(s)) {
+		reply_uid_required(s);
+		return NULL;
+	}
 	int r = guest_route(s, out, &why);
 	if (r == 1)
 		return s->run.row;

@@ -33,7 +33,7 @@ static int begin(struct imap_session *s, struct notify_fetch *f, struct fail *wh
 static int write_items(struct msg *m, const struct imap_notify_group *g, struct imap_out *out,
 		       struct fail *why)
 {
-	bool has_uid = false;
+	bool has_uid = session_is_uidonly(m->s); /* or need not */
 	int r = 0;
 	for (size_t i = 0; i < g->att_count; i++)
 		has_uid |= g->att[i].kind == IMAP_FETCH_UID;
@@ -55,7 +55,7 @@ static void write_message(struct imap_session *s, const struct store_message *ro
 	struct fail why = FAIL_INIT;
 	struct msg m;
 	msg_begin(&m, s, row);
-	buf_addf(&out->text, "* %u FETCH ", row->seq);
+	write_fetch_head(s, &out->text, row->seq, row->uid);
 	int r = write_items(&m, s->notify->selected, out, &why);
 	buf_add(&out->text, STR(")\r\n"));
 	if (r < 0 || out->text.failed) {

@@ -28,6 +28,11 @@ void reply_bad(struct imap_session *s, const char *text)
 	reply_set(&s->run.reply, "BAD", NULL, text);
 }
 
+void reply_uid_required(struct imap_session *s)
+{
+	reply_set(&s->run.reply, "BAD", "UIDREQUIRED", "Only UIDs are used after UIDONLY.");
+}
+
 static const char *public_text(int r, const struct fail *why)
 {
 	return why->public[0] ? why->public : fail_public_default(reply_map_find(r)->code);

@@ -52,17 +52,25 @@ void write_mailbox_flags(struct imap_session *s, struct imap_out *out)
 	buf_add(b, STR("] Flags permitted\r\n"));
 }
 
+void write_fetch_head(const struct imap_session *s, struct buf *b, uint32_t seq, struct uid uid)
+{
+	bool by_uid = session_is_uidonly(s);
+	buf_add(b, STR("* "));
+	buf_add_u64(b, by_uid ? uid.v : seq);
+	buf_add_c(b, by_uid ? " UIDFETCH " : " FETCH ");
+}
+
 void write_flag_fetch(struct imap_session *s, struct imap_out *out,
 		      const struct store_flag_change *c, bool with_flags)
 {
 	struct buf *b = &out->text;
 	const char *sep = "";
-	buf_add(b, STR("* "));
-	buf_add_u64(b, c->seq);
-	buf_add(b, STR(" FETCH ("));
+	write_fetch_head(s, b, c->seq, c->uid);
+	buf_addc(b, '(');
 	/* RFC 3501 6.4.8; RFC 9051 7.5.2 for all; RFC 7162 3.2.4, which also servers without
 	 * QRESYNC should follow. */
-	if (s->run.cmd.uid || condstore_is_on(s) || session_is_rev2(s)) {
+	if (!session_is_uidonly(s) &&
+	    (s->run.cmd.uid || condstore_is_on(s) || session_is_rev2(s))) {
 		buf_add(b, STR("UID "));
 		buf_add_u64(b, c->uid.v);
 		sep = " ";
@@ -171,7 +179,9 @@ int sync_step(struct imap_session *s, struct imap_out *out, enum sync_how how, s
 	if (!c->contexts_told)
 		contexts_expunged(s, c->changes, out);
 	c->contexts_told = true;
-	if ((qresync_is_on(s) ? write_vanished(c, out) : write_expunges(c, out)) == RUN_MORE)
+	/* RFC 7162 3.2.3, RFC 9586 */
+	bool vanished = qresync_is_on(s) || session_is_uidonly(s);
+	if ((vanished ? write_vanished(c, out) : write_expunges(c, out)) == RUN_MORE)
 		return RUN_MORE;
 	if (!c->head_written)
 		write_head(s, out);
