@@ -30,6 +30,8 @@ COUNTER(trouble, "policy.database-failures", "failed attempts to open, read or w
 static const struct policy_part *const parts[POLICY_PARTS] = {
 	[POLICY_PART_RDNS] = &policy_part_rdns,
 	[POLICY_PART_SESSIONS] = &policy_part_sessions,
+	[POLICY_PART_GREY_ROWS] = &policy_part_grey_rows,
+	[POLICY_PART_GREY] = &policy_part_grey,
 };
 
 struct policy {
@@ -446,5 +448,13 @@ struct policy_settings policy_settings_default(void)
 					.delimiter = '+',
 					.log_sessions = true,
 					.timeout_ms = 10000,
+					.dns_timeout_ms = 3000,
+					.greylist = {.spf = true,
+						     .wait_s = 300,
+						     .retry_s = 86400,
+						     .keep_s = UINT64_C(30) * 86400,
+						     .bits4 = 24,
+						     .bits6 = 64,
+						     .message = POLICY_GREYLIST_MESSAGE},
 					.keep.sessions_s = UINT64_C(7) * 86400};
 }

@@ -20,6 +20,7 @@
 #include "base/fail.h"
 #include "base/ids.h"
 #include "codec/policy/policy_request.h"
+#include "codec/spf/spf.h"
 #include "service/policy/key.h"
 #include "sys/sock.h"
 
@@ -30,6 +31,7 @@ enum policy_rule_id {
 	POLICY_RULE_REJECT_NULL_SENDER,
 	POLICY_RULE_REJECT_TO_HOSTNAME,
 	POLICY_RULE_WBLIST_RDNS,
+	POLICY_RULE_GREYLISTING,
 	POLICY_RULES
 };
 
@@ -43,6 +45,18 @@ struct policy_keep {
 	uint64_t sessions_s;
 };
 
+#define POLICY_GREYLIST_MESSAGE "Intentional policy rejection, please try again later"
+/* rule_greylisting.c; docs/ops/policy.md. */
+struct policy_greylist {
+	bool training;	  /* recorded, but nobody is put off */
+	bool spf;	  /* who passes SPF is not put off */
+	uint64_t wait_s;  /* a new triplet may come again after so long, */
+	uint64_t retry_s; /* within so long, */
+	uint64_t keep_s;  /* and its client's network is known for so long after its last mail */
+	unsigned bits4, bits6; /* of a client's network */
+	const char *message;
+};
+
 /* Borrowed as long as a query; a configuration has one. */
 struct policy_settings {
 	bool off[POLICY_RULES];
@@ -51,7 +65,9 @@ struct policy_settings {
 	const char *hostname;
 	char delimiter; /* of user and detail; 0 = none */
 	bool log_sessions;
-	uint64_t timeout_ms; /* a decision takes no longer */
+	uint64_t timeout_ms;	 /* a decision takes no longer */
+	uint64_t dns_timeout_ms; /* all that a rule asks the name service takes no longer */
+	struct policy_greylist greylist;
 	struct policy_keep keep;
 };
 struct policy_settings policy_settings_default(void);
@@ -73,6 +89,10 @@ struct policy_ask {
 	void *ctx;
 	int (*domain)(void *ctx, struct str domain, struct arena *a,
 		      struct policy_domain_facts *ret, struct fail *why);
+	/* As struct spf_dns asks, for at most wait_ms; 0: what is remembered. NULL: nobody knows.
+	 */
+	void (*dns)(void *ctx, struct str name, enum dns_type type, unsigned wait_ms,
+		    struct arena *a, struct dns_answer *ret);
 };
 
 /* --- a question --- */
@@ -90,6 +110,8 @@ struct policy_lazy {
 		bool known;
 		struct policy_domain_facts facts;
 	} domain[3]; /* of sender, recipient, login */
+	bool spf_known;
+	struct spf_verdict spf;
 };
 
 struct policy_query {

@@ -34,7 +34,7 @@ struct policy_rule {
 	bool strict; /* accepting would be wrong: when it cannot be asked it says 451 */
 };
 extern const struct policy_rule policy_rules[POLICY_RULES];
-policy_rule_fn rule_reject_null_sender, rule_reject_to_hostname, rule_wblist_rdns;
+policy_rule_fn rule_reject_null_sender, rule_reject_to_hostname, rule_wblist_rdns, rule_greylisting;
 
 /* --- for rules: answers --- */
 /* Each returns 0, so that a rule may `return policy_reject(...)`. */
@@ -54,6 +54,14 @@ enum policy_who { POLICY_SENDER, POLICY_RECIPIENT, POLICY_LOGIN };
 /* What the directory knows of a domain; asked once for each query. */
 MUST_CHECK int policy_domain(const struct policy_query *q, enum policy_who who,
 			     const struct policy_domain_facts **ret, struct fail *why);
+/*
+ * May this client send for the sender's domain (RFC 7208)? Asked once for each query, for at most
+ * settings->dns_timeout_ms. NULL: there is no name service to ask. A failure of the name service is
+ * SPF_TEMPERROR.
+ */
+const struct spf_verdict *policy_spf(const struct policy_query *q);
+/* It passes by a record that does not let everybody pass. */
+bool policy_spf_passes(const struct spf_verdict *v);
 /* Ours, or an alias of one of ours. */
 static inline bool policy_is_ours(const struct policy_domain_facts *d)
 {
@@ -85,8 +93,15 @@ struct policy_part {
 				struct wall_us now, struct fail *why);
 	void (*free)(void *state);
 };
-enum policy_part_id { POLICY_PART_RDNS, POLICY_PART_SESSIONS, POLICY_PARTS };
+enum policy_part_id {
+	POLICY_PART_RDNS,
+	POLICY_PART_SESSIONS,
+	POLICY_PART_GREY_ROWS,
+	POLICY_PART_GREY,
+	POLICY_PARTS
+};
 extern const struct policy_part policy_part_rdns, policy_part_sessions;
+extern const struct policy_part policy_part_grey_rows, policy_part_grey;
 
 /*
  * The rows of a part, until policy_table_done: short, without waiting for anything in between.

@@ -21,6 +21,7 @@ const struct policy_rule policy_rules[POLICY_RULES] = {
 	[POLICY_RULE_REJECT_TO_HOSTNAME] = {"reject_to_hostname", 100, POLICY_AT_RCPT,
 					    rule_reject_to_hostname, false},
 	[POLICY_RULE_WBLIST_RDNS] = {"wblist_rdns", 99, POLICY_AT_RCPT, rule_wblist_rdns, false},
+	[POLICY_RULE_GREYLISTING] = {"greylisting", 80, POLICY_AT_RCPT, rule_greylisting, false},
 };
 
 const char *policy_act_name(enum policy_act a)
