@@ -138,6 +138,21 @@ struct conf {
 	struct conf_list imaps_proxy_from;
 	struct conf_list metrics_listen;
 	struct conf_list metrics_proxy_from; /* no setting: always empty */
+	struct conf_list srs_forward_listen;
+	struct conf_list srs_forward_proxy_from;
+	struct conf_list srs_reverse_listen;
+	struct conf_list srs_reverse_proxy_from;
+	struct conf_list quota_status_listen;
+	struct conf_list quota_status_proxy_from;
+	uint64_t quota_status_deadline_ms;
+	char *quota_status_failure;
+	char *srs_forwarding; /* "on" or "off" */
+	char *srs_domain;     /* "" = the hostname */
+	char *srs_exclude;
+	char *srs_separator;
+	uint64_t srs_hash_length;
+	uint64_t srs_age_max_ms;
+	uint64_t srs_return_rate; /* an hour; 0 = any number */
 	struct conf_list lmtp_listen;
 	struct conf_list lmtp_proxy_from; /* likewise, as the next two of that name */
 	struct conf_list reinject_listen;

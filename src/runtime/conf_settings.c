@@ -410,6 +410,57 @@ const struct conf_setting conf_settings[] = {
 	 "Addresses where /metrics (OpenMetrics, for Prometheus and others) and /health are served "
 	 "by HTTP, to trusted_clients only. Empty = off."},
 
+	{"srs", "forwarding", CONF_CHOICE, CONF_LIVE, AT(srs_forwarding), "on", 0, 0, "on off",
+	 "Mail that an alias, a forwarding or a copy leads to another server gets a sender of ours "
+	 "that leads back (SRS), so that it passes SPF there. Mail of users and with senders in "
+	 "our own domains keeps its sender."},
+	{"srs", "domain", CONF_TEXT, CONF_LIVE, AT(srs_domain), "", 0, 253, NULL,
+	 "Domain of rewritten senders. Its mail must come to this server, and its SPF record must "
+	 "name this server. Empty = the hostname."},
+	{"srs", "exclude", CONF_TEXT, CONF_LIVE, AT(srs_exclude), "", 0, 4000, NULL,
+	 "Domains, each with its subdomains, whose senders are never rewritten."},
+	{"srs", "hash_length", CONF_NUMBER, CONF_LIVE, AT(srs_hash_length), "4", 4, 27, NULL,
+	 "Characters of the hash in rewritten senders. Addresses with a shorter one are not "
+	 "taken. 4 is what postsrsd writes and reads."},
+	{"srs", "separator", CONF_CHOICE, CONF_LIVE, AT(srs_separator), "=", 0, 0, "= + -",
+	 "What stands behind SRS0 and SRS1."},
+	{"srs", "age_max", CONF_DURATION, CONF_LIVE, AT(srs_age_max_ms), "21 d", DAY, 500 * DAY,
+	 NULL, "So long a rewritten sender leads back. Counted in whole days."},
+	{"srs", "return_rate", CONF_NUMBER, CONF_LIVE, AT(srs_return_rate), "300", 0, 1000000, NULL,
+	 "Messages that go back to one original sender within an hour by way of its rewritten "
+	 "addresses; further ones are put off (450). 0 = any number."},
+
+	{"srs_forward", "listen", CONF_ADDRESSES, CONF_LIVE, AT(srs_forward_listen),
+	 "127.0.0.1:7778, [::1]:7778", 0, 0, NULL,
+	 "Addresses of the table by which Postfix rewrites senders (tcp_table, for "
+	 "sender_canonical_maps). For trusted_clients only. Empty = off."},
+	{"srs_forward", "proxy_protocol_from", CONF_NETWORKS, CONF_NEW, AT(srs_forward_proxy_from),
+	 "", 0, 0, NULL,
+	 "Proxies (HAProxy, nginx) whose connections to this service begin with a header of the "
+	 "PROXY protocol. They must send it, all others must not."},
+	{"srs_reverse", "listen", CONF_ADDRESSES, CONF_LIVE, AT(srs_reverse_listen),
+	 "127.0.0.1:7779, [::1]:7779", 0, 0, NULL,
+	 "Addresses of the table that turns them back (for recipient_canonical_maps). For "
+	 "trusted_clients only. Empty = off."},
+	{"srs_reverse", "proxy_protocol_from", CONF_NETWORKS, CONF_NEW, AT(srs_reverse_proxy_from),
+	 "", 0, 0, NULL,
+	 "Proxies (HAProxy, nginx) whose connections to this service begin with a header of the "
+	 "PROXY protocol. They must send it, all others must not."},
+	{"quota_status", "listen", CONF_ADDRESSES, CONF_LIVE, AT(quota_status_listen),
+	 "127.0.0.1:12340, [::1]:12340", 0, 0, NULL,
+	 "Addresses of the policy service that tells Postfix at RCPT whether a mailbox has room "
+	 "(check_policy_service). For trusted_clients only. Empty = off."},
+	{"quota_status", "proxy_protocol_from", CONF_NETWORKS, CONF_NEW,
+	 AT(quota_status_proxy_from), "", 0, 0, NULL,
+	 "Proxies (HAProxy, nginx) whose connections to this service begin with a header of the "
+	 "PROXY protocol. They must send it, all others must not."},
+	{"quota_status", "deadline", CONF_DURATION, CONF_LIVE, AT(quota_status_deadline_ms), "5 s",
+	 100, MINUTE, NULL, "Who waits for the directory for so long gets `failure`."},
+	{"quota_status", "failure", CONF_CHOICE, CONF_LIVE, AT(quota_status_failure), "dunno", 0, 0,
+	 "dunno defer",
+	 "The answer when the directory does not tell in time. dunno: Postfix goes on as if nothing "
+	 "had been asked. defer: it asks the client to try again (450 4.3.0)."},
+
 	{"lmtp", "listen", CONF_ADDRESSES, CONF_LIVE, AT(lmtp_listen), "127.0.0.1:24, [::1]:24", 0,
 	 0, NULL,
 	 "Addresses of LMTP (RFC 2033), by which another mail server delivers into the mailboxes. "

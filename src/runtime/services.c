@@ -25,6 +25,15 @@ const struct service_def service_defs[SERVICES] = {
 				    "the same, of the list manager"},
 	[SERVICE_SENDMAIL] = {"sendmail", 0, false, false, true, AT(sendmail_listen),
 			      AT(sendmail_proxy_from), "mail that programs of this machine send"},
+	[SERVICE_SRS_FORWARD] = {"srs_forward", 7778, false, true, false, AT(srs_forward_listen),
+				 AT(srs_forward_proxy_from),
+				 "senders to rewritten ones, a table for Postfix"},
+	[SERVICE_SRS_REVERSE] = {"srs_reverse", 7779, false, true, false, AT(srs_reverse_listen),
+				 AT(srs_reverse_proxy_from),
+				 "rewritten senders back, a table for Postfix"},
+	[SERVICE_QUOTA_STATUS] = {"quota_status", 12340, false, true, false,
+				  AT(quota_status_listen), AT(quota_status_proxy_from),
+				  "is there room in the mailbox, a policy service for Postfix"},
 };
 
 const struct service_def *service_find(struct str name)

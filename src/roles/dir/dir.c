@@ -128,6 +128,7 @@ static void flush_now(struct job *job)
 	struct fail why = FAIL_INIT;
 	(void)job;
 	flush_book();
+	srs_look();
 	if (dir_flush(dir_role.dir, &why) < 0)
 		log_event(LOG_WARN, "dir.flush", log_fail(&why));
 }
@@ -171,6 +172,7 @@ static int open_dir(struct role *role, struct fail *why)
 		return r;
 	dir_configure(dir_role.dir, role->conf->hostname, role->conf->relay_host);
 	dir_role.role = role;
+	srs_configure(role->conf);
 	dir_role.lookups = pool_new("lookup", LOOKUP_THREADS, 0);
 	unsigned cores = (unsigned)MAX(sysconf(_SC_NPROCESSORS_ONLN), 1L);
 	dir_role.known = pool_new("login", KNOWN_THREADS, 0);
@@ -197,6 +199,7 @@ static void reconfigure(struct role *role, const struct conf *before)
 {
 	(void)before;
 	dir_configure(dir_role.dir, role->conf->hostname, role->conf->relay_host);
+	srs_configure(role->conf);
 }
 
 static void peer_up(struct role *role, struct ipc_channel *peer)
@@ -230,6 +233,9 @@ static const struct {
 	{IPC_ROUTES_LOOK, "queue", lookup_changes},
 	{IPC_RELAY_LOGIN, "relay", lookup_relay_login},
 	{IPC_GUARD, "mta", guard_question},
+	{IPC_SRS_SECRETS, "mta", srs_secrets_question},
+	{IPC_DOMAIN_OURS, "mta", srs_domain_question, true},
+	{IPC_SRS_SENDER, "relay", srs_sender_question, true},
 	{IPC_STS_FIND, "relay", tls_find},
 	{IPC_STS_KEEP, "relay", tls_keep},
 	{IPC_TLS_SESSION, "relay", tls_session},

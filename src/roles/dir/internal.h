@@ -102,6 +102,16 @@ void guard_question(struct role *role, struct ipc_packet *p);
 bool guard_is_order(const struct msg_admin *m);
 void guard_order(struct role *role, struct ipc_packet *p);
 
+/* srs.c: rewritten senders; orders: barid srs. srs_order runs as a task. */
+void srs_configure(const struct conf *c);
+/* Has somebody changed the secrets? Any thread, now and then. */
+void srs_look(void);
+void srs_secrets_question(struct role *role, struct ipc_packet *p);
+void srs_sender_question(struct role *role, struct ipc_packet *p);
+void srs_domain_question(struct role *role, struct ipc_packet *p);
+bool srs_is_order(const struct msg_admin *m);
+void srs_order(struct role *role, struct ipc_packet *p);
+
 /* order.c: what an administrator or the operator orders (struct role_ops); owns p */
 void order(struct role *role, struct ipc_packet *p);
 

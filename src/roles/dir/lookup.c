@@ -32,6 +32,12 @@ void lookup_changes(struct role *role, struct ipc_packet *p)
 	(void)ipc_reply(p, IPC_ROUTES_LOOKED, &reply);
 }
 
+/* A client has named it, whose message comes now; others ask once more about what has come. */
+static bool is_mta(const struct ipc_packet *p)
+{
+	return strcmp(ipc_channel_name(ipc_packet_from(p)), "mta") == 0;
+}
+
 void lookup_route(struct role *role, struct ipc_packet *p)
 {
 	struct msg_route m;
@@ -48,6 +54,7 @@ void lookup_route(struct role *role, struct ipc_packet *p)
 						 .sender = m.sender,
 						 .size = m.size,
 						 .mapping = (enum dir_mapping)m.mapping,
+						 .arrives = is_mta(p),
 						 .sender_too = m.sender_too},
 			      &a, &found, &why);
 	if (r < 0) {

@@ -78,6 +78,10 @@ void order(struct role *role, struct ipc_packet *p)
 		role_task(role, dir_role.lookups, p, guard_order);
 		return;
 	}
+	if (msg_admin_read(p, &m) == 0 && srs_is_order(&m)) {
+		role_task(role, dir_role.lookups, p, srs_order);
+		return;
+	}
 	if (msg_admin_read(p, &m) == 0 && tls_is_order(&m)) {
 		role_task(role, dir_role.lookups, p, tls_order);
 		return;

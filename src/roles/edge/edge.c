@@ -31,6 +31,9 @@ const struct service edge_services[SERVICES] = {
 	[SERVICE_REINJECT] = {&service_defs[SERVICE_REINJECT], &edge_smtp_ops, NULL},
 	[SERVICE_REINJECT_LISTS] = {&service_defs[SERVICE_REINJECT_LISTS], &edge_smtp_ops, NULL},
 	[SERVICE_SENDMAIL] = {&service_defs[SERVICE_SENDMAIL], &edge_smtp_ops, NULL},
+	[SERVICE_SRS_FORWARD] = {&service_defs[SERVICE_SRS_FORWARD], &edge_ask_ops, NULL},
+	[SERVICE_SRS_REVERSE] = {&service_defs[SERVICE_SRS_REVERSE], &edge_ask_ops, NULL},
+	[SERVICE_QUOTA_STATUS] = {&service_defs[SERVICE_QUOTA_STATUS], &edge_ask_ops, NULL},
 };
 
 struct accepting {
@@ -444,6 +447,9 @@ COUNTER(open_lmtp, "edge.open.lmtp", "open connections, lmtp");
 COUNTER(open_reinject, "edge.open.reinject", "open connections, reinject");
 COUNTER(open_reinject_lists, "edge.open.reinject_lists", "open connections, reinject_lists");
 COUNTER(open_sendmail, "edge.open.sendmail", "open connections, sendmail");
+COUNTER(open_srs_forward, "edge.open.srs_forward", "open connections, srs_forward");
+COUNTER(open_srs_reverse, "edge.open.srs_reverse", "open connections, srs_reverse");
+COUNTER(open_quota_status, "edge.open.quota_status", "open connections, quota_status");
 
 static void count_open(struct role *role)
 {
@@ -457,7 +463,11 @@ static void count_open(struct role *role)
 							 [SERVICE_REINJECT] = &open_reinject,
 							 [SERVICE_REINJECT_LISTS] =
 								 &open_reinject_lists,
-							 [SERVICE_SENDMAIL] = &open_sendmail};
+							 [SERVICE_SENDMAIL] = &open_sendmail,
+							 [SERVICE_SRS_FORWARD] = &open_srs_forward,
+							 [SERVICE_SRS_REVERSE] = &open_srs_reverse,
+							 [SERVICE_QUOTA_STATUS] =
+								 &open_quota_status};
 	uint64_t n[SERVICES] = {0};
 	(void)role;
 	LIST_EACH (&edge.all, link)

@@ -145,6 +145,16 @@ struct http_edge {
 	struct ipc_ask ask;
 };
 
+/* edge_ask.c: questions and answers, which change nothing that the client would have to know */
+struct ask_edge {
+	struct buf in;	 /* what has come and is not asked */
+	struct buf last; /* what mta is being asked: whole requests */
+	bool busy;	 /* mta has not answered */
+	bool eof;	 /* end when everything is answered */
+	unsigned tries;
+	struct ipc_ask ask;
+};
+
 struct session {
 	struct edge *edge;
 	struct list link;
@@ -182,6 +192,7 @@ struct session {
 		struct imap_edge imap;
 		struct smtp_edge smtp;
 		struct http_edge http;
+		struct ask_edge ask;
 	};
 };
 
@@ -342,5 +353,6 @@ void smtp_body_forget(struct smtp_edge *m);
 extern const struct session_ops edge_imap_ops;
 extern const struct session_ops edge_smtp_ops;
 extern const struct session_ops edge_http_ops;
+extern const struct session_ops edge_ask_ops;
 
 #endif

@@ -172,6 +172,29 @@ static struct transaction *note(const struct spool_delivery *m)
 	return t;
 }
 
+/* A content filter gave it back under the address that it leads to; ORCPT tells the first one. */
+static bool is_elsewhere(const struct spool_due *due)
+{
+	struct str rest = due->orcpt, type;
+
+	return due->orcpt.n > 0 && str_cut(&rest, ';', &type) && str_eqi(type, STR("rfc822")) &&
+	       !str_eqi(rest, due->to.address);
+}
+
+/*
+ * It comes from elsewhere and was led elsewhere, by a row of ours: RCPT named another address, or
+ * none at all (copies, of which nobody hears).
+ */
+static bool is_forwarded(const struct spool_delivery *m)
+{
+	bool is = false;
+
+	for (size_t i = 0; i < m->n_due; i++)
+		is |= !str_eqi(m->due[i].original, m->due[i].to.address) ||
+		      m->due[i].notify == SPOOL_NOTIFY_NEVER || is_elsewhere(&m->due[i]);
+	return is && m->sender.n > 0 && m->wish.login.n == 0 && m->wish.filter.n == 0;
+}
+
 static struct msg_relay request(const struct spool_delivery *m, struct msg_relay_rcpt *rcpts)
 {
 	const struct spool_wishes *w = &m->wish;
@@ -189,6 +212,7 @@ static struct msg_relay request(const struct spool_delivery *m, struct msg_relay
 				  .deliver_by_us = w->deliver_by.v,
 				  .deliver_by_mode = (uint8_t)w->by,
 				  .login = w->login,
+				  .forwarded = is_forwarded(m),
 				  .client = {.ip = w->client.ip,
 					     .port = w->client.port,
 					     .rdns = w->client.name,

@@ -10,6 +10,7 @@
 #include "codec/mime/sevenbit.h"
 #include "roles/relay/deliver_by.h"
 #include "roles/relay/login.h"
+#include "roles/relay/sender.h"
 #include "roles/relay/sent.h"
 #include "roles/relay/tls_demand.h"
 #include "roles/role/relay_protocol.h"
@@ -42,6 +43,7 @@ struct attempt {
 	const struct conf *conf;
 	struct errand errand;
 	const struct msg_relay *m;
+	struct str sender; /* that the next server is told */
 	struct nexthop hop;
 	struct targets targets;
 	char key[RELAY_KEY_MAX];
@@ -116,7 +118,7 @@ static void remember_host(struct attempt *a, const struct link *l)
 static struct smtp_client_message message_of(struct attempt *a, struct smtp_forward *forward)
 {
 	const struct msg_relay *m = a->m;
-	struct smtp_client_message c = {.sender = m->sender,
+	struct smtp_client_message c = {.sender = a->sender,
 					.envid = m->envid,
 					.ret = (enum smtp_ret)m->ret,
 					.smtputf8 = m->smtputf8,
@@ -562,7 +564,10 @@ static void run(struct attempt *a)
 	buf_addf(&key, " %s", demands_requiretls(a->m) ? "!" : a->m->tls_optional ? "?" : "");
 	if (r == 0 && !key.failed) {
 		(void)snprintf(a->key, sizeof a->key, "%s", buf_c(&key));
-		try_all(a);
+		if (sender_find(a->m, a->errand.trace, &a->arena, &a->sender, &a->last) == 0)
+			try_all(a);
+		else
+			settle_rest(a, false);
 	} else {
 		smtp_answer_own(&a->last, "5.1.2", STR("The address leads to no place."));
 		for (size_t i = 0; i < a->m->rcpts_n; i++)

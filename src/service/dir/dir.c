@@ -11,6 +11,7 @@
 #include "exchange.h"
 #include "login_cache.h"
 #include "oauth.h"
+#include "service/srs/srs.h"
 #include "slowdown.h"
 #include "sys/clock.h"
 #include "sys/crash.h"
@@ -101,6 +102,8 @@ void dir_close(struct dir *d)
 	secret_clear(&d->key);
 	free(d->hostname);
 	free(d->relay_host);
+	srs_free(d->srs);
+	returns_free(d->returns);
 	(void)pthread_mutex_destroy(&d->lock);
 	free(d->storage_base);
 	free(d->storage_node);
@@ -118,6 +121,18 @@ void dir_configure(struct dir *d, const char *hostname, const char *relay_host)
 	DIR_LOCKED(d);
 	replace(&d->hostname, hostname);
 	replace(&d->relay_host, relay_host);
+	dir_routes_touch(d);
+}
+
+void dir_srs(struct dir *d, struct srs *srs, bool forwarding, uint32_t rate)
+{
+	DIR_LOCKED(d);
+	srs_free(d->srs);
+	d->srs = srs;
+	d->srs_forwarding = forwarding;
+	if (!d->returns)
+		d->returns = returns_new();
+	returns_rate(d->returns, rate);
 	dir_routes_touch(d);
 }
 

@@ -24,6 +24,7 @@
 
 struct dir;
 struct fs;
+struct srs;
 
 /* Is SCRAM offered? */
 enum dir_scram {
@@ -85,6 +86,12 @@ DEFINE_AUTO_PTR(dir, struct dir, dir_close);
  * is not ours. Texts are copied.
  */
 void dir_configure(struct dir *d, const char *hostname, const char *relay_host);
+/*
+ * How rewritten senders lead back (NULL: not at all), and, when `forwarding`, those of forwarded
+ * mail are made. Takes srs over. `rate`: messages that go back to one sender within an hour; 0 = any
+ * number.
+ */
+void dir_srs(struct dir *d, struct srs *srs, bool forwarding, uint32_t rate);
 /* When what dir_route answers last changed, at the latest: by orders, settings or another program.
  */
 struct wall_us dir_routes_changed(struct dir *d);
@@ -199,6 +206,7 @@ struct dir_rcpt {
 	struct str sender;  /* of the envelope: whose relay host and copies count; empty: null */
 	uint64_t size;	    /* octets that the message will have (SIZE, RFC 1870); 0 = not known */
 	enum dir_mapping mapping;
+	bool arrives;	 /* it is counted: mail comes for it at this moment */
 	bool sender_too; /* look the sender up as well: one question instead of two */
 };
 
@@ -211,6 +219,15 @@ struct dir_rcpt {
  */
 MUST_CHECK int dir_route(struct dir *d, const struct dir_rcpt *rcpt, struct arena *a,
 			 struct dir_route *ret, struct fail *why);
+
+/*
+ * The sender that mail gets which is forwarded to `rcpt` (service/srs/srs.h). 1: it is in ret, in
+ * the arena; 0: it stays. dir_route leads such an address back.
+ */
+MUST_CHECK int dir_srs_sender(struct dir *d, struct str sender, struct str rcpt, struct arena *a,
+			      struct str *ret, struct fail *why);
+/* Is this domain (normalised) hosted here, in whatever way? 1 or 0. */
+MUST_CHECK int dir_domain_is_ours(struct dir *d, struct str domain, struct fail *why);
 
 /* One look into the directory on the way, for people. */
 struct dir_route_step {

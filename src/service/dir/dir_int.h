@@ -24,6 +24,7 @@ struct usage {
 };
 
 struct exchanges;
+struct returns; /* srs.c */
 struct oauth;
 struct login_seen; /* a last_login row that waits */
 /* A last_used of an app password that waits. */
@@ -39,6 +40,9 @@ struct dir {
 	pthread_mutex_t lock; /* guards what follows */
 	char *hostname;	      /* dir_configure; NULL: not said */
 	char *relay_host;
+	struct srs *srs; /* dir_srs; NULL: nothing is rewritten */
+	bool srs_forwarding;
+	struct returns *returns;
 	uint64_t routes_version; /* of the file, when routes_changed was last asked for */
 	struct wall_us routes_changed;
 	struct db *db;
@@ -81,6 +85,11 @@ static inline void auto_dir_lock_(struct dir **d)
 
 /* barid_account.deleted of those whose mail goes now: before any time that can be. */
 #define DIR_CONDEMNED "'1970-01-01 00:00:00'"
+
+/* srs.c */
+struct returns *returns_new(void);
+void returns_rate(struct returns *r, uint32_t max);
+void returns_free(struct returns *r);
 
 /* schema.c */
 MUST_CHECK int dir_schema(struct db *db, struct fail *why);

@@ -217,6 +217,10 @@ int route_ask(struct dir *d, const struct dir_rcpt *rcpt, struct route_story *st
 		return 0;
 	}
 	if (r == 0)
+		r = route_return(&e, rcpt, &out, why);
+	if (r == 1)
+		r = out.verdict == DIR_REFUSED ? 0 : judge(d, &e, rcpt->size, &out, why);
+	else if (r == 0)
 		r = route_one(&e, &bcc, rcpt, &x, &out, why);
 	if (r == 0)
 		r = copy_out(&out, ret_arena, ret, why);

@@ -20,10 +20,7 @@ static void add_dest(struct expansion *e, struct destination dest)
 	*(struct destination *)vec_push(&e->dests) = dest;
 }
 
-/*
- * Another server's. The message goes there under the sender that it came with: when it was
- * forwarded, this is the place where its sender would have to become one of ours (SRS).
- */
+/* Another server's. When the message was forwarded, relay asks which sender it gets (srs.c). */
 static void add_remote(struct expansion *e, struct str address, struct str transport)
 {
 	add_dest(e, (struct destination){.address = address, .transport = transport});

@@ -75,6 +75,13 @@ void expansion_add(struct expansion *e, struct str address, bool listed);
 MUST_CHECK int expansion_run(struct expansion *e, struct fail *why);
 void expansion_clear(struct expansion *e);
 
+/*
+ * srs.c: the address is a rewritten sender. 1: it was resolved, or refused (out->verdict); 0: it is
+ * none of ours.
+ */
+MUST_CHECK int route_return(struct expansion *e, const struct dir_rcpt *rcpt, struct dir_route *out,
+			    struct fail *why);
+
 /* route_end.c */
 /* The address names itself, or nothing: a destination is added, or `unknown` grows. */
 MUST_CHECK int route_settle(struct expansion *e, const struct addr *x,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/srs/srs.h"
 #include "base/check.h"
+#include "runtime/conf.h"
 #include "service/srs/srs_int.h"
 #include "sys/clock.h"
 #include "sys/digest.h"
@@ -68,8 +69,9 @@ int srs_make(const struct srs_settings *c, struct str secrets, struct srs **ret,
 	AUTO(srs) struct srs *s = xcalloc(1, sizeof *s);
 	struct str text;
 
-	if (smtp_domain_normalise(c->domain, &domain) < 0)
-		return fail_set(why, FAIL_SYNTAX, NULL, "srs: not a domain: %.*s",
+	if (smtp_domain_normalise(c->domain, &domain) < 0 ||
+	    !smtp_domain_is_full(buf_str(&domain)))
+		return fail_set(why, FAIL_SYNTAX, NULL, "srs: not a full domain: %.*s",
 				STR_ARG(c->domain));
 	memcpy(s->domain, domain.p, domain.n);
 	s->text = copy(secrets);
@@ -108,6 +110,16 @@ struct str srs_domain(const struct srs *s)
 uint32_t srs_today(void)
 {
 	return (uint32_t)(clock_wall().v / SEC_US / DAY_S);
+}
+
+struct srs_settings srs_settings_of(const struct conf *c)
+{
+	return (struct srs_settings){
+		.domain = str_c(c->srs_domain[0] ? c->srs_domain : c->hostname),
+		.exclude = str_c(c->srs_exclude),
+		.hash_len = (unsigned)c->srs_hash_length,
+		.age_max = (unsigned)(c->srs_age_max_ms / (DAY_S * UINT64_C(1000))),
+		.separator = c->srs_separator[0]};
 }
 
 static bool is_excluded(const struct srs *s, struct str domain)

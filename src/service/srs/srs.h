@@ -26,8 +26,12 @@ struct srs_settings {
 	char separator;
 };
 
+struct conf;
+struct srs_settings srs_settings_of(const struct conf *c);
+
 struct srs;
-/* `secrets`: the text of the file. -FAIL_SYNTAX: no secret in it, a bad domain. */
+/* `secrets`: the text of the file. -FAIL_SYNTAX: no secret in it, or a domain
+ * that means nothing to other servers. */
 MUST_CHECK int srs_make(const struct srs_settings *c, struct str secrets, struct srs **ret,
 			struct fail *why);
 void srs_free(struct srs *s); /* NULL is fine */

@@ -120,6 +120,8 @@ static void test_bad_settings(void **state)
 	struct srs *s = NULL;
 	struct fail why = FAIL_INIT;
 	assert_int_equal(srs_make(&c, STR("# none\n\n"), &s, &why), -FAIL_SYNTAX);
+	c.domain = STR("localhost");
+	assert_int_equal(srs_make(&c, STR("secret\n"), &s, &why), -FAIL_SYNTAX);
 	c.domain = STR("not a domain");
 	assert_int_equal(srs_make(&c, STR("secret\n"), &s, &why), -FAIL_SYNTAX);
 	assert_null(s);

@@ -75,6 +75,9 @@ static const struct {
 	{"guard", cli_guard,
 	 "barid guard list | rates | release A | reject A [--disable] | allow A [off]",
 	 TX("logins that suddenly write to many new people")},
+	{"srs", cli_admin,
+	 "barid srs show | rotate [--keep N] | import SECRET | forward A | reverse A",
+	 TX("senders of forwarded mail that are rewritten (SRS), and their secrets")},
 	{"queue", cli_admin,
 	 "barid queue list|summary [WHICH] [--max N] [--after N] | show N | flush [WHICH]\n"
 	 "       barid queue hold|release|requeue|delete WHICH|all [--dry-run]\n"

@@ -133,6 +133,9 @@ static void write_conf(const struct demo *d, struct buf *text)
 	(void)buf_addf(text, "[lmtp]\nlisten = 127.0.0.1:%u\n", o + 24);
 	(void)buf_addf(text, "[reinject]\nlisten = 127.0.0.1:%u\n", o + 26);
 	(void)buf_addf(text, "[reinject_lists]\nlisten = 127.0.0.1:%u\n", o + 28);
+	(void)buf_addf(text, "[srs_forward]\nlisten = 127.0.0.1:%u\n", o + 778);
+	(void)buf_addf(text, "[srs_reverse]\nlisten = 127.0.0.1:%u\n", o + 779);
+	(void)buf_addf(text, "[quota_status]\nlisten = 127.0.0.1:%u\n", o + 340);
 	/* What the operator of the demo wants differently. */
 	const char *more = getenv("BARID_DEMO_CONF");
 	/* Of its own accord a demonstration asks nobody beyond this machine. */

@@ -213,7 +213,10 @@ static void port_lines(const struct setup *s, struct buf *out)
 	} internal[] = {{"metrics", METRICS_PORT},
 			{"lmtp", 24},
 			{"reinject", REINJECT_PORT},
-			{"reinject_lists", REINJECT_LISTS_PORT}};
+			{"reinject_lists", REINJECT_LISTS_PORT},
+			{"srs_forward", 7778},
+			{"srs_reverse", 7779},
+			{"quota_status", 12340}};
 	for (size_t i = 0; s->port_offset && i < ARRAY_LEN(internal); i++) {
 		unsigned port = internal[i].port + (unsigned)s->port_offset;
 		(void)buf_addf(out, "\n[%s]\nlisten = 127.0.0.1:%u, [::1]:%u\n",
