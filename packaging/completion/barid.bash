@@ -19,8 +19,8 @@ _barid() {
 	done
 	local offer='' options='-c --dir --as --json'
 	case ${words[0]-}/${#words[@]} in
-	/0) offer='serve demo init dns check status ports domain user alias forward bcc send-as relayhost route admin master queue clients backup restore undelete import export doctor quota search-index guard tls-report tls-policies counters trace log reload upgrade stop debug help version' ;;
-	help/1) offer='serve demo init dns check status ports domain user alias forward bcc send-as relayhost route admin master queue clients backup restore undelete import export doctor quota search-index guard tls-report tls-policies counters trace log reload upgrade stop debug help version' ;;
+	/0) offer='serve demo init dns check status ports domain user alias forward bcc send-as relayhost route admin master queue clients backup restore undelete import export doctor quota search-index guard srs tls-report tls-policies counters trace log reload upgrade stop debug help version' ;;
+	help/1) offer='serve demo init dns check status ports domain user alias forward bcc send-as relayhost route admin master queue clients backup restore undelete import export doctor quota search-index guard srs tls-report tls-policies counters trace log reload upgrade stop debug help version' ;;
 	admin/1) offer='grant revoke list show' ;;
 	master/1) offer='add passwd del list' ;;
 	quota/1) offer='list recount' ;;
@@ -28,6 +28,7 @@ _barid() {
 	domain/1) offer='add del list show set alias-add alias-del catch-all' ;;
 	user/1) offer='add del list show set passwd undelete app-password totp' ;;
 	guard/1) offer='list rates release reject allow' ;;
+	srs/1) offer='show rotate import forward reverse' ;;
 	alias/1) offer='add del list show set' ;;
 	forward/1 | send-as/1) offer='add del list' ;;
 	bcc/1) offer='set del list' ;;
@@ -40,6 +41,7 @@ _barid() {
 	log/3) [[ ${words[1]} != level ]] || offer='error warn info debug' ;;
 	debug/1) offer='clock wall-clock crash-point pause-point disk' ;;
 	guard/*) options+=' --disable' ;;
+	srs/*) options+=' --keep' ;;
 	init/*) options+=' --domain --admin --hostname --password-stdin --dry-run --port-offset --print-dns' ;;
 	check/*) options+=' --strict --default' ;;
 	ports/*) options+=' --nftables' ;;

@@ -458,7 +458,8 @@ const struct conf_setting conf_settings[] = {
 	 100, MINUTE, NULL, "Who waits for the directory for so long gets `failure`."},
 	{"quota_status", "failure", CONF_CHOICE, CONF_LIVE, AT(quota_status_failure), "dunno", 0, 0,
 	 "dunno defer",
-	 "The answer when the directory does not tell in time. dunno: Postfix goes on as if nothing "
+	 "The answer when the directory does not tell in time. dunno: Postfix goes on as if "
+	 "nothing "
 	 "had been asked. defer: it asks the client to try again (450 4.3.0)."},
 
 	{"lmtp", "listen", CONF_ADDRESSES, CONF_LIVE, AT(lmtp_listen), "127.0.0.1:24, [::1]:24", 0,

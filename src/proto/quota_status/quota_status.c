@@ -19,7 +19,7 @@ static int answer(const struct quota_status *q, const struct policy_request *p, 
 	if (r == -FAIL_BUSY)
 		return r;
 	*failed += r < 0;
-	policy_answer_write(out, r == 1		   ? STR(FULL)
+	policy_answer_write(out, r == 1		     ? STR(FULL)
 				 : r < 0 && q->defer ? STR(LATER)
 						     : STR("DUNNO"));
 	return 0;

@@ -24,8 +24,8 @@ struct quota_status {
 
 /*
  * Answer all requests of `input`, each with its empty line. 0; 1: the last one is no request: what
- * stands in out is to be said, then the connection ends. -FAIL_BUSY: one needs to be waited for, and
- * nothing was written. *ret_failed counts requests that nobody could answer.
+ * stands in out is to be said, then the connection ends. -FAIL_BUSY: one needs to be waited for,
+ * and nothing was written. *ret_failed counts requests that nobody could answer.
  */
 MUST_CHECK int quota_status_answer(const struct quota_status *q, struct str input, struct buf *out,
 				   unsigned *ret_failed);

@@ -44,10 +44,11 @@ static int answer(const struct srs_table *t, struct str key, struct buf *out, un
 	if (r == 1)
 		found(&result, out);
 	else
-		tcp_table_answer(out, r < 0 && t->srs && !t->reverse && r != -FAIL_SYNTAX &&
-					       r != -FAIL_TOOBIG
-					      ? TCP_TABLE_TEMP
-					      : TCP_TABLE_NONE,
+		tcp_table_answer(out,
+				 r < 0 && t->srs && !t->reverse && r != -FAIL_SYNTAX &&
+						 r != -FAIL_TOOBIG
+					 ? TCP_TABLE_TEMP
+					 : TCP_TABLE_NONE,
 				 str_c(reason));
 	return 0;
 }

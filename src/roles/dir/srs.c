@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Rewritten senders: the secrets are a file of dir's, made when it is missing and read again when it
- * has changed; relay asks for senders, mta (which serves look-ups) for the secrets.
+ * Rewritten senders: the secrets are a file of dir's, made when it is missing and read again when
+ * it has changed; relay asks for senders, mta (which serves look-ups) for the secrets.
  *
  *     barid srs show | rotate [--keep N] | import SECRET | forward ADDRESS | reverse ADDRESS
  */
@@ -209,8 +209,9 @@ static int change(struct ipc_packet *p, const struct msg_admin *m, struct str se
 		return r;
 	log_event(LOG_INFO, "srs.rotated", log_str("by", m->by.n ? m->by : STR("operator")),
 		  log_u64("n", srs_secrets_count(buf_str(&state.text))));
-	say(p, T("The new secret signs from now on; addresses of the others that are kept still lead "
-		 "back."));
+	say(p,
+	    T("The new secret signs from now on; addresses of the others that are kept still lead "
+	      "back."));
 	return 0;
 }
 
@@ -218,9 +219,8 @@ static int rotate(struct ipc_packet *p, const struct msg_admin *m, struct fail *
 {
 	uint32_t keep = KEEP_DEFAULT;
 
-	if (m->args_n > 2 &&
-	    (m->args_n != 4 || !str_eq(m->args[2].s, STR("--keep")) ||
-	     !num_parse_u32(m->args[3].s, &keep) || keep >= SRS_SECRETS_MAX))
+	if (m->args_n > 2 && (m->args_n != 4 || !str_eq(m->args[2].s, STR("--keep")) ||
+			      !num_parse_u32(m->args[3].s, &keep) || keep >= SRS_SECRETS_MAX))
 		return fail_set(why, FAIL_SYNTAX, usage, "srs rotate");
 	return change(p, m, STR(""), keep, why);
 }

@@ -453,21 +453,20 @@ COUNTER(open_quota_status, "edge.open.quota_status", "open connections, quota_st
 
 static void count_open(struct role *role)
 {
-	static struct counter *const gauges[SERVICES] = {[SERVICE_SMTP] = &open_smtp,
-							 [SERVICE_SUBMISSION] = &open_submission,
-							 [SERVICE_SUBMISSIONS] = &open_submissions,
-							 [SERVICE_IMAP] = &open_imap,
-							 [SERVICE_IMAPS] = &open_imaps,
-							 [SERVICE_METRICS] = &open_metrics,
-							 [SERVICE_LMTP] = &open_lmtp,
-							 [SERVICE_REINJECT] = &open_reinject,
-							 [SERVICE_REINJECT_LISTS] =
-								 &open_reinject_lists,
-							 [SERVICE_SENDMAIL] = &open_sendmail,
-							 [SERVICE_SRS_FORWARD] = &open_srs_forward,
-							 [SERVICE_SRS_REVERSE] = &open_srs_reverse,
-							 [SERVICE_QUOTA_STATUS] =
-								 &open_quota_status};
+	static struct counter *const gauges[SERVICES] = {
+		[SERVICE_SMTP] = &open_smtp,
+		[SERVICE_SUBMISSION] = &open_submission,
+		[SERVICE_SUBMISSIONS] = &open_submissions,
+		[SERVICE_IMAP] = &open_imap,
+		[SERVICE_IMAPS] = &open_imaps,
+		[SERVICE_METRICS] = &open_metrics,
+		[SERVICE_LMTP] = &open_lmtp,
+		[SERVICE_REINJECT] = &open_reinject,
+		[SERVICE_REINJECT_LISTS] = &open_reinject_lists,
+		[SERVICE_SENDMAIL] = &open_sendmail,
+		[SERVICE_SRS_FORWARD] = &open_srs_forward,
+		[SERVICE_SRS_REVERSE] = &open_srs_reverse,
+		[SERVICE_QUOTA_STATUS] = &open_quota_status};
 	uint64_t n[SERVICES] = {0};
 	(void)role;
 	LIST_EACH (&edge.all, link)

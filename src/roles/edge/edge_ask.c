@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Services of questions and answers for other mail servers: look-ups (tcp_table) and policy. Edge
- * finds where requests end and passes on what is whole, all that came together at once; mta answers.
- * One batch at a time is under way, what comes behind it waits. Nothing has to be kept between two
- * requests: when mta dies the batch is asked again.
+ * finds where requests end and passes on what is whole, all that came together at once; mta
+ * answers. One batch at a time is under way, what comes behind it waits. Nothing has to be kept
+ * between two requests: when mta dies the batch is asked again.
  *
  * A request that has begun has REQUEST_MS to become whole, however its bytes trickle.
  */
@@ -20,13 +20,14 @@
 #define INPUT_MAX   KIB(64)
 #define ANSWERS_MAX MIB(1)
 
-OFFENCE(slow_request, "slow_request", "requests to internal services that were not finished in time");
+OFFENCE(slow_request, "slow_request",
+	"requests to internal services that were not finished in time");
 OFFENCE(long_request, "long_request", "requests to internal services that are too long");
 
 /* How a service's requests end, and what they get when nobody can answer. */
 struct dialect {
-	/* Octets of the whole requests at the front of `in`, at most `max` but one at least. 0: none
-	 * is whole. */
+	/* Octets of the whole requests at the front of `in`, at most `max` but one at least. 0:
+	 * none is whole. */
 	size_t (*whole)(struct str in, size_t max);
 	size_t request_max;
 	/* The answers of whole requests; false: silence says it, the connection ends. */

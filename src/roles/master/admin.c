@@ -273,7 +273,7 @@ static struct child *owner_of(struct master *m, struct str verb)
 {
 	static const char *const dir_verbs[] = {
 		"domain",  "user",	"alias", "admin",      "master",       "forward", "bcc",
-		"send-as", "relayhost", "route", "tls-report", "tls-policies", "guard", "srs"};
+		"send-as", "relayhost", "route", "tls-report", "tls-policies", "guard",	  "srs"};
 	if (str_eq(verb, STR("queue")))
 		return master_child(m, "queue", 0);
 	if (str_eq(verb, STR("clients")))

@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/vec.h"
 #include "roles/mta/door.h"
+#include "roles/mta/inquiry.h"
 #include "runtime/services.h"
 #include "sys/clock.h"
 #include "sys/counter.h"
@@ -631,6 +632,10 @@ static void message(struct role *role, struct ipc_channel *from, struct ipc_pack
 	bool edge = strcmp(ipc_channel_name(from), "edge") == 0;
 	bool dir = strcmp(ipc_channel_name(from), "dir") == 0;
 	enum ipc_type type = ipc_packet_type(p);
+	if (edge && type == IPC_INQUIRY) {
+		inquiry(role, from, p);
+		return;
+	}
 	if (edge && type == IPC_BODY_OPEN) {
 		body_open(from, p);
 		return;
@@ -701,6 +706,7 @@ static void reconfigure(struct role *role, const struct conf *before)
 {
 	(void)before;
 	pool_resize(mta.pool, MTA_THREADS + mta_filters_threads(role->conf));
+	inquiry_reconfigure(role);
 }
 
 static void stop(struct role *role)

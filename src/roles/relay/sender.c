@@ -3,7 +3,8 @@
 #include "sys/counter.h"
 #include "sys/log.h"
 
-COUNTER(rewritten, "relay.rewritten", "transactions of forwarded mail with a rewritten sender (SRS)");
+COUNTER(rewritten, "relay.rewritten",
+	"transactions of forwarded mail with a rewritten sender (SRS)");
 
 static int unknown(const struct msg_relay *m, const struct fail *why, struct smtp_answer *answer)
 {

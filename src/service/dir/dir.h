@@ -88,8 +88,8 @@ DEFINE_AUTO_PTR(dir, struct dir, dir_close);
 void dir_configure(struct dir *d, const char *hostname, const char *relay_host);
 /*
  * How rewritten senders lead back (NULL: not at all), and, when `forwarding`, those of forwarded
- * mail are made. Takes srs over. `rate`: messages that go back to one sender within an hour; 0 = any
- * number.
+ * mail are made. Takes srs over. `rate`: messages that go back to one sender within an hour; 0 =
+ * any number.
  */
 void dir_srs(struct dir *d, struct srs *srs, bool forwarding, uint32_t rate);
 /* When what dir_route answers last changed, at the latest: by orders, settings or another program.

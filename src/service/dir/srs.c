@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Rewritten senders: which one forwarded mail gets, and where mail for one leads. How many messages
- * go back to one sender within an hour is counted in a table of fixed size; what shares a place with
- * another one is forgotten, which lets more through, never less.
+ * go back to one sender within an hour is counted in a table of fixed size; what shares a place
+ * with another one is forgotten, which lets more through, never less.
  */
 #include "service/srs/srs.h"
 #include "base/check.h"
@@ -83,7 +83,8 @@ int dir_srs_sender(struct dir *d, struct str sender, struct str rcpt, struct are
 	const char *reason;
 
 	DIR_LOCKED(d);
-	if (!d->srs || !d->srs_forwarding || smtp_mailbox_parse(sender, &from) < 0 || smtp_mailbox_parse(rcpt, &to) < 0)
+	if (!d->srs || !d->srs_forwarding || smtp_mailbox_parse(sender, &from) < 0 ||
+	    smtp_mailbox_parse(rcpt, &to) < 0)
 		return 0;
 	/* A server of our own behind this one, which takes mail for our domains from us. */
 	int r = domain_is_ours(d, smtp_addr_domain(&to), why);
@@ -92,14 +93,14 @@ int dir_srs_sender(struct dir *d, struct str sender, struct str rcpt, struct are
 	struct srs_ours ours = {ask, d};
 	r = srs_rewrite(d->srs, &from, &ours, srs_today(), &rewritten, &reason);
 	if (r != 1)
-		return r < 0 ? fail_set(why, (enum fail_code)-r, NULL, "srs: %s", reason) : 0;
+		return r < 0 ? fail_set(why, (enum fail_code) - r, NULL, "srs: %s", reason) : 0;
 	*ret = arena_str(a, smtp_addr_str(&rewritten));
 	return ret->p ? 1 : route_full(why);
 }
 
 /* ---- back ---- */
 
-static void refuse(struct dir_route *out, const char *status, const char *text)
+static void turn_away(struct dir_route *out, const char *status, const char *text)
 {
 	out->verdict = DIR_REFUSED;
 	out->status = str_c(status);
@@ -144,7 +145,7 @@ int route_return(struct expansion *e, const struct dir_rcpt *rcpt, struct dir_ro
 	if (r < 0) {
 		route_note(e, "rewritten sender:", str_c(reason));
 		out->note = e->note;
-		refuse(out, r == -FAIL_DEADLINE ? "5.1.6" : "5.1.1",
+		turn_away(out, r == -FAIL_DEADLINE ? "5.1.6" : "5.1.1",
 		       r == -FAIL_DEADLINE ? "This rewritten sender address has expired"
 					   : "This rewritten sender address was not made here");
 		return 1;
@@ -152,7 +153,7 @@ int route_return(struct expansion *e, const struct dir_rcpt *rcpt, struct dir_ro
 	if (rcpt->arrives && is_too_often(d->returns, smtp_addr_str(&to))) {
 		route_note(e, "rewritten sender: too often to", smtp_addr_str(&to));
 		out->note = e->note;
-		refuse(out, "4.7.1", "Too much mail for this rewritten sender address, try later");
+		turn_away(out, "4.7.1", "Too much mail for this rewritten sender address, try later");
 		return 1;
 	}
 	r = lead_back(e, &to, why);

@@ -69,8 +69,7 @@ int srs_make(const struct srs_settings *c, struct str secrets, struct srs **ret,
 	AUTO(srs) struct srs *s = xcalloc(1, sizeof *s);
 	struct str text;
 
-	if (smtp_domain_normalise(c->domain, &domain) < 0 ||
-	    !smtp_domain_is_full(buf_str(&domain)))
+	if (smtp_domain_normalise(c->domain, &domain) < 0 || !smtp_domain_is_full(buf_str(&domain)))
 		return fail_set(why, FAIL_SYNTAX, NULL, "srs: not a full domain: %.*s",
 				STR_ARG(c->domain));
 	memcpy(s->domain, domain.p, domain.n);
