@@ -146,14 +146,15 @@ int route_return(struct expansion *e, const struct dir_rcpt *rcpt, struct dir_ro
 		route_note(e, "rewritten sender:", str_c(reason));
 		out->note = e->note;
 		turn_away(out, r == -FAIL_DEADLINE ? "5.1.6" : "5.1.1",
-		       r == -FAIL_DEADLINE ? "This rewritten sender address has expired"
-					   : "This rewritten sender address was not made here");
+			  r == -FAIL_DEADLINE ? "This rewritten sender address has expired"
+					      : "This rewritten sender address was not made here");
 		return 1;
 	}
 	if (rcpt->arrives && is_too_often(d->returns, smtp_addr_str(&to))) {
 		route_note(e, "rewritten sender: too often to", smtp_addr_str(&to));
 		out->note = e->note;
-		turn_away(out, "4.7.1", "Too much mail for this rewritten sender address, try later");
+		turn_away(out, "4.7.1",
+			  "Too much mail for this rewritten sender address, try later");
 		return 1;
 	}
 	r = lead_back(e, &to, why);
