@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Commands in any bytes: names are names, and what is written can be read as a string again. */
+#include "base/check.h"
+#include "codec/managesieve/managesieve_cmd.h"
+#include "codec/managesieve/managesieve_write.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void writes_back(struct str s)
+{
+	AUTO(arena) struct arena a = ARENA_INIT(MIB(1));
+	AUTO(buf) struct buf out = BUF_INIT(MIB(1));
+	struct str again = STR_NULL;
+	CHECK(managesieve_write_string(&out, s) == 0);
+	struct imap_input in = {.text = buf_str(&out)};
+	CHECK(managesieve_parse_string(&in, &a, &again, NULL) == 0);
+	CHECK(str_eq(again, s));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	AUTO(arena) struct arena a = ARENA_INIT(MIB(1));
+	struct imap_input in = {.text = str_make((const char *)data, size)};
+	struct managesieve_cmd c;
+	struct fail why = FAIL_INIT;
+	int r = managesieve_parse(&in, &a, &c, &why);
+	if (r < 0) {
+		CHECK(why.public[0]);
+		return 0;
+	}
+	CHECK(c.verb < MANAGESIEVE_VERBS);
+	CHECK(!c.name.n || managesieve_name_is_good(c.name));
+	CHECK(!c.to.n || managesieve_name_is_good(c.to));
+	if (str_find(c.script, 0, '\0') == c.script.n)
+		writes_back(c.script);
+	writes_back(c.name);
+	return 0;
+}
