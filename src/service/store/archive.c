@@ -313,6 +313,7 @@ static int copy_rows(struct engine *e, struct account_id account, uint64_t mailb
 		" AND (?2 = 0 OR mailbox = ?2)",
 		"INSERT INTO annotation SELECT * FROM src.annotation WHERE account = ?1"
 		" AND (?2 = 0 OR mailbox = ?2)",
+		"INSERT INTO script SELECT * FROM src.script WHERE account = ?1 AND ?2 = 0",
 		"INSERT INTO subscription SELECT * FROM src.subscription WHERE account = ?1"
 		" AND ?2 = 0",
 		"INSERT INTO entry SELECT * FROM src.entry WHERE account = ?1"

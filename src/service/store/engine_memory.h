@@ -25,6 +25,7 @@ enum table {
 	RECEIPT,
 	URL_KEY,
 	ANNOTATION,
+	SCRIPT,
 	TABLES
 };
 
@@ -128,6 +129,14 @@ int mem_annotation_copy(struct engine *e, struct account_id a, struct mailbox_id
 int mem_annotation_usage(struct engine *e, struct account_id a, struct account_id viewer,
 			 uint64_t *ret_n, uint64_t *ret_bytes, struct fail *why);
 void mem_annotation_drop(struct engine *e, struct account_id a, struct mailbox_id m);
+int mem_script_each(struct engine *e, struct account_id a, bool texts, script_fn fn, void *arg,
+		    struct fail *why);
+int mem_script_put(struct engine *e, const struct row_script *row, struct fail *why);
+int mem_script_set_active(struct engine *e, struct account_id a, struct str name, bool on,
+			  struct fail *why);
+int mem_script_remove(struct engine *e, struct account_id a, struct str name, struct fail *why);
+int mem_script_rename(struct engine *e, struct account_id a, struct str name, struct str to,
+		      struct fail *why);
 int mem_receipt_find(struct engine *e, struct account_id a, const struct store_receipt *r,
 		     struct row_receipt *ret, struct fail *why);
 int mem_receipt_add(struct engine *e, struct account_id a, const struct store_receipt *r,

@@ -87,6 +87,9 @@ static const struct db_migration steps[] = {
 	 "ALTER TABLE receipt ADD COLUMN n INTEGER NOT NULL DEFAULT 0;"
 	 "CREATE INDEX receipt_at ON receipt(at) WHERE at > 0;"
 	 "ALTER TABLE acl ADD COLUMN subject INTEGER NOT NULL DEFAULT 0;"},
+	{"Sieve scripts", "CREATE TABLE script(account INTEGER NOT NULL, name TEXT NOT NULL,"
+			  " active INTEGER NOT NULL, changed INTEGER NOT NULL, text BLOB NOT NULL,"
+			  " PRIMARY KEY(account, name));"},
 };
 
 /* ---- helpers ------------------------------------------------------------------------------- */
@@ -259,6 +262,7 @@ static int sqlite_account_wipe(struct engine *e, struct account_id a, struct fai
 		"DELETE FROM url_key WHERE account = ?1",
 		"DELETE FROM acl WHERE account = ?1",
 		"DELETE FROM annotation WHERE account = ?1",
+		"DELETE FROM script WHERE account = ?1",
 		"DELETE FROM mailbox WHERE account = ?1",
 		"DELETE FROM subscription WHERE account = ?1",
 		"DELETE FROM receipt WHERE account = ?1",
@@ -582,6 +586,11 @@ const struct engine_ops engine_sqlite = {
 	.annotation_copy = sqlite_annotation_copy,
 	.annotation_usage = sqlite_annotation_usage,
 	.viewer_forget = sqlite_viewer_forget,
+	.script_each = sqlite_script_each,
+	.script_put = sqlite_script_put,
+	.script_set_active = sqlite_script_set_active,
+	.script_remove = sqlite_script_remove,
+	.script_rename = sqlite_script_rename,
 	.entry_add = sqlite_entry_add,
 	.entry_set = sqlite_entry_set,
 	.entry_flags = sqlite_entry_flags,

@@ -117,3 +117,87 @@ int sqlite_annotation_drop(struct engine *e, struct account_id a, struct mailbox
 	return RUN(e, "DELETE FROM annotation WHERE account = ?1 AND mailbox = ?2", why, I64(a.v),
 		   I64(m.v));
 }
+
+/* ---- scripts ------------------------------------------------------------------------------- */
+
+int sqlite_script_each(struct engine *e, struct account_id a, bool texts, script_fn fn, void *arg,
+		       struct fail *why)
+{
+	struct db_stmt *st;
+	int r = db_stmt(e->db,
+			texts ? "SELECT name, active, changed, length(text), text FROM script"
+				" WHERE account = ?1 ORDER BY name"
+			      : "SELECT name, active, changed, length(text) FROM script"
+				" WHERE account = ?1 ORDER BY name",
+			&st, why);
+	if (r < 0)
+		return r;
+	BIND(st, I64(a.v));
+	while ((r = db_step(st, why)) > 0) {
+		struct row_script row = {.account = a,
+					 .name = db_col_text(st, 0),
+					 .active = db_col_i64(st, 1) != 0,
+					 .changed = {db_col_i64(st, 2)},
+					 .size = db_col_u64(st, 3)};
+		if (texts)
+			row.text = db_col_blob(st, 4);
+		r = fn(arg, &row);
+		if (r < 0)
+			break;
+	}
+	db_reset(st);
+	return r;
+}
+
+int sqlite_script_put(struct engine *e, const struct row_script *row, struct fail *why)
+{
+	struct db_stmt *st;
+	int r = db_stmt(e->db,
+			"INSERT OR REPLACE INTO script(account, active, changed, name, text)"
+			" VALUES(?1, ?2, ?3, ?4, ?5)",
+			&st, why);
+	if (r < 0)
+		return r;
+	BIND(st, I64(row->account.v), row->active, row->changed.v);
+	db_bind_text(st, 4, row->name);
+	db_bind_blob(st, 5, row->text);
+	return db_run(st, why);
+}
+
+int sqlite_script_set_active(struct engine *e, struct account_id a, struct str name, bool on,
+			     struct fail *why)
+{
+	struct db_stmt *st;
+	int r = db_stmt(e->db, "UPDATE script SET active = ?2 WHERE account = ?1 AND name = ?3",
+			&st, why);
+	if (r < 0)
+		return r;
+	BIND(st, I64(a.v), on);
+	db_bind_text(st, 3, name);
+	return db_run(st, why);
+}
+
+int sqlite_script_remove(struct engine *e, struct account_id a, struct str name, struct fail *why)
+{
+	struct db_stmt *st;
+	int r = db_stmt(e->db, "DELETE FROM script WHERE account = ?1 AND name = ?2", &st, why);
+	if (r < 0)
+		return r;
+	BIND(st, I64(a.v));
+	db_bind_text(st, 2, name);
+	return db_run(st, why);
+}
+
+int sqlite_script_rename(struct engine *e, struct account_id a, struct str name, struct str to,
+			 struct fail *why)
+{
+	struct db_stmt *st;
+	int r = db_stmt(e->db, "UPDATE script SET name = ?3 WHERE account = ?1 AND name = ?2", &st,
+			why);
+	if (r < 0)
+		return r;
+	BIND(st, I64(a.v));
+	db_bind_text(st, 2, name);
+	db_bind_text(st, 3, to);
+	return db_run(st, why);
+}

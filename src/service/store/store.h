@@ -318,6 +318,53 @@ struct store_annotate {
 /* All or none. -FAIL_NOTFOUND; -FAIL_TOOBIG: a value; -FAIL_LIMIT: too many, or too much in all. */
 MUST_CHECK int store_annotate(struct store *s, const struct store_annotate *a, struct fail *why);
 
+/* ---- Sieve scripts ------------------------------------------------------------------------- */
+/*
+ * Scripts of an account, by name (UTF-8, compared bytewise); at most one is active. What is in them
+ * is the caller's matter: whoever puts one here has compiled it before.
+ */
+#define STORE_SCRIPT_NAME_MAX 512u /* bytes */
+
+struct store_script {
+	struct str name;
+	struct str text; /* {NULL, 0} in lists */
+	uint64_t size;	 /* bytes of text */
+	bool active;
+	struct wall_us changed; /* its text */
+};
+struct store_scripts {
+	struct store_script *p; /* by name */
+	size_t n;
+};
+/* All of them, without their texts, in `arena`. None for an account that has no mail yet. */
+MUST_CHECK int store_scripts(struct store *s, struct account_id account, struct arena *arena,
+			     struct store_scripts *ret, struct fail *why);
+/* One of them, in `arena`; with an empty name the active one. 1 = found, 0 = there is none. */
+MUST_CHECK int store_script_get(struct store *s, struct account_id account, struct str name,
+				struct arena *arena, struct store_script *ret, struct fail *why);
+struct store_script_put {
+	struct account_id account;
+	struct str name, text;
+	size_t max_scripts; /* of the account, this one included */
+	uint64_t max_bytes; /* of all their texts */
+};
+/* New, or in the place of the one of that name, which stays active if it was. -FAIL_LIMIT: too many
+ * scripts; -FAIL_TOOBIG: too much text. */
+MUST_CHECK int store_script_put(struct store *s, const struct store_script_put *p,
+				struct fail *why);
+/* Would a script of so many bytes be taken? Nothing changes. Errors as above. */
+MUST_CHECK int store_script_fits(struct store *s, const struct store_script_put *p, uint64_t size,
+				 struct fail *why);
+/* Only this one is active from now on; an empty name: none. -FAIL_NOTFOUND. */
+MUST_CHECK int store_script_activate(struct store *s, struct account_id account, struct str name,
+				     struct fail *why);
+/* -FAIL_NOTFOUND; -FAIL_CONFLICT: it is active. */
+MUST_CHECK int store_script_delete(struct store *s, struct account_id account, struct str name,
+				   struct fail *why);
+/* It stays active if it is. -FAIL_NOTFOUND; -FAIL_EXISTS: `to`. */
+MUST_CHECK int store_script_rename(struct store *s, struct account_id account, struct str name,
+				   struct str to, struct fail *why);
+
 /* ---- bodies ------------------------------------------------------------------------------ */
 /*
  * What a client sees as a message is prefix + body. A body up to STORE_INLINE_MAX bytes travels

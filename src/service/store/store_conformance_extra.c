@@ -229,6 +229,94 @@ static void test_annotation_limits(void **state)
 	OK(store_check(w->s, ALICE, &w->why));
 }
 
+/* ---- Sieve scripts ------------------------------------------------------------------------ */
+
+static int put_script(struct world *w, const char *name, const char *text)
+{
+	struct store_script_put p = {.account = ALICE,
+				     .name = str_c(name),
+				     .text = str_c(text),
+				     .max_scripts = 3,
+				     .max_bytes = 100};
+	return store_script_put(w->s, &p, &w->why);
+}
+
+/* "*a:10 b:3": names and sizes, the active one marked. */
+static const char *scripts_of(struct world *w)
+{
+	AUTO(buf) struct buf out = BUF_INIT(MIB(1));
+	struct store_scripts all;
+	OK(store_scripts(w->s, ALICE, &w->arena, &all, &w->why));
+	buf_add(&out, STR(""));
+	for (size_t i = 0; i < all.n; i++) {
+		buf_addf(&out, "%s%s%.*s:%llu", i ? " " : "", all.p[i].active ? "*" : "",
+			 STR_ARG(all.p[i].name), (unsigned long long)all.p[i].size);
+		assert_null(all.p[i].text.p);
+	}
+	return arena_c(&w->arena, buf_str(&out));
+}
+
+static const char *script_text(struct world *w, const char *name)
+{
+	struct store_script one;
+	int r = store_script_get(w->s, ALICE, str_c(name), &w->arena, &one, &w->why);
+	assert_true(r >= 0);
+	return r ? arena_c(&w->arena, one.text) : NULL;
+}
+
+static void test_scripts(void **state)
+{
+	struct world *w = *state;
+	assert_string_equal(scripts_of(w), "");
+	assert_null(script_text(w, ""));
+	OK(put_script(w, "b", "keep;"));
+	OK(put_script(w, "a", ""));
+	assert_string_equal(scripts_of(w), "a:0 b:5");
+	assert_string_equal(script_text(w, "a"), "");
+	assert_string_equal(script_text(w, "b"), "keep;");
+	assert_null(script_text(w, "c"));
+	/* One is active, and stays so under another text or name. */
+	FAILS(store_script_activate(w->s, ALICE, STR("c"), &w->why), FAIL_NOTFOUND);
+	OK(store_script_activate(w->s, ALICE, STR("b"), &w->why));
+	OK(put_script(w, "b", "discard;"));
+	assert_string_equal(scripts_of(w), "a:0 *b:8");
+	assert_string_equal(script_text(w, ""), "discard;");
+	FAILS(store_script_rename(w->s, ALICE, STR("b"), STR("a"), &w->why), FAIL_EXISTS);
+	FAILS(store_script_rename(w->s, ALICE, STR("c"), STR("d"), &w->why), FAIL_NOTFOUND);
+	OK(store_script_rename(w->s, ALICE, STR("b"), STR("b"), &w->why));
+	OK(store_script_rename(w->s, ALICE, STR("b"), STR("z"), &w->why));
+	assert_string_equal(scripts_of(w), "a:0 *z:8");
+	FAILS(store_script_delete(w->s, ALICE, STR("z"), &w->why), FAIL_CONFLICT);
+	FAILS(store_script_delete(w->s, ALICE, STR("b"), &w->why), FAIL_NOTFOUND);
+	OK(store_script_activate(w->s, ALICE, STR("a"), &w->why));
+	assert_string_equal(scripts_of(w), "*a:0 z:8");
+	OK(store_script_delete(w->s, ALICE, STR("z"), &w->why));
+	OK(store_script_activate(w->s, ALICE, STR(""), &w->why));
+	assert_string_equal(scripts_of(w), "a:0");
+	OK(store_check(w->s, ALICE, &w->why));
+	OK(store_account_delete(w->s, ALICE, &w->why));
+	OK(store_account_ensure(w->s, ALICE, store_default_folders, &w->why));
+	assert_string_equal(scripts_of(w), "");
+}
+
+static void test_script_limits(void **state)
+{
+	struct world *w = *state;
+	struct store_script_put p = {
+		.account = ALICE, .name = STR("b"), .max_scripts = 3, .max_bytes = 100};
+	OK(put_script(w, "a", "1234567890"));
+	OK(store_script_fits(w->s, &p, 90, &w->why));
+	FAILS(store_script_fits(w->s, &p, 91, &w->why), FAIL_TOOBIG);
+	FAILS(store_script_fits(w->s, &p, UINT64_MAX, &w->why), FAIL_TOOBIG);
+	p.name = STR("a"); /* what it has now does not count */
+	OK(store_script_fits(w->s, &p, 100, &w->why));
+	OK(put_script(w, "b", "x"));
+	OK(put_script(w, "c", "x"));
+	FAILS(put_script(w, "d", "x"), FAIL_LIMIT);
+	OK(put_script(w, "c", "xyz"));
+	assert_string_equal(scripts_of(w), "a:10 b:1 c:3");
+}
+
 static unsigned use_of(struct world *w, const char *name)
 {
 	struct store_mailbox m;

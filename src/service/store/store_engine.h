@@ -143,6 +143,15 @@ struct row_annotation {
 	struct str entry, value;
 };
 
+/* A Sieve script. */
+struct row_script {
+	struct account_id account;
+	struct str name, text;
+	uint64_t size; /* of text */
+	bool active;
+	struct wall_us changed;
+};
+
 typedef int (*entry_fn)(void *arg, const struct row_entry *row);
 typedef int (*mailbox_fn)(void *arg, struct account_id a, const struct row_mailbox *row,
 			  struct str name);
@@ -150,6 +159,7 @@ typedef int (*expired_fn)(void *arg, struct account_id a, struct mailbox_id m,
 			  const struct row_entry *row);
 typedef int (*name_fn)(void *arg, struct str name);
 typedef int (*annotation_fn)(void *arg, struct str entry, struct str value);
+typedef int (*script_fn)(void *arg, const struct row_script *row);
 typedef int (*keyword_fn)(void *arg, unsigned bit, struct str name);
 typedef int (*acl_fn)(void *arg, const struct row_acl *row);
 typedef int (*overlay_fn)(void *arg, const struct row_overlay *row);
@@ -263,6 +273,20 @@ struct engine_ops {
 	/* In whosever mailboxes: the flags and private annotations that are this account's, and
 	 * what lists give to it. */
 	int (*viewer_forget)(struct engine *e, struct account_id viewer, struct fail *why);
+
+	/* By name, bytewise; only with `texts` their text is set. */
+	int (*script_each)(struct engine *e, struct account_id a, bool texts, script_fn fn,
+			   void *arg, struct fail *why);
+	/* In the place of the one of that name. */
+	int (*script_put)(struct engine *e, const struct row_script *row, struct fail *why);
+	/* Its flag alone; its end. */
+	int (*script_set_active)(struct engine *e, struct account_id a, struct str name, bool on,
+				 struct fail *why);
+	int (*script_remove)(struct engine *e, struct account_id a, struct str name,
+			     struct fail *why);
+	/* There is none of the name `to`, or it is the same. */
+	int (*script_rename)(struct engine *e, struct account_id a, struct str name, struct str to,
+			     struct fail *why);
 
 	int (*entry_add)(struct engine *e, struct account_id a, struct mailbox_id m,
 			 const struct row_entry *row, struct fail *why);
