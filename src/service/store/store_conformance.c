@@ -372,5 +372,5 @@ static void test_body_file(void **state)
 		CONFORMANCE(test_viewer_rows_end), CONFORMANCE(test_taking_back),                  \
 		CONFORMANCE(test_viewer_is_forgotten), CONFORMANCE(test_acl_of_another),           \
 		CONFORMANCE(test_annotations), CONFORMANCE(test_annotation_limits),                \
-		CONFORMANCE(test_uses), CONFORMANCE(test_past),                                    \
-		CONFORMANCE(test_scripts), CONFORMANCE(test_script_limits)
+		CONFORMANCE(test_uses), CONFORMANCE(test_past), CONFORMANCE(test_scripts),         \
+		CONFORMANCE(test_script_limits)
