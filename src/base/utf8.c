@@ -50,12 +50,22 @@ bool utf8_valid(struct str s)
 	return true;
 }
 
+size_t str_ascii_run(struct str s)
+{
+	size_t i = 0;
+	for (uint64_t w; i + 8 <= s.n; i += 8) {
+		memcpy(&w, s.p + i, 8);
+		if (w & UINT64_C(0x8080808080808080))
+			break;
+	}
+	while (i < s.n && (unsigned char)s.p[i] < 0x80)
+		i++;
+	return i;
+}
+
 bool str_is_ascii(struct str s)
 {
-	for (size_t i = 0; i < s.n; i++)
-		if ((unsigned char)s.p[i] >= 0x80)
-			return false;
-	return true;
+	return str_ascii_run(s) == s.n;
 }
 
 uint32_t utf8_next(struct str s, size_t *pos)

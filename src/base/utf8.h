@@ -11,6 +11,7 @@
 /* True when s is well-formed: no overlong form, surrogate or value above U+10FFFF. */
 bool utf8_valid(struct str s);
 bool str_is_ascii(struct str s);
+size_t str_ascii_run(struct str s); /* how many ASCII characters it begins with */
 
 /*
  * Decode the character at s.p[*pos], advance *pos past it and return it. A malformed byte

@@ -194,21 +194,6 @@ static int sequence_length(const unsigned char *p, size_t n)
 	return need;
 }
 
-/* Bytes that begin the string and are ASCII, eight at a time. */
-static size_t ascii_run(const unsigned char *p, size_t n)
-{
-	size_t i = 0;
-	for (; i + 8 <= n; i += 8) {
-		uint64_t w;
-		memcpy(&w, p + i, 8);
-		if (w & UINT64_C(0x8080808080808080))
-			break;
-	}
-	while (i < n && p[i] < 0x80)
-		i++;
-	return i;
-}
-
 /* Emit what is decided of the held bytes; keeps an unfinished sequence. */
 static void held_flush(struct charset *c, struct buf *out)
 {
@@ -236,7 +221,7 @@ static void utf8_feed(struct charset *c, struct str in, struct buf *out)
 			held_flush(c, out);
 			continue;
 		}
-		size_t run = ascii_run(p + i, in.n - i);
+		size_t run = str_ascii_run(str_skip(in, i));
 		(void)buf_add(out, str_sub(in, i, i + run));
 		i += run;
 		int r = i < in.n ? sequence_length(p + i, in.n - i) : 1;
@@ -289,7 +274,7 @@ void charset_feed(struct charset *c, struct str in, struct buf *out)
 	} else if (c->kind == KIND_1252) {
 		const unsigned char *p = (const unsigned char *)in.p;
 		for (size_t i = 0; i < in.n;) {
-			size_t run = ascii_run(p + i, in.n - i);
+			size_t run = str_ascii_run(str_skip(in, i));
 			(void)buf_add(out, str_sub(in, i, i + run));
 			i += run;
 			if (i < in.n)
@@ -298,6 +283,11 @@ void charset_feed(struct charset *c, struct str in, struct buf *out)
 	} else {
 		utf8_feed(c, in, out);
 	}
+}
+
+bool charset_keeps(const struct charset *c, struct str in)
+{
+	return c->kind != KIND_ICU && c->n_held == 0 && str_is_ascii(in);
 }
 
 void charset_next_piece(struct charset *c)

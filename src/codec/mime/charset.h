@@ -25,6 +25,8 @@ DEFINE_AUTO_PTR(charset, struct charset, charset_free);
 
 /* Append the UTF-8 of the next bytes, cut anywhere. A full @out drops the rest. */
 void charset_feed(struct charset *c, struct str in, struct buf *out);
+/* Are these bytes, that come next, their own UTF-8, and need not be fed? Of most mail they are. */
+bool charset_keeps(const struct charset *c, struct str in);
 /*
  * The text goes on in a piece that begins in the charset's initial state, as each RFC 2047 word
  * does; an unfinished character is kept for it.
