@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # fish completion for barid: commands, verbs, options. Install as /usr/share/fish/vendor_completions.d/barid.fish.
 
-set -l commands serve demo init dns check status ports domain user alias forward bcc send-as relayhost route admin master queue clients backup restore undelete import export doctor quota search-index guard srs tls-report tls-policies counters trace log reload upgrade stop debug help version
+set -l commands serve demo init dns check status ports domain user alias forward bcc send-as relayhost route admin master queue clients backup restore undelete import export doctor quota acl search-index guard srs tls-report tls-policies counters trace log reload upgrade stop debug help version
 set -l account add del list show set
 
 complete -c barid -f
@@ -34,6 +34,7 @@ complete -c barid -n "not __fish_seen_subcommand_from $commands" -a admin -d 'Wh
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a master -d 'Who may log in to the accounts of others'
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a queue -d 'What waits for delivery'
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a quota -d 'How much mail the users have'
+complete -c barid -n "not __fish_seen_subcommand_from $commands" -a acl -d 'Who else may do what with mailboxes'
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a doctor -d 'Look for what is wrong, and what mends it'
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a backup -d 'Copy everything into a folder'
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a restore -d 'Put back a server or mailboxes'
@@ -67,6 +68,7 @@ complete -c barid -n '__fish_seen_subcommand_from doctor' -l resolver -x -d 'Nam
 complete -c barid -n '__fish_seen_subcommand_from upgrade' -l status -d 'How far it is'
 complete -c barid -n '__fish_seen_subcommand_from upgrade' -l no-wait -d 'Return when it has begun'
 complete -c barid -n '__fish_seen_subcommand_from quota' -a 'list recount'
+complete -c barid -n '__fish_seen_subcommand_from acl' -a 'list rights set delete'
 complete -c barid -n '__fish_seen_subcommand_from user' -l file -r -F -d 'Many users, from a table'
 complete -c barid -n '__fish_seen_subcommand_from user' -l skip-existing -d 'Pass over those that exist'
 complete -c barid -n '__fish_seen_subcommand_from user' -l purge -x -a yes -d 'With the mail, at once'

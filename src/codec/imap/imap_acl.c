@@ -85,6 +85,27 @@ static struct str without_dash(struct str identifier)
 	return str_skip(identifier, str_starts(identifier, STR("-")));
 }
 
+int imap_acl_canonical(struct str identifier, char *to, struct str *ret)
+{
+	bool minus = str_starts(identifier, STR("-"));
+	struct str name = str_skip(identifier, minus);
+	bool group = str_starts(name, STR("group="));
+	size_t n = 0;
+	if (group)
+		name = str_skip(name, STR("group=").n);
+	if (minus)
+		to[n++] = '-';
+	if (group)
+		to[n++] = '$';
+	for (size_t i = 0; i < name.n; i++)
+		to[n++] = ascii_lower(name.p[i]);
+	*ret = str_make(to, n);
+	if (!imap_acl_identifier_ok(*ret) ||
+	    (!imap_acl_is_everybody(*ret) && str_find(*ret, 0, '@') == n))
+		return -FAIL_SYNTAX;
+	return 0;
+}
+
 bool imap_acl_is_everybody(struct str identifier)
 {
 	struct str name = without_dash(identifier);

@@ -68,6 +68,12 @@ void imap_acl_add(struct imap_acl_sum *sum, const struct imap_acl_who *who, stru
  */
 uint32_t imap_acl_result(const struct imap_acl_sum *sum, const struct imap_acl_who *who);
 
+/*
+ * The form that is kept: lower case, "group=a@b" as "$a@b". `to` has room for identifier.n + 1
+ * bytes. -FAIL_SYNTAX: neither an address nor a group, "anyone" or "authenticated".
+ */
+MUST_CHECK int imap_acl_canonical(struct str identifier, char *to, struct str *ret);
+
 /* Everybody who has logged in; "anyone" is strangers, too. */
 bool imap_acl_is_everybody(struct str identifier);
 

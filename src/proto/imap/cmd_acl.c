@@ -13,32 +13,18 @@ static bool is_owner(const struct imap_session *s, struct str identifier)
 	return str_eqi(identifier, str_c(s->address));
 }
 
-/* The form that is kept: addresses compare without regard to case; "group=a@b" is "$a@b". */
 static int canonical(struct imap_session *s, struct str identifier, struct str *ret,
 		     struct fail *why)
 {
-	bool minus = str_starts(identifier, STR("-"));
-	struct str name = str_skip(identifier, minus);
-	bool group = str_starts(name, STR("group="));
-	if (group)
-		name = str_skip(name, STR("group=").n);
-	char *p = arena_alloc(&s->run.arena, name.n + 3);
-	size_t n = 0;
+	char *p = arena_alloc(&s->run.arena, identifier.n + 1);
 	if (!p)
 		return fail_set(why, FAIL_LIMIT, NULL, "arena full");
-	if (minus)
-		p[n++] = '-';
-	if (group)
-		p[n++] = '$';
-	for (size_t i = 0; i < name.n; i++)
-		p[n++] = ascii_lower(name.p[i]);
-	*ret = str_make(p, n);
-	if (!imap_acl_is_everybody(*ret) && str_find(*ret, 0, '@') == ret->n)
-		return fail_set(why, FAIL_UNSUPPORTED,
-				"Rights are given to an address, to $ and the address of an alias, "
-				"to anyone or to authenticated.",
-				"identifier %.*s", STR_ARG(identifier));
-	return 0;
+	if (imap_acl_canonical(identifier, p, ret) == 0)
+		return 0;
+	return fail_set(why, FAIL_UNSUPPORTED,
+			"Rights are given to an address, to $ and the address of an alias, to "
+			"anyone or to authenticated.",
+			"identifier %.*s", STR_ARG(identifier));
 }
 
 /* Whose the address is now: who gets it later gets no rights with it. */

@@ -59,6 +59,7 @@ void share_guest(struct role *role, struct ipc_packet *p)
 void share_name(struct role *role, struct ipc_packet *p)
 {
 	AUTO(arena) struct arena a = ARENA_INIT(DIR_ARENA_BYTES);
+	AUTO(buf) struct buf groups = BUF_INIT(GROUPS_MAX);
 	struct msg_acl_named named = {0};
 	struct dir_account account;
 	struct fail why = FAIL_INIT;
@@ -71,6 +72,9 @@ void share_name(struct role *role, struct ipc_packet *p)
 	} else if (r == 0) {
 		r = dir_account_by_address(dir_role.dir, m.name, &a, &account, &why);
 		named.account = r < 0 ? 0 : account.id.v;
+		if (r == 0)
+			r = dir_groups_of(dir_role.dir, account.address, &groups, &why);
+		named.groups = buf_str(&groups);
 	}
 	if (r < 0)
 		(void)ipc_reply_fail(p, &why);

@@ -567,14 +567,13 @@ int guest_hosts(void *arg, struct buf *ret, struct fail *why)
 	return r;
 }
 
-int guest_named(void *arg, struct account_id account, struct str name, struct account_id *ret,
-		struct fail *why)
+int guest_whois(struct account_id account, struct str name, struct account_id *ret,
+		struct buf *ret_groups, struct fail *why)
 {
 	struct msg_acl_name m = {.account = account.v, .name = name};
 	struct ipc_question q = {.type = IPC_ACL_NAME, .msg = &m, .want = IPC_ACL_NAMED};
 	struct msg_acl_named named;
 	struct ipc_packet *p = NULL;
-	(void)arg;
 	if (name.n > 321)
 		return fail_set(why, FAIL_NOTFOUND, NULL, "no address");
 	int r = ipc_call(role_peer(user.role, "dir", 0), &q, &p, why);
@@ -582,10 +581,20 @@ int guest_named(void *arg, struct account_id account, struct str name, struct ac
 		r = ipc_call(role_peer(user.role, "dir", 0), &q, &p, why);
 	if (r == 0 && msg_acl_named_read(p, &named) < 0)
 		r = fail_set(why, FAIL_PEER, NULL, "bad answer of dir");
-	if (r == 0)
+	if (r == 0) {
 		ret->v = named.account;
+		if (ret_groups)
+			buf_add(ret_groups, named.groups);
+	}
 	ipc_packet_free(p);
 	return r;
+}
+
+int guest_named(void *arg, struct account_id account, struct str name, struct account_id *ret,
+		struct fail *why)
+{
+	(void)arg;
+	return guest_whois(account, name, ret, NULL, why);
 }
 
 /* --- who shares with whom, for dir

@@ -96,6 +96,7 @@ static const struct {
 	{IPC_BOX_LOST, tool_lost},
 	{IPC_UNDELETE, tool_undelete},
 	{IPC_RECOUNT, recount},
+	{IPC_ACL_ORDER, tool_acl},
 	{IPC_SEARCH_INDEX, index_tool},
 };
 

@@ -31,6 +31,8 @@ struct tool {
 /* tool_import.c */
 void tool_body_open(struct tool *t, struct ipc_packet *p);
 void tool_import(struct tool *t, struct ipc_packet *p);
+/* tool_acl.c */
+void tool_acl(struct tool *t, struct ipc_packet *p);
 /* tool_read.c */
 void tool_boxes(struct tool *t, struct ipc_packet *p);
 void tool_box_make(struct tool *t, struct ipc_packet *p);

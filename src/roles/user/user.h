@@ -72,7 +72,12 @@ MUST_CHECK int url_fetch(uint64_t session, struct str url, struct imap_out *ret,
 int guest_visit(void *arg, struct imap_guest_ask *ask, struct imap_out *out,
 		struct imap_guest_answer *ret, struct fail *why);
 int guest_hosts(void *arg, struct buf *ret, struct fail *why);
-/* What an identifier of one of our lists means (imap_hooks.named). */
+/* What an identifier of a list of this account of ours means: *ret is the account of an address, or
+ * {0} of a group; *ret_groups (may be NULL) gets the groups that the account is in, a line each.
+ * -FAIL_NOTFOUND. Blocking. */
+int guest_whois(struct account_id account, struct str name, struct account_id *ret,
+		struct buf *ret_groups, struct fail *why);
+/* The same as imap_hooks.named. */
 int guest_named(void *arg, struct account_id account, struct str name, struct account_id *ret,
 		struct fail *why);
 /* Tell dir with whom the account shares mailboxes now. */

@@ -111,6 +111,10 @@ static const struct {
 	 TX("see and change how much is logged, or begin a new log file")},
 	{"search-index", cli_search_index, "barid search-index status|rebuild USER",
 	 TX("the index that searches of texts use: how it stands, or make it again")},
+	{"acl", cli_acl,
+	 "barid acl list USER [MAILBOX] | rights WHO USER [MAILBOX]\n"
+	 "       barid acl set USER MAILBOX WHOM [+|-]RIGHTS | delete USER MAILBOX WHOM",
+	 TX("see and change who else may do what with a user's mailboxes")},
 	{"quota", cli_quota, "barid quota list [DOMAIN] | recount ADDRESS|all",
 	 TX("see how much mail the users have, and count it again")},
 	{"doctor", cli_doctor, "barid doctor [--domain D] [--offline] [--resolver ADDRESS]",
@@ -144,7 +148,7 @@ int cli_usage(const char *command)
 static bool knows_administrators(int (*run)(const struct cli *c))
 {
 	return run == cli_admin || run == cli_status || run == cli_ports || run == cli_quota ||
-	       run == cli_upgrade || run == cli_route;
+	       run == cli_acl || run == cli_upgrade || run == cli_route;
 }
 
 int cli_run(const struct cli *c)

@@ -62,6 +62,7 @@ int cli_admin(const struct cli
 		      *c); /* everything that a running server (or the accounts database) answers */
 int cli_user_file(const struct cli *c); /* user add --file FILE */
 int cli_quota(const struct cli *c);
+int cli_acl(const struct cli *c);
 int cli_guard(const struct cli *c);
 int cli_status(const struct cli *c);
 int cli_ports(const struct cli *c);
