@@ -129,6 +129,14 @@ struct conf {
 	char *guard_action; /* "hold", "defer", "off" */
 	uint64_t guard_new_max, guard_failed_max, guard_window_ms, guard_memory_ms;
 	uint64_t guard_networks_max, guard_held_max;
+	char *policy_reject_null_sender; /* "on", "off", as the following */
+	char *policy_reject_to_hostname;
+	char *policy_wblist_rdns;
+	char *policy_greylisting;
+	char *policy_on_failure; /* "dunno", "defer" */
+	char *policy_sessions;	 /* "on", "off" */
+	uint64_t policy_sessions_keep_ms;
+	uint64_t policy_timeout_ms;
 	struct conf_list submissions_listen;
 	struct conf_list submissions_proxy_from;
 

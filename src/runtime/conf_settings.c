@@ -300,6 +300,35 @@ const struct conf_setting conf_settings[] = {
 	{"submission", "rate_recipients_day", CONF_NUMBER, CONF_LIVE, AT(rate_day_recipients), "0",
 	 0, 1000000, NULL, "Recipients within 24 hours. 0 = no limit."},
 
+	{"policy", "reject_null_sender", CONF_CHOICE, CONF_LIVE, AT(policy_reject_null_sender),
+	 "on", 0, 0, "on off",
+	 "Rule: who has logged in may not send without a sender (for other mail servers; barid's "
+	 "own "
+	 "submission has submission.null_sender)."},
+	{"policy", "reject_to_hostname", CONF_CHOICE, CONF_LIVE, AT(policy_reject_to_hostname),
+	 "on", 0, 0, "on off",
+	 "Rule: no mail from outside to addresses at this server's own name, unless that is a "
+	 "domain "
+	 "with mailboxes."},
+	{"policy", "wblist_rdns", CONF_CHOICE, CONF_LIVE, AT(policy_wblist_rdns), "on", 0, 0,
+	 "on off", "Rule: clients are refused whose names in the DNS are listed (wblist_rdns)."},
+	{"policy", "greylisting", CONF_CHOICE, CONF_LIVE, AT(policy_greylisting), "on", 0, 0,
+	 "on off",
+	 "Rule: mail of a stranger is put off the first time (greylisting), unless the sender's "
+	 "domain names the client in its SPF record, or a white list does."},
+	{"policy", "on_failure", CONF_CHOICE, CONF_LIVE, AT(policy_on_failure), "dunno", 0, 0,
+	 "dunno defer",
+	 "What a rule says that could not be asked. dunno: the next one decides. defer: the client "
+	 "is "
+	 "asked to come later (451). Rules where accepting would be wrong always defer."},
+	{"policy", "timeout", CONF_DURATION, CONF_LIVE, AT(policy_timeout_ms), "10 s", SECOND,
+	 MINUTE, NULL, "All rules together take no longer; who is not asked by then has failed."},
+	{"policy", "sessions", CONF_CHOICE, CONF_LIVE, AT(policy_sessions), "on", 0, 0, "on off",
+	 "Keep a row of smtp_sessions for each message, and for each recipient that was not simply "
+	 "let through."},
+	{"policy", "sessions_keep", CONF_DURATION, CONF_LIVE, AT(policy_sessions_keep_ms), "7 d",
+	 HOUR, 3650 * DAY, NULL, "How long these rows are kept."},
+
 	{"guard", "action", CONF_CHOICE, CONF_LIVE, AT(guard_action), "hold", 0, 0,
 	 "hold defer off",
 	 "What happens when a login suddenly writes to many new people, as a stolen password does. "

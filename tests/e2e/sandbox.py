@@ -12,7 +12,7 @@ LISTENS = {"master", "edge"}
 INET = {"edge", "dns", "relay"}
 FILES = {
     "edge": r"$^",
-    "mta": r"$^",
+    "mta": r"policy",
     "scan": r"$^",
     "queue": r"spool|blob",
     "user": r"store|mail|blob",

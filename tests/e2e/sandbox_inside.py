@@ -8,11 +8,11 @@ import subprocess
 from harness.server import ROOT
 
 ROLES = ("edge", "mta", "scan", "queue", "user", "dir", "admin", "dns", "relay")
-FOLDERS = {"queue": ("spool", "blob"), "user": ("store", "blob"), "dir": ("dir",)}
+FOLDERS = {"queue": ("spool", "blob"), "user": ("store", "blob"), "dir": ("dir",), "mta": ("policy",)}
 THREADS = {"mta", "queue", "user", "dir", "dns", "relay"}
 # Folders of roles; what is root's or other processes'; what anybody may read; what anybody may write.
-OWNED = ("dir", "spool", "store", "blob")
-FOREIGN = ("dir/vmail.db", "dir/secret.key", "spool/spool.db", "store/meta", "store/part-000.db", "tls/key.pem", "lock",
+OWNED = ("dir", "spool", "store", "blob", "policy")
+FOREIGN = ("dir/vmail.db", "dir/secret.key", "policy/policy.db", "spool/spool.db", "store/meta", "store/part-000.db", "tls/key.pem", "lock",
            "log/barid.log", "control.sock", ".", "tls", "/etc/shadow", "/proc/1/mem", "/proc/1/environ", "/proc/kcore",
            "/dev/mem", "/root")
 READABLE = ("/etc/passwd", "/proc/version", "/usr/bin", "/etc", "/", "/proc", "/sys/kernel",

@@ -21,6 +21,7 @@ WRITERS = {
     "complain": 2, "conf_complain": 2, "why_not": 1,
     # answers of the protocols: English always, but in the catalogue
     "smtp_sayf": 3, "smtp_hang_up": 2, "reply_ok": 2, "reply_no": 2, "reply_bad": 1, "reply_bye": 2,
+    "policy_reject": 1, "policy_defer": 1,
     # orders of the command line, answered by roles
     "refuse": 2, "say": 1, "reply_fail": 2, "order_message": 1,
     # the command line itself

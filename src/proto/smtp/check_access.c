@@ -19,7 +19,7 @@ static struct str kept(struct check *c, struct str s)
 }
 
 /* The tables are looked at again after a failure, and by the mta that takes over. */
-static void prepend(struct check *c, struct str field)
+void check_prepend(struct check *c, struct str field)
 {
 	struct str before = c->s->t.orders.prepend, rest = before, line;
 	while (rest.n && str_cut(&rest, '\n', &line))
@@ -81,7 +81,7 @@ static enum check_says obey(struct check *c, const struct looked_up *l,
 						   : STR("a table of the front door says HOLD"));
 		break;
 	case ACCESS_PREPEND:
-		prepend(c, hit->text);
+		check_prepend(c, hit->text);
 		break;
 	case ACCESS_REDIRECT:
 		orders->redirect = kept(c, hit->text);

@@ -274,8 +274,9 @@ void smtp_cmd_rcpt(struct smtp_turn *t, const struct smtp_cmd *cmd)
 		}
 		if (smtp_filter_rcpt(t, cmd, to, destination_is_local(&route->dests[0])))
 			return;
-		r = smtp_transaction_add_rcpt(&s->t, &cmd->rcpt, to, route);
-		if (r == 0)
+		if (!t->drop_rcpt)
+			r = smtp_transaction_add_rcpt(&s->t, &cmd->rcpt, to, route);
+		if (r == 0 && !t->drop_rcpt)
 			log_expansion(to, route);
 	}
 	if (r == 0 && smtp_is_lmtp(s)) {

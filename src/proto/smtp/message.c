@@ -324,6 +324,8 @@ void smtp_message(struct smtp_turn *t, const struct smtp_body *body)
 			return;
 		if (r == 0)
 			r = smtp_lmtp_judge(t, in.scan.size, &why);
+		if (r >= 0 && smtp_policy_message(t, in.scan.size))
+			return;
 		if (r >= 0)
 			r = smtp_orders_apply(s, &why);
 		if (r >= 0)

@@ -171,7 +171,8 @@ static check_fn *const helo_checks[] = {permit_known, check_helo_access, check_h
 static check_fn *const sender_checks[] = {check_sender_full,   check_sender_listed, permit_known,
 					  check_sender_access, check_sender_known,  NULL};
 static check_fn *const relay_checks[] = {permit_relaying, refuse_relaying, NULL};
-static check_fn *const rcpt_checks[] = {refuse_part_rcpt, refuse_unlisted, check_rcpt_access, NULL};
+static check_fn *const rcpt_checks[] = {refuse_part_rcpt, refuse_unlisted, check_rcpt_access,
+					check_policy, NULL};
 
 static const struct class before_route[] = {{"connection", &refused_client, client_checks},
 					    {"HELO", &refused_helo, helo_checks},
@@ -261,6 +262,7 @@ bool smtp_check_rcpt(struct smtp_turn *t, const struct smtp_addr *rcpt,
 	AUTO(arena) struct arena a = ARENA_INIT(KIB(16));
 	struct check c = begin(t, rcpt, &a);
 	c.route = route;
+	t->drop_rcpt = false;
 	enum check_says says = run_classes(&c, behind_route, ARRAY_LEN(behind_route));
 	if (says == CHECK_REFUSE && !t->rule.n)
 		t->rule = route->note;

@@ -44,11 +44,14 @@ bool smtp_check_rcpt(struct smtp_turn *t, const struct smtp_addr *rcpt,
 /* "<about>: text", kept in c->arena. */
 enum check_says check_refuse(struct check *c, unsigned code, const char *enhanced, struct str about,
 			     const char *text);
+/* A header field for the message, unless it has it already. */
+void check_prepend(struct check *c, struct str field);
 /* "name[address]" of the client, in c->arena. */
 struct str check_client_text(struct check *c);
 /* check_access.c, check_helo.c, check_sender.c */
 check_fn check_client_access, check_helo_access, check_sender_access, check_rcpt_access;
 check_fn check_helo_full, check_helo_known;
+check_fn check_policy; /* policy.c */
 check_fn check_sender_full, check_sender_listed, check_sender_known;
 
 #endif

@@ -35,6 +35,7 @@
 #include "proto/smtp/smtp_door.h"
 #include "service/dir/dir.h"
 #include "service/milter/milter.h"
+#include "service/policy/policy.h"
 #include "service/spool/spool.h"
 
 struct smtp_session;
@@ -205,6 +206,10 @@ struct smtp_backend {
 	/* May this user's message go? NULL: always. */
 	int (*guard)(void *ctx, const struct smtp_guard_case *c, struct arena *a,
 		     struct smtp_guarded *ret, struct fail *why);
+	/* What rules say of the recipient or message that *r describes; `rcpts`: at the end of a
+	 * message, whom it is for. NULL: there are no rules. */
+	void (*policy)(void *ctx, const struct policy_request *r, const struct str *rcpts, size_t n,
+		       struct policy_verdict *ret);
 	/* On disk when it returns 0. Takes a stored body over, whatever the outcome. `login`: the
 	 * account's address on submission. done, ctx and link_ of m are not used. */
 	int (*submit)(void *ctx, const struct spool_message *m, struct str login,

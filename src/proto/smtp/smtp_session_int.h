@@ -13,6 +13,7 @@
  * filter.c         milters: the events of a session
  * filter_mail.c    milters: a message, and what they make of it
  * guard.c          a user's message, seen by the take-over guard
+ * policy.c         the rules about recipients and messages (service/policy)
  * lmtp.c           LMTP's replies to a message
  * cmd_extra.c      XFORWARD ETRN
  * cmd_other.c      NOOP VRFY EXPN HELP QUIT, and what is no command
@@ -144,6 +145,7 @@ struct smtp_turn {
 	struct counter *counter; /* of what is about to be refused; NULL: by its status */
 	struct str rule; /* for the log: the directory's word on what is about to be refused */
 	bool told;	 /* the log has the refusal already */
+	bool drop_rcpt;	 /* the recipient at hand is accepted, and nobody gets its copy */
 	size_t replies;	 /* LMTP: the reply is said once for each recipient; 0 = 1 */
 };
 
@@ -224,6 +226,10 @@ void smtp_message(struct smtp_turn *t, const struct smtp_body *body);
  * was refused with a reply, 0, or a negative fail code.
  */
 MUST_CHECK int smtp_guard(struct smtp_turn *t, struct buf *held, struct fail *why);
+
+/* --- policy.c --- */
+/* Before a message is submitted. True: it was refused or thrown away, and the client was told. */
+bool smtp_policy_message(struct smtp_turn *t, uint64_t size);
 
 /* --- wishes.c --- */
 /* What EHLO names of them. */

@@ -55,6 +55,12 @@ void lookup_changes(struct role *role, struct ipc_packet *p);
 void lookup_relay_login(struct role *role, struct ipc_packet *p);
 void lookup_sender_allowed(struct role *role, struct ipc_packet *p);
 void lookup_account(struct role *role, struct ipc_packet *p);
+/* policy.c */
+void policy_ask_domain(struct role *role, struct ipc_packet *p);
+void policy_ask_access(struct role *role, struct ipc_packet *p);
+void policy_ask_login(struct role *role, struct ipc_packet *p);
+/* An order may have changed what they answer. Any thread. */
+void policy_tell_change(void);
 /* A notice: what an account's mail takes now. */
 void lookup_usage(struct role *role, struct ipc_packet *p);
 

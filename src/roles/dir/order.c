@@ -42,8 +42,10 @@ static void admin_now(struct role *role, struct ipc_packet *p)
 		r = dir_admin(dir_role.dir, &scope, (struct dir_args){args, m.args_n}, &a, &t,
 			      &why);
 	role_speak(NULL);
-	if (r == 0)
+	if (r == 0) {
 		sweep_soon();
+		policy_tell_change();
+	}
 	log_order(&m, r == 0, &why);
 	if (r < 0) {
 		(void)ipc_reply_fail(p, &why);

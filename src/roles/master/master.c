@@ -27,7 +27,7 @@ static const char *const none[] = {NULL};
 /* Each connection stands once, at either end. */
 const struct role_kind role_kinds[] = {
 	{.name = "edge", .stop_stage = 0, .talks_to = edge_peers},
-	{.name = "mta", .stop_stage = 1, .seals = true, .talks_to = mta_peers},
+	{.name = "mta", .stop_stage = 1, .seals = true, .folder = "policy", .talks_to = mta_peers},
 	{.name = "queue",
 	 .stop_stage = 2,
 	 .shares_blobs = true,

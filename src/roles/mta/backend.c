@@ -2,6 +2,7 @@
 #include "base/check.h"
 #include "roles/mta/door.h"
 #include "roles/mta/mta.h"
+#include "roles/mta/rules.h"
 #include "sys/clock.h"
 #include "sys/crash.h"
 #include "sys/log.h"
@@ -380,6 +381,7 @@ struct smtp_backend mta_backend(struct mta_session *s)
 				     .sender_allowed = sender_allowed,
 				     .guard = guard,
 				     .scan = scan,
+				     .policy = rules_judge,
 				     .submit = submit,
 				     .body_create = body_create,
 				     .burl = burl,

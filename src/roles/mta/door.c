@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "roles/mta/door.h"
 #include "base/check.h"
+#include "roles/mta/rules.h"
 #include "service/dir/scope.h"
 #include "sys/counter.h"
 #include "sys/log.h"
@@ -56,6 +57,7 @@ static void free_config(void *extra)
 	access_list_clear(&door->recipient_access);
 	free_content(&m->smtp.content);
 	mta_filters_clear(&m->smtp);
+	rules_settings_clear(&m->policy);
 	free(m);
 }
 
@@ -156,6 +158,7 @@ int door_prepare(struct role *role, const struct conf *c, struct fail *why)
 	prepare_checks(&smtp->door, c);
 	prepare_tests(&m->door, c);
 	mta_filters_make(smtp, c);
+	rules_settings_make(&m->policy, c);
 	conf_attach(c, m, free_config);
 	int r = prepare_content(&smtp->content, c, why);
 	return r < 0 ? r : prepare_tables(&smtp->door, c, why);

@@ -34,6 +34,7 @@ struct door_config {
 struct mta_config {
 	struct smtp_config smtp;
 	struct door_config door;
+	struct policy_settings policy;
 };
 /* role_ops.prepare. */
 MUST_CHECK int door_prepare(struct role *role, const struct conf *c, struct fail *why);

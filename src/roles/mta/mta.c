@@ -4,6 +4,7 @@
 #include "base/vec.h"
 #include "roles/mta/door.h"
 #include "roles/mta/inquiry.h"
+#include "roles/mta/rules.h"
 #include "runtime/services.h"
 #include "sys/clock.h"
 #include "sys/counter.h"
@@ -654,6 +655,8 @@ static void message(struct role *role, struct ipc_channel *from, struct ipc_pack
 		grant(p);
 	else if (dir && type == IPC_SESSION_OVER)
 		session_over(p);
+	else if (dir && type == IPC_POLICY_STALE)
+		rules_forget_facts();
 	else {
 		role_refuse(from, p, "not its business");
 		return;
@@ -697,6 +700,7 @@ static int mta_open(struct role *role, struct fail *why)
 	(void)why;
 	mta.role = role;
 	facts_begin(role);
+	rules_open(role);
 	mta.pool = pool_new("smtp", MTA_THREADS + mta_filters_threads(role->conf), 0);
 	pool_tenant_max(mta.pool, (const unsigned[LANE_TENANTS]){MTA_THREADS / 4, 0});
 	return 0;
@@ -705,26 +709,37 @@ static int mta_open(struct role *role, struct fail *why)
 static void reconfigure(struct role *role, const struct conf *before)
 {
 	(void)before;
+	rules_reconfigure(role);
 	pool_resize(mta.pool, MTA_THREADS + mta_filters_threads(role->conf));
 	inquiry_reconfigure(role);
+}
+
+static void finish(struct role *role)
+{
+	(void)role;
+	rules_finish(); /* who still asks them is heard by nobody */
 }
 
 static void stop(struct role *role)
 {
 	/* Edge is gone by now: what still runs has nobody to answer to, but what queue has is safe.
 	 */
-	role_end(role);
+	role_stop_aside(role, finish);
 }
 
 static const char *const peers[] = {"edge", "dir", "scan", "queue", "dns", "user", NULL};
+static const struct sandbox_path paths[] = {{"policy", SANDBOX_WRITE}};
 static const struct role_format formats[] = {
 	{"state", "mta", smtp_session_version},
+	{"format", "policy", policy_format},
 	{0},
 };
 static const struct role_ops ops = {.name = "mta",
 				    .formats = formats,
-				    .sandbox_flags = SANDBOX_THREADS,
+				    .sandbox_flags = SANDBOX_FILES | SANDBOX_THREADS,
 				    .peers = peers,
+				    .paths = paths,
+				    .n_paths = ARRAY_LEN(paths),
 				    .prepare = door_prepare,
 				    .admin = door_admin,
 				    .open = mta_open,

@@ -304,7 +304,7 @@ static void freshen(struct policy *p)
 	p->want_look = true;
 	pthread_cond_signal(&p->work);
 	/* While the disk fails nobody waits for it: retry_at is set. */
-	while (!looked_within(p, LOOK_LAST_MS) && !p->retry_at.v && p->want_look &&
+	while (!looked_within(p, LOOK_LAST_MS) && !p->retry_at.v && p->want_look && !p->stop &&
 	       mono_before(clock_mono(), until))
 		sleep_until(&p->looked_cond, &p->lock, until);
 	pthread_mutex_unlock(&p->lock);
@@ -406,15 +406,22 @@ void policy_configure(struct policy *p, const struct policy_keep *keep)
 	pthread_mutex_unlock(&p->lock);
 }
 
+void policy_finish(struct policy *p)
+{
+	pthread_mutex_lock(&p->lock);
+	bool ended = p->stop;
+	p->stop = true;
+	pthread_cond_signal(&p->work);
+	pthread_mutex_unlock(&p->lock);
+	if (!ended)
+		(void)pthread_join(p->writer, NULL);
+}
+
 void policy_close(struct policy *p)
 {
 	if (!p)
 		return;
-	pthread_mutex_lock(&p->lock);
-	p->stop = true;
-	pthread_cond_signal(&p->work);
-	pthread_mutex_unlock(&p->lock);
-	(void)pthread_join(p->writer, NULL);
+	policy_finish(p);
 	unload_all(p->table);
 	for (size_t i = 0; i < POLICY_PARTS; i++)
 		if (parts[i]->free)
@@ -444,7 +451,11 @@ void policy_health(struct policy *p, struct policy_health *ret)
 
 struct policy_settings policy_settings_default(void)
 {
-	return (struct policy_settings){.hostname = "localhost",
+	static struct netcidr machine[] = {
+		{.addr = {.family = AF_INET, .bytes = {127}}, .bits = 8},
+		{.addr = {.family = AF_INET6, .bytes = {[15] = 1}}, .bits = 128}};
+	return (struct policy_settings){.trusted = {machine, ARRAY_LEN(machine)},
+					.hostname = "localhost",
 					.delimiter = '+',
 					.log_sessions = true,
 					.timeout_ms = 10000,

@@ -19,6 +19,7 @@
 #include "base/buf.h"
 #include "base/fail.h"
 #include "base/ids.h"
+#include "codec/dns/dns.h"
 #include "codec/policy/policy_request.h"
 #include "codec/spf/spf.h"
 #include "service/policy/key.h"
@@ -61,7 +62,7 @@ struct policy_greylist {
 struct policy_settings {
 	bool off[POLICY_RULES];
 	enum policy_failure on_failure; /* of rules where accepting does no harm */
-	struct netcidrs trusted;	/* clients that most rules pass over */
+	struct netcidrs trusted;	/* clients that most rules pass over: our own machines */
 	const char *hostname;
 	char delimiter; /* of user and detail; 0 = none */
 	bool log_sessions;
@@ -70,7 +71,10 @@ struct policy_settings {
 	struct policy_greylist greylist;
 	struct policy_keep keep;
 };
+/* Everything on; this machine is trusted. */
 struct policy_settings policy_settings_default(void);
+/* "reject_null_sender"; as settings and the log call it. */
+const char *policy_rule_name(enum policy_rule_id id);
 
 /* --- what rules ask of others; all may block, until the query's deadline --- */
 
@@ -85,6 +89,26 @@ struct policy_domain_facts {
 	struct str target; /* POLICY_DOMAIN_ALIAS: of which one; in the arena */
 };
 
+/* Who may write to a list: of an alias account, or a mailing list. */
+enum policy_access {
+	POLICY_ACCESS_NONE, /* the address is neither, or anybody may write to it */
+	POLICY_ACCESS_YES,
+	POLICY_ACCESS_NO,
+	POLICY_ACCESS_DISABLED, /* a list that is switched off */
+};
+struct policy_access_facts {
+	enum policy_access access;
+	struct str why; /* "membersonly, not a member"; in the arena */
+};
+
+struct policy_login_facts {
+	bool known;	  /* there is such an account */
+	bool may_send;	  /* as this sender: its own, an alias, delegated */
+	bool list_member; /* the sender is a list, the login one of its members */
+	uint64_t password_age_s;
+};
+
+/* NULL functions: nobody can be asked; then domains are foreign, and nothing is known. */
 struct policy_ask {
 	void *ctx;
 	int (*domain)(void *ctx, struct str domain, struct arena *a,
@@ -93,6 +117,11 @@ struct policy_ask {
 	 */
 	void (*dns)(void *ctx, struct str name, enum dns_type type, unsigned wait_ms,
 		    struct arena *a, struct dns_answer *ret);
+	/* May this sender (bare; empty: the null sender) write to this recipient (bare)? */
+	int (*access)(void *ctx, struct str recipient, struct str sender, struct arena *a,
+		      struct policy_access_facts *ret, struct fail *why);
+	int (*login)(void *ctx, struct str login, struct str sender, struct policy_login_facts *ret,
+		     struct fail *why);
 };
 
 /* --- a question --- */
@@ -116,14 +145,14 @@ struct policy_lazy {
 
 struct policy_query {
 	const struct policy_settings *settings;
-	const struct policy_ask *ask; /* NULL: there is nobody to ask, every domain is foreign */
+	const struct policy_ask *ask; /* NULL: there is nobody to ask */
 	struct arena *arena;	      /* what rules make lives as long as the query */
 	struct mono_ns deadline;
 	struct wall_us now;
 	bool dry;     /* a rehearsal: nothing is counted, recorded or learned */
 	bool inside;  /* barid's own SMTP: what it has checked at MAIL is not asked again */
 	bool invalid; /* sender or recipient is no address: nobody is asked */
-	bool trusted; /* the client is one of settings->trusted, or of this machine */
+	bool trusted; /* the client is one of settings->trusted */
 
 	enum policy_state state;
 	struct str id;	     /* what the log knows this mail by; empty: nothing */
@@ -215,7 +244,9 @@ void policy_verdict_action(const struct policy_verdict *v, struct str id, struct
  */
 struct policy *policy_open(const char *path, const struct policy_keep *keep, struct fail *why);
 void policy_configure(struct policy *p, const struct policy_keep *keep);
-void policy_close(struct policy *p); /* writes what waits; NULL is fine */
+/* Write what waits, and write no more from now on. It may still be asked. */
+void policy_finish(struct policy *p);
+void policy_close(struct policy *p); /* with policy_finish; NULL is fine */
 DEFINE_AUTO_PTR(policy, struct policy, policy_close);
 unsigned policy_format(void); /* version of the file */
 

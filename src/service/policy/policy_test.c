@@ -31,6 +31,7 @@ static void hostname(void **state)
 	place_says(&p, "sender=a@x.test\nrecipient=root@mx.example.test\n" CLIENT,
 		   "554 5.7.1 Not authorized");
 	place_says(&p, "sender=a@x.test\nrecipient=root@mx\n" CLIENT, "554 5.7.1 Not authorized");
+	place_says(&p, "sender=a@x.test\nrecipient=Postmaster@mx.example.test\n" CLIENT, "DUNNO");
 	place_says(&p, "sender=\nrecipient=SRS0=x=y=z=w@mx.example.test\n" CLIENT, "DUNNO");
 	place_says(&p, "sender=a@x.test\nrecipient=root@mx\nclient_address=127.0.0.1\n", "DUNNO");
 	p.settings.hostname = "example.test";

@@ -53,8 +53,7 @@ static struct str name_of(struct arena *a, struct str s)
 
 static bool is_trusted(const struct policy_query *q)
 {
-	return q->client.family && (netaddr_is_loopback(&q->client) ||
-				    netcidrs_have(&q->settings->trusted, &q->client));
+	return q->client.family && netcidrs_have(&q->settings->trusted, &q->client);
 }
 
 int policy_query_init(struct policy_query *q, const struct policy_request *r,

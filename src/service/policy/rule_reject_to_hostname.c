@@ -18,6 +18,9 @@ int rule_reject_to_hostname(struct policy *p, const struct policy_query *q,
 	if (str_starts(q->recipient.local, STR("srs0=")) ||
 	    str_starts(q->recipient.local, STR("srs1=")))
 		return policy_dunno(ret, "an address that SRS has rewritten");
+	if (str_eq(q->recipient.local, STR("postmaster")) ||
+	    str_eq(q->recipient.local, STR("abuse")))
+		return policy_dunno(ret, "the postmaster is always reached (RFC 5321 4.5.1)");
 	int r = policy_domain(q, POLICY_RECIPIENT, &d, why);
 	if (r < 0)
 		return r;

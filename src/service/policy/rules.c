@@ -24,6 +24,11 @@ const struct policy_rule policy_rules[POLICY_RULES] = {
 	[POLICY_RULE_GREYLISTING] = {"greylisting", 80, POLICY_AT_RCPT, rule_greylisting, false},
 };
 
+const char *policy_rule_name(enum policy_rule_id id)
+{
+	return policy_rules[id].name;
+}
+
 const char *policy_act_name(enum policy_act a)
 {
 	static const char *const names[POLICY_ACTS] = {

@@ -34,6 +34,8 @@ static const struct {
 			  "Message-ID {message-id}][, sent by the login {login}][, {tls}].")},
 	{"smtp.forwarded", TX("Number {number} came back from a filter; it is of {ip}[ ({name})][, trace {ident}].")},
 	{"smtp.discarded", TX("Accepted from {from:sender} and thrown away.[ Milter: {milter}.]")},
+	{"policy.decided", TX("Rule {rule}, at {at}[ for {rcpt}]: {answer}, because {why}.")},
+	{"policy.failed", TX("Rule {rule} could not be asked; what counts is {answer}: {why}.")},
 	{"milter.failed", TX("The milter {milter} does not work: {why}. What is done without it: {action}.")},
 	{"milter.ignored", TX("A milter named {what}: {address}.")},
 	{"smtp.table", TX("Line {line} of the table {table} speaks of {about}[: {text}].")},

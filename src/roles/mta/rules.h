@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * rules.h - the rules about recipients and messages (service/policy), as mta asks them. [roles,
+ * private]
+ *
+ * One engine for barid's own SMTP (smtp_backend.policy) and for port 7777. It owns
+ * policy/policy.db, the only files of this role. What rules ask of dir is remembered for
+ * RULES_KEEP_MS, and forgotten when dir says that an order has changed something.
+ */
+#ifndef BARID_ROLES_MTA_RULES_H
+#define BARID_ROLES_MTA_RULES_H
+
+#include "roles/mta/mta.h"
+#include "service/policy/policy.h"
+
+#define RULES_KEEP_MS 1000
+
+/* role_ops: open, reconfigure, stop */
+void rules_open(struct role *role);
+void rules_reconfigure(struct role *role);
+void rules_finish(void);
+/* What a configuration means; `*ret` borrows from c and is cleared by rules_settings_clear. */
+void rules_settings_make(struct policy_settings *ret, const struct conf *c);
+void rules_settings_clear(struct policy_settings *s);
+
+/* smtp_backend.policy, with an mta_session as ctx */
+void rules_judge(void *ctx, const struct policy_request *r, const struct str *rcpts, size_t n,
+		 struct policy_verdict *ret);
+
+/* rules_ask.c: dir and dns, asked from a worker thread; `trace` is borrowed as long as *ret. */
+struct policy_ask rules_ask(struct trace_id *trace);
+void rules_forget_facts(void); /* dir says so */
+
+#endif
