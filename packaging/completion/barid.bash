@@ -19,8 +19,8 @@ _barid() {
 	done
 	local offer='' options='-c --dir --as --json'
 	case ${words[0]-}/${#words[@]} in
-	/0) offer='serve demo init dns check status ports domain user alias forward bcc send-as relayhost route admin master queue clients backup restore undelete import export doctor quota acl search-index guard srs tls-report tls-policies counters trace log reload upgrade stop debug help version' ;;
-	help/1) offer='serve demo init dns check status ports domain user alias forward bcc send-as relayhost route admin master queue clients backup restore undelete import export doctor quota acl search-index guard srs tls-report tls-policies counters trace log reload upgrade stop debug help version' ;;
+	/0) offer='serve demo init dns check status ports domain user alias forward bcc send-as relayhost route admin master queue clients backup restore undelete import export doctor sieve quota acl search-index guard srs tls-report tls-policies counters trace log reload upgrade stop debug help version' ;;
+	help/1) offer='serve demo init dns check status ports domain user alias forward bcc send-as relayhost route admin master queue clients backup restore undelete import export doctor sieve quota acl search-index guard srs tls-report tls-policies counters trace log reload upgrade stop debug help version' ;;
 	admin/1) offer='grant revoke list show' ;;
 	master/1) offer='add passwd del list' ;;
 	quota/1) offer='list recount' ;;
@@ -28,6 +28,7 @@ _barid() {
 	search-index/1) offer='status rebuild' ;;
 	domain/1) offer='add del list show set alias-add alias-del catch-all' ;;
 	user/1) offer='add del list show set passwd undelete app-password totp' ;;
+	sieve/1) offer='check test' ;;
 	guard/1) offer='list rates release reject allow' ;;
 	srs/1) offer='show rotate import forward reverse' ;;
 	alias/1) offer='add del list show set' ;;
@@ -87,6 +88,7 @@ _barid() {
 		esac
 		;;
 	route/*) options+=' --sender' ;;
+	sieve/*) options+=' --program --extensions --from --to --mailbox --now --scripts --global --spam --virus --seen --quiet' ;;
 	queue/*) options+=' --from --to --domain --nexthop --state --older --newer --larger --smaller --text --account --id --dry-run --max --after' ;;
 	bcc/*) options+=' --sent --received' ;;
 	relayhost/*) options+=' --user' ;;

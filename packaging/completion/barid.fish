@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # fish completion for barid: commands, verbs, options. Install as /usr/share/fish/vendor_completions.d/barid.fish.
 
-set -l commands serve demo init dns check status ports domain user alias forward bcc send-as relayhost route admin master queue clients backup restore undelete import export doctor quota acl search-index guard srs tls-report tls-policies counters trace log reload upgrade stop debug help version
+set -l commands serve demo init dns check status ports domain user alias forward bcc send-as relayhost route admin master queue clients backup restore undelete import export doctor sieve quota acl search-index guard srs tls-report tls-policies counters trace log reload upgrade stop debug help version
 set -l account add del list show set
 
 complete -c barid -f
@@ -87,6 +87,8 @@ complete -c barid -n '__fish_seen_subcommand_from bcc' -l sent -x -d 'Copy of wh
 complete -c barid -n '__fish_seen_subcommand_from bcc' -l received -x -d 'Copy of what is received'
 complete -c barid -n '__fish_seen_subcommand_from relayhost' -a 'set login logout del list default'
 complete -c barid -n '__fish_seen_subcommand_from relayhost' -l user -x -d 'Name to log in with there'
+complete -c barid -n "not __fish_seen_subcommand_from $commands" -a sieve -d 'Look at filters of mail'
+complete -c barid -n '__fish_seen_subcommand_from sieve' -a 'check test'
 complete -c barid -n '__fish_seen_subcommand_from route' -l sender -x -d 'Who sends'
 complete -c barid -n '__fish_seen_subcommand_from admin' -a 'grant revoke list show'
 complete -c barid -n '__fish_seen_subcommand_from queue' -a 'list summary show delete flush hold release requeue'

@@ -28,6 +28,7 @@ int regex_new(struct str pattern, unsigned flags, struct regex **ret, struct fai
 	options |= flags & REGEX_ANCHORED ? PCRE2_ANCHORED : 0;
 	options |= flags & REGEX_DOLLAR_END ? PCRE2_DOLLAR_ENDONLY : 0;
 	options |= flags & REGEX_UNGREEDY ? PCRE2_UNGREEDY : 0;
+	options |= flags & REGEX_UTF8 ? PCRE2_UTF | PCRE2_MATCH_INVALID_UTF : 0;
 	pcre2_code *code = pcre2_compile((PCRE2_SPTR)(pattern.p ? pattern.p : ""), pattern.n,
 					 options, &error, &at, NULL);
 	if (!code) {

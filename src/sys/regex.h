@@ -5,7 +5,8 @@
  * The expression is the operator's, the subject comes from anybody. A match takes a bounded number
  * of steps, depth and memory: an expression that would need more says FAIL_LIMIT, and its rule
  * counts as one that did not match. No just-in-time compiler: no role has memory that can be
- * written and executed. Bytes, not characters: a name in UTF-8 matches as it is written.
+ * written and executed. Bytes, not characters, unless REGEX_UTF8 says otherwise: a name in UTF-8
+ * matches as it is written.
  */
 #ifndef BARID_SYS_REGEX_H
 #define BARID_SYS_REGEX_H
@@ -24,6 +25,7 @@ enum {
 	REGEX_DOLLAR_END =
 		1u << 5,	  /* $ matches at the very end only, not before a line end there */
 	REGEX_UNGREEDY = 1u << 6, /* as little as possible, and as much as possible with ? */
+	REGEX_UTF8 = 1u << 7, /* characters, not bytes; broken UTF-8 in a subject never matches */
 };
 
 #define REGEX_GROUPS 10

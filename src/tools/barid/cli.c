@@ -115,6 +115,13 @@ static const struct {
 	 "barid acl list USER [MAILBOX] | rights WHO USER [MAILBOX]\n"
 	 "       barid acl set USER MAILBOX WHOM [+|-]RIGHTS | delete USER MAILBOX WHOM",
 	 TX("see and change who else may do what with a user's mailboxes")},
+	{"sieve", cli_sieve,
+	 "barid sieve check [--program] SCRIPT ... | check --extensions\n"
+	 "       barid sieve test SCRIPT MESSAGE [--from A] [--to A] [--mailbox NAME] [--now "
+	 "DATE]\n"
+	 "                  [--scripts DIR] [--global DIR] [--spam N] [--virus N] [--seen ID] "
+	 "[--quiet]",
+	 TX("look at a script that filters mail, and try it on a message")},
 	{"quota", cli_quota, "barid quota list [DOMAIN] | recount ADDRESS|all",
 	 TX("see how much mail the users have, and count it again")},
 	{"doctor", cli_doctor, "barid doctor [--domain D] [--offline] [--resolver ADDRESS]",

@@ -79,6 +79,7 @@ int cli_upgrade(const struct cli *c);
 int cli_init(const struct cli *c);
 int cli_route(const struct cli *c);
 int cli_dns(const struct cli *c);
+int cli_sieve(const struct cli *c);
 int cli_serve(const struct cli *c,
 	      struct conf **ret); /* loads the configuration; EXIT_DONE to go on */
 /* Prepares the demo and writes its configuration, DIR/demo.conf; EXIT_DONE to go on. */
