@@ -4,6 +4,7 @@
 #include "codec/sieve/sieve_emit.h"
 #include <stdarg.h>
 
+PRINTF_LIKE(5, 0)
 static void put_note(struct sieve_compiler *c, enum sieve_severity severity, uint32_t line,
 		     uint32_t column, const char *text, va_list ap)
 {
