@@ -10,6 +10,21 @@
 #include "base/utf8.h"
 #include "base/vec.h"
 
+static void numbers_are_written(void **state)
+{
+	static const uint64_t values[] = {
+		0,   1,	   9,	  10,	     11,	 99,	     100,	101,
+		999, 1000, 12345, 123456789, 4294967295, 9999999999, INT64_MAX, UINT64_MAX};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(values); i++) {
+		char text[24];
+		AUTO(buf) struct buf b = BUF_INIT(32);
+		(void)snprintf(text, sizeof text, "%llu", (unsigned long long)values[i]);
+		assert_int_equal(buf_add_u64(&b, values[i]), 0);
+		assert_str(buf_str(&b), text);
+	}
+}
+
 static void str_cuts_and_finds(void **state)
 {
 	(void)state;
@@ -219,6 +234,7 @@ static void vec_and_list(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(numbers_are_written),
 		cmocka_unit_test(str_cuts_and_finds),
 		cmocka_unit_test(buf_never_exceeds_its_maximum),
 		cmocka_unit_test(buf_formats_in_any_room),

@@ -76,7 +76,7 @@ def main():
     size, names = options(sys.argv[1:])
     if names == ["list"]:
         for name, f in measures.ALL.items():
-            print(f"{name:12} {(f.__doc__ or '').splitlines()[0]}")
+            print(f"{name:16} {(f.__doc__ or '').splitlines()[0]}")
         return 0
     failed = []
     if names != ["report"]:

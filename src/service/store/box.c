@@ -167,7 +167,7 @@ int box_load_map(struct mbox *b, struct fail *why)
 	uid_map_clear(m);
 	vec_reserve(&m->e, b->row.exists + 16);
 	struct uid_range all = {{b->key.account}, {b->key.mailbox}, 1, UINT32_MAX};
-	int r = b->store->ops->entry_each(b->part->e, &all, take_entry, &l, why);
+	int r = b->store->ops->entry_map(b->part->e, &all, take_entry, &l, why);
 	if (r < 0) {
 		uid_map_clear(m);
 		count_map(b, before);

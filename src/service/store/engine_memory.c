@@ -468,6 +468,7 @@ const struct engine_ops engine_memory = {
 	.entry_flags = mem_entry_flags,
 	.entry_remove = mem_entry_remove,
 	.entry_each = mem_entry_each,
+	.entry_map = mem_entry_each,
 	.entry_count_live = mem_entry_count_live,
 	.entry_first_unseen = mem_entry_first_unseen,
 	.entry_expired = mem_entry_expired,

@@ -596,6 +596,7 @@ const struct engine_ops engine_sqlite = {
 	.entry_flags = sqlite_entry_flags,
 	.entry_remove = sqlite_entry_remove,
 	.entry_each = sqlite_entry_each,
+	.entry_map = sqlite_entry_map,
 	.entry_count_live = sqlite_entry_count_live,
 	.entry_first_unseen = sqlite_entry_first_unseen,
 	.entry_expired = sqlite_entry_expired,

@@ -50,6 +50,8 @@ int sqlite_entry_set(struct engine *e, struct account_id a, struct mailbox_id m,
 		     const struct row_entry *row, struct fail *why);
 int sqlite_entry_remove(struct engine *e, struct account_id a, struct mailbox_id m, uint32_t uid,
 			struct fail *why);
+int sqlite_entry_map(struct engine *e, const struct uid_range *range, entry_fn fn, void *arg,
+		     struct fail *why);
 int sqlite_entry_flags(struct engine *e, const struct uid_range *range,
 		       const struct flag_rule *rule, struct fail *why);
 int sqlite_entry_each(struct engine *e, const struct uid_range *range, entry_fn fn, void *arg,

@@ -100,6 +100,36 @@ int sqlite_entry_each(struct engine *e, const struct uid_range *range, entry_fn 
 	return db_each(st, take_numbers, &each, why);
 }
 
+static int take_few_numbers(void *arg, const int64_t *n)
+{
+	const struct each_entry *each = arg;
+	struct row_entry row = {
+		.uid = (uint32_t)n[0],
+		.message = (uint64_t)n[1],
+		.flags = (uint64_t)n[2],
+		.size = (uint32_t)n[3],
+		.modseq = (uint64_t)n[4],
+		.expunged = (uint64_t)n[5],
+	};
+	return each->fn(each->arg, &row);
+}
+
+int sqlite_entry_map(struct engine *e, const struct uid_range *range, entry_fn fn, void *arg,
+		     struct fail *why)
+{
+	struct db_stmt *st;
+	struct each_entry each = {fn, arg};
+	int r = db_stmt(e->db,
+			"SELECT 1 FROM entry WHERE account = ?1 AND mailbox = ?2"
+			" AND uid BETWEEN ?3 AND ?4"
+			" AND each_row(uid, message, flags, size, modseq, expunged) ORDER BY uid",
+			&st, why);
+	if (r < 0)
+		return r;
+	bind_range(st, range);
+	return db_each(st, take_few_numbers, &each, why);
+}
+
 int sqlite_entry_flags(struct engine *e, const struct uid_range *range,
 		       const struct flag_rule *rule, struct fail *why)
 {

@@ -301,6 +301,9 @@ struct engine_ops {
 	/* Expunged ones too, ascending. */
 	int (*entry_each)(struct engine *e, const struct uid_range *range, entry_fn fn, void *arg,
 			  struct fail *why);
+	/* The same with what a map needs: created, expunged_at and saved may be left out. */
+	int (*entry_map)(struct engine *e, const struct uid_range *range, entry_fn fn, void *arg,
+			 struct fail *why);
 	int (*entry_count_live)(struct engine *e, const struct uid_range *range, uint32_t *ret,
 				struct fail *why);
 	/* The lowest live UID of the range without \Seen; 0 when none. */

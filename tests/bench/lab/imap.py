@@ -48,3 +48,9 @@ class Imap:
                 if not line.startswith(tag + b"OK"):
                     raise place.Failure(f"bench: {text}: {line.decode('utf-8', 'replace').strip()}")
                 return took
+
+    def idle(self):
+        """Say IDLE, and wait until the server has taken it."""
+        self.socket.sendall(b"i IDLE\r\n")
+        while not self.file.readline().startswith(b"+"):
+            pass

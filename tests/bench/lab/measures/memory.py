@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Memory: of an idle IMAP client, and of everything while nothing happens."""
+import contextlib
 import os
 import re
 import subprocess
 import time
 
-from .. import drive, place, side
+from .. import drive, imap, place, side
+from .searching import EAGER, caught_up
 
 MESSAGES = 1000
 REST_SECONDS = 60  # barid: a session rests after 10 s, caches go after 30, what is free goes back after 90 at most
@@ -89,6 +91,41 @@ def client(record, size):
         fill(b, users)
         for _ in range(size.rounds):
             idle(record, b, b.name, users, 15 if size.quick else REST_SECONDS)
+
+
+ONE, MANY = 1, 50
+
+
+def resting(b, mailbox, quiet):
+    """Memory with ONE, then with MANY sessions in IDLE that are silent for so many seconds; with the mailbox selected and
+    its newest messages looked at, or in no mailbox at all. In KiB."""
+    side.restart(b)
+    found = []
+    with contextlib.ExitStack() as stack:
+        for more in (ONE, MANY - ONE):
+            for _ in range(more):
+                session = stack.enter_context(imap.Imap(b.port("imaps"), "user1"))
+                if mailbox:
+                    session.command("SELECT INBOX")
+                    session.command("UID FETCH *:* (UID FLAGS)")
+                session.idle()
+            time.sleep(quiet)
+            found.append(b.memory_kib())
+    return found
+
+
+def sessions(record, size):
+    """Memory of 1, then 50 sessions on one mailbox of 100,000 messages, beyond that of as many in no mailbox."""
+    n = size.of(100000)
+    with side.Barid(users=1, BARID_DEMO_CONF=EAGER) as b:
+        place.say(f"  {b.name}: {n} messages into one mailbox")
+        drive.run("imapload", "-p", b.port("imaps"), "-T", "fill", "-U", "user1", "-m", "INBOX", "-n", n, "-s", 700, "-b", 50)
+        caught_up(b, n)
+        for i in range(size.rounds):
+            plain, selected = (resting(b, mailbox, 15 if size.quick else REST_SECONDS + 1) for mailbox in (False, True))
+            for count, without, with_ in zip((ONE, MANY), plain, selected):
+                record.add(f"sessions, {count}", b.name, {"messages": n, "without_kib": without, "with_kib": with_, "kib": with_ - without},
+                           round=i + 1)
 
 
 def everything(record, size):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""SEARCH, SORT and THREAD over 20,000 messages of 4 KB, beside Dovecot (mdbox), over TLS.
+"""SEARCH, SORT and THREAD over 20,000 messages of 4 KB, SEARCH over 100,000, beside Dovecot (mdbox), over TLS.
 
 The texts are words made by chance, so that a piece from the middle of a word is in some messages and not in others; what is
 searched for is such a piece, never the same twice. Dovecot has no index of texts. barid has one, or not: two servers.
@@ -14,7 +14,7 @@ import time
 from .. import imap, place, side
 from .end_to_end import turns
 
-MESSAGES, BATCH = 20000, 40
+MESSAGES, MANY, BATCH = 20000, 100000, 40
 EAGER = "[search]\nindex_cpu = 100\n"  # what comes while the mailboxes are filled is in the index soon
 ASKED = 8  # searches of a kind in a round; the median counts
 
@@ -89,11 +89,24 @@ def asked(s, corpus, chance):
 def ordered(s):
     """SORT and THREAD of everything, in ms, each by a session of its own."""
     data = {}
-    for key, command in (("sort", "SORT (REVERSE DATE) UTF-8 ALL"), ("thread", "THREAD REFERENCES UTF-8 ALL")):
+    for key, command in (("sort", "SORT (REVERSE DATE) UTF-8 ALL"), ("subject", "SORT (SUBJECT) UTF-8 ALL"), ("thread", "THREAD REFERENCES UTF-8 ALL")):
         with imap.Imap(s.port("imaps"), "user1") as session:
             session.command("SELECT Words")
             data[f"{key}_ms"] = round(1000 * session.command(command), 3)
     return data
+
+
+def indexed(record, corpus, b):
+    """Wait for the index, and what it has cost."""
+    took, cpu = caught_up(b, corpus.n)
+    record.add("index", b.name, {"seconds_behind": round(took, 1), "cpu_s_per_1000": round(1000 * cpu / corpus.n, 3)})
+
+
+def without_index(record, size, corpus, chance, b):
+    b.environment["BARID_DEMO_CONF"] = "[search]\nindex = off\n"
+    side.restart(b)
+    for i in range(size.rounds):
+        record.add("search", "barid, no index", asked(b, corpus, chance), round=i + 1)
 
 
 def measure(record, size):
@@ -102,13 +115,20 @@ def measure(record, size):
     with side.Classic(FORMAT="mdbox", users=2) as c, side.Barid(users=2, BARID_DEMO_CONF=EAGER) as b:
         for s in (c, b):
             fill(s, corpus, "Words")
-        took, cpu = caught_up(b, corpus.n)
-        record.add("index", b.name, {"seconds_behind": round(took, 1), "cpu_s_per_1000": round(1000 * cpu / corpus.n, 3)})
+        indexed(record, corpus, b)
         turns(record, size, [c, b], "search", lambda s: asked(s, corpus, chance))
         for s in (c, b):
-            ordered(s)  # what it keeps of the messages is made
+            record.add("order, first", s.name, ordered(s))  # what it keeps of the messages is made
         turns(record, size, [c, b], "order", ordered)
-        b.environment["BARID_DEMO_CONF"] = "[search]\nindex = off\n"
-        side.restart(b)
-        for i in range(size.rounds):
-            record.add("search", "barid, no index", asked(b, corpus, chance), round=i + 1)
+        without_index(record, size, corpus, chance, b)
+
+
+def many(record, size):
+    """IMAP: SEARCH BODY and TEXT for pieces of words with and without the index, in 100,000 messages."""
+    corpus, chance = Corpus(size.of(MANY)), random.Random(time.monotonic_ns())
+    with side.Classic(FORMAT="mdbox", users=2) as c, side.Barid(users=2, BARID_DEMO_CONF=EAGER) as b:
+        for s in (c, b):
+            fill(s, corpus, "Words")
+        indexed(record, corpus, b)
+        turns(record, size, [c, b], "search", lambda s: asked(s, corpus, chance))
+        without_index(record, size, corpus, chance, b)
