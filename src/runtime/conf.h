@@ -177,6 +177,8 @@ struct conf {
 	uint64_t data_rate_min; /* octets a second; 0 = off */
 	uint64_t imap_command_timeout_ms;
 	uint64_t imap_search_time_max_ms;
+	uint64_t imap_message_limit;
+	uint64_t imap_save_limit;
 	uint64_t append_size_max;
 	char *imap_literals;	 /* "LITERAL+" or "LITERAL-" */
 	char *imap_headers_8bit; /* "everybody" or "UTF8=ACCEPT" */

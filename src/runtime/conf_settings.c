@@ -380,6 +380,16 @@ const struct conf_setting conf_settings[] = {
 	 SECOND, HOUR, NULL,
 	 "A SEARCH, SORT or THREAD that has worked for so long is given up (NO [LIMIT]); waiting "
 	 "for its turn does not count."},
+	{"imap", "message_limit", CONF_NUMBER, CONF_LIVE, AT(imap_message_limit), "0", 0,
+	 UINT32_MAX, NULL,
+	 "How many messages one command may be about, told as MESSAGELIMIT (RFC 9738, which asks "
+	 "for at least 1000). FETCH, STORE, SEARCH, MOVE and UID EXPUNGE take the newest ones and "
+	 "say so, COPY, APPEND, SORT and THREAD of more are refused; clients that do not know the "
+	 "extension see the newest messages only. 0: no limit."},
+	{"imap", "save_limit", CONF_NUMBER, CONF_LIVE, AT(imap_save_limit), "0", 0, 1000000000,
+	 NULL,
+	 "How many messages one COPY or APPEND may store, told as SAVELIMIT (RFC 9738). Of no "
+	 "meaning beside message_limit. 0: no limit."},
 	{"imap", "append_size_max", CONF_SIZE, CONF_LIVE, AT(append_size_max), "64 MiB", KIB(64),
 	 MIB(2047), NULL, "Largest message that APPEND takes."},
 	{"imap", "literals", CONF_CHOICE, CONF_RESTART, AT(imap_literals), "LITERAL+", 0, 0,

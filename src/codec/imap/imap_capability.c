@@ -80,7 +80,8 @@ static const struct {
 	{.name = "UTF8=ACCEPT", .shown = AFTER},
 };
 
-int imap_capability_write(struct buf *out, uint32_t when, uint64_t append_limit)
+int imap_capability_write(struct buf *out, uint32_t when,
+			  const struct imap_capability_limits *limits)
 {
 	enum shown now = when & IMAP_CAP_AUTHENTICATED ? AFTER : BEFORE;
 	bool allowed = when & IMAP_CAP_LOGIN_ALLOWED;
@@ -99,8 +100,12 @@ int imap_capability_write(struct buf *out, uint32_t when, uint64_t append_limit)
 		(void)buf_add_c(out, capabilities[i].name);
 		first = false;
 	}
+	if (now == AFTER && limits->messages)
+		(void)buf_addf(out, " MESSAGELIMIT=%u", limits->messages);
+	else if (now == AFTER && limits->saves)
+		(void)buf_addf(out, " SAVELIMIT=%u", limits->saves);
 	if (now == AFTER)
-		(void)buf_addf(out, " APPENDLIMIT=%llu", (unsigned long long)append_limit);
+		(void)buf_addf(out, " APPENDLIMIT=%llu", (unsigned long long)limits->append);
 	return out->failed ? -FAIL_LIMIT : 0;
 }
 

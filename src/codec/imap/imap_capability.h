@@ -19,9 +19,15 @@ enum imap_capability_when {
 /* RFC 7888 section 5: with LITERAL- a larger non-synchronizing literal is refused. */
 #define IMAP_LITERAL_MINUS_MAX 4096
 
-/* "IMAP4rev1 LITERAL+ ...": without "CAPABILITY". `when`: enum imap_capability_when bits;
- * `append_limit`: bytes of one appended message, told after login (RFC 7889). */
-int imap_capability_write(struct buf *out, uint32_t when, uint64_t append_limit);
+/* Numbers that are told after login. */
+struct imap_capability_limits {
+	uint64_t append;   /* bytes of one appended message (RFC 7889) */
+	uint32_t messages; /* of one command (RFC 9738); 0: no limit */
+	uint32_t saves;	   /* of COPY and APPEND; told when there is no other limit; 0: none */
+};
+/* "IMAP4rev1 LITERAL+ ...": without "CAPABILITY". `when`: enum imap_capability_when bits. */
+int imap_capability_write(struct buf *out, uint32_t when,
+			  const struct imap_capability_limits *limits);
 
 /* Names that ENABLE may switch on (RFC 5161). Bit values are stable: exported sessions hold them.
  */

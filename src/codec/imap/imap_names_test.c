@@ -176,13 +176,15 @@ static void days_are_days_of_the_zone(void **state)
 	assert_int_equal(imap_day_of(t), -1);
 }
 
+static const struct imap_capability_limits limits = {.append = 1000};
+
 /* After login: which there are is for the transcripts. */
 static void each_capability_once(void)
 {
 	AUTO(buf) struct buf b = BUF_INIT(KIB(4));
 	struct str names[200], rest, one;
 	size_t n = 0;
-	assert_int_equal(imap_capability_write(&b, IMAP_CAP_AUTHENTICATED, 1000), 0);
+	assert_int_equal(imap_capability_write(&b, IMAP_CAP_AUTHENTICATED, &limits), 0);
 	rest = buf_str(&b);
 	assert_true(str_starts(rest, STR("IMAP4rev1 IMAP4rev2 LITERAL+ SASL-IR ID ENABLE IDLE ")));
 	while (str_cut(&rest, ' ', &one)) {
@@ -210,10 +212,17 @@ static void capabilities_by_state(void **state)
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		AUTO(buf) struct buf b = BUF_INIT(KIB(1));
-		assert_int_equal(imap_capability_write(&b, rows[i].when, 1000), 0);
+		assert_int_equal(imap_capability_write(&b, rows[i].when, &limits), 0);
 		assert_string_equal(buf_c(&b), rows[i].want);
 	}
 	each_capability_once();
+	AUTO(buf) struct buf b = BUF_INIT(KIB(4));
+	struct imap_capability_limits both = {.append = 1, .messages = 2000, .saves = 3000};
+	assert_int_equal(imap_capability_write(&b, IMAP_CAP_AUTHENTICATED, &both), 0);
+	assert_true(str_ends(buf_str(&b), STR(" MESSAGELIMIT=2000 APPENDLIMIT=1")));
+	both.messages = 0;
+	assert_int_equal(imap_capability_write(&b, IMAP_CAP_AUTHENTICATED, &both), 0);
+	assert_true(str_ends(buf_str(&b), STR(" SAVELIMIT=3000 APPENDLIMIT=1")));
 	assert_int_equal(imap_enable_find(STR("condstore")), IMAP_ENABLE_CONDSTORE);
 	assert_int_equal(imap_enable_find(STR("QRESYNC")), IMAP_ENABLE_QRESYNC);
 }

@@ -13,7 +13,9 @@ enum argument {
 	ARG_UIDS,
 	ARG_MODSEQ,
 	ARG_OBJECTID,
-	ARG_FILTER
+	ARG_FILTER,
+	ARG_UIDS_AFTER,
+	ARG_UIDS_BEFORE
 };
 
 /* RFC 3501 section 6.4.4, RFC 5032; `negate` makes NOT(op). */
@@ -57,6 +59,8 @@ static const struct key_name {
 	{.name = "BODY", .op = IMAP_SEARCH_BODY, .argument = ARG_TEXT},
 	{.name = "TEXT", .op = IMAP_SEARCH_TEXT, .argument = ARG_TEXT},
 	{.name = "UID", .op = IMAP_SEARCH_UID, .argument = ARG_UIDS},
+	{.name = "UIDAFTER", .op = IMAP_SEARCH_UID, .argument = ARG_UIDS_AFTER},
+	{.name = "UIDBEFORE", .op = IMAP_SEARCH_UID, .argument = ARG_UIDS_BEFORE},
 	{.name = "MODSEQ", .op = IMAP_SEARCH_MODSEQ, .argument = ARG_MODSEQ},
 	{.name = "OLDER", .op = IMAP_SEARCH_OLDER, .argument = ARG_SECONDS},
 	{.name = "YOUNGER", .op = IMAP_SEARCH_YOUNGER, .argument = ARG_SECONDS},
@@ -160,6 +164,28 @@ static int parse_filter(struct parser *p, struct str *ret)
 	return r;
 }
 
+/* UIDAFTER and UIDBEFORE of RFC 9738: as a set; beyond the ends there is none, that is NOT ALL. */
+static int parse_uids_beside(struct parser *p, bool after, struct imap_search_key *key)
+{
+	uint32_t uid = 0;
+	size_t start = p->lex->pos;
+	int r = imap_lex_u32(p->lex, "a UID", &uid);
+	if (r < 0 || uid == 0) {
+		p->lex->pos = start;
+		return imap_lex_expected(p->lex, "a UID");
+	}
+	if (uid == (after ? UINT32_MAX : 1)) {
+		key->op = IMAP_SEARCH_NOT;
+		return new_key(p, IMAP_SEARCH_ALL, &key->kid);
+	}
+	struct seqrange *range = arena_new(p->lex->arena, struct seqrange);
+	if (!range)
+		return imap_lex_too_many(p->lex, "search keys");
+	*range = after ? (struct seqrange){uid + 1, UINT32_MAX} : (struct seqrange){1, uid - 1};
+	key->set = (struct seqset){.r = range, .n = 1};
+	return 0;
+}
+
 static int parse_argument(struct parser *p, enum argument argument, struct imap_search_key *key)
 {
 	struct imap_lex *lex = p->lex;
@@ -193,6 +219,9 @@ static int parse_argument(struct parser *p, enum argument argument, struct imap_
 		return imap_lex_atom(lex, "an object id", &key->text);
 	case ARG_FILTER:
 		return parse_filter(p, &key->text);
+	case ARG_UIDS_AFTER:
+	case ARG_UIDS_BEFORE:
+		return parse_uids_beside(p, argument == ARG_UIDS_AFTER, key);
 	}
 	return 0;
 }

@@ -252,6 +252,8 @@ int cmd_append(struct imap_session *s, struct imap_out *out, struct fail *why)
 	struct store_append_message *messages =
 		arena_array(&s->run.arena, struct store_append_message, n);
 	struct appending *a = arena_array(&s->run.arena, struct appending, n);
+	if (limit_refuses(s, n, true))
+		return RUN_DONE;
 	if (!messages || !a)
 		return fail_set(why, FAIL_LIMIT, NULL, "%zu messages", n);
 	int r = append_target(s, cmd->mailbox, why);

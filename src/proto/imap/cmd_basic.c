@@ -10,11 +10,14 @@
 int cmd_capability(struct imap_session *s, struct imap_out *out, struct fail *why)
 {
 	(void)why;
+	struct imap_capability_limits limits = {.append = s->config.append_max,
+						.messages = s->config.message_limit,
+						.saves = s->config.save_limit};
 	buf_add(&out->text, STR("* CAPABILITY "));
 	imap_capability_write(&out->text,
 			      IMAP_CAP_AUTHENTICATED |
 				      (s->config.literal_minus ? IMAP_CAP_LITERAL_MINUS : 0u),
-			      s->config.append_max);
+			      &limits);
 	buf_add(&out->text, STR("\r\n"));
 	return RUN_DONE;
 }

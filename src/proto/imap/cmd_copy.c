@@ -58,7 +58,7 @@ int cmd_copy(struct imap_session *s, struct imap_out *out, struct fail *why)
 	int r = set_resolve(s, &cmd->set, s->run.cmd.uid, &set, why);
 	if (r == 0)
 		r = quota_get(s, &quota, why);
-	if (r < 0)
+	if (r < 0 || limit_refuses(s, set.count, true))
 		return r;
 	r = flags_of_target(s, &how.may, why);
 	if (r == 0)
@@ -84,6 +84,8 @@ int cmd_move(struct imap_session *s, struct imap_out *out, struct fail *why)
 	struct store_set set;
 	struct store_copying how = {.target = cmd->mailbox, .move = true};
 	int r = set_resolve(s, &cmd->set, s->run.cmd.uid, &set, why);
+	if (r == 0)
+		r = limit_newest(s, &set, why);
 	if (r < 0)
 		return r;
 	r = flags_of_target(s, &how.may, why);
@@ -102,12 +104,30 @@ int cmd_move(struct imap_session *s, struct imap_out *out, struct fail *why)
 	return RUN_DONE;
 }
 
+/* Only those that will go count. */
+static int limit_deleted(struct imap_session *s, struct store_set *set, struct fail *why)
+{
+	struct set_builder deleted = {.arena = &s->run.arena};
+	AUTO(store_reader) struct store_reader *reader = NULL;
+	struct store_message row;
+	if (set->count == 0)
+		return 0;
+	int r = store_read_begin(s->view, set, 0, (struct modseq){0}, &reader, why);
+	while (r >= 0 && (r = store_read_next(reader, &row, why)) > 0)
+		if (row.flags & STORE_DELETED)
+			r = set_builder_add(&deleted, row.seq, row.uid, why);
+	*set = deleted.set;
+	return r < 0 ? r : limit_newest(s, set, why);
+}
+
 int cmd_expunge(struct imap_session *s, struct imap_out *out, struct fail *why)
 {
 	(void)out;
 	struct store_set set;
 	struct modseq modseq = {0};
 	int r = s->run.cmd.uid ? set_resolve(s, &s->run.cmd.expunge, true, &set, why) : 0;
+	if (r == 0 && s->run.cmd.uid && s->config.message_limit)
+		r = limit_deleted(s, &set, why);
 	if (r == 0)
 		r = store_view_expunge(s->view, s->run.cmd.uid ? &set : NULL, &modseq, why);
 	s->run.tell_modseq = r == 0 && modseq.v && qresync_is_on(s);

@@ -137,6 +137,8 @@ static int begin(struct imap_session *s, struct imap_out *out, struct fetch_stat
 		r = set_resolve(s, &cmd->set, s->run.cmd.uid, &st->set, why);
 	if (r == 0)
 		r = narrow_to_partial(s, st, why);
+	if (r == 0)
+		r = limit_newest(s, &st->set, why);
 	if (r < 0)
 		return r;
 	plan(st, cmd);

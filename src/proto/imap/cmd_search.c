@@ -25,6 +25,7 @@ struct search_state {
 	struct store_reader *reader; /* of the second pass */
 	struct search_hits hits;
 	struct search_order *order; /* SORT, THREAD */
+	bool refused;		    /* the reply says why */
 	struct buf program;	    /* UPDATE: of the context */
 	uint64_t modseq;	    /* the same: as of then */
 	uint32_t looked_at;	    /* of open */
@@ -43,6 +44,17 @@ static void state_clear(void *p)
 	vec_clear(&st->hits.list);
 }
 
+/* Numbers beyond the last one name nothing. */
+static struct seqset inside(struct imap_session *s, const struct seqset *set)
+{
+	uint32_t exists = store_view_get_info(s->view)->exists;
+	struct seqset ret = {.r = arena_array(&s->run.arena, struct seqrange, set->n),
+			     .resolved = true};
+	for (size_t i = 0; ret.r && i < set->n && set->r[i].first <= exists; i++)
+		ret.r[ret.n++] = (struct seqrange){set->r[i].first, MIN(set->r[i].last, exists)};
+	return ret;
+}
+
 /* Messages that are named are few: the others need no look. All keys of the command must hold. */
 static int candidates(struct search_state *st, struct store_set *ret, struct fail *why)
 {
@@ -50,10 +62,14 @@ static int candidates(struct search_state *st, struct store_set *ret, struct fai
 	const struct imap_search_key *key = st->tree.key;
 	CHECK(key->op == IMAP_SEARCH_AND);
 	for (key = key->kid; key; key = key->next) {
-		if (key->op != IMAP_SEARCH_UID)
+		if (key->op != IMAP_SEARCH_UID && key->op != IMAP_SEARCH_SEQ)
 			continue;
+		bool by_uid = key->op == IMAP_SEARCH_UID;
+		struct seqset set = by_uid ? key->set : inside(s, &key->set);
+		if (!set.r && key->set.n)
+			return fail_set(why, FAIL_LIMIT, "Too large a set.", "arena full");
 		*ret = (struct store_set){0};
-		return key->set.n ? set_resolve(s, &key->set, true, ret, why) : 0;
+		return set.n ? set_resolve(s, &set, by_uid, ret, why) : 0;
 	}
 	return store_view_all(s->view, &s->run.arena, ret, why);
 }
@@ -103,6 +119,12 @@ static int look_in_memory(struct search_state *st, struct fail *why)
 	struct store_message row;
 	struct store_set some;
 	int r = candidates(st, &some, why);
+	if (r == 0 && s->run.cmd.kind == IMAP_CMD_SEARCH)
+		r = limit_newest(s, &some, why);
+	else if (r == 0)
+		st->refused = limit_refuses(s, some.count, false);
+	if (st->refused)
+		return 0;
 	if (r < 0 || some.count == 0)
 		return r;
 	r = store_read_begin(s->view, &some, 0, (struct modseq){0}, &reader, why);
@@ -292,6 +314,10 @@ static int search(struct imap_session *s, struct imap_out *out, struct fail *why
 		s->run.state_clear = state_clear;
 		st->begun = clock_mono();
 		r = begin(st, out, why);
+	}
+	if (st->refused) {
+		state_clear(st);
+		return RUN_DONE;
 	}
 	if (r == 0 && st->worked_ns > 0)
 		st->begun = clock_mono();

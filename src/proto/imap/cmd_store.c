@@ -49,6 +49,8 @@ static int store_all(struct imap_session *s, struct imap_out *out, struct store_
 	size_t before, after;
 	int r = set_resolve(s, &cmd->set, s->run.cmd.uid, &set, why);
 	if (r == 0)
+		r = limit_newest(s, &set, why);
+	if (r == 0)
 		r = flags_allowed(s, &flags, why);
 	if (r < 0)
 		return r;

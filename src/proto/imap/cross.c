@@ -52,6 +52,9 @@ static int take_begin(struct imap_session *s, struct take *t, struct fail *why)
 				"MOVE with rights %x", rights);
 	if (r == 0)
 		r = set_resolve(s, &s->run.cmd.copy.set, s->run.cmd.uid, &t->set, why);
+	if (r == 0 && limit_refuses(s, t->set.count, true))
+		return fail_set(why, FAIL_LIMIT, "Too many messages for one command.",
+				"%u messages", t->set.count);
 	if (r == 0)
 		r = store_read_begin(s->view, &t->set,
 				     STORE_COL_DATES | STORE_COL_PREFIX | STORE_COL_MAP,

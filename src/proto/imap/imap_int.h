@@ -59,9 +59,10 @@ struct imap_run {
 	struct imap_session_input in;
 	struct imap_cmd cmd;
 	const struct dispatch *row;
-	struct buf reply; /* tagged text without tag and CRLF: "OK ...", empty = usual */
-	bool close;	  /* after the tagged line */
-	bool tell_modseq; /* [HIGHESTMODSEQ n] of after the sync goes into a usual OK */
+	struct buf reply;      /* tagged text without tag and CRLF: "OK ...", empty = usual */
+	bool close;	       /* after the tagged line */
+	struct uid limited_to; /* the oldest message that was looked at; 0: all were (RFC 9738) */
+	bool tell_modseq;      /* [HIGHESTMODSEQ n] of after the sync goes into a usual OK */
 	struct sync_cursor sync;
 	struct arena arena;   /* lives as long as the command */
 	struct arena scratch; /* one message at a time */
@@ -230,6 +231,15 @@ MUST_CHECK int set_builder_add(struct set_builder *b, uint32_t seq, struct uid u
 MUST_CHECK int set_slice(struct imap_session *s, struct store_set *set, uint32_t skip, uint32_t n,
 			 struct fail *why);
 bool set_has(const struct store_set *set, uint32_t seq);
+
+/* ---- message_limit.c ------------------------------------------------------------------------- */
+
+/* Keep so many of the newest as one command may be about; the tagged line tells. */
+MUST_CHECK int limit_newest(struct imap_session *s, struct store_set *set, struct fail *why);
+/* For commands that take all or none: true when the reply is NO. `saves`: COPY and APPEND. */
+bool limit_refuses(struct imap_session *s, size_t n, bool saves);
+/* Before the tagged line. */
+void limit_tell(struct imap_session *s, struct imap_out *out);
 
 struct store_flagset flagset_of(const struct imap_flags *flags);
 /* The account's limits, from the hook. */

@@ -88,6 +88,7 @@ static void run_end(struct imap_session *s)
 	run->sync = (struct sync_cursor){0};
 	run->row = NULL;
 	run->tell_modseq = false;
+	run->limited_to.v = 0;
 	run->stage = RUN_STAGE_NONE;
 }
 
@@ -155,6 +156,7 @@ static void write_usual_ok(struct imap_session *s, struct buf *b)
 static void write_tagged(struct imap_session *s, struct imap_out *out)
 {
 	struct imap_run *run = &s->run;
+	limit_tell(s, out);
 	if (run->reply.n == 0)
 		write_usual_ok(s, &run->reply);
 	if (s->guest) {

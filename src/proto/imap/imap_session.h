@@ -50,6 +50,8 @@ struct imap_config {
 	uint64_t append_max;	   /* bytes of one appended message */
 	size_t arena_max;	   /* memory of one command */
 	unsigned bad_commands_max; /* in a row, then BYE */
+	uint32_t message_limit;	   /* messages of one command (RFC 9738); 0 = no bound */
+	uint32_t save_limit;	   /* of one COPY or APPEND; 0 = no bound */
 	uint64_t search_max_ms;	   /* work of one SEARCH, SORT or THREAD; 0 = no bound */
 	/* A search that takes longer tells how far it is, so often (RFC 9585). */
 	int64_t progress_ns;

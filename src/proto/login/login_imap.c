@@ -37,7 +37,7 @@ static void write_capabilities(const struct login_imap *l, struct buf *out)
 	uint32_t when = (l->config.starttls && !l->tls ? IMAP_CAP_STARTTLS : 0u) |
 			(login_allowed(l) ? IMAP_CAP_LOGIN_ALLOWED : 0u) | literal_kind(l);
 	(void)buf_add(out, STR("CAPABILITY "));
-	(void)imap_capability_write(out, when, l->config.append_max);
+	(void)imap_capability_write(out, when, &l->config.limits);
 	if (login_allowed(l))
 		login_sasl_names(&l->config.offer, " AUTH=", false, out);
 }
@@ -207,7 +207,7 @@ static enum login_action say_verdict(struct login_imap *l, struct buf *out)
 	}
 	(void)buf_addf(out, "%.*s OK [CAPABILITY ", STR_ARG(tag));
 	(void)imap_capability_write(out, IMAP_CAP_AUTHENTICATED | literal_kind(l),
-				    l->config.append_max);
+				    &l->config.limits);
 	(void)buf_add(out, STR("] Logged in.\r\n"));
 	return LOGIN_ACTION_DONE;
 }

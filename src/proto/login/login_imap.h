@@ -14,6 +14,7 @@
 #define BARID_PROTO_LOGIN_IMAP_H
 
 #include "codec/frame/frame_imap.h"
+#include "codec/imap/imap_capability.h"
 #include "codec/proxy/endpoint.h"
 #include "proto/login/login_sasl.h"
 
@@ -23,9 +24,9 @@ struct login_imap_config {
 	bool literal_minus;  /* LITERAL- instead of LITERAL+ is offered, before and after login */
 	bool id_trusted;     /* the peer may say by ID for whom it speaks */
 	const char *version; /* told in ID; NULL = only the name */
-	uint64_t append_max; /* bytes of one appended message, told with the capabilities */
-	struct login_offer offer; /* beside PLAIN and LOGIN */
-	unsigned bad_max;	  /* the connection ends at this many bad commands; 0 = 10 */
+	struct imap_capability_limits limits; /* told with the capabilities */
+	struct login_offer offer;	      /* beside PLAIN and LOGIN */
+	unsigned bad_max; /* the connection ends at this many bad commands; 0 = 10 */
 };
 
 /* What edge does after it has sent the reply. */

@@ -51,8 +51,11 @@ void edge_imap_init(struct session *s)
 static void begin_dialogue(struct session *s)
 {
 	bool tls = conn_tls_text(s->conn).n > 0 || peer_tls_at_proxy(&s->peer);
+	const struct conf *c = s->edge->role->conf;
 	struct login_imap_config config = {.starttls = !tls,
-					   .append_max = s->edge->role->conf->append_size_max,
+					   .limits = {.append = c->append_size_max,
+						      .messages = (uint32_t)c->imap_message_limit,
+						      .saves = (uint32_t)c->imap_save_limit},
 					   .plain_allowed = s->peer.trusted,
 					   .id_trusted = s->peer.may_id,
 					   .literal_minus = literal_minus(s),

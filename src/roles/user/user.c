@@ -245,6 +245,8 @@ static int prepare(struct role *role, const struct conf *c, struct fail *why)
 	(void)snprintf(imap->public_account, sizeof imap->public_account, "%s", c->public_account);
 	imap->strict_headers = str_eq(str_c(c->imap_headers_8bit), STR("UTF8=ACCEPT"));
 	imap->search_max_ms = c->imap_search_time_max_ms;
+	imap->message_limit = (uint32_t)c->imap_message_limit;
+	imap->save_limit = (uint32_t)c->imap_save_limit;
 	imap->literal_minus = str_eq(str_c(c->imap_literals), STR("LITERAL-"));
 	conf_attach(c, imap, free);
 	return 0;
