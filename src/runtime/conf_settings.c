@@ -381,7 +381,7 @@ const struct conf_setting conf_settings[] = {
 	 "A SEARCH, SORT or THREAD that has worked for so long is given up (NO [LIMIT]); waiting "
 	 "for its turn does not count."},
 	{"imap", "message_limit", CONF_NUMBER, CONF_LIVE, AT(imap_message_limit), "0", 0,
-	 UINT32_MAX, NULL,
+	 1000000000, NULL,
 	 "How many messages one command may be about, told as MESSAGELIMIT (RFC 9738, which asks "
 	 "for at least 1000). FETCH, STORE, SEARCH, MOVE and UID EXPUNGE take the newest ones and "
 	 "say so, COPY, APPEND, SORT and THREAD of more are refused; clients that do not know the "

@@ -414,6 +414,23 @@ static void store_and_copy_commands(void **state)
 	check_rows(rows, ARRAY_LEN(rows));
 }
 
+static void search_extensions(void **state)
+{
+	(void)state;
+	static const struct row rows[] = {
+		{"SEARCH RETURN (relevancy ALL) fuzzy (TEXT x NOT FUZZY BODY y)",
+		 "SEARCH RETURN (ALL RELEVANCY) FUZZY (TEXT x NOT FUZZY BODY y)"},
+		{"SORT (REVERSE RELEVANCY DATE) UTF-8 FUZZY FUZZY TEXT a",
+		 "SORT (REVERSE RELEVANCY DATE) UTF-8 FUZZY FUZZY TEXT a"},
+		{"SEARCH UIDAFTER 5 NOT UIDBEFORE 7", "SEARCH UID 6:4294967295 NOT UID 1:6"},
+		{"SEARCH UIDBEFORE 1 UIDAFTER 4294967295", "SEARCH NOT ALL NOT ALL"},
+		{"SEARCH UIDAFTER 0", "expected a UID at column 20"},
+		{"SEARCH UIDAFTER 1:2", "expected the end of the command at column 21"},
+		{"SEARCH FUZZY", "expected a space at column 16"},
+	};
+	check_rows(rows, ARRAY_LEN(rows));
+}
+
 static void search_commands(void **state)
 {
 	(void)state;
@@ -466,15 +483,6 @@ static void search_commands(void **state)
 		{"SEARCH RETURN (PARTIAL 1:*) SEEN", "expected a number at column 29"},
 		{"UIDBATCHES 2000 10:1", "UIDBATCHES 2000 10:1"},
 		{"SEARCH NOT FILTER hot", "SEARCH NOT FILTER hot"},
-		{"SEARCH RETURN (relevancy ALL) fuzzy (TEXT x NOT FUZZY BODY y)",
-		 "SEARCH RETURN (ALL RELEVANCY) FUZZY (TEXT x NOT FUZZY BODY y)"},
-		{"SORT (REVERSE RELEVANCY DATE) UTF-8 FUZZY FUZZY TEXT a",
-		 "SORT (REVERSE RELEVANCY DATE) UTF-8 FUZZY FUZZY TEXT a"},
-		{"SEARCH UIDAFTER 5 NOT UIDBEFORE 7", "SEARCH UID 6:4294967295 NOT UID 1:6"},
-		{"SEARCH UIDBEFORE 1 UIDAFTER 4294967295", "SEARCH NOT ALL NOT ALL"},
-		{"SEARCH UIDAFTER 0", "expected a UID at column 20"},
-		{"SEARCH UIDAFTER 1:2", "expected the end of the command at column 21"},
-		{"SEARCH FUZZY", "expected a space at column 16"},
 		{"COMPARATOR", "COMPARATOR"},
 		{"COMPARATOR \"cz;*\" i;basic", "COMPARATOR \"cz;*\" i;basic"},
 		{"CANCELUPDATE \"a1\" \"b\"", "CANCELUPDATE \"a1\" \"b\""},
