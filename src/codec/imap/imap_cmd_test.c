@@ -702,13 +702,21 @@ static void truncation_is_harmless(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(simple_commands),	   cmocka_unit_test(mailbox_commands),
-		cmocka_unit_test(list_commands),	   cmocka_unit_test(append_commands),
-		cmocka_unit_test(metadata_commands),	   cmocka_unit_test(fetch_commands),
-		cmocka_unit_test(store_and_copy_commands), cmocka_unit_test(search_commands),
-		cmocka_unit_test(search_tree_is_bounded),  cmocka_unit_test(utf8_names),
-		cmocka_unit_test(a_mebibyte_is_enough),	   cmocka_unit_test(tags),
-		cmocka_unit_test(external_literals),	   cmocka_unit_test(truncation_is_harmless),
+		cmocka_unit_test(simple_commands),
+		cmocka_unit_test(mailbox_commands),
+		cmocka_unit_test(list_commands),
+		cmocka_unit_test(append_commands),
+		cmocka_unit_test(metadata_commands),
+		cmocka_unit_test(fetch_commands),
+		cmocka_unit_test(store_and_copy_commands),
+		cmocka_unit_test(search_commands),
+		cmocka_unit_test(search_extensions),
+		cmocka_unit_test(search_tree_is_bounded),
+		cmocka_unit_test(utf8_names),
+		cmocka_unit_test(a_mebibyte_is_enough),
+		cmocka_unit_test(tags),
+		cmocka_unit_test(external_literals),
+		cmocka_unit_test(truncation_is_harmless),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
