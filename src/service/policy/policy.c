@@ -32,6 +32,8 @@ static const struct policy_part *const parts[POLICY_PARTS] = {
 	[POLICY_PART_SESSIONS] = &policy_part_sessions,
 	[POLICY_PART_GREY_ROWS] = &policy_part_grey_rows,
 	[POLICY_PART_GREY] = &policy_part_grey,
+	[POLICY_PART_THROTTLE_ROWS] = &policy_part_throttle_rows,
+	[POLICY_PART_THROTTLE] = &policy_part_throttle,
 };
 
 struct policy {
@@ -467,5 +469,6 @@ struct policy_settings policy_settings_default(void)
 						     .bits4 = 24,
 						     .bits6 = 64,
 						     .message = POLICY_GREYLIST_MESSAGE},
+					.throttle = {.same_domain = true},
 					.keep.sessions_s = UINT64_C(7) * 86400};
 }

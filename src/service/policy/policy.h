@@ -33,6 +33,7 @@ enum policy_rule_id {
 	POLICY_RULE_REJECT_TO_HOSTNAME,
 	POLICY_RULE_WBLIST_RDNS,
 	POLICY_RULE_GREYLISTING,
+	POLICY_RULE_THROTTLE,
 	POLICY_RULES
 };
 
@@ -58,6 +59,13 @@ struct policy_greylist {
 	const char *message;
 };
 
+/* rule_throttle.c */
+struct policy_throttle {
+	bool same_domain;   /* mail from a domain to itself does not count */
+	bool spare_trusted; /* nor that of trusted clients who have not logged in */
+	bool reject;	    /* what is over a limit of a period is refused for good; else put off */
+};
+
 /* Borrowed as long as a query; a configuration has one. */
 struct policy_settings {
 	bool off[POLICY_RULES];
@@ -69,6 +77,7 @@ struct policy_settings {
 	uint64_t timeout_ms;	 /* a decision takes no longer */
 	uint64_t dns_timeout_ms; /* all that a rule asks the name service takes no longer */
 	struct policy_greylist greylist;
+	struct policy_throttle throttle;
 	struct policy_keep keep;
 };
 /* Everything on; this machine is trusted. */
@@ -210,6 +219,7 @@ struct policy_verdict {
 	const char *rule; /* who decided; NULL: nobody */
 	char why[240];	  /* for people: which row or setting */
 	bool failed;	  /* it could not be asked; what was configured counts */
+	bool notify;	  /* the administrators are to be told: the first excess of a period */
 };
 
 /* One rule of a walk. */

@@ -34,7 +34,8 @@ struct policy_rule {
 	bool strict; /* accepting would be wrong: when it cannot be asked it says 451 */
 };
 extern const struct policy_rule policy_rules[POLICY_RULES];
-policy_rule_fn rule_reject_null_sender, rule_reject_to_hostname, rule_wblist_rdns, rule_greylisting;
+policy_rule_fn rule_reject_null_sender, rule_reject_to_hostname, rule_wblist_rdns;
+policy_rule_fn rule_greylisting, rule_throttle;
 
 /* --- for rules: answers --- */
 /* Each returns 0, so that a rule may `return policy_reject(...)`. */
@@ -98,10 +99,13 @@ enum policy_part_id {
 	POLICY_PART_SESSIONS,
 	POLICY_PART_GREY_ROWS,
 	POLICY_PART_GREY,
+	POLICY_PART_THROTTLE_ROWS,
+	POLICY_PART_THROTTLE,
 	POLICY_PARTS
 };
 extern const struct policy_part policy_part_rdns, policy_part_sessions;
 extern const struct policy_part policy_part_grey_rows, policy_part_grey;
+extern const struct policy_part policy_part_throttle_rows, policy_part_throttle;
 
 /*
  * The rows of a part, until policy_table_done: short, without waiting for anything in between.

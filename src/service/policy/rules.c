@@ -22,6 +22,8 @@ const struct policy_rule policy_rules[POLICY_RULES] = {
 					    rule_reject_to_hostname, false},
 	[POLICY_RULE_WBLIST_RDNS] = {"wblist_rdns", 99, POLICY_AT_RCPT, rule_wblist_rdns, false},
 	[POLICY_RULE_GREYLISTING] = {"greylisting", 80, POLICY_AT_RCPT, rule_greylisting, false},
+	[POLICY_RULE_THROTTLE] = {"throttle", 60, POLICY_AT_RCPT | POLICY_AT_END, rule_throttle,
+				  false},
 };
 
 const char *policy_rule_name(enum policy_rule_id id)
