@@ -57,14 +57,15 @@ struct throttle_excess {
 	enum throttle_limit limit;
 	int64_t used; /* before this mail */
 	int64_t left_s;
-	bool first; /* in this period: somebody is to be told */
+	bool first;   /* in this period: somebody is to be told */
+	bool changed; /* there is something to write; told without an excess, too */
 };
 
 #define THROTTLE_COUNTERS_MAX 200000u
 struct throttle_state;
 /*
  * True: all of them are within their limits, and are counted unless `dry`. False: *ret is the first
- * that is not; nothing is counted. *ret_changed: there is something to write.
+ * that is not; nothing is counted.
  */
 bool throttle_count(struct throttle_state *s, const struct throttle_use *use, size_t n, int64_t now,
 		    bool dry, struct throttle_excess *ret, bool *ret_changed);

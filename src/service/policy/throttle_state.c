@@ -173,7 +173,7 @@ static void count(struct throttle_state *s, const struct throttle_use *u, int64_
 }
 
 bool throttle_count(struct throttle_state *s, const struct throttle_use *use, size_t n, int64_t now,
-		    bool dry, struct throttle_excess *ret, bool *ret_changed)
+		    bool dry, struct throttle_excess *ret)
 {
 	bool within = true;
 	pthread_mutex_lock(&s->lock);
@@ -189,7 +189,7 @@ bool throttle_count(struct throttle_state *s, const struct throttle_use *use, si
 			touch(s, c);
 		}
 	}
-	*ret_changed = !dry && (within ? n > 0 : ret->first);
+	ret->changed = !dry && (within ? n > 0 : ret->first);
 	pthread_mutex_unlock(&s->lock);
 	return within;
 }

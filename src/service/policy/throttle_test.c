@@ -166,7 +166,6 @@ static void bounded(void **state)
 {
 	struct place p;
 	struct throttle_excess x;
-	bool changed;
 	(void)state;
 	begin(&p);
 	struct throttle_state *s = policy_state(p.policy, POLICY_PART_THROTTLE);
@@ -176,16 +175,16 @@ static void bounded(void **state)
 		char key[40];
 		int n = snprintf(key, sizeof key, "u%u@far.test", i);
 		u.key = str_make(key, (size_t)n);
-		assert_true(throttle_count(s, &u, 1, 1000, false, &x, &changed));
+		assert_true(throttle_count(s, &u, 1, 1000, false, &x));
 	}
 	u.key = STR("u15@far.test");
-	assert_false(throttle_count(s, &u, 1, 1000, true, &x, &changed));
+	assert_false(throttle_count(s, &u, 1, 1000, true, &x));
 	u.key = STR("u5@far.test");
-	assert_true(throttle_count(s, &u, 1, 1000, true, &x, &changed));
+	assert_true(throttle_count(s, &u, 1, 1000, true, &x));
 	struct throttle_use twice[2] = {u, u};
-	assert_false(throttle_count(s, twice, 2, 1000, false, &x, &changed));
+	assert_false(throttle_count(s, twice, 2, 1000, false, &x));
 	u.messages = INT64_MAX;
-	assert_false(throttle_count(s, &u, 1, 1000, false, &x, &changed));
+	assert_false(throttle_count(s, &u, 1, 1000, false, &x));
 	place_end(&p);
 }
 
