@@ -68,6 +68,6 @@ struct throttle_state;
  * that is not; nothing is counted.
  */
 bool throttle_count(struct throttle_state *s, const struct throttle_use *use, size_t n, int64_t now,
-		    bool dry, struct throttle_excess *ret, bool *ret_changed);
+		    bool dry, struct throttle_excess *ret);
 
 #endif
