@@ -155,3 +155,10 @@ uint32_t imap_acl_result(const struct imap_acl_sum *sum, const struct imap_acl_w
 		return sum->plus & ~sum->minus;
 	return ((sum->named ? sum->plus : IMAP_ACL_ALL) & ~sum->minus) | IMAP_ACL_L | IMAP_ACL_A;
 }
+
+bool imap_acl_is_public(struct str setting, struct str address)
+{
+	if (str_find(setting, 0, '@') == setting.n)
+		address = str_sub(address, 0, str_find(address, 0, '@'));
+	return setting.n && str_eqi(setting, address);
+}

@@ -74,6 +74,10 @@ uint32_t imap_acl_result(const struct imap_acl_sum *sum, const struct imap_acl_w
  */
 MUST_CHECK int imap_acl_canonical(struct str identifier, char *to, struct str *ret);
 
+/* Is this the account of public mailboxes? `setting`: an address, a name in each domain, or empty.
+ */
+bool imap_acl_is_public(struct str setting, struct str address);
+
 /* Everybody who has logged in; "anyone" is strangers, too. */
 bool imap_acl_is_everybody(struct str identifier);
 

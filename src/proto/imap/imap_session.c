@@ -9,6 +9,7 @@
  *          MORE/resume \   MORE/resume \
  *                       PARK            tagged line, NONE   (parked: NONE without a line)
  */
+#include "codec/imap/imap_acl.h"
 #include "codec/imap/imap_quirks.h"
 #include "codec/imap/imap_write.h"
 #include "proto/imap/guest_int.h"
@@ -31,15 +32,6 @@ struct imap_config imap_config_default(void)
 	};
 }
 
-/* Of the operator's setting: an address, or a name in each domain. */
-static bool is_public(const struct imap_config *c, struct str address)
-{
-	struct str public = str_c(c->public_account);
-	if (str_find(public, 0, '@') == public.n)
-		address = str_sub(address, 0, str_find(address, 0, '@'));
-	return public.n && str_eqi(public, address);
-}
-
 struct imap_session *imap_session_new(const struct imap_session_args *args)
 {
 	struct imap_session *s = xcalloc(1, sizeof *s);
@@ -49,7 +41,7 @@ struct imap_session *imap_session_new(const struct imap_session_args *args)
 	s->account = args->account;
 	s->address = session_copy(args->address);
 	s->guest = args->guest != NULL;
-	s->is_public = is_public(&s->config, args->address);
+	s->is_public = imap_acl_is_public(str_c(s->config.public_account), args->address);
 	s->viewer = session_copy(s->guest ? args->guest->address : args->address);
 	s->viewer_id = s->guest ? args->guest->account : args->account;
 	s->groups = session_copy(s->guest ? args->guest->groups : STR(""));

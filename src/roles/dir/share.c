@@ -70,7 +70,9 @@ void share_name(struct role *role, struct ipc_packet *p)
 	if (r == 0 && str_starts(m.name, STR("$"))) {
 		r = dir_is_group(dir_role.dir, str_skip(m.name, 1), &why);
 	} else if (r == 0) {
-		r = dir_account_by_address(dir_role.dir, m.name, &a, &account, &why);
+		struct account_id member = {m.member};
+		r = m.name.n ? dir_account_by_address(dir_role.dir, m.name, &a, &account, &why)
+			     : dir_account_by_id(dir_role.dir, member, &a, &account, &why);
 		named.account = r < 0 ? 0 : account.id.v;
 		if (r == 0)
 			r = dir_groups_of(dir_role.dir, account.address, &groups, &why);

@@ -119,7 +119,8 @@ static void hand_out(unsigned lane, const struct spool_delivery *m, const struct
 		.size = m->body_size,
 		.sha256 = {(const char *)m->sha256, SPOOL_HASH_LEN},
 		.map = m->map,
-		.arrival_us = m->arrival.v};
+		.arrival_us = m->arrival.v,
+		.auth_account = m->auth_account.v};
 	if (m->body_fd >= 0)
 		msg.body_id = (struct str){(const char *)m->body_id.b, sizeof m->body_id.b};
 	struct ipc_question q = {.type = IPC_DELIVER,

@@ -8,6 +8,7 @@
  */
 #include "base/check.h"
 #include "roles/role/task.h"
+#include "roles/user/posting.h"
 #include "roles/user/user.h"
 #include "sys/clock.h"
 #include "sys/counter.h"
@@ -26,18 +27,20 @@ struct incoming {
 	struct msg_deliver m;
 	struct store_body file;
 	struct buf prefix;
-	bool ensured; /* the account was made for it: do not try that twice */
+	struct arena arena; /* what the folder was found in */
+	bool ensured;	    /* the account was made for it: do not try that twice */
 };
 
 static void incoming_free(struct incoming *in)
 {
 	store_body_clear(&in->file);
 	buf_clear(&in->prefix);
+	arena_clear(&in->arena);
 	ipc_packet_free(in->p);
 	free(in);
 }
 
-/* The account is new to the store: make it, then deliver again. */
+/* What takes a while first: the account is new to the store and made, or rights are read. */
 struct again {
 	struct pool_job job;
 	struct incoming *in;
@@ -154,6 +157,20 @@ static int prepare(struct incoming *in, struct fail *why)
 	return 0;
 }
 
+/* To a mailbox of its own: for some, that is the inbox. */
+static void check_run(struct job *job)
+{
+	struct again *a = CONTAINER_OF(job, struct again, job.job);
+	struct incoming *in = a->in;
+	struct posting p = {.account = in->d.account,
+			    .address = in->m.address,
+			    .detail = in->m.detail,
+			    .sender = {in->m.auth_account}};
+	free(a);
+	in->d.folder = posting_target(&p, &in->arena);
+	store_deliver(user.store, &in->d);
+}
+
 void deliver(struct ipc_packet *p)
 {
 	struct fail why = FAIL_INIT;
@@ -161,13 +178,20 @@ void deliver(struct ipc_packet *p)
 	in->p = p;
 	in->file = STORE_BODY_INIT;
 	in->prefix = BUF_INIT(STORE_PREFIX_MAX);
+	in->arena = ARENA_INIT(MIB(64));
 	CRASH_POINT("user.deliver");
 	if (prepare(in, &why) < 0) {
 		(void)ipc_reply_fail(p, &why);
 		incoming_free(in);
 		return;
 	}
-	store_deliver(user.store, &in->d);
+	if (in->m.detail.n == 0) {
+		store_deliver(user.store, &in->d);
+		return;
+	}
+	struct again *a = xcalloc(1, sizeof *a);
+	*a = (struct again){.job.job.run = check_run, .in = in};
+	pool_submit(user.upkeep, &a->job);
 }
 
 void receipts_drop(struct role *role, struct ipc_packet *p)

@@ -570,7 +570,7 @@ int guest_hosts(void *arg, struct buf *ret, struct fail *why)
 int guest_whois(struct account_id account, struct str name, struct account_id *ret,
 		struct buf *ret_groups, struct fail *why)
 {
-	struct msg_acl_name m = {.account = account.v, .name = name};
+	struct msg_acl_name m = {.account = account.v, .name = name, .member = name.n ? 0 : ret->v};
 	struct ipc_question q = {.type = IPC_ACL_NAME, .msg = &m, .want = IPC_ACL_NAMED};
 	struct msg_acl_named named;
 	struct ipc_packet *p = NULL;

@@ -74,7 +74,7 @@ int guest_visit(void *arg, struct imap_guest_ask *ask, struct imap_out *out,
 int guest_hosts(void *arg, struct buf *ret, struct fail *why);
 /* What an identifier of a list of this account of ours means: *ret is the account of an address, or
  * {0} of a group; *ret_groups (may be NULL) gets the groups that the account is in, a line each.
- * -FAIL_NOTFOUND. Blocking. */
+ * With an empty name, those of the account *ret. -FAIL_NOTFOUND. Blocking. */
 int guest_whois(struct account_id account, struct str name, struct account_id *ret,
 		struct buf *ret_groups, struct fail *why);
 /* The same as imap_hooks.named. */
