@@ -212,6 +212,44 @@ static void spf(void **state)
 	place_end(&p);
 }
 
+static void well_known(void **state)
+{
+	struct place p;
+	size_t failed;
+	(void)state;
+	begin(&p);
+	p.ask.dns = from_zone;
+	place_sql(&p, "DELETE FROM greylisting_whitelist_domains;"
+		      "INSERT INTO greylisting_whitelist_domains (domain) VALUES ('Far.test'),"
+		      " ('slow.test'), ('open.test'), ('gone.test')");
+	assert_int_equal(policy_refresh_domains(p.policy, &p.ask, p.now, 100, &failed), 4);
+	assert_int_equal(failed, 3); /* +all names no network */
+	assert_int_equal(place_number(&p,
+				      "SELECT count(*) FROM greylisting_whitelist_domain_spf WHERE"
+				      " account = '@.' AND sender = '192.0.2.0/25' AND"
+				      " comment = 'AUTO-UPDATE: far.test'"),
+			 1);
+	p.ask.dns = NULL;
+	place_says(&p, Q("x@other.test", "b@example.test", "192.0.2.3"), "DUNNO");
+	p.ask.dns = from_zone;
+	unsigned asked = zone.asked;
+	assert_int_equal(policy_refresh_domains(p.policy, &p.ask, p.now, 100, &failed), 0);
+	assert_int_equal(zone.asked, asked);
+	wait_s(&p, 60); /* after longer and longer pauses */
+	assert_int_equal(policy_refresh_domains(p.policy, &p.ask, p.now, 100, &failed), 3);
+	wait_s(&p, 119);
+	assert_int_equal(policy_refresh_domains(p.policy, &p.ask, p.now, 100, &failed), 0);
+	wait_s(&p, 1);
+	assert_int_equal(policy_refresh_domains(p.policy, &p.ask, p.now, 100, &failed), 3);
+	place_sql(&p, "DELETE FROM greylisting_whitelist_domains WHERE domain = 'far.test'");
+	assert_int_equal(policy_refresh_domains(p.policy, &p.ask, p.now, 100, &failed), 0);
+	assert_int_equal(place_number(&p, "SELECT count(*) FROM greylisting_whitelist_domain_spf"),
+			 0);
+	p.ask.dns = NULL;
+	place_says(&p, Q("x@other.test", "b@example.test", "192.0.2.3"), LATER);
+	place_end(&p);
+}
+
 static void training_and_rehearsal(void **state)
 {
 	struct place p;
@@ -320,12 +358,19 @@ static void many_networks(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_triplet),	 cmocka_unit_test(expiry),
-		cmocka_unit_test(networks),	 cmocka_unit_test(over_at_the_start),
-		cmocka_unit_test(survives),	 cmocka_unit_test(who_is_asked),
-		cmocka_unit_test(white_lists),	 cmocka_unit_test(spf),
-		cmocka_unit_test(bounded),	 cmocka_unit_test(training_and_rehearsal),
-		cmocka_unit_test(many_networks), cmocka_unit_test(sweeps),
+		cmocka_unit_test(a_triplet),
+		cmocka_unit_test(expiry),
+		cmocka_unit_test(networks),
+		cmocka_unit_test(over_at_the_start),
+		cmocka_unit_test(survives),
+		cmocka_unit_test(who_is_asked),
+		cmocka_unit_test(white_lists),
+		cmocka_unit_test(spf),
+		cmocka_unit_test(bounded),
+		cmocka_unit_test(well_known),
+		cmocka_unit_test(training_and_rehearsal),
+		cmocka_unit_test(many_networks),
+		cmocka_unit_test(sweeps),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

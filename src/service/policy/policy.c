@@ -32,6 +32,7 @@ static const struct policy_part *const parts[POLICY_PARTS] = {
 	[POLICY_PART_SESSIONS] = &policy_part_sessions,
 	[POLICY_PART_GREY_ROWS] = &policy_part_grey_rows,
 	[POLICY_PART_GREY] = &policy_part_grey,
+	[POLICY_PART_GREY_DOMAINS] = &policy_part_grey_domains,
 	[POLICY_PART_THROTTLE_ROWS] = &policy_part_throttle_rows,
 	[POLICY_PART_THROTTLE] = &policy_part_throttle,
 };

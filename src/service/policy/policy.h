@@ -243,6 +243,14 @@ void policy_decide(struct policy *p, const struct policy_query *q, struct policy
 /* For Postfix: "REJECT Blacklisted", "451 4.7.1 Later". */
 void policy_verdict_action(const struct policy_verdict *v, struct str id, struct buf *out);
 
+/*
+ * Look up the networks of well-known senders that are due, at most `max` of them; blocking, a few
+ * seconds each at worst. Returns how many; *ret_failed of them could not be, and keep what they
+ * had.
+ */
+size_t policy_refresh_domains(struct policy *p, const struct policy_ask *ask, struct wall_us now,
+			      size_t max, size_t *ret_failed);
+
 /* --- life --- */
 
 #define POLICY_WRITE_MS 500u /* what is to be written waits so long for more */

@@ -99,12 +99,14 @@ enum policy_part_id {
 	POLICY_PART_SESSIONS,
 	POLICY_PART_GREY_ROWS,
 	POLICY_PART_GREY,
+	POLICY_PART_GREY_DOMAINS,
 	POLICY_PART_THROTTLE_ROWS,
 	POLICY_PART_THROTTLE,
 	POLICY_PARTS
 };
 extern const struct policy_part policy_part_rdns, policy_part_sessions;
 extern const struct policy_part policy_part_grey_rows, policy_part_grey;
+extern const struct policy_part policy_part_grey_domains;
 extern const struct policy_part policy_part_throttle_rows, policy_part_throttle;
 
 /*

@@ -117,6 +117,23 @@ static const char mail_sql[] =
 	" VALUES ('@.', 'N', 'N', 'N', 'N', 'Y', 'N', 'N', 'N', 'N');"
 	"INSERT INTO users (priority, policy_id, email, fullname)"
 	" SELECT 0, id, '@.', 'everybody' FROM policy WHERE policy_name = '@.';";
+/*
+ * Large senders whose mail comes from many networks: greylisting would put each of them off. What
+ * they publish is looked up (grey_domains.c).
+ */
+#define KNOWN(d) "INSERT INTO greylisting_whitelist_domains (domain, comment) VALUES ('" d "', 'shipped');"
+static const char known_sql[] =
+	KNOWN("amazon.com") KNOWN("amazonses.com") KNOWN("aol.com") KNOWN("apple.com")
+	KNOWN("atlassian.net") KNOWN("booking.com") KNOWN("debian.org") KNOWN("docusign.net")
+	KNOWN("dropbox.com") KNOWN("ebay.com") KNOWN("facebook.com") KNOWN("facebookmail.com")
+	KNOWN("fastmail.com") KNOWN("github.com") KNOWN("gitlab.com") KNOWN("gmail.com")
+	KNOWN("gmx.net") KNOWN("google.com") KNOWN("hotmail.com") KNOWN("icloud.com")
+	KNOWN("instagram.com") KNOWN("linkedin.com") KNOWN("live.com") KNOWN("mailchimp.com")
+	KNOWN("mailgun.org") KNOWN("mailjet.com") KNOWN("microsoft.com") KNOWN("msn.com")
+	KNOWN("netflix.com") KNOWN("outlook.com") KNOWN("paypal.com") KNOWN("proton.me")
+	KNOWN("protonmail.com") KNOWN("salesforce.com") KNOWN("sendgrid.net") KNOWN("slack.com")
+	KNOWN("stripe.com") KNOWN("t-online.de") KNOWN("twitter.com") KNOWN("web.de")
+	KNOWN("yahoo.com") KNOWN("zendesk.com") KNOWN("zoho.com") KNOWN("zoom.us");
 /* clang-format on */
 
 const struct db_migration policy_schema[] = {
@@ -125,6 +142,7 @@ const struct db_migration policy_schema[] = {
 	{.what = "lists of names and scores", .sql = lists_sql},
 	{.what = "SMTP sessions", .sql = sessions_sql},
 	{.what = "policies and lists of addresses", .sql = mail_sql},
+	{.what = "well-known senders", .sql = known_sql},
 };
 const size_t policy_schema_steps = ARRAY_LEN(policy_schema);
 
