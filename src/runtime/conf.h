@@ -144,6 +144,10 @@ struct conf {
 	struct conf_list imap_proxy_from;
 	struct conf_list imaps_listen;
 	struct conf_list imaps_proxy_from;
+	struct conf_list pop3_listen;
+	struct conf_list pop3_proxy_from;
+	struct conf_list pop3s_listen;
+	struct conf_list pop3s_proxy_from;
 	struct conf_list metrics_listen;
 	struct conf_list metrics_proxy_from; /* no setting: always empty */
 	struct conf_list srs_forward_listen;
@@ -172,6 +176,11 @@ struct conf {
 	char *sendmail_origin;
 	char *sendmail_users;
 	uint64_t imap_idle_timeout_ms;
+	uint64_t pop3_idle_timeout_ms;
+	uint64_t pop3_login_delay_ms;
+	char *pop3_uidl_format;
+	char *pop3_deleted;	 /* "expunge", "keep", "trash" or "archive" */
+	char *pop3_headers_utf8; /* "everybody" or "UTF8" */
 	uint64_t login_timeout_ms;
 	uint64_t handshake_timeout_ms;
 	uint64_t data_rate_min; /* octets a second; 0 = off */

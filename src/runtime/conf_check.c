@@ -5,6 +5,7 @@
 #include "base/num.h"
 #include "base/text.h"
 #include "base/vec.h"
+#include "codec/pop3/pop3_uidl.h"
 #include "codec/smtp/dnsbl.h"
 #include "runtime/conf_int.h"
 #include "sys/sock.h"
@@ -172,6 +173,15 @@ static void check_auth(const struct check *ck)
 	}
 }
 
+static void check_pop3(const struct check *ck)
+{
+	if (!pop3_uidl_format_good(str_c(ck->conf->pop3_uidl_format)))
+		complain(ck, place_of(ck, "pop3", "uidl_format"),
+			 "[pop3] uidl_format needs %%u, and what it makes may have no blanks and "
+			 "no more "
+			 "than 70 characters");
+}
+
 static void check_lists(const struct check *ck)
 {
 	struct str rest = str_c(ck->conf->dns_lists), one;
@@ -264,6 +274,7 @@ void conf_check(const struct conf *c, const struct conf_place *said, struct buf 
 	check_names(&ck);
 	check_addresses(&ck);
 	check_auth(&ck);
+	check_pop3(&ck);
 	check_dns(&ck);
 	check_lists(&ck);
 	check_filter(&ck, "smtp", c->smtp_content_filter);

@@ -73,7 +73,7 @@ const struct conf_setting conf_settings[] = {
 	 "behind one address is not held up."},
 	{"", "sessions_per_account_max", CONF_NUMBER, CONF_LIVE, AT(sessions_per_account_max),
 	 "100", 1, 100000, NULL,
-	 "IMAP sessions that one account may have at a time. Further logins are refused."},
+	 "IMAP and POP3 sessions that one account may have at a time. Further logins are refused."},
 	{"", "commands_per_account_max", CONF_NUMBER, CONF_LIVE, AT(commands_per_account_max), "8",
 	 1, 32, NULL,
 	 "Commands of one account that each process of user_workers carries out at the same time; "
@@ -421,6 +421,43 @@ const struct conf_setting conf_settings[] = {
 	{"imaps", "listen", CONF_ADDRESSES, CONF_LIVE, AT(imaps_listen), "0.0.0.0:993, [::]:993", 0,
 	 0, NULL, "Addresses of IMAP with TLS from the first byte. Empty = off."},
 	{"imaps", "proxy_protocol_from", CONF_NETWORKS, CONF_NEW, AT(imaps_proxy_from), "", 0, 0,
+	 NULL,
+	 "Proxies (HAProxy, nginx) whose connections to this service begin with a header of the "
+	 "PROXY protocol. They must send it, all others must not."},
+
+	{"pop3", "listen", CONF_ADDRESSES, CONF_LIVE, AT(pop3_listen), "0.0.0.0:110, [::]:110", 0,
+	 0, NULL, "Addresses of POP3 with STLS. Empty = off."},
+	{"pop3", "proxy_protocol_from", CONF_NETWORKS, CONF_NEW, AT(pop3_proxy_from), "", 0, 0,
+	 NULL,
+	 "Proxies (HAProxy, nginx) whose connections to this service begin with a header of the "
+	 "PROXY protocol. They must send it, all others must not."},
+	{"pop3", "idle_timeout", CONF_DURATION, CONF_LIVE, AT(pop3_idle_timeout_ms), "10 min",
+	 10 * MINUTE, DAY, NULL,
+	 "A logged-in client that is silent for so long is logged out, and what it has marked as "
+	 "deleted stays (RFC 1939 section 3: at least 10 min)."},
+	{"pop3", "login_delay", CONF_DURATION, CONF_LIVE, AT(pop3_login_delay_ms), "0 s", 0, DAY,
+	 NULL,
+	 "An account whose last POP3 login is less than so long ago is refused ([LOGIN-DELAY]). "
+	 "Whole seconds; 0 = none."},
+	{"pop3", "uidl_format", CONF_TEXT, CONF_LIVE, AT(pop3_uidl_format), "%08Xu%08Xv", 2, 60,
+	 NULL,
+	 "How the name of a message that UIDL tells is made: %u is its UID, %v the UIDVALIDITY of "
+	 "INBOX, with X or x before it hexadecimal, and with a width after the percent sign. The "
+	 "default is Dovecot's. A change makes clients fetch everything again."},
+	{"pop3", "deleted", CONF_CHOICE, CONF_LIVE, AT(pop3_deleted), "expunge", 0, 0,
+	 "expunge keep trash archive",
+	 "What becomes of a message that a POP3 client deletes. expunge: it goes. keep: it stays "
+	 "in "
+	 "INBOX, seen, and POP3 does not show it again. trash, archive: it goes to the folder with "
+	 "this use. An account may have a choice of its own (docs/POP3.md)."},
+	{"pop3", "utf8_headers", CONF_CHOICE, CONF_LIVE, AT(pop3_headers_utf8), "everybody", 0, 0,
+	 "everybody UTF8",
+	 "Who may fetch a message whose header has bytes above 127: everybody, or, as RFC 6856 "
+	 "demands, only clients that have said UTF8; the others are refused with [UTF8]."},
+
+	{"pop3s", "listen", CONF_ADDRESSES, CONF_LIVE, AT(pop3s_listen), "0.0.0.0:995, [::]:995", 0,
+	 0, NULL, "Addresses of POP3 with TLS from the first byte. Empty = off."},
+	{"pop3s", "proxy_protocol_from", CONF_NETWORKS, CONF_NEW, AT(pop3s_proxy_from), "", 0, 0,
 	 NULL,
 	 "Proxies (HAProxy, nginx) whose connections to this service begin with a header of the "
 	 "PROXY protocol. They must send it, all others must not."},

@@ -176,7 +176,7 @@ def case_records_to_publish(t):
     records = {(r["name"], r["type"]): r["record"] for r in json.loads(host.barid("dns", "-c", conf, "--json").stdout)["records"]}
     assert records["example.org.", "MX"] == "10 mail.example.org."
     assert records["_imaps._tcp.example.org.", "SRV"] == f"0 1 {host.range.offset + 993} mail.example.org."
-    assert records["_pop3._tcp.example.org.", "SRV"] == "0 0 0 ."
+    assert records["_pop3._tcp.example.org.", "SRV"] == f"30 1 {host.range.offset + 110} mail.example.org."
     assert records["example.org.", "TXT"] == '"v=spf1 mx -all"' and ("mail.example.org.", "A") in records
     assert "_domainkey" not in zone, "a key that nothing signs with"
     lines = [x for x in zone.splitlines() if x and not x.startswith(";")]

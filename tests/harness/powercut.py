@@ -37,7 +37,7 @@ def conf(server):
     at = server.range.offset
     return (f"trusted_networks = 127.0.0.0/8\nconnections_per_address_max = 10000\n"
             f"[smtp]\nlisten = 127.0.0.1:{at + 25}\n[submission]\nlisten = 127.0.0.1:{at + 587}\n"
-            f"[submissions]\nlisten =\n[imap]\nlisten = 127.0.0.1:{at + 143}\n[imaps]\nlisten =\n"
+            f"[submissions]\nlisten =\n[imap]\nlisten = 127.0.0.1:{at + 143}\n[imaps]\nlisten =\n[pop3]\nlisten =\n[pop3s]\nlisten =\n"
             f"[lmtp]\nlisten = 127.0.0.1:{at + 24}\n[store]\nundelete = 1h\n")
 
 

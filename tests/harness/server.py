@@ -22,9 +22,10 @@ from .verdict import Evidence, patience
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 DOMAIN = "example.test"
-SERVICES = {"smtp": 25, "submission": 587, "submissions": 465, "imap": 143, "imaps": 993, "metrics": 915, "lmtp": 24,
-            "reinject": 26, "reinject_lists": 28, "srs_forward": 778, "srs_reverse": 779, "quota_status": 340}
+SERVICES = {"smtp": 25, "submission": 587, "submissions": 465, "imap": 143, "imaps": 993, "pop3": 110, "pop3s": 991, "metrics": 915,
+            "lmtp": 24, "reinject": 26, "reinject_lists": 28, "srs_forward": 778, "srs_reverse": 779, "quota_status": 340}
 INTERNAL = ("metrics", "lmtp", "reinject", "reinject_lists", "srs_forward", "srs_reverse", "quota_status")
+ASIDE = INTERNAL + ("pop3", "pop3s")  # off where a configuration does not name them
 REPORT = re.compile(
     r"ERROR: (Address|Leak|Memory)Sanitizer|WARNING: ThreadSanitizer|runtime error:|ThreadSanitizer:DEADLYSIGNAL"
     r"|CHECK failed|panic:"
@@ -348,7 +349,7 @@ class Serve(Server):
         with open(self.conf_file, "w", encoding="utf-8") as f:
             text = self.conf(self)
             # Their usual ports are every server's.
-            off = "".join(f"[{name}]\nlisten =\n" for name in INTERNAL if f"[{name}]" not in text)
+            off = "".join(f"[{name}]\nlisten =\n" for name in ASIDE if f"[{name}]" not in text)
             if "[dns]" not in text:  # no test asks anybody beyond this machine
                 off += f"[dns]\nmode = forward\nforward = 127.0.0.1:{self.range.offset + 53}\n"
             f.write(f"hostname = mail.{DOMAIN}\nstate_dir = {self.dir}\nlog_to = both\n{text}\n{off}"

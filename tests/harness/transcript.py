@@ -26,7 +26,7 @@ LINE = re.compile(
     r"^(?:(?P<who>[a-z]\w*) )?(?P<head>C:|C\||C<|(?:S|S\*|S!|O|O\*|O!)(?: within (?P<within>[0-9.]+m?s))?:)(?: (?P<text>.*))?$"
 )
 CONNECTS = re.compile(
-    r"^(?P<who>[a-z]\w*) connects (?P<proto>smtp|submissions?|imap|imaps|lmtp|reinject(?:_lists)?)(?: from (?P<source>[\d.]+))?"
+    r"^(?P<who>[a-z]\w*) connects (?P<proto>smtp|submissions?|imap|imaps|pop3|pop3s|lmtp|reinject(?:_lists)?)(?: from (?P<source>[\d.]+))?"
     r"(?: and sees (?P<sees>.*))?$"
 )
 MESSAGE = re.compile(
@@ -206,8 +206,8 @@ class Client:
 
     def __init__(self, name, server, proto, source):
         self.name, self.proto, self.server = name, proto, server
-        self.imap = proto.startswith("imap")
-        self.wire = wire.Wire(server.host, server.ports[proto], tls=proto in ("imaps", "submissions"), source=source)
+        self.imap, self.pop3 = proto.startswith("imap"), proto.startswith("pop3")
+        self.wire = wire.Wire(server.host, server.ports[proto], tls=proto in ("imaps", "pop3s", "submissions"), source=source)
         self.unread = []   # lines that no step has consumed
         self.passed = []   # lines that an S*: has skipped; another S*: may still want them
         self.loose = False
@@ -243,9 +243,12 @@ class Client:
         return self.read(max(deadline - time.monotonic(), 0.001))
 
     def final(self, line):
-        """The line ends a reply: tagged or a continuation request in IMAP, `250 ` in SMTP, the end of the stream."""
+        """The line ends a reply: tagged or a continuation request in IMAP, `250 ` in SMTP, the dot of a long one in POP3,
+        the end of the stream."""
         if line == "(closed)":
             return True
+        if self.pop3:
+            return line == "." or line.startswith("-ERR")
         return not line.startswith("* ") if self.imap else line[3:4] != "-"
 
 
@@ -378,9 +381,9 @@ class Play:
         client = Client(step.who, self.server, step.proto, step.source or self.source)
         self.clients[step.who] = self.current = client
         client.wire.timeout = 10.0 * self.server.slow
-        wanted = step.sees or ("* OK ..." if client.imap else "220 ...")
+        wanted = step.sees or ("* OK ..." if client.imap else "+OK ..." if client.pop3 else "220 ...")
         line = client.next(self.deadline(None))
-        while not client.imap and not client.final(line):
+        while not client.imap and not client.pop3 and not client.final(line):
             line = client.next(self.deadline(None))
         self.match(wanted, line)
 
@@ -572,6 +575,9 @@ class Play:
         if client.imap:
             client.send(b"tls STARTTLS\r\n")
             self.match("tls OK ...", client.next(self.deadline(None)))
+        elif client.pop3:
+            client.send(b"STLS\r\n")
+            self.match("+OK ...", client.next(self.deadline(None)))
         else:
             client.send(b"STARTTLS\r\n")
             self.match("220 ...", client.next(self.deadline(None)))
@@ -607,6 +613,10 @@ class Play:
             while not client.final(line):
                 line = client.next(self.deadline(None))
             self.match("login OK ...", line)
+        elif client.pop3:
+            for line in (b"USER " + address.encode(), b"PASS " + password.encode()):
+                client.send(line + b"\r\n")
+                self.match("+OK ...", client.next(self.deadline(None)))
         else:
             plain = base64.b64encode(f"\0{address}\0{password}".encode()).decode()
             client.send(f"AUTH PLAIN {plain}\r\n".encode())

@@ -2,6 +2,7 @@
 #include "proto/login/login_sasl.h"
 #include "base/check.h"
 #include "base/encode.h"
+#include "base/text.h"
 #include "codec/imap/imap_quirks.h"
 
 #define MENDED_MAX KIB(16)
@@ -12,33 +13,45 @@
  */
 enum end { END_CANCELLED, END_SYNTAX, END_TOO_LONG, END_MECHANISM, END_IDENTITY, END_COUNT };
 
-static const char *const end_texts[END_COUNT][3] = {
-	[END_CANCELLED] = {"BAD Authentication cancelled.", "501 5.7.0 Authentication cancelled",
-			   "-ERR Authentication cancelled."},
+static const char *const end_texts[END_COUNT][2] = {
+	[END_CANCELLED] = {"BAD Authentication cancelled.", "501 5.7.0 Authentication cancelled"},
 	[END_SYNTAX] = {"BAD That is not a response of this mechanism.",
-			"501 5.5.2 That is not a response of this mechanism",
-			"-ERR That is not a response of this mechanism."},
-	[END_TOO_LONG] = {"BAD The response is too long.", "500 5.5.6 The response is too long",
-			  "-ERR The response is too long."},
-	[END_MECHANISM] = {"NO [CANNOT] Mechanism not offered.", "504 5.5.4 Mechanism not offered",
-			   "-ERR Mechanism not offered."},
+			"501 5.5.2 That is not a response of this mechanism"},
+	[END_TOO_LONG] = {"BAD The response is too long.", "500 5.5.6 The response is too long"},
+	[END_MECHANISM] = {"NO [CANNOT] Mechanism not offered.", "504 5.5.4 Mechanism not offered"},
 	[END_IDENTITY] = {"NO [AUTHORIZATIONFAILED] Acting for others is not offered.",
-			  "535 5.7.8 Acting for others is not offered",
-			  "-ERR [AUTH] Acting for others is not offered."},
+			  "535 5.7.8 Acting for others is not offered"},
 };
 
-static const char *const verdict_texts[4][3] = {
-	[LOGIN_VERDICT_OK] = {"OK Logged in.", "235 2.7.0 Authentication successful",
-			      "+OK Logged in."},
+static const char *const verdict_texts[4][2] = {
+	[LOGIN_VERDICT_OK] = {"OK Logged in.", "235 2.7.0 Authentication successful"},
 	[LOGIN_VERDICT_REFUSED] = {"NO [AUTHENTICATIONFAILED] Authentication failed.",
-				   "535 5.7.8 Authentication failed",
-				   "-ERR [AUTH] Authentication failed."},
+				   "535 5.7.8 Authentication failed"},
 	[LOGIN_VERDICT_UNAVAILABLE] = {"NO [UNAVAILABLE] Logins are not possible now, try later.",
-				       "454 4.7.0 Logins are not possible now, try later",
-				       "-ERR [SYS/TEMP] Logins are not possible now, try later."},
+				       "454 4.7.0 Logins are not possible now, try later"},
 	[LOGIN_VERDICT_BUSY] = {"NO [LIMIT] Too many sessions or attempts, try later.",
-				"454 4.7.0 Too many sessions or attempts, try later",
-				"-ERR [LOGIN-DELAY] Too many sessions or attempts, try later."},
+				"454 4.7.0 Too many sessions or attempts, try later"},
+};
+
+/* POP3's, whose texts are in the client's language: RFC 2449 section 8, RFC 3206. */
+struct pop3_words {
+	const char *status, *text;
+};
+
+static const struct pop3_words pop3_ends[END_COUNT] = {
+	[END_CANCELLED] = {"-ERR", TX("Authentication cancelled.")},
+	[END_SYNTAX] = {"-ERR", TX("That is not a response of this mechanism.")},
+	[END_TOO_LONG] = {"-ERR", TX("The response is too long.")},
+	[END_MECHANISM] = {"-ERR", TX("Mechanism not offered.")},
+	[END_IDENTITY] = {"-ERR [AUTH]", TX("Acting for others is not offered.")},
+};
+
+static const struct pop3_words pop3_verdicts[4] = {
+	[LOGIN_VERDICT_OK] = {"+OK", TX("Logged in.")},
+	[LOGIN_VERDICT_REFUSED] = {"-ERR [AUTH]", TX("Authentication failed.")},
+	[LOGIN_VERDICT_UNAVAILABLE] = {"-ERR [SYS/TEMP]",
+				       TX("Logins are not possible now, try later.")},
+	[LOGIN_VERDICT_BUSY] = {"-ERR [IN-USE]", TX("Too many sessions or attempts, try later.")},
 };
 
 static const char *const end_reasons[END_COUNT] = {
@@ -48,6 +61,11 @@ static const char *const end_reasons[END_COUNT] = {
 	[END_MECHANISM] = "mechanism not offered",
 	[END_IDENTITY] = "acting for others is not offered",
 };
+
+static void write_pop3(struct buf *reply, const struct pop3_words *w)
+{
+	(void)buf_addf(reply, "%s %s\r\n", w->status, text_of(w->text));
+}
 
 static void write_line(struct buf *reply, enum login_dialect dialect, struct str tag,
 		       const char *text)
@@ -111,7 +129,11 @@ static enum login_sasl_result finish(struct login_sasl *x, int r, struct buf *re
 		       : r == -FAIL_UNSUPPORTED ? END_MECHANISM
 		       : r == -FAIL_AUTH	? END_IDENTITY
 						: END_SYNTAX;
-	write_line(reply, x->dialect, str_make(x->tag, x->tag_n), end_texts[end][x->dialect]);
+	if (x->dialect == LOGIN_POP3)
+		write_pop3(reply, &pop3_ends[end]);
+	else
+		write_line(reply, x->dialect, str_make(x->tag, x->tag_n),
+			   end_texts[end][x->dialect]);
 	/* Dir has logged what it has granted: this is no other attempt. */
 	x->failed = x->ending ? NULL : end_reasons[end];
 	return LOGIN_SASL_FAILED;
@@ -242,5 +264,8 @@ void login_sasl_clear(struct login_sasl *x)
 void login_sasl_verdict(struct buf *reply, enum login_dialect dialect, struct str tag,
 			enum login_verdict verdict)
 {
-	write_line(reply, dialect, tag, verdict_texts[verdict][dialect]);
+	if (dialect == LOGIN_POP3)
+		write_pop3(reply, &pop3_verdicts[verdict]);
+	else
+		write_line(reply, dialect, tag, verdict_texts[verdict][dialect]);
 }

@@ -35,11 +35,18 @@ struct who {
 	const struct msg_peer *peer;
 };
 
+static enum dir_service service_of(struct who who)
+{
+	return str_starts(who.service, STR("imap"))   ? DIR_IMAP
+	       : str_starts(who.service, STR("pop3")) ? DIR_POP3
+						      : DIR_SMTP;
+}
+
 /* Tell the role that will act for the account; it has agreed when this returns 0. */
 static int hand_out(struct role *role, struct who who, const struct dir_grant *g, struct str ticket,
 		    struct fail *why)
 {
-	bool mail = str_starts(who.service, STR("imap"));
+	bool mail = service_of(who) != DIR_SMTP;
 	struct dir_account account = {0};
 	AUTO(arena) struct arena a = ARENA_INIT(DIR_ARENA_BYTES);
 	struct ipc_packet *reply = NULL;
@@ -69,8 +76,7 @@ static int hand_out(struct role *role, struct who who, const struct dir_grant *g
 
 static struct dir_place place_of(struct who who)
 {
-	return (struct dir_place){.service = str_starts(who.service, STR("imap")) ? DIR_IMAP
-										  : DIR_SMTP,
+	return (struct dir_place){.service = service_of(who),
 				  .channel = who.peer->tls	 ? DIR_TLS
 					     : who.peer->trusted ? DIR_SECURED
 								 : DIR_CLEAR,

@@ -235,6 +235,8 @@ struct str edge_too_many(const struct service *service)
 {
 	if (service->ops == &edge_http_ops)
 		return STR("");
+	if (service->ops == &edge_pop3_ops)
+		return STR("-ERR [SYS/TEMP] Too many connections, please try again later.\r\n");
 	return service->ops == &edge_smtp_ops
 		       ? STR("421 4.7.0 Too many connections, please try again later.\r\n")
 		       : STR("* BYE [LIMIT] Too many connections, please try again later.\r\n");

@@ -26,6 +26,8 @@ const struct service edge_services[SERVICES] = {
 	[SERVICE_SUBMISSIONS] = {&service_defs[SERVICE_SUBMISSIONS], &edge_smtp_ops, NULL},
 	[SERVICE_IMAP] = {&service_defs[SERVICE_IMAP], &edge_imap_ops, "imap"},
 	[SERVICE_IMAPS] = {&service_defs[SERVICE_IMAPS], &edge_imap_ops, "imap"},
+	[SERVICE_POP3] = {&service_defs[SERVICE_POP3], &edge_pop3_ops, "pop3"},
+	[SERVICE_POP3S] = {&service_defs[SERVICE_POP3S], &edge_pop3_ops, "pop3"},
 	[SERVICE_METRICS] = {&service_defs[SERVICE_METRICS], &edge_http_ops, NULL},
 	[SERVICE_LMTP] = {&service_defs[SERVICE_LMTP], &edge_smtp_ops, NULL},
 	[SERVICE_REINJECT] = {&service_defs[SERVICE_REINJECT], &edge_smtp_ops, NULL},
@@ -442,6 +444,8 @@ COUNTER(open_submission, "edge.open.submission", "open connections, submission")
 COUNTER(open_submissions, "edge.open.submissions", "open connections, submissions");
 COUNTER(open_imap, "edge.open.imap", "open connections, imap");
 COUNTER(open_imaps, "edge.open.imaps", "open connections, imaps");
+COUNTER(open_pop3, "edge.open.pop3", "open connections, pop3");
+COUNTER(open_pop3s, "edge.open.pop3s", "open connections, pop3s");
 COUNTER(open_metrics, "edge.open.metrics", "open connections, metrics");
 COUNTER(open_lmtp, "edge.open.lmtp", "open connections, lmtp");
 COUNTER(open_reinject, "edge.open.reinject", "open connections, reinject");
@@ -459,6 +463,8 @@ static void count_open(struct role *role)
 		[SERVICE_SUBMISSIONS] = &open_submissions,
 		[SERVICE_IMAP] = &open_imap,
 		[SERVICE_IMAPS] = &open_imaps,
+		[SERVICE_POP3] = &open_pop3,
+		[SERVICE_POP3S] = &open_pop3s,
 		[SERVICE_METRICS] = &open_metrics,
 		[SERVICE_LMTP] = &open_lmtp,
 		[SERVICE_REINJECT] = &open_reinject,

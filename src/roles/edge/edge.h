@@ -25,7 +25,9 @@
 #include "codec/frame/frame_imap.h"
 #include "codec/frame/frame_line.h"
 #include "codec/imap/imap_cmd.h"
+#include "codec/pop3/pop3_cmd.h"
 #include "proto/login/login_imap.h"
+#include "proto/login/login_pop3.h"
 #include "proto/login/login_sasl.h"
 #include "roles/edge/peer.h"
 #include "roles/role/board.h"
@@ -138,6 +140,19 @@ struct smtp_edge {
 	struct ipc_ask ask;
 };
 
+struct pop3_edge {
+	struct login_pop3 *login;  /* NULL once logged in */
+	struct pop3_choice choice; /* of the login dialogue */
+	struct frame_line frame;
+	struct buf batch; /* lines being collected */
+	struct buf again; /* the batch under way */
+	bool busy;	  /* the user process has not answered */
+	bool more;	  /* it waits for the output to drain */
+	bool answered;	  /* a part of its answer is out */
+	bool repeated;	  /* the batch was said again */
+	bool eof;	  /* end when everything is answered */
+};
+
 struct http_edge {
 	struct buf head; /* of the request that is arriving */
 	bool busy;	 /* admin has not answered */
@@ -191,6 +206,7 @@ struct session {
 	union {
 		struct imap_edge imap;
 		struct smtp_edge smtp;
+		struct pop3_edge pop3;
 		struct http_edge http;
 		struct ask_edge ask;
 	};
@@ -333,6 +349,8 @@ void edge_imap_begin(struct session *s);
 void edge_imap_secured(struct session *s);
 /* Is it the beginning of another protocol? Then the session is ending. */
 bool edge_imap_is_other(struct session *s, struct str in);
+/* Does this begin another protocol than IMAP or POP3? */
+bool edge_other_protocol(struct str in);
 /* One event of the framer in SESSION_LOGIN. */
 void edge_imap_before_login(struct session *s, const struct frame_imap_event *e);
 /* Nobody is logged in any more: as at the beginning, but with this tagged OK for a greeting. */
@@ -352,6 +370,7 @@ void smtp_body_forget(struct smtp_edge *m);
 
 extern const struct session_ops edge_imap_ops;
 extern const struct session_ops edge_smtp_ops;
+extern const struct session_ops edge_pop3_ops;
 extern const struct session_ops edge_http_ops;
 extern const struct session_ops edge_ask_ops;
 

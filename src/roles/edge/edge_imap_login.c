@@ -12,7 +12,7 @@ OFFENCE(bad_commands, "bad_commands", "IMAP clients that said nothing but nonsen
 OFFENCE(not_imap, "not_imap", "other protocols spoken to an IMAP port");
 
 /* A browser that was tricked, a scanner, TLS on the port for STARTTLS. */
-static bool is_other(struct str in)
+bool edge_other_protocol(struct str in)
 {
 	static const struct str words[] = {
 		STR("GET /"),	 STR("POST /"),	  STR("PUT /"), STR("HEAD /"), STR("PRI * "),
@@ -26,7 +26,7 @@ static bool is_other(struct str in)
 bool edge_imap_is_other(struct session *s, struct str in)
 {
 	struct imap_edge *m = &s->imap;
-	if (m->login->said || !frame_imap_is_idle(&m->frame) || !is_other(in)) {
+	if (m->login->said || !frame_imap_is_idle(&m->frame) || !edge_other_protocol(in)) {
 		m->login->said |= in.n > 0;
 		return false;
 	}

@@ -4,15 +4,16 @@
  * what they say next, so that nothing is under way when it ends; then the fresh one is given the
  * sealed state of each session, as after a crash, and what was kept back is taken.
  *
- * While a user process is held nobody logs in by IMAP: a grant would go to the one that ends.
+ * While a user process is held nobody logs in by IMAP or POP3: a grant would go to the one that
+ * ends.
  */
 #include "roles/edge/edge.h"
 #include "roles/role/session_protocol.h"
 #include <string.h>
 
-static bool is_imap(const struct session *s)
+static bool has_mailbox(const struct session *s)
 {
-	return s->service->ops == &edge_imap_ops;
+	return s->service->ops == &edge_imap_ops || s->service->ops == &edge_pop3_ops;
 }
 
 /* Does the session have to do with this backend, now or in a moment? */
@@ -20,7 +21,7 @@ static bool concerns(const struct session *s, const struct ipc_channel *peer)
 {
 	if (s->backend)
 		return s->backend == peer;
-	return is_imap(s) && strcmp(ipc_channel_name(peer), "user") == 0;
+	return has_mailbox(s) && strcmp(ipc_channel_name(peer), "user") == 0;
 }
 
 bool session_may_begin(const struct session *s)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/check.h"
+#include "base/text.h"
 #include "roles/edge/edge.h"
 #include "sys/clock.h"
 #include "sys/counter.h"
@@ -370,6 +371,7 @@ void session_open_at_backend(struct session *s)
 	AUTO(buf) struct buf names = BUF_INIT(200);
 	struct login_offer offer = session_offer(s);
 	login_sasl_names(&offer, " ", true, &names);
+	bool pop3 = s->service->ops == &edge_pop3_ops;
 	struct msg_session_open m = {.session = s->id.v,
 				     .service = str_c(s->service->def->name),
 				     .peer = session_peer(s, &texts),
@@ -378,6 +380,10 @@ void session_open_at_backend(struct session *s)
 				     .ticket = buf_str(&s->ticket),
 				     .cert_subject = str_c(client.subject),
 				     .cert_issuer = str_c(client.issuer)};
+	if (pop3) {
+		m.utf8 = s->pop3.choice.utf8;
+		m.language = str_c(text_language_name(s->pop3.choice.lang));
+	}
 	if (ipc_send(s->backend, s->trace, IPC_SESSION_OPEN, &m) == 0)
 		s->opened = true;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * IMAP sessions: each is a lane, its steps run in order on worker threads.
+ * Sessions of IMAP and POP3 (what differs: struct session_kind): each is a lane, its steps run in
+ * order on worker threads.
  *
  * A command whose output window is full leaves (IMAP_MORE); what edge sent behind it waits in the
  * session until the client has drained and the command has ended. After every command the
@@ -202,9 +203,26 @@ static void log_command(struct str text)
 /* A command that begins now goes by the running configuration. */
 static void renew_conf(struct user_session *s)
 {
+	if (!s->imap)
+		return;
 	const struct conf *c = role_conf_hold(user.role);
 	imap_session_configure(s->imap, conf_extra(c));
 	conf_drop(c);
+}
+
+bool imap_command(struct user_session *s, const struct msg_session_command *m, enum imap_next *next)
+{
+	struct imap_session_input in = {.cmd = {.text = m->input,
+						.external = s->current_external,
+						.external_count = m->literals_n},
+					.body = s->current_bodies};
+	counter_add(&imap_commands, 1);
+	struct mono_ns begun = clock_mono();
+	if (log_wants(LOG_DEBUG))
+		log_command(m->input);
+	*next = imap_session_command(s->imap, &in, &s->out);
+	histogram_add(command_time, (uint64_t)(clock_mono().v - begun.v) / 1000);
+	return changes_usage(m->input);
 }
 
 static void run_command(struct user_session *s, struct ipc_packet *p)
@@ -224,22 +242,12 @@ static void run_command(struct user_session *s, struct ipc_packet *p)
 		return;
 	}
 	if (atomic_load(&s->over)) {
-		(void)buf_add(&s->out.text,
-			      STR("* BYE Your access has changed, please log in again.\r\n"));
+		buf_add_c(&s->out.text, s->kind->over);
 		finish_command(s, IMAP_CLOSE);
 		return;
 	}
-	struct imap_session_input in = {.cmd = {.text = m.input,
-						.external = s->current_external,
-						.external_count = m.literals_n},
-					.body = s->current_bodies};
-	counter_add(&imap_commands, 1);
-	struct mono_ns begun = clock_mono();
-	if (log_wants(LOG_DEBUG))
-		log_command(m.input);
-	bool usage = changes_usage(m.input);
-	enum imap_next next = imap_session_command(s->imap, &in, &s->out);
-	histogram_add(command_time, (uint64_t)(clock_mono().v - begun.v) / 1000);
+	enum imap_next next;
+	bool usage = s->kind->command(s, &m, &next);
 	finish_command(s, next);
 	if (usage)
 		user_usage_changed((struct account_id){s->grant.account});
@@ -255,7 +263,7 @@ static void open_literal(struct user_session *s, struct ipc_packet *p)
 	if (!s->current)
 		renew_conf(s);
 	(void)fail_set(&why, FAIL_PEER, NULL, "bad body request");
-	if (msg_body_open_read(p, &m) < 0 ||
+	if (msg_body_open_read(p, &m) < 0 || !s->imap ||
 	    imap_session_literal(s->imap, m.head, m.size, &b->body, &why) < 0) {
 		(void)ipc_reply_fail(p, &why);
 		free(b);
@@ -304,10 +312,10 @@ static void run_rest(struct job *job)
 {
 	struct user_session *s = CONTAINER_OF(job, struct user_session, rest_job);
 	atomic_store(&s->rest_posted, false);
-	if (s->more || !s->imap)
+	if (s->more || !s->at_work)
 		return;
 	s->resting = true;
-	imap_session_rest(s->imap);
+	s->kind->rest(s);
 	imap_out_clear(&s->out);
 }
 
@@ -334,7 +342,7 @@ static void take(struct user_session *s, struct step *step)
 	if (ipc_packet_type(p) == IPC_SESSION_OPEN) {
 		imap_begin_session(s, p);
 		ipc_packet_free(p);
-	} else if (!s->imap) {
+	} else if (!s->at_work) {
 		ipc_packet_free(p); /* could not be continued; edge was told to close it */
 	} else if (ipc_packet_type(p) == IPC_BODY_OPEN) {
 		open_literal(s, p);
@@ -361,8 +369,8 @@ static void run(struct job *job)
 		atomic_fetch_sub(&s->steps, 1);
 		ipc_packet_free(step->p);
 		free(step);
-		if (s->more && s->imap)
-			finish_command(s, imap_session_resume(s->imap, &s->out));
+		if (s->more && s->at_work)
+			finish_command(s, s->kind->resume(s));
 	} else if (s->more && !literal) {
 		list_append(&s->waiting, &step->waiting);
 	} else {
@@ -387,9 +395,11 @@ static void session_free(struct user_session *s)
 		ipc_packet_free(step->p);
 		free(step);
 	}
-	imap_session_free(s->imap);
+	if (s->at_work)
+		s->kind->end(s);
 	forget_command(s);
 	imap_out_clear(&s->out);
+	pop3_unlock(s);
 	if (s->counted)
 		tenants_leave(&s->grant);
 	free(s);
@@ -458,11 +468,12 @@ struct end_step {
 	struct user_session *s;
 };
 
-/* The last but one step: no wake comes after the IMAP session is gone. */
+/* The last but one step: no wake comes after the session is gone. */
 static void last_step(struct job *job)
 {
 	struct end_step *e = CONTAINER_OF(job, struct end_step, job);
-	imap_session_free(TAKE(e->s->imap));
+	if (e->s->at_work)
+		e->s->kind->end(e->s);
 	loop_post(user.role->loop, &e->s->reap);
 	free(e);
 }
@@ -472,6 +483,7 @@ static void end_session(struct user_session *s)
 	(void)map_remove(&user.sessions, s->id.v);
 	role_sessions_leave(&user.by_edge, s->id.v);
 	end_right(s);
+	pop3_unlock(s);
 	s->closing = true;
 	rest_forget(&s->rest);
 	s->reap.run = reap;

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How an IMAP session begins, and the state that it can begin with again in a fresh process; edge
+ * How a session begins, and the state that it can begin with again in a fresh process; edge
  * keeps it, sealed.
  *
- * State: u64 account, u64 quota, u16 length and address, then imap_session_export.
+ * State: u64 account, u64 quota, u16 length and address, then what the session's kind exports.
  */
 #include "roles/user/imap_state.h"
 #include "base/num.h"
+#include "proto/imap/imap_session.h"
 #include "sys/counter.h"
 #include "sys/crash.h"
 #include "sys/log.h"
@@ -22,7 +23,7 @@ int imap_state_seal(struct user_session *s, struct buf *sealed, struct fail *why
 	(void)buf_put_u64(&plain, s->grant.quota_bytes);
 	(void)buf_put_u16(&plain, (uint16_t)address.n);
 	(void)buf_add(&plain, address);
-	int r = imap_session_export(s->imap, &plain, why);
+	int r = s->kind->export(s, &plain, why);
 	if (r < 0)
 		return r;
 	uint64_t hash = str_hash(buf_str(&plain));
@@ -101,13 +102,69 @@ static int read_state(struct user_session *s, const struct msg_session_open *m, 
 	if (r < 0)
 		return r;
 	atomic_store(&s->granted, true);
+	return s->kind->import(s, (struct str){(const char *)c.p, cursor_left(&c)}, why);
+}
+
+/* --- IMAP --- */
+
+static int imap_import(struct user_session *s, struct str state, struct fail *why)
+{
 	const struct conf *conf = role_conf_hold(user.role);
 	struct imap_session_args args = args_of(s, conf);
-	int imported = imap_session_import(&args, (struct str){(const char *)c.p, cursor_left(&c)},
-					   &s->imap, why);
+	int r = imap_session_import(&args, state, &s->imap, why);
 	conf_drop(conf);
-	return imported;
+	return r;
 }
+
+static int imap_begin_new(struct user_session *s, const struct msg_session_open *m,
+			  enum imap_next *next, struct fail *why)
+{
+	const struct conf *c = role_conf_hold(user.role);
+	struct imap_session_args args = args_of(s, c);
+	(void)m;
+	(void)why;
+	s->imap = imap_session_new(&args);
+	*next = IMAP_DONE;
+	conf_drop(c);
+	counter_add(&imap_sessions, 1);
+	return 0;
+}
+
+static int imap_export(const struct user_session *s, struct buf *out, struct fail *why)
+{
+	return imap_session_export(s->imap, out, why);
+}
+
+static enum imap_next imap_resume(struct user_session *s)
+{
+	return imap_session_resume(s->imap, &s->out);
+}
+
+static void imap_rest(struct user_session *s)
+{
+	imap_session_rest(s->imap);
+}
+
+static void imap_end(struct user_session *s)
+{
+	imap_session_free(TAKE(s->imap));
+	s->at_work = false;
+}
+
+const struct session_kind imap_kind = {
+	.begin = imap_begin_new,
+	.import = imap_import,
+	.export = imap_export,
+	.command = imap_command,
+	.resume = imap_resume,
+	.rest = imap_rest,
+	.end = imap_end,
+	.cannot_open = "* BYE [UNAVAILABLE] The session could not be continued, please connect "
+		       "again.\r\n",
+	.over = "* BYE Your access has changed, please log in again.\r\n",
+};
+
+/* --- both --- */
 
 static bool take_grant(struct user_session *s)
 {
@@ -125,49 +182,66 @@ static bool take_grant(struct user_session *s)
 	return true;
 }
 
-static void refuse(struct ipc_channel *from, uint64_t session, const struct fail *why)
+static void refuse(const struct user_session *s, const struct fail *why)
 {
-	struct msg_session_done done = {.session = session,
-					.next = NEXT_CLOSE,
-					.out = STR("* BYE [UNAVAILABLE] The session could not be "
-						   "continued, please connect again.\r\n")};
+	struct msg_session_done done = {
+		.session = s->id.v, .next = NEXT_CLOSE, .out = str_c(s->kind->cannot_open)};
 	log_event(LOG_WARN, "imap.cannot-open", log_fail(why));
-	(void)ipc_send_wait(from, (struct trace_id){0}, IPC_SESSION_DONE, &done);
+	(void)ipc_send_wait(s->edge, (struct trace_id){0}, IPC_SESSION_DONE, &done);
+}
+
+static int begin_new(struct user_session *s, const struct msg_session_open *m, enum imap_next *next,
+		     struct fail *why)
+{
+	if (!take_grant(s))
+		return fail_set(why, FAIL_PERM, NULL, "no grant for this session");
+	if (s->grant.pop3 != (s->kind == &pop3_kind))
+		return fail_set(why, FAIL_PERM, NULL, "a grant for another service");
+	return s->kind->begin(s, m, next, why);
+}
+
+static void count(struct user_session *s)
+{
+	if (s->counted)
+		return;
+	pthread_mutex_lock(&user.lock);
+	tenants_count(s->grant.account);
+	pthread_mutex_unlock(&user.lock);
+	s->counted = true;
+}
+
+/* One that was parked hears what happened meanwhile. */
+static enum imap_next wake(struct user_session *s)
+{
+	enum imap_next next = s->imap ? imap_session_wake(s->imap, &s->out) : IMAP_DONE;
+	if (next == IMAP_QUIET)
+		next = imap_session_is_parked(s->imap) ? IMAP_PARK : IMAP_DONE;
+	return next;
 }
 
 void imap_begin_session(struct user_session *s, struct ipc_packet *p)
 {
 	struct msg_session_open m;
 	struct fail why = FAIL_INIT;
+	enum imap_next next = IMAP_DONE;
 	int r = msg_session_open_read(p, &m);
+	s->kind = r == 0 && str_starts(m.service, STR("pop3")) ? &pop3_kind : &imap_kind;
 	if (r == 0 && m.state.n) {
 		r = read_state(s, &m, &why);
 		counter_add(&imap_resumed, r == 0);
 	} else if (r == 0) {
-		r = take_grant(s) ? 0
-				  : fail_set(&why, FAIL_PERM, NULL, "no grant for this session");
-		const struct conf *c = role_conf_hold(user.role);
-		struct imap_session_args args = args_of(s, c);
-		if (r == 0)
-			s->imap = imap_session_new(&args);
-		conf_drop(c);
-		counter_add(&imap_sessions, r == 0);
+		r = begin_new(s, &m, &next, &why);
 	}
 	if (r < 0) {
-		refuse(s->edge, s->id.v, &why);
+		refuse(s, &why);
 		return;
 	}
+	s->at_work = true;
 	CRASH_POINT("user.session-opened");
-	if (!s->counted) { /* it was opened from its state */
-		pthread_mutex_lock(&user.lock);
-		tenants_count(s->grant.account);
-		pthread_mutex_unlock(&user.lock);
-		s->counted = true;
-	}
+	count(s); /* unless the grant has done so */
 	tenants_share(&s->grant, &s->lane);
-	enum imap_next next = imap_session_wake(s->imap, &s->out);
-	if (next == IMAP_QUIET)
-		next = imap_session_is_parked(s->imap) ? IMAP_PARK : IMAP_DONE;
+	if (next == IMAP_DONE)
+		next = wake(s);
 	s->more = next == IMAP_MORE;
 	imap_answer(s, 0, next);
 }

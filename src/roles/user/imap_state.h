@@ -15,14 +15,38 @@
 
 #define IMAP_STATE_MAX KIB(60)
 
+struct user_session;
+
+/* What differs between IMAP and POP3. All on the lane. */
+struct session_kind {
+	/* A session of s->grant, greeted. 0, or the reason why there is none. */
+	int (*begin)(struct user_session *s, const struct msg_session_open *m, enum imap_next *next,
+		     struct fail *why);
+	/* The same session as before, out of its exported state. */
+	int (*import)(struct user_session *s, struct str state, struct fail *why);
+	int (*export)(const struct user_session *s, struct buf *out, struct fail *why);
+	/* What came in s->current. True: the account's mail may have changed. */
+	bool (*command)(struct user_session *s, const struct msg_session_command *m,
+			enum imap_next *next);
+	enum imap_next (*resume)(struct user_session *s);
+	void (*rest)(struct user_session *s);
+	void (*end)(struct user_session *s); /* after it, s->at_work is false */
+	const char *cannot_open;	     /* to the client, with CRLF */
+	const char *over;
+};
+extern const struct session_kind pop3_kind;
+
 struct user_session {
 	struct session_id id;
 	struct trace_id trace;
 	struct ipc_channel *edge;
 	struct lane lane;
 	struct grant grant;
-	struct imap_session *imap;  /* lane */
-	struct imap_out out;	    /* lane */
+	const struct session_kind *kind; /* set by the first step */
+	bool at_work;			 /* lane: imap or pop3 is there */
+	struct imap_session *imap;	 /* lane */
+	struct pop3_session *pop3;	 /* lane */
+	struct imap_out out;		 /* lane */
 	struct list bodies;	    /* lane: large literals that are arriving or have arrived */
 	struct list waiting;	    /* lane: steps behind an unfinished command */
 	struct ipc_packet *current; /* lane: the unfinished command: its input is borrowed */
@@ -50,12 +74,20 @@ struct user_session {
 };
 
 /* imap.c */
+/* An IMAP command, or a line in IDLE. */
+bool imap_command(struct user_session *s, const struct msg_session_command *m,
+		  enum imap_next *next);
 /* To edge: what is in s->out, what comes next, and, when nothing is under way, the state. Lane. */
 void imap_answer(struct user_session *s, uint32_t seq, enum imap_next next);
 /* The store has news for `arg`, a user_session. Any thread. */
 void imap_wake(void *arg);
 
+/* pop3.c */
+/* Any thread: the client is gone, or goes. */
+void pop3_unlock(const struct user_session *s);
+
 /* imap_state.c; lane */
+extern const struct session_kind imap_kind;
 /* The state for edge, sealed; nothing when edge has it already. */
 int imap_state_seal(struct user_session *s, struct buf *sealed, struct fail *why);
 /*

@@ -130,7 +130,7 @@ static void grant(struct role *role, struct ipc_packet *p)
 		(void)fail_set(&why, FAIL_LIMIT, "This account has too many sessions open.",
 			       "sessions_per_account_max");
 		offence_note(&too_many_sessions,
-			     &(struct offender){.service = STR("imap"), .user = m.address},
+			     &(struct offender){.service = m.service, .user = m.address},
 			     "sessions_per_account_max");
 		(void)ipc_reply_fail(p, &why);
 		return;
@@ -138,6 +138,7 @@ static void grant(struct role *role, struct ipc_packet *p)
 	struct grant *g = xcalloc(1, sizeof *g);
 	g->account = m.account;
 	g->quota_bytes = m.quota_bytes;
+	g->pop3 = str_starts(m.service, STR("pop3"));
 	g->given = clock_mono();
 	if (!right_set(&g->right, m.ticket))
 		log_event(LOG_ERROR, "user.grant-without-ticket", log_u64("account", m.account));

@@ -25,6 +25,7 @@ struct grant {
 	uint64_t quota_bytes;
 	struct mono_ns given;
 	struct right right;
+	bool pop3; /* for that, and nothing else; or for IMAP */
 	char address[320];
 };
 
@@ -39,9 +40,11 @@ struct user {
 	struct pool *scans;	      /* indexing what they bring */
 	struct map sessions;	      /* loop */
 	struct role_sessions by_edge; /* loop */
-	pthread_mutex_t lock;	      /* guards grants, open and dirty */
+	pthread_mutex_t lock;	      /* guards grants, open, pop3, pop3_last and dirty */
 	struct map grants;	      /* session id -> struct grant */
 	struct map open;	      /* account id -> how many sessions it has */
+	struct map pop3;	      /* account id -> session id that has its mailbox by POP3 */
+	struct map pop3_last;	      /* account id -> when somebody logged in by POP3, ms */
 	struct map dirty;	      /* account id -> itself: usage to be told to dir */
 };
 extern struct user user;

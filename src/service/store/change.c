@@ -493,6 +493,21 @@ int tx_copy_back(struct tx *tx, struct row_account *acc, struct tx_box *from, st
 
 /* ---- EXPUNGE ------------------------------------------------------------------------------ */
 
+/* Those that were read and have these flags. */
+static int expunge_rows(struct tx *tx, struct change_job *cj, struct tx_box *b,
+			struct row_account *acc, uint64_t flags, struct fail *why)
+{
+	int r = 0;
+	for (size_t i = 0; r == 0 && i < cj->rows.n; i++) {
+		struct row_entry *e = &cj->rows.p[i].e;
+		if ((e->flags & flags) != flags)
+			continue;
+		r = tx_entry_expunge(tx, acc, b, e, why);
+		cj->modseq.v = acc->modseq;
+	}
+	return r;
+}
+
 static int apply_expunge(struct tx *tx, struct store_job *job, struct fail *why)
 {
 	struct change_job *cj = CONTAINER_OF(job, struct change_job, job);
@@ -503,15 +518,8 @@ static int apply_expunge(struct tx *tx, struct store_job *job, struct fail *why)
 	if (r < 0 || b.row.deleted == 0 || (r = read_runs(tx, cj, why)) < 0)
 		return r;
 	acc.modseq++;
-	for (size_t i = 0; i < cj->rows.n; i++) {
-		struct row_entry *e = &cj->rows.p[i].e;
-		if (!(e->flags & STORE_DELETED))
-			continue;
-		if ((r = tx_entry_expunge(tx, &acc, &b, e, why)) < 0)
-			return r;
-		cj->modseq.v = acc.modseq;
-	}
-	return cj->modseq.v ? tx_box_end(tx, &b, &acc, why) : 0;
+	r = expunge_rows(tx, cj, &b, &acc, STORE_DELETED, why);
+	return r == 0 && cj->modseq.v ? tx_box_end(tx, &b, &acc, why) : r;
 }
 
 int store_view_expunge(struct store_view *v, const struct store_set *set, struct modseq *ret_modseq,
@@ -531,5 +539,92 @@ int store_view_expunge(struct store_view *v, const struct store_set *set, struct
 	job_clear(&cj);
 	if (r >= 0 && ret_modseq)
 		*ret_modseq = cj.modseq;
+	return r;
+}
+
+/* ---- all at once -------------------------------------------------------------------------- */
+
+struct leave_job {
+	struct change_job cj;
+	const struct store_leaving *l;
+	struct store_copy_result copy;
+};
+
+/* Give the rows that were read these flags; what has them is left alone. */
+static int add_flags(struct tx *tx, struct change_job *cj, struct tx_box *b, uint64_t flags,
+		     struct row_account *acc, struct fail *why)
+{
+	int r = 0;
+	for (size_t i = 0; r == 0 && i < cj->rows.n; i++) {
+		struct row_entry *e = &cj->rows.p[i].e;
+		if ((e->flags & flags) == flags)
+			continue;
+		r = tx_entry_flags(tx, b, e, e->flags | flags, acc->modseq, why);
+		cj->modseq.v = acc->modseq;
+	}
+	return r;
+}
+
+static int move_rows(struct tx *tx, struct change_job *cj, struct tx_box *b,
+		     struct row_account *acc, struct fail *why)
+{
+	AUTO(tx_box) struct tx_box to = {0};
+	struct copying c = {
+		.tx = tx, .acc = acc, .from = b, .to = &to, .move = true, .may = UINT64_MAX};
+	int r = tx_box_by_name(tx, cj->job.account, cj->target, &to, why);
+	if (r == 0 && to.row.id.v == b->row.id.v)
+		r = fail_set(why, FAIL_CONFLICT, NULL, "moved to where it is");
+	if (r == 0)
+		r = copy_rows(&c, cj, why);
+	if (r < 0 || cj->rows.n == 0)
+		return r;
+	cj->modseq.v = acc->modseq;
+	return tx_box_end(tx, &to, acc, why);
+}
+
+static int apply_leave(struct tx *tx, struct store_job *job, struct fail *why)
+{
+	struct change_job *cj = CONTAINER_OF(job, struct change_job, job);
+	struct leave_job *lj = CONTAINER_OF(cj, struct leave_job, cj);
+	const struct store_leaving *l = lj->l;
+	struct row_account acc;
+	AUTO(tx_box) struct tx_box b = {0};
+	int r = begin(tx, cj, &acc, &b, why);
+	cj->modseq.v = 0;
+	cj->runs = l->gone->runs;
+	cj->n_runs = l->gone->n;
+	if (r < 0 || (r = read_runs(tx, cj, why)) < 0)
+		return r;
+	acc.modseq++;
+	if (l->mark) {
+		r = tx_flags(tx, &b, l->mark, true, &cj->bits, why);
+		if (r == 0)
+			r = add_flags(tx, cj, &b, cj->bits, &acc, why);
+	} else {
+		r = l->target.n ? move_rows(tx, cj, &b, &acc, why)
+				: expunge_rows(tx, cj, &b, &acc, 0, why);
+	}
+	cj->runs = l->seen->runs;
+	cj->n_runs = l->seen->n;
+	if (r < 0 || (r = read_runs(tx, cj, why)) < 0 ||
+	    (r = add_flags(tx, cj, &b, STORE_SEEN, &acc, why)) < 0)
+		return r;
+	return cj->modseq.v ? tx_box_end(tx, &b, &acc, why) : 0;
+}
+
+int store_view_leave(struct store_view *v, const struct store_leaving *l, struct fail *why)
+{
+	char buf[STORE_NAME_MAX + 1];
+	struct leave_job lj = {.l = l};
+	int r = refuse_read_only(v, why);
+	if (r < 0)
+		return r;
+	init_job(&lj.cj, v, NULL, apply_leave);
+	lj.cj.copy = &lj.copy;
+	if (l->target.n && (r = name_normal(l->target, buf, &lj.cj.target, why)) < 0)
+		return r;
+	r = job_run(v->s, &lj.cj.job, why);
+	job_clear(&lj.cj);
+	store_copy_result_clear(&lj.copy);
 	return r;
 }

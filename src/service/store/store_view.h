@@ -315,6 +315,20 @@ MUST_CHECK int store_view_copy_as(struct store_view *v, const struct store_set *
 MUST_CHECK int store_view_expunge(struct store_view *v, const struct store_set *set,
 				  struct modseq *ret_modseq, struct fail *why);
 
+/*
+ * All that a session of another protocol leaves behind, in one transaction: `gone` go (expunged,
+ * whatever their flags), and those of `seen` that are left have \Seen. With `mark`, `gone` stay and
+ * get its flags; with a `target`, they move there. -FAIL_NOTFOUND: no such target; -FAIL_LIMIT: no
+ * room for a keyword.
+ */
+struct store_leaving {
+	const struct store_set *seen, *gone;
+	const struct store_flagset *mark; /* NULL: none */
+	struct str target;		  /* empty: none */
+};
+MUST_CHECK int store_view_leave(struct store_view *v, const struct store_leaving *l,
+				struct fail *why);
+
 /* ---- sleeping and moving ------------------------------------------------------------------ */
 
 /* Append all of the view that is not in the store: some dozen bytes, format in

@@ -173,8 +173,8 @@ static void add_services(struct records *r, const struct conf *conf)
 	add_service(r, "_imap._tcp", 10, port_of(&conf->imap_listen));
 	add_service(r, "_submissions._tcp", 0, port_of(&conf->submissions_listen));
 	add_service(r, "_submission._tcp", 10, port_of(&conf->submission_listen));
-	add_service(r, "_pop3s._tcp", 0, 0);
-	add_service(r, "_pop3._tcp", 0, 0);
+	add_service(r, "_pop3s._tcp", 20, port_of(&conf->pop3s_listen));
+	add_service(r, "_pop3._tcp", 30, port_of(&conf->pop3_listen));
 }
 
 static void collect(struct records *r, const struct conf *conf)

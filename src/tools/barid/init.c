@@ -30,6 +30,7 @@
 #define PASSWORD_CHARS 20
 /* As the demo has them: all ports lie within a thousand. */
 #define METRICS_PORT	    915
+#define POP3S_PORT	    991
 #define REINJECT_PORT	    26
 #define REINJECT_LISTS_PORT 28
 
@@ -196,11 +197,8 @@ static void port_lines(const struct setup *s, struct buf *out)
 	static const struct {
 		const char *section;
 		unsigned port;
-	} services[] = {{"smtp", 25},
-			{"submission", 587},
-			{"submissions", 465},
-			{"imap", 143},
-			{"imaps", 993}};
+	} services[] = {{"smtp", 25},	{"submission", 587}, {"submissions", 465}, {"imap", 143},
+			{"imaps", 993}, {"pop3", 110},	     {"pop3s", POP3S_PORT}};
 	for (size_t i = 0; s->port_offset && i < ARRAY_LEN(services); i++) {
 		unsigned port = services[i].port + (unsigned)s->port_offset;
 		if (strcmp(services[i].section, "smtp") != 0) /* its section is open */
