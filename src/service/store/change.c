@@ -6,43 +6,9 @@
  * them since. Which of them the view sees follows from its numbers alone: below uidnext, and live
  * or expunged after its expunge modseq.
  */
-#include "service/store/store_int.h"
+#include "service/store/change_int.h"
 
-struct selected {
-	struct row_entry e;
-	uint32_t seq;
-};
-
-struct change_job {
-	struct store_job job;
-	struct mailbox_id mailbox;
-	uint64_t expunge_modseq; /* of the view */
-	uint64_t told_modseq;	 /* flag changes the view knows */
-	const struct store_view *v;
-	const struct store_run *runs;
-	size_t n_runs;
-	/* STORE */
-	enum store_flags_how how;
-	const struct store_flagset *flags;
-	uint64_t bits; /* what they are in this mailbox */
-	const struct modseq *unchanged_since;
-	struct store_flags_result *store;
-	/* COPY and MOVE */
-	struct str target; /* normal */
-	const struct store_quota *quota;
-	bool move;
-	struct store_copy_result *copy;
-	/* EXPUNGE */
-	struct modseq modseq;
-	uint64_t may; /* of COPY and MOVE: flags that go along */
-	/* read in the transaction */
-	struct overlays overlay; /* of a viewer */
-	VEC(struct selected) rows;
-	uint32_t gone;
-	uint32_t next_seq;
-};
-
-static void init_job(struct change_job *cj, struct store_view *v, const struct store_set *set,
+void change_job_init(struct change_job *cj, struct store_view *v, const struct store_set *set,
 		     int (*apply)(struct tx *, struct store_job *, struct fail *))
 {
 	*cj = (struct change_job){
@@ -74,7 +40,7 @@ static int take_entry(void *arg, const struct row_entry *row)
 	return 0;
 }
 
-static int read_runs(struct tx *tx, struct change_job *cj, struct fail *why)
+int change_job_read(struct tx *tx, struct change_job *cj, struct fail *why)
 {
 	cj->rows.n = 0;
 	cj->gone = 0;
@@ -93,7 +59,7 @@ static int read_runs(struct tx *tx, struct change_job *cj, struct fail *why)
 	return overlay_read(tx->part, &all, cj->v->viewer, &cj->overlay, why);
 }
 
-static void job_clear(struct change_job *cj)
+void change_job_clear(struct change_job *cj)
 {
 	vec_clear(&cj->rows);
 	vec_clear(&cj->overlay);
@@ -109,8 +75,8 @@ static void flags_for(const struct change_job *cj, const struct row_entry *e, ui
 		overlay_apply(overlay_find(&cj->overlay, e->uid), flags, modseq);
 }
 
-static int begin(struct tx *tx, struct change_job *cj, struct row_account *acc, struct tx_box *b,
-		 struct fail *why)
+int change_job_begin(struct tx *tx, struct change_job *cj, struct row_account *acc,
+		     struct tx_box *b, struct fail *why)
 {
 	int r = tx_account(tx, cj->job.account, acc, why);
 	if (r == -FAIL_NOTFOUND)
@@ -118,7 +84,7 @@ static int begin(struct tx *tx, struct change_job *cj, struct row_account *acc, 
 	return r < 0 ? r : tx_box_by_id(tx, cj->job.account, cj->mailbox, b, why);
 }
 
-static int refuse_read_only(const struct store_view *v, struct fail *why)
+int change_refuse_read_only(const struct store_view *v, struct fail *why)
 {
 	if (v->info.read_only)
 		return fail_set(why, FAIL_PERM, "The mailbox is selected read-only.", "read-only");
@@ -165,12 +131,12 @@ static int write_flags(struct tx *tx, struct change_job *cj, struct tx_box *b, s
 	if (r < 0 || shared == e->flags)
 		return r;
 	tx_entry_flagged(tx, b, e, shared, c->modseq);
-	/* An owner's are written together: write_runs. */
+	/* An owner's are written together: change_job_write. */
 	return own ? tx->ops->entry_set(tx->e, b->account, b->row.id, e, why) : 0;
 }
 
 /* What store_one has found out for each message, the engine does again for all of a run at once. */
-static int write_runs(struct tx *tx, const struct change_job *cj, uint64_t modseq, struct fail *why)
+int change_job_write(struct tx *tx, const struct change_job *cj, uint64_t modseq, struct fail *why)
 {
 	uint64_t bits = cj->bits & cj->v->may;
 	struct flag_rule rule = {
@@ -224,10 +190,10 @@ static int apply_store(struct tx *tx, struct store_job *job, struct fail *why)
 	struct store_flags_result *res = cj->store;
 	struct row_account acc;
 	AUTO(tx_box) struct tx_box b = {0};
-	int r = begin(tx, cj, &acc, &b, why);
+	int r = change_job_begin(tx, cj, &acc, &b, why);
 	if (r < 0 ||
 	    (r = tx_flags(tx, &b, cj->flags, cj->how != STORE_FLAGS_REMOVE, &cj->bits, why)) < 0 ||
-	    (r = read_runs(tx, cj, why)) < 0)
+	    (r = change_job_read(tx, cj, why)) < 0)
 		return r;
 	store_flags_result_clear(res);
 	res->rows = xcalloc(cj->rows.n + 1, sizeof *res->rows);
@@ -241,7 +207,7 @@ static int apply_store(struct tx *tx, struct store_job *job, struct fail *why)
 	if (res->modseq.v == 0)
 		return 0;
 	acc.modseq++;
-	if (cj->v->viewer.v == 0 && (r = write_runs(tx, cj, acc.modseq, why)) < 0)
+	if (cj->v->viewer.v == 0 && (r = change_job_write(tx, cj, acc.modseq, why)) < 0)
 		return r;
 	return tx_box_end(tx, &b, &acc, why);
 }
@@ -257,18 +223,18 @@ int store_view_store(struct store_view *v, const struct store_set *set, enum sto
 		     const struct store_flagset *flags, const struct modseq *unchanged_since,
 		     struct store_flags_result *ret, struct fail *why)
 {
-	int r = refuse_read_only(v, why);
+	int r = change_refuse_read_only(v, why);
 	if (r < 0)
 		return r;
 	struct store_flags_result res = STORE_FLAGS_RESULT_INIT;
 	struct change_job cj;
-	init_job(&cj, v, set, apply_store);
+	change_job_init(&cj, v, set, apply_store);
 	cj.how = how;
 	cj.flags = flags;
 	cj.unchanged_since = unchanged_since;
 	cj.store = &res;
 	r = job_run(v->s, &cj.job, why);
-	job_clear(&cj);
+	change_job_clear(&cj);
 	if (r < 0) {
 		store_flags_result_clear(&res);
 		return r;
@@ -284,16 +250,6 @@ int store_view_store(struct store_view *v, const struct store_set *set, enum sto
 }
 
 /* ---- COPY and MOVE ------------------------------------------------------------------------ */
-
-struct copying {
-	struct tx *tx;
-	struct row_account *acc;
-	struct tx_box *from, *to; /* may be the same */
-	bool move;
-	struct account_id viewer; /* whose \Seen is his own; {0}: the owner */
-	uint64_t may;		  /* flags that go along */
-	uint64_t table[64]; /* keyword bits of `from` as bits of `to`; UINT64_MAX = not asked yet */
-};
 
 /* Keywords go by name; one that has no room in the target becomes 0. */
 static int translate(struct copying *c, uint64_t flags, uint64_t *ret, struct fail *why)
@@ -353,7 +309,7 @@ static bool seen_by_viewer(const struct change_job *cj, uint32_t uid)
 	return row && (row->flags & STORE_SEEN);
 }
 
-static int copy_rows(struct copying *c, struct change_job *cj, struct fail *why)
+int change_job_copy(struct copying *c, struct change_job *cj, struct fail *why)
 {
 	struct store_copy_result *res = cj->copy;
 	memset(c->table, 0xff, sizeof c->table);
@@ -386,9 +342,9 @@ static int apply_copy(struct tx *tx, struct store_job *job, struct fail *why)
 	struct row_account acc;
 	AUTO(tx_box) struct tx_box from = {0};
 	AUTO(tx_box) struct tx_box other = {0};
-	int r = begin(tx, cj, &acc, &from, why);
+	int r = change_job_begin(tx, cj, &acc, &from, why);
 	if (r < 0 || (r = tx_box_by_name(tx, job->account, cj->target, &other, why)) < 0 ||
-	    (r = read_runs(tx, cj, why)) < 0 || (r = copy_quota(cj, &acc, why)) < 0)
+	    (r = change_job_read(tx, cj, why)) < 0 || (r = copy_quota(cj, &acc, why)) < 0)
 		return r;
 	struct tx_box *to = other.row.id.v == from.row.id.v ? &from : &other;
 	acc.modseq++;
@@ -399,7 +355,7 @@ static int apply_copy(struct tx *tx, struct store_job *job, struct fail *why)
 			    .move = cj->move,
 			    .viewer = cj->v->viewer,
 			    .may = cj->may};
-	r = copy_rows(&c, cj, why);
+	r = change_job_copy(&c, cj, why);
 	if (r < 0 || cj->rows.n == 0)
 		return r;
 	if (to != &from && (r = tx_box_end(tx, to, &acc, why)) < 0)
@@ -422,7 +378,7 @@ static int run_copy(struct store_view *v, struct change_job *cj, struct str targ
 		return fail_set(why, FAIL_NOTFOUND, "No such mailbox.", "bad name");
 	cj->copy = &res;
 	int r = job_run(v->s, &cj->job, why);
-	job_clear(cj);
+	change_job_clear(cj);
 	if (r < 0)
 		store_copy_result_clear(&res);
 	else
@@ -434,11 +390,11 @@ int store_view_copy_as(struct store_view *v, const struct store_set *set,
 		       const struct store_copying *how, struct store_copy_result *ret,
 		       struct fail *why)
 {
-	int r = how->move ? refuse_read_only(v, why) : 0;
+	int r = how->move ? change_refuse_read_only(v, why) : 0;
 	if (r < 0)
 		return r;
 	struct change_job cj;
-	init_job(&cj, v, set, apply_copy);
+	change_job_init(&cj, v, set, apply_copy);
 	cj.quota = how->move ? NULL : how->quota;
 	cj.move = how->move;
 	cj.may = how->may;
@@ -473,10 +429,10 @@ int tx_move_all(struct tx *tx, struct row_account *acc, struct tx_box *from, str
 				.copy = &res};
 	struct copying c = {
 		.tx = tx, .acc = acc, .from = from, .to = to, .move = true, .may = UINT64_MAX};
-	int r = read_runs(tx, &cj, why);
+	int r = change_job_read(tx, &cj, why);
 	if (r == 0)
-		r = copy_rows(&c, &cj, why);
-	job_clear(&cj);
+		r = change_job_copy(&c, &cj, why);
+	change_job_clear(&cj);
 	store_copy_result_clear(&res);
 	return r;
 }
@@ -494,8 +450,8 @@ int tx_copy_back(struct tx *tx, struct row_account *acc, struct tx_box *from, st
 /* ---- EXPUNGE ------------------------------------------------------------------------------ */
 
 /* Those that were read and have these flags. */
-static int expunge_rows(struct tx *tx, struct change_job *cj, struct tx_box *b,
-			struct row_account *acc, uint64_t flags, struct fail *why)
+int change_job_expunge(struct tx *tx, struct change_job *cj, struct tx_box *b,
+		       struct row_account *acc, uint64_t flags, struct fail *why)
 {
 	int r = 0;
 	for (size_t i = 0; r == 0 && i < cj->rows.n; i++) {
@@ -513,118 +469,31 @@ static int apply_expunge(struct tx *tx, struct store_job *job, struct fail *why)
 	struct change_job *cj = CONTAINER_OF(job, struct change_job, job);
 	struct row_account acc;
 	AUTO(tx_box) struct tx_box b = {0};
-	int r = begin(tx, cj, &acc, &b, why);
+	int r = change_job_begin(tx, cj, &acc, &b, why);
 	cj->modseq.v = 0;
-	if (r < 0 || b.row.deleted == 0 || (r = read_runs(tx, cj, why)) < 0)
+	if (r < 0 || b.row.deleted == 0 || (r = change_job_read(tx, cj, why)) < 0)
 		return r;
 	acc.modseq++;
-	r = expunge_rows(tx, cj, &b, &acc, STORE_DELETED, why);
+	r = change_job_expunge(tx, cj, &b, &acc, STORE_DELETED, why);
 	return r == 0 && cj->modseq.v ? tx_box_end(tx, &b, &acc, why) : r;
 }
 
 int store_view_expunge(struct store_view *v, const struct store_set *set, struct modseq *ret_modseq,
 		       struct fail *why)
 {
-	int r = refuse_read_only(v, why);
+	int r = change_refuse_read_only(v, why);
 	if (r < 0)
 		return r;
 	struct store_run all = {.seq = 1, .first = {1}, .last = {v->info.uidnext.v - 1}};
 	struct change_job cj;
-	init_job(&cj, v, set, apply_expunge);
+	change_job_init(&cj, v, set, apply_expunge);
 	if (!set && v->info.uidnext.v > 1) {
 		cj.runs = &all;
 		cj.n_runs = 1;
 	}
 	r = job_run(v->s, &cj.job, why);
-	job_clear(&cj);
+	change_job_clear(&cj);
 	if (r >= 0 && ret_modseq)
 		*ret_modseq = cj.modseq;
-	return r;
-}
-
-/* ---- all at once -------------------------------------------------------------------------- */
-
-struct leave_job {
-	struct change_job cj;
-	const struct store_leaving *l;
-	struct store_copy_result copy;
-};
-
-/* Give the rows that were read these flags; what has them is left alone. */
-static int add_flags(struct tx *tx, struct change_job *cj, struct tx_box *b, uint64_t flags,
-		     struct row_account *acc, struct fail *why)
-{
-	int r = 0;
-	for (size_t i = 0; r == 0 && i < cj->rows.n; i++) {
-		struct row_entry *e = &cj->rows.p[i].e;
-		if ((e->flags & flags) == flags)
-			continue;
-		r = tx_entry_flags(tx, b, e, e->flags | flags, acc->modseq, why);
-		cj->modseq.v = acc->modseq;
-	}
-	return r;
-}
-
-static int move_rows(struct tx *tx, struct change_job *cj, struct tx_box *b,
-		     struct row_account *acc, struct fail *why)
-{
-	AUTO(tx_box) struct tx_box to = {0};
-	struct copying c = {
-		.tx = tx, .acc = acc, .from = b, .to = &to, .move = true, .may = UINT64_MAX};
-	int r = tx_box_by_name(tx, cj->job.account, cj->target, &to, why);
-	if (r == 0 && to.row.id.v == b->row.id.v)
-		r = fail_set(why, FAIL_CONFLICT, NULL, "moved to where it is");
-	if (r == 0)
-		r = copy_rows(&c, cj, why);
-	if (r < 0 || cj->rows.n == 0)
-		return r;
-	cj->modseq.v = acc->modseq;
-	return tx_box_end(tx, &to, acc, why);
-}
-
-static int apply_leave(struct tx *tx, struct store_job *job, struct fail *why)
-{
-	struct change_job *cj = CONTAINER_OF(job, struct change_job, job);
-	struct leave_job *lj = CONTAINER_OF(cj, struct leave_job, cj);
-	const struct store_leaving *l = lj->l;
-	struct row_account acc;
-	AUTO(tx_box) struct tx_box b = {0};
-	int r = begin(tx, cj, &acc, &b, why);
-	cj->modseq.v = 0;
-	cj->runs = l->gone->runs;
-	cj->n_runs = l->gone->n;
-	if (r < 0 || (r = read_runs(tx, cj, why)) < 0)
-		return r;
-	acc.modseq++;
-	if (l->mark) {
-		r = tx_flags(tx, &b, l->mark, true, &cj->bits, why);
-		if (r == 0)
-			r = add_flags(tx, cj, &b, cj->bits, &acc, why);
-	} else {
-		r = l->target.n ? move_rows(tx, cj, &b, &acc, why)
-				: expunge_rows(tx, cj, &b, &acc, 0, why);
-	}
-	cj->runs = l->seen->runs;
-	cj->n_runs = l->seen->n;
-	if (r < 0 || (r = read_runs(tx, cj, why)) < 0 ||
-	    (r = add_flags(tx, cj, &b, STORE_SEEN, &acc, why)) < 0)
-		return r;
-	return cj->modseq.v ? tx_box_end(tx, &b, &acc, why) : 0;
-}
-
-int store_view_leave(struct store_view *v, const struct store_leaving *l, struct fail *why)
-{
-	char buf[STORE_NAME_MAX + 1];
-	struct leave_job lj = {.l = l};
-	int r = refuse_read_only(v, why);
-	if (r < 0)
-		return r;
-	init_job(&lj.cj, v, NULL, apply_leave);
-	lj.cj.copy = &lj.copy;
-	if (l->target.n && (r = name_normal(l->target, buf, &lj.cj.target, why)) < 0)
-		return r;
-	r = job_run(v->s, &lj.cj.job, why);
-	job_clear(&lj.cj);
-	store_copy_result_clear(&lj.copy);
 	return r;
 }
