@@ -16,7 +16,6 @@
 static int set_of_marks(struct pop3_session *s, const struct pop3_marks *marks, struct arena *a,
 			struct store_set *ret, struct fail *why)
 {
-	AUTO(store_reader) struct store_reader *reader = NULL;
 	struct store_range *ranges = arena_array(a, struct store_range, marks->count);
 	uint32_t first, last, at = 1;
 	size_t n = 0;
