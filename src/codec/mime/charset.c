@@ -6,6 +6,7 @@
 #include <unicode/ucnv.h>
 #include <unicode/unorm2.h>
 #include <unicode/utf16.h>
+#include <unicode/uversion.h>
 
 enum kind {
 	KIND_UTF8,  /* U+FFFD for what does not fit */
@@ -352,6 +353,13 @@ size_t charset_fold(uint32_t cp, uint32_t out[CHARSET_FOLD_MAX])
 			(uint32_t)u_totitle((UChar32)c); /* so that a ligature is its letters */
 	}
 	return count;
+}
+
+uint32_t charset_version(void)
+{
+	UVersionInfo v;
+	u_getVersion(v);
+	return (uint32_t)v[0] << 16 | (uint32_t)v[1] << 8 | v[2];
 }
 
 bool charset_is_nfc(struct str utf8)

@@ -49,6 +49,9 @@ void charset_guess(struct buf *out, struct str in);
 #define CHARSET_FOLD_MAX 18
 size_t charset_fold(uint32_t cp, uint32_t out[CHARSET_FOLD_MAX]);
 
+/* Another number may mean that charset_fold or decoding make something else of a text. */
+uint32_t charset_version(void);
+
 /* Is this UTF-8 in normalization form C, as Net-Unicode wants names (RFC 5198)? Of a text longer
  * than CHARSET_NFC_MAX bytes, or malformed, it is not said. */
 #define CHARSET_NFC_MAX 2048

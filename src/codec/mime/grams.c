@@ -164,20 +164,27 @@ static void shift(uint32_t last[4], uint32_t cp)
 	last[3] = cp;
 }
 
+static void put_pair(struct grams *g, const uint32_t c[4])
+{
+	if (c[2] != NONE && (is_wide(c[3]) || is_wide(c[2])))
+		put_other(g, mix(0x1ffffe, c[2], c[3]));
+}
+
 /* One folded character. */
 static void push(struct grams *g, uint32_t cp)
 {
 	shift(g->last, cp);
 	if (cp >= WIDE)
 		put_other(g, mix(0x1ffffd, 0, cp));
-	if (g->last[2] != NONE && (is_wide(cp) || is_wide(g->last[2])))
-		put_other(g, mix(0x1ffffe, g->last[2], cp));
+	put_pair(g, g->last);
 	put_runs(g, g->last);
 	if (!(g->how & GRAMS_PLAIN) || is_mark(cp))
 		return;
 	shift(g->bare, cp);
-	if (memcmp(g->bare, g->last, sizeof g->last) != 0)
-		put_runs(g, g->bare);
+	if (memcmp(g->bare, g->last, sizeof g->last) == 0)
+		return;
+	put_pair(g, g->bare);
+	put_runs(g, g->bare);
 }
 
 /* One of ASCII characters: the bit of `seen` is set, and a new one goes to *list. */

@@ -347,7 +347,7 @@ static int ask_range(struct search *x, const struct spart *p, uint64_t range, st
 	char path[PATH_MAX_];
 	if (part_has(p, range)) {
 		part_path_segment(x, p, range, path);
-		int r = segment_open(x->fs, path, p->no, range, g, why);
+		int r = segment_open(x->fs, path, p->made, range, g, why);
 		if (r == 0)
 			r = segment_ask(g, a, why);
 		segment_close(g);

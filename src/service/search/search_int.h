@@ -22,6 +22,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#define TEXTS_VERSION  1u /* one more when sign.c, grams.c or text.c make other grams of a text */
 #define RANGE_IDS      1024u
 #define PLACES	       2u
 #define GONE_DELAYS    4 /* so much later than what is new, what is gone is looked after */
@@ -48,6 +49,7 @@ struct tail_record { /* as in the file; the arrays follow */
 	uint64_t sum;	/* over all, itself 0 */
 };
 struct tail {
+	uint64_t made;	   /* for: as of struct spart; the caller's */
 	struct fs_file *f; /* the thread's, while it works; searches open it for themselves */
 	uint64_t range;
 	uint64_t last; /* highest id; what is below and not there does not exist */
@@ -56,8 +58,10 @@ struct tail {
 	uint64_t try_id;
 	uint32_t tries;
 };
-/* Open or make; drops what is not valid at its end. */
-MUST_CHECK int tail_open(struct fs *fs, const char *path, struct tail *t, struct fail *why);
+/* Open or make; drops what is not valid at its end. *ret_other: there was one that was made for
+ * something else, and it is empty now. */
+MUST_CHECK int tail_open(struct fs *fs, const char *path, uint64_t made, struct tail *t,
+			 bool *ret_other, struct fail *why);
 void tail_close(struct tail *t);
 /* Open it again after tail_close. */
 MUST_CHECK int tail_reopen(struct fs *fs, const char *path, struct tail *t, struct fail *why);
@@ -103,8 +107,8 @@ struct segment {
 	struct pages pages;
 	struct segment_head head;
 };
-uint64_t segment_seed(uint64_t partition, uint64_t range);
-MUST_CHECK int segment_open(struct fs *fs, const char *path, uint64_t partition, uint64_t range,
+uint64_t segment_seed(uint64_t made, uint64_t range);
+MUST_CHECK int segment_open(struct fs *fs, const char *path, uint64_t made, uint64_t range,
 			    struct segment *ret, struct fail *why);
 void segment_close(struct segment *g);
 
@@ -133,7 +137,7 @@ struct seal_entry {
 };
 struct seal {
 	struct fs *fs;
-	uint64_t partition, range;
+	uint64_t made, range;
 	const struct tail *tail; /* or: */
 	struct segment *segment;
 	const struct seal_entry *entries; /* ascending by id */
@@ -146,6 +150,9 @@ MUST_CHECK int seal_write(const struct seal *s, const char *path, struct fail *w
 
 struct spart {
 	uint64_t no;
+	/* Of which file, and by which rules for texts: files that were made for something else say
+	 * nothing about these messages. Known while it is open. */
+	uint64_t made;
 	pthread_rwlock_t lock;
 	bool open;
 	struct map done; /* range + 1 of the segments that are there */

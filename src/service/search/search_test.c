@@ -9,6 +9,7 @@
 #include "service/store/store_testing.h"
 #include "sys/crash.h"
 #include "sys/fs_fault.h"
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -530,7 +531,7 @@ static void test_gone(void **state)
 	catch_up(&f);
 	part_path_segment(f.x, f.x->parts[0], 0, path);
 	AUTO_MEM struct segment *g = xcalloc(1, sizeof *g);
-	OK(segment_open(fs_real(), path, 0, 0, g, &w->why));
+	OK(segment_open(fs_real(), path, f.x->parts[0]->made, 0, g, &w->why));
 	size_t kept = 0;
 	for (size_t i = 0; i < RANGE_IDS; i++)
 		kept += g->head.entry[i].sig[0] != SIG_ABSENT;
@@ -632,6 +633,112 @@ static void test_poison(void **state)
 	end(&f);
 }
 
+/* ---- other files ------------------------------------------------------------------------------
+ */
+
+/* Mails of one size, whose ids are the next ones. */
+static void add_alike(struct fixture *f, const char *word, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		char mail[80];
+		(void)snprintf(mail, sizeof mail, "Subject: x\r\n\r\n%s%05u\r\n", word, i);
+		struct str raw = str_c(mail);
+		add_mail(f, &raw, 1);
+	}
+}
+
+static void stop_all(struct fixture *f)
+{
+	search_stop(f->x);
+	store_close(f->w->s);
+	search_free(f->x);
+}
+
+static void copy_file(struct fixture *f, const char *from, const char *to)
+{
+	char path[2][300], bytes[4096];
+	(void)snprintf(path[0], sizeof path[0], "%s/%s", f->w->o.root, from);
+	(void)snprintf(path[1], sizeof path[1], "%s/%s", f->w->o.root, to);
+	int in = open(path[0], O_RDONLY), out = open(path[1], O_CREAT | O_WRONLY | O_TRUNC, 0600);
+	assert_true(in >= 0 && out >= 0);
+	for (ssize_t n; (n = read(in, bytes, sizeof bytes)) > 0;)
+		assert_int_equal(write(out, bytes, (size_t)n), n);
+	close(in);
+	close(out);
+}
+
+static void start_all(struct fixture *f, const char *word, unsigned n)
+{
+	struct world *w = f->w;
+	open_index(f, false);
+	world_open(w);
+	OK(store_account_ensure(w->s, ALICE, store_default_folders, &w->why));
+	if (n)
+		add_alike(f, word, n);
+	OK(search_start(f->x, w->s, &w->why));
+	catch_up(f);
+	f->texts.n = 0;
+	read_all(f);
+}
+
+/* Another file with the same ids and sizes: the index forgets what it knew. */
+static void test_other_file(void **state)
+{
+	struct fixture f;
+	char path[300];
+	(void)state;
+	begin(&f, STORE_SQLITE, false);
+	add_alike(&f, "first", 20);
+	catch_up(&f);
+	stop_all(&f);
+	(void)snprintf(path, sizeof path, "%s/part-000.db", f.w->o.root);
+	assert_int_equal(unlink(path), 0);
+	start_all(&f, "other", 20);
+	assert_int_equal(compare(&f, STR("other000"), 2).found, 20);
+	assert_int_equal(compare(&f, STR("first000"), 2).excluded, 20);
+	assert_int_equal(f.told[SEARCH_DAMAGED], 0);
+	end(&f);
+}
+
+/* The same file as it was before: ids are given again. */
+static void test_older_file(void **state)
+{
+	struct fixture f;
+	(void)state;
+	begin(&f, STORE_SQLITE, false);
+	add_alike(&f, "first", 20);
+	catch_up(&f);
+	stop_all(&f);
+	copy_file(&f, "part-000.db", "aside");
+	start_all(&f, "later", 1030);
+	stop_all(&f);
+	copy_file(&f, "aside", "part-000.db");
+	start_all(&f, "other", 200);
+	assert_int_equal(compare(&f, STR("other000"), 2).found, 100);
+	assert_int_equal(compare(&f, STR("later000"), 2).excluded, 220);
+	end(&f);
+}
+
+/* What a killed process was writing goes. */
+static void test_rest_goes(void **state)
+{
+	struct fixture f;
+	char path[300];
+	(void)state;
+	begin(&f, STORE_SQLITE, false);
+	add_alike(&f, "first", 2);
+	catch_up(&f);
+	stop_all(&f);
+	(void)snprintf(path, sizeof path, "%s/000/00000000.new", f.root);
+	int fd = open(path, O_CREAT | O_WRONLY, 0600);
+	assert_true(fd >= 0);
+	close(fd);
+	start_all(&f, "", 0);
+	assert_int_not_equal(access(path, F_OK), 0);
+	assert_int_equal(compare(&f, STR("never there"), 2).excluded, 2);
+	end(&f);
+}
+
 /* ---- threads -------------------------------------------------------------------------------- */
 
 static void test_thread(void **state)
@@ -689,10 +796,12 @@ static void test_filter(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_filter), cmocka_unit_test(test_never_wrong),
-		cmocka_unit_test(test_damage), cmocka_unit_test(test_disk_full),
-		cmocka_unit_test(test_gone),   cmocka_unit_test(test_crash),
-		cmocka_unit_test(test_poison), cmocka_unit_test(test_thread),
+		cmocka_unit_test(test_filter),	   cmocka_unit_test(test_never_wrong),
+		cmocka_unit_test(test_damage),	   cmocka_unit_test(test_disk_full),
+		cmocka_unit_test(test_gone),	   cmocka_unit_test(test_crash),
+		cmocka_unit_test(test_poison),	   cmocka_unit_test(test_thread),
+		cmocka_unit_test(test_other_file), cmocka_unit_test(test_older_file),
+		cmocka_unit_test(test_rest_goes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,12 +3,12 @@
 #include "service/search/search_int.h"
 
 #define SEGMENT_MAGIC	0x53727362u /* "bsrS" */
-#define SEGMENT_VERSION 1u
+#define SEGMENT_VERSION 2u
 #define COLUMN_BYTES	(RANGE_IDS / 8)
 
-uint64_t segment_seed(uint64_t partition, uint64_t range)
+uint64_t segment_seed(uint64_t made, uint64_t range)
 {
-	return (partition << 40 ^ range) * UINT64_C(0x9e3779b97f4a7c15) + SEGMENT_VERSION;
+	return (made ^ range) * UINT64_C(0x9e3779b97f4a7c15) + SEGMENT_VERSION;
 }
 
 static int check_head(const struct segment_head *h, uint64_t range, struct fail *why)
@@ -26,11 +26,11 @@ static int check_head(const struct segment_head *h, uint64_t range, struct fail 
 	return good ? 0 : fail_set(why, FAIL_CORRUPT, NULL, "not a segment of this range");
 }
 
-int segment_open(struct fs *fs, const char *path, uint64_t partition, uint64_t range,
+int segment_open(struct fs *fs, const char *path, uint64_t made, uint64_t range,
 		 struct segment *ret, struct fail *why)
 {
 	ret->pages.have = 0;
-	ret->pages.seed = segment_seed(partition, range);
+	ret->pages.seed = segment_seed(made, range);
 	int r = fs_open(fs, path, FS_READ, 0, &ret->pages.f, why);
 	if (r < 0) {
 		ret->pages.f = NULL;
@@ -290,7 +290,7 @@ int seal_write(const struct seal *s, const char *path, struct fail *why)
 	if (r == 0)
 		r = fs_truncate(f, 0, why);
 	if (r == 0) {
-		pages_begin(x.w, f, segment_seed(s->partition, s->range));
+		pages_begin(x.w, f, segment_seed(s->made, s->range));
 		r = write_all(&x, why);
 	}
 	if (r == 0)

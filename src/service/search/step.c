@@ -18,40 +18,110 @@
 
 /* ---- opening -------------------------------------------------------------------------------- */
 
+struct opening {
+	struct search *x;
+	struct spart *p;
+	char path[PATH_MAX_]; /* of the folder */
+};
+
+static void remove_beside(struct opening *o, const char *name)
+{
+	size_t n = strlen(o->path);
+	(void)snprintf(o->path + n, PATH_MAX_ - n, "/%s", name);
+	(void)!fs_unlink(o->x->fs, o->path, NULL);
+	o->path[n] = '\0';
+}
+
 static int take_name(void *arg, const char *name, enum fs_kind kind)
 {
-	struct spart *p = arg;
+	struct opening *o = arg;
+	struct spart *p = o->p;
 	unsigned long long range = 0;
 	int end = 0;
 	(void)kind;
 	if (sscanf(name, "%8llx%n", &range, &end) == 1 && end == 8 && name[8] == '\0')
 		(void)map_put(&p->done, range + 1, p);
+	else if (str_ends(str_c(name), STR(".new"))) /* its process was killed */
+		remove_beside(o, name);
 	return 0;
+}
+
+static int take_away(void *arg, const char *name, enum fs_kind kind)
+{
+	(void)kind;
+	remove_beside(arg, name);
+	return 0;
+}
+
+/* Ids only rise, so a file that has not come as far as the index is an older one, put back by hand,
+ * which will give ids again. */
+static bool is_ahead(const struct spart *p)
+{
+	uint64_t last = p->tail.range == UINT64_MAX ? 0 : p->tail.last;
+	MAP_EACH (&p->done, i)
+		last = MAX(last, (p->done.slots[i].key - 1) * RANGE_IDS);
+	return last > p->last;
+}
+
+static uint64_t made_for(const struct spart *p, uint64_t identity)
+{
+	uint64_t z = identity ^ p->no << 48 ^ (uint64_t)charset_version() << 16 ^ TEXTS_VERSION;
+	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+	return z ^ z >> 31;
+}
+
+/* p->lock is held. */
+static int open_files(struct search *x, struct spart *p, bool *ret_other, struct fail *why)
+{
+	char path[PATH_MAX_];
+	struct tail tail = {0};
+	struct opening *o = xcalloc(1, sizeof *o);
+	o->x = x;
+	o->p = p;
+	part_folder(x, p, o->path);
+	map_clear(&p->done);
+	int r = fs_list(x->fs, o->path, take_name, o, why);
+	part_path_tail(x, p, path);
+	if (r == 0)
+		r = tail_open(x->fs, path, p->made, &tail, ret_other, why);
+	if (r == 0) {
+		tail_close(&p->tail);
+		p->tail = tail;
+		*ret_other |= is_ahead(p);
+	} else {
+		tail_close(&tail);
+	}
+	if (r == 0 && *ret_other) {
+		tail_close(&p->tail);
+		p->tail = (struct tail){.range = UINT64_MAX};
+		r = fs_list(x->fs, o->path, take_away, o, why);
+	}
+	free(o);
+	return r;
 }
 
 static int open_part(struct search *x, struct spart *p, struct fail *why)
 {
 	char path[PATH_MAX_];
-	struct tail tail = {0};
+	uint64_t identity = 0;
+	bool other = false;
 	part_folder(x, p, path);
-	int r = fs_mkdir_all(x->fs, path, 0700, why);
+	int r = store_partition_identity(x->store, p->no, &identity, why);
+	if (r == 0)
+		r = fs_mkdir_all(x->fs, path, 0700, why);
 	if (r < 0)
 		return r;
 	pthread_rwlock_wrlock(&p->lock);
-	map_clear(&p->done);
-	r = fs_list(x->fs, path, take_name, p, why);
-	part_path_tail(x, p, path);
-	if (r == 0 && (r = tail_open(x->fs, path, &tail, why)) == 0) {
-		tail_close(&p->tail);
-		p->tail = tail;
-		p->open = true;
-		p->careful = tail.tries ? tail.try_id + BATCH : 0;
-	} else if (r < 0) {
-		tail_close(&tail);
-	}
+	p->made = made_for(p, identity);
+	r = open_files(x, p, &other, why);
+	if (r == 0 && other)
+		r = open_files(x, p, &other, why);
+	p->open = r == 0;
+	if (r == 0)
+		p->careful = p->tail.tries ? p->tail.try_id + BATCH : 0;
 	pthread_rwlock_unlock(&p->lock);
 	p->front = p->whole = 0;
-	if (r == 0 && tail.range != UINT64_MAX && part_has(p, tail.range)) {
+	if (r == 0 && p->tail.range != UINT64_MAX && part_has(p, p->tail.range)) {
 		pthread_rwlock_wrlock(&p->lock); /* killed between the segment and the new tail */
 		r = tail_begin(&p->tail, UINT64_MAX, why);
 		pthread_rwlock_unlock(&p->lock);
@@ -73,6 +143,7 @@ struct keeping {
 	VEC(struct seal_entry) entries;
 	uint64_t ids[RANGE_IDS]; /* that exist */
 	size_t n, at;
+	uint64_t range, last; /* of the records of a tail */
 };
 
 static bool exists(struct keeping *k, uint64_t id)
@@ -86,6 +157,9 @@ static int keep_record(void *arg, const struct tail_record *r, const uint8_t *ar
 {
 	struct keeping *k = arg;
 	(void)arrays;
+	if (r->id <= k->last || r->id / RANGE_IDS != k->range)
+		return -FAIL_CORRUPT;
+	k->last = r->id;
 	if (!exists(k, r->id))
 		return 0;
 	*vec_push(&k->entries) = (struct seal_entry){
@@ -108,6 +182,7 @@ static int seal_range(struct search *x, struct spart *p, struct fail *why)
 	char path[PATH_MAX_];
 	uint64_t range = p->tail.range, end;
 	struct keeping *k = xcalloc(1, sizeof *k);
+	k->range = range;
 	int r = existing_ids(x, p, range, k, why);
 	if (r == 0)
 		r = tail_each(&p->tail, p->tail.end, keep_record, k, &end, why);
@@ -116,7 +191,7 @@ static int seal_range(struct search *x, struct spart *p, struct fail *why)
 		r = begin_range(p, range, why);
 	} else if (r == 0) {
 		struct seal s = {.fs = x->fs,
-				 .partition = p->no,
+				 .made = p->made,
 				 .range = range,
 				 .tail = &p->tail,
 				 .entries = k->entries.p,
@@ -283,11 +358,11 @@ static int check_segment(struct search *x, struct spart *p, uint64_t range, stru
 	struct segment *g = xcalloc(1, sizeof *g);
 	size_t was = 0;
 	part_path_segment(x, p, range, path);
-	int r = segment_open(x->fs, path, p->no, range, g, why);
+	int r = segment_open(x->fs, path, p->made, range, g, why);
 	if (r == 0) {
 		keep_entries(g, range, k, &was);
 		struct seal s = {.fs = x->fs,
-				 .partition = p->no,
+				 .made = p->made,
 				 .range = range,
 				 .segment = g,
 				 .entries = k->entries.p,

@@ -5,7 +5,7 @@
 
 #define TAIL_MAGIC   0x54727362u /* "bsrT" */
 #define RECORD_MAGIC 0x52727362u /* "bsrR" */
-#define TAIL_VERSION 1u
+#define TAIL_VERSION 2u
 #define ARRAYS_MAX   (PLACES * (1u << 16))
 #define PIECE	     KIB(512)
 
@@ -14,6 +14,7 @@ struct tail_head {
 	uint64_t range;
 	uint64_t try_id;
 	uint32_t tries, zero;
+	uint64_t made;
 	uint64_t sum;
 };
 
@@ -23,21 +24,30 @@ static int write_head(struct tail *t, struct fail *why)
 			      .version = TAIL_VERSION,
 			      .range = t->range,
 			      .try_id = t->try_id,
-			      .tries = t->tries};
+			      .tries = t->tries,
+			      .made = t->made};
 	h.sum = pages_sum(&h, sizeof h, TAIL_VERSION);
 	return fs_pwrite(t->f, &h, sizeof h, 0, why);
 }
 
-static bool read_head(struct tail *t)
+/* *ret_other: it is of another version, or was made for something else. */
+static bool read_head(struct tail *t, bool *ret_other)
 {
 	struct tail_head h;
 	size_t n = 0;
-	if (fs_pread(t->f, &h, sizeof h, 0, &n, NULL) < 0 || n < sizeof h)
+	*ret_other = false;
+	if (fs_pread(t->f, &h, sizeof h, 0, &n, NULL) < 0 || n < 2 * sizeof(uint32_t))
+		return false;
+	*ret_other = h.magic == TAIL_MAGIC && h.version != TAIL_VERSION;
+	if (n < sizeof h || *ret_other)
 		return false;
 	uint64_t sum = h.sum;
 	h.sum = 0;
 	if (h.magic != TAIL_MAGIC || h.version != TAIL_VERSION ||
 	    sum != pages_sum(&h, sizeof h, TAIL_VERSION))
+		return false;
+	*ret_other = h.made != t->made;
+	if (*ret_other)
 		return false;
 	t->range = h.range;
 	t->try_id = h.try_id;
@@ -65,14 +75,16 @@ static int take_last(void *arg, const struct tail_record *r, const uint8_t *arra
 	return 0;
 }
 
-int tail_open(struct fs *fs, const char *path, struct tail *t, struct fail *why)
+int tail_open(struct fs *fs, const char *path, uint64_t made, struct tail *t, bool *ret_other,
+	      struct fail *why)
 {
 	uint64_t size = 0, end = 0;
-	*t = (struct tail){0};
+	*t = (struct tail){.made = made};
+	*ret_other = false;
 	int r = fs_open(fs, path, FS_READ | FS_WRITE | FS_CREATE, 0600, &t->f, why);
 	if (r < 0 || (r = fs_file_size(t->f, &size, why)) < 0)
 		return r;
-	if (!read_head(t))
+	if (!read_head(t, ret_other))
 		return tail_begin(t, UINT64_MAX, why);
 	r = tail_each(t, size, take_last, t, &end, NULL);
 	if (r < 0 && r != -FAIL_CORRUPT)

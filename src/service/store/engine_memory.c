@@ -480,6 +480,7 @@ const struct engine_ops engine_memory = {
 	.message_each = mem_message_each,
 	.message_range = mem_message_range,
 	.message_last = mem_message_last,
+	.identity = mem_identity,
 	.body_add = mem_body_add,
 	.body_get = mem_body_get,
 	.body_find_file = mem_body_find_file,

@@ -105,6 +105,7 @@ int mem_message_each(struct engine *e, struct account_id a, message_fn fn, void 
 int mem_message_range(struct engine *e, uint64_t from, uint64_t to, size_t max, message_id_fn fn,
 		      void *arg, struct fail *why);
 int mem_message_last(struct engine *e, uint64_t *ret, struct fail *why);
+int mem_identity(struct engine *e, uint64_t *ret, struct fail *why);
 int mem_body_add(struct engine *e, struct account_id a, const struct row_body *row,
 		 uint64_t *ret_id, struct fail *why);
 int mem_body_get(struct engine *e, struct account_id a, uint64_t id, struct row_body *ret,

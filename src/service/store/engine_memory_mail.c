@@ -244,6 +244,13 @@ int mem_message_last(struct engine *e, uint64_t *ret, struct fail *why)
 	return 0;
 }
 
+int mem_identity(struct engine *e, uint64_t *ret, struct fail *why)
+{
+	(void)e, (void)why;
+	*ret = 1; /* it lives as long as who asks */
+	return 0;
+}
+
 /* ---- bodies: a row and its bytes ----------------------------------------------------------- */
 
 static struct row_body body_of(const struct record *r)

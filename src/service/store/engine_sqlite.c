@@ -90,6 +90,8 @@ static const struct db_migration steps[] = {
 	{"Sieve scripts", "CREATE TABLE script(account INTEGER NOT NULL, name TEXT NOT NULL,"
 			  " active INTEGER NOT NULL, changed INTEGER NOT NULL, text BLOB NOT NULL,"
 			  " PRIMARY KEY(account, name));"},
+	{"what file this is", "CREATE TABLE identity(value INTEGER NOT NULL);"
+			      "INSERT INTO identity VALUES(random());"},
 };
 
 /* ---- helpers ------------------------------------------------------------------------------- */
@@ -608,6 +610,7 @@ const struct engine_ops engine_sqlite = {
 	.message_each = sqlite_message_each,
 	.message_range = sqlite_message_range,
 	.message_last = sqlite_message_last,
+	.identity = sqlite_identity,
 	.body_add = sqlite_body_add,
 	.body_get = sqlite_body_get,
 	.body_find_file = sqlite_body_find_file,

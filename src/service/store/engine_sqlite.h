@@ -76,6 +76,7 @@ int sqlite_message_each(struct engine *e, struct account_id a, message_fn fn, vo
 int sqlite_message_range(struct engine *e, uint64_t from, uint64_t to, size_t max, message_id_fn fn,
 			 void *arg, struct fail *why);
 int sqlite_message_last(struct engine *e, uint64_t *ret, struct fail *why);
+int sqlite_identity(struct engine *e, uint64_t *ret, struct fail *why);
 int sqlite_body_add(struct engine *e, struct account_id a, const struct row_body *row,
 		    uint64_t *ret_id, struct fail *why);
 int sqlite_body_get(struct engine *e, struct account_id a, uint64_t id, struct row_body *ret,

@@ -381,10 +381,21 @@ int sqlite_message_range(struct engine *e, uint64_t from, uint64_t to, size_t ma
 int sqlite_message_last(struct engine *e, uint64_t *ret, struct fail *why)
 {
 	struct db_stmt *st;
-	int r = db_stmt(e->db, "SELECT max(id) FROM message", &st, why);
+	int r = db_stmt(e->db, "SELECT seq FROM sqlite_sequence WHERE name = 'message'", &st, why);
 	if (r < 0 || (r = db_step(st, why)) < 0)
 		return r;
 	*ret = r > 0 ? db_col_u64(st, 0) : 0;
+	db_reset(st);
+	return 0;
+}
+
+int sqlite_identity(struct engine *e, uint64_t *ret, struct fail *why)
+{
+	struct db_stmt *st;
+	int r = db_stmt(e->db, "SELECT value FROM identity", &st, why);
+	if (r < 0 || (r = db_step(st, why)) < 0)
+		return r;
+	*ret = r > 0 ? (uint64_t)db_col_i64(st, 0) : 0;
 	db_reset(st);
 	return 0;
 }

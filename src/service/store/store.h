@@ -617,9 +617,12 @@ MUST_CHECK int store_texts(struct store *s, const struct store_span *span, struc
 /* The ids alone. */
 MUST_CHECK int store_message_ids(struct store *s, const struct store_span *span, uint64_t *ret,
 				 size_t *ret_n, struct fail *why);
-/* The highest id; 0 when there is none. */
+/* The highest id that was ever given; 0: none. */
 MUST_CHECK int store_message_last(struct store *s, uint64_t partition, uint64_t *ret,
 				  struct fail *why);
+/* A number that stays with the partition's file, and that no other one has; 0: there is none. */
+MUST_CHECK int store_partition_identity(struct store *s, uint64_t partition, uint64_t *ret,
+					struct fail *why);
 
 /* ---- backup ------------------------------------------------------------------------------ */
 

@@ -333,6 +333,8 @@ struct engine_ops {
 			     message_id_fn fn, void *arg, struct fail *why);
 	/* The highest id there is; 0 when there is none. */
 	int (*message_last)(struct engine *e, uint64_t *ret, struct fail *why);
+	/* A number that another partition, or the same of another store, does not have. */
+	int (*identity)(struct engine *e, uint64_t *ret, struct fail *why);
 
 	int (*body_add)(struct engine *e, struct account_id a, const struct row_body *row,
 			uint64_t *ret_id, struct fail *why);

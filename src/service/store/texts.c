@@ -102,7 +102,10 @@ int store_message_ids(struct store *s, const struct store_span *span, uint64_t *
 	return r < 0 ? r : 0;
 }
 
-int store_message_last(struct store *s, uint64_t partition, uint64_t *ret, struct fail *why)
+/* 0 for a partition that was never written. */
+static int ask_part(struct store *s, uint64_t partition,
+		    int (*fn)(struct engine *e, uint64_t *ret, struct fail *why), uint64_t *ret,
+		    struct fail *why)
 {
 	struct part *p;
 	bool there = false;
@@ -111,7 +114,17 @@ int store_message_last(struct store *s, uint64_t partition, uint64_t *ret, struc
 	if (r < 0 || (r = part_is_there(p, &there, why)) < 0 || !there ||
 	    (r = part_enter(p, why)) < 0)
 		return r;
-	r = s->ops->message_last(p->e, ret, why);
+	r = fn(p->e, ret, why);
 	part_leave(p);
 	return r < 0 ? r : 0;
+}
+
+int store_message_last(struct store *s, uint64_t partition, uint64_t *ret, struct fail *why)
+{
+	return ask_part(s, partition, s->ops->message_last, ret, why);
+}
+
+int store_partition_identity(struct store *s, uint64_t partition, uint64_t *ret, struct fail *why)
+{
+	return ask_part(s, partition, s->ops->identity, ret, why);
 }
