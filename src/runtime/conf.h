@@ -129,6 +129,8 @@ struct conf {
 	char *guard_action; /* "hold", "defer", "off" */
 	uint64_t guard_new_max, guard_failed_max, guard_window_ms, guard_memory_ms;
 	uint64_t guard_networks_max, guard_held_max;
+	struct conf_list policy_listen;
+	struct conf_list policy_proxy_from;
 	char *policy_reject_null_sender; /* "on", "off", as the following */
 	char *policy_reject_to_hostname;
 	char *policy_wblist_rdns;

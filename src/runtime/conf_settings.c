@@ -300,6 +300,16 @@ const struct conf_setting conf_settings[] = {
 	{"submission", "rate_recipients_day", CONF_NUMBER, CONF_LIVE, AT(rate_day_recipients), "0",
 	 0, 1000000, NULL, "Recipients within 24 hours. 0 = no limit."},
 
+	{"policy", "listen", CONF_ADDRESSES, CONF_LIVE, AT(policy_listen),
+	 "127.0.0.1:7777, [::1]:7777", 0, 0, NULL,
+	 "Addresses of the policy service that Postfix asks at RCPT and at the end of a message "
+	 "(check_policy_service): the rules of this section. barid's own SMTP asks them without "
+	 "it. For "
+	 "trusted_clients only. Empty = off."},
+	{"policy", "proxy_protocol_from", CONF_NETWORKS, CONF_NEW, AT(policy_proxy_from), "", 0, 0,
+	 NULL,
+	 "Proxies (HAProxy, nginx) whose connections to this service begin with a header of the "
+	 "PROXY protocol. They must send it, all others must not."},
 	{"policy", "reject_null_sender", CONF_CHOICE, CONF_LIVE, AT(policy_reject_null_sender),
 	 "on", 0, 0, "on off",
 	 "Rule: who has logged in may not send without a sender (for other mail servers; barid's "

@@ -26,7 +26,7 @@ LINE = re.compile(
     r"^(?:(?P<who>[a-z]\w*) )?(?P<head>C:|C\||C<|(?:S|S\*|S!|O|O\*|O!)(?: within (?P<within>[0-9.]+m?s))?:)(?: (?P<text>.*))?$"
 )
 CONNECTS = re.compile(
-    r"^(?P<who>[a-z]\w*) connects (?P<proto>smtp|submissions?|imap|imaps|pop3|pop3s|lmtp|reinject(?:_lists)?)(?: from (?P<source>[\d.]+))?"
+    r"^(?P<who>[a-z]\w*) connects (?P<proto>smtp|submissions?|imap|imaps|pop3|pop3s|lmtp|policy|reinject(?:_lists)?)(?: from (?P<source>[\d.]+))?"
     r"(?: and sees (?P<sees>.*))?$"
 )
 MESSAGE = re.compile(
@@ -381,6 +381,8 @@ class Play:
         client = Client(step.who, self.server, step.proto, step.source or self.source)
         self.clients[step.who] = self.current = client
         client.wire.timeout = 10.0 * self.server.slow
+        if step.proto == "policy":  # the client speaks first
+            return
         wanted = step.sees or ("* OK ..." if client.imap else "+OK ..." if client.pop3 else "220 ...")
         line = client.next(self.deadline(None))
         while not client.imap and not client.pop3 and not client.final(line):

@@ -35,6 +35,7 @@ static const struct metric {
 	 ""},
 	{"edge.open.srs_forward", "barid_connections_open", "service=\"srs_forward\"", GAUGE, ""},
 	{"edge.open.srs_reverse", "barid_connections_open", "service=\"srs_reverse\"", GAUGE, ""},
+	{"edge.open.policy", "barid_connections_open", "service=\"policy\"", GAUGE, ""},
 	{"edge.open.quota_status", "barid_connections_open", "service=\"quota_status\"", GAUGE, ""},
 	{"conn.read-bytes", "barid_client_read_bytes", "", COUNTER_TYPE, "Bytes from clients, after decryption."},
 	{"conn.written-bytes", "barid_client_written_bytes", "", COUNTER_TYPE, "Bytes to clients, before encryption."},

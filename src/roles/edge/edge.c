@@ -35,6 +35,7 @@ const struct service edge_services[SERVICES] = {
 	[SERVICE_SENDMAIL] = {&service_defs[SERVICE_SENDMAIL], &edge_smtp_ops, NULL},
 	[SERVICE_SRS_FORWARD] = {&service_defs[SERVICE_SRS_FORWARD], &edge_ask_ops, NULL},
 	[SERVICE_SRS_REVERSE] = {&service_defs[SERVICE_SRS_REVERSE], &edge_ask_ops, NULL},
+	[SERVICE_POLICY] = {&service_defs[SERVICE_POLICY], &edge_ask_ops, NULL},
 	[SERVICE_QUOTA_STATUS] = {&service_defs[SERVICE_QUOTA_STATUS], &edge_ask_ops, NULL},
 };
 
@@ -453,6 +454,7 @@ COUNTER(open_reinject_lists, "edge.open.reinject_lists", "open connections, rein
 COUNTER(open_sendmail, "edge.open.sendmail", "open connections, sendmail");
 COUNTER(open_srs_forward, "edge.open.srs_forward", "open connections, srs_forward");
 COUNTER(open_srs_reverse, "edge.open.srs_reverse", "open connections, srs_reverse");
+COUNTER(open_policy, "edge.open.policy", "open connections, policy");
 COUNTER(open_quota_status, "edge.open.quota_status", "open connections, quota_status");
 
 static void count_open(struct role *role)
@@ -472,6 +474,7 @@ static void count_open(struct role *role)
 		[SERVICE_SENDMAIL] = &open_sendmail,
 		[SERVICE_SRS_FORWARD] = &open_srs_forward,
 		[SERVICE_SRS_REVERSE] = &open_srs_reverse,
+		[SERVICE_POLICY] = &open_policy,
 		[SERVICE_QUOTA_STATUS] = &open_quota_status};
 	uint64_t n[SERVICES] = {0};
 	(void)role;

@@ -14,6 +14,8 @@ COUNTER(waited, "inquiry.waited", "requests to internal services that had to ask
 
 static int ask(const struct inquiry_ask *q, struct str service, struct buf *out, bool *close)
 {
+	if (str_eq(service, STR("policy")))
+		return inquiry_policy(q, out, close);
 	if (str_eq(service, STR("quota_status")))
 		return inquiry_quota(q, out, close);
 	return inquiry_srs(q, str_eq(service, STR("srs_reverse")), out);
@@ -23,7 +25,7 @@ static int ask(const struct inquiry_ask *q, struct str service, struct buf *out,
 static bool is_served(const struct conf *c, struct str service)
 {
 	static const enum service_kind kinds[] = {SERVICE_SRS_FORWARD, SERVICE_SRS_REVERSE,
-						  SERVICE_QUOTA_STATUS};
+						  SERVICE_QUOTA_STATUS, SERVICE_POLICY};
 
 	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
 		if (str_eq(service, str_c(service_defs[kinds[i]].name)))

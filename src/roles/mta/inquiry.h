@@ -26,7 +26,9 @@ struct inquiry_ask {
 };
 MUST_CHECK int inquiry_srs(const struct inquiry_ask *q, bool reverse, struct buf *out);
 void inquiry_srs_reconfigure(void);
-/* ask_quota.c: the same; *ret_close: the connection is to end behind the answers. */
+/* ask_policy.c: the same as the next */
+MUST_CHECK int inquiry_policy(const struct inquiry_ask *q, struct buf *out, bool *ret_close);
+/* ask_quota.c: as inquiry_srs; *ret_close: the connection is to end behind the answers. */
 MUST_CHECK int inquiry_quota(const struct inquiry_ask *q, struct buf *out, bool *ret_close);
 
 #endif

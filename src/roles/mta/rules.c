@@ -84,7 +84,7 @@ void rules_settings_clear(struct policy_settings *s)
 	free(s->trusted.p);
 }
 
-/* --- a question of our own SMTP --- */
+/* --- questions --- */
 
 static void log_verdict(const struct policy_query *q, const struct policy_verdict *v)
 {
@@ -113,23 +113,46 @@ static bool take_recipients(struct policy_query *q, const struct str *rcpts, siz
 	return true;
 }
 
+int rules_decide(const struct rules_case *c, struct policy_verdict *ret)
+{
+	struct policy_ask ask = rules_ask(c->asker);
+	struct policy_query q;
+	struct fail why = FAIL_INIT;
+	AUTO(arena) struct arena a = ARENA_INIT(QUERY_MAX);
+	int r = 0;
+	*ret = (struct policy_verdict){0};
+	if (policy_query_init(&q, c->request, c->settings, &a, &why) < 0)
+		return 0;
+	q.ask = &ask;
+	q.inside = c->inside;
+	q.id = c->id;
+	if (c->n && !take_recipients(&q, c->rcpts, c->n))
+		return 0;
+	if (c->asker->nowait) {
+		q.busy = &c->asker->busy;
+		r = policy_decide_now(rules.policy, &q, ret);
+	} else {
+		policy_decide(rules.policy, &q, NULL, ret);
+	}
+	if (r == 0 && (ret->failed || ret->act != POLICY_DUNNO)) {
+		log_context(c->asker->trace, (struct session_id){0});
+		log_verdict(&q, ret);
+	}
+	return r;
+}
+
 void rules_judge(void *ctx, const struct policy_request *r, const struct str *rcpts, size_t n,
 		 struct policy_verdict *ret)
 {
 	struct mta_session *s = ctx;
 	const struct mta_config *m = conf_extra(s->conf);
-	struct trace_id trace = s->trace;
-	struct policy_ask ask = rules_ask(&trace);
-	struct policy_query q;
-	struct fail why = FAIL_INIT;
-	AUTO(arena) struct arena a = ARENA_INIT(QUERY_MAX);
-	*ret = (struct policy_verdict){0};
-	if (policy_query_init(&q, r, &m->policy, &a, &why) < 0)
-		return;
-	q.ask = &ask;
-	q.inside = true;
-	if (n && !take_recipients(&q, rcpts, n))
-		return;
-	policy_decide(rules.policy, &q, NULL, ret);
-	log_verdict(&q, ret);
+	struct rules_asker asker = {.trace = s->trace};
+	struct rules_case c = {.request = r,
+			       .settings = &m->policy,
+			       .asker = &asker,
+			       .inside = true,
+			       .rcpts = rcpts,
+			       .n = n};
+	(void)!rules_decide(&c, ret);
+	log_context(s->trace, s->id);
 }

@@ -27,8 +27,26 @@ void rules_settings_clear(struct policy_settings *s);
 void rules_judge(void *ctx, const struct policy_request *r, const struct str *rcpts, size_t n,
 		 struct policy_verdict *ret);
 
-/* rules_ask.c: dir and dns, asked from a worker thread; `trace` is borrowed as long as *ret. */
-struct policy_ask rules_ask(struct trace_id *trace);
-void rules_forget_facts(void); /* dir says so */
+/* rules_ask.c: who asks dir and dns for the rules; nowait: only what is remembered. */
+struct rules_asker {
+	struct trace_id trace;
+	bool nowait;
+	bool busy; /* something would have had to be waited for */
+};
+struct policy_ask rules_ask(struct rules_asker *a); /* borrowed as long as the result */
+void rules_forget_facts(void);			    /* dir says so */
+
+/* One request, of whomever. */
+struct rules_case {
+	const struct policy_request *request;
+	const struct policy_settings *settings;
+	struct rules_asker *asker;
+	struct str id;		 /* that the answer names */
+	bool inside;		 /* of our own SMTP */
+	const struct str *rcpts; /* all that are known, at the end of a message; n = 0: as the */
+	size_t n;		 /* request says */
+};
+/* 0, or -FAIL_BUSY with asker->nowait. What is not DUNNO is logged under asker->trace. */
+MUST_CHECK int rules_decide(const struct rules_case *c, struct policy_verdict *ret);
 
 #endif

@@ -119,11 +119,15 @@ static bool key_of(struct buf *b, char kind, struct str one, struct str two)
 }
 
 /* Once more when dir died under it: these questions change nothing. */
-static int ask_dir(const struct trace_id *trace, struct ipc_question *q, struct ipc_packet **ret,
+static int ask_dir(struct rules_asker *a, struct ipc_question *q, struct ipc_packet **ret,
 		   struct fail *why)
 {
 	struct ipc_channel *dir = role_peer(mta.role, "dir", 0);
-	q->trace = *trace;
+	if (a->nowait) {
+		a->busy = true;
+		return -FAIL_BUSY;
+	}
+	q->trace = a->trace;
 	q->deadline_ms = DIR_MS;
 	int r = ipc_call(dir, q, ret, why);
 	return r == -FAIL_PEER ? ipc_call(dir, q, ret, why) : r;
@@ -232,17 +236,21 @@ static int login_facts(void *ctx, struct str user, struct str sender,
 static void dns(void *ctx, struct str name, enum dns_type type, unsigned wait_ms, struct arena *a,
 		struct dns_answer *ret)
 {
-	const struct trace_id *trace = ctx;
+	struct rules_asker *asker = ctx;
 	struct fail why = FAIL_INIT;
-	struct dns_errand e = {
-		.name = name, .type = (uint16_t)type, .trace = *trace, .wait_ms = wait_ms};
-	if (role_resolve(mta.role, &e, a, ret, &why) < 0)
-		*ret = (struct dns_answer){.outcome = DNS_FAILED};
+	struct dns_errand e = {.name = name,
+			       .type = (uint16_t)type,
+			       .trace = asker->trace,
+			       .wait_ms = asker->nowait ? 0 : wait_ms};
+	if (role_resolve(mta.role, &e, a, ret, &why) == 0)
+		return;
+	*ret = (struct dns_answer){.outcome = DNS_FAILED};
+	asker->busy |= asker->nowait;
 }
 
-struct policy_ask rules_ask(struct trace_id *trace)
+struct policy_ask rules_ask(struct rules_asker *a)
 {
-	return (struct policy_ask){.ctx = trace,
+	return (struct policy_ask){.ctx = a,
 				   .domain = domain_kind,
 				   .access = list_access,
 				   .login = login_facts,

@@ -313,6 +313,11 @@ static void freshen(struct policy *p)
 	pthread_mutex_unlock(&p->lock);
 }
 
+bool policy_tables_at_hand(struct policy *p)
+{
+	return looked_within(p, LOOK_LAST_MS);
+}
+
 int policy_table(struct policy *p, enum policy_part_id id, const void **ret, struct fail *why)
 {
 	freshen(p);

@@ -158,6 +158,7 @@ struct policy_query {
 	struct arena *arena;	      /* what rules make lives as long as the query */
 	struct mono_ns deadline;
 	struct wall_us now;
+	bool *busy;   /* NULL: rules may wait. Else set by who is asked and would have to wait */
 	bool dry;     /* a rehearsal: nothing is counted, recorded or learned */
 	bool inside;  /* barid's own SMTP: what it has checked at MAIL is not asked again */
 	bool invalid; /* sender or recipient is no address: nobody is asked */
@@ -240,6 +241,12 @@ struct policy_walk {
  */
 void policy_decide(struct policy *p, const struct policy_query *q, struct policy_walk *walk,
 		   struct policy_verdict *ret);
+/*
+ * The same without waiting for anybody: q->busy is set. 0, or -FAIL_BUSY: nothing was decided or
+ * counted, policy_decide is to be asked on a thread that may wait.
+ */
+MUST_CHECK int policy_decide_now(struct policy *p, const struct policy_query *q,
+				 struct policy_verdict *ret);
 /* For Postfix: "REJECT Blacklisted", "451 4.7.1 Later". */
 void policy_verdict_action(const struct policy_verdict *v, struct str id, struct buf *out);
 

@@ -116,6 +116,14 @@ extern const struct policy_part policy_part_throttle_rows, policy_part_throttle;
 MUST_CHECK int policy_table(struct policy *p, enum policy_part_id id, const void **ret,
 			    struct fail *why);
 void policy_table_done(struct policy *p);
+/* The rows in memory can be had without waiting. */
+bool policy_tables_at_hand(struct policy *p);
+/* Somebody who was asked would have to wait: a rule gives up with -FAIL_BUSY, and records nothing.
+ */
+static inline bool policy_busy(const struct policy_query *q)
+{
+	return q->busy && *q->busy;
+}
 void *policy_state(struct policy *p, enum policy_part_id id);
 /* Something waits to be written: it will be, within POLICY_WRITE_MS. */
 void policy_dirty(struct policy *p);

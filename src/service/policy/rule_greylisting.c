@@ -79,6 +79,8 @@ static int by_triplet(struct policy *p, const struct policy_query *q, struct pol
 				 .settings = g};
 	if (g->spf && !grey_is_known(s, &t)) {
 		const struct spf_verdict *v = policy_spf(q);
+		if (policy_busy(q))
+			return -FAIL_BUSY;
 		if (policy_spf_passes(v))
 			return policy_dunno(ret, "SPF of %.*s passes by %.*s", STR_ARG(v->domain),
 					    STR_ARG(v->mechanism));

@@ -116,24 +116,39 @@ static void say_failed(const struct policy_query *q, const struct policy_rule *r
 		(void)policy_dunno(ret, "could not be asked: %s", why->detail);
 }
 
-static void ask(struct policy *p, const struct policy_query *q, const struct policy_rule *rule,
-		struct policy_verdict *ret)
+/* -FAIL_BUSY: it would have to wait, and must not. */
+static int ask(struct policy *p, const struct policy_query *q, const struct policy_rule *rule,
+	       struct policy_verdict *ret)
 {
 	struct fail why = FAIL_INIT;
 	*ret = (struct policy_verdict){.rule = rule->name};
 	int r = mono_before(q->deadline, clock_mono())
 			? fail_set(&why, FAIL_DEADLINE, NULL, "the rules before it took too long")
 			: rule->ask(p, q, ret, &why);
+	if (policy_busy(q))
+		return -FAIL_BUSY;
 	if (r < 0)
 		say_failed(q, rule, &why, ret);
+	return 0;
 }
 
-static void walk_over(struct policy *p, const struct policy_query *q, struct policy_walk *w,
-		      struct policy_verdict *ret)
+static int ask_noted(struct policy *p, const struct policy_query *q, const struct policy_rule *rule,
+		     struct policy_walk *w, struct policy_verdict *ret)
+{
+	struct mono_ns begun = w ? clock_mono() : (struct mono_ns){0};
+	bool had_failed = ret->failed;
+	int r = ask(p, q, rule, ret);
+	if (r == 0 && w)
+		note(w, ret, true, begun);
+	ret->failed |= had_failed;
+	return r;
+}
+
+static int walk_over(struct policy *p, const struct policy_query *q, struct policy_walk *w,
+		     struct policy_verdict *ret)
 {
 	for (size_t i = 0; i < POLICY_RULES; i++) {
 		const struct policy_rule *rule = &policy_rules[i];
-		struct mono_ns begun = {0};
 		if (!(rule->states & 1u << q->state))
 			continue;
 		if (q->settings->off[i]) {
@@ -142,42 +157,65 @@ static void walk_over(struct policy *p, const struct policy_query *q, struct pol
 				note(w, &off, false, clock_mono());
 			continue;
 		}
-		if (w)
-			begun = clock_mono();
-		bool had_failed = ret->failed;
-		ask(p, q, rule, ret);
-		if (w)
-			note(w, ret, true, begun);
-		ret->failed |= had_failed;
-		if (ret->act != POLICY_DUNNO)
-			return;
+		int r = ask_noted(p, q, rule, w, ret);
+		if (r < 0 || ret->act != POLICY_DUNNO)
+			return r;
 	}
 	ret->rule = NULL;
 	ret->why[0] = '\0';
+	return 0;
+}
+
+static void record(struct policy *p, const struct policy_query *q, const struct policy_verdict *v)
+{
+	counter_add(&asked, 1);
+	if (q->invalid)
+		counter_add(&invalid, 1);
+	else if (v->act == POLICY_REJECT)
+		counter_add(&refused, 1);
+	else if (v->act == POLICY_DEFER || v->act == POLICY_DEFER_IF_PERMIT)
+		counter_add(&deferred, 1);
+	if (!q->invalid)
+		policy_session_note(p, q, v);
+}
+
+static int decide(struct policy *p, const struct policy_query *q, struct policy_walk *walk,
+		  struct policy_verdict *ret)
+{
+	*ret = (struct policy_verdict){0};
+	if (walk)
+		walk->n = 0;
+	if (q->invalid)
+		(void)policy_dunno(ret, "the sender or the recipient is no address");
+	int r = q->invalid ? 0 : walk_over(p, q, walk, ret);
+	if (r == 0 && !q->dry)
+		record(p, q, ret);
+	return r;
 }
 
 void policy_decide(struct policy *p, const struct policy_query *q, struct policy_walk *walk,
 		   struct policy_verdict *ret)
 {
-	*ret = (struct policy_verdict){0};
-	if (walk)
-		walk->n = 0;
-	if (!q->dry)
-		counter_add(&asked, 1);
-	if (q->invalid) {
-		if (!q->dry)
-			counter_add(&invalid, 1);
-		(void)policy_dunno(ret, "the sender or the recipient is no address");
-		return;
-	}
-	walk_over(p, q, walk, ret);
-	if (q->dry)
-		return;
-	if (ret->act == POLICY_REJECT)
-		counter_add(&refused, 1);
-	else if (ret->act == POLICY_DEFER || ret->act == POLICY_DEFER_IF_PERMIT)
-		counter_add(&deferred, 1);
-	policy_session_note(p, q, ret);
+	CHECK(!q->busy);
+	CHECK(decide(p, q, walk, ret) == 0);
+}
+
+/* Facts are fetched before the first rule: no rule has counted anything when one is not there. */
+static bool at_hand(struct policy *p, const struct policy_query *q)
+{
+	const struct policy_domain_facts *d;
+	if (!policy_tables_at_hand(p))
+		return false;
+	for (enum policy_who who = POLICY_SENDER; who <= POLICY_LOGIN; who++)
+		if (policy_domain(q, who, &d, NULL) < 0)
+			return false;
+	return !policy_busy(q);
+}
+
+int policy_decide_now(struct policy *p, const struct policy_query *q, struct policy_verdict *ret)
+{
+	CHECK(q->busy);
+	return at_hand(p, q) ? decide(p, q, NULL, ret) : -FAIL_BUSY;
 }
 
 void policy_verdict_action(const struct policy_verdict *v, struct str id, struct buf *out)

@@ -145,9 +145,10 @@ static void write_conf(const struct demo *d, struct buf *text)
 		(void)buf_addf(text, "[dns]\nmode = forward\nforward = 127.0.0.1:%u\n", o + 53);
 	if (!more || (!strstr(more, "[dns]") && !strstr(more, "[frontdoor]")))
 		(void)buf_add_c(text, "[frontdoor]\ndns_wait = 100 ms\n"); /* nobody answers */
+	(void)buf_addf(text, "[policy]\nlisten = 127.0.0.1:%u\n", o + 777);
 	/* Mail that is tried out is not to be sent twice. */
-	if (!more || !strstr(more, "[policy]"))
-		(void)buf_add_c(text, "[policy]\ngreylisting = off\n");
+	if (!more || !strstr(more, "greylisting ="))
+		(void)buf_add_c(text, "greylisting = off\n");
 	(void)buf_addf(text, "%s", more ? more : "");
 }
 

@@ -208,9 +208,13 @@ static void port_lines(const struct setup *s, struct buf *out)
 	static const struct {
 		const char *section;
 		unsigned port;
-	} internal[] = {{"metrics", METRICS_PORT},   {"lmtp", 24},
-			{"reinject", REINJECT_PORT}, {"reinject_lists", REINJECT_LISTS_PORT},
-			{"srs_forward", 7778},	     {"srs_reverse", 7779},
+	} internal[] = {{"metrics", METRICS_PORT},
+			{"lmtp", 24},
+			{"reinject", REINJECT_PORT},
+			{"reinject_lists", REINJECT_LISTS_PORT},
+			{"srs_forward", 7778},
+			{"srs_reverse", 7779},
+			{"policy", 7777},
 			{"quota_status", 12340}};
 	for (size_t i = 0; s->port_offset && i < ARRAY_LEN(internal); i++) {
 		unsigned port = internal[i].port + (unsigned)s->port_offset;
