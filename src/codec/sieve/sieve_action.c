@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Actions that store, send on and refuse. */
 #include "base/text.h"
+#include "base/utf8.h"
 #include "codec/sieve/sieve_vm.h"
 
 int sieve_action_new(struct sieve_vm *vm, enum sieve_action_kind kind, struct sieve_action **ret)
@@ -116,6 +117,11 @@ static struct str mailbox_name(struct str s)
 	return str_eqi(s, STR("INBOX")) ? STR("INBOX") : s;
 }
 
+static bool is_mailbox(struct str s)
+{
+	return s.n > 0 && s.n <= 1000 && utf8_valid(s) && str_find(s, 0, '\0') == s.n;
+}
+
 /* :flags, :create, :mailboxid and :specialuse. */
 static int take_store(struct sieve_vm *vm, const struct sieve_args *a, struct str mailbox,
 		      struct sieve_store *s)
@@ -134,7 +140,7 @@ int sieve_do_fileinto(struct sieve_vm *vm, const struct sieve_args *a)
 	r = r < 0 ? r : take_store(vm, a, mailbox, &s);
 	if (r < 0)
 		return r;
-	if (s.mailbox.n == 0 || s.mailbox.n > 1000)
+	if (!is_mailbox(s.mailbox))
 		return sieve_fail(vm, FAIL_SYNTAX, T("\"%.*s\" cannot be the name of a mailbox."),
 				  STR_ARG(str_sub(s.mailbox, 0, 200)));
 	trace_store(vm, "fileinto", &s);
@@ -146,7 +152,8 @@ static int add_redirect(struct sieve_vm *vm, const struct sieve_args *a, struct 
 	struct sieve_result *res = vm->result;
 	struct sieve_action *x;
 	struct str notify, ret;
-	int r = arg_text(vm, a, S_NOTIFY, &notify);
+	int r = no_refusal(vm);
+	r = r < 0 ? r : arg_text(vm, a, S_NOTIFY, &notify);
 	r = r < 0 ? r : arg_text(vm, a, S_RET, &ret);
 	if (r < 0)
 		return r;
@@ -182,7 +189,7 @@ int sieve_do_redirect(struct sieve_vm *vm, const struct sieve_args *a)
 	if (!sieve_address(vm->arena, text, &local, &domain))
 		return sieve_fail(vm, FAIL_SYNTAX, T("\"%.*s\" is no mail address."),
 				  STR_ARG(str_sub(text, 0, 200)));
-	struct str address = arena_printf(vm->arena, "%.*s@%.*s", STR_ARG(local), STR_ARG(domain));
+	struct str address = sieve_address_write(vm->arena, local, domain);
 	return address.p ? add_redirect(vm, a, address) : sieve_full(vm);
 }
 
@@ -199,7 +206,8 @@ static int take_refusal(struct sieve_vm *vm, const struct sieve_args *a,
 		return sieve_fail(vm, FAIL_CONFLICT, "%s", T("A message can be refused once."));
 	for (size_t i = 0; i < res->n_actions; i++) {
 		enum sieve_action_kind k = res->actions[i].kind;
-		if (k == SIEVE_KEEP || k == SIEVE_FILEINTO || k == SIEVE_VACATION)
+		if (k == SIEVE_KEEP || k == SIEVE_FILEINTO || k == SIEVE_VACATION ||
+		    k == SIEVE_REDIRECT)
 			return sieve_fail(vm, FAIL_CONFLICT,
 					  T("A message that was stored or answered (line %u) "
 					    "cannot be refused besides."),
@@ -230,7 +238,7 @@ int sieve_take_fcc(struct sieve_vm *vm, const struct sieve_args *a, struct sieve
 	if (!arg_has(a, S_FCC))
 		return 0;
 	int r = arg_text(vm, a, S_FCC, &mailbox);
-	if (r == 0 && (mailbox.n == 0 || mailbox.n > 1000))
+	if (r == 0 && !is_mailbox(mailbox))
 		return sieve_fail(vm, FAIL_SYNTAX, T("\"%.*s\" cannot be the name of a mailbox."),
 				  STR_ARG(str_sub(mailbox, 0, 200)));
 	r = r < 0 ? r : take_store(vm, a, mailbox, ret);

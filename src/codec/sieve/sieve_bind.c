@@ -4,20 +4,12 @@
 #include "codec/sieve/sieve_emit.h"
 #include <stdarg.h>
 
-PRINTF_LIKE(5, 0)
-static void put_note(struct sieve_compiler *c, enum sieve_severity severity, uint32_t line,
-		     uint32_t column, const char *text, va_list ap)
-{
-	AUTO(buf) struct buf b = BUF_INIT(1024);
-	(void)buf_vaddf(&b, text, ap);
-	sieve_complain(&c->parser.lex, severity, line, column, "%.*s", STR_ARG(buf_str(&b)));
-}
-
 void sieve_err(struct sieve_compiler *c, const struct sieve_arg *a, const char *text, ...)
 {
 	va_list ap;
 	va_start(ap, text);
-	put_note(c, SIEVE_ERROR, a->line, a->column, text, ap);
+	sieve_vcomplain(&c->parser.lex, (struct sieve_place){SIEVE_ERROR, a->line, a->column}, text,
+			ap);
 	va_end(ap);
 }
 
@@ -25,7 +17,8 @@ void sieve_warn(struct sieve_compiler *c, const struct sieve_arg *a, const char 
 {
 	va_list ap;
 	va_start(ap, text);
-	put_note(c, SIEVE_WARNING, a->line, a->column, text, ap);
+	sieve_vcomplain(&c->parser.lex, (struct sieve_place){SIEVE_WARNING, a->line, a->column},
+			text, ap);
 	va_end(ap);
 }
 
@@ -33,7 +26,8 @@ void sieve_err_at(struct sieve_compiler *c, const struct sieve_node *n, const ch
 {
 	va_list ap;
 	va_start(ap, text);
-	put_note(c, SIEVE_ERROR, n->line, n->column, text, ap);
+	sieve_vcomplain(&c->parser.lex, (struct sieve_place){SIEVE_ERROR, n->line, n->column}, text,
+			ap);
 	va_end(ap);
 }
 

@@ -53,7 +53,15 @@ void sieve_check_match(struct sieve_compiler *c, const struct sieve_node *n, str
 		check_numeric(c, keys);
 }
 
+/* A test of such a field is never true; a field of this name cannot be made. */
 static void check_field_names(struct sieve_compiler *c, const struct sieve_arg *a)
+{
+	EACH_CONSTANT(c, a, s)
+	if (!sieve_is_field_name(s))
+		sieve_warn(c, a, T("\"%.*s\" cannot be the name of a header field."), STR_ARG(s));
+}
+
+static void check_new_field(struct sieve_compiler *c, const struct sieve_arg *a)
 {
 	EACH_CONSTANT(c, a, s)
 	if (!sieve_is_field_name(s))
@@ -395,13 +403,18 @@ void sieve_check_addheader(struct sieve_compiler *c, const struct sieve_node *n,
 			   struct sieve_bound *b)
 {
 	(void)n;
-	check_field_names(c, b->arg[S_P1]);
+	check_new_field(c, b->arg[S_P1]);
+	EACH_CONSTANT(c, b->arg[S_P2], s)
+	if (!sieve_is_field_text(s))
+		sieve_err(c, b->arg[S_P2],
+			  T("The text of a new header field is one line of at most 2048 "
+			    "octets, maybe folded."));
 }
 
 void sieve_check_deleteheader(struct sieve_compiler *c, const struct sieve_node *n,
 			      struct sieve_bound *b)
 {
-	check_field_names(c, b->arg[S_P1]);
+	check_new_field(c, b->arg[S_P1]);
 	if (b->present & S_BIT(S_EDIT_LAST) && !(b->present & S_BIT(S_EDIT_INDEX)))
 		sieve_err_at(c, n, T("\":last\" needs \":index\" besides."));
 	if (b->present & S_BIT(S_EDIT_INDEX) && b->arg[S_EDIT_INDEX]->number == 0)
@@ -452,6 +465,9 @@ void sieve_check_notify(struct sieve_compiler *c, const struct sieve_node *n, st
 	if (s.n != 1 || s.p[0] < '1' || s.p[0] > '3')
 		sieve_err(c, b->arg[S_IMPORTANCE],
 			  T("\":importance\" takes \"1\" (high), \"2\" or \"3\"."));
+	EACH_CONSTANT(c, b->arg[S_OPTIONS], s)
+	if (str_find(s, 0, '=') == s.n || str_find(s, 0, '=') == 0)
+		sieve_err(c, b->arg[S_OPTIONS], T("\":options\" takes texts as \"name=value\"."));
 	check_addresses(c, b->arg[S_FROM]);
 	check_storing(c, b);
 	check_mailbox_name(c, b->arg[S_FCC]);

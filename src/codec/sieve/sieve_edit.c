@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* editheader (RFC 5293). What was stored before keeps the header that it had then. */
 #include "base/text.h"
-#include "base/utf8.h"
 #include "codec/sieve/sieve_vm.h"
-
-#define ADDED_MAX KIB(2)
 
 /* Fields that keep mail from going round, and that say where it came from: they stay. */
 static bool is_protected(struct str name)
@@ -32,13 +29,10 @@ int sieve_do_addheader(struct sieve_vm *vm, const struct sieve_args *a)
 		return sieve_fail(vm, FAIL_SYNTAX,
 				  T("\"%.*s\" cannot be the name of a header field."),
 				  STR_ARG(str_sub(name, 0, 100)));
-	if (value.n > ADDED_MAX || !utf8_valid(value))
-		return sieve_fail(vm, FAIL_LIMIT, "%s",
-				  T("The text of a new header field is too long, or no text."));
-	for (size_t i = 0; i < value.n; i++)
-		if ((unsigned char)value.p[i] < ' ' && value.p[i] != '\t')
-			return sieve_fail(vm, FAIL_SYNTAX, "%s",
-					  T("The text of a new header field has to be one line."));
+	if (!sieve_is_field_text(value))
+		return sieve_fail(vm, FAIL_SYNTAX, "%s",
+				  T("The text of a new header field is one line of at most 2048 "
+				    "octets, maybe folded."));
 	r = sieve_fields_get(vm, &set);
 	r = r < 0 ? r : sieve_fields_add(vm, set, name, value, arg_has(a, S_EDIT_LAST));
 	if (r == 0) {

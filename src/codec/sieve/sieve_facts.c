@@ -60,6 +60,12 @@ int sieve_test_envelope(struct sieve_vm *vm, const struct sieve_args *a)
 int sieve_test_size(struct sieve_vm *vm, const struct sieve_args *a)
 {
 	uint64_t size = vm->message->size, n = a->v[S_P1].number;
+	struct str header;
+	int r = sieve_header_now(vm, &header);
+	if (r < 0)
+		return r;
+	if (header.p)
+		size = size - MIN(size, (uint64_t)vm->message->header.n) + header.n;
 	return arg_has(a, S_OVER) ? size > n : size < n;
 }
 
@@ -80,6 +86,19 @@ static bool type_fits(const struct mime_part *p, const struct str *types, size_t
 	return false;
 }
 
+/* The text before (behind) the delimiter line that stands at the end (beginning) of it. */
+static struct str without_delimiter(struct str s, bool behind)
+{
+	size_t last = str_starts(s, STR("--")) ? 0 : s.n, at = 0;
+	if (behind) {
+		at = last == 0 ? 0 : str_find_str(s, 0, STR("\n--")) + 1;
+		return str_skip(s, str_find(s, at, '\n') + 1);
+	}
+	while ((at = str_find_str(s, at, STR("\n--"))) < s.n)
+		last = ++at;
+	return str_sub(s, 0, last);
+}
+
 /* In front of the first part of a multipart, and behind the last. */
 static int offer_around(struct sieve_vm *vm, struct sieve_matcher *m, uint32_t part)
 {
@@ -92,12 +111,12 @@ static int offer_around(struct sieve_vm *vm, struct sieve_matcher *m, uint32_t p
 		last = MAX(last, c->body_off + c->body_len);
 	}
 	int r = sieve_read(vm, p->body_off, first - p->body_off, vm->limits.body_bytes, &text);
-	r = r < 0 ? r : matcher_value(m, text);
+	r = r < 0 ? r : matcher_value(m, without_delimiter(text, false));
 	if (r != 0)
 		return r;
 	last = MAX(first, last);
 	r = sieve_read(vm, last, p->body_off + p->body_len - last, vm->limits.body_bytes, &text);
-	return r < 0 ? r : matcher_value(m, text);
+	return r < 0 ? r : matcher_value(m, without_delimiter(text, true));
 }
 
 static int offer_part(struct sieve_vm *vm, struct sieve_matcher *m, const struct sieve_args *a,
@@ -113,9 +132,11 @@ static int offer_part(struct sieve_vm *vm, struct sieve_matcher *m, const struct
 		if (!arg_has(a, S_CONTENT))
 			return 0;
 		r = sieve_read(vm, inner->header_off, inner->header_len, KIB(64), &text);
+		if (r == 0 && str_ends(text, STR("\n\r\n")))
+			text.n -= 2; /* the empty line belongs to neither */
 		return r < 0 ? r : matcher_value(m, text);
 	}
-	if (!arg_has(a, S_CONTENT) && !(p->flags & MIME_PART_TEXT))
+	if (p->encoding == MIME_ENC_OTHER || (!arg_has(a, S_CONTENT) && !sieve_part_is_text(p)))
 		return 0;
 	r = sieve_part_text(vm, part, !arg_has(a, S_CONTENT), &text);
 	return r < 0 ? r : matcher_value(m, text);
@@ -130,6 +151,8 @@ int sieve_test_body(struct sieve_vm *vm, const struct sieve_args *a)
 	int r = matcher_begin(vm, &m, a, S_P1);
 	r = r < 0 ? r : arg_list(vm, a, S_CONTENT, &types, &n);
 	m.silent = true;
+	if (map->flags & MIME_NO_BLANK_LINE && map->parts[0].body_len == 0)
+		return r < 0 ? r : matcher_end(&m); /* RFC 5173 4: there is no body */
 	if (r == 0 && arg_has(a, S_RAW)) {
 		const struct mime_part *p = &map->parts[0];
 		r = sieve_read(vm, p->body_off, p->body_len, vm->limits.body_bytes, &text);
@@ -201,7 +224,10 @@ static bool environment(struct sieve_vm *vm, struct str name, struct str *ret)
 {
 	static const struct {
 		const char *name, *value;
-	} ours[] = {{"name", "barid"}, {"location", "MDA"}, {"phase", "during"}};
+	} ours[] = {{"name", "barid"},
+		    {"version", BARID_VERSION},
+		    {"location", "MDA"},
+		    {"phase", "during"}};
 	const struct sieve_host *h = vm->host;
 	bool imap = str_startsi(name, STR("imap."));
 	if (imap && !(vm->frame->program->extensions & X_BIT(X_IMAPSIEVE)))
@@ -222,8 +248,9 @@ int sieve_test_environment(struct sieve_vm *vm, const struct sieve_args *a)
 	struct str name, value;
 	int r = matcher_begin(vm, &m, a, S_P2);
 	r = r < 0 ? r : arg_text(vm, a, S_P1, &name);
-	if (r == 0 && environment(vm, name, &value))
-		r = matcher_value(&m, value);
+	if (r < 0 || !environment(vm, name, &value))
+		return r; /* RFC 5183 4: what is not known does not even count */
+	r = matcher_value(&m, value);
 	return r ? r : matcher_end(&m);
 }
 

@@ -122,7 +122,7 @@ int sieve_test_hasflag(struct sieve_vm *vm, const struct sieve_args *a)
 	struct str *names = NULL, *flags;
 	size_t n_names = 0, n;
 	int r = matcher_begin(vm, &m, a, S_P2);
-	if (r == 0 && m.match == MATCH_IS)
+	if (r == 0 && (m.match == MATCH_IS || m.match == MATCH_CONTAINS))
 		r = sieve_flags_clean(vm, m.keys, m.n_keys, &m.keys, &m.n_keys);
 	r = r < 0 ? r : arg_list(vm, a, S_P1, &names, &n_names);
 	for (size_t i = 0; r == 0 && i < MAX(n_names, (size_t)1); i++) {

@@ -100,7 +100,7 @@ static int offer_structured(struct visit *v, struct sieve_field *f)
 	if (arg_has(v->a, S_TYPE))
 		return type.n ? matcher_value(v->m, type) : 0;
 	if (arg_has(v->a, S_SUBTYPE))
-		return slash ? matcher_value(v->m, subtype) : 0;
+		return type.n ? matcher_value(v->m, subtype) : 0;
 	if (!slash)
 		return type.n ? matcher_value(v->m, type) : 0;
 	struct str both = arena_printf(v->vm->arena, "%.*s/%.*s", STR_ARG(type), STR_ARG(subtype));

@@ -262,9 +262,13 @@ CHECKER(sieve_check_mailbox);
 /* A name of a variable (RFC 5229 3): identifiers, maybe behind a namespace. */
 bool sieve_is_identifier(struct str s);
 bool sieve_is_field_name(struct str s);
+/* One line, or some that are folded, that may become a field (RFC 5293 4). */
+bool sieve_is_field_text(struct str s);
 bool sieve_is_flag(struct str s);
 /* "+hhmm": minutes east of UTC. */
 bool sieve_zone(struct str s, int *ret_min);
+/* local@domain, with quotation marks where the local part needs them; p is NULL: no memory. */
+struct str sieve_address_write(struct arena *arena, struct str local, struct str domain);
 /* One address, "a@b" or "Name <a@b>"; its parts in *ret_local and *ret_domain, from the arena. */
 bool sieve_address(struct arena *arena, struct str s, struct str *ret_local,
 		   struct str *ret_domain);

@@ -5,22 +5,36 @@
 #include "base/utf8.h"
 #include <stdarg.h>
 
-void sieve_complain(struct sieve_lex *x, enum sieve_severity severity, uint32_t line,
-		    uint32_t column, const char *text, ...)
+struct str sieve_format(struct arena *arena, const char *text, va_list ap)
 {
-	if (severity == SIEVE_ERROR)
+	char b[1024];
+	int n = vsnprintf(b, sizeof b, text, ap);
+	size_t to = n < 0 ? 0 : MIN((size_t)n, sizeof b - 1);
+	if (n >= (int)sizeof b) /* cut, never within a character */
+		while (to > 0 && ((unsigned char)b[to] & 0xc0) == 0x80)
+			to--;
+	return arena_str(arena, str_make(b, to));
+}
+
+void sieve_vcomplain(struct sieve_lex *x, struct sieve_place at, const char *text, va_list ap)
+{
+	if (at.severity == SIEVE_ERROR)
 		x->notes->errors++;
 	if (!x->notes->p)
 		x->notes->p = arena_array(x->arena, struct sieve_note, x->notes_max);
 	if (!x->notes->p || x->notes->n >= x->notes_max)
 		return;
-	AUTO(buf) struct buf b = BUF_INIT(1024);
+	x->notes->p[x->notes->n++] = (struct sieve_note){at.severity, at.line, at.column,
+							 sieve_format(x->arena, text, ap)};
+}
+
+void sieve_complain(struct sieve_lex *x, enum sieve_severity severity, uint32_t line,
+		    uint32_t column, const char *text, ...)
+{
 	va_list ap;
 	va_start(ap, text);
-	(void)buf_vaddf(&b, text, ap);
+	sieve_vcomplain(x, (struct sieve_place){severity, line, column}, text, ap);
 	va_end(ap);
-	struct str copy = arena_str(x->arena, buf_str(&b));
-	x->notes->p[x->notes->n++] = (struct sieve_note){severity, line, column, copy};
 }
 
 static void bad(struct sieve_lex *x, const char *text)
@@ -152,7 +166,8 @@ static void take_quoted(struct sieve_lex *x)
 	finish_string(x, &b);
 }
 
-/* Behind "text:". Lines up to one that is a dot; a dot at the start of others is dropped. */
+/* Behind "text:". Lines up to one that is a dot; of two dots at the start of others one is
+ * dropped. */
 static void take_multiline(struct sieve_lex *x)
 {
 	while (peek(x) == ' ' || peek(x) == '\t')
@@ -177,7 +192,7 @@ static void take_multiline(struct sieve_lex *x)
 			finish_string(x, &b);
 			return;
 		}
-		(void)buf_add(&b, str_starts(line, STR(".")) ? str_skip(line, 1) : line);
+		(void)buf_add(&b, str_starts(line, STR("..")) ? str_skip(line, 1) : line);
 		(void)buf_add(&b, STR("\r\n"));
 		x->at = MIN(end + 1, x->s.n);
 		x->line++;

@@ -10,6 +10,7 @@
 #define BARID_CODEC_SIEVE_LEX_H
 
 #include "codec/sieve/sieve.h"
+#include <stdarg.h>
 
 enum sieve_tok {
 	TOK_END,
@@ -45,6 +46,15 @@ void sieve_lex_next(struct sieve_lex *x);
 /* Make a note. @text is a sentence for people, a format. */
 void sieve_complain(struct sieve_lex *x, enum sieve_severity severity, uint32_t line,
 		    uint32_t column, const char *text, ...) PRINTF_LIKE(5, 6);
+
+struct sieve_place {
+	enum sieve_severity severity;
+	uint32_t line, column;
+};
+void sieve_vcomplain(struct sieve_lex *x, struct sieve_place at, const char *text, va_list ap)
+	PRINTF_LIKE(3, 0);
+/* A sentence of at most 1023 octets: longer ones are cut. */
+struct str sieve_format(struct arena *arena, const char *text, va_list ap) PRINTF_LIKE(2, 0);
 
 /* Decode `${hex:..}` and `${unicode:..}` of @in into @out. False: a character that there is not. */
 bool sieve_decode_characters(struct str in, struct buf *out);

@@ -110,8 +110,10 @@ int sieve_field_text(struct sieve_vm *vm, struct sieve_field *f, struct str *ret
 int sieve_fields_add(struct sieve_vm *vm, struct sieve_fields *set, struct str name,
 		     struct str value, bool last)
 {
-	AUTO(buf) struct buf raw = BUF_INIT(value.n * 4 + 256);
-	(void)word_encode(&raw, value, name.n + 2);
+	AUTO(buf) struct buf line = BUF_INIT(value.n * 3 + 16);
+	AUTO(buf) struct buf raw = BUF_INIT(value.n * 12 + 256);
+	header_unfold(&line, value);
+	(void)word_encode(&raw, buf_str(&line), name.n + 2);
 	struct str whole =
 		arena_printf(vm->arena, "%.*s: %.*s\r\n", STR_ARG(name), STR_ARG(buf_str(&raw)));
 	if (!whole.p || raw.failed)
@@ -149,6 +151,12 @@ int sieve_header_now(struct sieve_vm *vm, struct str *ret)
 	return 0;
 }
 
+bool sieve_part_is_text(const struct mime_part *p)
+{
+	bool xhtml = str_eq(p->type, STR("application")) && str_eq(p->subtype, STR("xhtml+xml"));
+	return (p->flags & MIME_PART_TEXT || xhtml) && p->encoding != MIME_ENC_OTHER;
+}
+
 static int decode(struct sieve_vm *vm, const struct mime_part *p, bool plain, struct str raw,
 		  struct str *ret)
 {
@@ -159,11 +167,12 @@ static int decode(struct sieve_vm *vm, const struct mime_part *p, bool plain, st
 	transfer_decode(&t, raw, &bytes);
 	transfer_decode_end(&t, &bytes);
 	struct str s = buf_str(&bytes);
-	if (p->flags & MIME_PART_TEXT) {
+	bool html = str_eq(p->subtype, STR("html")) || str_eq(p->subtype, STR("xhtml+xml"));
+	if (sieve_part_is_text(p)) {
 		charset_to_utf8(&text, p->charset, s);
 		s = buf_str(&text);
 	}
-	if (plain && str_eq(p->type, STR("text")) && str_eq(p->subtype, STR("html"))) {
+	if (plain && html) {
 		sieve_html_words(&words, s);
 		s = buf_str(&words);
 	}

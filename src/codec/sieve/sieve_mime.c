@@ -14,7 +14,7 @@ int sieve_do_extracttext(struct sieve_vm *vm, const struct sieve_args *a)
 	if (!sieve_current_part(vm, &part))
 		return sieve_fail(vm, FAIL_SYNTAX, "%s",
 				  T("\"extracttext\" stands in the block of a \"foreverypart\"."));
-	if (vm->message->map->parts[part].flags & MIME_PART_TEXT)
+	if (sieve_part_is_text(&vm->message->map->parts[part]))
 		r = sieve_part_text(vm, part, true, &text);
 	if (r == 0 && arg_has(a, S_FIRST)) {
 		size_t to = (size_t)MIN(a->v[S_FIRST].number, (uint64_t)text.n);

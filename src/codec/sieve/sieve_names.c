@@ -25,6 +25,20 @@ bool sieve_is_field_name(struct str s)
 	return s.n > 0;
 }
 
+bool sieve_is_field_text(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		bool fold = i + 1 < s.n && (s.p[i + 1] == ' ' || s.p[i + 1] == '\t');
+		if (s.p[i] == '\r' && i + 1 < s.n && s.p[i + 1] == '\n')
+			continue;
+		if (s.p[i] == '\n' && (fold || i + 1 == s.n))
+			continue;
+		if (((unsigned char)s.p[i] < ' ' && s.p[i] != '\t') || s.p[i] == 127)
+			return false;
+	}
+	return s.n <= 2048 && utf8_valid(s);
+}
+
 bool sieve_is_flag(struct str s)
 {
 	static const char *const system[] = {"\\answered", "\\flagged", "\\deleted", "\\seen",
@@ -102,6 +116,21 @@ bool sieve_reference_next(struct str s, size_t at, struct sieve_reference *ret)
 	return false;
 }
 
+struct str sieve_address_write(struct arena *arena, struct str local, struct str domain)
+{
+	bool atoms = local.n > 0 && local.p[0] != '.' && local.p[local.n - 1] != '.';
+	AUTO(buf) struct buf b = BUF_INIT(local.n * 2 + 1);
+	for (size_t i = 0; i < local.n; i++) {
+		atoms = atoms &&
+			(lex_is_atext(local.p[i]) || (local.p[i] == '.' && local.p[i - 1] != '.'));
+		if (local.p[i] == '"' || local.p[i] == '\\')
+			(void)buf_addc(&b, '\\');
+		(void)buf_addc(&b, local.p[i]);
+	}
+	return atoms ? arena_printf(arena, "%.*s@%.*s", STR_ARG(local), STR_ARG(domain))
+		     : arena_printf(arena, "\"%.*s\"@%.*s", STR_ARG(buf_str(&b)), STR_ARG(domain));
+}
+
 bool sieve_address(struct arena *arena, struct str s, struct str *ret_local, struct str *ret_domain)
 {
 	AUTO(addr_parser) struct addr_parser p;
@@ -159,6 +188,24 @@ struct str sieve_mailto_field(struct arena *arena, struct str uri, struct str na
 	return STR_NULL;
 }
 
+/* The headers of a URI are such, and who else is written to has an address. */
+static bool fields_ok(struct arena *arena, struct str uri)
+{
+	struct str rest = str_skip(uri, str_find(uri, 0, '?') + 1), pair, local, domain, one;
+	while (rest.n && str_cut(&rest, '&', &pair)) {
+		size_t eq = str_find(pair, 0, '=');
+		struct str key = percent_decode(arena, str_sub(pair, 0, eq));
+		struct str value = percent_decode(arena, str_skip(pair, eq + 1));
+		if (!sieve_is_field_name(key))
+			return false;
+		bool address = str_eqi(key, STR("to")) || str_eqi(key, STR("cc"));
+		while (address && str_cut(&value, ',', &one))
+			if (!sieve_address(arena, one, &local, &domain))
+				return false;
+	}
+	return true;
+}
+
 bool sieve_mailto(struct arena *arena, struct str uri, struct str *ret_to)
 {
 	struct str local, domain, first;
@@ -170,8 +217,8 @@ bool sieve_mailto(struct arena *arena, struct str uri, struct str *ret_to)
 		to = sieve_mailto_field(arena, uri, STR("to"));
 	if (!to.p || !str_cut(&to, ',', &first) || !sieve_address(arena, first, &local, &domain))
 		return false;
-	*ret_to = arena_printf(arena, "%.*s@%.*s", STR_ARG(local), STR_ARG(domain));
-	return ret_to->p != NULL;
+	*ret_to = sieve_address_write(arena, local, domain);
+	return ret_to->p != NULL && fields_ok(arena, uri);
 }
 
 static const char *const date_parts[] = {"year",  "month",  "day",    "date", "julian",

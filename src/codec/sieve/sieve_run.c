@@ -13,16 +13,14 @@ int sieve_spend(struct sieve_vm *vm, uint64_t steps)
 
 int sieve_fail(struct sieve_vm *vm, enum fail_code code, const char *text, ...)
 {
-	AUTO(buf) struct buf b = BUF_INIT(1024);
 	va_list ap;
 	va_start(ap, text);
-	(void)buf_vaddf(&b, text, ap);
-	va_end(ap);
 	vm->result->error_line = vm->line;
-	vm->result->error = arena_str(vm->arena, buf_str(&b));
+	vm->result->error = sieve_format(vm->arena, text, ap);
+	va_end(ap);
 	if (!vm->result->error.p)
 		vm->result->error = str_c(T("The script needs too much memory."));
-	return fail_set(vm->why, code, NULL, "line %u: %s", vm->line, buf_c(&b));
+	return fail_set(vm->why, code, NULL, "line %u: %.*s", vm->line, STR_ARG(vm->result->error));
 }
 
 int sieve_full(struct sieve_vm *vm)
@@ -34,12 +32,11 @@ void sieve_trace(struct sieve_vm *vm, const char *text, ...)
 {
 	if (!vm->host->trace)
 		return;
-	AUTO(buf) struct buf b = BUF_INIT(4096);
+	AUTO(arena) struct arena a = ARENA_INIT(KIB(4));
 	va_list ap;
 	va_start(ap, text);
-	(void)buf_vaddf(&b, text, ap);
+	vm->host->trace(vm->host->ctx, vm->line, sieve_format(&a, text, ap));
 	va_end(ap);
-	vm->host->trace(vm->host->ctx, vm->line, buf_str(&b));
 }
 
 static int text_of_id(struct sieve_vm *vm, uint32_t id, struct str *ret)

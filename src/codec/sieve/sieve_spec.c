@@ -76,7 +76,8 @@ const struct sieve_name sieve_comparators[CMP_END] = {
 	[CMP_CASEMAP] = {"i;ascii-casemap", X_CORE},
 	[CMP_OCTET] = {"i;octet", X_CORE},
 	[CMP_NUMERIC] = {"i;ascii-numeric", X_NUMERIC},
-	[CMP_UNICODE] = {"i;unicode-casemap", X_UNICODE},
+	/* may be required, and need not be: Dovecot does not ask for it either */
+	[CMP_UNICODE] = {"i;unicode-casemap", X_CORE},
 };
 const struct sieve_name sieve_parts[PART_END] = {
 	[PART_ALL] = {"all", X_CORE},

@@ -147,6 +147,8 @@ MUST_CHECK int sieve_read(struct sieve_vm *vm, uint64_t off, uint64_t len, size_
 			  struct str *ret);
 /* The text of a leaf: decoded, in UTF-8 when it is text; @plain: HTML loses its tags. */
 MUST_CHECK int sieve_part_text(struct sieve_vm *vm, uint32_t part, bool plain, struct str *ret);
+/* Text that can be read: in a charset, and in an encoding that is known. */
+bool sieve_part_is_text(const struct mime_part *p);
 /* The header as edited; *ret is {NULL, 0} when it is as it came. */
 MUST_CHECK int sieve_header_now(struct sieve_vm *vm, struct str *ret);
 /* Whole fields of the header without `Content-...` and MIME-Version, for replace and enclose. */
