@@ -34,7 +34,12 @@ char *buf_grow(struct buf *b, size_t n)
 
 int buf_addc(struct buf *b, char c)
 {
-	return buf_add(b, (struct str){&c, 1});
+	char *room = buf_room(b, 1);
+	if (!room)
+		return -FAIL_LIMIT;
+	*room = c;
+	buf_added(b, 1);
+	return 0;
 }
 
 int buf_add_c(struct buf *b, const char *c_string)
@@ -80,11 +85,12 @@ int buf_add_u64(struct buf *b, uint64_t v)
 				    "75767778798081828384858687888990919293949596979899";
 	char digits[20];
 	size_t at = sizeof digits;
-	for (; v >= 100; v /= 100)
-		memcpy(digits + (at -= 2), pairs + v % 100 * 2, 2);
-	if (v >= 10)
-		memcpy(digits + (at -= 2), pairs + v * 2, 2);
-	else
+	for (; v >= 10; v /= 100) {
+		const char *pair = pairs + v % 100 * 2;
+		digits[--at] = pair[1];
+		digits[--at] = pair[0];
+	}
+	if (v || at == sizeof digits)
 		digits[--at] = (char)('0' + v);
 	return buf_add(b, (struct str){digits + at, sizeof digits - at});
 }
