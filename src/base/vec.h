@@ -38,6 +38,24 @@ void *vec_grow_(void *p, size_t *cap, size_t need, size_t size);
 #define vec_pop(v)	     (&(v)->p[--(v)->n])
 #define vec_remove(v, i)                                                                           \
 	(memmove(&(v)->p[i], &(v)->p[(i) + 1], ((v)->n - (i)-1) * sizeof *(v)->p), (void)(v)->n--)
+/*
+ * Where the first element stands whose key is not below this one, in a vec that ascends by it (n
+ * when there is none): vec_lower(&m->e, .uid, uid); of plain numbers vec_lower(&uids, , uid).
+ */
+#define vec_lower(v, field, key) vec_lower_from(v, 0, field, key)
+/* The same for who knows that it is not before `from` (at most n). */
+#define vec_lower_from(v, from, field, key)                                                        \
+	({                                                                                         \
+		size_t low_ = (from), high_ = (v)->n;                                              \
+		while (low_ < high_) {                                                             \
+			size_t mid_ = low_ + (high_ - low_) / 2;                                   \
+			if ((v)->p[mid_] field < (key))                                            \
+				low_ = mid_ + 1;                                                   \
+			else                                                                       \
+				high_ = mid_;                                                      \
+		}                                                                                  \
+		low_;                                                                              \
+	})
 #define vec_clear(v) (free((v)->p), (v)->p = NULL, (v)->n = (v)->cap = 0)
 
 #endif

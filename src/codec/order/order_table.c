@@ -292,18 +292,10 @@ bool order_table_add(struct order_table *t, const struct order_message *m)
 /* The row of a UID, looked for from row `low` on; the one behind it when it is not there. */
 static size_t find_row(const struct order_table *t, size_t low, uint32_t uid)
 {
-	size_t high = t->rows.n;
 	/* Most are the next one. */
-	if (low < high && t->rows.p[low].uid == uid)
+	if (low < t->rows.n && t->rows.p[low].uid == uid)
 		return low;
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-		if (t->rows.p[mid].uid < uid)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low;
+	return vec_lower_from(&t->rows, low, .uid, uid);
 }
 
 bool order_table_has(const struct order_table *t, const uint32_t *uid, size_t n)

@@ -57,15 +57,8 @@ static bool is_sorted(const struct update *u)
 
 static struct changed *find(const struct update *u, uint32_t uid)
 {
-	size_t low = 0, high = u->changed.n;
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-		if (u->changed.p[mid].uid < uid)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low < u->changed.n && u->changed.p[low].uid == uid ? &u->changed.p[low] : NULL;
+	size_t i = vec_lower(&u->changed, .uid, uid);
+	return i < u->changed.n && u->changed.p[i].uid == uid ? &u->changed.p[i] : NULL;
 }
 
 /* ---- telling ----------------------------------------------------------------------------------

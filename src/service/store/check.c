@@ -61,29 +61,14 @@ static int take_body(void *arg, const struct row_body *row)
 
 static struct seen_message *find_message(struct checking *c, uint64_t id)
 {
-	size_t lo = 0, hi = c->messages.n;
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		if (c->messages.p[mid].id < id)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo < c->messages.n && c->messages.p[lo].id == id ? &c->messages.p[lo] : NULL;
+	size_t i = vec_lower(&c->messages, .id, id);
+	return i < c->messages.n && c->messages.p[i].id == id ? &c->messages.p[i] : NULL;
 }
 
 static struct seen_body *find_body(struct checking *c, uint64_t id)
 {
-	for (size_t lo = 0, hi = c->bodies.n; lo < hi;) {
-		size_t mid = lo + (hi - lo) / 2;
-		if (c->bodies.p[mid].row.id == id)
-			return &c->bodies.p[mid];
-		if (c->bodies.p[mid].row.id < id)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return NULL;
+	size_t i = vec_lower(&c->bodies, .row.id, id);
+	return i < c->bodies.n && c->bodies.p[i].row.id == id ? &c->bodies.p[i] : NULL;
 }
 
 static int take_entry(void *arg, const struct row_entry *e)

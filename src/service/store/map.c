@@ -9,15 +9,7 @@
 
 size_t uid_map_lower(const struct uid_map *m, uint32_t uid)
 {
-	size_t lo = 0, hi = m->e.n;
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		if (m->e.p[mid].uid < uid)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
+	return vec_lower(&m->e, .uid, uid);
 }
 
 struct map_entry *uid_map_find(const struct uid_map *m, uint32_t uid)
@@ -28,15 +20,7 @@ struct map_entry *uid_map_find(const struct uid_map *m, uint32_t uid)
 
 size_t uid_map_tomb(const struct uid_map *m, uint32_t uid)
 {
-	size_t lo = 0, hi = m->t.n;
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		if (m->t.p[mid].uid < uid)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
+	return vec_lower(&m->t, .uid, uid);
 }
 
 uint64_t uid_map_expunged(const struct uid_map *m, uint32_t uid)

@@ -8,28 +8,15 @@
  */
 #include "service/store/store_int.h"
 
-static size_t lower(const struct overlays *o, uint32_t uid)
-{
-	size_t lo = 0, hi = o->n;
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		if (o->p[mid].uid < uid)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
-}
-
 const struct row_overlay *overlay_find(const struct overlays *o, uint32_t uid)
 {
-	size_t i = lower(o, uid);
+	size_t i = vec_lower(o, .uid, uid);
 	return i < o->n && o->p[i].uid == uid ? &o->p[i] : NULL;
 }
 
 static void put(struct overlays *o, const struct row_overlay *row)
 {
-	size_t i = lower(o, row->uid);
+	size_t i = vec_lower(o, .uid, row->uid);
 	if (i == o->n || o->p[i].uid != row->uid) {
 		(void)vec_push(o);
 		memmove(&o->p[i + 1], &o->p[i], (o->n - 1 - i) * sizeof *o->p);

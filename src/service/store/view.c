@@ -320,15 +320,7 @@ void view_find_hidden(struct store_view *v)
 /* Hidden UIDs below uid. */
 static size_t hidden_below(const struct store_view *v, uint32_t uid)
 {
-	size_t lo = 0, hi = v->hidden.n;
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		if (v->hidden.p[mid] < uid)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
+	return vec_lower(&v->hidden, , uid);
 }
 
 bool view_hides(const struct store_view *v, uint32_t uid)
