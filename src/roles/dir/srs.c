@@ -126,7 +126,8 @@ void srs_secrets_question(struct role *role, struct ipc_packet *p)
 	(void)pthread_mutex_lock(&state.lock);
 	if (look(&why) < 0)
 		log_event(LOG_WARN, "srs.secrets", log_fail(&why));
-	struct msg_srs_secrets_reply m = {.text = buf_str(&state.text)};
+	struct msg_srs_secrets_reply m = {.text = buf_str(&state.text),
+					  .changed_us = dir_routes_changed(dir_role.dir).v};
 	(void)ipc_reply(p, IPC_SRS_SECRETS_REPLY, &m);
 	(void)pthread_mutex_unlock(&state.lock);
 }

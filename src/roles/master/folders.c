@@ -42,7 +42,7 @@ static int make_folder(struct master *m, const char *name, const struct owner *o
 static int hand_over_files(struct master *m, const struct child *dir, struct fail *why)
 {
 	static const char *const files[] = {"dir/vmail.db", "dir/vmail.db-wal", "dir/vmail.db-shm",
-					    "dir/secret.key"};
+					    "dir/secret.key", "dir/srs.secrets"};
 	for (size_t i = 0; i < ARRAY_LEN(files) && getuid() == 0; i++)
 		if (fchownat(m->state_fd, files[i], dir->uid, dir->gid, AT_SYMLINK_NOFOLLOW) < 0 &&
 		    errno != ENOENT)

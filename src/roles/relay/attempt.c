@@ -8,6 +8,7 @@
  */
 #include "base/check.h"
 #include "codec/mime/sevenbit.h"
+#include "codec/smtp/smtp_addr.h"
 #include "roles/relay/deliver_by.h"
 #include "roles/relay/login.h"
 #include "roles/relay/sender.h"
@@ -29,6 +30,8 @@ COUNTER(unsure_n, "relay.unsure", "messages whose end was sent and never answere
 HISTOGRAM(times, "relay.transaction", "transactions with other servers");
 
 #define SESSIONS_MAX 2 /* hosts that are asked about the message */
+
+#define RESULT_TEXT_MAX 1000u /* relay_result.text */
 
 #define NORMAL_PRIORITY 9 /* RFC 6710: 0 */
 
@@ -64,6 +67,18 @@ struct attempt {
 
 /* ---- results ---- */
 
+/* Who reads a report should know of the sender that the server has seen. */
+static struct str result_text(struct attempt *a, const struct smtp_answer *answer, bool said)
+{
+	struct str text = {answer->text, answer->n};
+	size_t room = RESULT_TEXT_MAX - SMTP_ADDR_MAX - 20;
+
+	if (!said || a->sender.p == a->m->sender.p)
+		return arena_str(&a->arena, text);
+	return arena_printf(&a->arena, "%.*s (sent as %.*s)", STR_ARG(str_sub(text, 0, room)),
+			    STR_ARG(a->sender));
+}
+
 static void set_result(struct attempt *a, size_t i, enum spool_outcome outcome,
 		       const struct smtp_answer *answer, bool said)
 {
@@ -77,7 +92,7 @@ static void set_result(struct attempt *a, size_t i, enum spool_outcome outcome,
 	r->rcpt = a->m->rcpts[i].rcpt;
 	r->outcome = (uint8_t)outcome;
 	r->status = str_c(a->status[i]);
-	r->text = arena_str(&a->arena, (struct str){answer->text, answer->n});
+	r->text = result_text(a, answer, said && outcome != SPOOL_DELIVERED);
 	r->said = said;
 	a->open[i] = outcome == SPOOL_DEFERRED;
 }
@@ -519,7 +534,8 @@ static void begin(struct attempt *a)
 	a->status = xcalloc(n, sizeof *a->status);
 	a->open = xcalloc(n, sizeof *a->open);
 	a->taken = xcalloc(n, sizeof *a->taken);
-	a->arena = ARENA_INIT(n * 4 * (SMTP_ANSWER_TEXT_MAX + 64) + KIB(64));
+	a->arena = ARENA_INIT(n * 4 * (SMTP_ANSWER_TEXT_MAX + SMTP_ADDR_MAX + 84) + KIB(64));
+	a->sender = a->m->sender;
 }
 
 static void end(struct attempt *a)

@@ -9,7 +9,13 @@
 #include "codec/smtp/smtp_addr.h"
 #include "route_int.h"
 #include "sys/clock.h"
+#include "sys/counter.h"
 #include <stdlib.h>
+
+COUNTER(led_back, "srs.returned", "recipients that are rewritten senders, and lead back");
+COUNTER(forged, "srs.return-forged", "such recipients whose hash is not ours, or that are damaged");
+COUNTER(expired, "srs.return-expired", "such recipients that are too old");
+COUNTER(too_often, "srs.return-too-often", "such recipients of whom too much came in an hour");
 
 #define PLACES 4096u
 #define HOUR_S 3600
@@ -143,6 +149,7 @@ int route_return(struct expansion *e, const struct dir_rcpt *rcpt, struct dir_ro
 	route_tell(e, rcpt->address, "-", "a rewritten sender (SRS): %s",
 		   r == 1 ? to.text : reason);
 	if (r < 0) {
+		counter_add(r == -FAIL_DEADLINE ? &expired : &forged, rcpt->arrives);
 		route_note(e, "rewritten sender:", str_c(reason));
 		out->note = e->note;
 		turn_away(out, r == -FAIL_DEADLINE ? "5.1.6" : "5.1.1",
@@ -151,12 +158,14 @@ int route_return(struct expansion *e, const struct dir_rcpt *rcpt, struct dir_ro
 		return 1;
 	}
 	if (rcpt->arrives && is_too_often(d->returns, smtp_addr_str(&to))) {
+		counter_add(&too_often, 1);
 		route_note(e, "rewritten sender: too often to", smtp_addr_str(&to));
 		out->note = e->note;
 		turn_away(out, "4.7.1",
 			  "Too much mail for this rewritten sender address, try later");
 		return 1;
 	}
+	counter_add(&led_back, rcpt->arrives);
 	r = lead_back(e, &to, why);
 	return r < 0 ? r : 1;
 }

@@ -61,8 +61,9 @@ static bool is_named(const struct trace_query *q, struct str one)
 
 static bool is_key_field(struct str key)
 {
-	static const char *const names[] = {"from", "to", "about", "rcpt", "user", "login",
-					    "name", "by", "peer",  "ip",   "helo", "message-id"};
+	static const char *const names[] = {"from",  "to",	   "about", "rcpt", "user",
+					    "login", "name",	   "by",    "peer", "ip",
+					    "helo",  "message-id", "as"};
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		if (str_eq(key, str_c(names[i])))
 			return true;

@@ -61,6 +61,8 @@ static const struct {
 	{"relay.deferred", TX("Number {number} to {to} was not taken now[ by {server}][ [{ip}]]: {status} {reply}.")},
 	{"relay.failed", TX("Number {number} to {to} was refused[ by {server}][ [{ip}]]: {status} {reply}.")},
 	{"relay.no-contact", TX("Number {number}: {server} port {port} cannot be reached: {why}.")},
+	{"relay.rewritten", TX("Number {number}: its sender {from} was rewritten to {as} for the next server.")},
+	{"relay.no-sender", TX("Number {number}: the directory did not say which sender it gets: {why}.")},
 	{"relay.unsure", TX("Number {number}: {server} [{ip}] did not say whether it has the message: {why}.")},
 	{"queue.not-delivered", TX("Number {number} was not delivered: {why}.")},
 	{"queue.report", TX("Report {report} (about number {number}: {about}) was made for {to}.")},
