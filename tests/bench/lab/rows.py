@@ -132,6 +132,12 @@ def memory():
               r.median("idle", "everything classic", "mib"), "MiB", None, "")
 
 
+def services():
+    for what, title in (("srs, there", "senders rewritten (port 7778), 8 connections"), ("srs, back", "and led back (port 7779)")):
+        yield Row(title, *pair("srs", what, "rate", "postsrsd"), "/s", times(1), "as fast as postsrsd")
+    yield Row("quota status (port 12340), 20 connections", *pair("quota", "quota", "rate", "Dovecot"), "/s", times(20), "20x")
+
+
 def all_rows():
     """Every row, in the order of the page."""
     yield from rate_and_cpu("e2e-4k", "4 KB, 20", "end to end, 4 KB, 20 connections", 5, 8)
@@ -148,6 +154,7 @@ def all_rows():
     yield from relaying()
     yield from mailboxes()
     yield from memory()
+    yield from services()
     yield Row("start until all ports answer", *pair("start", "start", "seconds"), "s", under(0.5), "< 0.5 s")
     for measure, peer in (("rspamd", "Postfix + rspamd + Dovecot"), ("amavis", "Postfix + Amavisd + Dovecot")):
         yield Row(f"end to end, 4 KB, 20 connections, beside {peer}", *pair(measure, "e2e", "rate", peer), "msg/s", None, "")

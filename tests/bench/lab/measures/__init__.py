@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The measures, in the order in which they run. Each is a function of a record and a size of the run."""
 from . import (classic_filters, durability, end_to_end, frontdoor, growth, latency, limits, mailbox, memory, outgoing,
-               relaying, searching, slow_disk, starting, tls)
+               relaying, searching, services, slow_disk, starting, tls)
 
 ALL = {
     "limits": limits.measure,
@@ -27,6 +27,8 @@ ALL = {
     "idle-client": memory.client,
     "sessions": memory.sessions,
     "idle-all": memory.everything,
+    "srs": services.srs,
+    "quota": services.quota,
     "start": starting.measure,
     "growing": growth.measure,
     "burst": outgoing.burst,
