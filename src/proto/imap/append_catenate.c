@@ -8,6 +8,7 @@
  */
 #include "codec/imap/imap_url.h"
 #include "proto/imap/append_int.h"
+#include "proto/imap/guest_int.h"
 #include "proto/imap/url_int.h"
 #include "sys/fs.h"
 
@@ -105,6 +106,9 @@ static int add_url(struct joining *j, struct str url, struct fail *why)
 	AUTO(imap_out) struct imap_out out = IMAP_OUT_INIT(IMAP_OUT_WINDOW);
 	struct imap_url u;
 	int r = imap_url_parse_relative(url, &s->run.arena, &u, why);
+	/* Names are the session's own, so one's own mailboxes are not here, for a guest. */
+	if (r == 0 && s->guest && u.mailbox.p && !guest_strip_name(s, &u.mailbox))
+		r = fail_set(why, FAIL_NOTFOUND, NULL, "a mailbox of another account");
 	if (r == 0)
 		r = url_message_read(s, &u, s->config.append_max - j->size, &out, why);
 	if (r == -FAIL_SYNTAX || r == -FAIL_LIMIT || r == -FAIL_NOTFOUND || r == -FAIL_GONE) {

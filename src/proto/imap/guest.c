@@ -154,6 +154,13 @@ static int lost(struct imap_session *s, struct imap_out *out)
 	return RUN_CLOSE;
 }
 
+static bool uses_filters(const struct imap_cmd *cmd)
+{
+	bool searches = cmd->kind == IMAP_CMD_SEARCH || cmd->kind == IMAP_CMD_SORT ||
+			cmd->kind == IMAP_CMD_THREAD;
+	return searches && cmd->search.uses_filters;
+}
+
 static int cmd_pass(struct imap_session *s, struct imap_out *out, struct fail *why)
 {
 	struct pass_state *st = s->run.state;
@@ -162,6 +169,7 @@ static int cmd_pass(struct imap_session *s, struct imap_out *out, struct fail *w
 	struct imap_guest_ask ask = {.what = st->begun ? IMAP_GUEST_RESUME : IMAP_GUEST_COMMAND,
 				     .owner = st->owner,
 				     .prefix = st->prefix};
+	AUTO(buf) struct buf filters = BUF_INIT(IMAP_GUEST_NOTES);
 	int r = 0;
 	if (!st->begun) {
 		ask.text = in->text;
@@ -169,6 +177,9 @@ static int cmd_pass(struct imap_session *s, struct imap_out *out, struct fail *w
 		ask.external_count = ask.n_bodies = in->external_count;
 		ask.bodies = s->run.in.body;
 		r = seal_bodies(s, ask.n_bodies, why);
+		if (r == 0 && uses_filters(&s->run.cmd))
+			r = search_filters_write(s, &filters, why);
+		ask.filters = buf_str(&filters);
 	}
 	if (r == 0)
 		r = guest_ask(s, &ask, out, &a, why);

@@ -31,6 +31,7 @@ enum imap_guest_what {
 
 #define IMAP_GUEST_BODIES 12 /* files in one question or answer */
 #define IMAP_GUEST_STATE  KIB(48)
+#define IMAP_GUEST_NOTES  KIB(256) /* bytes of filters */
 
 struct imap_guest_ask {
 	enum imap_guest_what what;
@@ -40,7 +41,8 @@ struct imap_guest_ask {
 	uint32_t enabled;  /* enum imap_enable_bit */
 	unsigned rights;   /* enum imap_right */
 	struct str text;
-	struct str name; /* as the client has it */
+	struct str name;    /* as the client has it */
+	struct str filters; /* COMMAND: the viewer's, as search_filters_write has them */
 	const struct imap_external *external;
 	size_t external_count;
 	struct store_body *bodies; /* of external literals, or of messages; sealed */

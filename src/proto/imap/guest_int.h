@@ -39,6 +39,12 @@ MUST_CHECK int guest_idle_end(struct imap_session *s, struct str line, struct im
 bool guest_strip(struct imap_session *s);
 bool guest_strip_name(const struct imap_session *s, struct str *name);
 
+/* ---- search_filter.c ---------------------------------------------------------------------------
+ */
+
+/* The user's filters, for a search in another account: u16 and entry, u32 and value, of each. */
+MUST_CHECK int search_filters_write(struct imap_session *s, struct buf *out, struct fail *why);
+
 /* ---- guest_list.c ------------------------------------------------------------------------------
  */
 

@@ -85,6 +85,7 @@ struct imap_session {
 	char *groups;	       /* that a guest is in, a line each; "" for the owner */
 	char *prefix;	       /* of names; "" for the owner */
 	bool taking;	       /* a guest's COPY or MOVE: the messages are read only (cross.c) */
+	struct str filters;    /* a guest's, for the command under way */
 	struct buf told_reply; /* a guest's: text of the tagged line, which is not ours to write */
 
 	/* The selected mailbox is another account's: whose, its prefix, and the visit's state

@@ -6,6 +6,8 @@
  * as a filter that names itself does, is undefined like one that is not there or is not made of
  * search keys.
  */
+#include "base/num.h"
+#include "proto/imap/guest_int.h"
 #include "proto/imap/search_int.h"
 
 #define DEPTH_MAX   8
@@ -77,11 +79,54 @@ static int expand(struct filters *f, struct imap_search_key *key, unsigned depth
 	return r;
 }
 
+static bool is_filter(struct str entry)
+{
+	return str_starts(entry, STR("/private/filters/values/")) ||
+	       str_starts(entry, STR("/shared/filters/values/"));
+}
+
+int search_filters_write(struct imap_session *s, struct buf *out, struct fail *why)
+{
+	struct store_notes notes;
+	int r = store_annotations(s->store, s->account, STR(""), s->viewer_id, &s->run.arena,
+				  &notes, why);
+	for (size_t i = 0; r == 0 && i < notes.n; i++) {
+		const struct store_annotation *n = &notes.p[i];
+		if (!is_filter(n->entry))
+			continue;
+		buf_put_u16(out, (uint16_t)n->entry.n);
+		buf_add(out, n->entry);
+		buf_put_u32(out, (uint32_t)n->value.n);
+		buf_add(out, n->value);
+	}
+	return r == 0 && out->failed ? fail_set(why, FAIL_LIMIT, "There are too many filters.",
+						"filters of more than %zu bytes", out->n)
+				     : r;
+}
+
+/* A guest's filters are in his own account, and came along. */
+static int read_filters(struct imap_session *s, struct store_notes *ret, struct fail *why)
+{
+	struct cursor c = cursor_of(s->filters);
+	size_t max = s->filters.n / 6;
+	*ret = (struct store_notes){
+		.p = arena_array(&s->run.arena, struct store_annotation, max + 1)};
+	if (!ret->p)
+		return fail_set(why, FAIL_LIMIT, NULL, "arena full");
+	while (!c.bad && cursor_left(&c) && ret->n < max) {
+		struct store_annotation *n = &ret->p[ret->n++];
+		n->entry = cursor_bytes(&c, cursor_u16(&c));
+		n->value = cursor_bytes(&c, cursor_u32(&c));
+	}
+	return c.bad ? fail_set(why, FAIL_PEER, NULL, "filters of a guest are damaged") : 0;
+}
+
 int search_filters(struct imap_session *s, struct fail *why)
 {
 	struct filters f = {.s = s};
-	int r = store_annotations(s->store, s->account, STR(""), s->viewer_id, &s->run.arena,
-				  &f.notes, why);
+	int r = s->guest ? read_filters(s, &f.notes, why)
+			 : store_annotations(s->store, s->account, STR(""), s->viewer_id,
+					     &s->run.arena, &f.notes, why);
 	if (r < 0)
 		return r;
 	s->run.cmd.search.uses_filters = false;

@@ -7,7 +7,7 @@
 
 struct imap_visit {
 	struct imap_session *session;
-	struct buf text; /* of an unfinished command */
+	struct buf text, filters; /* of an unfinished command */
 };
 
 void imap_visit_free(struct imap_visit *v)
@@ -16,6 +16,7 @@ void imap_visit_free(struct imap_visit *v)
 		return;
 	imap_session_free(v->session);
 	buf_clear(&v->text);
+	buf_clear(&v->filters);
 	free(v);
 }
 DEFINE_AUTO_PTR(imap_visit, struct imap_visit, imap_visit_free);
@@ -33,6 +34,7 @@ static int open_visit(struct imap_visit **v, const struct imap_session_args *arg
 	if (!*v) {
 		*v = xcalloc(1, sizeof **v);
 		(*v)->text = BUF_INIT(MIB(4));
+		(*v)->filters = BUF_INIT(IMAP_GUEST_NOTES);
 	}
 	if ((*v)->session)
 		return 0;
@@ -75,6 +77,9 @@ static enum imap_next command(struct imap_visit *v, const struct imap_guest_ask 
 	struct imap_session *s = v->session;
 	buf_reset(&v->text);
 	buf_add(&v->text, ask->text);
+	buf_reset(&v->filters);
+	buf_add(&v->filters, ask->filters);
+	s->filters = buf_str(&v->filters);
 	struct imap_session_input in = {.cmd = {.text = buf_str(&v->text),
 						.external = ask->external,
 						.external_count = ask->external_count},
