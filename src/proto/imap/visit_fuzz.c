@@ -3,7 +3,8 @@
  * visit_fuzz.c - what one process of user tells another one, damaged.          [proto, imap]
  *
  * Input: a byte that chooses, then bytes. Even: a list of mailboxes that a visit answers to LIST.
- * Odd: messages that are put into a mailbox of the guest's host, or (3) the state of a visit.
+ * Odd: messages that are put into a mailbox of the guest's host, or (3) the state of a visit, or (7)
+ * the filters of a guest who searches.
  */
 #include "proto/imap/dialogue.h"
 #include "proto/imap/guest_int.h"
@@ -76,6 +77,29 @@ static void serve(struct world *w, enum imap_guest_what what, struct str bytes)
 	imap_visit_free(v);
 }
 
+static void search(struct world *w, struct str bytes)
+{
+	static const struct imap_guest guest = {
+		{8}, {"bob@example.test", 16}, {"", 0}, {"Shared/alice@example.test/", 26}};
+	struct imap_session_args args = world_args(w);
+	AUTO(imap_out) struct imap_out out = IMAP_OUT_INIT(KIB(64));
+	AUTO(imap_guest_answer) struct imap_guest_answer a = IMAP_GUEST_ANSWER_INIT;
+	AUTO(buf) struct buf state = BUF_INIT(IMAP_GUEST_STATE);
+	struct imap_guest_ask ask = {.what = IMAP_GUEST_COMMAND,
+				     .text = STR("x SELECT Shared/alice@example.test/Sent")};
+	struct imap_visit *v = NULL;
+	struct fail why = FAIL_INIT;
+	args.guest = &guest;
+	assert_ok(imap_visit_serve(&v, &args, &ask, &out, &a, &why), &why);
+	buf_add(&state, buf_str(&a.state));
+	ask.state = buf_str(&state);
+	ask.text = STR("y SEARCH OR FILTER a FILTER b");
+	ask.filters = bytes;
+	if (imap_visit_serve(&v, &args, &ask, &out, &a, &why) == 0 && out.text.failed)
+		abort();
+	imap_visit_free(v);
+}
+
 static void begin(struct world *w)
 {
 	struct fail why = FAIL_INIT;
@@ -101,6 +125,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct str bytes = str_make((const char *)data + 1, size - 1);
 	if (data[0] % 2 == 0)
 		list(w, bytes);
+	else if (data[0] % 8 == 7)
+		search(w, bytes);
 	else
 		serve(w, data[0] % 4 == 3 ? IMAP_GUEST_COMMAND : IMAP_GUEST_PUT, bytes);
 	return 0;
