@@ -3,8 +3,8 @@
  * visit_fuzz.c - what one process of user tells another one, damaged.          [proto, imap]
  *
  * Input: a byte that chooses, then bytes. Even: a list of mailboxes that a visit answers to LIST.
- * Odd: messages that are put into a mailbox of the guest's host, or (3) the state of a visit, or (7)
- * the filters of a guest who searches.
+ * Odd: messages that are put into a mailbox of the guest's host, or (3) the state of a visit, or
+ * (7) the filters of a guest who searches.
  */
 #include "proto/imap/dialogue.h"
 #include "proto/imap/guest_int.h"
