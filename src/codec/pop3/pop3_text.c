@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "codec/pop3/pop3_text.h"
-#include <string.h>
 
 void pop3_text_begin(struct pop3_text *t)
 {
@@ -46,8 +45,11 @@ size_t pop3_text_dot(const struct pop3_text *t, struct str piece)
 {
 	if (piece.n && !t->mid_line && piece.p[0] == '.')
 		return 0;
-	const char *lf = piece.n ? memmem(piece.p, piece.n, "\n.", 2) : NULL;
-	return lf ? (size_t)(lf - piece.p) + 1 : SIZE_MAX;
+	/* From line to line: that is faster than to look for two bytes at once. */
+	for (size_t at = 0; (at = str_find(piece, at, '\n') + 1) < piece.n;)
+		if (piece.p[at] == '.')
+			return at;
+	return SIZE_MAX;
 }
 
 void pop3_text_pass(struct pop3_text *t, struct str piece)

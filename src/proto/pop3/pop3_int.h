@@ -40,6 +40,12 @@ struct pop3_session {
 	struct arena arena;
 	struct store_reader *reader;
 	struct store_set set;
+	/* What a client that takes one message after the other will ask for next. */
+	struct store_reader *ahead;
+	struct store_run ahead_runs[8];
+	uint32_t ahead_number; /* that `ahead` gives next */
+	unsigned ahead_columns;
+	uint32_t asked; /* the number that was asked for last */
 	/* of a text */
 	struct pop3_text text;
 	struct store_source body;
@@ -55,7 +61,7 @@ void pop3_say_err(const struct pop3_out *out, const char *code, const char *text
 enum pop3_next pop3_say_failure(struct pop3_session *s, const struct pop3_out *out, int r,
 				const struct fail *why);
 /*
- * The message of this number with these columns, in the session's arena. False: it is refused
+ * The message of this number with these columns, valid until the next call. False: it is refused
  * already (no such number, deleted, gone, storage).
  */
 bool pop3_message_find(struct pop3_session *s, uint32_t number, unsigned columns,

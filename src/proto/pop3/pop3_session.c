@@ -7,6 +7,7 @@
 #include "sys/log.h"
 
 #define ARENA_MAX  MIB(4)
+#define AHEAD	   32 /* messages */
 #define OPEN_TRIES 4
 
 /* --- replies --- */
@@ -73,6 +74,11 @@ struct pop3_session *pop3_session_new(const struct pop3_session_args *args)
 	return s;
 }
 
+static void forget_ahead(struct pop3_session *s)
+{
+	store_read_end(TAKE(s->ahead));
+}
+
 static void forget_run(struct pop3_session *s)
 {
 	store_read_end(TAKE(s->reader));
@@ -86,6 +92,7 @@ void pop3_session_free(struct pop3_session *s)
 	if (!s)
 		return;
 	forget_run(s);
+	forget_ahead(s);
 	arena_clear(&s->arena);
 	pop3_marks_clear(&s->hidden);
 	pop3_marks_clear(&s->deleted);
@@ -111,6 +118,7 @@ bool pop3_session_changed(struct pop3_session *s)
 
 void pop3_session_rest(struct pop3_session *s)
 {
+	forget_ahead(s);
 	if (s->view && s->run == RUN_NONE)
 		store_view_park(s->view);
 	arena_clear(&s->arena);
@@ -237,28 +245,57 @@ struct store_set pop3_set_of_one(struct store_run *room, uint32_t seq, struct ui
 	return (struct store_set){.runs = room, .n = 1, .count = 1};
 }
 
+/* A reader that begins with this message; with some more when one is asked for after the other. */
+static int begin_ahead(struct pop3_session *s, uint32_t number, unsigned columns, struct fail *why)
+{
+	AUTO(arena) struct arena a = ARENA_INIT(KIB(64));
+	uint32_t seq = pop3_seq_of(s, number);
+	bool more = number == s->asked + 1 && !s->hidden.count;
+	struct store_range range = {seq, more ? MIN(seq + AHEAD - 1, s->exists) : seq};
+	struct store_set set;
+	int r = store_view_resolve(s->view, &range, 1, false, &a, &set, why);
+	if (r == 0 && set.n > ARRAY_LEN(s->ahead_runs)) /* there are gaps in it */
+		set = pop3_set_of_one(s->ahead_runs, seq, set.runs[0].first);
+	else if (r == 0)
+		memcpy(s->ahead_runs, set.runs, set.n * sizeof *set.runs);
+	set.runs = s->ahead_runs;
+	s->ahead_number = number;
+	s->ahead_columns = columns;
+	return r < 0 ? r
+		     : store_read_begin(s->view, &set, columns, (struct modseq){0}, &s->ahead, why);
+}
+
+static int read_message(struct pop3_session *s, uint32_t number, unsigned columns,
+			struct store_message *ret, struct fail *why)
+{
+	int r = 0;
+	bool fits = s->ahead && s->ahead_number == number && s->ahead_columns == columns;
+	if (fits)
+		r = store_read_next(s->ahead, ret, why);
+	if (r == 0) {
+		forget_ahead(s);
+		r = begin_ahead(s, number, columns, why);
+		if (r == 0)
+			r = store_read_next(s->ahead, ret, why);
+	}
+	s->ahead_number = s->asked = number;
+	s->ahead_number++;
+	return r;
+}
+
 bool pop3_message_find(struct pop3_session *s, uint32_t number, unsigned columns,
 		       struct store_message *ret, const struct pop3_out *out)
 {
 	struct fail why = FAIL_INIT;
-	struct store_run run;
-	struct uid uid;
 	if (number > s->exists || pop3_marks_have(&s->deleted, number)) {
 		pop3_say_err(out, "", T("There is no such message."));
 		return false;
 	}
-	uint32_t seq = pop3_seq_of(s, number);
-	int r = store_view_uid(s->view, seq, &uid, &why);
-	s->set = pop3_set_of_one(&run, seq, uid);
-	if (r == 0)
-		r = store_read_begin(s->view, &s->set, columns, (struct modseq){0}, &s->reader,
-				     &why);
-	if (r == 0)
-		r = store_read_next(s->reader, ret, &why);
-	if (r == 1)
+	int r = read_message(s, number, columns, ret, &why);
+	if (r == 1 && ret->seq == pop3_seq_of(s, number))
 		return true;
-	store_read_end(TAKE(s->reader));
-	if (r == 0)
+	forget_ahead(s);
+	if (r >= 0)
 		pop3_say_err(out, "", T("There is no such message any more."));
 	else
 		(void)pop3_say_failure(s, out, r, &why);

@@ -14,6 +14,7 @@
 
 #define LOOK	  KIB(64) /* read at once */
 #define RANGE_MIN KIB(64) /* a shorter range is copied */
+#define ROOM_MORE KIB(1)  /* lines around a message, and some dots */
 #define STEP_MAX  MIB(4)  /* of a file, before others have their turn */
 
 static enum pop3_next end(struct pop3_session *s)
@@ -153,6 +154,8 @@ static enum pop3_next begin_text(struct pop3_session *s, const struct pop3_cmd *
 		(void)buf_add(out->text, STR("\r\n"));
 		pop3_marks_add(&s->fetched, cmd->number);
 	}
+	if (s->body.fd < 0) /* once, and not in steps */
+		(void)buf_room(out->text, m->prefix.n + s->body.bytes.n + ROOM_MORE);
 	pop3_text_add(&s->text, m->prefix, out->text);
 	if (s->body.fd < 0) {
 		pop3_text_add(&s->text, s->body.bytes, out->text);

@@ -100,6 +100,8 @@ def mailboxes():
     yield Row("IMAP: realistic mix, 20 sessions, TLS (Dovecot with maildir)", *pair("imap-mix", "mix", "ops_s"), "ops/s", times(2.5), "2.5x")
     yield Row("IMAP: LOGIN+LOGOUT over TLS, 20 at once", *pair("imap-login", "login", "rate"), "/s", times(2), "2x",
               null("TLS each"), "null server, a TLS connection each")
+    yield Row("POP3: login and RETR of 200 x 4 KB, 20 sessions, TLS", *pair("pop3", "fetch", "messages_s"), "messages/s", times(2), "2x")
+    yield Row("POP3: login, STAT and UIDL of 200 messages, 20 sessions, TLS", *pair("pop3", "look", "sessions_s"), "sessions/s", times(2), "2x")
     for key, title, factor, word in (("select", "SELECT of 100,000", 1, "no slower"), ("FLAGS", "FETCH 1:* (UID FLAGS) of 100,000", 2, "2x"),
                                      ("ENVELOPE", "FETCH 1:* (ENVELOPE) of 100,000", 3, "3x"),
                                      ("BODYSTRUCTURE", "FETCH 1:* (BODYSTRUCTURE, ...) of 100,000", 3, "3x")):

@@ -138,10 +138,14 @@ def in_group(group, *command):
 class Barid(Side):
     """barid's demo server: durability, hashing, scanning and sandbox of production."""
 
-    name_of_ports = {"SMTP": 25, "SUBMISSION": 587, "SUBMISSIONS": 465, "IMAP": 143, "IMAPS": 993}
+    name_of_ports = {"SMTP": 25, "SUBMISSION": 587, "SUBMISSIONS": 465, "IMAP": 143, "IMAPS": 993, "POP3": 110, "POP3S": 991}
 
     def __init__(self, users=100, **environment):
         super().__init__("barid", "barid", USERS=users, OFFSET=place.OFFSET, BARID=os.path.join(place.BUILD, "barid"), **environment)
+
+    def port(self, name):
+        own = self.name_of_ports.get(name.upper())
+        return place.OFFSET + own if own else super().port(name)
 
     def ports(self):
         """(name, port, TLS at once) of all that listen."""

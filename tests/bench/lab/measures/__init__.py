@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The measures, in the order in which they run. Each is a function of a record and a size of the run."""
-from . import (classic_filters, durability, end_to_end, frontdoor, growth, latency, limits, mailbox, memory, outgoing,
+from . import (classic_filters, durability, end_to_end, frontdoor, growth, latency, limits, mailbox, memory, outgoing, pop3,
                relaying, searching, services, slow_disk, starting, tls)
 
 ALL = {
@@ -24,6 +24,7 @@ ALL = {
     "imap-append": mailbox.append,
     "imap-search": searching.measure,
     "imap-search-100k": searching.many,
+    "pop3": pop3.measure,
     "idle-client": memory.client,
     "sessions": memory.sessions,
     "idle-all": memory.everything,
