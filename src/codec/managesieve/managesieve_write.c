@@ -58,3 +58,13 @@ int managesieve_write_listed(struct buf *out, struct str name, bool active)
 	(void)managesieve_write_string(out, name);
 	return buf_add_c(out, active ? " ACTIVE\r\n" : "\r\n");
 }
+
+int managesieve_write_noop(struct buf *out, struct str tag, const char *text)
+{
+	AUTO(buf) struct buf code = BUF_INIT(tag.n * 2 + 32);
+	if (tag.p) {
+		(void)buf_add(&code, STR("TAG "));
+		(void)managesieve_write_string(&code, tag);
+	}
+	return managesieve_write_reply(out, MANAGESIEVE_OK, buf_str(&code), str_c(text));
+}

@@ -25,4 +25,7 @@ int managesieve_write_capability(struct buf *out, const char *name, struct str v
 /* A line of LISTSCRIPTS. */
 int managesieve_write_listed(struct buf *out, struct str name, bool active);
 
+/* The answer to NOOP: OK (TAG "x") "Done."; `tag` {NULL, 0}: without. */
+int managesieve_write_noop(struct buf *out, struct str tag, const char *text);
+
 #endif
