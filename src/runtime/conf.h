@@ -150,6 +150,8 @@ struct conf {
 	struct conf_list pop3_proxy_from;
 	struct conf_list pop3s_listen;
 	struct conf_list pop3s_proxy_from;
+	struct conf_list managesieve_listen;
+	struct conf_list managesieve_proxy_from;
 	struct conf_list metrics_listen;
 	struct conf_list metrics_proxy_from; /* no setting: always empty */
 	struct conf_list srs_forward_listen;
@@ -178,6 +180,10 @@ struct conf {
 	char *sendmail_origin;
 	char *sendmail_users;
 	uint64_t imap_idle_timeout_ms;
+	uint64_t managesieve_idle_timeout_ms;
+	uint64_t sieve_script_max; /* bytes of one script */
+	uint64_t sieve_scripts;	   /* of an account */
+	uint64_t sieve_size_max;   /* bytes of all scripts of an account */
 	uint64_t pop3_idle_timeout_ms;
 	uint64_t pop3_login_delay_ms;
 	char *pop3_uidl_format;

@@ -18,6 +18,8 @@ const struct service_def service_defs[SERVICES] = {
 			  "mailboxes by POP3, STLS"},
 	[SERVICE_POP3S] = {"pop3s", 995, true, false, false, AT(pop3s_listen), AT(pop3s_proxy_from),
 			   "mailboxes by POP3, TLS"},
+	[SERVICE_MANAGESIEVE] = {"managesieve", 4190, false, false, false, AT(managesieve_listen),
+				 AT(managesieve_proxy_from), "mail filters, STARTTLS"},
 	[SERVICE_METRICS] = {"metrics", 9153, false, true, false, AT(metrics_listen),
 			     AT(metrics_proxy_from), "figures for monitoring, HTTP"},
 	[SERVICE_LMTP] = {"lmtp", 24, false, true, false, AT(lmtp_listen), AT(lmtp_proxy_from),

@@ -108,9 +108,8 @@ static enum login_managesieve_action after_sasl(struct login_managesieve *l,
 	return count_bad(l, out);
 }
 
-static enum login_managesieve_action do_authenticate(struct login_managesieve *l,
-						     const struct managesieve_cmd *cmd,
-						     struct buf *out)
+static enum login_managesieve_action
+do_authenticate(struct login_managesieve *l, const struct managesieve_cmd *cmd, struct buf *out)
 {
 	if (!login_allowed(l)) {
 		l->attempt = "no TLS";
@@ -185,9 +184,8 @@ static enum login_managesieve_action take_response(struct login_managesieve *l,
 	return after_sasl(l, r, out);
 }
 
-enum login_managesieve_action login_managesieve_command(struct login_managesieve *l,
-							const struct imap_input *in,
-							struct buf *out)
+enum login_managesieve_action
+login_managesieve_command(struct login_managesieve *l, const struct imap_input *in, struct buf *out)
 {
 	AUTO(arena) struct arena a = ARENA_INIT(ARENA_MAX);
 	struct managesieve_cmd cmd;
@@ -226,9 +224,8 @@ void login_managesieve_tls_started(struct login_managesieve *l, const struct log
 	ok(out, T("TLS is active."));
 }
 
-enum login_managesieve_action login_managesieve_answer(struct login_managesieve *l,
-						       const struct login_answer *a,
-						       struct buf *out)
+enum login_managesieve_action
+login_managesieve_answer(struct login_managesieve *l, const struct login_answer *a, struct buf *out)
 {
 	CHECK(l->verifying);
 	l->verifying = false;

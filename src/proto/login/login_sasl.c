@@ -4,6 +4,7 @@
 #include "base/encode.h"
 #include "base/text.h"
 #include "codec/imap/imap_quirks.h"
+#include "codec/managesieve/managesieve_write.h"
 
 #define MENDED_MAX KIB(16)
 
@@ -33,7 +34,8 @@ static const char *const verdict_texts[4][2] = {
 				"454 4.7.0 Too many sessions or attempts, try later"},
 };
 
-/* POP3's, whose texts are in the client's language: RFC 2449 section 8, RFC 3206. */
+/* POP3's, whose texts are in the client's language: RFC 2449 section 8, RFC 3206. ManageSieve has
+ * the same texts. */
 struct pop3_words {
 	const char *status, *text;
 };
@@ -65,6 +67,12 @@ static const char *const end_reasons[END_COUNT] = {
 static void write_pop3(struct buf *reply, const struct pop3_words *w)
 {
 	(void)buf_addf(reply, "%s %s\r\n", w->status, text_of(w->text));
+}
+
+static void write_managesieve(struct buf *reply, enum managesieve_status status, const char *code,
+			      const char *text)
+{
+	(void)managesieve_write_reply(reply, status, str_c(code), str_c(text_of(text)));
 }
 
 static void write_line(struct buf *reply, enum login_dialect dialect, struct str tag,
@@ -111,8 +119,12 @@ void login_sasl_names(const struct login_offer *offer, const char *prefix, bool 
 
 static void write_challenge(const struct login_sasl *x, struct str base64, struct buf *reply)
 {
-	(void)buf_add(reply, x->dialect == LOGIN_SMTP ? STR("334 ") : STR("+ "));
-	(void)buf_add(reply, base64);
+	if (x->dialect == LOGIN_MANAGESIEVE) {
+		(void)managesieve_write_string(reply, base64);
+	} else {
+		(void)buf_add(reply, x->dialect == LOGIN_SMTP ? STR("334 ") : STR("+ "));
+		(void)buf_add(reply, base64);
+	}
 	(void)buf_add(reply, STR("\r\n"));
 }
 
@@ -131,6 +143,8 @@ static enum login_sasl_result finish(struct login_sasl *x, int r, struct buf *re
 						: END_SYNTAX;
 	if (x->dialect == LOGIN_POP3)
 		write_pop3(reply, &pop3_ends[end]);
+	else if (x->dialect == LOGIN_MANAGESIEVE)
+		write_managesieve(reply, MANAGESIEVE_NO, "", pop3_ends[end].text);
 	else
 		write_line(reply, x->dialect, str_make(x->tag, x->tag_n),
 			   end_texts[end][x->dialect]);
@@ -264,8 +278,13 @@ void login_sasl_clear(struct login_sasl *x)
 void login_sasl_verdict(struct buf *reply, enum login_dialect dialect, struct str tag,
 			enum login_verdict verdict)
 {
+	bool later = verdict == LOGIN_VERDICT_UNAVAILABLE || verdict == LOGIN_VERDICT_BUSY;
 	if (dialect == LOGIN_POP3)
 		write_pop3(reply, &pop3_verdicts[verdict]);
+	else if (dialect == LOGIN_MANAGESIEVE)
+		write_managesieve(reply,
+				  verdict == LOGIN_VERDICT_OK ? MANAGESIEVE_OK : MANAGESIEVE_NO,
+				  later ? "TRYLATER" : "", pop3_verdicts[verdict].text);
 	else
 		write_line(reply, dialect, tag, verdict_texts[verdict][dialect]);
 }

@@ -21,7 +21,7 @@
 #include "base/buf.h"
 #include "codec/sasl/sasl.h"
 
-enum login_dialect { LOGIN_IMAP, LOGIN_SMTP, LOGIN_POP3 };
+enum login_dialect { LOGIN_IMAP, LOGIN_SMTP, LOGIN_POP3, LOGIN_MANAGESIEVE };
 
 enum login_sasl_result {
 	LOGIN_SASL_CONTINUE,

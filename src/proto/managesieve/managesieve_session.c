@@ -27,29 +27,16 @@ static void say(const struct call *c, enum managesieve_status status, const char
 /* What the store would not do, for people and for their programs (RFC 5804 1.3). */
 static void refuse(const struct call *c, const struct fail *why)
 {
-	const char *code = "TRYLATER";
-	switch (why->code) {
-	case FAIL_NOTFOUND:
-		code = "NONEXISTENT";
-		break;
-	case FAIL_EXISTS:
-		code = "ALREADYEXISTS";
-		break;
-	case FAIL_CONFLICT:
-		code = "ACTIVE";
-		break;
-	case FAIL_LIMIT:
-		code = "QUOTA/MAXSCRIPTS";
-		break;
-	case FAIL_TOOBIG:
-		code = "QUOTA/MAXSIZE";
-		break;
-	default:
+	static const char *const codes[FAIL_CODE_COUNT] = {[FAIL_NOTFOUND] = "NONEXISTENT",
+							   [FAIL_EXISTS] = "ALREADYEXISTS",
+							   [FAIL_CONFLICT] = "ACTIVE",
+							   [FAIL_LIMIT] = "QUOTA/MAXSCRIPTS",
+							   [FAIL_TOOBIG] = "QUOTA/MAXSIZE"};
+	const char *code = codes[why->code];
+	if (!code)
 		log_event(LOG_WARN, "managesieve.failed",
 			  log_c("command", managesieve_verb_name(c->cmd->verb)), log_fail(why));
-		break;
-	}
-	say(c, MANAGESIEVE_NO, code, text_of(why->public));
+	say(c, MANAGESIEVE_NO, code ? code : "TRYLATER", text_of(why->public));
 }
 
 static void answer(const struct call *c, int r, const struct fail *why, const char *done)
@@ -175,8 +162,7 @@ static void do_activate(struct call *c)
 	struct fail why = FAIL_INIT;
 	int r = store_script_activate(c->s->store, c->s->account, c->cmd->name, &why);
 	c->changed = r == 0;
-	answer(c, r, &why,
-	       c->cmd->name.n ? T("The script is active.") : T("No script is active."));
+	answer(c, r, &why, c->cmd->name.n ? T("The script is active.") : T("No script is active."));
 }
 
 static void do_delete(struct call *c)

@@ -37,9 +37,10 @@ struct who {
 
 static enum dir_service service_of(struct who who)
 {
-	return str_starts(who.service, STR("imap"))   ? DIR_IMAP
-	       : str_starts(who.service, STR("pop3")) ? DIR_POP3
-						      : DIR_SMTP;
+	return str_starts(who.service, STR("imap"))	 ? DIR_IMAP
+	       : str_starts(who.service, STR("pop3"))	 ? DIR_POP3
+	       : str_eq(who.service, STR("managesieve")) ? DIR_SIEVE
+							 : DIR_SMTP;
 }
 
 /* Tell the role that will act for the account; it has agreed when this returns 0. */

@@ -237,6 +237,9 @@ struct str edge_too_many(const struct service *service)
 		return STR("");
 	if (service->ops == &edge_pop3_ops)
 		return STR("-ERR [SYS/TEMP] Too many connections, please try again later.\r\n");
+	if (service->ops == &edge_managesieve_ops)
+		return STR("BYE (TRYLATER) \"Too many connections, please try again "
+			   "later.\"\r\n");
 	return service->ops == &edge_smtp_ops
 		       ? STR("421 4.7.0 Too many connections, please try again later.\r\n")
 		       : STR("* BYE [LIMIT] Too many connections, please try again later.\r\n");

@@ -28,6 +28,7 @@ const struct service edge_services[SERVICES] = {
 	[SERVICE_IMAPS] = {&service_defs[SERVICE_IMAPS], &edge_imap_ops, "imap"},
 	[SERVICE_POP3] = {&service_defs[SERVICE_POP3], &edge_pop3_ops, "pop3"},
 	[SERVICE_POP3S] = {&service_defs[SERVICE_POP3S], &edge_pop3_ops, "pop3"},
+	[SERVICE_MANAGESIEVE] = {&service_defs[SERVICE_MANAGESIEVE], &edge_managesieve_ops, NULL},
 	[SERVICE_METRICS] = {&service_defs[SERVICE_METRICS], &edge_http_ops, NULL},
 	[SERVICE_LMTP] = {&service_defs[SERVICE_LMTP], &edge_smtp_ops, NULL},
 	[SERVICE_REINJECT] = {&service_defs[SERVICE_REINJECT], &edge_smtp_ops, NULL},
@@ -447,6 +448,7 @@ COUNTER(open_imap, "edge.open.imap", "open connections, imap");
 COUNTER(open_imaps, "edge.open.imaps", "open connections, imaps");
 COUNTER(open_pop3, "edge.open.pop3", "open connections, pop3");
 COUNTER(open_pop3s, "edge.open.pop3s", "open connections, pop3s");
+COUNTER(open_managesieve, "edge.open.managesieve", "open connections, managesieve");
 COUNTER(open_metrics, "edge.open.metrics", "open connections, metrics");
 COUNTER(open_lmtp, "edge.open.lmtp", "open connections, lmtp");
 COUNTER(open_reinject, "edge.open.reinject", "open connections, reinject");
@@ -467,6 +469,7 @@ static void count_open(struct role *role)
 		[SERVICE_IMAPS] = &open_imaps,
 		[SERVICE_POP3] = &open_pop3,
 		[SERVICE_POP3S] = &open_pop3s,
+		[SERVICE_MANAGESIEVE] = &open_managesieve,
 		[SERVICE_METRICS] = &open_metrics,
 		[SERVICE_LMTP] = &open_lmtp,
 		[SERVICE_REINJECT] = &open_reinject,

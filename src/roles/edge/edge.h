@@ -27,6 +27,7 @@
 #include "codec/imap/imap_cmd.h"
 #include "codec/pop3/pop3_cmd.h"
 #include "proto/login/login_imap.h"
+#include "proto/login/login_managesieve.h"
 #include "proto/login/login_pop3.h"
 #include "proto/login/login_sasl.h"
 #include "roles/edge/peer.h"
@@ -140,6 +141,14 @@ struct smtp_edge {
 	struct ipc_ask ask;
 };
 
+struct managesieve_edge {
+	struct login_managesieve *login; /* NULL once logged in */
+	struct frame_imap frame;
+	struct buf extensions; /* of Sieve, for the dialogue */
+	bool busy;	       /* a command is under way */
+	bool eof;	       /* the client sends no more */
+};
+
 struct pop3_edge {
 	struct login_pop3 *login;  /* NULL once logged in */
 	struct pop3_choice choice; /* of the login dialogue */
@@ -207,6 +216,7 @@ struct session {
 		struct imap_edge imap;
 		struct smtp_edge smtp;
 		struct pop3_edge pop3;
+		struct managesieve_edge managesieve;
 		struct http_edge http;
 		struct ask_edge ask;
 	};
@@ -371,6 +381,7 @@ void smtp_body_forget(struct smtp_edge *m);
 extern const struct session_ops edge_imap_ops;
 extern const struct session_ops edge_smtp_ops;
 extern const struct session_ops edge_pop3_ops;
+extern const struct session_ops edge_managesieve_ops;
 extern const struct session_ops edge_http_ops;
 extern const struct session_ops edge_ask_ops;
 

@@ -52,13 +52,12 @@ static void begin_dialogue(struct session *s)
 		m->extensions = BUF_INIT(KIB(4));
 		sieve_extensions_write(0, &m->extensions);
 	}
-	struct login_managesieve_config config = {
-		.starttls = !tls,
-		.plain_allowed = s->peer.trusted,
-		.sieve = buf_str(&m->extensions),
-		.redirects = SIEVE_LIMITS_DEFAULT.redirects,
-		.language = str_c(s->edge->role->conf->language),
-		.offer = session_offer(s)};
+	struct login_managesieve_config config = {.starttls = !tls,
+						  .plain_allowed = s->peer.trusted,
+						  .sieve = buf_str(&m->extensions),
+						  .redirects = SIEVE_LIMITS_DEFAULT.redirects,
+						  .language = str_c(s->edge->role->conf->language),
+						  .offer = session_offer(s)};
 	m->login = xcalloc(1, sizeof *m->login);
 	login_managesieve_init(m->login, &config, tls);
 	conn_timeout(s->conn, session_login_ms(s));
@@ -213,9 +212,10 @@ static bool unauthenticates(struct session *s, struct str text)
 static void send_command(struct session *s, const struct frame_imap_event *e)
 {
 	if (e->kind != FRAME_IMAP_COMMAND) {
-		session_write(s, e->kind == FRAME_IMAP_TOO_BIG
-					 ? STR("NO (QUOTA/MAXSIZE) \"The command is too large.\"\r\n")
-					 : STR("NO \"The command is malformed.\"\r\n"));
+		session_write(s,
+			      e->kind == FRAME_IMAP_TOO_BIG
+				      ? STR("NO (QUOTA/MAXSIZE) \"The command is too large.\"\r\n")
+				      : STR("NO \"The command is malformed.\"\r\n"));
 		return;
 	}
 	if (unauthenticates(s, e->input.text))
@@ -349,8 +349,8 @@ static bool settled(const struct session *s, unsigned how)
 
 static bool quiet(const struct session *s)
 {
-	return (s->phase == SESSION_LOGIN || s->phase == SESSION_RUNNING) &&
-	       !s->managesieve.busy && !s->conn->handshaking;
+	return (s->phase == SESSION_LOGIN || s->phase == SESSION_RUNNING) && !s->managesieve.busy &&
+	       !s->conn->handshaking;
 }
 
 static void clear(struct session *s)

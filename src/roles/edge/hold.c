@@ -13,7 +13,8 @@
 
 static bool has_mailbox(const struct session *s)
 {
-	return s->service->ops == &edge_imap_ops || s->service->ops == &edge_pop3_ops;
+	return s->service->ops == &edge_imap_ops || s->service->ops == &edge_pop3_ops ||
+	       s->service->ops == &edge_managesieve_ops;
 }
 
 /* Does the session have to do with this backend, now or in a moment? */

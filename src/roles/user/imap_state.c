@@ -164,7 +164,14 @@ const struct session_kind imap_kind = {
 	.over = "* BYE Your access has changed, please log in again.\r\n",
 };
 
-/* --- both --- */
+/* --- all --- */
+
+const struct session_kind *session_kind_of(struct str service)
+{
+	if (str_eq(service, STR("managesieve")))
+		return &managesieve_kind;
+	return str_starts(service, STR("pop3")) ? &pop3_kind : &imap_kind;
+}
 
 static bool take_grant(struct user_session *s)
 {
@@ -195,7 +202,7 @@ static int begin_new(struct user_session *s, const struct msg_session_open *m, e
 {
 	if (!take_grant(s))
 		return fail_set(why, FAIL_PERM, NULL, "no grant for this session");
-	if (s->grant.pop3 != (s->kind == &pop3_kind))
+	if (s->grant.kind != s->kind)
 		return fail_set(why, FAIL_PERM, NULL, "a grant for another service");
 	return s->kind->begin(s, m, next, why);
 }
@@ -225,7 +232,7 @@ void imap_begin_session(struct user_session *s, struct ipc_packet *p)
 	struct fail why = FAIL_INIT;
 	enum imap_next next = IMAP_DONE;
 	int r = msg_session_open_read(p, &m);
-	s->kind = r == 0 && str_starts(m.service, STR("pop3")) ? &pop3_kind : &imap_kind;
+	s->kind = session_kind_of(r == 0 ? m.service : STR(""));
 	if (r == 0 && m.state.n) {
 		r = read_state(s, &m, &why);
 		counter_add(&imap_resumed, r == 0);

@@ -17,7 +17,7 @@
 
 struct user_session;
 
-/* What differs between IMAP and POP3. All on the lane. */
+/* What differs between IMAP, POP3 and ManageSieve. All on the lane. */
 struct session_kind {
 	/* A session of s->grant, greeted. 0, or the reason why there is none. */
 	int (*begin)(struct user_session *s, const struct msg_session_open *m, enum imap_next *next,
@@ -34,7 +34,9 @@ struct session_kind {
 	const char *cannot_open;	     /* to the client, with CRLF */
 	const char *over;
 };
-extern const struct session_kind pop3_kind;
+extern const struct session_kind pop3_kind, managesieve_kind;
+/* Of a service of edge. */
+const struct session_kind *session_kind_of(struct str service);
 
 struct user_session {
 	struct session_id id;
@@ -46,6 +48,7 @@ struct user_session {
 	bool at_work;			 /* lane: imap or pop3 is there */
 	struct imap_session *imap;	 /* lane */
 	struct pop3_session *pop3;	 /* lane */
+	struct buf mechanisms;		 /* lane; ManageSieve: that the login offered */
 	struct imap_out out;		 /* lane */
 	struct list bodies;	    /* lane: large literals that are arriving or have arrived */
 	struct list waiting;	    /* lane: steps behind an unfinished command */

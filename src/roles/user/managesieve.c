@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ManageSieve sessions: what is different from IMAP's. Nothing of them lasts from one command to the
- * next but what they were opened with.
+ * ManageSieve sessions: what is different from IMAP's. Nothing of them lasts from one command to
+ * the next but what they were opened with.
  */
 #include "proto/managesieve/managesieve_session.h"
 #include "roles/user/imap_state.h"
@@ -11,10 +11,12 @@
 #include "sys/log.h"
 
 HISTOGRAM(command_time, "user.managesieve-command", "ManageSieve commands");
-COUNTER(managesieve_sessions, "user.managesieve-sessions", "ManageSieve sessions opened by a login");
+COUNTER(managesieve_sessions, "user.managesieve-sessions",
+	"ManageSieve sessions opened by a login");
 COUNTER(managesieve_commands, "user.managesieve-commands", "ManageSieve commands carried out");
 
 #define OUT_MAX (MIB(1) + KIB(64))
+#define STATE	STR("managesieve 1 ") /* a state of another protocol is none */
 
 static int begin(struct user_session *s, const struct msg_session_open *m, enum imap_next *next,
 		 struct fail *why)
@@ -30,14 +32,15 @@ static int begin(struct user_session *s, const struct msg_session_open *m, enum 
 static int import(struct user_session *s, struct str state, struct fail *why)
 {
 	s->mechanisms = BUF_INIT(KIB(1));
-	return buf_add(&s->mechanisms, state) == 0
-		       ? 0
-		       : fail_set(why, FAIL_SYNTAX, NULL, "bad state of a ManageSieve session");
+	if (!str_starts(state, STATE) || buf_add(&s->mechanisms, str_skip(state, STATE.n)) < 0)
+		return fail_set(why, FAIL_SYNTAX, NULL, "bad state of a ManageSieve session");
+	return 0;
 }
 
 static int export(const struct user_session *s, struct buf *out, struct fail *why)
 {
 	(void)why;
+	(void)buf_add(out, STATE);
 	return buf_add(out, buf_str(&s->mechanisms));
 }
 
@@ -46,7 +49,7 @@ static bool command(struct user_session *s, const struct msg_session_command *m,
 {
 	AUTO(buf) struct buf out = BUF_INIT(OUT_MAX);
 	const struct conf *c = role_conf_hold(user.role);
-	struct sieve_options options = {.regex = sieve_regex()};
+	struct sieve_options options = {.regex = &sieve_regex};
 	struct managesieve_session session = {.store = user.store,
 					      .account = {s->grant.account},
 					      .owner = str_c(s->grant.address),

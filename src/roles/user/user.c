@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "roles/user/user.h"
+#include "roles/user/imap_state.h"
 #include "base/check.h"
 #include "base/vec.h"
 #include "roles/role/migrating.h"
@@ -138,7 +139,7 @@ static void grant(struct role *role, struct ipc_packet *p)
 	struct grant *g = xcalloc(1, sizeof *g);
 	g->account = m.account;
 	g->quota_bytes = m.quota_bytes;
-	g->pop3 = str_starts(m.service, STR("pop3"));
+	g->kind = session_kind_of(m.service);
 	g->given = clock_mono();
 	if (!right_set(&g->right, m.ticket))
 		log_event(LOG_ERROR, "user.grant-without-ticket", log_u64("account", m.account));

@@ -25,7 +25,7 @@ struct grant {
 	uint64_t quota_bytes;
 	struct mono_ns given;
 	struct right right;
-	bool pop3; /* for that, and nothing else; or for IMAP */
+	const struct session_kind *kind; /* IMAP, POP3 or ManageSieve, and nothing else */
 	char address[320];
 };
 
