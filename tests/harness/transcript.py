@@ -26,7 +26,7 @@ LINE = re.compile(
     r"^(?:(?P<who>[a-z]\w*) )?(?P<head>C:|C\||C<|(?:S|S\*|S!|O|O\*|O!)(?: within (?P<within>[0-9.]+m?s))?:)(?: (?P<text>.*))?$"
 )
 CONNECTS = re.compile(
-    r"^(?P<who>[a-z]\w*) connects (?P<proto>smtp|submissions?|imap|imaps|pop3|pop3s|lmtp|policy|reinject(?:_lists)?)(?: from (?P<source>[\d.]+))?"
+    r"^(?P<who>[a-z]\w*) connects (?P<proto>smtp|submissions?|imap|imaps|pop3|pop3s|managesieve|lmtp|policy|reinject(?:_lists)?)(?: from (?P<source>[\d.]+))?"
     r"(?: and sees (?P<sees>.*))?$"
 )
 MESSAGE = re.compile(
@@ -206,7 +206,7 @@ class Client:
 
     def __init__(self, name, server, proto, source):
         self.name, self.proto, self.server = name, proto, server
-        self.imap, self.pop3 = proto.startswith("imap"), proto.startswith("pop3")
+        self.imap, self.pop3, self.sieve = proto.startswith("imap"), proto.startswith("pop3"), proto == "managesieve"
         self.wire = wire.Wire(server.host, server.ports[proto], tls=proto in ("imaps", "pop3s", "submissions"), source=source)
         self.unread = []   # lines that no step has consumed
         self.passed = []   # lines that an S*: has skipped; another S*: may still want them
@@ -217,7 +217,7 @@ class Client:
 
     def send(self, data):
         if self.loose and not self.imap:  # the rest of a reply whose interesting lines were seen
-            while not self.final(self.read(self.wire.timeout)):
+            while not self.final(self.next(time.monotonic() + self.wire.timeout)):
                 pass
         self.loose, self.finished, self.passed = False, False, []
         self.trace.append("C: " + repr(data)[2:-1])
@@ -247,6 +247,8 @@ class Client:
         the end of the stream."""
         if line == "(closed)":
             return True
+        if self.sieve:
+            return re.match(r"(OK|NO|BYE)\b", line) is not None
         if self.pop3:
             return line == "." or line.startswith("-ERR")
         return not line.startswith("* ") if self.imap else line[3:4] != "-"
@@ -383,7 +385,7 @@ class Play:
         client.wire.timeout = 10.0 * self.server.slow
         if step.proto == "policy":  # the client speaks first
             return
-        wanted = step.sees or ("* OK ..." if client.imap else "+OK ..." if client.pop3 else "220 ...")
+        wanted = step.sees or ("* OK ..." if client.imap else "+OK ..." if client.pop3 else "OK ..." if client.sieve else "220 ...")
         line = client.next(self.deadline(None))
         while not client.imap and not client.pop3 and not client.final(line):
             line = client.next(self.deadline(None))
@@ -582,8 +584,10 @@ class Play:
             self.match("+OK ...", client.next(self.deadline(None)))
         else:
             client.send(b"STARTTLS\r\n")
-            self.match("220 ...", client.next(self.deadline(None)))
+            self.match("OK ..." if client.sieve else "220 ...", client.next(self.deadline(None)))
         client.wire.start_tls()
+        while client.sieve and not client.final(client.next(self.deadline(None))):
+            pass  # the capabilities again
 
     def verb_compress(self, _rest, _step):
         client = self.current
@@ -619,6 +623,10 @@ class Play:
             for line in (b"USER " + address.encode(), b"PASS " + password.encode()):
                 client.send(line + b"\r\n")
                 self.match("+OK ...", client.next(self.deadline(None)))
+        elif client.sieve:
+            plain = base64.b64encode(f"\0{address}\0{password}".encode()).decode()
+            client.send(f'AUTHENTICATE "PLAIN" "{plain}"\r\n'.encode())
+            self.match("OK ...", client.next(self.deadline(None)))
         else:
             plain = base64.b64encode(f"\0{address}\0{password}".encode()).decode()
             client.send(f"AUTH PLAIN {plain}\r\n".encode())

@@ -8,7 +8,8 @@ int managesieve_capability_write(struct buf *out, const struct managesieve_capab
 	char redirects[24];
 	(void)snprintf(redirects, sizeof redirects, "%llu", (unsigned long long)c->redirects);
 	managesieve_write_capability(out, "IMPLEMENTATION", STR("barid"));
-	managesieve_write_capability(out, "SASL", str_trim(c->mechanisms));
+	struct str mechanisms = str_trim(c->mechanisms);
+	managesieve_write_capability(out, "SASL", mechanisms.n ? mechanisms : STR(""));
 	managesieve_write_capability(out, "SIEVE", c->sieve);
 	managesieve_write_capability(out, "NOTIFY", STR("mailto"));
 	managesieve_write_capability(out, "MAXREDIRECTS", str_c(redirects));

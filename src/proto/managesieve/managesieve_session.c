@@ -54,7 +54,8 @@ static void write_notes(struct buf *text, const struct sieve_notes *notes)
 {
 	for (size_t i = 0; i < notes->n; i++) {
 		const struct sieve_note *n = &notes->p[i];
-		(void)buf_addf(text, T("line %u, column %u: %s: %.*s\r\n"), (unsigned)n->line,
+		(void)buf_add(text, i ? STR("\r\n") : STR(""));
+		(void)buf_addf(text, T("line %u, column %u: %s: %.*s"), (unsigned)n->line,
 			       (unsigned)n->column,
 			       n->severity == SIEVE_ERROR ? T("error") : T("warning"),
 			       STR_ARG(n->text));

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "roles/user/user.h"
-#include "roles/user/imap_state.h"
 #include "base/check.h"
 #include "base/vec.h"
 #include "roles/role/migrating.h"
 #include "roles/role/session_protocol.h"
 #include "roles/role/task.h"
+#include "roles/user/imap_state.h"
 #include "roles/user/index.h"
 #include "runtime/db/db.h"
 #include "service/store/store_acl.h"

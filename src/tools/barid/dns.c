@@ -175,6 +175,8 @@ static void add_services(struct records *r, const struct conf *conf)
 	add_service(r, "_submission._tcp", 10, port_of(&conf->submission_listen));
 	add_service(r, "_pop3s._tcp", 20, port_of(&conf->pop3s_listen));
 	add_service(r, "_pop3._tcp", 30, port_of(&conf->pop3_listen));
+	if (conf->managesieve_listen.n) /* RFC 5804 1.8 */
+		add_service(r, "_sieve._tcp", 0, port_of(&conf->managesieve_listen));
 }
 
 static void collect(struct records *r, const struct conf *conf)
