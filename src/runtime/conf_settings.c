@@ -474,7 +474,7 @@ const struct conf_setting conf_settings[] = {
 
 	{"managesieve", "listen", CONF_ADDRESSES, CONF_LIVE, AT(managesieve_listen), "", 0, 0, NULL,
 	 "Addresses of ManageSieve (RFC 5804), by which mail programs manage their user's mail "
-	 "filters; usually 0.0.0.0:4190, [::]:4190. Empty = off."},
+	 "filters, with STARTTLS: usually 0.0.0.0:4190 and [::]:4190. Empty = off."},
 	{"managesieve", "proxy_protocol_from", CONF_NETWORKS, CONF_NEW, AT(managesieve_proxy_from),
 	 "", 0, 0, NULL,
 	 "Proxies (HAProxy, nginx) whose connections to this service begin with a header of the "
@@ -487,8 +487,8 @@ const struct conf_setting conf_settings[] = {
 	 960 * 1024, NULL, "Bytes of one mail filter of a user. A longer one is refused."},
 	{"sieve", "scripts", CONF_NUMBER, CONF_LIVE, AT(sieve_scripts), "64", 1, 1000, NULL,
 	 "How many mail filters a user may keep; one of them is active."},
-	{"sieve", "size_max", CONF_SIZE, CONF_LIVE, AT(sieve_size_max), "4 MiB", 1024,
-	 UINT64_C(64) << 20, NULL, "Bytes of all mail filters of a user."},
+	{"sieve", "size_max", CONF_SIZE, CONF_LIVE, AT(sieve_size_max), "4 MiB", 1024, 67108864,
+	 NULL, "Bytes of all mail filters of a user."},
 
 	{"milter", "default_action", CONF_CHOICE, CONF_LIVE, AT(milter_default_action), "tempfail",
 	 0, 0, "tempfail accept reject quarantine",

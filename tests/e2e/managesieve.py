@@ -5,7 +5,8 @@ import os
 import re
 
 from harness import wire
-from harness.server import PASSWORD
+
+PASSWORD = "secret"
 
 SCRIPT = b'require "fileinto";\r\nif header :contains "subject" "x" { fileinto "Junk"; }\r\n'
 

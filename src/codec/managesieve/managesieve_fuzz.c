@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Commands in any bytes: names are names, and what is written can be read as a string again. */
 #include "base/check.h"
+#include "codec/managesieve/managesieve_capability.h"
 #include "codec/managesieve/managesieve_cmd.h"
 #include "codec/managesieve/managesieve_write.h"
 
@@ -17,8 +18,17 @@ static void writes_back(struct str s)
 	CHECK(str_eq(again, s));
 }
 
+static void tells(struct str any)
+{
+	AUTO(buf) struct buf out = BUF_INIT(MIB(1));
+	struct managesieve_capability c = {.mechanisms = any, .sieve = any, .owner = any};
+	CHECK(managesieve_capability_write(&out, &c) == 0);
+	CHECK(str_ends(buf_str(&out), STR("\"VERSION\" \"1.0\"\r\n")));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	tells(str_make((const char *)data, MIN(size, (size_t)1000)));
 	AUTO(arena) struct arena a = ARENA_INIT(MIB(1));
 	struct imap_input in = {.text = str_make((const char *)data, size)};
 	struct managesieve_cmd c;
