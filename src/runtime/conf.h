@@ -134,6 +134,24 @@ struct conf {
 	char *policy_reject_null_sender; /* "on", "off", as the following */
 	char *policy_reject_to_hostname;
 	char *policy_wblist_rdns;
+	char *policy_login_mismatch;
+	char *policy_forged_senders; /* "refuse", "accept" */
+	char *policy_forged_spf;
+	char *policy_allowed_forged;
+	char *policy_alias_senders;
+	char *policy_member_senders;
+	char *policy_mismatch_allowed;
+	char *policy_list_access;
+	char *policy_wblist;
+	char *policy_wblist_action; /* "refuse", "discard" */
+	char *policy_force_change_password;
+	uint64_t policy_password_age_ms;
+	char *policy_password_message;
+	char *policy_password_spared;
+	char *policy_whitelist_outbound;
+	char *policy_senderscore;
+	uint64_t policy_senderscore_max;
+	uint64_t policy_senderscore_keep_ms;
 	char *policy_greylisting;
 	char *policy_on_failure; /* "dunno", "defer" */
 	char *policy_sessions;	 /* "on", "off" */

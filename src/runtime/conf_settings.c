@@ -322,6 +322,64 @@ const struct conf_setting conf_settings[] = {
 	 "with mailboxes."},
 	{"policy", "wblist_rdns", CONF_CHOICE, CONF_LIVE, AT(policy_wblist_rdns), "on", 0, 0,
 	 "on off", "Rule: clients are refused whose names in the DNS are listed (wblist_rdns)."},
+	{"policy", "login_mismatch", CONF_CHOICE, CONF_LIVE, AT(policy_login_mismatch), "on", 0, 0,
+	 "on off",
+	 "Rule: senders of ours are used by those alone whom they belong to. barid's own "
+	 "submission "
+	 "looks at MAIL, whatever this says."},
+	{"policy", "forged_senders", CONF_CHOICE, CONF_LIVE, AT(policy_forged_senders), "refuse", 0,
+	 0, "refuse accept",
+	 "Mail from outside, of somebody who has not logged in, with a sender in a domain of "
+	 "ours."},
+	{"policy", "forged_senders_spf", CONF_CHOICE, CONF_LIVE, AT(policy_forged_spf), "on", 0, 0,
+	 "on off", "It is accepted when the domain's SPF record names the client."},
+	{"policy", "allowed_forged_senders", CONF_TEXT, CONF_LIVE, AT(policy_allowed_forged), "", 0,
+	 4000, NULL,
+	 "Senders of which it is accepted all the same: user@example.com, example.com, user@*; "
+	 "separated by commas."},
+	{"policy", "alias_senders", CONF_CHOICE, CONF_LIVE, AT(policy_alias_senders), "on", 0, 0,
+	 "on off",
+	 "Who has logged in may use its aliases, the same in alias domains, and senders that were "
+	 "delegated to it (`barid send-as`)."},
+	{"policy", "member_senders", CONF_CHOICE, CONF_LIVE, AT(policy_member_senders), "off", 0, 0,
+	 "on off", "And the addresses of alias accounts that it is a member of."},
+	{"policy", "login_mismatch_allowed", CONF_TEXT, CONF_LIVE, AT(policy_mismatch_allowed), "",
+	 0, 4000, NULL,
+	 "Logins that may use any sender: user@example.com, example.com; with @example.com those "
+	 "of "
+	 "this domain may use any of the domain, with @. everybody any of the own domain."},
+	{"policy", "list_access", CONF_CHOICE, CONF_LIVE, AT(policy_list_access), "on", 0, 0,
+	 "on off", "Rule: who may write to an alias account or a mailing list (accesspolicy)."},
+	{"policy", "wblist", CONF_CHOICE, CONF_LIVE, AT(policy_wblist), "on", 0, 0, "on off",
+	 "Rule: white and black lists of users, domains and everybody (wblist, outbound_wblist)."},
+	{"policy", "wblist_action", CONF_CHOICE, CONF_LIVE, AT(policy_wblist_action), "refuse", 0,
+	 0, "refuse discard",
+	 "What happens to mail from outside that a black list has. discard: it is accepted, and "
+	 "the "
+	 "recipient gets nothing."},
+	{"policy", "force_change_password", CONF_CHOICE, CONF_LIVE,
+	 AT(policy_force_change_password), "off", 0, 0, "on off",
+	 "Rule: whose password is older than password_age sends no mail."},
+	{"policy", "password_age", CONF_DURATION, CONF_LIVE, AT(policy_password_age_ms), "90 d",
+	 DAY, 3650 * DAY, NULL, "How old a password may be."},
+	{"policy", "password_message", CONF_TEXT, CONF_LIVE, AT(policy_password_message),
+	 "Your password is too old, please change it before you send mail", 1, 300, NULL,
+	 "What those are told."},
+	{"policy", "password_spared", CONF_TEXT, CONF_LIVE, AT(policy_password_spared), "", 0, 4000,
+	 NULL, "Logins and domains whose passwords may be older, separated by commas."},
+	{"policy", "whitelist_outbound", CONF_CHOICE, CONF_LIVE, AT(policy_whitelist_outbound),
+	 "on", 0, 0, "on off",
+	 "Rule: whom a user writes to is not greylisted when he answers (a row of "
+	 "greylisting_whitelists)."},
+	{"policy", "senderscore", CONF_CHOICE, CONF_LIVE, AT(policy_senderscore), "off", 0, 0,
+	 "on off",
+	 "Rule: clients with a bad reputation at senderscore.org are refused. Each client's "
+	 "address "
+	 "is asked about there."},
+	{"policy", "senderscore_max", CONF_NUMBER, CONF_LIVE, AT(policy_senderscore_max), "30", 0,
+	 100, NULL, "With this score or less."},
+	{"policy", "senderscore_keep", CONF_DURATION, CONF_LIVE, AT(policy_senderscore_keep_ms),
+	 "2 d", HOUR, 30 * DAY, NULL, "How long a score is remembered."},
 	{"policy", "greylisting", CONF_CHOICE, CONF_LIVE, AT(policy_greylisting), "on", 0, 0,
 	 "on off",
 	 "Rule: mail of a stranger is put off the first time (greylisting), unless the sender's "

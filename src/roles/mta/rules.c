@@ -65,6 +65,12 @@ void rules_settings_make(struct policy_settings *ret, const struct conf *c)
 		{POLICY_RULE_REJECT_NULL_SENDER, c->policy_reject_null_sender},
 		{POLICY_RULE_REJECT_TO_HOSTNAME, c->policy_reject_to_hostname},
 		{POLICY_RULE_WBLIST_RDNS, c->policy_wblist_rdns},
+		{POLICY_RULE_LOGIN_MISMATCH, c->policy_login_mismatch},
+		{POLICY_RULE_LIST_ACCESS, c->policy_list_access},
+		{POLICY_RULE_WBLIST, c->policy_wblist},
+		{POLICY_RULE_FORCE_CHANGE_PASSWORD, c->policy_force_change_password},
+		{POLICY_RULE_WHITELIST_OUTBOUND, c->policy_whitelist_outbound},
+		{POLICY_RULE_SENDERSCORE, c->policy_senderscore},
 		{POLICY_RULE_GREYLISTING, c->policy_greylisting},
 	};
 	*ret = policy_settings_default();
@@ -74,6 +80,19 @@ void rules_settings_make(struct policy_settings *ret, const struct conf *c)
 								     : POLICY_FAILURE_DUNNO;
 	join(&ret->trusted, &c->relay_from, &c->known_networks);
 	ret->hostname = c->hostname;
+	ret->sender =
+		(struct policy_sender){.strangers = strcmp(c->policy_forged_senders, "refuse") == 0,
+				       .spf = on(c->policy_forged_spf),
+				       .forged = c->policy_allowed_forged,
+				       .aliases = on(c->policy_alias_senders),
+				       .members = on(c->policy_member_senders),
+				       .mismatch = c->policy_mismatch_allowed};
+	ret->password = (struct policy_password){.age_s = c->policy_password_age_ms / 1000,
+						 .message = c->policy_password_message,
+						 .spared = c->policy_password_spared};
+	ret->wblist_discard = strcmp(c->policy_wblist_action, "discard") == 0;
+	ret->senderscore_max = (unsigned)c->policy_senderscore_max;
+	ret->keep.scores_s = c->policy_senderscore_keep_ms / 1000;
 	ret->log_sessions = on(c->policy_sessions);
 	ret->keep.sessions_s = c->policy_sessions_keep_ms / 1000;
 	ret->timeout_ms = c->policy_timeout_ms;

@@ -35,6 +35,9 @@ static const struct policy_part *const parts[POLICY_PARTS] = {
 	[POLICY_PART_GREY_DOMAINS] = &policy_part_grey_domains,
 	[POLICY_PART_THROTTLE_ROWS] = &policy_part_throttle_rows,
 	[POLICY_PART_THROTTLE] = &policy_part_throttle,
+	[POLICY_PART_WBLIST] = &policy_part_wblist,
+	[POLICY_PART_OUTBOUND] = &policy_part_outbound,
+	[POLICY_PART_SCORES] = &policy_part_scores,
 };
 
 struct policy {
@@ -152,16 +155,18 @@ static void settle(struct policy *p, bool written)
 static int write_all(struct policy *p, struct fail *why)
 {
 	int r = db_begin(p->db, why);
-	bool begun = r == 0;
-	for (size_t i = 0; r == 0 && i < POLICY_PARTS; i++)
-		if (parts[i]->flush)
+	bool begun = r == 0, rows = false;
+	for (size_t i = 0; r >= 0 && i < POLICY_PARTS; i++)
+		if (parts[i]->flush) {
 			r = parts[i]->flush(p->state[i], p->db, why);
-	if (r == 0)
+			rows |= r > 0;
+		}
+	if (r >= 0)
 		r = db_commit(p->db, why);
 	else if (begun)
 		db_rollback(p->db);
 	settle(p, r == 0);
-	return r;
+	return r == 0 && rows ? reload(p, why) : r;
 }
 
 static int sweep_all(struct policy *p, const struct policy_keep *keep, struct fail *why)
@@ -476,5 +481,15 @@ struct policy_settings policy_settings_default(void)
 						     .bits6 = 64,
 						     .message = POLICY_GREYLIST_MESSAGE},
 					.throttle = {.same_domain = true},
+					.sender = {.strangers = true,
+						   .spf = true,
+						   .forged = "",
+						   .aliases = true,
+						   .mismatch = ""},
+					.password = {.age_s = UINT64_C(90) * 86400,
+						     .message = POLICY_PASSWORD_MESSAGE,
+						     .spared = ""},
+					.senderscore_max = 30,
+					.keep.scores_s = UINT64_C(2) * 86400,
 					.keep.sessions_s = UINT64_C(7) * 86400};
 }

@@ -32,8 +32,14 @@ enum policy_rule_id {
 	POLICY_RULE_REJECT_NULL_SENDER,
 	POLICY_RULE_REJECT_TO_HOSTNAME,
 	POLICY_RULE_WBLIST_RDNS,
+	POLICY_RULE_LOGIN_MISMATCH,
 	POLICY_RULE_GREYLISTING,
+	POLICY_RULE_FORCE_CHANGE_PASSWORD,
 	POLICY_RULE_THROTTLE,
+	POLICY_RULE_LIST_ACCESS,
+	POLICY_RULE_WBLIST,
+	POLICY_RULE_WHITELIST_OUTBOUND,
+	POLICY_RULE_SENDERSCORE,
 	POLICY_RULES
 };
 
@@ -45,6 +51,7 @@ enum policy_failure {
 /* How long rows are kept; looked after once an hour. */
 struct policy_keep {
 	uint64_t sessions_s;
+	uint64_t scores_s;
 };
 
 #define POLICY_GREYLIST_MESSAGE "Intentional policy rejection, please try again later"
@@ -66,6 +73,25 @@ struct policy_throttle {
 	bool reject;	    /* what is over a limit of a period is refused for good; else put off */
 };
 
+/* rule_login_mismatch.c; texts are words between commas or blanks. */
+struct policy_sender {
+	bool strangers;	    /* who has not logged in uses no sender of ours, */
+	bool spf;	    /* unless SPF names the client, */
+	const char *forged; /* or one of these is used: a@b, b, a@* */
+	bool aliases; /* who has logged in may use its aliases and what was delegated to it, */
+	bool members; /* the lists that it is a member of, */
+	const char *mismatch; /* and, when it is one of these, any sender: a@b, b; @b and @. : any
+				 of its own domain */
+};
+
+#define POLICY_PASSWORD_MESSAGE "Your password is too old, please change it before you send mail"
+/* rule_force_change_password.c */
+struct policy_password {
+	uint64_t age_s;
+	const char *message;
+	const char *spared; /* logins and domains: a@b, b */
+};
+
 /* Borrowed as long as a query; a configuration has one. */
 struct policy_settings {
 	bool off[POLICY_RULES];
@@ -78,6 +104,10 @@ struct policy_settings {
 	uint64_t dns_timeout_ms; /* all that a rule asks the name service takes no longer */
 	struct policy_greylist greylist;
 	struct policy_throttle throttle;
+	struct policy_sender sender;
+	struct policy_password password;
+	bool wblist_discard;	  /* what a list refuses is taken and thrown away instead */
+	unsigned senderscore_max; /* with this score or less: refused */
 	struct policy_keep keep;
 };
 /* Everything on; this machine is trusted. */

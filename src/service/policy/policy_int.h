@@ -36,6 +36,8 @@ struct policy_rule {
 extern const struct policy_rule policy_rules[POLICY_RULES];
 policy_rule_fn rule_reject_null_sender, rule_reject_to_hostname, rule_wblist_rdns;
 policy_rule_fn rule_greylisting, rule_throttle;
+policy_rule_fn rule_login_mismatch, rule_list_access, rule_wblist, rule_force_change_password;
+policy_rule_fn rule_whitelist_outbound, rule_senderscore;
 
 /* --- for rules: answers --- */
 /* Each returns 0, so that a rule may `return policy_reject(...)`. */
@@ -51,6 +53,8 @@ PRINTF_LIKE(3, 4)
 int policy_defer(struct policy_verdict *ret, const char *text, const char *why, ...);
 
 /* --- for rules: facts --- */
+/* rule_login_mismatch.c: one of the words, between commas or blanks, without regard to case. */
+bool policy_words_have(const char *words, struct str word);
 enum policy_who { POLICY_SENDER, POLICY_RECIPIENT, POLICY_LOGIN };
 /* What the directory knows of a domain; asked once for each query. */
 MUST_CHECK int policy_domain(const struct policy_query *q, enum policy_who who,
@@ -86,7 +90,8 @@ struct policy_part {
 	void *(*make)(void);
 	/* The file is open for the first time: take up what was written. */
 	MUST_CHECK int (*recall)(void *state, struct db *db, struct wall_us now, struct fail *why);
-	/* Write what waits, in a transaction; then `flushed`: written or not (then it waits on). */
+	/* Write what waits, in a transaction; then `flushed`: written or not (then it waits on).
+	 * 1: rows changed that `load` reads: they are read again. */
 	MUST_CHECK int (*flush)(void *state, struct db *db, struct fail *why);
 	void (*flushed)(void *state, bool written);
 	/* Once an hour, in a transaction: rows that are over. */
@@ -102,11 +107,15 @@ enum policy_part_id {
 	POLICY_PART_GREY_DOMAINS,
 	POLICY_PART_THROTTLE_ROWS,
 	POLICY_PART_THROTTLE,
+	POLICY_PART_WBLIST,
+	POLICY_PART_OUTBOUND,
+	POLICY_PART_SCORES,
 	POLICY_PARTS
 };
 extern const struct policy_part policy_part_rdns, policy_part_sessions;
 extern const struct policy_part policy_part_grey_rows, policy_part_grey;
 extern const struct policy_part policy_part_grey_domains;
+extern const struct policy_part policy_part_wblist, policy_part_outbound, policy_part_scores;
 extern const struct policy_part policy_part_throttle_rows, policy_part_throttle;
 
 /*
