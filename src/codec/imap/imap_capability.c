@@ -35,6 +35,7 @@ static const struct {
 	{.name = "CONDSTORE", .shown = AFTER},
 	{.name = "QRESYNC", .shown = AFTER},
 	{.name = "ESEARCH", .shown = AFTER},
+	{.name = "MULTISEARCH", .shown = AFTER},
 	{.name = "SEARCHRES", .shown = AFTER},
 	{.name = "WITHIN", .shown = AFTER},
 	{.name = "SORT", .shown = AFTER},

@@ -69,6 +69,7 @@ enum imap_cmd_kind {
 	IMAP_CMD_NOTIFY,
 	IMAP_CMD_GETMETADATA, /* RFC 5464 */
 	IMAP_CMD_SETMETADATA,
+	IMAP_CMD_ESEARCH, /* RFC 7377 */
 	/* with a mailbox selected */
 	IMAP_CMD_CHECK,
 	IMAP_CMD_CLOSE,
@@ -331,8 +332,9 @@ enum imap_notify_filter { /* section 6 */
 			  IMAP_NOTIFY_INBOXES,
 			  IMAP_NOTIFY_PERSONAL,
 			  IMAP_NOTIFY_SUBSCRIBED,
-			  IMAP_NOTIFY_SUBTREE,	 /* mailbox */
-			  IMAP_NOTIFY_MAILBOXES, /* mailbox */
+			  IMAP_NOTIFY_SUBTREE,	   /* mailbox */
+			  IMAP_NOTIFY_MAILBOXES,   /* mailbox */
+			  IMAP_NOTIFY_SUBTREE_ONE, /* mailbox; of ESEARCH only (RFC 7377) */
 };
 extern const struct imap_name imap_notify_event_names[]; /* but OTHER */
 const char *imap_notify_filter_name(enum imap_notify_filter filter);
@@ -443,8 +445,10 @@ enum imap_thread_algorithm {
 	IMAP_THREAD_REFERENCES,
 	IMAP_THREAD_REFS, /* draft-ietf-morg-inthread */
 };
-struct imap_search {			  /* SEARCH, SORT, THREAD */
-	const struct imap_sort_key *sort; /* SORT; the first one decides first */
+struct imap_search {				/* SEARCH, SORT, THREAD, ESEARCH */
+	const struct imap_notify_group *source; /* ESEARCH: filter and mailbox of each */
+	size_t source_count;			/* 0: the selected mailbox */
+	const struct imap_sort_key *sort;	/* SORT; the first one decides first */
 	size_t sort_count;
 	enum imap_thread_algorithm thread; /* THREAD */
 	bool extended;			   /* RETURN was given: the answer is ESEARCH */
@@ -502,7 +506,7 @@ struct imap_cmd {
 		struct imap_append append;
 		struct imap_replace replace;
 		struct seqset expunge;	   /* UID EXPUNGE; raw */
-		struct imap_search search; /* and SORT, THREAD */
+		struct imap_search search; /* and SORT, THREAD, ESEARCH */
 		struct imap_cancelupdate cancelupdate;
 		struct imap_uidbatches uidbatches;
 		struct imap_comparator comparator;

@@ -426,6 +426,10 @@ static void search_extensions(void **state)
 		{"SEARCH UIDBEFORE 1 UIDAFTER 4294967295", "SEARCH NOT ALL NOT ALL"},
 		{"SEARCH UIDAFTER 0", "expected a UID at column 20"},
 		{"SEARCH UIDAFTER 1:2", "expected the end of the command at column 21"},
+		{"ESEARCH ALL", "ESEARCH RETURN (ALL) ALL"},
+		{"ESEARCH IN (mailboxes (a \"b c\") selected subtree-one x) RETURN (COUNT) SEEN",
+		 "ESEARCH IN (MAILBOXES (a \"b c\") SELECTED SUBTREE-ONE (x)) RETURN (COUNT) SEEN"},
+		{"ESEARCH IN (selected-delayed) SEEN", "expected which mailboxes at column 16"},
 		{"SEARCH FUZZY", "expected a space at column 16"},
 	};
 	check_rows(rows, ARRAY_LEN(rows));

@@ -187,6 +187,7 @@ static const struct command {
 	{"UNSELECT", IMAP_CMD_UNSELECT, parse_nothing, false},
 	{"EXPUNGE", IMAP_CMD_EXPUNGE, imap_parse_expunge, true},
 	{"SEARCH", IMAP_CMD_SEARCH, imap_parse_search, true},
+	{"ESEARCH", IMAP_CMD_ESEARCH, imap_parse_esearch, true},
 	{"SORT", IMAP_CMD_SORT, imap_parse_sort, true},
 	{"THREAD", IMAP_CMD_THREAD, imap_parse_thread, true},
 	{"CANCELUPDATE", IMAP_CMD_CANCELUPDATE, imap_parse_cancelupdate, false},

@@ -28,8 +28,10 @@ imap_parse_fn imap_parse_getmetadata, imap_parse_setmetadata;
 /* "(" entry *(SP entry) ")" */
 int imap_parse_entries(struct imap_lex *lex, const struct str **ret, size_t *ret_n) MUST_CHECK;
 /* imap_parse_search.c */
-imap_parse_fn imap_parse_search, imap_parse_sort, imap_parse_thread, imap_parse_cancelupdate,
-	imap_parse_uidbatches, imap_parse_comparator;
+/* Which mailboxes, as NOTIFY and ESEARCH have it: filter and mailbox are set. */
+int imap_parse_mailbox_filter(struct imap_lex *lex, struct imap_notify_group *ret) MUST_CHECK;
+imap_parse_fn imap_parse_esearch, imap_parse_search, imap_parse_sort, imap_parse_thread,
+	imap_parse_cancelupdate, imap_parse_uidbatches, imap_parse_comparator;
 
 /* "(" [flag *(SP flag)] ")" */
 int imap_parse_flag_list(struct imap_lex *lex, struct imap_flags *ret) MUST_CHECK;

@@ -28,6 +28,7 @@ static const struct {
 	{"SUBSCRIBED", IMAP_NOTIFY_SUBSCRIBED, false},
 	{"SUBTREE", IMAP_NOTIFY_SUBTREE, true},
 	{"MAILBOXES", IMAP_NOTIFY_MAILBOXES, true},
+	{"SUBTREE-ONE", IMAP_NOTIFY_SUBTREE_ONE, true},
 };
 
 static bool of_selected(const struct imap_notify_group *g)
@@ -96,7 +97,7 @@ static int names(struct imap_lex *lex, struct imap_notify_group *g)
 	return r;
 }
 
-static int filter(struct imap_lex *lex, struct imap_notify_group *g)
+int imap_parse_mailbox_filter(struct imap_lex *lex, struct imap_notify_group *g)
 {
 	struct str word;
 	size_t i = 0, start = lex->pos;
@@ -127,8 +128,13 @@ static int group(struct imap_lex *lex, struct group_builder *b)
 	struct imap_notify_group *g = &b->group[b->n];
 	*g = (struct imap_notify_group){0};
 	r = imap_lex_char(lex, '(', "a group of events");
+	size_t start = lex->pos;
 	if (r == 0)
-		r = filter(lex, g);
+		r = imap_parse_mailbox_filter(lex, g);
+	if (r == 0 && g->filter == IMAP_NOTIFY_SUBTREE_ONE) {
+		lex->pos = start;
+		return imap_lex_expected(lex, "which mailboxes");
+	}
 	if (r == 0 && of_selected(g) && b->selected)
 		return imap_lex_expected(lex, "one group for the selected mailbox");
 	if (r == 0)

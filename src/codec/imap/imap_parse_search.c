@@ -454,6 +454,48 @@ int imap_parse_search(struct imap_lex *lex, struct imap_cmd *cmd)
 	return r < 0 ? r : parse_program(lex, &cmd->search);
 }
 
+struct source_builder {
+	struct imap_notify_group *source;
+	size_t n;
+};
+
+static int source(struct imap_lex *lex, void *arg)
+{
+	struct source_builder *b = arg;
+	size_t start = lex->pos;
+	int r = IMAP_GROW(lex, &b->source, b->n, lex->lim->notify_groups, "sources");
+	if (r < 0)
+		return r;
+	b->source[b->n] = (struct imap_notify_group){0};
+	r = imap_parse_mailbox_filter(lex, &b->source[b->n]);
+	if (r == 0 && b->source[b->n].filter == IMAP_NOTIFY_SELECTED_DELAYED) {
+		lex->pos = start;
+		return imap_lex_expected(lex, "which mailboxes");
+	}
+	b->n += r == 0;
+	return r;
+}
+
+/* ["IN" SP "(" source *(SP source) ")"] [return] program; no scope options are defined */
+int imap_parse_esearch(struct imap_lex *lex, struct imap_cmd *cmd)
+{
+	struct source_builder b = {0};
+	int r = 0;
+	if (imap_lex_try_word(lex, " IN")) {
+		r = imap_lex_sp(lex);
+		if (r == 0)
+			r = imap_parse_items(lex, "mailboxes", false, source, &b);
+		cmd->search.source = b.source;
+		cmd->search.source_count = b.n;
+	}
+	if (r == 0)
+		r = imap_parse_search(lex, cmd);
+	cmd->search.extended = true;
+	if (cmd->search.returned == 0)
+		cmd->search.returned = IMAP_RETURN_ALL;
+	return r;
+}
+
 /* The place of a name's bit in its table, for enums that are no sets. */
 static int parse_name(struct imap_lex *lex, const struct imap_name *table, const char *what,
 		      unsigned *ret)

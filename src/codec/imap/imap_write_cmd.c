@@ -249,15 +249,23 @@ static void sp_fetch_atts(struct buf *out, const struct imap_fetch_att *att, siz
 	(void)buf_addc(out, ')');
 }
 
-static void write_notify_group(struct buf *out, const struct imap_notify_group *g)
+static void write_mailbox_filter(struct buf *out, const struct imap_notify_group *g)
 {
-	const char *sep = "(";
-	(void)buf_addf(out, " (%s", imap_notify_filter_name(g->filter));
+	(void)buf_add_c(out, imap_notify_filter_name(g->filter));
 	for (size_t i = 0; i < g->mailbox_count; i++) {
 		(void)buf_add_c(out, i ? " " : " (");
 		(void)imap_write_mailbox(out, g->mailbox[i]);
 	}
-	(void)buf_add_c(out, g->mailbox_count ? ") " : " ");
+	if (g->mailbox_count)
+		(void)buf_addc(out, ')');
+}
+
+static void write_notify_group(struct buf *out, const struct imap_notify_group *g)
+{
+	const char *sep = "(";
+	(void)buf_add_c(out, " (");
+	write_mailbox_filter(out, g);
+	(void)buf_addc(out, ' ');
 	for (const struct imap_name *e = imap_notify_event_names; e->name; e++) {
 		if (!(g->events & e->bit))
 			continue;
@@ -438,6 +446,12 @@ static void write_key(struct buf *out, const struct imap_search_key *key)
 static void write_search_head(struct buf *out, const struct imap_cmd *cmd)
 {
 	const struct imap_search *s = &cmd->search;
+	for (size_t i = 0; i < s->source_count; i++) {
+		(void)buf_add_c(out, i ? " " : " IN (");
+		write_mailbox_filter(out, &s->source[i]);
+	}
+	if (s->source_count)
+		(void)buf_addc(out, ')');
 	if (s->extended) {
 		(void)buf_add(out, STR(" RETURN "));
 		write_names(out, imap_return_names, s->returned);
@@ -457,7 +471,7 @@ static void write_search_head(struct buf *out, const struct imap_cmd *cmd)
 		(void)buf_addf(out, " %s", imap_name_of(imap_thread_names, 1u << s->thread));
 	else if (s->charset.n > 0)
 		(void)buf_add(out, STR(" CHARSET"));
-	if (cmd->kind != IMAP_CMD_SEARCH || s->charset.n > 0)
+	if (cmd->kind == IMAP_CMD_SORT || cmd->kind == IMAP_CMD_THREAD || s->charset.n > 0)
 		sp_astring(out, s->charset);
 }
 
@@ -676,6 +690,7 @@ static void write_arguments(struct buf *out, const struct imap_cmd *cmd)
 			sp_set(out, &cmd->expunge);
 		break;
 	case IMAP_CMD_SEARCH:
+	case IMAP_CMD_ESEARCH:
 	case IMAP_CMD_SORT:
 	case IMAP_CMD_THREAD:
 	case IMAP_CMD_CANCELUPDATE:

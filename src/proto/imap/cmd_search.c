@@ -296,6 +296,13 @@ static int tell(struct search_state *st, struct imap_out *out)
 	return search_tell(s, &st->hits, out);
 }
 
+/* Reading what orders them is a part of the search's work. */
+static int put_in_order(struct search_state *st, struct imap_out *out, struct fail *why)
+{
+	st->begun = clock_mono();
+	return end_turn(st, search_order_step(st->s, &st->hits, &st->order, out, why), why);
+}
+
 static int search(struct imap_session *s, struct imap_out *out, struct fail *why)
 {
 	struct search_state *st = s->run.state;
@@ -324,7 +331,7 @@ static int search(struct imap_session *s, struct imap_out *out, struct fail *why
 	if (r == 0)
 		r = end_turn(st, look_at_rows(st, why), why);
 	if (r == RUN_DONE && s->run.cmd.kind != IMAP_CMD_SEARCH)
-		r = search_order_step(s, &st->hits, &st->order, out, why);
+		r = put_in_order(st, out, why);
 	if (r == RUN_DONE && s->run.cmd.kind != IMAP_CMD_THREAD)
 		r = tell(st, out);
 	if (r == RUN_MORE)

@@ -143,6 +143,7 @@ int context_program(struct imap_session *s, struct buf *ret, struct fail *why)
 	if (r < 0)
 		return r;
 	plain.search.extended = false;
+	plain.search.source_count = 0;
 	*ret = BUF_INIT(PROGRAM_MAX);
 	buf_add(ret, STR("x "));
 	(void)imap_write_cmd(ret, &plain);

@@ -9,10 +9,14 @@
  */
 #include "proto/imap/context.h"
 #include "service/store/store_order.h"
+#include "sys/clock.h"
 #include "sys/log.h"
 
 /* Changed messages of which the rows or bytes have to be read, in one update. */
 #define OPEN_MAX 2000
+/* They hold a thread; what is not done then ends with NOUPDATE. A search has more time, in turns.
+ */
+#define UPDATE_MAX_NS (5 * SEC_NS)
 
 struct changed {
 	uint32_t uid, seq;
@@ -22,6 +26,7 @@ struct changed {
 
 struct update {
 	struct imap_session *s;
+	int64_t deadline; /* mono ns; of all contexts together */
 	struct context *c;
 	struct arena arena; /* of the program */
 	struct imap_cmd cmd;
@@ -42,7 +47,7 @@ static void update_clear(struct update *u)
 static int update_init(struct update *u, struct imap_session *s, struct context *c,
 		       struct fail *why)
 {
-	*u = (struct update){.s = s, .c = c, .arena = ARENA_INIT(MIB(1))};
+	*u = (struct update){.s = s, .c = c, .arena = ARENA_INIT(MIB(1)), .deadline = INT64_MAX};
 	struct imap_input in = {.text = buf_str(&c->program)};
 	int r = imap_cmd_parse(&in, &s->config.limits, &u->arena, &u->cmd, why);
 	if (r == 0 && !context_list_get(buf_str(&c->list), &u->uid, &u->n))
@@ -219,6 +224,13 @@ void contexts_expunged(struct imap_session *s, const struct store_changes *chang
 /* ---- changed and new messages -----------------------------------------------------------------
  */
 
+static int check_time(const struct update *u, struct fail *why)
+{
+	if (clock_mono().v < u->deadline)
+		return 0;
+	return fail_set(why, FAIL_LIMIT, NULL, "an update takes too long");
+}
+
 static int look_at_open(struct update *u, const struct store_set *open, struct fail *why)
 {
 	AUTO(store_reader) struct store_reader *reader = NULL;
@@ -231,7 +243,9 @@ static int look_at_open(struct update *u, const struct store_set *open, struct f
 				 why);
 	while (r >= 0 && (r = store_read_next(reader, &row, why)) > 0) {
 		unsigned matches = 0;
-		r = search_match(u->s, &u->tree, &row, &matches, why);
+		r = check_time(u, why);
+		if (r == 0)
+			r = search_match(u->s, &u->tree, &row, &matches, why);
 		find(u, row.uid.v)->matches = matches > 0;
 	}
 	return r;
@@ -276,7 +290,7 @@ static int put_in_order(struct update *u, uint32_t *uid, size_t n, struct fail *
 		return 0;
 	int r = store_order_begin(u->s->view, uid, n, false, &keys, why);
 	while (r == 0 && (r = store_order_step(keys, why)) > 0)
-		r = 0;
+		r = check_time(u, why);
 	if (r < 0)
 		return r;
 	struct order_by *by = search_order_by(cmd, &u->arena, NULL);
@@ -314,11 +328,12 @@ static int apply(struct update *u, struct imap_out *out, struct fail *why)
 	return r;
 }
 
-static int update_one(struct imap_session *s, struct context *c, struct imap_out *out,
-		      struct fail *why)
+static int update_one(struct imap_session *s, struct context *c, int64_t deadline,
+		      struct imap_out *out, struct fail *why)
 {
 	struct update u;
 	int r = update_init(&u, s, c, why);
+	u.deadline = deadline;
 	if (r == 0)
 		r = search_tree_init(&u.tree, s, u.cmd.search.key, why);
 	if (r == 0)
@@ -331,13 +346,16 @@ static int update_one(struct imap_session *s, struct context *c, struct imap_out
 
 void contexts_update(struct imap_session *s, struct imap_out *out)
 {
+	int64_t deadline = clock_mono().v + UPDATE_MAX_NS;
+	if (s->config.search_max_ms && s->config.search_max_ms < UPDATE_MAX_NS / MS_NS)
+		deadline = clock_mono().v + (int64_t)s->config.search_max_ms * MS_NS;
 	for (size_t i = s->contexts.n; s->view && i-- > 0;) {
 		struct context *c = &s->contexts.p[i];
 		uint64_t now = store_view_get_info(s->view)->highestmodseq.v;
 		struct fail why = FAIL_INIT;
 		if (now <= c->modseq)
 			continue;
-		int r = update_one(s, c, out, &why);
+		int r = update_one(s, c, deadline, out, &why);
 		c->modseq = now;
 		if (r >= 0)
 			continue;

@@ -264,6 +264,14 @@ static int route_rename(struct imap_session *s, struct fail *why)
 	return pass_to(s, from, prefix, why);
 }
 
+static bool esearch_selected_only(const struct imap_cmd *cmd)
+{
+	for (size_t i = 0; i < cmd->search.source_count; i++)
+		if (cmd->search.source[i].filter != IMAP_NOTIFY_SELECTED)
+			return false;
+	return true;
+}
+
 int guest_route(struct imap_session *s, struct imap_out *out, struct fail *why)
 {
 	struct imap_cmd *cmd = &s->run.cmd;
@@ -300,8 +308,10 @@ int guest_route(struct imap_session *s, struct imap_out *out, struct fail *why)
 	default:
 		break;
 	}
-	bool there = (row->needs & NEEDS_SELECTED) || cmd->kind == IMAP_CMD_NOOP ||
-		     cmd->kind == IMAP_CMD_IDLE;
+	if (cmd->kind == IMAP_CMD_ESEARCH && !esearch_selected_only(cmd))
+		return 0;
+	bool there = (row->needs & NEEDS_SELECTED) || cmd->kind == IMAP_CMD_ESEARCH ||
+		     cmd->kind == IMAP_CMD_NOOP || cmd->kind == IMAP_CMD_IDLE;
 	return s->host && there ? pass_to(s, str_c(s->host), str_c(s->host_prefix), why) : 0;
 }
 

@@ -21,6 +21,7 @@
 #include "proto/imap/imap_session.h"
 #include "service/store/store_view.h"
 
+struct esearch;
 struct notify;
 struct notify_fetch;
 
@@ -64,9 +65,14 @@ struct imap_run {
 	struct uid limited_to; /* the oldest message that was looked at; 0: all were (RFC 9738) */
 	bool tell_modseq;      /* [HIGHESTMODSEQ n] of after the sync goes into a usual OK */
 	struct sync_cursor sync;
-	struct arena arena;   /* lives as long as the command */
-	struct arena scratch; /* one message at a time */
-	void *state;	      /* a handler's cursor, in arena */
+	struct arena arena;	 /* lives as long as the command */
+	struct arena scratch;	 /* one message at a time */
+	void *state;		 /* a handler's cursor, in arena */
+	struct esearch *esearch; /* ESEARCH has another one around that of SEARCH */
+	struct {
+		struct str name;
+		uint32_t uidvalidity;
+	} of; /* ESEARCH: the mailbox that is searched; else NULL */
 	void (*state_clear)(void *state);
 };
 
@@ -317,6 +323,9 @@ int cmd_listrights(struct imap_session *s, struct imap_out *out, struct fail *wh
 int cmd_myrights(struct imap_session *s, struct imap_out *out, struct fail *why);
 int cmd_expunge(struct imap_session *s, struct imap_out *out, struct fail *why);
 int cmd_search(struct imap_session *s, struct imap_out *out, struct fail *why);
+int cmd_esearch(struct imap_session *s, struct imap_out *out, struct fail *why);
+/* Its state goes. */
+void esearch_end(struct imap_run *run);
 int cmd_comparator(struct imap_session *s, struct imap_out *out, struct fail *why);
 int cmd_uidbatches(struct imap_session *s, struct imap_out *out, struct fail *why);
 int cmd_cancelupdate(struct imap_session *s, struct imap_out *out, struct fail *why);

@@ -71,6 +71,8 @@ static void run_end(struct imap_session *s)
 {
 	struct imap_run *run = &s->run;
 	run_state_clear(run);
+	esearch_end(run);
+	run->of.name = STR_NULL;
 	arena_clear(&run->scratch);
 	arena_clear(&run->arena);
 	buf_clear(&run->reply);

@@ -135,6 +135,7 @@ static bool is_of(const struct imap_notify_group *g, const struct store_mailbox 
 	case IMAP_NOTIFY_SUBSCRIBED:
 		return box->subscribed;
 	case IMAP_NOTIFY_SUBTREE:
+	case IMAP_NOTIFY_SUBTREE_ONE: /* the parser refuses it */
 	case IMAP_NOTIFY_MAILBOXES:
 		return is_named(g, box->name);
 	}

@@ -210,8 +210,13 @@ static uint64_t modseq_of(const struct search_hits *h)
 
 static void write_esearch(const struct imap_session *s, const struct search_hits *h, struct buf *b)
 {
-	buf_addf(b, "* ESEARCH (TAG \"%.*s\")%s", STR_ARG(buf_str(&s->run.tag)),
-		 s->run.cmd.uid ? " UID" : "");
+	buf_addf(b, "* ESEARCH (TAG \"%.*s\"", STR_ARG(buf_str(&s->run.tag)));
+	if (s->run.of.name.p) {
+		buf_add(b, STR(" MAILBOX "));
+		write_name(s, b, s->run.of.name);
+		buf_addf(b, " UIDVALIDITY %u", s->run.of.uidvalidity);
+	}
+	buf_add_c(b, s->run.cmd.uid ? ") UID" : ")");
 	if (h->count && (h->returned & IMAP_RETURN_MIN))
 		buf_addf(b, " MIN %u", number_of(s, h->min));
 	if (h->count && (h->returned & IMAP_RETURN_MAX))
@@ -235,7 +240,7 @@ int search_tell(struct imap_session *s, struct search_hits *h, struct imap_out *
 		search_hits_sort(h);
 	if (h->returned == 0)
 		write_search(s, h, &out->text);
-	else if (h->returned != IMAP_RETURN_SAVE)
+	else if (h->returned != IMAP_RETURN_SAVE && (h->count || !s->run.of.name.p))
 		write_esearch(s, h, &out->text);
 	return h->returned & IMAP_RETURN_SAVE ? save(s, h) : RUN_DONE;
 }
