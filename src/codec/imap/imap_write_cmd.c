@@ -35,8 +35,9 @@ static void write_names(struct buf *out, const struct imap_name *table, uint32_t
 	(void)buf_addc(out, ')');
 }
 
-static void write_id(struct buf *out, const struct imap_id *id)
+static void write_id(struct buf *out, const struct imap_cmd *cmd)
 {
+	const struct imap_id *id = &cmd->id;
 	(void)buf_add(out, id->pair_count > 0 ? STR(" (") : STR(" NIL"));
 	for (size_t i = 0; i < id->pair_count; i++) {
 		if (i > 0)
@@ -49,8 +50,9 @@ static void write_id(struct buf *out, const struct imap_id *id)
 		(void)buf_addc(out, ')');
 }
 
-static void write_create(struct buf *out, const struct imap_create *c)
+static void write_create(struct buf *out, const struct imap_cmd *cmd)
 {
+	const struct imap_create *c = &cmd->create;
 	sp_mailbox(out, c->mailbox);
 	if (c->use == 0 && !c->unknown_use)
 		return;
@@ -77,8 +79,9 @@ static void write_qresync(struct buf *out, const struct imap_qresync *q)
 	(void)buf_addc(out, ')');
 }
 
-static void write_select(struct buf *out, const struct imap_select *s)
+static void write_select(struct buf *out, const struct imap_cmd *cmd)
 {
+	const struct imap_select *s = &cmd->select;
 	sp_mailbox(out, s->mailbox);
 	if (!s->condstore && !s->qresync.given)
 		return;
@@ -90,8 +93,9 @@ static void write_select(struct buf *out, const struct imap_select *s)
 	(void)buf_addc(out, ')');
 }
 
-static void write_setquota(struct buf *out, const struct imap_setquota *q)
+static void write_setquota(struct buf *out, const struct imap_cmd *cmd)
 {
+	const struct imap_setquota *q = &cmd->setquota;
 	sp_astring(out, q->root);
 	(void)buf_add(out, STR(" ("));
 	for (size_t i = 0; i < q->limit_count; i++)
@@ -121,8 +125,9 @@ static void write_entries(struct buf *out, const struct str *entry, size_t n)
 	(void)buf_addc(out, ')');
 }
 
-static void write_list(struct buf *out, const struct imap_list *l)
+static void write_list(struct buf *out, const struct imap_cmd *cmd)
 {
+	const struct imap_list *l = &cmd->list;
 	if (l->selection) {
 		(void)buf_addc(out, ' ');
 		write_names(out, list_options, l->selection);
@@ -281,15 +286,17 @@ static void write_notify_group(struct buf *out, const struct imap_notify_group *
 	(void)buf_add_c(out, *sep == '(' ? "NONE)" : "))");
 }
 
-static void write_notify(struct buf *out, const struct imap_notify *n)
+static void write_notify(struct buf *out, const struct imap_cmd *cmd)
 {
+	const struct imap_notify *n = &cmd->notify;
 	(void)buf_add_c(out, n->group_count == 0 ? " NONE" : n->status ? " SET STATUS" : " SET");
 	for (size_t i = 0; i < n->group_count; i++)
 		write_notify_group(out, &n->group[i]);
 }
 
-static void write_fetch(struct buf *out, const struct imap_fetch *f)
+static void write_fetch(struct buf *out, const struct imap_cmd *cmd)
 {
+	const struct imap_fetch *f = &cmd->fetch;
 	sp_set(out, &f->set);
 	sp_fetch_atts(out, f->att, f->att_count);
 	if (f->partial.given) {
@@ -306,8 +313,9 @@ static void write_fetch(struct buf *out, const struct imap_fetch *f)
 		(void)buf_add(out, STR(" (VANISHED)"));
 }
 
-static void write_store(struct buf *out, const struct imap_store *s)
+static void write_store(struct buf *out, const struct imap_cmd *cmd)
 {
+	const struct imap_store *s = &cmd->store;
 	sp_set(out, &s->set);
 	if (s->has_unchangedsince)
 		(void)buf_addf(out, " (UNCHANGEDSINCE %llu)",
@@ -525,21 +533,24 @@ static void write_searching(struct buf *out, const struct imap_cmd *cmd)
 		write_search(out, cmd);
 }
 
-static void write_enable(struct buf *out, const struct imap_enable *e)
+static void write_enable(struct buf *out, const struct imap_cmd *cmd)
 {
+	const struct imap_enable *e = &cmd->enable;
 	for (size_t i = 0; i < e->capability_count; i++)
 		(void)buf_addf(out, " %.*s", STR_ARG(e->capability[i]));
 }
 
-static void write_status(struct buf *out, const struct imap_status *s)
+static void write_status(struct buf *out, const struct imap_cmd *cmd)
 {
+	const struct imap_status *s = &cmd->status;
 	sp_mailbox(out, s->mailbox);
 	(void)buf_addc(out, ' ');
 	write_names(out, imap_status_names, s->items);
 }
 
-static void write_copy(struct buf *out, const struct imap_copy *c)
+static void write_copy(struct buf *out, const struct imap_cmd *cmd)
 {
+	const struct imap_copy *c = &cmd->copy;
 	sp_set(out, &c->set);
 	sp_mailbox(out, c->mailbox);
 }
@@ -553,8 +564,9 @@ static void write_urls(struct buf *out, const struct imap_cmd *cmd)
 	}
 }
 
-static void write_resetkey(struct buf *out, const struct imap_resetkey *k)
+static void write_resetkey(struct buf *out, const struct imap_cmd *cmd)
 {
+	const struct imap_resetkey *k = &cmd->resetkey;
 	if (k->named)
 		sp_mailbox(out, k->mailbox);
 	for (size_t i = 0; i < k->mechanism_count; i++)
@@ -603,122 +615,73 @@ static void write_append_or_replace(struct buf *out, const struct imap_cmd *cmd)
 	write_append(out, append ? &cmd->append : &cmd->replace.append);
 }
 
-static void write_rename(struct buf *out, const struct imap_rename *r)
+static void write_rename(struct buf *out, const struct imap_cmd *cmd)
 {
+	const struct imap_rename *r = &cmd->rename;
 	sp_mailbox(out, r->from);
 	sp_mailbox(out, r->to);
 }
 
-static void write_arguments(struct buf *out, const struct imap_cmd *cmd)
+static void write_expunge(struct buf *out, const struct imap_cmd *cmd)
 {
-	switch (cmd->kind) {
-	case IMAP_CMD_CAPABILITY:
-	case IMAP_CMD_NOOP:
-	case IMAP_CMD_LOGOUT:
-	case IMAP_CMD_STARTTLS:
-	case IMAP_CMD_NAMESPACE:
-	case IMAP_CMD_IDLE:
-	case IMAP_CMD_CHECK:
-	case IMAP_CMD_CLOSE:
-	case IMAP_CMD_UNSELECT:
-	case IMAP_CMD_UNAUTHENTICATE:
-	case IMAP_CMD_KIND_COUNT:
-		break;
-	case IMAP_CMD_ID:
-		write_id(out, &cmd->id);
-		break;
-	case IMAP_CMD_LOGIN:
-	case IMAP_CMD_AUTHENTICATE:
-		write_login(out, cmd);
-		break;
-	case IMAP_CMD_ENABLE:
-		write_enable(out, &cmd->enable);
-		break;
-	case IMAP_CMD_SELECT:
-	case IMAP_CMD_EXAMINE:
-		write_select(out, &cmd->select);
-		break;
-	case IMAP_CMD_CREATE:
-		write_create(out, &cmd->create);
-		break;
-	case IMAP_CMD_RENAME:
-		write_rename(out, &cmd->rename);
-		break;
-	case IMAP_CMD_DELETE:
-	case IMAP_CMD_SUBSCRIBE:
-	case IMAP_CMD_UNSUBSCRIBE:
-	case IMAP_CMD_GETQUOTAROOT:
-	case IMAP_CMD_GETACL:
-	case IMAP_CMD_MYRIGHTS:
-	case IMAP_CMD_GETQUOTA:
-	case IMAP_CMD_COMPRESS:
-		write_name_argument(out, cmd);
-		break;
-	case IMAP_CMD_SETQUOTA:
-		write_setquota(out, &cmd->setquota);
-		break;
-	case IMAP_CMD_GENURLAUTH:
-	case IMAP_CMD_URLFETCH:
-		write_urls(out, cmd);
-		break;
-	case IMAP_CMD_GETMETADATA:
-	case IMAP_CMD_SETMETADATA:
-		write_metadata(out, cmd);
-		break;
-	case IMAP_CMD_RESETKEY:
-		write_resetkey(out, &cmd->resetkey);
-		break;
-	case IMAP_CMD_SETACL:
-	case IMAP_CMD_DELETEACL:
-	case IMAP_CMD_LISTRIGHTS:
-		write_acl(out, cmd);
-		break;
-	case IMAP_CMD_LIST:
-	case IMAP_CMD_LSUB:
-	case IMAP_CMD_XLIST:
-		write_list(out, &cmd->list);
-		break;
-	case IMAP_CMD_STATUS:
-		write_status(out, &cmd->status);
-		break;
-	case IMAP_CMD_APPEND:
-	case IMAP_CMD_REPLACE:
-		write_append_or_replace(out, cmd);
-		break;
-	case IMAP_CMD_EXPUNGE:
-		if (cmd->uid)
-			sp_set(out, &cmd->expunge);
-		break;
-	case IMAP_CMD_SEARCH:
-	case IMAP_CMD_ESEARCH:
-	case IMAP_CMD_SORT:
-	case IMAP_CMD_THREAD:
-	case IMAP_CMD_CANCELUPDATE:
-	case IMAP_CMD_UIDBATCHES:
-	case IMAP_CMD_COMPARATOR:
-		write_searching(out, cmd);
-		break;
-	case IMAP_CMD_FETCH:
-		write_fetch(out, &cmd->fetch);
-		break;
-	case IMAP_CMD_NOTIFY:
-		write_notify(out, &cmd->notify);
-		break;
-	case IMAP_CMD_STORE:
-		write_store(out, &cmd->store);
-		break;
-	case IMAP_CMD_COPY:
-	case IMAP_CMD_MOVE:
-		write_copy(out, &cmd->copy);
-		break;
-	}
+	if (cmd->uid)
+		sp_set(out, &cmd->expunge);
 }
+
+/* What stands behind the name; NULL: nothing. */
+static void (*const arguments[IMAP_CMD_KIND_COUNT])(struct buf *out, const struct imap_cmd *cmd) = {
+	[IMAP_CMD_ID] = write_id,
+	[IMAP_CMD_LOGIN] = write_login,
+	[IMAP_CMD_AUTHENTICATE] = write_login,
+	[IMAP_CMD_ENABLE] = write_enable,
+	[IMAP_CMD_SELECT] = write_select,
+	[IMAP_CMD_EXAMINE] = write_select,
+	[IMAP_CMD_CREATE] = write_create,
+	[IMAP_CMD_RENAME] = write_rename,
+	[IMAP_CMD_DELETE] = write_name_argument,
+	[IMAP_CMD_SUBSCRIBE] = write_name_argument,
+	[IMAP_CMD_UNSUBSCRIBE] = write_name_argument,
+	[IMAP_CMD_GETQUOTAROOT] = write_name_argument,
+	[IMAP_CMD_GETACL] = write_name_argument,
+	[IMAP_CMD_MYRIGHTS] = write_name_argument,
+	[IMAP_CMD_GETQUOTA] = write_name_argument,
+	[IMAP_CMD_COMPRESS] = write_name_argument,
+	[IMAP_CMD_SETQUOTA] = write_setquota,
+	[IMAP_CMD_GENURLAUTH] = write_urls,
+	[IMAP_CMD_URLFETCH] = write_urls,
+	[IMAP_CMD_GETMETADATA] = write_metadata,
+	[IMAP_CMD_SETMETADATA] = write_metadata,
+	[IMAP_CMD_RESETKEY] = write_resetkey,
+	[IMAP_CMD_SETACL] = write_acl,
+	[IMAP_CMD_DELETEACL] = write_acl,
+	[IMAP_CMD_LISTRIGHTS] = write_acl,
+	[IMAP_CMD_LIST] = write_list,
+	[IMAP_CMD_LSUB] = write_list,
+	[IMAP_CMD_XLIST] = write_list,
+	[IMAP_CMD_STATUS] = write_status,
+	[IMAP_CMD_APPEND] = write_append_or_replace,
+	[IMAP_CMD_REPLACE] = write_append_or_replace,
+	[IMAP_CMD_EXPUNGE] = write_expunge,
+	[IMAP_CMD_SEARCH] = write_searching,
+	[IMAP_CMD_ESEARCH] = write_searching,
+	[IMAP_CMD_SORT] = write_searching,
+	[IMAP_CMD_THREAD] = write_searching,
+	[IMAP_CMD_CANCELUPDATE] = write_searching,
+	[IMAP_CMD_UIDBATCHES] = write_searching,
+	[IMAP_CMD_COMPARATOR] = write_searching,
+	[IMAP_CMD_FETCH] = write_fetch,
+	[IMAP_CMD_NOTIFY] = write_notify,
+	[IMAP_CMD_STORE] = write_store,
+	[IMAP_CMD_COPY] = write_copy,
+	[IMAP_CMD_MOVE] = write_copy,
+};
 
 int imap_write_cmd(struct buf *out, const struct imap_cmd *cmd)
 {
 	if (cmd->uid)
 		(void)buf_add(out, STR("UID "));
 	(void)buf_add_c(out, imap_cmd_name(cmd->kind));
-	write_arguments(out, cmd);
+	if (cmd->kind < IMAP_CMD_KIND_COUNT && arguments[cmd->kind])
+		arguments[cmd->kind](out, cmd);
 	return out->failed ? -FAIL_LIMIT : 0;
 }
