@@ -4,6 +4,7 @@ import hashlib
 import os
 import poplib
 import re
+import shutil
 import socket
 import ssl
 import time
@@ -218,3 +219,40 @@ def case_stays_after_restarts(t):
             return found if len(found) == 2 else None
         after = t.until(names, what="delivery")
         assert after[0] == before[1] and after[1] not in before, (before, after)
+
+
+def case_names_after_a_restore(t):
+    """A backup put back: what was in it has the names that clients know; what comes then has others than what was lost."""
+    folder = os.path.join(t.scratch(), "backup")
+    server = t.own_server()
+
+    def names():
+        p = login(server, "back")
+        found = [x.split()[1] for x in p.uidl()[1]]
+        p.quit()
+        return found
+    try:
+        server.start()
+        account(server, "back", SMALL, SMALL)
+        for i in range(2):  # a second restore remembers the first
+            known = names()
+            server.stop()
+            server.cli("backup", folder + str(i))
+            server.start()
+            imap = Imap(server, f"back@{DOMAIN}", PASSWORD)
+            imap.append("INBOX", SMALL)
+            imap.close()
+            lost = names()[len(known):]
+            server.stop()
+            shutil.rmtree(server.dir)
+            server.cli("restore", folder + str(i))
+            server.start()
+            assert names() == known, (names(), known)
+            imap = Imap(server, f"back@{DOMAIN}", PASSWORD)
+            imap.append("INBOX", SMALL)
+            imap.close()
+            assert names()[:-1] == known and names()[-1] not in known + lost, (names(), known, lost)
+        server.stop()
+    finally:
+        server.close()
+    assert not server.problems(), server.problems()

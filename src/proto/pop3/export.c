@@ -84,7 +84,7 @@ static int restore(struct pop3_session *s, struct cursor *c, struct fail *why)
 	const struct store_view_info *info = store_view_get_info(s->view);
 	if (info->account.v != s->account.v || info->exists != s->exists + s->hidden.count)
 		return fail_set(why, FAIL_CONFLICT, NULL, "another view than the session's");
-	return 0;
+	return pop3_names_read(s, why);
 }
 
 int pop3_session_import(const struct pop3_session_args *args, struct str exported,

@@ -19,7 +19,7 @@ static void write_one(const struct pop3_session *s, uint32_t number, const struc
 	(void)buf_addc(out, ' ');
 	if (uidl)
 		pop3_uidl_write(out, str_c(s->config.uidl_format), m->uid.v,
-				store_view_get_info(s->view)->uidvalidity);
+				pop3_validity_of(s, m->uid));
 	else
 		(void)buf_add_u64(out, m->size);
 	(void)buf_add(out, STR("\r\n"));

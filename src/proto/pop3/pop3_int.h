@@ -15,6 +15,11 @@
 /* The command under way whose answer does not fit into one window. */
 enum pop3_run { RUN_NONE, RUN_LIST, RUN_UIDL, RUN_TEXT };
 
+/* Messages below this UID are named with this UIDVALIDITY. */
+struct pop3_past_name {
+	uint32_t below, uidvalidity;
+};
+
 struct pop3_session {
 	struct pop3_config config;
 	struct store *store;
@@ -32,6 +37,8 @@ struct pop3_session {
 	struct pop3_marks deleted, fetched;
 	uint64_t deleted_size;
 	bool changed;
+	struct pop3_past_name past[64]; /* the oldest first */
+	size_t past_n;
 
 	struct str batch; /* borrowed: what is left of the lines under way */
 	enum pop3_run run;
@@ -75,6 +82,10 @@ enum pop3_next pop3_cmd_stat(struct pop3_session *s, const struct pop3_out *out)
 enum pop3_next pop3_cmd_list(struct pop3_session *s, const struct pop3_cmd *cmd,
 			     const struct pop3_out *out);
 enum pop3_next pop3_list_resume(struct pop3_session *s, const struct pop3_out *out);
+
+/* names.c */
+MUST_CHECK int pop3_names_read(struct pop3_session *s, struct fail *why);
+uint32_t pop3_validity_of(const struct pop3_session *s, struct uid uid);
 
 /* retr.c */
 enum pop3_next pop3_cmd_retr(struct pop3_session *s, const struct pop3_cmd *cmd,

@@ -218,6 +218,8 @@ enum pop3_next pop3_session_open(struct pop3_session *s, const struct pop3_out *
 		r = look_at_all(s, hide, &why);
 	if (r == 0)
 		r = read_choice(s, &why);
+	if (r == 0)
+		r = pop3_names_read(s, &why);
 	if (r < 0)
 		(void)pop3_say_failure(s, out, r, &why);
 	else

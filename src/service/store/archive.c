@@ -394,6 +394,16 @@ static int raise_accounts(struct engine *e, const struct store_archive_raise *ho
 	if (r < 0 || how->keep_uidvalidity)
 		return r;
 	r = RUN(e,
+		"INSERT INTO annotation (account, mailbox, viewer, entry, value)"
+		" SELECT account, id, 0, '" STORE_UIDL_ENTRY "',"
+		" CAST(uidnext || ':' || uidvalidity || ' ' AS BLOB) FROM mailbox"
+		" WHERE name = 'INBOX' AND uidnext > 1 AND ?1 > 0"
+		" ON CONFLICT (account, mailbox, viewer, entry) DO UPDATE"
+		" SET value = CAST(value || excluded.value AS BLOB)",
+		why, now);
+	if (r < 0)
+		return r;
+	r = RUN(e,
 		"UPDATE mailbox SET uidvalidity = max(?1, 1 + (SELECT a.uidvalidity FROM account a"
 		" WHERE a.id = mailbox.account)) + (SELECT count(*) FROM mailbox m"
 		" WHERE m.account = mailbox.account AND m.id < mailbox.id)",

@@ -300,6 +300,8 @@ struct store_notes {
 	struct store_annotation *p;
 	size_t n;
 };
+/* Written by a restore to INBOX: how messages were named by POP3 before it (proto/pop3/names.c). */
+#define STORE_UIDL_ENTRY "/shared/vendor/barid/pop3-uidl"
 /* Those that `viewer` sees, in the order of their names, in `arena`. -FAIL_NOTFOUND: no such
  * mailbox; a \Noselect one has annotations too. */
 MUST_CHECK int store_annotations(struct store *s, struct account_id account, struct str mailbox,
