@@ -94,11 +94,12 @@ struct store_flagset acl_filter(struct store_flagset flags, uint32_t rights, boo
 	return flags;
 }
 
+#define CHANGING (IMAP_ACL_S | IMAP_ACL_W | IMAP_ACL_T | IMAP_ACL_E)
+
 struct store_view_as acl_view_as(const struct imap_session *s, uint32_t rights, bool examine)
 {
-	uint32_t changing = IMAP_ACL_S | IMAP_ACL_W | IMAP_ACL_T | IMAP_ACL_E;
 	return (struct store_view_as){
-		.read_only = examine || !(s->rights & IMAP_RIGHT_WRITE) || !(rights & changing),
+		.read_only = examine || !(s->rights & IMAP_RIGHT_WRITE) || !(rights & CHANGING),
 		.viewer = s->guest ? s->viewer_id : (struct account_id){0},
 		.may = acl_flags_of(rights),
 	};
@@ -107,6 +108,9 @@ struct store_view_as acl_view_as(const struct imap_session *s, uint32_t rights, 
 /* A viewer's \Seen is nobody else's, so it does not count. */
 bool acl_is_read_write(const struct imap_session *s, uint32_t rights)
 {
+	/* A view that would be open for changes, but is not: EXAMINE, or a mailbox of the past. */
+	if (store_view_get_info(s->view)->read_only && (rights & CHANGING))
+		return false;
 	uint32_t counts = IMAP_ACL_I | IMAP_ACL_E | IMAP_ACL_W | IMAP_ACL_T;
 	if (!s->guest)
 		counts |= IMAP_ACL_S;

@@ -54,7 +54,7 @@ uint64_t acl_flags_of(uint32_t rights);
 struct store_flagset acl_filter(struct store_flagset flags, uint32_t rights, bool *ret_left);
 /* How a mailbox is opened with these rights. */
 struct store_view_as acl_view_as(const struct imap_session *s, uint32_t rights, bool examine);
-/* RFC 4314 5.2: does SELECT say READ-WRITE? */
+/* RFC 4314 5.2: does SELECT, of the view that is open, say READ-WRITE? */
 bool acl_is_read_write(const struct imap_session *s, uint32_t rights);
 
 /* "* MYRIGHTS name lr" */

@@ -111,8 +111,7 @@ int cmd_select(struct imap_session *s, struct imap_out *out, struct fail *why)
 		session_deselect(s);
 	if (r != 0)
 		return r;
-	if (examine || store_view_get_info(s->view)->read_only ||
-	    !acl_is_read_write(s, s->selected_rights))
+	if (examine || !acl_is_read_write(s, s->selected_rights))
 		reply_ok(s, "READ-ONLY", "Mailbox is open.");
 	else
 		reply_ok(s, "READ-WRITE", "Mailbox is open.");
