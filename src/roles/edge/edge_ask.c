@@ -2,8 +2,12 @@
 /*
  * Services of questions and answers for other mail servers: look-ups (tcp_table) and policy. Edge
  * finds where requests end and passes on what is whole, all that came together at once; mta
- * answers. One batch at a time is under way, what comes behind it waits. Nothing has to be kept
+ * answers.
+ * One batch of a client is under way at a time, what comes behind it waits. Nothing has to be kept
  * between two requests: when mta dies the batch is asked again.
+ *
+ * What several clients say in one turn of the loop goes to mta in one message. What mta cannot tell
+ * at once is asked again alone, so that nobody waits for what others have asked.
  *
  * A request that has begun has REQUEST_MS to become whole, however its bytes trickle.
  */
@@ -11,6 +15,7 @@
 #include "codec/tcp_table/tcp_table.h"
 #include "roles/edge/edge.h"
 #include "sys/log.h"
+#include <stdlib.h>
 
 #define IDLE_MS	    (20 * 60 * 1000u) /* Postfix uses a connection for up to 1,000 s */
 #define REQUEST_MS  30000
@@ -126,7 +131,7 @@ static void fail(struct session *s, const struct fail *why)
 	deliver(s, buf_str(&out), !said);
 }
 
-static void send_batch(struct session *s);
+static void send_alone(struct session *s);
 
 static void answered(struct ipc_ask *a, int r, struct ipc_packet *p, const struct fail *why)
 {
@@ -146,14 +151,14 @@ static void answered(struct ipc_ask *a, int r, struct ipc_packet *p, const struc
 	if (r == 0)
 		deliver(s, m.text, m.close);
 	else if (r == -FAIL_PEER && ++s->ask.tries < TRIES)
-		send_batch(s); /* it changed nothing, or would do the same again */
+		send_alone(s); /* it changed nothing, or would do the same again */
 	else
 		fail(s, why);
 	ipc_packet_free(p);
 	log_context((struct trace_id){0}, (struct session_id){0});
 }
 
-static void send_batch(struct session *s)
+static void send_alone(struct session *s)
 {
 	struct msg_inquiry m = {.service = str_c(s->service->def->name),
 				.input = buf_str(&s->ask.last)};
@@ -162,9 +167,95 @@ static void send_batch(struct session *s)
 				 .want = IPC_INQUIRED,
 				 .trace = s->trace,
 				 .deadline_ms = ASK_MS};
-	s->ask.busy = true;
 	s->ask.ask.done = answered;
 	session_ask(s, role_peer(s->edge->role, "mta", 0), &q, &s->ask.ask);
+}
+
+/* ---- batches of several clients ---- */
+
+#define TOGETHER_MAX   64u
+#define TOGETHER_BYTES 4096u
+
+struct together {
+	struct ipc_ask ask;
+	size_t n;
+	struct session *v[TOGETHER_MAX]; /* each counts this as an answer that is outstanding */
+};
+
+static struct {
+	struct together *next; /* what is sent at the end of this turn of the loop; or NULL */
+	struct loop_task task;
+} gathering;
+
+static void told(struct session *s, const struct msg_inquired_one *one)
+{
+	bool alive = session_answered(s);
+
+	if (!alive || s->phase == SESSION_ENDING)
+		return;
+	log_context(s->trace, s->id);
+	if (one && !one->alone)
+		deliver(s, one->text, one->close);
+	else
+		send_alone(s);
+	log_context((struct trace_id){0}, (struct session_id){0});
+}
+
+static void told_together(struct ipc_ask *a, int r, struct ipc_packet *p, const struct fail *why)
+{
+	struct together *t = CONTAINER_OF(a, struct together, ask);
+	struct msg_inquiries_reply m = {0};
+	bool good = r == 0 && msg_inquiries_reply_read(p, &m) == 0 && m.all_n == t->n;
+
+	(void)why; /* whoever is asked about alone hears it again */
+	for (size_t i = 0; i < t->n; i++)
+		told(t->v[i], good ? &m.all[i] : NULL);
+	ipc_packet_free(p);
+	free(t);
+}
+
+static void send_together(struct loop_task *task)
+{
+	struct together *t = gathering.next;
+	struct msg_inquiry_one all[TOGETHER_MAX];
+	struct edge *e = t->v[0]->edge;
+
+	(void)task;
+	gathering.next = NULL;
+	for (size_t i = 0; i < t->n; i++)
+		all[i] = (struct msg_inquiry_one){.service = str_c(t->v[i]->service->def->name),
+						  .input = buf_str(&t->v[i]->ask.last)};
+	struct msg_inquiries m = {.all = all, .all_n = t->n};
+	struct ipc_question q = {.type = IPC_INQUIRIES,
+				 .msg = &m,
+				 .want = IPC_INQUIRIES_REPLY,
+				 .trace = t->v[0]->trace,
+				 .deadline_ms = ASK_MS};
+	t->ask.done = told_together;
+	ipc_ask(role_peer(e->role, "mta", 0), &q, &t->ask);
+}
+
+static void gather(struct session *s)
+{
+	if (!gathering.next) {
+		gathering.next = xcalloc(1, sizeof *gathering.next);
+		gathering.task.run = send_together;
+		loop_post(s->edge->role->loop, &gathering.task);
+	}
+	s->asks++;
+	gathering.next->v[gathering.next->n++] = s;
+}
+
+/* The batch in `last`. */
+static void send_batch(struct session *s)
+{
+	bool full = gathering.next && gathering.next->n == TOGETHER_MAX;
+
+	s->ask.busy = true;
+	if (s->ask.last.n > TOGETHER_BYTES || full)
+		send_alone(s);
+	else
+		gather(s);
 }
 
 /* ---- input ---- */

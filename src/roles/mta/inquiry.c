@@ -7,8 +7,10 @@
 #include "sys/counter.h"
 #include "sys/log.h"
 
-#define ANSWERS_MAX KIB(900)
-#define AT_ONCE_MAX KIB(4) /* octets of requests that are answered on the loop */
+#define ANSWERS_MAX  KIB(900)
+#define AT_ONCE_MAX  KIB(4) /* octets of requests that are answered on the loop */
+#define TOGETHER_MAX 64u
+#define ANSWER_MAX   KIB(64) /* of one of several */
 
 COUNTER(waited, "inquiry.waited", "requests to internal services that had to ask the directory");
 
@@ -87,6 +89,37 @@ void inquiry(struct role *role, struct ipc_channel *from, struct ipc_packet *p)
 		return;
 	}
 	reply(p, r, &out, close);
+	ipc_packet_free(p);
+}
+
+/* Those that cannot be told at once are asked again alone. The text of all answers is in one
+ * buffer, which may move while it grows: so their ends come first. */
+void inquiries(struct role *role, struct ipc_channel *from, struct ipc_packet *p)
+{
+	AUTO(buf) struct buf all = BUF_INIT(ANSWERS_MAX);
+	struct msg_inquired_one one[TOGETHER_MAX] = {0};
+	size_t ends[TOGETHER_MAX + 1] = {0};
+	struct msg_inquiries m;
+
+	if (msg_inquiries_read(p, &m) < 0 || m.all_n == 0 || m.all_n > TOGETHER_MAX) {
+		role_refuse(from, p, "bad questions");
+		return;
+	}
+	for (size_t i = 0; i < m.all_n; i++) {
+		AUTO(buf) struct buf out = BUF_INIT(ANSWER_MAX);
+		struct inquiry_ask q = {.role = role,
+					.conf = role->conf,
+					.input = m.all[i].input,
+					.trace = ipc_packet_trace(p)};
+		one[i].alone = !is_served(role->conf, m.all[i].service) ||
+			       ask(&q, m.all[i].service, &out, &one[i].close) < 0 || out.failed ||
+			       buf_add(&all, buf_str(&out)) < 0;
+		ends[i + 1] = all.n;
+	}
+	for (size_t i = 0; i < m.all_n; i++)
+		one[i].text = str_sub(buf_str(&all), ends[i], ends[i + 1]);
+	struct msg_inquiries_reply reply_all = {.all = one, .all_n = m.all_n};
+	(void)ipc_reply(p, IPC_INQUIRIES_REPLY, &reply_all);
 	ipc_packet_free(p);
 }
 

@@ -13,6 +13,8 @@
 
 /* A request of edge; owns p. Loop. */
 void inquiry(struct role *role, struct ipc_channel *from, struct ipc_packet *p);
+/* The same of several clients at once. */
+void inquiries(struct role *role, struct ipc_channel *from, struct ipc_packet *p);
 /* Another configuration counts from now on. Loop. */
 void inquiry_reconfigure(struct role *role);
 

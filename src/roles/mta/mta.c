@@ -637,6 +637,10 @@ static void message(struct role *role, struct ipc_channel *from, struct ipc_pack
 		inquiry(role, from, p);
 		return;
 	}
+	if (edge && type == IPC_INQUIRIES) {
+		inquiries(role, from, p);
+		return;
+	}
 	if (edge && type == IPC_BODY_OPEN) {
 		body_open(from, p);
 		return;

@@ -33,6 +33,10 @@
 #define POP3S_PORT	    991
 #define REINJECT_PORT	    26
 #define REINJECT_LISTS_PORT 28
+#define POLICY_PORT	    777
+#define SRS_FORWARD_PORT    778
+#define SRS_REVERSE_PORT    779
+#define QUOTA_STATUS_PORT   340
 
 struct setup {
 	const struct cli *cli;
@@ -208,14 +212,10 @@ static void port_lines(const struct setup *s, struct buf *out)
 	static const struct {
 		const char *section;
 		unsigned port;
-	} internal[] = {{"metrics", METRICS_PORT},
-			{"lmtp", 24},
-			{"reinject", REINJECT_PORT},
-			{"reinject_lists", REINJECT_LISTS_PORT},
-			{"srs_forward", 7778},
-			{"srs_reverse", 7779},
-			{"policy", 7777},
-			{"quota_status", 12340}};
+	} internal[] = {{"metrics", METRICS_PORT},	   {"lmtp", 24},
+			{"reinject", REINJECT_PORT},	   {"reinject_lists", REINJECT_LISTS_PORT},
+			{"srs_forward", SRS_FORWARD_PORT}, {"srs_reverse", SRS_REVERSE_PORT},
+			{"policy", POLICY_PORT},	   {"quota_status", QUOTA_STATUS_PORT}};
 	for (size_t i = 0; s->port_offset && i < ARRAY_LEN(internal); i++) {
 		unsigned port = internal[i].port + (unsigned)s->port_offset;
 		(void)buf_addf(out, "\n[%s]\nlisten = 127.0.0.1:%u, [::1]:%u\n",
