@@ -7,7 +7,8 @@ from harness.ipc import SCHEMA
 RENEWING = {"login_over", "login_again", "login_renew"}
 SESSION = {"session_out", "session_done"}
 MAY = {
-    "mta": {"dir": RENEWING | {"route", "sender_allowed", "guard", "url_ask", "policy_login", "srs_secrets", "domain_ours"}, "scan": {"scan"},
+    "mta": {"dir": RENEWING | {"route", "sender_allowed", "guard", "url_ask", "policy_domain", "policy_access", "policy_login", "srs_secrets",
+                            "domain_ours"}, "scan": {"scan"},
             "queue": {"submit", "body_open", "body_seal", "body_drop"}, "dns": {"resolve"}, "user": {"url_read"},
             "edge": SESSION | {"session_feed"}},
     "queue": {"user": {"deliver", "receipt_drop"}, "dir": {"route", "routes_look", "tls_due", "tls_counts", "tls_reported"}, "scan": {"scan"},
@@ -19,7 +20,7 @@ MAY = {
     "dns": {"mta": set(), "queue": set(), "relay": set()},
     "relay": {"queue": set(), "dns": {"resolve"}, "dir": {"relay_login", "sts_find", "sts_keep", "tls_session", "srs_sender"}},
     "dir": {"edge": {"login_offer", "session_over"}, "user": {"grant", "session_over", "account_gone"},
-            "mta": {"grant", "session_over"}, "queue": set(), "relay": set()},
+            "mta": {"grant", "session_over", "policy_stale"}, "queue": set(), "relay": set()},
 }
 
 
