@@ -74,7 +74,7 @@ static size_t skip(struct buf *out, struct str s, size_t at)
 		return str_find_stri(s, end, STR("</script"));
 	if (str_eqi(tag, STR("style")))
 		return str_find_stri(s, end, STR("</style"));
-	if (parts_lines(tag))
+	if (parts_lines(tag) && out->n && out->p[out->n - 1] != '\n')
 		(void)buf_add(out, STR("\r\n"));
 	return end;
 }

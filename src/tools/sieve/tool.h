@@ -16,7 +16,7 @@ enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 struct words {
 	const char *files[NAMES_MAX];
 	size_t n_files;
-	bool json, program, extensions, quiet;
+	bool json, program, extensions, quiet, time;
 	const char *from, *to, *scripts, *global, *spam, *virus, *now, *seen;
 	const char *mailboxes[NAMES_MAX];
 	size_t n_mailboxes;

@@ -14,6 +14,7 @@ bool words_take(int argc, char **argv, struct words *w)
 		       {"--program", &w->program, NULL},
 		       {"--extensions", &w->extensions, NULL},
 		       {"--quiet", &w->quiet, NULL},
+		       {"--time", &w->time, NULL},
 		       {"--from", NULL, &w->from},
 		       {"--to", NULL, &w->to},
 		       {"--scripts", NULL, &w->scripts},

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The measures, in the order in which they run. Each is a function of a record and a size of the run."""
 from . import (classic_filters, durability, end_to_end, frontdoor, growth, latency, limits, mailbox, memory, outgoing, pop3,
-               relaying, searching, services, slow_disk, starting, tls)
+               relaying, searching, services, sieve, slow_disk, starting, tls)
 
 ALL = {
     "limits": limits.measure,
@@ -30,6 +30,7 @@ ALL = {
     "idle-all": memory.everything,
     "srs": services.srs,
     "quota": services.quota,
+    "sieve-compile": sieve.measure,
     "start": starting.measure,
     "growing": growth.measure,
     "burst": outgoing.burst,
