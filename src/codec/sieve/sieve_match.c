@@ -186,15 +186,23 @@ static int wildcard(struct sieve_vm *vm, struct wild *w)
 	return 1;
 }
 
-static void remember(struct sieve_matcher *m, struct str value, const struct str *groups, size_t n)
+/* Match variables: ${0} is @whole. They outlive the value, so it is copied; the groups lie in it.
+ */
+static int remember(struct sieve_matcher *m, struct str value, struct str whole,
+		    const struct str *groups, size_t n)
 {
 	struct sieve_frame *f = m->vm->frame;
 	if (m->silent || !(f->program->extensions & X_BIT(X_VARIABLES)))
-		return;
-	f->matches[0] = value;
+		return 1;
+	struct str copy = arena_str(m->vm->arena, value);
+	if (value.n && !copy.p)
+		return sieve_full(m->vm);
 	f->n_matches = MIN(n + 1, ARRAY_LEN(f->matches));
-	for (size_t i = 1; i < f->n_matches; i++)
-		f->matches[i] = groups[i - 1];
+	for (size_t i = 0; i < f->n_matches; i++) {
+		struct str g = i ? groups[i - 1] : whole;
+		f->matches[i] = g.n ? str_make(copy.p + (g.p - value.p), g.n) : STR("");
+	}
+	return 1;
 }
 
 /* @shown is the value as it stands in the message: match variables keep its case. */
@@ -210,9 +218,7 @@ static int match_wildcard(struct sieve_matcher *m, struct str value, struct str 
 	if (r < 0)
 		return r;
 	r = wildcard(m->vm, &w);
-	if (r == 1)
-		remember(m, value, groups, MIN(w.n_groups, ARRAY_LEN(groups)));
-	return r;
+	return r == 1 ? remember(m, value, value, groups, MIN(w.n_groups, ARRAY_LEN(groups))) : r;
 }
 
 static int match_regex(struct sieve_matcher *m, struct str value, size_t key)
@@ -242,8 +248,7 @@ static int match_regex(struct sieve_matcher *m, struct str value, size_t key)
 	size_t n = SIEVE_GROUPS - 1;
 	while (n > 0 && !groups[n].p)
 		n--;
-	remember(m, groups[0], groups + 1, n);
-	return 1;
+	return remember(m, value, groups[0], groups + 1, n);
 }
 
 static int match_list(struct sieve_matcher *m, struct str value, struct str list)
@@ -251,8 +256,7 @@ static int match_list(struct sieve_matcher *m, struct str value, struct str list
 	const struct sieve_host *h = m->vm->host;
 	if (!h->list_has || !h->list_has(h->ctx, list, value))
 		return 0;
-	remember(m, value, NULL, 0);
-	return 1;
+	return remember(m, value, value, NULL, 0);
 }
 
 static int match_key(struct sieve_matcher *m, struct str value, size_t i)

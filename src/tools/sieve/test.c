@@ -78,10 +78,10 @@ static struct str field_address(struct test *t, struct str name)
 	struct str rest = buf_str(&t->message);
 	struct header_field f;
 	while (header_next(&rest, &f)) {
-		AUTO(addr_parser) struct addr_parser p;
 		struct addr a;
 		if (!str_eqi(f.name, name))
 			continue;
+		AUTO(addr_parser) struct addr_parser p;
 		addr_begin(&p, f.value);
 		while (addr_next(&p, &a))
 			if (a.kind == ADDR_MAILBOX && a.host.n)
