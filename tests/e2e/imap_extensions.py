@@ -87,3 +87,39 @@ def case_imaplib_under_utf8_accept(t):
     status, data = client.search(None, "SUBJECT", '"größe"')
     assert data == [b"1 2"], data
     client.logout()
+
+
+def case_imaplib_searches_loosely_and_widely(t):
+    """imaplib: FUZZY with scores and SORT by them, ESEARCH in several mailboxes, and then nothing but UIDs."""
+    client = login(t, "user8")
+    _, data = client.capability()
+    assert {b"SEARCH=FUZZY", b"MULTISEARCH", b"UIDONLY"} <= set(data[0].split()), data
+    for box, subject in (("INBOX", b"invoices of May"), ("INBOX", b"lunch"), ("INBOX", b"the invoice"), ("Archive", b"an invioce")):
+        status, _ = client.append(box, None, None, b"Subject: " + subject + b"\r\n\r\nbody\r\n")
+        assert status == "OK"
+    status, _, found = say(client, "ESEARCH", "IN (personal)", "RETURN (COUNT)", "FUZZY SUBJECT invoice")
+    answers = [re.fullmatch(rb'\(TAG "\w+" MAILBOX (\w+) UIDVALIDITY \d+\) UID COUNT (\d)', one).groups() for one in found["ESEARCH"]]
+    assert status == "OK" and sorted(answers) == [(b"Archive", b"1"), (b"INBOX", b"2")], found
+    status, data = client.select("INBOX")
+    assert status == "OK" and data == [b"3"], data
+    status, data = client.search(None, "FUZZY", "SUBJECT", "inovice")
+    assert status == "OK" and data == [b"1 3"], data
+    status, data = client.sort("(RELEVANCY)", "UTF-8", "FUZZY", "SUBJECT", "invoice")
+    assert status == "OK" and data == [b"3 1"], data
+    status, _, found = say(client, "SEARCH", "RETURN (ALL RELEVANCY)", "FUZZY SUBJECT invoice")
+    scores = re.search(rb"ALL 1,3 RELEVANCY \((\d+) 100\)$", found["ESEARCH"][0])
+    assert status == "OK" and scores and 1 <= int(scores[1]) < 100, found
+    client.unselect()
+    status, found = client.enable("UIDONLY")
+    assert status == "OK", found
+    client.select("INBOX")
+    status, data = client.uid("FETCH", "3", "(RFC822.SIZE)")
+    assert status == "OK", data
+    # imaplib has no word for UIDFETCH; it keeps the response under its name
+    assert client.untagged_responses["UIDFETCH"] == [b"3 (RFC822.SIZE 30)"], client.untagged_responses
+    try:
+        client.fetch("1", "(FLAGS)")
+        raise AssertionError("a message number was taken")
+    except imaplib.IMAP4.error as e:
+        assert "UIDREQUIRED" in str(e), e
+    client.logout()
