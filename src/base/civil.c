@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/civil.h"
+#include "base/num.h"
 
 #define DAY_US	 (INT64_C(86400) * SEC_US)
 #define FIRST_US (INT64_C(-135140) * DAY_US)	 /* 1600-01-01 */
@@ -81,4 +82,64 @@ const char *civil_month_name(unsigned month)
 	static const char names[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
 					  "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
 	return names[(month + 11) % 12];
+}
+
+/* --- RFC 3339 --- */
+
+static bool digits(struct str s, size_t at, size_t n, uint32_t *ret)
+{
+	return at + n <= s.n && num_parse_u32(str_sub(s, at, at + n), ret);
+}
+
+/* The fraction, if there is one: digits beyond microseconds are not looked at. */
+static bool fraction(struct str *rest, uint32_t *ret_us)
+{
+	uint32_t unit = 100000;
+	size_t n = 0;
+	*ret_us = 0;
+	if (rest->n == 0 || rest->p[0] != '.')
+		return true;
+	*rest = str_skip(*rest, 1);
+	for (; n < rest->n && ascii_digit(rest->p[n]); n++, unit /= 10)
+		*ret_us += unit * (uint32_t)(rest->p[n] - '0');
+	*rest = str_skip(*rest, n);
+	return n > 0;
+}
+
+/* In seconds east of Greenwich. */
+static bool zone(struct str s, int64_t *ret)
+{
+	uint32_t hours, minutes;
+	*ret = 0;
+	if (str_eqi(s, STR("Z")))
+		return true;
+	if (s.n != 6 || (s.p[0] != '+' && s.p[0] != '-') || s.p[3] != ':' ||
+	    !digits(s, 1, 2, &hours) || !digits(s, 4, 2, &minutes) || hours > 23 || minutes > 59)
+		return false;
+	*ret = (int64_t)(hours * 60 + minutes) * 60 * (s.p[0] == '-' ? -1 : 1);
+	return true;
+}
+
+bool us_from_rfc3339(struct str s, struct wall_us *ret)
+{
+	uint32_t year, month, day, hour, minute, second, us;
+	int64_t east;
+	struct str rest = str_skip(s, 19);
+	struct wall_us t;
+	if (!digits(s, 0, 4, &year) || !digits(s, 5, 2, &month) || !digits(s, 8, 2, &day) ||
+	    !digits(s, 11, 2, &hour) || !digits(s, 14, 2, &minute) || !digits(s, 17, 2, &second) ||
+	    s.p[4] != '-' || s.p[7] != '-' || ascii_lower(s.p[10]) != 't' || s.p[13] != ':' ||
+	    s.p[16] != ':' || !fraction(&rest, &us) || !zone(rest, &east))
+		return false;
+	struct civil c = {.year = (int32_t)year,
+			  .month = (uint8_t)month,
+			  .day = (uint8_t)day,
+			  .hour = (uint8_t)hour,
+			  .minute = (uint8_t)minute,
+			  .second = (uint8_t)second,
+			  .us = us};
+	if (!us_from_civil(&c, &t))
+		return false;
+	ret->v = t.v - east * SEC_US;
+	return true;
 }

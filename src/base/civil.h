@@ -9,6 +9,7 @@
 #define BARID_BASE_CIVIL_H
 
 #include "ids.h"
+#include "str.h"
 
 struct civil {
 	int32_t year;
@@ -25,6 +26,10 @@ struct civil {
 void civil_from_us(struct wall_us t, struct civil *ret);
 /* False when a field is out of range or the day does not exist in that month. */
 bool us_from_civil(const struct civil *c, struct wall_us *ret);
+
+/* "2026-11-22T11:27:00Z", with an offset ("+01:00") instead of Z, and with a fraction of a second,
+ * down to microseconds (RFC 3339 section 5.6): all of s. */
+bool us_from_rfc3339(struct str s, struct wall_us *ret);
 
 /* "Sun".."Sat" for 0..6; "Jan".."Dec" for 1..12. */
 const char *civil_weekday_name(unsigned weekday);

@@ -32,6 +32,36 @@ static void known_moments(void **state)
 	assert_int_equal(c.hour, 23);
 }
 
+static void rfc3339(void **state)
+{
+	static const struct {
+		const char *text;
+		int64_t us; /* -1: it is none */
+	} rows[] = {
+		{"1970-01-01T00:00:00Z", 0},
+		{"2026-11-22T00:13:44Z", INT64_C(1795306424) * SEC_US},
+		{"2026-11-22t01:13:44+01:00", INT64_C(1795306424) * SEC_US},
+		{"2026-11-21T19:43:44-04:30", INT64_C(1795306424) * SEC_US},
+		{"2026-11-22T00:13:44.25z", INT64_C(1795306424) * SEC_US + 250000},
+		{"2026-11-22T00:13:44.1234567Z", INT64_C(1795306424) * SEC_US + 123456},
+		{"2026-11-22T00:13:44.Z", -1},
+		{"2026-11-22T00:13:44", -1},
+		{"2026-11-22T00:13:44+0100", -1},
+		{"2026-11-22T00:13:44+24:00", -1},
+		{"2026-02-30T00:13:44Z", -1},
+		{"2026-11-22 00:13:44Z", -1},
+		{"2026-11-22T00:13:44Z ", -1},
+		{"2026-11-2", -1},
+		{"", -1},
+	};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct wall_us t = {-1};
+		assert_int_equal(us_from_rfc3339(str_c(rows[i].text), &t), rows[i].us >= 0);
+		assert_int_equal(t.v, rows[i].us);
+	}
+}
+
 /* Every day of the supported years follows the one before it, in both directions. */
 static void every_day_follows_the_one_before(void **state)
 {
@@ -90,6 +120,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(known_moments),
+		cmocka_unit_test(rfc3339),
 		cmocka_unit_test(every_day_follows_the_one_before),
 		cmocka_unit_test(impossible_dates_are_refused),
 	};

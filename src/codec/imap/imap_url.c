@@ -68,48 +68,6 @@ static bool parse_number(struct str s, uint32_t *ret)
 	return true;
 }
 
-static bool digits(struct str s, size_t at, size_t n, uint32_t *ret)
-{
-	uint64_t v;
-	if (at + n > s.n || !ascii_digit(s.p[at]) || !num_parse_u64(str_sub(s, at, at + n), &v))
-		return false;
-	*ret = (uint32_t)v;
-	return true;
-}
-
-/* "2026-11-22T11:27:00Z", with an offset instead of Z, and with a fraction (RFC 3339). */
-static bool parse_moment(struct str s, struct wall_us *ret)
-{
-	uint32_t year, month, day, hour, minute, second, zone_h = 0, zone_m = 0;
-	bool ok = s.n >= 20 && digits(s, 0, 4, &year) && s.p[4] == '-' && digits(s, 5, 2, &month) &&
-		  s.p[7] == '-' && digits(s, 8, 2, &day) && ascii_lower(s.p[10]) == 't' &&
-		  digits(s, 11, 2, &hour) && s.p[13] == ':' && digits(s, 14, 2, &minute) &&
-		  s.p[16] == ':' && digits(s, 17, 2, &second);
-	if (!ok)
-		return false;
-	struct str zone = str_skip(s, 19);
-	if (zone.p[0] == '.') {
-		zone = str_skip(zone, 1);
-		while (zone.n && ascii_digit(zone.p[0]))
-			zone = str_skip(zone, 1);
-	}
-	if (!str_eqi(zone, STR("Z")) &&
-	    (zone.n != 6 || (zone.p[0] != '+' && zone.p[0] != '-') || zone.p[3] != ':' ||
-	     !digits(zone, 1, 2, &zone_h) || !digits(zone, 4, 2, &zone_m)))
-		return false;
-	struct civil c = {.year = (int32_t)year,
-			  .month = (uint8_t)month,
-			  .day = (uint8_t)day,
-			  .hour = (uint8_t)hour,
-			  .minute = (uint8_t)minute,
-			  .second = (uint8_t)second};
-	if (!us_from_civil(&c, ret))
-		return false;
-	int64_t offset = (int64_t)(zone_h * 60 + zone_m) * 60 * SEC_US;
-	ret->v += zone.p[0] == '-' ? offset : -offset;
-	return true;
-}
-
 /* access [":" mechanism ":" token]; *ret_used is where the access identifier ends. */
 static bool parse_access(struct str s, bool signed_, struct arena *arena, struct imap_url *u,
 			 size_t *ret_used)
@@ -222,7 +180,7 @@ int imap_url_parse(struct str text, bool signed_, struct arena *arena, struct im
 	size_t expire = find(s, STR(";EXPIRE="));
 	if (expire < s.n) {
 		u.expires = true;
-		if (!parse_moment(str_skip(s, expire + STR(";EXPIRE=").n), &u.expire))
+		if (!us_from_rfc3339(str_skip(s, expire + STR(";EXPIRE=").n), &u.expire))
 			return wrong(why);
 		s = str_sub(s, 0, expire);
 	}

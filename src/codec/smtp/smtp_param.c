@@ -119,42 +119,10 @@ static int set_holdfor(struct smtp_mail *m, struct str v, struct smtp_status *re
 	return 0;
 }
 
-static bool digits_at(struct str s, size_t at, size_t n, uint32_t *ret)
-{
-	return num_parse_u32(str_sub(s, at, at + n), ret);
-}
-
-/* "2026-01-31T08:00:00Z", or with an offset "+01:00" (RFC 3339 section 5.6, without fractions). */
+/* RFC 3339 section 5.6, without fractions (RFC 4865 section 4). */
 static bool parse_moment(struct str v, struct wall_us *ret)
 {
-	static const char form[] = "dddd-dd-ddTdd:dd:dd";
-	uint32_t year, month, day, hour, minute, second, off_hour = 0, off_minute = 0;
-	if (v.n != 20 && v.n != 25)
-		return false;
-	for (size_t i = 0; i < sizeof form - 1; i++)
-		if (form[i] == 'd' ? !ascii_digit(v.p[i]) : v.p[i] != form[i])
-			return false;
-	struct str zone = str_skip(v, 19);
-	bool utc = str_eqi(zone, STR("Z"));
-	bool offset = zone.n == 6 && (zone.p[0] == '+' || zone.p[0] == '-') && zone.p[3] == ':' &&
-		      digits_at(zone, 1, 2, &off_hour) && digits_at(zone, 4, 2, &off_minute);
-	if ((!utc && !offset) || off_hour > 23 || off_minute > 59)
-		return false;
-	if (!digits_at(v, 0, 4, &year) || !digits_at(v, 5, 2, &month) ||
-	    !digits_at(v, 8, 2, &day) || !digits_at(v, 11, 2, &hour) ||
-	    !digits_at(v, 14, 2, &minute) || !digits_at(v, 17, 2, &second))
-		return false;
-	struct civil c = {.year = (int32_t)year,
-			  .month = (uint8_t)month,
-			  .day = (uint8_t)day,
-			  .hour = (uint8_t)hour,
-			  .minute = (uint8_t)minute,
-			  .second = (uint8_t)second};
-	if (!us_from_civil(&c, ret))
-		return false;
-	int64_t east = (int64_t)(off_hour * 60 + off_minute) * 60 * SEC_US;
-	ret->v -= zone.p[0] == '-' ? -east : east;
-	return true;
+	return str_find(v, 0, '.') == v.n && us_from_rfc3339(v, ret);
 }
 
 /* HOLDUNTIL= (RFC 4865 section 4). */
