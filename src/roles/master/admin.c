@@ -276,7 +276,7 @@ static struct child *owner_of(struct master *m, struct str verb)
 		"send-as", "relayhost", "route", "tls-report", "tls-policies", "guard",	  "srs"};
 	if (str_eq(verb, STR("queue")))
 		return master_child(m, "queue", 0);
-	if (str_eq(verb, STR("clients")))
+	if (str_eq(verb, STR("clients")) || str_eq(verb, STR("policy")))
 		return master_child(m, "mta", 0);
 	if (str_eq(verb, STR("dns")))
 		return master_child(m, "dns", 0);

@@ -75,6 +75,21 @@ static const struct {
 	{"guard", cli_guard,
 	 "barid guard list | rates | release A | reject A [--disable] | allow A [off]",
 	 TX("logins that suddenly write to many new people")},
+	{"policy", cli_admin,
+	 "barid policy test --client IP --sender A --recipient A [--helo N] [--login A] [--size "
+	 "N]\n"
+	 "                  [--name N] [--at rcpt|end] [--recipients N]\n"
+	 "       barid policy greylist list [A] | enable|disable|delete A [--from A] | seen "
+	 "[A|NET]\n"
+	 "       barid policy greylist whitelist list | add|delete A|NET [--account A]\n"
+	 "       barid policy greylist domain list | add|delete D\n"
+	 "       barid policy throttle list [A] | usage [A] | delete A [--kind K]\n"
+	 "       barid policy throttle add A [--kind outbound|external|inbound] [--period T]\n"
+	 "                  [--messages N] [--quota SIZE] [--size SIZE] [--recipients N]\n"
+	 "       barid policy wblist list [A] | add white|black A | delete A [--account A]\n"
+	 "                  [--direction in|out]\n"
+	 "       barid policy rdns list | add white|black NAME | delete NAME",
+	 TX("the rules about recipients and messages: try them, and change their rows")},
 	{"srs", cli_admin,
 	 "barid srs show | rotate [--keep N] | import SECRET | forward A | reverse A",
 	 TX("senders of forwarded mail that are rewritten (SRS), and their secrets")},
