@@ -19,8 +19,8 @@ _barid() {
 	done
 	local offer='' options='-c --dir --as --json'
 	case ${words[0]-}/${#words[@]} in
-	/0) offer='serve demo init dns check status ports domain user alias forward bcc send-as relayhost route admin master queue clients backup restore undelete import export doctor sieve quota acl search-index guard srs tls-report tls-policies counters trace log reload upgrade stop debug help version' ;;
-	help/1) offer='serve demo init dns check status ports domain user alias forward bcc send-as relayhost route admin master queue clients backup restore undelete import export doctor sieve quota acl search-index guard srs tls-report tls-policies counters trace log reload upgrade stop debug help version' ;;
+	/0) offer='serve demo init dns check status ports domain user alias forward bcc send-as relayhost route admin master queue clients backup restore undelete import export doctor sieve quota acl search-index guard policy srs tls-report tls-policies counters trace log reload upgrade stop debug help version' ;;
+	help/1) offer='serve demo init dns check status ports domain user alias forward bcc send-as relayhost route admin master queue clients backup restore undelete import export doctor sieve quota acl search-index guard policy srs tls-report tls-policies counters trace log reload upgrade stop debug help version' ;;
 	admin/1) offer='grant revoke list show' ;;
 	master/1) offer='add passwd del list' ;;
 	quota/1) offer='list recount' ;;
@@ -30,6 +30,20 @@ _barid() {
 	user/1) offer='add del list show set passwd undelete app-password totp' ;;
 	sieve/1) offer='check test' ;;
 	guard/1) offer='list rates release reject allow' ;;
+	policy/1) offer='test greylist throttle wblist rdns' ;;
+	policy/2)
+		case ${words[1]} in
+		greylist) offer='list enable disable delete seen whitelist domain' ;;
+		throttle) offer='list usage add delete' ;;
+		wblist | rdns) offer='list add delete' ;;
+		esac
+		;;
+	policy/3)
+		case ${words[1]}/${words[2]} in
+		greylist/whitelist | greylist/domain) offer='list add delete' ;;
+		wblist/add | rdns/add) offer='white black' ;;
+		esac
+		;;
 	srs/1) offer='show rotate import forward reverse' ;;
 	alias/1) offer='add del list show set' ;;
 	forward/1 | send-as/1) offer='add del list' ;;
@@ -43,6 +57,7 @@ _barid() {
 	log/3) [[ ${words[1]} != level ]] || offer='error warn info debug' ;;
 	debug/1) offer='clock wall-clock crash-point pause-point disk' ;;
 	guard/*) options+=' --disable' ;;
+	policy/*) options+=' --client --sender --recipient --helo --login --size --name --at --recipients --from --account --comment --kind --period --messages --quota --direction' ;;
 	srs/*) options+=' --keep' ;;
 	init/*) options+=' --domain --admin --hostname --password-stdin --dry-run --port-offset --print-dns' ;;
 	check/*) options+=' --strict --default' ;;

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # fish completion for barid: commands, verbs, options. Install as /usr/share/fish/vendor_completions.d/barid.fish.
 
-set -l commands serve demo init dns check status ports domain user alias forward bcc send-as relayhost route admin master queue clients backup restore undelete import export doctor sieve quota acl search-index guard srs tls-report tls-policies counters trace log reload upgrade stop debug help version
+set -l commands serve demo init dns check status ports domain user alias forward bcc send-as relayhost route admin master queue clients backup restore undelete import export doctor sieve quota acl search-index guard policy srs tls-report tls-policies counters trace log reload upgrade stop debug help version
 set -l account add del list show set
 
 complete -c barid -f
@@ -15,6 +15,7 @@ complete -c barid -n "not __fish_seen_subcommand_from $commands" -a demo -d 'Run
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a check -d 'Check a configuration'
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a init -d 'Set up a server'
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a guard -d 'logins that suddenly write to many new people'
+complete -c barid -n "not __fish_seen_subcommand_from $commands" -a policy -d 'rules about recipients and messages'
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a srs -d 'rewritten senders of forwarded mail'
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a tls-report -d 'how TLS with other servers went'
 complete -c barid -n "not __fish_seen_subcommand_from $commands" -a clients -d 'who brings mail, the worst first'

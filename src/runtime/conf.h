@@ -152,6 +152,12 @@ struct conf {
 	char *policy_senderscore;
 	uint64_t policy_senderscore_max;
 	uint64_t policy_senderscore_keep_ms;
+	char *policy_throttle; /* "on", "off" */
+	char *greylist_training, *greylist_spf, *greylist_message;
+	uint64_t greylist_wait_ms, greylist_retry_ms, greylist_keep_ms;
+	uint64_t greylist_network4, greylist_network6;
+	char *throttle_answer; /* "defer", "reject" */
+	char *throttle_same_domain, *throttle_trusted;
 	char *policy_greylisting;
 	char *policy_on_failure; /* "dunno", "defer" */
 	char *policy_sessions;	 /* "on", "off" */

@@ -384,6 +384,10 @@ const struct conf_setting conf_settings[] = {
 	 "on off",
 	 "Rule: mail of a stranger is put off the first time (greylisting), unless the sender's "
 	 "domain names the client in its SPF record, or a white list does."},
+	{"policy", "throttle", CONF_CHOICE, CONF_LIVE, AT(policy_throttle), "on", 0, 0, "on off",
+	 "Rule: how much a sender, a network or a recipient may have (rows of throttle: `barid "
+	 "policy "
+	 "throttle`). Without rows nothing is limited."},
 	{"policy", "on_failure", CONF_CHOICE, CONF_LIVE, AT(policy_on_failure), "dunno", 0, 0,
 	 "dunno defer",
 	 "What a rule says that could not be asked. dunno: the next one decides. defer: the client "
@@ -396,6 +400,35 @@ const struct conf_setting conf_settings[] = {
 	 "let through."},
 	{"policy", "sessions_keep", CONF_DURATION, CONF_LIVE, AT(policy_sessions_keep_ms), "7 d",
 	 HOUR, 3650 * DAY, NULL, "How long these rows are kept."},
+
+	{"greylist", "training", CONF_CHOICE, CONF_LIVE, AT(greylist_training), "off", 0, 0,
+	 "on off", "Record who would be put off, and put nobody off."},
+	{"greylist", "wait", CONF_DURATION, CONF_LIVE, AT(greylist_wait_ms), "5 min", SECOND, DAY,
+	 NULL, "A new sender, recipient and client may come again after so long."},
+	{"greylist", "retry", CONF_DURATION, CONF_LIVE, AT(greylist_retry_ms), "1 d", MINUTE,
+	 30 * DAY, NULL, "It must come again within so long."},
+	{"greylist", "keep", CONF_DURATION, CONF_LIVE, AT(greylist_keep_ms), "30 d", HOUR,
+	 3650 * DAY, NULL,
+	 "A client's network that has come again passes for so long after its last mail."},
+	{"greylist", "network4", CONF_NUMBER, CONF_LIVE, AT(greylist_network4), "24", 8, 32, NULL,
+	 "Bits of an IPv4 address that make a client's network. 32: each address is its own."},
+	{"greylist", "network6", CONF_NUMBER, CONF_LIVE, AT(greylist_network6), "64", 16, 128, NULL,
+	 "The same of an IPv6 address."},
+	{"greylist", "spf", CONF_CHOICE, CONF_LIVE, AT(greylist_spf), "on", 0, 0, "on off",
+	 "Who passes SPF is not put off (unless the record lets everybody pass)."},
+	{"greylist", "message", CONF_TEXT, CONF_LIVE, AT(greylist_message),
+	 "Intentional policy rejection, please try again later", 1, 200, NULL,
+	 "What is said behind 451 4.7.1."},
+
+	{"throttle", "answer", CONF_CHOICE, CONF_LIVE, AT(throttle_answer), "defer", 0, 0,
+	 "defer reject",
+	 "What is over a limit of a period. defer: 451 4.7.1, it may come later. reject: 554 "
+	 "5.7.1. "
+	 "Messages that are too large or have too many recipients are refused in any case."},
+	{"throttle", "same_domain", CONF_CHOICE, CONF_LIVE, AT(throttle_same_domain), "off", 0, 0,
+	 "on off", "Mail from a domain to itself counts too."},
+	{"throttle", "trusted", CONF_CHOICE, CONF_LIVE, AT(throttle_trusted), "on", 0, 0, "on off",
+	 "Mail of clients that may relay without a login counts too."},
 
 	{"guard", "action", CONF_CHOICE, CONF_LIVE, AT(guard_action), "hold", 0, 0,
 	 "hold defer off",

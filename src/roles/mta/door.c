@@ -2,6 +2,7 @@
 #include "roles/mta/door.h"
 #include "base/check.h"
 #include "roles/mta/rules.h"
+#include "roles/role/task.h"
 #include "service/dir/scope.h"
 #include "sys/counter.h"
 #include "sys/log.h"
@@ -385,7 +386,10 @@ void door_admin(struct role *role, struct ipc_packet *p)
 	struct msg_admin m;
 	struct fail why = FAIL_INIT;
 	int r;
-	(void)role;
+	if (msg_admin_read(p, &m) == 0 && m.args_n && str_eq(m.args[0].s, STR("policy"))) {
+		role_task(role, mta.pool, p, rules_order);
+		return;
+	}
 	if (msg_admin_read(p, &m) < 0)
 		r = fail_set(&why, FAIL_SYNTAX, NULL, "clients order");
 	else if (m.scope != DIR_SCOPE_GLOBAL)

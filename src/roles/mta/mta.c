@@ -707,6 +707,7 @@ static int mta_open(struct role *role, struct fail *why)
 	rules_open(role);
 	mta.pool = pool_new("smtp", MTA_THREADS + mta_filters_threads(role->conf), 0);
 	pool_tenant_max(mta.pool, (const unsigned[LANE_TENANTS]){MTA_THREADS / 4, 0});
+	rules_refresh_begin();
 	return 0;
 }
 

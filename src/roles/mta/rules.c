@@ -35,6 +35,11 @@ void rules_finish(void)
 	policy_finish(rules.policy);
 }
 
+struct policy *rules_engine(void)
+{
+	return rules.policy;
+}
+
 /* --- the configuration --- */
 
 static bool on(const char *choice)
@@ -72,6 +77,7 @@ void rules_settings_make(struct policy_settings *ret, const struct conf *c)
 		{POLICY_RULE_WHITELIST_OUTBOUND, c->policy_whitelist_outbound},
 		{POLICY_RULE_SENDERSCORE, c->policy_senderscore},
 		{POLICY_RULE_GREYLISTING, c->policy_greylisting},
+		{POLICY_RULE_THROTTLE, c->policy_throttle},
 	};
 	*ret = policy_settings_default();
 	for (size_t i = 0; i < ARRAY_LEN(switches); i++)
@@ -96,6 +102,18 @@ void rules_settings_make(struct policy_settings *ret, const struct conf *c)
 	ret->log_sessions = on(c->policy_sessions);
 	ret->keep.sessions_s = c->policy_sessions_keep_ms / 1000;
 	ret->timeout_ms = c->policy_timeout_ms;
+	ret->greylist = (struct policy_greylist){.training = on(c->greylist_training),
+						 .spf = on(c->greylist_spf),
+						 .wait_s = c->greylist_wait_ms / 1000,
+						 .retry_s = c->greylist_retry_ms / 1000,
+						 .keep_s = c->greylist_keep_ms / 1000,
+						 .bits4 = (unsigned)c->greylist_network4,
+						 .bits6 = (unsigned)c->greylist_network6,
+						 .message = c->greylist_message};
+	ret->throttle =
+		(struct policy_throttle){.same_domain = !on(c->throttle_same_domain),
+					 .spare_trusted = !on(c->throttle_trusted),
+					 .reject = strcmp(c->throttle_answer, "reject") == 0};
 }
 
 void rules_settings_clear(struct policy_settings *s)

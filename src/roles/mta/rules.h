@@ -11,6 +11,7 @@
 #define BARID_ROLES_MTA_RULES_H
 
 #include "roles/mta/mta.h"
+#include "service/policy/orders.h"
 #include "service/policy/policy.h"
 
 #define RULES_KEEP_MS 1000
@@ -26,6 +27,12 @@ void rules_settings_clear(struct policy_settings *s);
 /* smtp_backend.policy, with an mta_session as ctx */
 void rules_judge(void *ctx, const struct policy_request *r, const struct str *rcpts, size_t n,
 		 struct policy_verdict *ret);
+
+/* rules_order.c: `barid policy ...`, on a worker thread */
+void rules_order(struct role *role, struct ipc_packet *p);
+/* Well-known senders are looked up from now on; the pool must be there. */
+void rules_refresh_begin(void);
+struct policy *rules_engine(void);
 
 /* rules_ask.c: who asks dir and dns for the rules; nowait: only what is remembered. */
 struct rules_asker {

@@ -22,7 +22,7 @@ int order_usage(struct order *x)
 
 int order_global(struct order *x)
 {
-	if (x->o->scope->kind == DIR_SCOPE_GLOBAL)
+	if (x->o->scope->everything)
 		return 0;
 	return fail_set(x->why, FAIL_PERM, T("Only a global administrator may do this."),
 			"policy order");
@@ -141,13 +141,17 @@ int order_key(struct order *x, struct str text, struct str *ret)
 
 bool order_may(const struct order *x, struct str account)
 {
-	const struct dir_scope *s = x->o->scope;
+	const struct policy_scope *s = x->o->scope;
 	enum policy_key_kind k = policy_key_kind(account);
-	if (s->kind == DIR_SCOPE_GLOBAL)
+	if (s->everything)
 		return true;
 	if (k != POLICY_KEY_ADDRESS && k != POLICY_KEY_DOMAIN)
 		return false;
-	return dir_scope_has(s, str_skip(account, str_rfind(account, '@') + 1));
+	struct str domain = str_skip(account, str_rfind(account, '@') + 1);
+	for (size_t i = 0; i < s->n_domains; i++)
+		if (str_eqi(s->domains[i], domain))
+			return true;
+	return false;
 }
 
 int order_account(struct order *x, struct str text, struct str *ret)

@@ -10,13 +10,18 @@
 #ifndef BARID_SERVICE_POLICY_ORDERS_H
 #define BARID_SERVICE_POLICY_ORDERS_H
 
-#include "service/dir/scope.h"
 #include "service/policy/policy.h"
 
+/* Who orders. */
+struct policy_scope {
+	bool everything;	   /* the operator, a global administrator */
+	const struct str *domains; /* else */
+	size_t n_domains;
+};
 struct policy_order {
 	const struct policy_settings *settings;
 	const struct policy_ask *ask;
-	const struct dir_scope *scope;
+	const struct policy_scope *scope;
 	const struct str *args; /* behind "policy" */
 	size_t n;
 };

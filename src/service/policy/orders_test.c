@@ -2,10 +2,10 @@
 #include "service/policy/orders.h"
 #include "service/policy/policy_testing.h"
 
-static struct dir_scope everything = {.kind = DIR_SCOPE_GLOBAL};
+static struct policy_scope everything = {.everything = true};
 
 /* "greylist list": its rows, cells parted by "|", rows by lines, and the message. */
-static int order_as(struct place *p, const struct dir_scope *scope, const char *words,
+static int order_as(struct place *p, const struct policy_scope *scope, const char *words,
 		    struct buf *ret, struct fail *why)
 {
 	struct str args[40], rest = str_c(words);
@@ -35,7 +35,7 @@ static void says(struct place *p, const char *words, const char *want)
 		fail_msg("%s: %d %s %s\n%s", words, r, why.public, why.detail, buf_c(&b));
 }
 
-static void refuses(struct place *p, const struct dir_scope *scope, const char *words,
+static void refuses(struct place *p, const struct policy_scope *scope, const char *words,
 		    enum fail_code code)
 {
 	AUTO(buf) struct buf b = BUF_INIT(MIB(1));
@@ -138,8 +138,8 @@ static void whose(void **state)
 	(void)state;
 	place_begin(&p);
 	const struct str mine[] = {STR("example.test")};
-	struct dir_scope some = {.kind = DIR_SCOPE_DOMAINS, .domains = mine, .n_domains = 1};
-	struct dir_scope self = {.kind = DIR_SCOPE_SELF};
+	struct policy_scope some = {.domains = mine, .n_domains = 1};
+	struct policy_scope self = {0};
 	AUTO(buf) struct buf b = BUF_INIT(MIB(1));
 	struct fail why;
 	assert_ok(order_as(&p, &some, "greylist disable @example.test", &b, &why), &why);

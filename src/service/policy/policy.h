@@ -55,7 +55,7 @@ struct policy_keep {
 };
 
 #define POLICY_GREYLIST_MESSAGE "Intentional policy rejection, please try again later"
-/* rule_greylisting.c; docs/ops/policy.md. */
+/* rule_greylisting.c; docs/ops/greylisting.md. */
 struct policy_greylist {
 	bool training;	  /* recorded, but nobody is put off */
 	bool spf;	  /* who passes SPF is not put off */
