@@ -30,7 +30,7 @@ _barid() {
 	user/1) offer='add del list show set passwd undelete app-password totp' ;;
 	sieve/1) offer='check test' ;;
 	guard/1) offer='list rates release reject allow' ;;
-	policy/1) offer='test greylist throttle wblist rdns' ;;
+	policy/1) offer='test greylist throttle wblist rdns what-if' ;;
 	policy/2)
 		case ${words[1]} in
 		greylist) offer='list enable disable delete seen whitelist domain' ;;
@@ -57,7 +57,7 @@ _barid() {
 	log/3) [[ ${words[1]} != level ]] || offer='error warn info debug' ;;
 	debug/1) offer='clock wall-clock crash-point pause-point disk' ;;
 	guard/*) options+=' --disable' ;;
-	policy/*) options+=' --client --sender --recipient --helo --login --size --name --at --recipients --from --account --comment --kind --period --messages --quota --direction' ;;
+	policy/*) options+=' --client --sender --recipient --helo --login --size --name --at --recipients --from --account --comment --kind --period --messages --quota --direction --days --set --examples' ;;
 	srs/*) options+=' --keep' ;;
 	init/*) options+=' --domain --admin --hostname --password-stdin --dry-run --port-offset --print-dns' ;;
 	check/*) options+=' --strict --default' ;;

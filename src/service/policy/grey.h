@@ -60,6 +60,8 @@ struct grey_answer {
 struct grey_answer grey_judge(struct grey_state *s, const struct grey_triplet *t, bool dry);
 /* It has passed by another way (or was put on a white list): what is known of this network goes. */
 void grey_forget(struct grey_state *s, struct str network);
+/* From now on it counts nothing for the metrics: a rehearsal. */
+void grey_rehearse(struct grey_state *s);
 size_t grey_count(struct grey_state *s, size_t *ret_clients);
 
 #endif

@@ -55,6 +55,7 @@ struct grey_state {
 	struct list dirty_triplets, dirty_clients;
 	struct list passes; /* struct row: triplets that have passed */
 	struct list rows;   /* the writer's */
+	bool rehearsal;
 };
 
 static void *make(void)
@@ -226,7 +227,8 @@ static void pass(struct grey_state *s, struct triplet *t, const struct grey_trip
 	t->expires = c->expires = c->written = q->now + (int64_t)q->settings->keep_s;
 	list_append(&s->passes, &row_new(t, true)->link);
 	drop_triplet(s, t);
-	counter_add(&passed, 1);
+	if (!s->rehearsal)
+		counter_add(&passed, 1);
 }
 
 static void wait_on(struct grey_state *s, struct triplet *t)
@@ -259,7 +261,8 @@ static struct grey_answer judge(struct grey_state *s, const struct grey_triplet 
 		pass(s, t, q);
 		return ret;
 	}
-	counter_add(&deferred, 1);
+	if (!s->rehearsal)
+		counter_add(&deferred, 1);
 	if (fresh)
 		begin(s, t ? t : add_triplet(s, part), q);
 	else
@@ -288,6 +291,11 @@ void grey_forget(struct grey_state *s, struct str network)
 			drop_triplet(s, t);
 	}
 	pthread_mutex_unlock(&s->lock);
+}
+
+void grey_rehearse(struct grey_state *s)
+{
+	s->rehearsal = true;
 }
 
 size_t grey_count(struct grey_state *s, size_t *ret_clients)

@@ -11,7 +11,7 @@ static const struct {
 	order_fn *fn;
 } verbs[] = {
 	{"test", order_test},	  {"greylist", order_greylist}, {"throttle", order_throttle},
-	{"wblist", order_wblist}, {"rdns", order_rdns},
+	{"wblist", order_wblist}, {"rdns", order_rdns},		{"what-if", order_what_if},
 };
 
 int order_usage(struct order *x)

@@ -8,7 +8,7 @@
 
 #define ORDER_WORDS_MAX	  16u
 #define ORDER_OPTIONS_MAX 24u
-#define ORDER_ROWS_MAX	  10000u
+#define ORDER_ROWS_MAX	  50000u
 
 /* An order under way. */
 struct order {
@@ -24,9 +24,10 @@ struct order {
 		bool used;
 	} option[ORDER_OPTIONS_MAX];
 	size_t options;
+	void *context; /* of order_select's function */
 };
 typedef int order_fn(struct order *x);
-order_fn order_test, order_greylist, order_throttle, order_wblist, order_rdns;
+order_fn order_test, order_greylist, order_throttle, order_wblist, order_rdns, order_what_if;
 
 MUST_CHECK int order_usage(struct order *x);
 MUST_CHECK int order_global(struct order *x); /* FAIL_PERM for all but a global administrator */

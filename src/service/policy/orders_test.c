@@ -183,11 +183,65 @@ static void rehearsal(void **state)
 	place_end(&p);
 }
 
+static void what_if(void **state)
+{
+	struct place p;
+	AUTO(buf) struct buf b = BUF_INIT(MIB(1));
+	struct fail why;
+	(void)state;
+	place_begin(&p);
+	p.settings.off[POLICY_RULE_GREYLISTING] = false;
+	p.now = clock_wall();
+	p.now.v -= INT64_C(7200) * SEC_US;
+	const char *one = "sender=a@x.test\nrecipient=b@example.test\nclient_address=192.0.2.1\n"
+			  "size=5000\nrecipient_count=1\n";
+	const char *end = "protocol_state=END-OF-MESSAGE\nsender=a@x.test\nsize=5000\n"
+			  "recipient=b@example.test\nclient_address=192.0.2.1\nrecipient_count=1\n";
+	place_ask(&p, one); /* put off, ... */
+	p.now.v += INT64_C(400) * SEC_US;
+	place_says(&p, one, "DUNNO");
+	place_says(&p, end, "DUNNO"); /* ... came again, */
+	p.now.v += INT64_C(60) * SEC_US;
+	place_says(&p, one, "DUNNO");
+	place_says(&p, end, "DUNNO"); /* and once more */
+	place_await(&p, "SELECT count(*) FROM smtp_sessions WHERE size = 5000", 3);
+	const struct {
+		const char *order, *says;
+	} rows[] = {
+		{"what-if --set greylist.wait=10min", "3 of 3 recorded decisions were asked again: "
+						      "2 pass now, 0 would pass then; 2 change."},
+		{"what-if --days 1 --set greylist.wait=420s",
+		 "3 of 3 recorded decisions were asked again: 2 pass now, 1 would pass then; 1 "
+		 "change."},
+		{"what-if --set policy.greylisting=off --examples 0",
+		 "3 of 3 recorded decisions were asked again: 2 pass now, 3 would pass then; 1 "
+		 "change."},
+		{"what-if --set greylist.wait=5min", "3 of 3 recorded decisions were asked again: "
+						     "2 pass now, 2 would pass then; 0 change."},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		assert_ok(order_as(&p, &everything, rows[i].order, &b, &why), &why);
+		if (!strstr(buf_c(&b), rows[i].says))
+			fail_msg("%s: %s", rows[i].order, buf_c(&b));
+	}
+	assert_ok(order_as(&p, &everything, rows[1].order, &b, &why), &why);
+	assert_non_null(
+		strstr(buf_c(&b), "|192.0.2.1|a@x.test|b@example.test|DUNNO|DEFER|greylist"));
+	/* Nothing of it is remembered. */
+	assert_int_equal(place_number(&p, "SELECT count(*) FROM greylisting_tracking"), 1);
+	assert_int_equal(place_number(&p, "SELECT count(*) FROM smtp_sessions"), 3);
+	refuses(&p, &everything, "what-if", FAIL_SYNTAX);
+	refuses(&p, &everything, "what-if --set greylist.wait=soon", FAIL_SYNTAX);
+	refuses(&p, &everything, "what-if --set nonsense=1", FAIL_SYNTAX);
+	refuses(&p, &everything, "what-if --set policy.greylisting=off --days 0", FAIL_SYNTAX);
+	place_end(&p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(greylist), cmocka_unit_test(throttle),	 cmocka_unit_test(lists),
-		cmocka_unit_test(whose),    cmocka_unit_test(rehearsal),
+		cmocka_unit_test(whose),    cmocka_unit_test(rehearsal), cmocka_unit_test(what_if),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

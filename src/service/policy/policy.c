@@ -41,6 +41,7 @@ static const struct policy_part *const parts[POLICY_PARTS] = {
 };
 
 struct policy {
+	struct policy *real; /* of a shadow: whose rows they are */
 	char *path;
 	pthread_mutex_t db_lock;
 	struct db *db;	  /* NULL: not open */
@@ -325,6 +326,7 @@ bool policy_tables_at_hand(struct policy *p)
 
 int policy_table(struct policy *p, enum policy_part_id id, const void **ret, struct fail *why)
 {
+	p = p->real ? p->real : p;
 	freshen(p);
 	pthread_rwlock_rdlock(&p->tables_lock);
 	if (p->loaded) {
@@ -337,6 +339,7 @@ int policy_table(struct policy *p, enum policy_part_id id, const void **ret, str
 
 void policy_table_done(struct policy *p)
 {
+	p = p->real ? p->real : p;
 	pthread_rwlock_unlock(&p->tables_lock);
 }
 
@@ -347,6 +350,8 @@ void *policy_state(struct policy *p, enum policy_part_id id)
 
 void policy_dirty(struct policy *p)
 {
+	if (p->real)
+		return;
 	pthread_mutex_lock(&p->lock);
 	if (!p->dirty) {
 		p->dirty = true;
@@ -360,6 +365,29 @@ void policy_dirty(struct policy *p)
 }
 
 /* --- for orders --- */
+
+struct policy *policy_shadow(struct policy *p)
+{
+	struct policy *s = xcalloc(1, sizeof *s);
+	s->real = p;
+	for (size_t i = 0; i < POLICY_PARTS; i++)
+		if (parts[i]->make)
+			s->state[i] = parts[i]->make();
+	return s;
+}
+
+bool policy_is_shadow(const struct policy *p)
+{
+	return p->real != NULL;
+}
+
+void policy_shadow_free(struct policy *p)
+{
+	for (size_t i = 0; i < POLICY_PARTS; i++)
+		if (parts[i]->free)
+			parts[i]->free(p->state[i]);
+	free(p);
+}
 
 struct db *policy_db_enter(struct policy *p)
 {

@@ -134,6 +134,13 @@ static inline bool policy_busy(const struct policy_query *q)
 	return q->busy && *q->busy;
 }
 void *policy_state(struct policy *p, enum policy_part_id id);
+/*
+ * The rows of `p`, and nothing of what its rules have counted or seen: for trying out what would
+ * have been. It writes and logs nothing, and is one thread's. `p` must live longer.
+ */
+struct policy *policy_shadow(struct policy *p);
+bool policy_is_shadow(const struct policy *p);
+void policy_shadow_free(struct policy *p);
 /* Something waits to be written: it will be, within POLICY_WRITE_MS. */
 void policy_dirty(struct policy *p);
 /*

@@ -197,7 +197,7 @@ static int decide(struct policy *p, const struct policy_query *q, struct policy_
 	if (q->invalid)
 		(void)policy_dunno(ret, "the sender or the recipient is no address");
 	int r = q->invalid ? 0 : walk_over(p, q, walk, ret);
-	if (r == 0 && !q->dry)
+	if (r == 0 && !q->dry && !policy_is_shadow(p))
 		record(p, q, ret);
 	return r;
 }

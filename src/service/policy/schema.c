@@ -143,6 +143,9 @@ const struct db_migration policy_schema[] = {
 	{.what = "SMTP sessions", .sql = sessions_sql},
 	{.what = "policies and lists of addresses", .sql = mail_sql},
 	{.what = "well-known senders", .sql = known_sql},
+	{.what = "sizes of messages, for what-if",
+	 .sql = "ALTER TABLE smtp_sessions ADD COLUMN size BIGINT NOT NULL DEFAULT 0;"
+		"ALTER TABLE smtp_sessions ADD COLUMN recipient_count BIGINT NOT NULL DEFAULT 0;"},
 };
 const size_t policy_schema_steps = ARRAY_LEN(policy_schema);
 

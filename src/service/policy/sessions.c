@@ -39,7 +39,7 @@ enum {
 struct row {
 	struct list link;
 	int64_t time;
-	uint64_t server_port;
+	uint64_t server_port, size, recipient_count;
 	uint16_t length[TEXTS];
 	char text[]; /* one behind the other */
 };
@@ -119,6 +119,8 @@ void policy_session_note(struct policy *p, const struct policy_query *q,
 	struct row *row = row_new(text);
 	row->time = q->now.v / SEC_US;
 	row->server_port = q->server_port;
+	row->size = MIN(q->size, (uint64_t)INT64_MAX);
+	row->recipient_count = MIN(q->recipient_count, (uint64_t)INT32_MAX);
 	pthread_mutex_lock(&s->lock);
 	bool room = s->n < WAITING_MAX;
 	if (room) {
@@ -142,6 +144,8 @@ static int write_row(struct db_stmt *st, const struct row *row, struct fail *why
 		db_bind_text(st, i + 3, str_make(from, row->length[i]));
 		from += row->length[i];
 	}
+	db_bind_u64(st, TEXTS + 3, row->size);
+	db_bind_u64(st, TEXTS + 4, row->recipient_count);
 	return db_run(st, why);
 }
 
@@ -158,9 +162,10 @@ static int flush(void *state, struct db *db, struct fail *why)
 			"INSERT INTO smtp_sessions (time, time_num, server_port, action, reason,"
 			" instance, client_address, client_name, reverse_client_name, helo_name,"
 			" sender, sender_domain, sasl_username, sasl_domain, recipient,"
-			" recipient_domain, encryption_protocol, encryption_cipher, server_address)"
+			" recipient_domain, encryption_protocol, encryption_cipher, server_address,"
+			" size, recipient_count)"
 			" VALUES (datetime(?1, 'unixepoch'), ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9,"
-			" ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
+			" ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)",
 			&st, why);
 	LIST_EACH (&s->written, it) {
 		if (r == 0)

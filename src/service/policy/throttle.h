@@ -63,6 +63,8 @@ struct throttle_excess {
 
 #define THROTTLE_COUNTERS_MAX 200000u
 struct throttle_state;
+/* From now on it counts nothing for the metrics: a rehearsal. */
+void throttle_rehearse(struct throttle_state *s);
 /*
  * True: all of them are within their limits, and are counted unless `dry`. False: *ret is the first
  * that is not; nothing is counted.

@@ -35,6 +35,7 @@ struct throttle_state {
 	struct strmap counters;
 	struct list use, dirty;
 	struct list copies; /* the writer's */
+	bool rehearsal;
 };
 
 static void *make(void)
@@ -182,7 +183,8 @@ bool throttle_count(struct throttle_state *s, const struct throttle_use *use, si
 	for (size_t i = 0; within && !dry && i < n; i++)
 		count(s, &use[i], now);
 	if (!within && !dry) {
-		counter_add(&exceeded, 1);
+		if (!s->rehearsal)
+			counter_add(&exceeded, 1);
 		struct counted *c = open_window(s, ret->use, now);
 		if (ret->first) {
 			c->told = now;
@@ -192,6 +194,11 @@ bool throttle_count(struct throttle_state *s, const struct throttle_use *use, si
 	ret->changed = !dry && (within ? n > 0 : ret->first);
 	pthread_mutex_unlock(&s->lock);
 	return within;
+}
+
+void throttle_rehearse(struct throttle_state *s)
+{
+	s->rehearsal = true;
 }
 
 /* --- the writer --- */

@@ -88,7 +88,8 @@ static const struct {
 	 "                  [--messages N] [--quota SIZE] [--size SIZE] [--recipients N]\n"
 	 "       barid policy wblist list [A] | add white|black A | delete A [--account A]\n"
 	 "                  [--direction in|out]\n"
-	 "       barid policy rdns list | add white|black NAME | delete NAME",
+	 "       barid policy rdns list | add white|black NAME | delete NAME\n"
+	 "       barid policy what-if --set KEY=VALUE ... [--days N] [--examples N]",
 	 TX("the rules about recipients and messages: try them, and change their rows")},
 	{"srs", cli_admin,
 	 "barid srs show | rotate [--keep N] | import SECRET | forward A | reverse A",
