@@ -167,6 +167,7 @@ static int seen(struct order *x)
 	int r = x->words > 3 ? order_usage(x) : order_understood(x);
 	if (r == 0)
 		r = order_columns(x, names, ARRAY_LEN(names));
+	policy_write(x->p);
 	if (r == 0)
 		r = order_select(
 			x,

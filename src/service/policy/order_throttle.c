@@ -43,6 +43,7 @@ static int usage(struct order *x)
 {
 	static const char *const names[] = {"account", "row",	    "kind",  "messages", "of",
 					    "octets",  "of_octets", "since", "period"};
+	policy_write(x->p);
 	return show(
 		x, names, ARRAY_LEN(names),
 		"SELECT u.account, t.account, t.kind, u.cur_msgs, t.max_msgs, u.cur_quota,"

@@ -366,6 +366,15 @@ void policy_dirty(struct policy *p)
 
 /* --- for orders --- */
 
+void policy_write(struct policy *p)
+{
+	struct fail why = FAIL_INIT;
+	pthread_mutex_lock(&p->db_lock);
+	if (p->db && write_all(p, &why) < 0)
+		counter_add(&trouble, 1); /* the writer tries again */
+	pthread_mutex_unlock(&p->db_lock);
+}
+
 struct policy *policy_shadow(struct policy *p)
 {
 	struct policy *s = xcalloc(1, sizeof *s);

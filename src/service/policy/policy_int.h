@@ -141,6 +141,10 @@ void *policy_state(struct policy *p, enum policy_part_id id);
 struct policy *policy_shadow(struct policy *p);
 bool policy_is_shadow(const struct policy *p);
 void policy_shadow_free(struct policy *p);
+/* What waits to be written is written now: an order is about to read it. */
+void policy_write(struct policy *p);
+/* What waits to be written is written now: an order is about to read it. */
+void policy_write(struct policy *p);
 /* Something waits to be written: it will be, within POLICY_WRITE_MS. */
 void policy_dirty(struct policy *p);
 /*
