@@ -430,10 +430,11 @@ static void tell_target(struct imap_session *s, struct cross *c, enum imap_guest
 	int r = -FAIL_PEER;
 	if (c->windows == 0)
 		return;
-	for (int i = 0; r < 0 && i < TELL_TRIES; i++)
+	/* Where there is no such account, nothing came. */
+	for (int i = 0; r < 0 && r != -FAIL_NOTFOUND && i < TELL_TRIES; i++)
 		r = c->owner.n ? guest_ask(s, &ask, &none, &a, &why)
 			       : cross_receipts(s, &ask, &why);
-	if (r < 0)
+	if (r < 0 && r != -FAIL_NOTFOUND)
 		log_event(LOG_WARN, "imap.cross", log_c("user", s->viewer), log_fail(&why));
 }
 
