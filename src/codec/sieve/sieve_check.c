@@ -405,7 +405,7 @@ void sieve_check_addheader(struct sieve_compiler *c, const struct sieve_node *n,
 	(void)n;
 	check_new_field(c, b->arg[S_P1]);
 	EACH_CONSTANT(c, b->arg[S_P2], s)
-	if (!sieve_is_field_text(s))
+	if (!sieve_is_field_text(str_trim(s)))
 		sieve_err(c, b->arg[S_P2],
 			  T("The text of a new header field is one line of at most 2048 "
 			    "octets, maybe folded."));
