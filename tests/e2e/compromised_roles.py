@@ -10,7 +10,7 @@ MAY = {
     "mta": {"dir": RENEWING | {"route", "sender_allowed", "guard", "url_ask", "policy_domain", "policy_access", "policy_login", "srs_secrets",
                             "domain_ours"}, "scan": {"scan"},
             "queue": {"submit", "body_open", "body_seal", "body_drop"}, "dns": {"resolve"}, "user": {"url_read"},
-            "edge": SESSION | {"session_feed"}},
+            "edge": SESSION | {"session_feed", "inquired"}},
     "queue": {"user": {"deliver", "receipt_drop"}, "dir": {"route", "routes_look", "tls_due", "tls_counts", "tls_reported"}, "scan": {"scan"},
               "dns": {"resolve"}, "mta": set(), "relay": {"relay", "tls_post"}},
     "user": {"dir": RENEWING | {"usage", "account", "url_ask", "guest_ask", "acl_name", "hosts", "share"}, "user": {"guest", "guest_wake", "guest_end"}, "scan": {"scan"}, "edge": SESSION, "queue": set(),

@@ -19,7 +19,7 @@ def conf(server):
         return f"[{name}]\nlisten = 127.0.0.1:{p[name]}\nproxy_protocol_from = {FRONT}\n"
     return ("xclient_from = 127.0.0.6, 127.0.0.7\nxclient_login_from = 127.0.0.7\nid_from = 127.0.0.8\n"
             + "".join(section(n) for n in ("smtp", "submission", "submissions", "imap", "imaps"))
-            + "[smtp]\nerrors_soft = 10\n")
+            + "[smtp]\nerrors_soft = 10\n[policy]\ngreylisting = off\n")
 
 
 def serve(t):
