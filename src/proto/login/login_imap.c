@@ -118,14 +118,26 @@ static struct endpoint id_endpoint(const struct imap_id *id, struct str ip, stru
 	return e;
 }
 
-/* As Dovecot's proxies and webmail programs say it. What is no address is not taken. */
+/* For the log: graphic ASCII, or it is not taken. */
+static void take_session_id(struct login_imap *l, struct str text)
+{
+	bool good = text.n > 0 && text.n < sizeof l->front_session;
+	for (size_t i = 0; good && i < text.n; i++)
+		good = text.p[i] > ' ' && text.p[i] < 0x7f;
+	(void)snprintf(l->front_session, sizeof l->front_session, "%.*s", good ? (int)text.n : 0,
+		       good ? text.p : "");
+}
+
+/* As Dovecot's proxies and webmail programs say it. What is no address is not taken. Their
+ * x-proxy-ttl counts servers that pass a session on; it ends here, so that nothing can go round. */
 static bool told_by_id(struct login_imap *l, const struct imap_id *id)
 {
 	if (!l->config.id_trusted)
 		return false;
 	l->client = id_endpoint(id, STR("x-originating-ip"), STR("x-originating-port"));
 	l->local = id_endpoint(id, STR("x-connected-ip"), STR("x-connected-port"));
-	return l->client.family || l->local.family;
+	take_session_id(l, id_field(id, STR("x-session-id")));
+	return l->client.family || l->local.family || l->front_session[0];
 }
 
 static enum login_action do_id(struct login_imap *l, struct str tag, const struct imap_id *id,

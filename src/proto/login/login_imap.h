@@ -57,6 +57,7 @@ struct login_imap {
 	const char *attempt;
 	char attempt_user[256];
 	struct endpoint client, local; /* LOGIN_ACTION_PEER: of family none when not told */
+	char front_session[65];	       /* what the trusted peer calls it (x-session-id), or "" */
 };
 
 /* `tls`: the connection has it from the start (port 993). */

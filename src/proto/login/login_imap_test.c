@@ -229,6 +229,8 @@ static void id_says_for_whom(void **state)
 		{"a ID (\"x-originating-ip\" NIL)\r\n", ""},
 		{"a ID (\"x-originating-port\" \"25\")\r\n", ""},
 		{"a ID (\"name\" \"x\")\r\n", ""},
+		{"a ID (\"X-Session-Id\" \"front/7\" \"x-proxy-ttl\" \"5\")\r\n", "[PEER 0:0 0:0]"},
+		{"a ID (\"x-session-id\" \"two words\")\r\n", ""},
 		{"a ID NIL\r\n", ""},
 	};
 	AUTO(buf) struct buf out = BUF_INIT(KIB(16)), want = BUF_INIT(KIB(16));

@@ -140,6 +140,11 @@ static void act(struct session *s, enum login_action action)
 		verify(s);
 		break;
 	case LOGIN_ACTION_PEER:
+		if (s->imap.login->front_session[0])
+			log_event(LOG_INFO, "session.front",
+				  log_c("front_session", s->imap.login->front_session));
+		if (!s->imap.login->client.family && !s->imap.login->local.family)
+			break;
 		peer_from_id(&s->peer, s->edge, &s->imap.login->client, &s->imap.login->local);
 		(void)session_peer_changed(s);
 		break;
