@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """A real Postfix (Debian's) as the client of barid's services: senders rewritten and led back by 7778 and 7779, full mailboxes
-refused by 12340, while the services are restarted and stopped in the middle."""
+refused by 12340, greylisted and listed by 7777, while the services are restarted and stopped in the middle."""
+import os
 import signal
 import smtplib
+import sqlite3
 
 from harness import wire
 from harness.case import patience
+from harness.internet import Internet
 from harness.nextserver import NextServer
 from harness.peermta import Postfix
 
@@ -24,10 +27,14 @@ class Asking(Postfix):
             text += "\n".join(self.lines) + "\n"
         return super().write(name, text)
 
-    def say(self, sender, *to, text="x", size=None):
-        """The replies to the recipients, and to the message when one was taken."""
+    def say(self, sender, *to, text="x", size=None, client=None, name=None):
+        """The replies to the recipients, and to the message when one was taken. client: an address that XCLIENT claims."""
         with smtplib.SMTP("127.0.0.1", self.port, local_hostname="client.example", timeout=60 * patience()) as smtp:
             smtp.ehlo()
+            if client:
+                code, _ = smtp.docmd("XCLIENT", f"ADDR={client} NAME={name or '[UNAVAILABLE]'} REVERSE_NAME={name or '[UNAVAILABLE]'}")
+                assert code == 220, code
+                smtp.ehlo()
             smtp.mail(sender, [f"size={size}"] if size else [])
             replies = [smtp.rcpt(address) for address in to]
             if any(code < 300 for code, _ in replies):
@@ -112,6 +119,43 @@ def case_quota(t):
             assert replies[0].startswith("451"), replies
             server.start()
             t.until(lambda: peer.say("a@sender.test", "user1@example.test")[0].startswith("250"), what="the service being back")
+
+
+def rows(server, sql):
+    """As another program writes them; barid reads them within a second."""
+    with sqlite3.connect(os.path.join(server.dir, "policy", "policy.db"), timeout=20) as db:
+        db.execute(sql)
+    db.close()
+
+
+def case_policy(t):
+    """7777: a stranger is put off and taken later, a listed name is refused; mta dies in the middle, the server is away and Postfix
+    defers."""
+    with Internet() as net:
+        net.domain("sender.test", a=["192.0.2.1"])
+        with t.own_server(users=2, env={"BARID_DEMO_CONF": net.conf("[policy]\ngreylisting = on\n")}) as server, NextServer(SINK) as sink:
+            ask = f"check_policy_service inet:127.0.0.1:{server.ports['policy']}"
+            lines = ["smtpd_authorized_xclient_hosts = 127.0.0.0/8", f"smtpd_recipient_restrictions = {ask}, permit_mynetworks, reject",
+                     f"smtpd_end_of_data_restrictions = {ask}", "smtpd_policy_service_retry_delay = 1s", "mynetworks = 127.0.0.0/8, 203.0.113.0/24",
+                     "smtpd_policy_service_timeout = 20s"]
+            with Asking(t, sink.port, lines) as peer:
+                stranger = {"client": "203.0.113.9", "name": "mx.sender.test"}
+                first = peer.say("a@sender.test", "user1@example.test", **stranger)
+                assert first[0].startswith("451 4.7.1 "), first
+                server.kill("mta")  # what it has counted was written within a second, or the wait begins again
+                server.await_role("mta")
+                assert peer.say("a@sender.test", "user1@example.test", **stranger)[0].startswith("451 4.7.1 ")
+                server.advance_clock(16 * 60)
+                assert peer.say("a@sender.test", "user1@example.test", **stranger)[-1].startswith("250")
+                came(t, sink, peer, 1)
+                rows(server, "INSERT INTO wblist_rdns (rdns, wb) VALUES ('.bad.example', 'B')")
+                t.until(lambda: peer.say("b@sender.test", "user1@example.test", client="203.0.113.77", name="host.bad.example")[0]
+                        .startswith("554 5.7.1 "), what="the list being read")
+                server.stop()
+                away = peer.say("a@sender.test", "user1@example.test", **stranger)
+                assert away[0].startswith("451"), away
+                server.start()
+                t.until(lambda: peer.say("user2@example.test", "user1@example.test")[-1].startswith("250"), what="the service being back")
 
 
 def case_other_users_of_the_port(t):
