@@ -6,7 +6,7 @@ import re
 import time
 
 from harness import wire
-from harness.peermta import Exim, OpenSmtpd, Postfix
+from harness.peermta import Exim, LmtpPostfix, OpenSmtpd, Postfix
 
 SENDER = "s@client.example"
 
@@ -114,6 +114,22 @@ def case_a_peer_that_waits(t):
         server.start()
         found = expect(server, peer, "user1", 10, "what had waited")
         assert len({re.search(rb"Subject: (\S+)", b).group(1) for b in found}) == 10
+
+
+def case_delivery_by_lmtp(t):
+    """Postfix has barid deliver by LMTP: small and large messages, a detail, and one recipient of three that is not there."""
+    with t.own_server(users=2) as server, LmtpPostfix(t, server.ports["lmtp"]) as peer:
+        imap = wire.Imap(server, "user2@example.test")
+        imap.command(b"CREATE lists")
+        for n in range(10):
+            through(peer, SENDER, ["user1@example.test", "nobody@example.test", "user2@example.test"], message(b"n%d" % n))
+        through(peer, SENDER, ["user1@example.test"], message(b"big", body=(b"y" * 70 + b"\r\n") * 3000))
+        through(peer, SENDER, ["user2+lists@example.test"], message(b"detail"))
+        expect(server, peer, "user1", 11, "delivery by LMTP")
+        expect(server, peer, "user2", 10, "delivery by LMTP, beside a recipient that is not there")
+        t.until(lambda: peer.log().count("550 5.1.1") >= 10, what="a bounce for each message to nobody")
+        t.until(lambda: imap.messages("lists") == 1, what="delivery to a detail")
+        imap.close()
 
 
 def case_smtp_source(t):

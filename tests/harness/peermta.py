@@ -209,6 +209,16 @@ smtpd_tls_key_file = {self.key}
             self.order("stop")
 
 
+class LmtpPostfix(Postfix):
+    """One that has barid deliver: all its mail goes there by LMTP."""
+    SERVICES = Postfix.SERVICES + "lmtp unix - - n - - lmtp\n"
+
+    def write(self, name, text):
+        way = f"lmtp:inet:127.0.0.1:{self.to}"
+        return super().write(name, text.replace(f"relayhost = [127.0.0.1]:{self.to}", f"default_transport = {way}"))
+
+
+
 class Apart(Peer):
     """In a mount name space of its own, with users of its own: what the package's installation would have made."""
 
