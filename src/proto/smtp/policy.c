@@ -4,7 +4,9 @@
  * asks its policy service: behind the other checks of a recipient and before its quota, and at the
  * end of a message. What MAIL has judged (null sender, owner of the sender) is not asked again.
  */
+#include "base/text.h"
 #include "proto/smtp/smtp_check.h"
+#include "proto/smtp/smtp_message.h"
 #include "sys/log.h"
 
 COUNTER(refused_policy, "smtp.refused.policy", "recipients and messages that rules have refused");
@@ -103,6 +105,26 @@ static enum check_says obey(struct check *c, const struct policy_verdict *v, str
 	return CHECK_DUNNO;
 }
 
+static void write_excess(const struct smtp_session *s, struct str reason, struct buf *out)
+{
+	buf_add_c(out,
+		  T("Somebody has sent or received more than a limit of throttling allows.\r\n"));
+	buf_addf(out, T("Limit: %.*s.\r\n"), STR_ARG(reason));
+	buf_addf(out, T("The message came from %s. You are told once in each period.\r\n"),
+		 s->ip.n ? buf_c(&s->ip) : "-");
+	buf_add_c(out, "\r\n    barid policy throttle usage\r\n    barid policy throttle list\r\n");
+}
+
+static void tell_postmaster(struct smtp_session *s, const struct policy_verdict *v)
+{
+	struct fail why = FAIL_INIT;
+	const struct smtp_alert excess = {.subject = T("A limit was reached:"),
+					  .about = s->login.n ? buf_str(&s->login) : s->t.from,
+					  .write = write_excess};
+	if (v->notify && smtp_alert(s, &excess, str_c(v->why), &why) < 0)
+		log_event(LOG_WARN, "policy.no-alert", log_fail(&why));
+}
+
 enum check_says check_policy(struct check *c)
 {
 	struct smtp_session *s = c->s;
@@ -114,6 +136,7 @@ enum check_says check_policy(struct check *c)
 	struct policy_request r = request_of(s, POLICY_STATE_RCPT, buf_str(&instance));
 	r.recipient = smtp_addr_str(c->rcpt);
 	s->backend->policy(s->backend->ctx, &r, NULL, 0, &v);
+	tell_postmaster(s, &v);
 	return obey(c, &v, r.recipient);
 }
 
@@ -182,5 +205,6 @@ bool smtp_policy_message(struct smtp_turn *t, uint64_t size)
 	r.recipient_count = s->t.accepted;
 	r.size = size;
 	s->backend->policy(s->backend->ctx, &r, rcpts, n, &v);
+	tell_postmaster(s, &v);
 	return settle(t, &v);
 }

@@ -38,6 +38,15 @@ void smtp_message_hold(struct buf *held, struct str reason);
  */
 MUST_CHECK int smtp_content_check(struct smtp_turn *t, struct smtp_incoming *in, struct fail *why);
 
+/* A mail to the postmaster, in the server's language: `write` says the text, in lines. */
+struct smtp_alert {
+	const char *subject; /* and behind it, */
+	struct str about;
+	void (*write)(const struct smtp_session *s, struct str reason, struct buf *out);
+};
+MUST_CHECK int smtp_alert(struct smtp_session *s, const struct smtp_alert *what, struct str reason,
+			  struct fail *why);
+
 /* Index the body that in->body is; once more, and the prefix has what is missing then. */
 MUST_CHECK int smtp_message_scan(struct smtp_incoming *in, struct fail *why);
 MUST_CHECK int smtp_message_rescan(struct smtp_incoming *in, struct fail *why);

@@ -12,6 +12,7 @@
  * content.c        its lines in the operator's tables; draft.c: a message that is written anew
  * filter.c         milters: the events of a session
  * filter_mail.c    milters: a message, and what they make of it
+ * alert.c          mail to the postmaster
  * guard.c          a user's message, seen by the take-over guard
  * policy.c         the rules about recipients and messages (service/policy)
  * lmtp.c           LMTP's replies to a message

@@ -195,7 +195,9 @@ static int say_exceeded(const struct mail *m, const struct throttle_excess *x)
 static int judge(struct mail *m, struct fail *why)
 {
 	const struct policy_query *q = m->q;
-	bool dry = q->dry || q->state != POLICY_STATE_END_OF_MESSAGE;
+	enum throttle_mode mode = q->dry				    ? THROTTLE_DRY
+				  : q->state == POLICY_STATE_END_OF_MESSAGE ? THROTTLE_COUNT
+									    : THROTTLE_LOOK;
 	struct throttle_excess excess = {0};
 	m->room = 2 * (q->n_recipients + 2); /* who sends, and each recipient: two limits */
 	m->use = arena_array(q->arena, struct throttle_use, m->room);
@@ -208,7 +210,7 @@ static int judge(struct mail *m, struct fail *why)
 	if (m->n == 0)
 		return policy_dunno(m->ret, "no row limits it");
 	bool within = throttle_count(policy_state(m->p, POLICY_PART_THROTTLE), m->use, m->n,
-				     q->now.v / SEC_US, dry, &excess);
+				     q->now.v / SEC_US, mode, &excess);
 	if (excess.changed)
 		policy_dirty(m->p);
 	if (!within)

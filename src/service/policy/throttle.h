@@ -63,13 +63,15 @@ struct throttle_excess {
 
 #define THROTTLE_COUNTERS_MAX 200000u
 struct throttle_state;
+enum throttle_mode { THROTTLE_DRY, THROTTLE_LOOK, THROTTLE_COUNT };
 /* From now on it counts nothing for the metrics: a rehearsal. */
 void throttle_rehearse(struct throttle_state *s);
 /*
- * True: all of them are within their limits, and are counted unless `dry`. False: *ret is the first
- * that is not; nothing is counted.
+ * True: all of them are within their limits, and are counted with THROTTLE_COUNT. False: *ret is
+ * the first that is not; nothing is counted, and unless THROTTLE_DRY it is noted that somebody was
+ * told.
  */
 bool throttle_count(struct throttle_state *s, const struct throttle_use *use, size_t n, int64_t now,
-		    bool dry, struct throttle_excess *ret);
+		    enum throttle_mode mode, struct throttle_excess *ret);
 
 #endif

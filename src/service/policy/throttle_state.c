@@ -174,15 +174,15 @@ static void count(struct throttle_state *s, const struct throttle_use *u, int64_
 }
 
 bool throttle_count(struct throttle_state *s, const struct throttle_use *use, size_t n, int64_t now,
-		    bool dry, struct throttle_excess *ret)
+		    enum throttle_mode mode, struct throttle_excess *ret)
 {
 	bool within = true;
 	pthread_mutex_lock(&s->lock);
 	for (size_t i = 0; within && i < n; i++)
 		within = is_within(s, use, i, now, ret);
-	for (size_t i = 0; within && !dry && i < n; i++)
+	for (size_t i = 0; within && mode == THROTTLE_COUNT && i < n; i++)
 		count(s, &use[i], now);
-	if (!within && !dry) {
+	if (!within && mode != THROTTLE_DRY) {
 		if (!s->rehearsal)
 			counter_add(&exceeded, 1);
 		struct counted *c = open_window(s, ret->use, now);
@@ -191,7 +191,8 @@ bool throttle_count(struct throttle_state *s, const struct throttle_use *use, si
 			touch(s, c);
 		}
 	}
-	ret->changed = !dry && (within ? n > 0 : ret->first);
+	ret->changed =
+		within ? mode == THROTTLE_COUNT && n > 0 : mode != THROTTLE_DRY && ret->first;
 	pthread_mutex_unlock(&s->lock);
 	return within;
 }

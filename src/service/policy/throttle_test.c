@@ -102,6 +102,10 @@ static void inbound(void **state)
 	place_says(&p, IN("x@far.test", "b@example.test"), "DUNNO");
 	place_says(&p, "sender=x@far.test\nrecipient=b@example.test\nclient_address=192.0.2.9\n",
 		   OVER);
+	assert_true(p.verdict.notify); /* once */
+	place_says(&p, "sender=x@far.test\nrecipient=b@example.test\nclient_address=192.0.2.9\n",
+		   OVER);
+	assert_false(p.verdict.notify);
 	place_says(&p, "sender=x@far.test\nrecipient=c@example.test\nclient_address=192.0.2.9\n",
 		   "DUNNO");
 	place_says(&p, IN("y@far.test", "b@example.test"), OVER);
@@ -175,16 +179,16 @@ static void bounded(void **state)
 		char key[40];
 		int n = snprintf(key, sizeof key, "u%u@far.test", i);
 		u.key = str_make(key, (size_t)n);
-		assert_true(throttle_count(s, &u, 1, 1000, false, &x));
+		assert_true(throttle_count(s, &u, 1, 1000, THROTTLE_COUNT, &x));
 	}
 	u.key = STR("u15@far.test");
-	assert_false(throttle_count(s, &u, 1, 1000, true, &x));
+	assert_false(throttle_count(s, &u, 1, 1000, THROTTLE_DRY, &x));
 	u.key = STR("u5@far.test");
-	assert_true(throttle_count(s, &u, 1, 1000, true, &x));
+	assert_true(throttle_count(s, &u, 1, 1000, THROTTLE_DRY, &x));
 	struct throttle_use twice[2] = {u, u};
-	assert_false(throttle_count(s, twice, 2, 1000, false, &x));
+	assert_false(throttle_count(s, twice, 2, 1000, THROTTLE_COUNT, &x));
 	u.messages = INT64_MAX;
-	assert_false(throttle_count(s, &u, 1, 1000, false, &x));
+	assert_false(throttle_count(s, &u, 1, 1000, THROTTLE_COUNT, &x));
 	place_end(&p);
 }
 

@@ -35,6 +35,7 @@ static const struct {
 	{"smtp.forwarded", TX("Number {number} came back from a filter; it is of {ip}[ ({name})][, trace {ident}].")},
 	{"smtp.discarded", TX("Accepted from {from:sender} and thrown away.[ Milter: {milter}.]")},
 	{"policy.decided", TX("Rule {rule}, at {at}[ for {rcpt}]: {answer}, because {why}.")},
+	{"policy.no-alert", TX("The postmaster could not be told of a limit: {detail}.")},
 	{"policy.failed", TX("Rule {rule} could not be asked; what counts is {answer}: {why}.")},
 	{"milter.failed", TX("The milter {milter} does not work: {why}. What is done without it: {action}.")},
 	{"milter.ignored", TX("A milter named {what}: {address}.")},
