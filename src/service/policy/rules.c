@@ -209,16 +209,34 @@ void policy_decide(struct policy *p, const struct policy_query *q, struct policy
 	CHECK(decide(p, q, walk, ret) == 0);
 }
 
-/* Facts are fetched before the first rule: no rule has counted anything when one is not there. */
-static bool at_hand(struct policy *p, const struct policy_query *q)
+/* What rules ask of accounts, fetched for those that come. False: it cannot be had now. */
+static bool facts_at_hand(const struct policy_query *q)
 {
 	const struct policy_domain_facts *d;
-	if (!policy_tables_at_hand(p))
-		return false;
+	struct policy_access_facts access;
+	struct policy_login_facts login;
 	for (enum policy_who who = POLICY_SENDER; who <= POLICY_LOGIN; who++)
 		if (policy_domain(q, who, &d, NULL) < 0)
 			return false;
-	return !policy_busy(q);
+	if (!q->ask || q->state != POLICY_STATE_RCPT)
+		return true;
+	if (q->ask->access && policy_domain(q, POLICY_RECIPIENT, &d, NULL) == 0 &&
+	    policy_is_ours(d) &&
+	    q->ask->access(q->ask->ctx, q->recipient.bare, q->sender.bare, q->arena, &access,
+			   NULL) < 0)
+		return false;
+	return !q->login.full.n || !q->ask->login ||
+	       q->ask->login(q->ask->ctx, q->login.full, q->sender.full, &login, NULL) == 0;
+}
+
+/*
+ * Facts are fetched before the first rule: no rule has counted anything when one is not there. A
+ * client's score is asked for by the last one, so with it nothing is decided here.
+ */
+static bool at_hand(struct policy *p, const struct policy_query *q)
+{
+	return policy_tables_at_hand(p) && q->settings->off[POLICY_RULE_SENDERSCORE] &&
+	       facts_at_hand(q) && !policy_busy(q);
 }
 
 int policy_decide_now(struct policy *p, const struct policy_query *q, struct policy_verdict *ret)
