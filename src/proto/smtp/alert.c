@@ -14,7 +14,7 @@ static void write_head(const struct smtp_session *s, const struct smtp_alert *wh
 	const char *host = s->config->hostname;
 	buf_addf(out, "From: <postmaster@%s>\r\nTo: <%.*s>\r\n",
 		 s->config->postmaster_domain ? s->config->postmaster_domain : host, STR_ARG(to));
-	buf_addf(out, "Subject: %s %.*s\r\nDate: ", what->subject, STR_ARG(what->about));
+	buf_addf(out, "Subject: %s %.*s\r\nDate: ", text_of(what->subject), STR_ARG(what->about));
 	rfc5322_date_write(out, now);
 	buf_addf(out,
 		 "\r\nMessage-ID: <alert.%llx.%llx@%s>\r\nAuto-Submitted: auto-generated\r\n"

@@ -55,7 +55,7 @@ int smtp_guard(struct smtp_turn *t, struct buf *held, struct fail *why)
 	if (r < 0)
 		return r;
 	const struct smtp_alert held_alert = {
-		.subject = T("Mail is held:"), .about = buf_str(&s->login), .write = write_alert};
+		.subject = TX("Mail is held:"), .about = buf_str(&s->login), .write = write_alert};
 	if (g.fresh && smtp_alert(s, &held_alert, g.reason, &alert) < 0)
 		log_event(LOG_WARN, "guard.no-alert", log_fail(&alert));
 	if (g.verdict == SMTP_GUARD_RATE) {

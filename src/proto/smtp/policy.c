@@ -118,7 +118,7 @@ static void write_excess(const struct smtp_session *s, struct str reason, struct
 static void tell_postmaster(struct smtp_session *s, const struct policy_verdict *v)
 {
 	struct fail why = FAIL_INIT;
-	const struct smtp_alert excess = {.subject = T("A limit was reached:"),
+	const struct smtp_alert excess = {.subject = TX("A limit was reached:"),
 					  .about = s->login.n ? buf_str(&s->login) : s->t.from,
 					  .write = write_excess};
 	if (v->notify && smtp_alert(s, &excess, str_c(v->why), &why) < 0)
