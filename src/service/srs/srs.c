@@ -95,7 +95,8 @@ void srs_free(struct srs *s)
 {
 	if (!s)
 		return;
-	explicit_bzero(s->text, s->text_n);
+	if (s->text)
+		explicit_bzero(s->text, s->text_n);
 	free(s->text);
 	free(s->names);
 	free(s);
