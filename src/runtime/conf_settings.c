@@ -565,7 +565,8 @@ const struct conf_setting conf_settings[] = {
 
 	{"managesieve", "listen", CONF_ADDRESSES, CONF_LIVE, AT(managesieve_listen), "", 0, 0, NULL,
 	 "Addresses of ManageSieve (RFC 5804), by which mail programs manage their user's mail "
-	 "filters, with STARTTLS, usually on port 4190 of 0.0.0.0 and [::]. Empty = off. Filters are "
+	 "filters, with STARTTLS, usually on port 4190 of 0.0.0.0 and [::]. Empty = off. Filters "
+	 "are "
 	 "checked and kept; they do not run at delivery yet."},
 	{"managesieve", "proxy_protocol_from", CONF_NETWORKS, CONF_NEW, AT(managesieve_proxy_from),
 	 "", 0, 0, NULL,
