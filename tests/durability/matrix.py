@@ -25,7 +25,7 @@ from harness.server import ROOT, alive
 
 LARGE = 200_000
 
-# Points of reload and upgrade, and where they are used.
+# Points that are used elsewhere, and where.
 ELSEWHERE = {
     "relay.before-send": "tests/durability/relay.py",
     "relay.sent": "tests/durability/relay.py",
@@ -35,6 +35,8 @@ ELSEWHERE = {
     "queue.after-relay": "tests/durability/relay.py",
     "queue.relayed": "tests/durability/relay.py",
     "user.url-read": "tests/transcripts/crash/burl-mta-or-user-dies.txt",
+    "user.pop3-update": "tests/transcripts/crash/user-dies-before-pop3-update.txt",
+    "user.pop3-updated": "tests/transcripts/crash/user-dies-after-pop3-update.txt",
     "search.signing": "src/service/search/search_test.c",
     "search.before-append": "src/service/search/search_test.c",
     "search.after-append": "src/service/search/search_test.c",

@@ -22,7 +22,7 @@ from .verdict import Evidence, patience
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 DOMAIN = "example.test"
-SERVICES = {"smtp": 25, "submission": 587, "submissions": 465, "imap": 143, "imaps": 993, "pop3": 110, "pop3s": 991, "managesieve": 190, "metrics": 915,
+SERVICES = {"smtp": 25, "submission": 587, "submissions": 465, "imap": 143, "imaps": 993, "pop3": 110, "pop3s": 991, "managesieve": 419, "metrics": 915,
             "lmtp": 24, "reinject": 26, "reinject_lists": 28, "srs_forward": 778, "srs_reverse": 779, "policy": 777, "quota_status": 340}
 INTERNAL = ("metrics", "lmtp", "reinject", "reinject_lists", "srs_forward", "srs_reverse", "policy", "quota_status")
 ASIDE = INTERNAL + ("pop3", "pop3s", "managesieve")  # off where a configuration does not name them

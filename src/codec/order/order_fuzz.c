@@ -59,9 +59,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	AUTO(order_table) struct order_table *t = order_table_new(seed);
 	struct str rest = str_make((const char *)data, size), line;
 	uint32_t uid[MAIL_MAX] = {0}, number[MAIL_MAX], order[MAIL_MAX];
+	uint8_t score[MAIL_MAX] = {0};
 	size_t n = 0;
 	while (n < MAIL_MAX && str_cut(&rest, '\n', &line)) {
 		number[n] = (uint32_t)n + 1;
+		score[n] = line.n ? (uint8_t)line.p[0] : 0;
 		uid[n] = 2 * number[n];
 		add(t, line, uid[n]);
 		n++;
@@ -69,7 +71,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size % 4 == 0)
 		order_table_rank(t);
 	for (int what = 0; what < ORDER_CRITERION_COUNT; what++) {
-		struct order_by by[] = {{(enum order_criterion)what, size % 2},
+		struct order_by by[] = {{(enum order_criterion)what, size % 2, score},
 					{ORDER_SUBJECT, false}};
 		order_sort(t, by, 2, uid, n, order);
 		check_order(order, n);

@@ -9,7 +9,6 @@
 #include "codec/managesieve/managesieve_write.h"
 #include "codec/sieve/sieve.h"
 #include "roles/edge/edge.h"
-#include "sys/crash.h"
 #include "sys/log.h"
 
 #define PATIENCE MIB(4) /* of a command that is not kept */
@@ -224,7 +223,6 @@ static void send_command(struct session *s, const struct frame_imap_event *e)
 		.session = s->id.v, .seq = ++s->seq, .input = e->input.text};
 	s->managesieve.busy = true;
 	int r = session_send(s, IPC_SESSION_COMMAND, &msg);
-	CRASH_POINT("edge.managesieve-sent");
 	if (r < 0)
 		give_up(s);
 }

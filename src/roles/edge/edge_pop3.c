@@ -11,7 +11,6 @@
  */
 #include "codec/smtp/smtp_batch.h"
 #include "roles/edge/edge.h"
-#include "sys/crash.h"
 #include "sys/log.h"
 
 #define BATCH_MAX   KIB(16)
@@ -188,7 +187,6 @@ static void send_batch(struct session *s)
 	struct msg_session_command msg = {
 		.session = s->id.v, .seq = s->seq, .input = buf_str(&m->again)};
 	int r = session_send(s, IPC_SESSION_COMMAND, &msg);
-	CRASH_POINT("edge.pop3-sent");
 	if (r < 0 && r != -FAIL_PEER) /* else it waits for backend_back */
 		give_up(s);
 }

@@ -131,7 +131,7 @@ static void write_conf(const struct demo *d, struct buf *text)
 	(void)buf_addf(text, "[imaps]\nlisten = 127.0.0.1:%u\n", o + 993);
 	(void)buf_addf(text, "[pop3]\nlisten = 127.0.0.1:%u\n", o + 110);
 	(void)buf_addf(text, "[pop3s]\nlisten = 127.0.0.1:%u\n", o + 991);
-	(void)buf_addf(text, "[managesieve]\nlisten = 127.0.0.1:%u\n", o + 190);
+	(void)buf_addf(text, "[managesieve]\nlisten = 127.0.0.1:%u\n", o + 419);
 	(void)buf_addf(text, "[metrics]\nlisten = 127.0.0.1:%u\n", o + 915);
 	(void)buf_addf(text, "[lmtp]\nlisten = 127.0.0.1:%u\n", o + 24);
 	(void)buf_addf(text, "[reinject]\nlisten = 127.0.0.1:%u\n", o + 26);
