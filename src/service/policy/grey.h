@@ -30,6 +30,11 @@ bool grey_setting(const struct grey_table *t, const struct policy_keys *accounts
 		  const struct policy_keys *const senders[2], const struct netaddr *client,
 		  struct grey_row *ret);
 
+/* Rows of greylisting_whitelists that whitelist_outbound writes: the newest count, the others are
+ * deleted by the hour. */
+#define GREY_LEARNED	 "AUTO-WHITELISTED"
+#define GREY_LEARNED_MAX "100000"
+
 /* --- who has been seen --- */
 
 #define GREY_WAITING_MAX 200000u

@@ -23,6 +23,7 @@ COUNTER(dropped, "policy.greylist-dropped",
 
 #define PROLONG_S  3600 /* a client that is known is written again after so long */
 #define SWEEP_ROWS "20000"
+#define SWEEP_MAX  20000u
 
 struct triplet {
 	struct list use, dirty; /* dirty: in the list of changes, or empty */
@@ -438,7 +439,8 @@ static int sweep(void *state, struct db *db, const struct policy_keep *keep, str
 	if (r < 0)
 		return r;
 	db_bind_i64(st, 1, t);
-	return db_run(st, why);
+	r = db_run(st, why);
+	return r < 0 ? r : db_changes(db) >= SWEEP_MAX;
 }
 
 /* --- the start --- */

@@ -128,8 +128,16 @@ static int load(struct db *db, void **ret, struct fail *why)
 	t->arena = ARENA_INIT(MIB(256));
 	int r = each(t, db,
 		     "SELECT account, sender, comment FROM greylisting_whitelist_domain_spf"
-		     " UNION ALL SELECT account, sender, comment FROM greylisting_whitelists",
+		     " UNION ALL SELECT account, sender, comment FROM greylisting_whitelists"
+		     " WHERE comment <> '" GREY_LEARNED "'",
 		     add_white, why);
+	/* Users make as many of these as they write to people. */
+	if (r == 0)
+		r = each(t, db,
+			 "SELECT account, sender, comment FROM greylisting_whitelists"
+			 " WHERE comment = '" GREY_LEARNED "' ORDER BY id DESC"
+			 " LIMIT " GREY_LEARNED_MAX,
+			 add_white, why);
 	if (r == 0)
 		r = each(t, db,
 			 "SELECT account, sender, comment, active, priority, sender_priority"

@@ -319,6 +319,50 @@ static void sweeps(void **state)
 	place_end(&p);
 }
 
+/* More than one sweep deletes: it goes on until nothing is left. */
+static void sweeps_on(void **state)
+{
+	struct place p;
+	(void)state;
+	begin(&p);
+	place_sql(&p, "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i <"
+		      " 30000) INSERT INTO greylisting_tracking (sender, record_expired)"
+		      " SELECT i || '@far.test', 1000 FROM n");
+	reopen(&p);
+	place_await(&p, "SELECT count(*) FROM greylisting_tracking", 0);
+	place_end(&p);
+}
+
+/* Users write to many people: rows that are learned leave the operator's alone, and the newest
+ * count. */
+static void learned(void **state)
+{
+	struct place p;
+	struct fail failed = FAIL_INIT;
+	(void)state;
+	begin(&p);
+	place_sql(&p, "INSERT INTO greylisting_whitelists (account, sender, comment) VALUES"
+		      " ('b@example.test', '@told.test', '')");
+	place_sql(&p,
+		  "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i <"
+		  " 100010) INSERT INTO greylisting_whitelists (account, sender, comment)"
+		  " SELECT 'b@example.test', 'p' || i || '@far.test', '" GREY_LEARNED "' FROM n");
+	place_says(&p, Q("x@told.test", "b@example.test", "192.0.2.1"), "DUNNO");
+	place_says(&p, Q("p100010@far.test", "b@example.test", "192.0.2.1"), "DUNNO");
+	place_says(&p, Q("p11@far.test", "b@example.test", "192.0.2.1"), "DUNNO");
+	place_says(&p, Q("p10@far.test", "b@example.test", "192.0.2.1"), LATER);
+	struct db *db = policy_db_enter(p.policy);
+	void *s = policy_state(p.policy, POLICY_PART_OUTBOUND);
+	assert_ok(policy_part_outbound.sweep(s, db, &p.settings.keep, clock_wall(), &failed),
+		  &failed);
+	policy_db_leave(p.policy, false);
+	assert_int_equal(place_number(&p, "SELECT count(*) FROM greylisting_whitelists"), 100001);
+	assert_int_equal(place_number(&p, "SELECT count(*) FROM greylisting_whitelists WHERE"
+					  " sender IN ('p11@far.test', '@told.test')"),
+			 2);
+	place_end(&p);
+}
+
 static bool note(void *ctx, const struct netset_row *row)
 {
 	(void)buf_addf(ctx, "%.*s ", STR_ARG(row->account));
@@ -372,6 +416,8 @@ int main(void)
 		cmocka_unit_test(training_and_rehearsal),
 		cmocka_unit_test(many_networks),
 		cmocka_unit_test(sweeps),
+		cmocka_unit_test(sweeps_on),
+		cmocka_unit_test(learned),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -26,6 +26,7 @@ COUNTER(trouble, "policy.database-failures", "failed attempts to open, read or w
 #define LOOK_WAIT_MS 100u
 #define RETRY_MS     1000u
 #define SWEEP_MS     3600000u
+#define SWEEP_ON_MS  2000u /* rows were left over: a sweep deletes so many at most */
 
 static const struct policy_part *const parts[POLICY_PARTS] = {
 	[POLICY_PART_RDNS] = &policy_part_rdns,
@@ -170,7 +171,8 @@ static int write_all(struct policy *p, struct fail *why)
 	return r == 0 && rows ? reload(p, why) : r;
 }
 
-static int sweep_all(struct policy *p, const struct policy_keep *keep, struct fail *why)
+static int sweep_all(struct policy *p, const struct policy_keep *keep, bool *ret_more,
+		     struct fail *why)
 {
 	int r = 0;
 	for (size_t i = 0; r == 0 && i < POLICY_PARTS; i++) {
@@ -179,7 +181,8 @@ static int sweep_all(struct policy *p, const struct policy_keep *keep, struct fa
 		r = db_begin(p->db, why);
 		if (r == 0)
 			r = parts[i]->sweep(p->state[i], p->db, keep, clock_wall(), why);
-		if (r == 0)
+		*ret_more |= r > 0;
+		if (r >= 0)
 			r = db_commit(p->db, why);
 		else if (db_in_transaction(p->db))
 			db_rollback(p->db);
@@ -191,6 +194,7 @@ static int sweep_all(struct policy *p, const struct policy_keep *keep, struct fa
 
 struct duty {
 	bool look, write, sweep;
+	bool more; /* done, and rows are left to be swept */
 	struct policy_keep keep;
 };
 
@@ -231,14 +235,14 @@ static void sleep_until(pthread_cond_t *cond, pthread_mutex_t *lock, struct mono
 	(void)pthread_cond_timedwait(cond, lock, &t);
 }
 
-static int work(struct policy *p, const struct duty *d, struct fail *why)
+static int work(struct policy *p, struct duty *d, struct fail *why)
 {
 	pthread_mutex_lock(&p->db_lock);
 	int r = look(p, why);
 	if (r == 0 && d->write)
 		r = write_all(p, why);
 	if (r == 0 && d->sweep)
-		r = sweep_all(p, &d->keep, why);
+		r = sweep_all(p, &d->keep, &d->more, why);
 	pthread_mutex_unlock(&p->db_lock);
 	return r;
 }
@@ -252,7 +256,7 @@ static void worked(struct policy *p, const struct duty *d, int r, const struct f
 	p->retry_at = r < 0 ? mono_add_ms(now, RETRY_MS) : (struct mono_ns){0};
 	p->write_at = r < 0 ? p->retry_at : p->write_at;
 	if (d->sweep)
-		p->sweep_at = mono_add_ms(now, SWEEP_MS);
+		p->sweep_at = mono_add_ms(now, d->more ? SWEEP_ON_MS : SWEEP_MS);
 	if (r < 0) {
 		counter_add(&trouble, 1);
 		if (d->write) /* it stays to be done */

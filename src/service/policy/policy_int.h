@@ -94,7 +94,8 @@ struct policy_part {
 	 * 1: rows changed that `load` reads: they are read again. */
 	MUST_CHECK int (*flush)(void *state, struct db *db, struct fail *why);
 	void (*flushed)(void *state, bool written);
-	/* Once an hour, in a transaction: rows that are over. */
+	/* Once an hour, in a transaction: rows that are over, so many at most. 1: there are more,
+	 * it is called again soon. */
 	MUST_CHECK int (*sweep)(void *state, struct db *db, const struct policy_keep *keep,
 				struct wall_us now, struct fail *why);
 	void (*free)(void *state);
@@ -141,8 +142,6 @@ void *policy_state(struct policy *p, enum policy_part_id id);
 struct policy *policy_shadow(struct policy *p);
 bool policy_is_shadow(const struct policy *p);
 void policy_shadow_free(struct policy *p);
-/* What waits to be written is written now: an order is about to read it. */
-void policy_write(struct policy *p);
 /* What waits to be written is written now: an order is about to read it. */
 void policy_write(struct policy *p);
 /* Something waits to be written: it will be, within POLICY_WRITE_MS. */

@@ -6,7 +6,7 @@
 #include "base/check.h"
 #include "base/list.h"
 #include "base/map.h"
-#include "service/policy/policy_int.h"
+#include "service/policy/grey.h"
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -104,7 +104,7 @@ static int flush(void *state, struct db *db, struct fail *why)
 		return 0;
 	int r = db_stmt(db,
 			"INSERT INTO greylisting_whitelists (account, sender, comment)"
-			" VALUES (?1, ?2, 'AUTO-WHITELISTED') ON CONFLICT DO NOTHING",
+			" VALUES (?1, ?2, '" GREY_LEARNED "') ON CONFLICT DO NOTHING",
 			&st, why);
 	LIST_EACH (&s->written, it) {
 		if (r == 0)
@@ -121,19 +121,22 @@ static void flushed(void *state, bool was_written)
 	pthread_mutex_unlock(&s->lock);
 }
 
-/* Rows that somebody deleted may be made again. */
+/* Rows that somebody deleted may be made again; of very many the oldest go. */
 static int sweep(void *state, struct db *db, const struct policy_keep *keep, struct wall_us now,
 		 struct fail *why)
 {
 	struct pairs *s = state;
-	(void)db;
 	(void)keep;
 	(void)now;
-	(void)why;
 	pthread_mutex_lock(&s->lock);
 	forget(s, &s->done);
 	pthread_mutex_unlock(&s->lock);
-	return 0;
+	return db_exec(
+		db,
+		"DELETE FROM greylisting_whitelists WHERE comment = '" GREY_LEARNED
+		"' AND id <= (SELECT id FROM greylisting_whitelists WHERE comment = '" GREY_LEARNED
+		"' ORDER BY id DESC LIMIT 1 OFFSET " GREY_LEARNED_MAX ")",
+		why);
 }
 
 const struct policy_part policy_part_outbound = {.name = "whitelist_outbound",

@@ -15,6 +15,7 @@ COUNTER(lost, "policy.sessions-lost", "rows of smtp_sessions that could not be w
 
 #define WAITING_MAX 20000u
 #define SWEEP_ROWS  "10000" /* of an hour's sweep, so that its transaction is short */
+#define SWEEP_MAX   10000u
 
 enum {
 	ACTION,
@@ -205,7 +206,8 @@ static int sweep(void *state, struct db *db, const struct policy_keep *keep, str
 	if (r < 0)
 		return r;
 	db_bind_i64(st, 1, now.v / SEC_US - (int64_t)keep->sessions_s);
-	return db_run(st, why);
+	r = db_run(st, why);
+	return r < 0 ? r : db_changes(db) >= SWEEP_MAX;
 }
 
 const struct policy_part policy_part_sessions = {.name = "smtp_sessions",

@@ -15,6 +15,7 @@ COUNTER(dropped, "policy.throttle-dropped",
 
 #define KEY_MAX	   400u
 #define SWEEP_ROWS "20000"
+#define SWEEP_MAX  20000u
 
 struct counted {
 	struct list use, dirty;
@@ -281,7 +282,8 @@ static int sweep(void *state, struct db *db, const struct policy_keep *keep, str
 	if (r < 0)
 		return r;
 	db_bind_i64(st, 1, t);
-	return db_run(st, why);
+	r = db_run(st, why);
+	return r < 0 ? r : db_changes(db) >= SWEEP_MAX;
 }
 
 static int recall(void *state, struct db *db, struct wall_us now, struct fail *why)
