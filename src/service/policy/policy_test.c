@@ -33,6 +33,8 @@ static void hostname(void **state)
 	place_says(&p, "sender=a@x.test\nrecipient=root@mx\n" CLIENT, "554 5.7.1 Not authorized");
 	place_says(&p, "sender=a@x.test\nrecipient=Postmaster@mx.example.test\n" CLIENT, "DUNNO");
 	place_says(&p, "sender=\nrecipient=SRS0=x=y=z=w@mx.example.test\n" CLIENT, "DUNNO");
+	place_says(&p, "sender=\nrecipient=SRS0+x=y=z=w@mx.example.test\n" CLIENT, "DUNNO");
+	place_says(&p, "sender=\nrecipient=SRS1-x=y=z=w@mx.example.test\n" CLIENT, "DUNNO");
 	place_says(&p, "sender=a@x.test\nrecipient=root@mx\nclient_address=127.0.0.1\n", "DUNNO");
 	p.settings.hostname = "example.test";
 	place_says(&p, "sender=a@x.test\nrecipient=root@example.test\n" CLIENT, "DUNNO");

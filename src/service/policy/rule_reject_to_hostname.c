@@ -3,6 +3,7 @@
  * Mail from outside to somebody@the-host's-own-name: nobody gives such an address to others, but
  * guessers know it from the greeting. Bounces to addresses that SRS has rewritten may come there.
  */
+#include "codec/srs/srs_addr.h"
 #include "service/policy/policy_int.h"
 
 int rule_reject_to_hostname(struct policy *p, const struct policy_query *q,
@@ -15,8 +16,8 @@ int rule_reject_to_hostname(struct policy *p, const struct policy_query *q,
 		return policy_dunno(ret, "the client is trusted");
 	if (!to.n || (!str_eqi(to, host) && !str_eqi(to, str_sub(host, 0, str_find(host, 0, '.')))))
 		return policy_dunno(ret, "the recipient is not at this host's own name");
-	if (str_starts(q->recipient.local, STR("srs0=")) ||
-	    str_starts(q->recipient.local, STR("srs1=")))
+	/* As it was written: the separator of SRS may be that of details. */
+	if (srs_is(q->recipient.full))
 		return policy_dunno(ret, "an address that SRS has rewritten");
 	if (str_eq(q->recipient.local, STR("postmaster")) ||
 	    str_eq(q->recipient.local, STR("abuse")))
