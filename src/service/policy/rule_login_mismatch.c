@@ -51,6 +51,9 @@ static int judge_stranger(const struct policy_query *q, struct policy_verdict *r
 	const struct spf_verdict *spf = u->spf ? policy_spf(q) : NULL;
 	if (policy_busy(q))
 		return -FAIL_BUSY;
+	if (spf && spf->result == SPF_TEMPERROR) /* perhaps it names the client: for later */
+		return fail_set(why, FAIL_TEMP, NULL, "SPF of %.*s is not known now: %.*s",
+				STR_ARG(q->sender.domain), STR_ARG(spf->problem));
 	if (policy_spf_passes(spf))
 		return policy_dunno(ret, "SPF of %.*s passes by %.*s", STR_ARG(spf->domain),
 				    STR_ARG(spf->mechanism));
