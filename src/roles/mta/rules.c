@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define QUERY_MAX MIB(4)
+#define RCPT_MAX  KIB(8) /* of it: a recipient with all its keys, and what counts against it */
 
 static struct {
 	struct policy *policy;
@@ -155,7 +156,7 @@ int rules_decide(const struct rules_case *c, struct policy_verdict *ret)
 	struct policy_ask ask = rules_ask(c->asker);
 	struct policy_query q;
 	struct fail why = FAIL_INIT;
-	AUTO(arena) struct arena a = ARENA_INIT(QUERY_MAX);
+	AUTO(arena) struct arena a = ARENA_INIT(QUERY_MAX + c->n * RCPT_MAX);
 	int r = 0;
 	*ret = (struct policy_verdict){0};
 	if (policy_query_init(&q, c->request, c->settings, &a, &why) < 0)

@@ -17,10 +17,13 @@
 COUNTER(remembered, "policy.facts-known",
 	"questions of rules about accounts whose answer was there");
 COUNTER(wanted, "policy.facts-asked", "questions of rules about accounts that dir was asked");
+COUNTER(crowded, "policy.dns-crowded",
+	"questions of rules to the DNS that were not waited for: too many wait");
 
 #define FACTS_MAX 20000u
 #define KEY_MAX	  700u
 #define DIR_MS	  5000u
+#define DNS_MAX	  (MTA_THREADS / 4) /* threads that wait for name servers, which are strangers' */
 
 struct fact {
 	struct list link; /* the oldest first */
@@ -236,14 +239,19 @@ static int login_facts(void *ctx, struct str user, struct str sender,
 static void dns(void *ctx, struct str name, enum dns_type type, unsigned wait_ms, struct arena *a,
 		struct dns_answer *ret)
 {
+	static _Atomic unsigned waiting;
 	struct rules_asker *asker = ctx;
 	struct fail why = FAIL_INIT;
+	bool full = ++waiting > DNS_MAX;
 	struct dns_errand e = {.name = name,
 			       .type = (uint16_t)type,
 			       .trace = asker->trace,
-			       .wait_ms = asker->nowait ? 0 : wait_ms};
-	if (role_resolve(mta.role, &e, a, ret, &why) == 0)
+			       .wait_ms = asker->nowait || full ? 0 : wait_ms};
+	int r = role_resolve(mta.role, &e, a, ret, &why);
+	waiting--;
+	if (r == 0)
 		return;
+	counter_add(&crowded, full && !asker->nowait);
 	*ret = (struct dns_answer){.outcome = DNS_FAILED};
 	asker->busy |= asker->nowait;
 }
