@@ -25,6 +25,9 @@ COUNTER(trouble, "policy.database-failures", "failed attempts to open, read or w
 #define LOOK_LAST_MS 1000u /* rows that are older are not believed without asking */
 #define LOOK_WAIT_MS 100u
 #define RETRY_MS     1000u
+#define READ_SHARE                                                                                 \
+	20 /* reading for rows that rules have learned takes so small a share of the time */
+#define READ_FREE_MS 20u /* and what is read faster than that is read at once */
 #define SWEEP_MS     3600000u
 #define SWEEP_ON_MS  2000u /* rows were left over: a sweep deletes so many at most */
 
@@ -48,6 +51,8 @@ struct policy {
 	struct db *db;	  /* NULL: not open */
 	uint64_t version; /* of the rows in memory */
 	bool recalled;
+	bool learned;		/* rules wrote rows that are not in memory yet */
+	struct mono_ns read_at; /* when reading may begin for their sake */
 	pthread_rwlock_t tables_lock;
 	void *table[POLICY_PARTS];
 	bool loaded;
@@ -88,6 +93,7 @@ static void unload_all(void *table[POLICY_PARTS])
 static int reload(struct policy *p, struct fail *why)
 {
 	void *fresh[POLICY_PARTS] = {0};
+	struct mono_ns begun = clock_mono();
 	uint64_t version = db_data_version(p->db);
 	int r = load_all(p, fresh, why);
 	if (r == 0) {
@@ -100,10 +106,20 @@ static int reload(struct policy *p, struct fail *why)
 		p->loaded = true;
 		pthread_rwlock_unlock(&p->tables_lock);
 		p->version = version;
+		p->learned = false;
 		counter_add(&reloads, 1);
 	}
 	unload_all(fresh);
+	struct mono_ns now = clock_mono();
+	int64_t took = now.v - begun.v - READ_FREE_MS * MS_NS;
+	p->read_at = (struct mono_ns){now.v + MAX(took, INT64_C(0)) * READ_SHARE};
 	return r;
+}
+
+/* Users write to new people all the time: that must not mean that all is read all the time. */
+static int reload_learned(struct policy *p, struct fail *why)
+{
+	return p->learned && !mono_before(clock_mono(), p->read_at) ? reload(p, why) : 0;
 }
 
 /* --- the file (db_lock is held) --- */
@@ -144,7 +160,7 @@ static int look(struct policy *p, struct fail *why)
 {
 	if (!p->db)
 		return open_file(p, why);
-	return db_data_version(p->db) == p->version ? 0 : reload(p, why);
+	return db_data_version(p->db) == p->version ? reload_learned(p, why) : reload(p, why);
 }
 
 static void settle(struct policy *p, bool written)
@@ -168,7 +184,8 @@ static int write_all(struct policy *p, struct fail *why)
 	else if (begun)
 		db_rollback(p->db);
 	settle(p, r == 0);
-	return r == 0 && rows ? reload(p, why) : r;
+	p->learned |= r == 0 && rows;
+	return r < 0 ? r : reload_learned(p, why);
 }
 
 static int sweep_all(struct policy *p, const struct policy_keep *keep, bool *ret_more,

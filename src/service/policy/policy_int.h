@@ -91,7 +91,7 @@ struct policy_part {
 	/* The file is open for the first time: take up what was written. */
 	MUST_CHECK int (*recall)(void *state, struct db *db, struct wall_us now, struct fail *why);
 	/* Write what waits, in a transaction; then `flushed`: written or not (then it waits on).
-	 * 1: rows changed that `load` reads: they are read again. */
+	 * 1: rows changed that `load` reads: they are read again, soon. */
 	MUST_CHECK int (*flush)(void *state, struct db *db, struct fail *why);
 	void (*flushed)(void *state, bool written);
 	/* Once an hour, in a transaction: rows that are over, so many at most. 1: there are more,
