@@ -81,6 +81,18 @@ def case_survives_its_processes(t):
         assert again.scripts() == [b'"first" ACTIVE', b'"second"']
 
 
+def case_survives_an_upgrade(t):
+    """While a user process is replaced the session waits; then it is answered, or sent away with BYE by an edge that leaves."""
+    with t.own_server(users=1) as server:
+        session = ManageSieve(server, "user1@example.test")
+        assert session.put(b"first", SCRIPT).startswith(b"OK")
+        server.cli("upgrade")
+        answer = session.command(b"LISTSCRIPTS")
+        assert answer[-1].startswith((b"OK", b"BYE")), answer
+        assert "by=signal" not in server.log_tail(400), server.log_tail(40)
+        assert ManageSieve(server, "user1@example.test").scripts() == [b'"first"']
+
+
 def case_limits(t):
     """Too many scripts, too much text, too long a script; nothing of it ends the session."""
     conf = "[sieve]\nscripts = 2\nscript_max = 4 KiB\nsize_max = 6 KiB\n"

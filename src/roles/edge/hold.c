@@ -41,7 +41,8 @@ static void go_on(struct edge *e, const struct ipc_channel *peer)
 {
 	LIST_EACH (&e->all, link) {
 		struct session *s = CONTAINER_OF(link, struct session, link);
-		if (s->conn && s->phase != SESSION_ENDING && concerns(s, peer))
+		if (s->conn && s->phase != SESSION_ENDING && concerns(s, peer) &&
+		    s->service->ops->drained)
 			s->service->ops->drained(s, s->conn->out_bytes);
 	}
 }
