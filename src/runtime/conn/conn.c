@@ -15,6 +15,8 @@
 #define FINISH_MS    600000 /* for all of the output after conn_finish */
 #define LINGER_MS    2000
 #define LINGER_BYTES MIB(1)
+#define HELD_HIGH    MIB(2)  /* who has so much to take is not listened to */
+#define FILE_COST    KIB(64) /* of a descriptor, in the same measure */
 #define MERGE_MAX    KIB(16) /* small texts join the item before them up to this size */
 #define READ_ROUNDS  8	     /* then others have their turn */
 
@@ -117,11 +119,15 @@ static enum io read_text(struct conn *c, char *into, size_t size, size_t *ret_n,
  * -----------------------------------------------------------------------------------------------
  */
 
-static void item_free(struct out_item *item)
+static void item_free(struct conn *c, struct out_item *item)
 {
 	list_remove(&item->link);
-	if (item->fd >= 0)
+	if (item->fd >= 0) {
 		(void)close(item->fd);
+		c->held -= FILE_COST;
+	} else {
+		c->held -= item->text.n - item->written;
+	}
 	buf_clear(&item->text);
 	free(item);
 }
@@ -129,7 +135,7 @@ static void item_free(struct out_item *item)
 static void drop_output(struct conn *c)
 {
 	LIST_EACH (&c->out, n)
-		item_free(CONTAINER_OF(n, struct out_item, link));
+		item_free(c, CONTAINER_OF(n, struct out_item, link));
 	c->out_bytes = 0;
 }
 
@@ -178,9 +184,19 @@ static bool leave(struct conn *c)
 	return alive;
 }
 
+/* Each command of a client that does not read would add to what is kept for it. */
 static bool may_read(const struct conn *c)
 {
-	return !c->paused && !c->eof && !c->finishing && !c->closing && !c->handshaking;
+	return !c->paused && !c->eof && !c->finishing && !c->closing && !c->handshaking &&
+	       c->held < HELD_HIGH;
+}
+
+static void read_again(struct conn *c)
+{
+	if (c->again_posted || !may_read(c))
+		return;
+	c->again_posted = true;
+	loop_post(c->loop, &c->again);
 }
 
 static bool has_output(const struct conn *c)
@@ -262,6 +278,7 @@ static enum io write_item(struct conn *c, struct out_item *item, struct fail *wh
 			item->left -= n;
 		} else {
 			item->written += n;
+			c->held -= n;
 		}
 	}
 	return IO_OK;
@@ -274,7 +291,7 @@ static enum io write_queue(struct conn *c, struct fail *why)
 		struct out_item *item = CONTAINER_OF(c->out.next, struct out_item, link);
 		io = write_item(c, item, why);
 		if (io == IO_OK)
-			item_free(item);
+			item_free(c, item);
 	}
 	return io == IO_OK ? write_zipped(c, why) : io;
 }
@@ -330,6 +347,7 @@ void conn_flush(struct conn *c)
 {
 	struct fail why = FAIL_INIT;
 	size_t before = c->out_bytes;
+	bool full = c->held >= HELD_HIGH;
 	uint64_t sent = c->sent;
 	if (c->closing || c->handshaking || c->lingering)
 		return;
@@ -347,6 +365,8 @@ void conn_flush(struct conn *c)
 	else if (!c->stall.pos || c->sent != sent)
 		loop_timer_in(c->loop, &c->stall, STALL_MS);
 	update_interest(c);
+	if (full)
+		read_again(c);
 	if (c->ops->drained && c->out_bytes < before && !c->finishing) {
 		enter(c);
 		c->ops->drained(c, c->out_bytes);
@@ -380,6 +400,7 @@ void conn_write(struct conn *c, struct str text)
 	}
 	CHECK(buf_add(&last->text, text) == 0);
 	c->out_bytes += text.n;
+	c->held += text.n;
 }
 
 void conn_write_file(struct conn *c, int fd, uint64_t offset, uint64_t length)
@@ -393,6 +414,7 @@ void conn_write_file(struct conn *c, int fd, uint64_t offset, uint64_t length)
 	item->offset = offset;
 	item->left = length;
 	c->out_bytes += length;
+	c->held += FILE_COST;
 }
 
 /* --- input
@@ -575,10 +597,7 @@ void conn_resume(struct conn *c)
 	c->paused = false;
 	c->resumed = true;
 	update_interest(c);
-	if (!c->again_posted && may_read(c)) {
-		c->again_posted = true;
-		loop_post(c->loop, &c->again);
-	}
+	read_again(c);
 }
 
 /* --- the rest

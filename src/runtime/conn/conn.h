@@ -78,6 +78,7 @@ struct conn {
 			     is taken */
 	struct list out;  /* struct out_item */
 	size_t out_bytes; /* before compression */
+	size_t held;	  /* what of it costs memory; while that is much, nothing is read */
 	uint64_t sent;	  /* on the wire */
 	struct loop_timer timer;
 	struct loop_timer stall; /* runs while output waits */

@@ -35,7 +35,7 @@ struct peer {
 	size_t take;	   /* per call of input; 0 = everything */
 	size_t stop_after; /* pause when so much was taken; 0 = never */
 	enum act on_input, on_secured, on_drained, on_timeout, on_eof;
-	int inputs, secured, drained, timeouts, eofs, ends;
+	int inputs, inputs_answered, secured, drained, timeouts, eofs, ends;
 	size_t least; /* smallest value told by drained */
 	bool client_eof;
 	enum conn_end end;
@@ -441,6 +441,36 @@ static void a_paused_connection_reads_nothing(void **state)
 }
 
 /* TLS decrypts a record as a whole: what it holds does not show in epoll. */
+/* Each command has a large answer, and the client reads none of them. */
+static void who_does_not_read_is_not_listened_to(void **state)
+{
+	static char answer[KIB(256)];
+	(void)state;
+	for (int tls = 0; tls < 2; tls++) {
+		struct peer p;
+		size_t said = 0;
+		memset(answer, 'a', sizeof answer);
+		open_peer(&p, tls);
+		for (int i = 0; i < 40; i++) {
+			client_says(&p, STR("more\r\n"));
+			said += 6;
+			for (int k = 0; k < 3; k++)
+				step(&p);
+			for (; p.in.n > (size_t)p.inputs_answered * 6; p.inputs_answered++)
+				conn_write(p.c, str_make(answer, sizeof answer));
+			conn_flush(p.c);
+		}
+		assert_true(p.c->out_bytes >= MIB(2) && p.c->out_bytes < MIB(3));
+		assert_true(p.in.n < said);
+		client_reads_all(&p);
+		for (int i = 0; i < 20; i++)
+			step(&p);
+		assert_int_equal(p.in.n, said); /* the rest is heard now */
+		assert_int_equal(p.c->held, 0);
+		close_peer(&p);
+	}
+}
+
 static void nothing_is_forgotten_inside_of_tls(void **state)
 {
 	(void)state;
@@ -861,6 +891,7 @@ int main(void)
 		cmocka_unit_test(a_reset_while_output_waits_ends),
 		cmocka_unit_test(what_is_left_is_offered_again),
 		cmocka_unit_test(a_paused_connection_reads_nothing),
+		cmocka_unit_test(who_does_not_read_is_not_listened_to),
 		cmocka_unit_test(nothing_is_forgotten_inside_of_tls),
 		cmocka_unit_test(starttls_drops_what_came_behind_it),
 		cmocka_unit_test(words_with_the_handshake_are_heard),
