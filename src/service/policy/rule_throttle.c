@@ -176,7 +176,7 @@ static int say_exceeded(const struct mail *m, const struct throttle_excess *x)
 	static const char text[] = "Throttling quota exceeded";
 	bool messages = x->limit == THROTTLE_MESSAGES;
 	struct policy_verdict *ret = m->ret;
-	ret->notify = x->first && !m->q->dry;
+	ret->notify = x->tell;
 	if (m->q->settings->throttle.reject)
 		(void)policy_reject(ret, text, "-");
 	else

@@ -57,11 +57,13 @@ struct throttle_excess {
 	enum throttle_limit limit;
 	int64_t used; /* before this mail */
 	int64_t left_s;
-	bool first;   /* in this period: somebody is to be told */
+	bool first;   /* in this period */
+	bool tell;    /* somebody is to be told of it: at most THROTTLE_TOLD_MAX an hour */
 	bool changed; /* there is something to write; told without an excess, too */
 };
 
 #define THROTTLE_COUNTERS_MAX 200000u
+#define THROTTLE_TOLD_MAX     20u /* strangers choose under which senders they come */
 struct throttle_state;
 enum throttle_mode { THROTTLE_DRY, THROTTLE_LOOK, THROTTLE_COUNT };
 /* From now on it counts nothing for the metrics: a rehearsal. */

@@ -36,6 +36,8 @@ struct throttle_state {
 	struct strmap counters;
 	struct list use, dirty;
 	struct list copies; /* the writer's */
+	int64_t told_hour;
+	unsigned told; /* in it */
 	bool rehearsal;
 };
 
@@ -174,6 +176,19 @@ static void count(struct throttle_state *s, const struct throttle_use *u, int64_
 	touch(s, c);
 }
 
+static bool may_tell(struct throttle_state *s, int64_t now)
+{
+	int64_t hour = now / 3600;
+	if (s->told_hour != hour) {
+		s->told_hour = hour;
+		s->told = 0;
+	}
+	if (s->told >= THROTTLE_TOLD_MAX)
+		return false;
+	s->told++;
+	return true;
+}
+
 bool throttle_count(struct throttle_state *s, const struct throttle_use *use, size_t n, int64_t now,
 		    enum throttle_mode mode, struct throttle_excess *ret)
 {
@@ -189,6 +204,7 @@ bool throttle_count(struct throttle_state *s, const struct throttle_use *use, si
 		struct counted *c = open_window(s, ret->use, now);
 		if (ret->first) {
 			c->told = now;
+			ret->tell = may_tell(s, now);
 			touch(s, c);
 		}
 	}

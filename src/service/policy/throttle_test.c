@@ -140,6 +140,31 @@ static void external(void **state)
 	place_end(&p);
 }
 
+/* Each sender has a limit of its own, and strangers make up as many as they like. */
+static void told(void **state)
+{
+	struct place p;
+	unsigned n[2] = {0};
+	(void)state;
+	begin(&p);
+	p.now.v = INT64_C(1700000000) * SEC_US;
+	place_sql(&p, COLUMNS "('@.', 'external', 0, 60, -1, -1, 5, -1)");
+	for (unsigned i = 0; i < 60; i++) {
+		char mail[200];
+		if (i == 30)
+			p.now.v += INT64_C(3600) * SEC_US;
+		(void)snprintf(mail, sizeof mail,
+			       END "size=6\nsender=s%u@far.test\nrecipient=b@example.test\n"
+				   "client_address=192.0.2.9\n",
+			       i);
+		place_says(&p, mail, OVER);
+		n[i >= 30] += p.verdict.notify;
+	}
+	assert_int_equal(n[0], THROTTLE_TOLD_MAX);
+	assert_int_equal(n[1], THROTTLE_TOLD_MAX);
+	place_end(&p);
+}
+
 static void survives(void **state)
 {
 	struct place p;
@@ -198,7 +223,7 @@ int main(void)
 		cmocka_unit_test(messages), cmocka_unit_test(one_message),
 		cmocka_unit_test(quota),    cmocka_unit_test(inbound),
 		cmocka_unit_test(external), cmocka_unit_test(survives),
-		cmocka_unit_test(bounded),
+		cmocka_unit_test(bounded),  cmocka_unit_test(told),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
