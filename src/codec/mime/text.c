@@ -25,7 +25,8 @@ struct text_needle {
 };
 
 /* Sixteen characters; the compilers make what the machine has of it. */
-#define LANES 16
+#define LANES	 16
+#define WORK_MAX 4096 /* characters compared before it matters how far that led */
 typedef uint8_t lanes __attribute__((vector_size(LANES)));
 
 struct matcher {
@@ -78,12 +79,14 @@ static void step(struct matcher *m, uint32_t cp)
 	}
 }
 
-static bool is_at(const struct text_needle *n, const char *p)
+/* *work grows by the characters that were looked at. */
+static bool is_at(const struct text_needle *n, const char *p, size_t *work)
 {
-	for (size_t i = n->cps.n; i-- > 0;)
-		if (n->cps.p[i] != (unsigned char)ascii_upper(p[i]))
-			return false;
-	return true;
+	size_t i = n->cps.n;
+	while (i > 0 && (unsigned char)ascii_upper(p[i - 1]) == n->cps.p[i - 1])
+		i--;
+	*work += n->cps.n - i + 1;
+	return i == 0;
 }
 
 /* Letters differ from the other case in one bit, which is set in `fold`. */
@@ -101,14 +104,32 @@ static bool any(lanes v)
 	return half[0] | half[1];
 }
 
-/* Is it inside of this run of ASCII? */
+static void step_ascii(struct matcher *m, struct str s)
+{
+	for (size_t i = 0; i < s.n && !m->found; i++)
+		step(m, (unsigned char)ascii_upper(s.p[i]));
+}
+
+static bool automaton_finds(const struct text_needle *n, struct str run)
+{
+	struct matcher m = {.needle = n};
+	step_ascii(&m, run);
+	return m.found;
+}
+
+/*
+ * Is it inside of this run of ASCII? Where there is a place at every turn ("ab" and many "a" in
+ * many "a"), the automaton goes on: it looks at each character once.
+ */
 static bool run_has(const struct text_needle *n, struct str run)
 {
-	size_t last = n->cps.n - 1, at = 0;
+	size_t last = n->cps.n - 1, at = 0, work = 0;
 	lanes fold_first, fold_last, text, end;
 	lanes want_first = spread(n->cps.p[0], &fold_first);
 	lanes want_last = spread(n->cps.p[last], &fold_last);
 	for (; at + last + LANES <= run.n; at += LANES) {
+		if (work > WORK_MAX + 4 * at)
+			return automaton_finds(n, str_skip(run, at));
 		memcpy(&text, run.p + at, LANES);
 		memcpy(&end, run.p + at + last, LANES);
 		lanes both = (lanes)((text | fold_first) == want_first) &
@@ -116,19 +137,13 @@ static bool run_has(const struct text_needle *n, struct str run)
 		if (!any(both))
 			continue;
 		for (size_t i = 0; i < LANES; i++)
-			if (both[i] && is_at(n, run.p + at + i))
+			if (both[i] && is_at(n, run.p + at + i, &work))
 				return true;
 	}
 	for (; at + last < run.n; at++)
-		if (is_at(n, run.p + at))
+		if (is_at(n, run.p + at, &work))
 			return true;
 	return false;
-}
-
-static void step_ascii(struct matcher *m, struct str s)
-{
-	for (size_t i = 0; i < s.n && !m->found; i++)
-		step(m, (unsigned char)ascii_upper(s.p[i]));
 }
 
 /* What began before the run ends in its first characters, what goes on behind it begins in its last

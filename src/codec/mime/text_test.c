@@ -7,6 +7,7 @@
 #include "codec/mime/mime_test.h"
 #include "codec/mime/text.h"
 #include "codec/mime/transfer.h"
+#include <time.h>
 
 static const struct {
 	enum mime_encoding encoding;
@@ -312,6 +313,44 @@ static void test_contains_random(void **state)
 	assert_true(found > 5000 && found < 19500);
 }
 
+/* "ab" and many "a", or many "a", "b" and one "a". */
+static struct text_needle *hard_needle(struct buf *b, size_t n, bool early)
+{
+	buf_reset(b);
+	for (size_t i = 0; i < n; i++)
+		(void)buf_addc(b, i == (early ? 1 : n - 2) ? 'b' : 'a');
+	return text_needle_new(buf_str(b));
+}
+
+static clock_t time_of(const struct text_needle *n, struct str text)
+{
+	clock_t begun = clock();
+	assert_false(text_contains(n, text));
+	return clock() - begun;
+}
+
+/* A text made for it does not make the search slower than the automaton is, whatever the needle. */
+static void test_search_hard(void **state)
+{
+	(void)state;
+	AUTO(buf) struct buf text = BUF_INIT(MIB(2));
+	AUTO(buf) struct buf needle = BUF_INIT(MIB(1));
+	AUTO(text_needle) struct text_needle *early = hard_needle(&needle, 3000, true);
+	AUTO(text_needle) struct text_needle *late = hard_needle(&needle, 3000, false);
+	AUTO(text_needle) struct text_needle *huge = hard_needle(&needle, KIB(512), true);
+	while (text.n < MIB(1))
+		(void)buf_addc(&text, 'a');
+	clock_t automaton = time_of(huge, buf_str(&text));
+	assert_true(time_of(early, buf_str(&text)) < 20 * automaton + CLOCKS_PER_SEC / 10);
+	assert_true(time_of(late, buf_str(&text)) < 20 * automaton + CLOCKS_PER_SEC / 10);
+	text.p[text.n - 4000] = 'b';
+	assert_true(text_contains(early, buf_str(&text)));
+	assert_true(text_contains(late, buf_str(&text)));
+	text.p[3500] = 'b';
+	assert_true(text_contains(early, str_sub(buf_str(&text), 0, text.n / 2)));
+	assert_true(text_contains(late, str_sub(buf_str(&text), 0, text.n / 2)));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -319,7 +358,7 @@ int main(void)
 		cmocka_unit_test(test_charsets),	cmocka_unit_test(test_charset_table),
 		cmocka_unit_test(test_contains),	cmocka_unit_test(test_search),
 		cmocka_unit_test(test_search_header),	cmocka_unit_test(test_search_long),
-		cmocka_unit_test(test_contains_random),
+		cmocka_unit_test(test_contains_random), cmocka_unit_test(test_search_hard),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,6 +14,9 @@
 #include "sys/clock.h"
 
 #define TARGETS_MAX 5000
+/* After so many mailboxes, or so long, the thread is given back for a moment. */
+#define TARGETS_AT_ONCE 50
+#define MS_AT_ONCE	100
 
 struct target {
 	struct str name;
@@ -27,6 +30,7 @@ struct esearch {
 	bool in_selected;	    /* the search of this session itself is under way */
 	struct imap_session *beside;
 	int64_t worked_ns;
+	int64_t done_ns; /* ... for mailboxes that are done: a search counts its own */
 };
 
 void esearch_end(struct imap_run *run)
@@ -171,10 +175,10 @@ static int begin(struct imap_session *s, struct imap_out *out, struct fail *why)
 
 /* ---- one mailbox ----------------------------------------------------------------------------- */
 
-/* Milliseconds that are left of the time for one search; 0: no bound. */
+/* Milliseconds that the other mailboxes leave of the time for one search; 0: no bound. */
 static uint64_t time_left(const struct imap_session *s, const struct esearch *e)
 {
-	uint64_t worked = (uint64_t)(e->worked_ns / MS_NS), max = s->config.search_max_ms;
+	uint64_t worked = (uint64_t)(e->done_ns / MS_NS), max = s->config.search_max_ms;
 	return max == 0 ? 0 : worked >= max ? 1 : max - worked;
 }
 
@@ -243,21 +247,32 @@ static int search_beside(struct imap_session *s, struct esearch *e, const struct
 	return r == -FAIL_NOTFOUND || r == -FAIL_GONE ? RUN_DONE : r;
 }
 
+static int search_next(struct imap_session *s, struct esearch *e, struct imap_out *out,
+		       struct fail *why)
+{
+	const struct target *t = &e->target[e->at];
+	int64_t begun = clock_mono().v;
+	s->run.of.name = t->name;
+	s->run.of.uidvalidity = t->uidvalidity;
+	int r = t->id.v == e->selected.v ? search_selected(s, e, out, why)
+					 : search_beside(s, e, t, out, why);
+	e->worked_ns += clock_mono().v - begun;
+	if (r == RUN_DONE) {
+		e->at++;
+		e->done_ns = e->worked_ns;
+	}
+	return r;
+}
+
 int cmd_esearch(struct imap_session *s, struct imap_out *out, struct fail *why)
 {
+	int64_t turn = clock_mono().v + MS_AT_ONCE * MS_NS;
 	int r = s->run.esearch ? 0 : begin(s, out, why);
 	struct esearch *e = s->run.esearch;
-	while (r == 0 && s->run.reply.n == 0 && e->at < e->n) {
-		const struct target *t = &e->target[e->at];
-		int64_t begun = clock_mono().v;
-		if (imap_out_full(out))
+	for (size_t i = 0; r == 0 && s->run.reply.n == 0 && e->at < e->n; i++) {
+		if (imap_out_full(out) || i == TARGETS_AT_ONCE || clock_mono().v > turn)
 			return RUN_MORE;
-		s->run.of.name = t->name;
-		s->run.of.uidvalidity = t->uidvalidity;
-		r = t->id.v == e->selected.v ? search_selected(s, e, out, why)
-					     : search_beside(s, e, t, out, why);
-		e->worked_ns += clock_mono().v - begun;
-		e->at += r == RUN_DONE;
+		r = search_next(s, e, out, why);
 		if (r == 0 && e->at < e->n && s->config.search_max_ms &&
 		    e->worked_ns > (int64_t)s->config.search_max_ms * MS_NS)
 			r = fail_set(why, FAIL_LIMIT, "The search takes too long.", "%zu of %zu",

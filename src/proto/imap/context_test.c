@@ -178,13 +178,34 @@ static void many_messages(void **state)
 	dialogue(rows);
 }
 
+/* RFC 7377: more mailboxes than are searched in one turn. */
+static void many_mailboxes(void **state)
+{
+	(void)state;
+	enum { BOXES = 120 };
+	AUTO(arena) struct arena a = ARENA_INIT(MIB(1));
+	const char *rows[4 * BOXES + 3];
+	size_t n = 0;
+	for (unsigned i = 0; i < BOXES; i++) {
+		rows[n++] = arena_printf(&a, "A: c%u CREATE box%03u", i, i).p;
+		rows[n++] = arena_printf(&a, "A= c%u OK ~", i).p;
+		rows[n++] = arena_printf(&a, "+ box%03u " PLAIN, i).p;
+	}
+	rows[n++] = "A: e1 ESEARCH IN (personal) RETURN (COUNT) TEXT joe";
+	for (unsigned i = 0; i < BOXES; i++)
+		rows[n++] =
+			arena_printf(&a, "A= * ESEARCH (TAG \"e1\" MAILBOX box%03u ~ COUNT 1", i).p;
+	rows[n++] = "A= e1 OK ~";
+	rows[n] = NULL;
+	dialogue(rows);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(lists_come_back),
-		cmocka_unit_test(foreign_bytes),
-		cmocka_unit_test(updates),
-		cmocka_unit_test(many_messages),
+		cmocka_unit_test(lists_come_back), cmocka_unit_test(foreign_bytes),
+		cmocka_unit_test(updates),	   cmocka_unit_test(many_messages),
+		cmocka_unit_test(many_mailboxes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
