@@ -232,6 +232,21 @@ def case_logins_are_dirs(t):
         witness.check("logins")
 
 
+def case_refused_pop3_sessions_take_no_commands(t):
+    """A POP3 session that was refused (another one has the mailbox) has no mailbox to ask about."""
+    with Rig(t) as (server, edge, witness):
+        nexts = []
+        for _ in range(2):
+            session, reply = edge.login(ALICE, service="pop3s")
+            role, ticket = f"user {reply['shard']}", reply["ticket"]
+            nexts.append(edge.open(role, session, "pop3s", ticket=ticket)["next"])
+        assert nexts == [NEXT_CONTINUE, NEXT_CLOSE], nexts
+        for seq, line in enumerate((b"LIST", b"UIDL", b"STAT", b"TOP 1 1", b"QUIT"), 1):
+            done = edge.smtp(session, line, role=role, seq=seq)
+            assert done and done["next"] == NEXT_CLOSE, (line, done)
+        witness.check("commands for a refused POP3 session")
+
+
 def case_other_edges_sessions_are_theirs(t):
     """Ids of sessions that another edge has: nothing about them is taken from this one."""
     with Rig(t) as (server, edge, witness):

@@ -424,6 +424,8 @@ enum pop3_next pop3_session_lines(struct pop3_session *s, struct str batch,
 				  const struct pop3_out *out)
 {
 	CHECK(s->run == RUN_NONE && s->batch.n == 0);
+	if (!s->view) /* it was refused: only an edge that lies goes on */
+		return POP3_CLOSE;
 	s->batch = batch;
 	return go_on(s, out);
 }
