@@ -304,7 +304,7 @@ def case_reports(t):
             time.sleep(1)
             assert len(policy.posted) == 2
             policy.values["status"] = 200
-            server.advance_clock(6 * 60)
+            server.advance_clock(15 * 60)
             t.until(lambda: len(policy.posted) == 3, what="the third try", timeout=30)
             path, kind, body = policy.posted[0]
             posted = json.loads(gzip.decompress(body))
